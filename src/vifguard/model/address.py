@@ -1,0 +1,114 @@
+"""MAC and IP addresses: the only place where text becomes an address.
+
+The parsers accept exactly one spelling family and refuse what merely *can* be understood:
+`ipaddress` itself takes scope ids with newlines in them, host masks as prefix lengths and
+integers as addresses (CVE-2021-29921, CVE-2021-40085 are of this kind).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
+_PREFIX = re.compile(r"([0-9A-Fa-f:.]{2,45})/(0|[1-9][0-9]{0,2})", re.ASCII)
+
+LINK_LOCAL_64 = IPv6Network("fe80::/64")
+UNSPECIFIED_4 = IPv4Address(0)
+UNSPECIFIED_6 = IPv6Address(0)
+
+
+class AddressError(ValueError):
+    """Text that is not the address it should be; the message quotes it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mac:
+    """A 48-bit Ethernet address, `octets` in transmission order."""
+
+    octets: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.octets) != 6:
+            raise AddressError(f"a MAC address has 6 octets, not {len(self.octets)}")
+
+    @classmethod
+    def parse(cls, text: str) -> Mac:
+        """`02:00:00:0a:00:01`, either case; nothing else (no dashes, no newline)."""
+        if not isinstance(text, str) or not _MAC.fullmatch(text):
+            raise AddressError(f"{text!r} is not a MAC address like 02:00:00:0a:00:01")
+        return cls(bytes.fromhex(text.replace(":", "")))
+
+    def __str__(self) -> str:
+        return self.octets.hex(":")
+
+    @property
+    def is_group(self) -> bool:
+        """True for multicast and broadcast (IEEE 802-2014, 8.2.2: the I/G bit)."""
+        return bool(self.octets[0] & 1)
+
+    @property
+    def is_zero(self) -> bool:
+        """True for 00:00:00:00:00:00, which no station may use as a source."""
+        return not any(self.octets)
+
+    @property
+    def link_local(self) -> IPv6Address:
+        """The EUI-64 link-local address (RFC 4291, appendix A)."""
+        o = self.octets
+        identifier = bytes((o[0] ^ 2, o[1], o[2], 0xFF, 0xFE, o[3], o[4], o[5]))
+        return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+
+
+def parse_address(text: str) -> IPAddress:
+    """One IPv4 or IPv6 address in text; no prefix, no scope id, no IPv4-mapped form."""
+    if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+        raise AddressError(f"{text!r} is not an IP address")
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise AddressError(f"{text!r} is not an IP address") from None
+    return _unmapped(address, text)
+
+
+def parse_network(text: str) -> IPNetwork:
+    """`10.0.0.0/24` or `fd00::/64`: host bits zero, prefix length in decimal."""
+    match = _PREFIX.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise AddressError(f"{text!r} is not a network like 10.0.0.0/24")
+    _unmapped(parse_address(match[1]), text)
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise AddressError(f"{text!r} is not a network: {error}") from None
+
+
+def parse_prefix(text: str) -> IPNetwork:
+    """An address (its /32 or /128) or a network: what an allowed address pair holds."""
+    if isinstance(text, str) and "/" in text:
+        return parse_network(text)
+    return host_prefix(parse_address(text))
+
+
+def host_prefix(address: IPAddress) -> IPNetwork:
+    """The prefix that holds this one address."""
+    return ip_network(address)
+
+
+def _unmapped(address: IPAddress, text: str) -> IPAddress:
+    # ::ffff:10.0.0.5 means an IPv6 address to one parser and an IPv4 address to the next.
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        raise AddressError(f"{text!r} is IPv4-mapped; write the IPv4 address itself")
+    return address

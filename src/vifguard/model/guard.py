@@ -1,0 +1,86 @@
+"""Guards, the profiles that name useful sets of them, and roles.
+
+A guard is one check with one meaning on every backend; `semantics` says what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Guard(StrEnum):
+    """One check. The order of the members is the order in which a frame meets them."""
+
+    HOST = "host"
+    ETHERTYPE = "ethertype"
+    MAC = "mac"
+    ARP = "arp"
+    ND = "nd"
+    IP = "ip"
+    PUBLIC_IP = "public-ip"
+    DHCP = "dhcp"
+    RA = "ra"
+    STORM = "storm"
+
+
+ALWAYS: frozenset[Guard] = frozenset({Guard.HOST})
+"""What no profile turns off: the guest never reaches the host's own control protocols."""
+
+SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS
+
+
+class Profile(StrEnum):
+    """A named set of guards, from the lowest to the highest."""
+
+    OFF = "off"
+    MAC = "mac"
+    ROUTER = "router"
+    STRICT = "strict"
+
+
+_MAC = frozenset({Guard.ETHERTYPE, Guard.MAC, Guard.STORM})
+
+GUARDS_OF: Mapping[Profile, frozenset[Guard]] = MappingProxyType(
+    {
+        Profile.OFF: frozenset(),
+        Profile.MAC: _MAC,
+        Profile.ROUTER: SELECTABLE - {Guard.IP},
+        Profile.STRICT: SELECTABLE,
+    }
+)
+
+# A guard that another guard would be hollow without: an IP source check is worth nothing
+# beside unchecked ARP, and a tag hides the whole packet from every check above Ethernet.
+_IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
+    {
+        Guard.IP: frozenset({Guard.ARP, Guard.ND, Guard.MAC, Guard.ETHERTYPE}),
+        Guard.PUBLIC_IP: frozenset({Guard.ARP, Guard.ND, Guard.MAC, Guard.ETHERTYPE}),
+        Guard.ARP: frozenset({Guard.MAC, Guard.ETHERTYPE}),
+        Guard.ND: frozenset({Guard.MAC, Guard.ETHERTYPE}),
+        Guard.DHCP: frozenset({Guard.ETHERTYPE}),
+        Guard.RA: frozenset({Guard.ETHERTYPE}),
+    }
+)
+
+
+def with_implied(guards: Iterable[Guard]) -> frozenset[Guard]:
+    """The guards asked for and those without which they would be hollow."""
+    asked = frozenset(guards)
+    return asked.union(*(_IMPLIES.get(guard, frozenset()) for guard in asked))
+
+
+class Role(StrEnum):
+    """A permission that an operator, or the owner of an isolated network, gives a port."""
+
+    DHCP_SERVER = "dhcp-server"
+    ROUTER_ADVERTISER = "router-advertiser"
+
+
+class LinkLocal(StrEnum):
+    """Which IPv6 link-local addresses are the port's own."""
+
+    NONE = "none"
+    EUI64 = "eui64"
+    ANY = "any"

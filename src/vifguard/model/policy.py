@@ -1,0 +1,59 @@
+"""PortPolicy: everything that must hold for one port, in the user's terms, nothing implicit.
+
+The server resolves it, the feed carries it, the reference judges by it, a driver enforces it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
+from vifguard.model.guard import Guard, LinkLocal, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """Broadcast and multicast that a guest may send: frames a second, and a burst of them."""
+
+    rate: int = 1000
+    burst: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PortPolicy:
+    """What one port may send and receive. An empty set permits nothing.
+
+    `prefixes` are the addresses that are the port's own: it may answer for them and send
+    from them. `watched` are those of them that belong to an IP group, whose holder is
+    observed. `closed` says why the port passes nothing at all; empty means it is open.
+    """
+
+    port_id: str
+    guards: frozenset[Guard]
+    macs: frozenset[Mac]
+    prefixes: frozenset[IPNetwork] = frozenset()
+    watched: frozenset[IPAddress] = frozenset()
+    link_local: LinkLocal = LinkLocal.NONE
+    public: frozenset[IPNetwork] = frozenset()
+    roles: frozenset[Role] = frozenset()
+    ethertypes: frozenset[int] = frozenset()
+    storm: Storm = Storm()
+    closed: str = ""
+
+    def owns_mac(self, mac: Mac) -> bool:
+        """Whether the MAC is the port's."""
+        return mac in self.macs
+
+    def owns(self, address: IPAddress) -> bool:
+        """Whether the address is the port's own, a link-local one included."""
+        if any(address in prefix for prefix in self.prefixes):
+            return True
+        return isinstance(address, IPv6Address) and self._owns_link_local(address)
+
+    def _owns_link_local(self, address: IPv6Address) -> bool:
+        if self.link_local is LinkLocal.ANY:
+            return address in LINK_LOCAL_64
+        if self.link_local is LinkLocal.EUI64:
+            return any(address == mac.link_local for mac in self.macs)
+        return False

@@ -1,0 +1,1 @@
+"""Bytes to frames and back: total, never raises on junk, knows no policy. Standard library only."""
