@@ -20,6 +20,9 @@ class Storm:
     burst: int = 1000
 
 
+DEFAULT_STORM = Storm()
+
+
 @dataclass(frozen=True, slots=True)
 class PortPolicy:
     """What one port may send and receive. An empty set permits nothing.
@@ -38,7 +41,7 @@ class PortPolicy:
     public: frozenset[IPNetwork] = frozenset()
     roles: frozenset[Role] = frozenset()
     ethertypes: frozenset[int] = frozenset()
-    storm: Storm = Storm()
+    storm: Storm = DEFAULT_STORM
     closed: str = ""
 
     def owns_mac(self, mac: Mac) -> bool:

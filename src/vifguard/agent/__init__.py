@@ -1,0 +1,1 @@
+"""The loop: watch, reconcile, report. A function of the feed's state and the host's."""

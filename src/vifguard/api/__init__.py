@@ -1,0 +1,1 @@
+"""HTTP: parse, command, show. The only room that speaks Neutron's dialect."""

@@ -1,0 +1,1 @@
+"""The vifguard command: one file a noun."""

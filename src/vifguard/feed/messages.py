@@ -1,0 +1,146 @@
+"""The messages: updates go down, reports come up. Times are seconds since the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vifguard.model.address import IPAddress, Mac
+from vifguard.model.guard import Guard
+from vifguard.model.policy import PortPolicy
+from vifguard.model.port import PortState
+from vifguard.model.verdict import Direction, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The network as a host sees it: one bridge, with an uplink where `physical` names one."""
+
+    network_id: str
+    shared: bool
+    physical: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """One port that a host must hold, at the revision that last changed it.
+
+    `interface` is the device's name, or empty: then it is found by its usual name or `mac`.
+    """
+
+    policy: PortPolicy
+    segment: Segment
+    mac: Mac
+    interface: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a host must hold from `revision` on.
+
+    `complete`: `ports` is everything and whatever else the host holds must go. Otherwise
+    `ports` changed and `gone` ended since the revision that the agent named.
+    """
+
+    revision: int
+    complete: bool
+    ports: tuple[HostPort, ...]
+    gone: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PortReport:
+    """What the kernel of the host really holds for a port, and why not more."""
+
+    port_id: str
+    revision: int
+    state: PortState
+    interface: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A guest took an address of an IP group: gratuitous ARP, ARP reply or unsolicited NA."""
+
+    port_id: str
+    address: IPAddress
+    mac: Mac
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """When a port last sent from an address of an IP group."""
+
+    port_id: str
+    address: IPAddress
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropRecord:
+    """One dropped frame: who objected, why, and the frame's first bytes."""
+
+    port_id: str
+    at: float
+    direction: Direction
+    guard: Guard | None
+    reason: Reason
+    length: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropCount:
+    """How many frames of a port one guard has dropped since the port was plugged."""
+
+    port_id: str
+    direction: Direction
+    guard: Guard | None
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostReport:
+    """What a host is and can do; `missing` names each needed feature it lacks, and why."""
+
+    kernel: str
+    driver: str
+    features: frozenset[str]
+    missing: tuple[str, ...]
+    floor: tuple[str, ...]
+    isolation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an agent tells the server; facts about revisions, never wishes."""
+
+    host: str
+    about: HostReport | None = None
+    ports: tuple[PortReport, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    drops: tuple[DropRecord, ...] = ()
+    counts: tuple[DropCount, ...] = ()
+
+
+class Feed(Protocol):
+    """The agent's only view of the server; in one process or over HTTP."""
+
+    def next(self, after: int, timeout: float) -> Update | None:
+        """The update after revision `after`, or None when nothing changed for `timeout` s.
+
+        `after` 0, or a revision the server no longer remembers, gives a complete one.
+        Raises FeedError when the server cannot be reached.
+        """
+
+    def report(self, report: Report) -> None:
+        """Deliver a report; raises FeedError when the server cannot be reached."""
+
+
+class FeedError(Exception):
+    """The server could not be reached or refused; the guards stay as they are."""

@@ -1,0 +1,1 @@
+"""Worlds of namespaces, the attack catalogue as data, and the referee."""

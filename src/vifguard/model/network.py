@@ -1,0 +1,70 @@
+"""Networks and subnets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vifguard.model.address import IPAddress, IPNetwork
+from vifguard.model.guard import Guard, LinkLocal, Profile
+from vifguard.model.policy import DEFAULT_STORM, Storm
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One L2 segment.
+
+    A shared network carries ports of several projects and is the operator's; any other is
+    isolated: one project's own, with any range. `public` marks the networks whose subnets
+    are the provider's public prefixes. `physical` names the uplink that the operator maps
+    on each host; an isolated network has none.
+    """
+
+    id: str
+    project_id: str
+    name: str = ""
+    shared: bool = False
+    public: bool = False
+    physical: str = ""
+    mtu: int = 1500
+    admin_state_up: bool = True
+    profile: Profile | None = None
+    guards: frozenset[Guard] | None = None
+    port_security_enabled: bool = True
+    link_local: LinkLocal = LinkLocal.EUI64
+    storm: Storm = DEFAULT_STORM
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A range of addresses to allocate from, both ends included."""
+
+    start: IPAddress
+    end: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class HostRoute:
+    """A static route that DHCP hands to the guests of a subnet."""
+
+    destination: IPNetwork
+    nexthop: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A range of addresses on a network, and where in it ports get theirs."""
+
+    id: str
+    network_id: str
+    project_id: str
+    cidr: IPNetwork
+    name: str = ""
+    gateway: IPAddress | None = None
+    pools: tuple[Pool, ...] = ()
+    enable_dhcp: bool = True
+    nameservers: tuple[IPAddress, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+    ipv6_address_mode: str | None = None
+    ipv6_ra_mode: str | None = None
+    description: str = ""

@@ -1,0 +1,66 @@
+"""Ports: one virtual interface each, and what its owner and the operator say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.model.guard import Guard, Profile, Role
+from vifguard.model.policy import Storm
+
+
+class PortState(StrEnum):
+    """What a host says of a port it was asked to hold."""
+
+    ENFORCED = "enforced"
+    HELD_CLOSED = "held-closed"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIp:
+    """An address of the port, taken from a subnet."""
+
+    subnet_id: str
+    address: IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPair:
+    """A further prefix the port may use; `mac` None means the port's own MAC."""
+
+    prefix: IPNetwork
+    mac: Mac | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A connection of one virtual interface to one network.
+
+    `profile` and `guards` are None where the network's apply. `interface` names the host's
+    device; empty means that the agent finds it by its usual name or its MAC.
+    """
+
+    id: str
+    network_id: str
+    project_id: str
+    mac: Mac
+    name: str = ""
+    fixed_ips: tuple[FixedIp, ...] = ()
+    address_pairs: tuple[AddressPair, ...] = ()
+    admin_state_up: bool = True
+    port_security_enabled: bool = True
+    profile: Profile | None = None
+    guards: frozenset[Guard] | None = None
+    roles: frozenset[Role] = frozenset()
+    ethertypes: frozenset[int] = frozenset()
+    storm: Storm | None = None
+    host: str = ""
+    interface: str = ""
+    device_id: str = ""
+    device_owner: str = ""
+    vnic_type: str = "normal"
+    binding_profile: Mapping[str, object] = field(default_factory=dict)
+    description: str = ""

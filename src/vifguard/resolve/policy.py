@@ -1,0 +1,94 @@
+"""The policy of one port, from the nouns it depends on."""
+
+from __future__ import annotations
+
+from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
+from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile, with_implied
+from vifguard.model.intent import Intent
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import Network
+from vifguard.model.policy import PortPolicy
+from vifguard.model.port import Port
+
+
+def resolve(intent: Intent, port: Port) -> PortPolicy:
+    """What must hold for `port`; closed, with the reason, where that cannot be said."""
+    network = intent.networks.get(port.network_id)
+    if network is None:
+        return closed(port, f"network {port.network_id} does not exist")
+    groups = intent.groups_of.get(port.id, ())
+    prefixes = _prefixes(port, groups)
+    return PortPolicy(
+        port_id=port.id,
+        guards=guards_of(network, port),
+        macs=_macs(port, groups),
+        prefixes=prefixes,
+        watched=frozenset(address for group in groups for address in _held(group, port)),
+        link_local=_link_local(network, prefixes),
+        public=intent.public,
+        roles=port.roles,
+        ethertypes=port.ethertypes,
+        storm=port.storm or network.storm,
+        closed=_why_closed(network, port),
+    )
+
+
+def closed(port: Port, why: str) -> PortPolicy:
+    """A policy that passes nothing."""
+    return PortPolicy(port.id, GUARDS_OF[Profile.STRICT], frozenset({port.mac}), closed=why)
+
+
+def guards_of(network: Network, port: Port) -> frozenset[Guard]:
+    """The guards in force: the port's own choice, else its network's, else the default."""
+    if not port.port_security_enabled:
+        return GUARDS_OF[Profile.OFF]
+    for noun in (port, network):
+        if noun.guards is not None:
+            return with_implied(noun.guards)
+        if noun.profile is not None:
+            return GUARDS_OF[noun.profile]
+    return GUARDS_OF[default_profile(network, port)]
+
+
+def default_profile(network: Network, port: Port) -> Profile:
+    """Strict, but on an isolated network `mac` for a port whose addresses nobody told us."""
+    if network.shared or port.fixed_ips or port.address_pairs:
+        return Profile.STRICT
+    return Profile.MAC
+
+
+def _macs(port: Port, groups: tuple[IpGroup, ...]) -> frozenset[Mac]:
+    pairs = (pair.mac for pair in port.address_pairs if pair.mac is not None)
+    virtual = (mac for group in groups if _may_hold(group, port) for mac in group.virtual_macs)
+    return frozenset({port.mac, *pairs, *virtual})
+
+
+def _prefixes(port: Port, groups: tuple[IpGroup, ...]) -> frozenset[IPNetwork]:
+    fixed = (host_prefix(ip.address) for ip in port.fixed_ips)
+    pairs = (pair.prefix for pair in port.address_pairs)
+    held = (host_prefix(address) for group in groups for address in _held(group, port))
+    return frozenset({*fixed, *pairs, *held})
+
+
+def _may_hold(group: IpGroup, port: Port) -> bool:
+    return group.pinned is None or group.pinned == port.id
+
+
+def _held(group: IpGroup, port: Port) -> tuple[IPAddress, ...]:
+    return group.addresses if _may_hold(group, port) else ()
+
+
+def _link_local(network: Network, prefixes: frozenset[IPNetwork]) -> LinkLocal:
+    # A port without an IPv6 address has that family closed, link-local included: a guest
+    # that nobody gave IPv6 must not speak ND to those that have it.
+    if any(prefix.version == 6 for prefix in prefixes):
+        return network.link_local
+    return LinkLocal.NONE
+
+
+def _why_closed(network: Network, port: Port) -> str:
+    if not port.admin_state_up:
+        return "the port's admin_state_up is false"
+    if not network.admin_state_up:
+        return "the network's admin_state_up is false"
+    return ""

@@ -1,0 +1,64 @@
+"""Which ports a change touches: narrows the work, never the meaning.
+
+A full resolve of the intent after the change must differ from the one before only on the
+ports named here (a property test holds it).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import Network, Subnet
+from vifguard.model.port import Port
+
+
+@dataclass(frozen=True, slots=True)
+class ThesePorts:
+    """The ports with these ids."""
+
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PortsOnNetwork:
+    """Every port of one network."""
+
+    network_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllPorts:
+    """Every port there is."""
+
+
+Touched = ThesePorts | PortsOnNetwork | AllPorts
+
+NOTHING = ThesePorts(frozenset())
+
+
+def touched_by_port(before: Port | None, after: Port | None) -> Touched:
+    """A port's own policy, and no other's."""
+    return ThesePorts(frozenset(port.id for port in (before, after) if port is not None))
+
+
+def touched_by_network(before: Network | None, after: Network | None) -> Touched:
+    """The network's ports; every port when a public prefix comes or goes with it."""
+    was_public = before is not None and before.public
+    is_public = after is not None and after.public
+    if was_public != is_public:
+        return AllPorts()
+    network = after or before
+    return PortsOnNetwork(network.id) if network is not None else NOTHING
+
+
+def touched_by_subnet(network: Network, before: Subnet | None, after: Subnet | None) -> Touched:
+    """Nobody, unless a public prefix comes or goes: ports carry their own addresses."""
+    moved = (before and before.cidr) != (after and after.cidr)
+    return AllPorts() if network.public and moved else NOTHING
+
+
+def touched_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> Touched:
+    """Those who are, or were, its members."""
+    groups = (group for group in (before, after) if group is not None)
+    return ThesePorts(frozenset(member for group in groups for member in group.members))

@@ -1,0 +1,1 @@
+"""Rows to nouns and back, in transactions that each make a revision."""
