@@ -1,0 +1,1 @@
+"""One HTTP client, used by the agent and the command."""

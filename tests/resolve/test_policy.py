@@ -1,0 +1,227 @@
+"""What must hold for a port: defaults, choices, IP groups; and that narrowing is only that."""
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vifguard.model.address import Mac
+from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile
+from vifguard.model.intent import Intent
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import Network, Subnet
+from vifguard.model.port import AddressPair, FixedIp, Port
+from vifguard.resolve.policy import resolve
+from vifguard.resolve.touched import (
+    AllPorts,
+    PortsOnNetwork,
+    Touched,
+    touched_by_ip_group,
+    touched_by_network,
+    touched_by_port,
+    touched_by_subnet,
+)
+
+MAC = Mac.parse("02:00:00:00:00:01")
+SHARED = Network("n-shared", "operator", shared=True)
+OWN = Network("n-own", "blue")
+ADDRESSED = Port("p", "n-shared", "blue", MAC, fixed_ips=(FixedIp("s", ip_address("10.0.0.5")),))
+
+
+def policy_of(port, *, networks=(SHARED, OWN), groups=(), public=()):
+    return resolve(Intent.of(1, networks, [port], groups, public), port)
+
+
+def test_shared_is_strict() -> None:
+    assert policy_of(ADDRESSED).guards == GUARDS_OF[Profile.STRICT]
+
+
+def test_isolated_with_our_addresses_is_strict() -> None:
+    assert policy_of(replace(ADDRESSED, network_id="n-own")).guards == GUARDS_OF[Profile.STRICT]
+
+
+def test_isolated_without_addresses_is_mac() -> None:
+    port = Port("p", "n-own", "blue", MAC)
+    assert policy_of(port).guards == GUARDS_OF[Profile.MAC]
+
+
+def test_port_security_off_means_off_whatever_else_is_said() -> None:
+    port = replace(ADDRESSED, port_security_enabled=False, profile=Profile.STRICT)
+    assert policy_of(port).guards == frozenset()
+
+
+def test_the_port_chooses_before_its_network() -> None:
+    network = replace(SHARED, profile=Profile.MAC)
+    assert policy_of(ADDRESSED, networks=[network]).guards == GUARDS_OF[Profile.MAC]
+    port = replace(ADDRESSED, profile=Profile.ROUTER)
+    assert policy_of(port, networks=[network]).guards == GUARDS_OF[Profile.ROUTER]
+
+
+def test_an_ip_guard_is_never_hollow() -> None:
+    port = replace(ADDRESSED, guards=frozenset({Guard.IP}))
+    assert policy_of(port).guards >= {Guard.ARP, Guard.ND, Guard.MAC, Guard.ETHERTYPE}
+
+
+def test_no_guard_is_a_choice_and_not_the_default() -> None:
+    assert policy_of(replace(ADDRESSED, guards=frozenset())).guards == frozenset()
+
+
+def test_law_1_empty_is_never_any() -> None:
+    policy = policy_of(replace(ADDRESSED, fixed_ips=()))
+    assert policy.prefixes == frozenset()
+    assert not policy.owns(ip_address("10.0.0.5"))
+    assert not policy.owns(ip_address("0.0.0.0"))  # noqa: S104  an address, nobody binds
+
+
+def test_ipv6_is_closed_without_an_ipv6_address() -> None:
+    assert policy_of(ADDRESSED).link_local is LinkLocal.NONE
+    dual = replace(ADDRESSED, fixed_ips=(FixedIp("s6", ip_address("fd00::5")),))
+    assert policy_of(dual).owns(MAC.link_local)
+    assert not policy_of(dual).owns(ip_address("fe80::1"))
+
+
+def test_a_dangling_network_closes_the_port() -> None:
+    policy = policy_of(replace(ADDRESSED, network_id="gone"))
+    assert "gone" in policy.closed
+
+
+def test_a_pair_adds_its_mac_and_prefix() -> None:
+    virtual = Mac.parse("02:00:00:00:00:99")
+    pair = AddressPair(ip_network("10.0.1.0/24"), virtual)
+    policy = policy_of(replace(ADDRESSED, address_pairs=(pair,)))
+    assert policy.owns(ip_address("10.0.1.77"))
+    assert policy.macs == {MAC, virtual}
+
+
+GROUP = IpGroup(
+    "g",
+    "blue",
+    "n-shared",
+    addresses=(ip_address("10.0.0.100"), ip_address("fd00::100")),
+    members=frozenset({"p", "q"}),
+    vrid4=7,
+)
+
+
+def test_every_member_may_hold_the_address_and_is_watched() -> None:
+    policy = policy_of(ADDRESSED, groups=[GROUP])
+    assert policy.owns(ip_address("10.0.0.100"))
+    assert policy.watched == set(GROUP.addresses)
+    assert Mac.parse("00:00:5e:00:01:07") in policy.macs
+
+
+def test_a_pinned_address_belongs_to_its_holder_alone() -> None:
+    pinned = replace(GROUP, pinned="q")
+    assert not policy_of(ADDRESSED, groups=[pinned]).owns(ip_address("10.0.0.100"))
+    assert Mac.parse("00:00:5e:00:01:07") not in policy_of(ADDRESSED, groups=[pinned]).macs
+    assert policy_of(replace(ADDRESSED, id="q"), groups=[pinned]).owns(ip_address("10.0.0.100"))
+
+
+def test_nobody_else_may_answer_for_it() -> None:
+    assert not policy_of(replace(ADDRESSED, id="r"), groups=[GROUP]).owns(ip_address("10.0.0.100"))
+
+
+ports = st.builds(
+    Port,
+    id=st.sampled_from(["p", "q", "r"]),
+    network_id=st.sampled_from(["a", "b"]),
+    project_id=st.just("blue"),
+    mac=st.just(MAC),
+    fixed_ips=st.sampled_from([(), (FixedIp("s", ip_address("10.0.0.5")),)]),
+    profile=st.sampled_from([None, *Profile]),
+    admin_state_up=st.booleans(),
+)
+networks = st.builds(
+    Network,
+    id=st.sampled_from(["a", "b"]),
+    project_id=st.just("blue"),
+    shared=st.booleans(),
+    public=st.booleans(),
+    profile=st.sampled_from([None, *Profile]),
+    admin_state_up=st.booleans(),
+)
+subnets = st.builds(
+    Subnet,
+    id=st.sampled_from(["s", "t"]),
+    network_id=st.sampled_from(["a", "b"]),
+    project_id=st.just("blue"),
+    cidr=st.sampled_from([ip_network("10.0.0.0/24"), ip_network("fd00::/64")]),
+)
+groups = st.builds(
+    IpGroup,
+    id=st.just("g"),
+    project_id=st.just("blue"),
+    network_id=st.just("a"),
+    addresses=st.just((ip_address("10.0.0.100"),)),
+    members=st.frozensets(st.sampled_from(["p", "q", "r"])),
+    pinned=st.sampled_from([None, "p"]),
+)
+
+
+def nouns(strategy):
+    return st.lists(strategy, unique_by=lambda noun: noun.id).map(
+        lambda found: {noun.id: noun for noun in found}
+    )
+
+
+worlds = st.fixed_dictionaries(
+    {"ports": nouns(ports), "networks": nouns(networks), "subnets": nouns(subnets)}
+    | {"groups": nouns(groups)}
+)
+
+
+def intent_of(world) -> Intent:
+    public = {
+        subnet.cidr
+        for subnet in world["subnets"].values()
+        if (network := world["networks"].get(subnet.network_id)) and network.public
+    }
+    return Intent.of(
+        1, world["networks"].values(), world["ports"].values(), world["groups"].values(), public
+    )
+
+
+def named(touched: Touched, world) -> set[str]:
+    if isinstance(touched, AllPorts):
+        return set(world["ports"])
+    if isinstance(touched, PortsOnNetwork):
+        return {p.id for p in world["ports"].values() if p.network_id == touched.network_id}
+    return set(touched.ids)
+
+
+def touched(kind: str, world, before, after) -> Touched:
+    match kind:
+        case "ports":
+            return touched_by_port(before, after)
+        case "networks":
+            return touched_by_network(before, after)
+        case "groups":
+            return touched_by_ip_group(before, after)
+        case _:
+            network = world["networks"].get((after or before).network_id)
+            return touched_by_subnet(network or OWN, before, after)
+
+
+@given(worlds, worlds, st.sampled_from(["ports", "networks", "subnets", "groups"]), st.data())
+def test_narrowing_never_changes_the_meaning(world, other, kind, data) -> None:
+    key = data.draw(st.sampled_from(sorted({*world[kind], *other[kind]}) or ["none"]))
+    before, after = world[kind].get(key), other[kind].get(key)
+    if before is None and after is None:
+        return
+    if kind == "subnets" and before and after and before.network_id != after.network_id:
+        after = replace(after, network_id=before.network_id)  # a subnet never moves
+    changed = {**world, kind: {**world[kind], key: after}}
+    if after is None:
+        del changed[kind][key]
+    old, new = intent_of(world), intent_of(changed)
+    moved = {
+        port_id
+        for port_id in {*old.ports, *new.ports}
+        if (was := old.ports.get(port_id)) is None
+        or (now := new.ports.get(port_id)) is None
+        or resolve(old, was) != resolve(new, now)
+    }
+    assert moved <= named(touched(kind, world, before, after), changed) | named(
+        touched(kind, world, before, after), world
+    )
