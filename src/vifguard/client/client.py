@@ -1,0 +1,185 @@
+"""The client: one call is one request, and its answer or an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from vifguard.client.endpoint import Endpoint, read_data_dir
+from vifguard.client.errors import (
+    AmbiguousError,
+    NotFoundError,
+    RefusedError,
+    UnreachableError,
+    refusal,
+)
+from vifguard.client.resource import Resource
+
+Item = dict[str, Any]
+"""One object as the API shows it."""
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+class Client:
+    """Speaks HTTP with basic authentication to one server, over TCP or a unix socket.
+
+    Threads may share one. Every method raises UnreachableError when nobody answers within
+    `timeout` seconds, and RefusedError (or one of its kinds) when the server says no.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, timeout: float = 30.0) -> None:
+        self.endpoint = endpoint
+        self._timeout = timeout
+        path = endpoint.socket_path
+        auth = httpx.BasicAuth(endpoint.user, endpoint.password) if endpoint.user else None
+        self._http = httpx.Client(
+            base_url="http://localhost" if path else endpoint.url,
+            transport=httpx.HTTPTransport(uds=path) if path else None,
+            auth=auth,
+            timeout=timeout,
+            # A proxy named in the environment must not be shown the password.
+            trust_env=False,
+        )
+
+    @classmethod
+    def from_data_dir(cls, data_dir: Path, *, timeout: float = 30.0) -> Self:
+        """A client of the server that keeps its data there, as its administrator."""
+        return cls(read_data_dir(data_dir), timeout=timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        patience: float = 0.0,
+    ) -> Any:
+        """One request under /v2.0/; the JSON of the answer, None where it has no body.
+
+        `patience` is how many seconds longer than usual the server may take: for those
+        requests that wait for something to happen.
+        """
+        try:
+            response = self._http.request(
+                method,
+                f"/v2.0/{path}",
+                json=body,
+                params=query,
+                timeout=self._timeout + patience,
+            )
+        except httpx.TransportError as error:
+            raise UnreachableError(self._unreachable(error)) from error
+        if response.is_success:
+            return self._json(response)
+        raise _refusal(response)
+
+    def list(self, resource: Resource, **filters: Any) -> list[Item]:
+        """The objects that this user may see and whose fields equal the filters."""
+        answer = self.call("GET", resource.path, query=filters)
+        items: list[Item] = answer[resource.plural]
+        return items
+
+    def show(self, resource: Resource, key: str) -> Item:
+        """One object by its id (a host by its name)."""
+        return self._one(resource, self.call("GET", _path(resource, key)))
+
+    def create(self, resource: Resource, body: Mapping[str, Any]) -> Item:
+        """Create an object."""
+        wrapped = {resource.singular: dict(body)}
+        return self._one(resource, self.call("POST", resource.path, body=wrapped))
+
+    def update(self, resource: Resource, key: str, body: Mapping[str, Any]) -> Item:
+        """Change the fields named in `body`."""
+        wrapped = {resource.singular: dict(body)}
+        return self._one(resource, self.call("PUT", _path(resource, key), body=wrapped))
+
+    def delete(self, resource: Resource, key: str) -> None:
+        """Delete an object by its id."""
+        self.call("DELETE", _path(resource, key))
+
+    def find(self, resource: Resource, name: str, **filters: Any) -> Item:
+        """The one object with this id or, failing that, this name.
+
+        Raises NotFoundError where there is none, AmbiguousError where several bear the name.
+        """
+        if _ID.fullmatch(name):
+            try:
+                return self.show(resource, name)
+            except NotFoundError:
+                pass  # a name may look like an id
+        found = self.list(resource, name=name, **filters)
+        if not found:
+            raise NotFoundError(404, "NotFound", f"there is no {resource.noun} {name!r}")
+        if len(found) > 1:
+            raise AmbiguousError(resource.noun, name, sorted(item["id"] for item in found))
+        return found[0]
+
+    def wait_for_port(self, port_id: str, timeout: float) -> Item:
+        """The port, once its host's kernel holds the wanted revision.
+
+        Raises NotInTimeError, with the port's status reason, after `timeout` seconds.
+        """
+        answer = self.call(
+            "GET",
+            f"ports/{quote(port_id, safe='')}/wait",
+            query={"timeout": timeout},
+            patience=timeout,
+        )
+        port: Item = answer["port"]
+        return port
+
+    def _one(self, resource: Resource, answer: Any) -> Item:
+        item: Item = answer[resource.singular]
+        return item
+
+    def _json(self, response: httpx.Response) -> Any:
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError:
+            raise UnreachableError(
+                f"{self.endpoint.url} answers, but not with JSON: is it a vifguard server?"
+            ) from None
+
+    def _unreachable(self, error: httpx.TransportError) -> str:
+        why = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
+        return f"no vifguard server at {self.endpoint.url} ({why}): is `vifguard up` running there?"
+
+
+def _path(resource: Resource, key: str) -> str:
+    # A key is what a user typed: quoted, it cannot climb to another path.
+    return f"{resource.path}/{quote(key, safe='')}"
+
+
+def _refusal(response: httpx.Response) -> RefusedError:
+    try:
+        error = response.json()["NeutronError"]
+        kind, message = str(error["type"]), str(error["message"])
+        return refusal(response.status_code, kind, message, str(error.get("detail", "")))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message = f"the server answered {response.status_code} {response.reason_phrase}"
+        return refusal(response.status_code, "HTTPError", message)

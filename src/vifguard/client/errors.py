@@ -1,0 +1,64 @@
+"""What can go wrong when talking to the server."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """No answer, or one that says no; the message is fit for a person to read."""
+
+
+class UnreachableError(ClientError):
+    """Nobody answered at the server's address, or not in time, or not as vifguard does."""
+
+
+class CloudsFileError(ClientError):
+    """clouds.yaml is missing, open to others, or does not say where the server is."""
+
+
+class RefusedError(ClientError):
+    """The server said no; carries what it put into NeutronError.
+
+    `kind` is NeutronError's `type`, such as `NetworkNotFound`; `status` is the HTTP status.
+    """
+
+    def __init__(self, status: int, kind: str, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.detail = detail
+
+
+class NotFoundError(RefusedError):
+    """404: there is no such object, or none that this user may see."""
+
+
+class NotAllowedError(RefusedError):
+    """401 or 403: wrong credentials, or a right that this user lacks."""
+
+
+class NotInTimeError(RefusedError):
+    """408: what was waited for did not happen; the message says what is missing."""
+
+
+class AmbiguousError(ClientError):
+    """A name that several objects bear; `ids` are theirs."""
+
+    def __init__(self, noun: str, name: str, ids: list[str]) -> None:
+        super().__init__(
+            f"{len(ids)} {noun}s are named {name!r}; say which by its id: {', '.join(ids)}"
+        )
+        self.ids = ids
+
+
+_BY_STATUS: dict[int, type[RefusedError]] = {
+    401: NotAllowedError,
+    403: NotAllowedError,
+    404: NotFoundError,
+    408: NotInTimeError,
+}
+
+
+def refusal(status: int, kind: str, message: str, detail: str = "") -> RefusedError:
+    """The exception for an answer with this status."""
+    return _BY_STATUS.get(status, RefusedError)(status, kind, message, detail)

@@ -1,0 +1,31 @@
+"""The resources of the API that a client works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind of object: what its JSON is wrapped in and where it lives under /v2.0/.
+
+    `noun` is the word in messages and commands; `key` names it in the objects that refer
+    to it by id.
+    """
+
+    noun: str
+    singular: str
+    plural: str
+    path: str
+
+    @property
+    def key(self) -> str:
+        """The field that refers to one, such as `network_id`."""
+        return f"{self.singular}_id"
+
+
+NETWORK = Resource("network", "network", "networks", "networks")
+SUBNET = Resource("subnet", "subnet", "subnets", "subnets")
+PORT = Resource("port", "port", "ports", "ports")
+IP_GROUP = Resource("ip-group", "ip_group", "ip_groups", "ip-groups")
+HOST = Resource("host", "host", "hosts", "hosts")
