@@ -1,0 +1,94 @@
+"""Making frames, the right ones and the wrong ones.
+
+A constructor makes one layer around its payload and returns a `Piece`; the outermost,
+`ethernet`, returns the frame's bytes. Each layer below learns its next-type field from the
+piece inside it and fills the checksums that need its addresses, so a legal frame is said
+shortly:
+
+    ethernet(mac, "ff:ff:ff:ff:ff:ff", arp(mac, "10.0.0.5", target_ip="10.0.0.6"))
+    ethernet(mac, router, ipv4("10.0.0.5", "10.0.0.1", udp(68, 67, dhcpv4(mac))))
+
+Every field that could be told a lie is a keyword: lengths, checksums, versions, hop limits,
+next-type fields. What a keyword does not set is what the RFC says. Bytes stand for a payload
+of which nothing is known. Truncate or flip the bytes of a frame for the rest.
+"""
+
+from vifguard.packet.pieces.dhcp import dhcp_option, dhcpv4, dhcpv6, dhcpv6_option, dhcpv6_relay
+from vifguard.packet.pieces.ip import fragments, ipv4, ipv6
+from vifguard.packet.pieces.ip4_options import ip4_option, router_alert4
+from vifguard.packet.pieces.ip6_headers import (
+    authentication,
+    destination_options,
+    extension,
+    fragment,
+    hop_by_hop,
+    ip6_option,
+    router_alert6,
+    routing,
+)
+from vifguard.packet.pieces.link import arp, ethernet, llc, pad, rarp, snap, vlan
+from vifguard.packet.pieces.multicast import igmp, igmpv3_report, mld, mldv2_report
+from vifguard.packet.pieces.nd import (
+    na,
+    nd,
+    nd_option,
+    ns,
+    prefix_information,
+    ra,
+    redirect,
+    rs,
+    slla,
+    tlla,
+)
+from vifguard.packet.pieces.piece import Piece, internet_checksum, multicast_mac, solicited_node
+from vifguard.packet.pieces.upper import icmpv4, icmpv6, tcp, udp
+
+__all__ = [
+    "Piece",
+    "arp",
+    "authentication",
+    "destination_options",
+    "dhcp_option",
+    "dhcpv4",
+    "dhcpv6",
+    "dhcpv6_option",
+    "dhcpv6_relay",
+    "ethernet",
+    "extension",
+    "fragment",
+    "fragments",
+    "hop_by_hop",
+    "icmpv4",
+    "icmpv6",
+    "igmp",
+    "igmpv3_report",
+    "internet_checksum",
+    "ip4_option",
+    "ip6_option",
+    "ipv4",
+    "ipv6",
+    "llc",
+    "mld",
+    "mldv2_report",
+    "multicast_mac",
+    "na",
+    "nd",
+    "nd_option",
+    "ns",
+    "pad",
+    "prefix_information",
+    "ra",
+    "rarp",
+    "redirect",
+    "router_alert4",
+    "router_alert6",
+    "routing",
+    "rs",
+    "slla",
+    "snap",
+    "solicited_node",
+    "tcp",
+    "tlla",
+    "udp",
+    "vlan",
+]

@@ -1,0 +1,1 @@
+"""The constructors that `build` gathers: one file for each family of layers."""
