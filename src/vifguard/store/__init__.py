@@ -1,1 +1,5 @@
-"""Rows to nouns and back, in transactions that each make a revision."""
+"""Rows: the nouns as the server keeps them, the revision of each change, and its journal.
+
+SQLAlchemy Core; portable SQL everywhere but in `sqlite`. Rows become the frozen dataclasses
+of `model` here and nowhere else.
+"""

@@ -1,0 +1,65 @@
+"""The application: routes, and one shape for every refusal."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+import vifguard
+from vifguard.api.errors import Refusal, answer, refusal_of
+from vifguard.api.identity import Identity
+from vifguard.api.v2 import networks, ports, subnets, versions
+from vifguard.store.errors import StoreError
+from vifguard.store.store import Store
+
+_LOG = logging.getLogger(__name__)
+
+
+def create_app(store: Store, identity: Identity) -> FastAPI:
+    """The server over a store, for the users of an identity."""
+    app = FastAPI(
+        title="vifguard",
+        version=vifguard.__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.store = store
+    app.state.identity = identity
+    v2 = APIRouter(prefix="/v2.0")
+    for module in (versions, networks, subnets, ports):
+        v2.include_router(module.router)
+    app.include_router(versions.root)
+    app.include_router(v2)
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(StoreError, _refused_by_store)
+    app.add_exception_handler(HTTPException, _not_served)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+def _refused(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)  # noqa: S101 - how the handler is registered
+    return answer(error)
+
+
+def _refused_by_store(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StoreError)  # noqa: S101 - how the handler is registered
+    return answer(refusal_of(error))
+
+
+def _not_served(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - how the handler is registered
+    kinds = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}
+    kind = kinds.get(error.status_code, "HTTPBadRequest")
+    message = f"{request.method} {request.url.path[:200]!r}: {error.detail}"
+    return answer(Refusal(error.status_code, kind, message, error.headers))
+
+
+def _failed(request: Request, error: Exception) -> JSONResponse:
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    message = "The server failed on this request; its log says why."
+    return answer(Refusal(500, "HTTPInternalServerError", message))

@@ -1,0 +1,102 @@
+"""One call: who asks, what for, and with which document; refused before a handler sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from anyio.to_thread import run_sync
+from fastapi import Depends, Request
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api.attributes import Resource
+from vifguard.api.document import MAX_BODY, parse, too_large
+from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.identity import Identity
+from vifguard.api.listing import Listing
+from vifguard.api.who import ACTIONS, OPEN, User
+from vifguard.store.store import Store
+
+_MAX_QUERY = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler works on."""
+
+    store: Store
+    user: User
+    query: tuple[tuple[str, str], ...]
+    body: bytes
+    url: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON object of the body; raises Refusal."""
+        return parse(self.body)
+
+    def one(self, resource: Resource, shown: dict[str, Any], status: int = 200) -> Response:
+        """The answer that shows one object."""
+        fields = [value for name, value in self.query if name == "fields" and value]
+        seen = resource.shown_to(self.user, shown)
+        if fields:
+            seen = {name: value for name, value in seen.items() if name in fields}
+        return JSONResponse({resource.one: seen}, status_code=status)
+
+    def created(self, resource: Resource, shown: list[dict[str, Any]]) -> Response:
+        """The answer to a POST: one object, or all of a bulk."""
+        seen = [resource.shown_to(self.user, each) for each in shown]
+        if resource.many in self.document:
+            return JSONResponse({resource.many: seen}, status_code=201)
+        return JSONResponse({resource.one: seen[0]}, status_code=201)
+
+    def listing(self, resource: Resource) -> Listing:
+        """How the answer to this GET of many is to be filtered, sorted and cut."""
+        return Listing.parse(resource, self.user, self.query, self.url)
+
+
+async def _call(request: Request) -> Call:
+    """The call of a request; raises Refusal (401, 403, 413)."""
+    state = request.app.state
+    user = await _user(state.identity, request)
+    _require_allowed(request.scope["route"].name, user)
+    raw = request.url.query
+    if len(raw) > _MAX_QUERY:
+        raise bad_request(f"The query is longer than {_MAX_QUERY} characters.")
+    query = tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=200))
+    url = str(request.url.replace(query=""))
+    return Call(state.store, user, query, await _body(request), url)
+
+
+Caller = Annotated[Call, Depends(_call)]
+
+
+async def _user(identity: Identity, request: Request) -> User:
+    header = request.headers.get("authorization")
+    user = identity.known(header) or await run_sync(identity.verify, header)
+    if user is None:
+        challenge = {"WWW-Authenticate": 'Basic realm="vifguard", charset="UTF-8"'}
+        raise Refusal(401, "HTTPUnauthorized", "A valid name and password are needed.", challenge)
+    return user
+
+
+def _require_allowed(action: str, user: User) -> None:
+    if action in OPEN:
+        return
+    allowed = ACTIONS.get(action, frozenset())
+    if not allowed & user.roles:
+        who = " or ".join(sorted(allowed)) or "nobody"
+        has = ", ".join(sorted(user.roles))
+        raise forbidden(f"{action} is allowed for {who}; user {user.name!r} is {has}.")
+
+
+async def _body(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY:
+            raise too_large()
+        parts.append(part)
+    return b"".join(parts)

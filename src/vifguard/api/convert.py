@@ -1,0 +1,281 @@
+"""Converters: JSON value -> our value, or UnfitError with the reason; each knows its schema.
+
+Where Neutron coerces (`"True"`, `"22"`), so do we, on full ASCII matches; the rest is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, TypeVar
+
+from vifguard.model.address import (
+    AddressError,
+    IPAddress,
+    IPNetwork,
+    Mac,
+    host_prefix,
+    parse_address,
+    parse_network,
+    parse_prefix,
+)
+
+Schema = Mapping[str, Any]
+T = TypeVar("T")
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})", re.ASCII)
+_PROJECT = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}", re.ASCII)
+_HOST = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,252}", re.ASCII)
+_PHYSICAL = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}", re.ASCII)
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+_NEVER_A_STATION = tuple(
+    (IPv4Network(text) if "." in text else IPv6Network(text), why)
+    for text, why in (
+        ("0.0.0.0/8", "unspecified"),
+        ("127.0.0.0/8", "loopback"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved or broadcast"),
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("::ffff:0:0/96", "IPv4-mapped"),
+        ("ff00::/8", "multicast"),
+    )
+)
+
+_LINK_LOCAL = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
+
+
+class UnfitError(ValueError):
+    """A value that is not what it should be; the message quotes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """What a value may be: the schema that tells it, the function that reads it."""
+
+    schema: Schema
+    read: Callable[[Any], Any]
+
+
+def quoted(value: object) -> str:
+    """A value for an error message: unmistakable, on one line, short."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def text(limit: int = 255) -> Converter:
+    """Printable text of at most `limit` characters; no control, format or line separator."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise UnfitError(f"{quoted(value)} is not a valid string")
+        if len(value) > limit:
+            raise UnfitError(f"{quoted(value)} exceeds maximum length of {limit}")
+        if not value.isprintable():
+            raise UnfitError(f"{quoted(value)} holds a character that does not print")
+        return value
+
+    return Converter({"type": "string", "maxLength": limit}, read)
+
+
+def _read_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).lower() if isinstance(value, str | int) else ""
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise UnfitError(f"{quoted(value)} cannot be converted to boolean")
+
+
+boolean = Converter({"type": "boolean"}, _read_boolean)
+
+
+def integer(low: int, high: int) -> Converter:
+    """A whole number from `low` to `high`, both included."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UnfitError(f"{quoted(value)} is not an integer")
+        if not low <= value <= high:
+            raise UnfitError(f"{quoted(value)} is not from {low} to {high}")
+        return value
+
+    return Converter({"type": "integer", "minimum": low, "maximum": high}, read)
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Converter:
+    """Text that a pattern matches as a whole."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise UnfitError(f"{quoted(value)} is not {what}")
+        return value
+
+    return Converter({"type": "string", "pattern": f"^(?:{pattern.pattern})$"}, read)
+
+
+uuid = matching(_UUID, "a valid UUID")
+project = matching(_PROJECT, "a project id (letters, digits, '_', '.', '-')")
+host = matching(re.compile(rf"|{_HOST.pattern}", re.ASCII), "a host name")
+physical = matching(_PHYSICAL, "a name of a physical network")
+
+
+def one_of(kind: type[StrEnum]) -> Converter:
+    """One of the words of an enumeration."""
+    words = [member.value for member in kind]
+
+    def read(value: Any) -> StrEnum:
+        if not isinstance(value, str) or value not in words:
+            raise UnfitError(f"{quoted(value)} is not in {words}")
+        return kind(value)
+
+    return Converter({"type": "string", "enum": words}, read)
+
+
+def exactly(*values: object) -> Converter:
+    """One of these very values, and of their very types."""
+
+    def read(value: Any) -> object:
+        for allowed in values:
+            if type(value) is type(allowed) and value == allowed:
+                return allowed
+        raise UnfitError(
+            f"{quoted(value)} is not in {list(values)}: other values are not supported"
+        )
+
+    return Converter({"enum": list(values)}, read)
+
+
+def nullable(inner: Converter) -> Converter:
+    """Null as None, or what `inner` takes."""
+    return Converter(
+        {"anyOf": [inner.schema, {"type": "null"}]},
+        lambda value: None if value is None else inner.read(value),
+    )
+
+
+def list_of(inner: Converter, limit: int) -> Converter:
+    """A list of different values, at most `limit`, as a tuple in the order given."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise UnfitError(f"{quoted(value)} is not a list")
+        if len(value) > limit:
+            raise UnfitError(f"{len(value)} entries are more than the maximum of {limit}")
+        found: list[Any] = []
+        for each in value:
+            one = inner.read(each)
+            if one in found:
+                raise UnfitError(f"duplicate entry {quoted(each)}")
+            found.append(one)
+        return tuple(found)
+
+    return Converter({"type": "array", "items": inner.schema, "maxItems": limit}, read)
+
+
+def set_of(inner: Converter, limit: int) -> Converter:
+    """A list of different values whose order does not matter, as a frozenset."""
+    ordered = list_of(inner, limit)
+    return Converter(ordered.schema, lambda value: frozenset(ordered.read(value)))
+
+
+def record(required: Mapping[str, Converter], optional: Mapping[str, Converter]) -> Converter:
+    """An object with these keys and no others, as a dict of converted values."""
+    parts = {**required, **optional}
+
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise UnfitError(f"{quoted(value)} is not a dictionary")
+        if unknown := value.keys() - parts.keys():
+            raise UnfitError(f"unexpected keys {sorted(unknown)} in {quoted(value)}")
+        if missing := required.keys() - value.keys():
+            raise UnfitError(f"missing keys {sorted(missing)} in {quoted(value)}")
+        return {name: _inner(parts[name], name, each) for name, each in value.items()}
+
+    schema = {
+        "type": "object",
+        "properties": {name: part.schema for name, part in parts.items()},
+        "required": sorted(required),
+        "additionalProperties": False,
+    }
+    return Converter(schema, read)
+
+
+def _inner(converter: Converter, name: str, value: Any) -> Any:
+    try:
+        return converter.read(value)
+    except ValueError as error:
+        raise UnfitError(f"{name}: {error}") from None
+
+
+def mapped(inner: Converter, change: Callable[[Any], Any]) -> Converter:
+    """What `inner` reads, changed further; `change` may raise ValueError."""
+    return Converter(inner.schema, lambda value: change(inner.read(value)))
+
+
+def _read_mac(value: Any) -> Mac:
+    mac = Mac.parse(value)
+    if mac.is_group or mac.is_zero:
+        raise AddressError(f"{quoted(value)} is a group or zero address, which no station has")
+    return mac
+
+
+mac = Converter({"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}, _read_mac)
+
+
+def why_no_station(prefix: IPNetwork) -> str:
+    """Why no station can have an address of `prefix`; empty where it can."""
+    for never, why in _NEVER_A_STATION:
+        if prefix.version == never.version and prefix.overlaps(never):
+            return f"overlaps {never}, which is {why}"
+    return ""
+
+
+def _station(prefix: IPNetwork, value: Any) -> None:
+    if why := why_no_station(prefix):
+        raise AddressError(f"{quoted(value)} {why}")
+
+
+def _read_address(value: Any) -> IPAddress:
+    found = parse_address(value)
+    _station(host_prefix(found), value)
+    return found
+
+
+address = Converter({"type": "string", "format": "ip"}, _read_address)
+
+
+def _read_prefix(value: Any) -> IPNetwork:
+    found = parse_prefix(value)
+    _station(found, value)
+    return found
+
+
+prefix = Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix)
+
+
+def _read_subnet(value: Any) -> IPNetwork:
+    found = parse_network(value)
+    _station(found, value)
+    for reserved in _LINK_LOCAL:
+        if found.version == reserved.version and found.overlaps(reserved):
+            raise AddressError(f"{quoted(value)} overlaps {reserved}, which is link-local")
+    return found
+
+
+cidr = Converter({"type": "string", "format": "cidr"}, _read_subnet)
+
+
+def _read_route(value: Any) -> IPNetwork:
+    return parse_network(value)
+
+
+destination = Converter({"type": "string", "format": "cidr"}, _read_route)

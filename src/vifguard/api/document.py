@@ -1,0 +1,75 @@
+"""JSON in: strict, bounded, and never an exception that is not a refusal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from vifguard.api.errors import Refusal, bad_request
+
+MAX_BODY = 2 * 1024 * 1024
+"""Bytes of a request's body."""
+
+MAX_DEPTH = 16
+"""Objects and lists within each other."""
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The one JSON object of a body; raises Refusal (400 or 413)."""
+    if len(body) > MAX_BODY:
+        raise too_large()
+    try:
+        document = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"Malformed request body: {_first_line(error)}") from None
+    if not isinstance(document, dict):
+        raise bad_request("Malformed request body: a JSON object is expected")
+    _require_shallow(document)
+    return document
+
+
+def too_large() -> Refusal:
+    """The refusal of a body beyond the limit."""
+    return Refusal(
+        413, "HTTPRequestEntityTooLarge", f"The request body is larger than {MAX_BODY} bytes."
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Two parsers that disagree on which of two equal keys counts see two requests in one.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is given twice")
+    return found
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _require_shallow(document: dict[str, Any]) -> None:
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return
+    raise bad_request(f"Malformed request body: nested deeper than {MAX_DEPTH}")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"nested deeper than {MAX_DEPTH}"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return str(error).splitlines()[0][:200]

@@ -1,0 +1,57 @@
+"""Whether a port's host really holds what is wanted, and what to say when it does not."""
+
+from __future__ import annotations
+
+from vifguard.model.network import Network
+from vifguard.model.port import PortState
+from vifguard.store.rows import StoredPort
+
+
+def enforced_revision(stored: StoredPort, network: Network) -> int:
+    """The revision that the kernel of the port's host holds; 0 where it holds none.
+
+    A port that is held closed against its owner's wish has nothing enforced; one that is
+    meant to be closed has.
+    """
+    reported = stored.enforcement
+    meant_closed = not (stored.port.admin_state_up and network.admin_state_up)
+    if reported.state is PortState.ENFORCED:
+        return reported.revision
+    if reported.state is PortState.HELD_CLOSED and meant_closed:
+        return reported.revision
+    return 0
+
+
+def is_settled(stored: StoredPort, network: Network) -> bool:
+    """Whether the kernel holds the wanted revision."""
+    return enforced_revision(stored, network) >= stored.policy_revision
+
+
+def status(stored: StoredPort, network: Network) -> str:
+    """ACTIVE only when the wanted revision is enforced and frames may pass."""
+    enforced = stored.enforcement.state is PortState.ENFORCED and is_settled(stored, network)
+    meant_open = stored.port.admin_state_up and network.admin_state_up
+    return "ACTIVE" if enforced and meant_open else "DOWN"
+
+
+def status_reason(stored: StoredPort, network: Network) -> str:
+    """Why the port is not ACTIVE; empty where it is."""
+    port = stored.port
+    if status(stored, network) == "ACTIVE":
+        return ""
+    if not port.admin_state_up:
+        return "the port's admin_state_up is false"
+    if not network.admin_state_up:
+        return "the network's admin_state_up is false"
+    if not port.host:
+        return "the port is on no host: set binding:host_id"
+    return stored.enforcement.reason or _behind(stored)
+
+
+def _behind(stored: StoredPort) -> str:
+    if stored.enforcement.revision == 0:
+        return f"host {stored.port.host} has not reported the port yet"
+    return (
+        f"host {stored.port.host} holds revision {stored.enforcement.revision} of the port; "
+        f"{stored.policy_revision} is wanted"
+    )

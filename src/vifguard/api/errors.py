@@ -1,0 +1,84 @@
+"""Refusals, and how Neutron spells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from starlette.responses import JSONResponse
+
+from vifguard.store.errors import (
+    AddressTakenError,
+    ConflictError,
+    InUseError,
+    MacTakenError,
+    MissingError,
+    NoAddressLeftError,
+    StoreError,
+    WrongAddressError,
+)
+
+_NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
+    {
+        AddressTakenError: (409, "IpAddressAlreadyAllocated"),
+        MacTakenError: (409, "MacAddressInUse"),
+        NoAddressLeftError: (409, "IpAddressGenerationFailure"),
+        WrongAddressError: (400, "InvalidInput"),
+        ConflictError: (409, "Conflict"),
+    }
+)
+
+_KIND = MappingProxyType(
+    {
+        "network": "Network",
+        "subnet": "Subnet",
+        "port": "Port",
+        "ip-group": "IpGroup",
+        "host": "Host",
+    }
+)
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of ours: what the caller asked is refused
+    """An answer other than success: the HTTP status, Neutron's type, and why."""
+
+    def __init__(
+        self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.headers = headers
+
+
+def bad_request(message: str) -> Refusal:
+    """400: the request says something that cannot be."""
+    return Refusal(400, "HTTPBadRequest", message)
+
+
+def forbidden(message: str) -> Refusal:
+    """403: the request is understood, and is not for this user."""
+    return Refusal(403, "PolicyNotAuthorized", message)
+
+
+def conflict(kind: str, message: str) -> Refusal:
+    """409: the request contradicts what is there."""
+    return Refusal(409, kind, message)
+
+
+def refusal_of(error: StoreError) -> Refusal:
+    """What the store refuses, as Neutron says it."""
+    match error:
+        case MissingError():
+            return Refusal(404, f"{_KIND[error.kind]}NotFound", str(error))
+        case InUseError():
+            return Refusal(409, f"{_KIND[error.kind]}InUse", str(error))
+    status, kind = _NEUTRON.get(type(error), (500, "HTTPInternalServerError"))
+    return Refusal(status, kind, str(error))
+
+
+def answer(refusal: Refusal) -> JSONResponse:
+    """The response that tells a refusal."""
+    body = {"type": refusal.kind, "message": refusal.message, "detail": ""}
+    return JSONResponse({"NeutronError": body}, status_code=refusal.status, headers=refusal.headers)

@@ -1,0 +1,194 @@
+"""Who asks: HTTP Basic against a file of users, read again when it changes.
+
+Without the file, or where it is not sound, nobody is anybody.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import os
+import secrets
+import stat
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from vifguard.api.convert import project, quoted, text
+from vifguard.api.who import User, UserRole
+
+_LOG = logging.getLogger(__name__)
+_KEYS = frozenset({"name", "project_id", "roles", "password_hash"})
+_MAX_HEADER = 2048
+_MAX_VERIFIED = 1024
+
+Version = tuple[int, int, int]
+
+
+class IdentityError(Exception):
+    """A file of users that cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user and the argon2 hash of the password."""
+
+    user: User
+    password_hash: str
+
+
+class Identity:
+    """The users of one file. Threads share one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._version: Version | None = None
+        self._accounts: Mapping[str, Account] = {}
+        self._verified: dict[bytes, User] = {}
+        # What was verified is remembered under a key that dies with the process.
+        self._secret = secrets.token_bytes(32)
+        self._hasher = PasswordHasher()
+        self._decoy = self._hasher.hash(secrets.token_hex())
+
+    def known(self, header: str | None) -> User | None:
+        """The user of an Authorization header that was verified before; never slow."""
+        self._refresh()
+        return None if header is None else self._verified.get(self._mark(header))
+
+    def verify(self, header: str | None) -> User | None:
+        """The user of an Authorization header, or None; costs one argon2 hash when new."""
+        user = self.known(header)
+        if user is not None or header is None:
+            return user
+        name, password = _basic(header)
+        account = self._accounts.get(name)
+        # One at a time: each costs 64 MiB, and guesses must not cost more. An unknown name
+        # costs the same as a known one, so that names cannot be told apart.
+        with self._lock:
+            version = self._version
+            matches = self._matches(account.password_hash if account else self._decoy, password)
+            if account is None or not matches or version != self._version:
+                return None
+            if len(self._verified) >= _MAX_VERIFIED:
+                self._verified.clear()
+            self._verified[self._mark(header)] = account.user
+        return account.user
+
+    def _matches(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def _mark(self, header: str) -> bytes:
+        return hmac.digest(self._secret, header.encode("utf-8", "surrogateescape"), "sha256")
+
+    def _refresh(self) -> None:
+        version = _version_of(self._path)
+        if version == self._version:
+            return
+        with self._lock:
+            self._verified = {}
+            try:
+                self._accounts = {each.user.name: each for each in read_accounts(self._path)}
+            except IdentityError as error:
+                _LOG.error("nobody can log in: %s", error)
+                self._accounts = {}
+            self._version = version
+
+
+def read_accounts(path: Path) -> list[Account]:
+    """The accounts of a file of users; raises IdentityError."""
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise IdentityError(f"{path} can be read by others: chmod 600 {path}")
+            raw = yaml.safe_load(file)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise IdentityError(f"{path} cannot be read: {error}") from None
+    if not isinstance(raw, list):
+        raise IdentityError(f"{path} is not a list of users")
+    accounts = [_account(path, each) for each in raw]
+    names = [each.user.name for each in accounts]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise IdentityError(f"{path} names {sorted(twice)} twice")
+    return accounts
+
+
+def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
+    """Replace a file of users as a whole, readable by its owner alone."""
+    raw = [
+        {
+            "name": each.user.name,
+            "project_id": each.user.project_id,
+            "roles": sorted(role.value for role in each.user.roles),
+            "password_hash": each.password_hash,
+        }
+        for each in accounts
+    ]
+    content = yaml.safe_dump(raw, sort_keys=False)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    Path(temporary).replace(path)
+
+
+def account(name: str, project_id: str, roles: Iterable[str], password: str) -> Account:
+    """A new account; raises IdentityError where a part is not sound."""
+    return _account(
+        Path("user"),
+        {
+            "name": name,
+            "project_id": project_id,
+            "roles": list(roles),
+            "password_hash": PasswordHasher().hash(password),
+        },
+    )
+
+
+def _account(path: Path, raw: Any) -> Account:
+    if not isinstance(raw, dict) or raw.keys() != _KEYS:
+        raise IdentityError(f"{path}: a user has exactly {sorted(_KEYS)}, not {quoted(raw)}")
+    try:
+        name = text(64).read(raw["name"])
+        roles = frozenset(UserRole(role) for role in raw["roles"])
+        user = User(name, project.read(raw["project_id"]), roles)
+    except (TypeError, ValueError) as error:
+        raise IdentityError(f"{path}: user {quoted(raw['name'])}: {error}") from None
+    if not name or ":" in name or not roles or not isinstance(raw["password_hash"], str):
+        raise IdentityError(
+            f"{path}: user {quoted(raw['name'])} needs a name without ':', a role and a hash"
+        )
+    return Account(user, raw["password_hash"])
+
+
+def _version_of(path: Path) -> Version:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    """Name and password of a Basic header (RFC 7617); empty where it is none."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(header) > _MAX_HEADER:
+        return "", ""
+    try:
+        name, _, password = base64.b64decode(encoded, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password

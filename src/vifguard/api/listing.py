@@ -1,0 +1,187 @@
+"""Lists: filters by equality, fields, sorting, and pages with links, as Neutron has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from vifguard.api.attributes import Resource
+from vifguard.api.convert import boolean, integer, quoted
+from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.who import User
+
+Shown = dict[str, Any]
+
+_WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
+_SCALAR = frozenset({"string", "integer", "boolean"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How one list is filtered, sorted and cut."""
+
+    resource: Resource
+    user: User
+    url: str
+    query: Sequence[tuple[str, str]]
+    filters: Mapping[str, tuple[str, ...]]
+    fields: frozenset[str]
+    sort: tuple[tuple[str, bool], ...]
+    limit: int
+    marker: str | None
+    backwards: bool
+
+    @classmethod
+    def parse(
+        cls, resource: Resource, user: User, query: Sequence[tuple[str, str]], url: str
+    ) -> Self:
+        """Read a query; raises Refusal for what is not an attribute, or not its value."""
+        given: dict[str, list[str]] = defaultdict(list)
+        for name, value in query:
+            given["project_id" if name == "tenant_id" else name].append(value)
+        filters = {name: tuple(values) for name, values in given.items() if name not in _WORDS}
+        for name in filters:
+            _require_filter(resource, name)
+        return cls(
+            resource,
+            user,
+            url,
+            query,
+            filters,
+            frozenset(field for field in given["fields"] if field),
+            _sort(resource, given["sort_key"], given["sort_dir"]),
+            _number("limit", _last(given["limit"]) or "0"),
+            _last(given["marker"]),
+            _flag("page_reverse", _last(given["page_reverse"]) or "false"),
+        )
+
+    def answer(self, shown: Sequence[Shown]) -> dict[str, Any]:
+        """The body of the answer, from every object this user may see."""
+        seen = (self.resource.shown_to(self.user, each) for each in shown)
+        chosen = [each for each in seen if self._matches(each)]
+        for key, descending in reversed(self.sort):
+            chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
+        page, links = self._page(chosen)
+        if self.fields:
+            page = [{k: v for k, v in each.items() if k in self.fields} for each in page]
+        body: dict[str, Any] = {self.resource.many: page}
+        if links:
+            body[f"{self.resource.many}_links"] = links
+        return body
+
+    def _matches(self, each: Shown) -> bool:
+        return all(
+            any(_equal(each.get(name), wanted, name) for wanted in values)
+            for name, values in self.filters.items()
+        )
+
+    def _page(self, chosen: list[Shown]) -> tuple[list[Shown], list[dict[str, str]]]:
+        start, end = 0, len(chosen)
+        if self.marker is not None:
+            at = self._marked(chosen)
+            start, end = (0, at) if self.backwards else (at + 1, end)
+        if self.limit:
+            if self.backwards:
+                start = max(start, end - self.limit)
+            else:
+                end = min(end, start + self.limit)
+        page = chosen[start:end]
+        links = []
+        if self.limit and page and end < len(chosen):
+            links.append(self._link("next", page[-1]["id"], backwards=False))
+        if self.limit and page and start > 0:
+            links.append(self._link("previous", page[0]["id"], backwards=True))
+        return page, links
+
+    def _marked(self, chosen: list[Shown]) -> int:
+        for index, each in enumerate(chosen):
+            if each["id"] == self.marker:
+                return index
+        raise Refusal(
+            404, "MarkerNotFound", f"The marker {quoted(self.marker)} is not in the list."
+        )
+
+    def _link(self, rel: str, marker: str, *, backwards: bool) -> dict[str, str]:
+        rest = [(k, v) for k, v in self.query if k not in {"marker", "page_reverse"}]
+        reverse = [("page_reverse", "True")] if backwards else []
+        query = urlencode([*rest, ("marker", marker), *reverse])
+        return {"rel": rel, "href": f"{self.url}?{query}"}
+
+
+def _require_filter(resource: Resource, name: str) -> None:
+    attribute = resource.by_name.get(name)
+    if attribute is None or not _can_filter(attribute.converter.schema):
+        raise bad_request(f"Invalid input for operation: {quoted(name)} is no filter of this list.")
+
+
+def _can_filter(schema: Mapping[str, Any]) -> bool:
+    if "anyOf" in schema:
+        return any(_can_filter(each) for each in schema["anyOf"])
+    if schema.get("type") == "array":
+        items = schema["items"]
+        return _can_filter(items) or set(items.get("properties", ())) == {"subnet_id", "ip_address"}
+    return "enum" in schema or schema.get("type") in _SCALAR
+
+
+def _equal(value: Any, wanted: str, name: str) -> bool:
+    match value:
+        case None:
+            return not wanted
+        case bool():
+            return value is _flag(name, wanted)
+        case int():
+            return str(value) == wanted
+        case list():
+            return any(_in_list(each, wanted) for each in value)
+    same: bool = value == wanted or (name == "mac_address" and value == wanted.lower())
+    return same
+
+
+def _in_list(each: Any, wanted: str) -> bool:
+    if isinstance(each, dict):  # fixed_ips=ip_address=10.0.0.5
+        key, _, value = wanted.partition("=")
+        return key in each and each[key] == value
+    return str(each) == wanted
+
+
+def _sort(
+    resource: Resource, keys: Sequence[str], directions: Sequence[str]
+) -> tuple[tuple[str, bool], ...]:
+    if directions and len(directions) != len(keys):
+        raise bad_request("The number of sort_keys and sort_dirs must be same")
+    for key in keys:
+        if key not in resource.by_name or not _can_filter(resource.by_name[key].converter.schema):
+            raise bad_request(f"{quoted(key)} is an invalid attribute for sort key")
+    for direction in directions:
+        if direction not in {"asc", "desc"}:
+            raise bad_request(f"sort_dir is {quoted(direction)}; it must be asc or desc")
+    chosen = directions or ["asc"] * len(keys)
+    return tuple((key, way == "desc") for key, way in zip(keys, chosen, strict=True))
+
+
+def _sortable(value: Any) -> tuple[bool, str | int]:
+    # What has no value comes first; what is no number or text sorts by how it is written.
+    return (value is not None, value if isinstance(value, int) else str(value))
+
+
+def _number(name: str, value: str) -> int:
+    try:
+        number: int = integer(0, 10**9).read(value)
+    except ValueError as error:
+        raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+    return number
+
+
+def _flag(name: str, value: str) -> bool:
+    try:
+        flag: bool = boolean.read(value)
+    except ValueError as error:
+        raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+    return flag
+
+
+def _last(values: Sequence[str]) -> str | None:
+    return values[-1] if values else None

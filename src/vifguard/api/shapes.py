@@ -1,0 +1,93 @@
+"""Converters of the values that networks and ports have in common, and how they are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from vifguard.api.attributes import Attribute
+from vifguard.api.convert import (
+    Converter,
+    boolean,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+    one_of,
+    project,
+    record,
+    set_of,
+    text,
+    uuid,
+)
+from vifguard.api.who import OWN_PROJECT, OWNER
+from vifguard.model.guard import SELECTABLE, Guard, Profile
+from vifguard.model.policy import Storm
+from vifguard.store.rows import Stamp
+
+_RATE = integer(0, 10_000_000)
+
+profile: Final = nullable(one_of(Profile))
+
+
+def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
+    if fixed := guards - SELECTABLE:
+        raise ValueError(f"{sorted(fixed)} is always on and cannot be selected")
+    return guards
+
+
+guards: Final = nullable(mapped(set_of(one_of(Guard), len(Guard)), _selectable))
+
+storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
+
+_moment = Converter({"type": "string", "format": "date-time"}, lambda value: value)
+strings: Final = list_of(text(), 100)
+
+
+def common() -> tuple[Attribute, ...]:
+    """The attributes that every resource begins with."""
+    return (
+        Attribute("id", uuid),
+        Attribute("name", text(), OWNER, OWNER, "", "name"),
+        Attribute("project_id", project, OWN_PROJECT),
+        Attribute("tenant_id", project),
+        Attribute("description", text(), OWNER, OWNER, "", "description"),
+    )
+
+
+def stamped() -> tuple[Attribute, ...]:
+    """The attributes that every stored resource ends with."""
+    return (
+        Attribute("revision_number", integer(0, 2**31)),
+        Attribute("created_at", _moment),
+        Attribute("updated_at", _moment),
+    )
+
+
+def admin_state_up() -> Attribute:
+    """The switch that networks and ports have."""
+    return Attribute("admin_state_up", boolean, OWNER, OWNER, default=True, field="admin_state_up")
+
+
+def show_stamp(stamp: Stamp) -> dict[str, Any]:
+    """A stamp as Neutron shows it."""
+    return {
+        "revision_number": stamp.revision_number,
+        "created_at": moment(stamp.created_at),
+        "updated_at": moment(stamp.updated_at),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as Neutron writes a time."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def show_storm(given: Storm | None) -> dict[str, int] | None:
+    """A storm rate as the API shows it."""
+    return None if given is None else {"rate": given.rate, "burst": given.burst}
+
+
+def show_guards(given: frozenset[Guard] | None) -> list[str] | None:
+    """Guards in the order in which a frame meets them."""
+    return None if given is None else [guard.value for guard in Guard if guard in given]

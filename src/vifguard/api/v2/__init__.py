@@ -1,0 +1,1 @@
+"""Networks, subnets and ports, as Neutron v2.0 spells them."""

@@ -1,0 +1,246 @@
+"""Networks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from sqlalchemy import select
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import boolean, exactly, integer, mapped, nullable, physical
+from vifguard.api.errors import bad_request, forbidden
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import (
+    admin_state_up,
+    common,
+    guards,
+    profile,
+    show_guards,
+    show_stamp,
+    show_storm,
+    stamped,
+    storm,
+    strings,
+)
+from vifguard.api.who import NETWORK_OWNER, OPERATOR, STORM, Standing
+from vifguard.model.guard import LinkLocal
+from vifguard.model.network import Network
+from vifguard.model.policy import DEFAULT_STORM
+from vifguard.store import hosts, networks
+from vifguard.store.rows import StoredNetwork
+from vifguard.store.tables import networks as table
+from vifguard.store.tables import subnets as subnet_table
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["networks"])
+
+
+def _not_yet(value: bool) -> bool:  # noqa: FBT001 - a converted value
+    if value:
+        raise ValueError("true is not supported: there are no external networks yet")
+    return value
+
+
+NETWORKS: Final = Resource(
+    "network",
+    "networks",
+    (
+        *common(),
+        admin_state_up(),
+        Attribute("shared", boolean, OPERATOR, OPERATOR, default=False, field="shared"),
+        Attribute("mtu", integer(68, 65535), NETWORK_OWNER, NETWORK_OWNER, 1500, "mtu"),
+        Attribute(
+            "port_security_enabled",
+            boolean,
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            default=True,
+            field="port_security_enabled",
+        ),
+        Attribute(
+            "provider:network_type",
+            nullable(exactly("flat", "local")),
+            OPERATOR,
+            seen_by=OPERATOR,
+        ),
+        Attribute(
+            "provider:physical_network",
+            nullable(physical),
+            OPERATOR,
+            seen_by=OPERATOR,
+        ),
+        Attribute("provider:segmentation_id", exactly(None), OPERATOR, seen_by=OPERATOR),
+        Attribute("router:external", mapped(boolean, _not_yet), OPERATOR, default=False),
+        Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
+        Attribute("guards", guards, NETWORK_OWNER, NETWORK_OWNER, None, "guards"),
+        Attribute("public", boolean, OPERATOR, OPERATOR, default=False, field="public"),
+        Attribute(
+            "link_local",
+            mapped(exactly("eui64", "any"), LinkLocal),
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            LinkLocal.EUI64,
+            "link_local",
+        ),
+        Attribute("storm", storm, STORM, STORM, DEFAULT_STORM, "storm"),
+        Attribute("status", exactly("ACTIVE")),
+        Attribute("subnets", strings),
+        Attribute("availability_zone_hints", strings),
+        Attribute("availability_zones", strings),
+        Attribute("tags", strings),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/networks", name="list_networks")
+def list_networks(call: Caller) -> Response:
+    """The networks of the user's project, and the shared ones."""
+    with call.store.read() as snapshot:
+        found = networks.read(snapshot, visible.networks_of(call.user))
+        shown = _shown(snapshot, found)
+    return JSONResponse(call.listing(NETWORKS).answer(shown))
+
+
+@router.post("/networks", name="create_network", status_code=201)
+def create_network(call: Caller) -> Response:
+    """Create one network, or several at once."""
+    given = NETWORKS.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+        shown = _shown(change, made)
+    return call.created(NETWORKS, shown)
+
+
+@router.get("/networks/{network_id}", name="show_network")
+def show_network(call: Caller, network_id: str) -> Response:
+    """One network."""
+    with call.store.read() as snapshot:
+        found = visible.network(snapshot, call.user, network_id)
+        return call.one(NETWORKS, _shown(snapshot, [found])[0])
+
+
+@router.put("/networks/{network_id}", name="update_network")
+def update_network(call: Caller, network_id: str) -> Response:
+    """Change a network."""
+    given = NETWORKS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.network(change, call.user, network_id)
+        standing = Standing(call.user, before.network.project_id, before.network)
+        _require_owner(standing, "update")
+        NETWORKS.authorize_put(given, standing)
+        changes = NETWORKS.fields(given)
+        _require_sound(replace(before.network, **changes))
+        after = networks.update_network(change, before, changes)
+        return call.one(NETWORKS, _shown(change, [after])[0])
+
+
+@router.delete("/networks/{network_id}", name="delete_network", status_code=204)
+def delete_network(call: Caller, network_id: str) -> Response:
+    """Delete a network and its subnets."""
+    with call.store.change() as change:
+        network = visible.network(change, call.user, network_id).network
+        _require_owner(Standing(call.user, network.project_id, network), "delete")
+        networks.delete_network(change, network)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredNetwork:
+    user = call.user
+    project_id = given["project_id"] or user.project_id
+    network = Network(id=str(uuid4()), project_id=project_id, **NETWORKS.fields(given))
+    NETWORKS.authorize_post(given, Standing(user, project_id, network))
+    network = replace(network, physical=_physical(given))
+    _require_sound(network)
+    if not user.is_operator and (why := hosts.why_no_isolation(change)):
+        raise forbidden(f"A network of a project's own cannot be offered: {why}.")
+    require_room(change, user, table, project_id, 1)
+    return networks.create(change, network)
+
+
+def _physical(given: Given) -> str:
+    """The uplink's name, where the provider's attributes agree with each other."""
+    kind, name = given["provider:network_type"], given["provider:physical_network"]
+    if kind == "flat" and name is None:
+        raise bad_request(
+            "Invalid input for provider:physical_network. Reason: a flat network needs one."
+        )
+    if kind == "local" and name is not None:
+        raise bad_request(
+            f"Invalid input for provider:physical_network. Reason: a local network has none, "
+            f"not {name!r}."
+        )
+    return name or ""
+
+
+def _require_sound(network: Network) -> None:
+    if network.profile is not None and network.guards is not None:
+        raise bad_request(
+            "Invalid input for guards. Reason: guard_profile and guards are both set; set one "
+            "of them to null."
+        )
+    if network.physical and not network.shared:
+        raise bad_request(
+            f"Invalid input for shared. Reason: network {network.id} has the uplink "
+            f"{network.physical!r}, and an isolated network has none; set shared to true."
+        )
+
+
+def _require_owner(standing: Standing, verb: str) -> None:
+    # A shared network carries other projects' ports: whoever made it, it is the operator's.
+    if not standing.owns_network:
+        raise forbidden(
+            f"{verb}_network is for the operator, or on an isolated network its owner; user "
+            f"{standing.user.name!r} is neither."
+        )
+
+
+def _shown(snapshot: Snapshot, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
+    stored = list(found)
+    subnet_ids: dict[str, list[str]] = defaultdict(list)
+    rows = snapshot.connection.execute(
+        select(subnet_table.c.network_id, subnet_table.c.id)
+        .where(subnet_table.c.network_id.in_([each.network.id for each in stored]))
+        .order_by(subnet_table.c.created_at, subnet_table.c.id)
+    )
+    for network_id, subnet_id in rows:
+        subnet_ids[network_id].append(subnet_id)
+    return [_show(each, subnet_ids.get(each.network.id, [])) for each in stored]
+
+
+def _show(stored: StoredNetwork, subnet_ids: list[str]) -> dict[str, Any]:
+    network = stored.network
+    return {
+        "id": network.id,
+        "name": network.name,
+        "project_id": network.project_id,
+        "tenant_id": network.project_id,
+        "description": network.description,
+        "admin_state_up": network.admin_state_up,
+        "shared": network.shared,
+        "mtu": network.mtu,
+        "port_security_enabled": network.port_security_enabled,
+        "provider:network_type": "flat" if network.physical else "local",
+        "provider:physical_network": network.physical or None,
+        "provider:segmentation_id": None,
+        "router:external": False,
+        "guard_profile": network.profile,
+        "guards": show_guards(network.guards),
+        "public": network.public,
+        "link_local": network.link_local,
+        "storm": show_storm(network.storm),
+        "status": "ACTIVE",
+        "subnets": subnet_ids,
+        "availability_zone_hints": [],
+        "availability_zones": [],
+        "tags": [],
+        **show_stamp(stored.stamp),
+    }

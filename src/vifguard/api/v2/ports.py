@@ -1,0 +1,335 @@
+"""Ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import (
+    address,
+    boolean,
+    exactly,
+    host,
+    integer,
+    list_of,
+    mac,
+    mapped,
+    nullable,
+    one_of,
+    prefix,
+    record,
+    set_of,
+    text,
+    uuid,
+)
+from vifguard.api.enforced import enforced_revision, status, status_reason
+from vifguard.api.errors import bad_request, conflict
+from vifguard.api.interface import binding_profile
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import (
+    admin_state_up,
+    common,
+    guards,
+    profile,
+    show_guards,
+    show_stamp,
+    show_storm,
+    stamped,
+    storm,
+    strings,
+)
+from vifguard.api.who import (
+    ADDRESSES,
+    BINDER,
+    DEVICE_OWNER,
+    NETWORK_OWNER,
+    OWNER,
+    STORM,
+    Standing,
+)
+from vifguard.model.address import Mac
+from vifguard.model.guard import Role
+from vifguard.model.network import Network
+from vifguard.model.port import AddressPair, Port
+from vifguard.resolve.policy import guards_of
+from vifguard.store import networks, ports, subnets
+from vifguard.store.addresses import Wish, usable
+from vifguard.store.ports import Draft
+from vifguard.store.rows import StoredPort
+from vifguard.store.tables import ports as table
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["ports"])
+
+MAX_ADDRESSES = 64
+"""Fixed addresses of a port, and address pairs."""
+
+
+def _wish(given: dict[str, Any]) -> Wish:
+    if not given:
+        raise ValueError("an entry names a subnet_id, an ip_address, or both")
+    return Wish(given.get("subnet_id"), given.get("ip_address"))
+
+
+def _wishes(given: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    chosen = [wish.address for wish in given if wish.address is not None]
+    if twice := {each for each in chosen if chosen.count(each) > 1}:
+        raise ValueError(f"duplicate IP address '{min(map(str, twice))}'")
+    return given
+
+
+_wish_converter = mapped(record({}, {"subnet_id": uuid, "ip_address": address}), _wish)
+_fixed_ips = mapped(list_of(_wish_converter, MAX_ADDRESSES), _wishes)
+_pairs = list_of(
+    mapped(
+        record({"ip_address": prefix}, {"mac_address": nullable(mac)}),
+        lambda given: AddressPair(given["ip_address"], given.get("mac_address")),
+    ),
+    MAX_ADDRESSES,
+)
+_dictionary = record({}, {})
+
+PORTS: Final = Resource(
+    "port",
+    "ports",
+    (
+        *common(),
+        Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
+        admin_state_up(),
+        Attribute("mac_address", mac, NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("fixed_ips", nullable(_fixed_ips), ADDRESSES, ADDRESSES),
+        Attribute(
+            "allowed_address_pairs", _pairs, NETWORK_OWNER, NETWORK_OWNER, (), "address_pairs"
+        ),
+        Attribute("port_security_enabled", nullable(boolean), NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
+        Attribute("guards", guards, NETWORK_OWNER, NETWORK_OWNER, None, "guards"),
+        Attribute(
+            "roles", set_of(one_of(Role), 8), NETWORK_OWNER, NETWORK_OWNER, frozenset(), "roles"
+        ),
+        Attribute(
+            "ethertypes",
+            set_of(integer(0x0600, 0xFFFF), 16),
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            frozenset(),
+            "ethertypes",
+        ),
+        Attribute("storm", nullable(storm), STORM, STORM, None, "storm"),
+        Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
+        Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
+        Attribute("security_groups", list_of(exactly(), 0), OWNER, OWNER, ()),
+        Attribute("binding:host_id", nullable(host), BINDER, BINDER, seen_by=BINDER),
+        Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
+        Attribute(
+            "binding:vnic_type",
+            exactly("normal", "macvtap"),
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            "normal",
+            "vnic_type",
+        ),
+        Attribute("binding:vif_type", text(), seen_by=BINDER),
+        Attribute("binding:vif_details", _dictionary, seen_by=BINDER),
+        Attribute("status", exactly("ACTIVE", "DOWN")),
+        Attribute("status_reason", text()),
+        Attribute("guards_in_force", strings),
+        Attribute("policy_revision", integer(0, 2**63)),
+        Attribute("enforced_revision", integer(0, 2**63)),
+        Attribute("tags", strings),
+        *stamped(),
+    ),
+)
+
+_NARROW = {
+    "id": table.c.id,
+    "name": table.c.name,
+    "network_id": table.c.network_id,
+    "project_id": table.c.project_id,
+    "device_id": table.c.device_id,
+    "device_owner": table.c.device_owner,
+}
+
+
+@router.get("/ports", name="list_ports")
+def list_ports(call: Caller) -> Response:
+    """The ports of the user's project."""
+    listing = call.listing(PORTS)
+    which = visible.ports_of(call.user)
+    # Fewer rows to look at; the list itself decides what is shown.
+    for name, column in _NARROW.items():
+        if name in listing.filters:
+            which &= column.in_(listing.filters[name])
+    with call.store.read() as snapshot:
+        shown = _shown(snapshot, ports.read(snapshot, which))
+    return JSONResponse(listing.answer(shown))
+
+
+@router.post("/ports", name="create_port", status_code=201)
+def create_port(call: Caller) -> Response:
+    """Create one port, or several at once."""
+    given = PORTS.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+    return call.created(PORTS, [show(stored, network) for stored, network in made])
+
+
+@router.get("/ports/{port_id}", name="show_port")
+def show_port(call: Caller, port_id: str) -> Response:
+    """One port."""
+    with call.store.read() as snapshot:
+        found = visible.port(snapshot, call.user, port_id)
+        return call.one(PORTS, _shown(snapshot, [found])[0])
+
+
+@router.put("/ports/{port_id}", name="update_port")
+def update_port(call: Caller, port_id: str) -> Response:
+    """Change a port."""
+    given = PORTS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.port(change, call.user, port_id)
+        network = networks.get(change, before.port.network_id).network
+        PORTS.authorize_put(
+            given, Standing(call.user, before.port.project_id, network, before.port)
+        )
+        changes = _changes(given, network)
+        _require_sound(change, replace(before.port, **changes), given)
+        wishes = given.get("fixed_ips")
+        after = ports.update_port(change, network, before, changes, wishes)
+    return call.one(PORTS, show(after, network))
+
+
+@router.delete("/ports/{port_id}", name="delete_port", status_code=204)
+def delete_port(call: Caller, port_id: str) -> Response:
+    """Delete a port."""
+    with call.store.change() as change:
+        ports.delete_port(change, visible.port(change, call.user, port_id).port)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> tuple[StoredPort, Network]:
+    user = call.user
+    network = visible.network(change, user, given["network_id"]).network
+    project_id = given["project_id"] or user.project_id
+    PORTS.authorize_post(given, Standing(user, project_id, network))
+    require_room(change, user, table, project_id, 1)
+    mac_asked: Mac | None = given["mac_address"]
+    port = Port(
+        id=str(uuid4()),
+        project_id=project_id,
+        mac=mac_asked or _UNCHOSEN,
+        **{"port_security_enabled": network.port_security_enabled} | _changes(given, network),
+    )
+    _require_sound(change, port, given)
+    return ports.create(change, network, Draft(port, mac_asked, given["fixed_ips"])), network
+
+
+_UNCHOSEN = Mac(bytes(6))
+
+
+def _changes(given: Given, network: Network) -> dict[str, Any]:
+    """What a request gives, in the model's words; addresses are the store's to take."""
+    changes = PORTS.fields(given)
+    if "mac_address" in given:
+        changes["mac"] = given["mac_address"]
+    if "port_security_enabled" in given:
+        asked = given["port_security_enabled"]
+        changes["port_security_enabled"] = network.port_security_enabled if asked is None else asked
+    if "binding:host_id" in given:
+        changes["host"] = given["binding:host_id"] or ""
+    if "binding:profile" in given:
+        changes["binding_profile"] = given["binding:profile"]
+        changes["interface"] = given["binding:profile"].get("interface", "")
+    return changes
+
+
+def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
+    """Raise Refusal where the parts of a port contradict each other or its subnets."""
+    if port.profile is not None and port.guards is not None:
+        raise bad_request(
+            "Invalid input for guards. Reason: guard_profile and guards are both set; set one "
+            "of them to null."
+        )
+    wishes = given.get("fixed_ips")
+    chosen = [wish.address for wish in wishes or () if wish.address is not None]
+    hosts = [pair.prefix[0] for pair in port.address_pairs if pair.prefix.num_addresses == 1]
+    if not chosen and not hosts:
+        return
+    network = networks.get(snapshot, port.network_id).network
+    for subnet in subnets.of_network(snapshot, port.network_id):
+        if network.shared and subnet.gateway in chosen:
+            raise conflict(
+                "IpAddressAlreadyAllocated",
+                f"IP address {subnet.gateway} already allocated in network {network.id}: it is "
+                f"the gateway of subnet {subnet.id}.",
+            )
+        first, last = usable(subnet.cidr)
+        for each in hosts:
+            if each in subnet.cidr and not int(first) <= int(each) <= int(last):
+                raise bad_request(
+                    f"Invalid input for allowed_address_pairs. Reason: {each} is the network or "
+                    f"broadcast address of subnet {subnet.cidr}."
+                )
+
+
+def _shown(snapshot: Snapshot, found: Iterable[StoredPort]) -> list[dict[str, Any]]:
+    stored = list(found)
+    by_id = networks.by_id(snapshot, {each.port.network_id for each in stored})
+    return [show(each, by_id[each.port.network_id]) for each in stored]
+
+
+def show(stored: StoredPort, network: Network) -> dict[str, Any]:
+    """A port as the API shows it."""
+    port = stored.port
+    return {
+        "id": port.id,
+        "name": port.name,
+        "project_id": port.project_id,
+        "tenant_id": port.project_id,
+        "description": port.description,
+        "network_id": port.network_id,
+        "admin_state_up": port.admin_state_up,
+        "mac_address": str(port.mac),
+        "fixed_ips": [
+            {"subnet_id": fixed.subnet_id, "ip_address": str(fixed.address)}
+            for fixed in port.fixed_ips
+        ],
+        "allowed_address_pairs": [_show_pair(pair, port.mac) for pair in port.address_pairs],
+        "port_security_enabled": port.port_security_enabled,
+        "guard_profile": port.profile,
+        "guards": show_guards(port.guards),
+        "roles": sorted(port.roles),
+        "ethertypes": sorted(port.ethertypes),
+        "storm": show_storm(port.storm),
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "security_groups": [],
+        "binding:host_id": port.host,
+        "binding:profile": dict(port.binding_profile),
+        "binding:vnic_type": port.vnic_type,
+        "binding:vif_type": "bridge" if port.host else "unbound",
+        "binding:vif_details": {},
+        "status": status(stored, network),
+        "status_reason": status_reason(stored, network),
+        "guards_in_force": show_guards(guards_of(network, port)),
+        "policy_revision": stored.policy_revision,
+        "enforced_revision": enforced_revision(stored, network),
+        "tags": [],
+        **show_stamp(stored.stamp),
+    }
+
+
+def _show_pair(pair: AddressPair, own: Mac) -> Mapping[str, str]:
+    single = pair.prefix.num_addresses == 1
+    return {
+        "ip_address": str(pair.prefix[0] if single else pair.prefix),
+        "mac_address": str(pair.mac or own),
+    }

@@ -1,0 +1,312 @@
+"""Subnets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import (
+    address,
+    boolean,
+    cidr,
+    destination,
+    exactly,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+    record,
+    uuid,
+)
+from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import common, show_stamp, stamped, strings
+from vifguard.api.who import NETWORK_OWNER, Standing
+from vifguard.model.network import HostRoute, Pool, Subnet
+from vifguard.store import subnets
+from vifguard.store.addresses import usable
+from vifguard.store.rows import StoredSubnet
+from vifguard.store.tables import subnets as table
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["subnets"])
+
+
+def _pool(given: dict[str, Any]) -> Pool:
+    start, end = given["start"], given["end"]
+    if start.version != end.version or start > end:
+        raise ValueError(f"the start {start} is not before the end {end}")
+    return Pool(start, end)
+
+
+def _version(given: int) -> int:
+    if given not in (4, 6):
+        raise ValueError(f"{given} is not in [4, 6]")
+    return given
+
+
+_IPV6_MODE = nullable(exactly("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
+_pools = list_of(mapped(record({"start": address, "end": address}, {}), _pool), 32)
+_routes = list_of(
+    mapped(
+        record({"destination": destination, "nexthop": address}, {}),
+        lambda given: HostRoute(given["destination"], given["nexthop"]),
+    ),
+    20,
+)
+
+SUBNETS: Final = Resource(
+    "subnet",
+    "subnets",
+    (
+        *common(),
+        Attribute("network_id", uuid, NETWORK_OWNER, default=REQUIRED, field="network_id"),
+        Attribute("ip_version", mapped(integer(4, 6), _version), NETWORK_OWNER),
+        Attribute("cidr", cidr, NETWORK_OWNER, default=REQUIRED, field="cidr"),
+        Attribute("gateway_ip", nullable(address), NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("allocation_pools", _pools, NETWORK_OWNER, NETWORK_OWNER),
+        Attribute(
+            "enable_dhcp", boolean, NETWORK_OWNER, NETWORK_OWNER, default=True, field="enable_dhcp"
+        ),
+        Attribute(
+            "dns_nameservers", list_of(address, 5), NETWORK_OWNER, NETWORK_OWNER, (), "nameservers"
+        ),
+        Attribute("host_routes", _routes, NETWORK_OWNER, NETWORK_OWNER, (), "host_routes"),
+        Attribute("ipv6_ra_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_ra_mode"),
+        Attribute("ipv6_address_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_address_mode"),
+        Attribute("subnetpool_id", exactly(None), NETWORK_OWNER),
+        Attribute("segment_id", exactly(None), NETWORK_OWNER),
+        Attribute("service_types", strings),
+        Attribute("tags", strings),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/subnets", name="list_subnets")
+def list_subnets(call: Caller) -> Response:
+    """The subnets of the networks that the user sees."""
+    with call.store.read() as snapshot:
+        found = subnets.read(snapshot, visible.subnets_of(call.user))
+    return JSONResponse(call.listing(SUBNETS).answer([_show(each) for each in found]))
+
+
+@router.post("/subnets", name="create_subnet", status_code=201)
+def create_subnet(call: Caller) -> Response:
+    """Create one subnet, or several at once."""
+    given = SUBNETS.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+    return call.created(SUBNETS, [_show(each) for each in made])
+
+
+@router.get("/subnets/{subnet_id}", name="show_subnet")
+def show_subnet(call: Caller, subnet_id: str) -> Response:
+    """One subnet."""
+    with call.store.read() as snapshot:
+        found, _ = visible.subnet(snapshot, call.user, subnet_id)
+    return call.one(SUBNETS, _show(found))
+
+
+@router.put("/subnets/{subnet_id}", name="update_subnet")
+def update_subnet(call: Caller, subnet_id: str) -> Response:
+    """Change a subnet."""
+    given = SUBNETS.read_put(call.document)
+    with call.store.change() as change:
+        before, network = visible.subnet(change, call.user, subnet_id)
+        standing = Standing(call.user, before.subnet.project_id, network)
+        _require_owner(standing, "update")
+        SUBNETS.authorize_put(given, standing)
+        after = replace(before.subnet, **SUBNETS.fields(given))
+        after = _with_gateway(after, given)
+        if "allocation_pools" in given:
+            after = replace(after, pools=_sorted(given["allocation_pools"]))
+        _require_sound(after)
+        changes = {name: getattr(after, name) for name in ("gateway", "pools")}
+        kept = subnets.update_subnet(change, network, before, SUBNETS.fields(given) | changes)
+    return call.one(SUBNETS, _show(kept))
+
+
+@router.delete("/subnets/{subnet_id}", name="delete_subnet", status_code=204)
+def delete_subnet(call: Caller, subnet_id: str) -> Response:
+    """Delete a subnet that nobody has an address of."""
+    with call.store.change() as change:
+        found, network = visible.subnet(change, call.user, subnet_id)
+        _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
+        subnets.delete_subnet(change, network, found.subnet)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
+    user = call.user
+    network = visible.network(change, user, given["network_id"]).network
+    project_id = given["project_id"] or network.project_id
+    standing = Standing(user, project_id, network)
+    _require_owner(standing, "create")
+    SUBNETS.authorize_post(given, standing)
+    if given["ip_version"] not in (None, given["cidr"].version):
+        raise bad_request(
+            f"Invalid input for ip_version. Reason: {given['cidr']} is not of version "
+            f"{given['ip_version']}."
+        )
+    require_room(change, user, table, project_id, 1)
+    subnet = Subnet(id=str(uuid4()), project_id=project_id, **SUBNETS.fields(given))
+    subnet = _with_gateway(replace(subnet, gateway=_usual_gateway(subnet)), given)
+    pools = given["allocation_pools"]
+    subnet = replace(subnet, pools=_usual_pools(subnet) if pools is None else _sorted(pools))
+    _require_sound(subnet)
+    return subnets.create(change, network, subnet)
+
+
+def _with_gateway(subnet: Subnet, given: Given) -> Subnet:
+    return replace(subnet, gateway=given["gateway_ip"]) if "gateway_ip" in given else subnet
+
+
+def _usual_gateway(subnet: Subnet) -> Any:
+    first, last = usable(subnet.cidr)
+    return first if first != last else None
+
+
+def _usual_pools(subnet: Subnet) -> tuple[Pool, ...]:
+    """Everything usable, without the gateway."""
+    first, last = usable(subnet.cidr)
+    gateway = subnet.gateway
+    if gateway is None or gateway.version != first.version or not first <= gateway <= last:  # type: ignore[operator]
+        return (Pool(first, last),)
+    sides = []
+    if gateway > first:  # type: ignore[operator]
+        sides.append(Pool(first, gateway - 1))
+    if gateway < last:  # type: ignore[operator]
+        sides.append(Pool(gateway + 1, last))
+    return tuple(sides)
+
+
+def _sorted(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+    return tuple(sorted(pools, key=lambda pool: (pool.start.version, int(pool.start))))
+
+
+def _require_sound(subnet: Subnet) -> None:
+    """Raise Refusal where the parts of a subnet contradict each other."""
+    _require_gateway(subnet)
+    _require_pools(subnet)
+    _require_family(subnet)
+    _require_modes(subnet)
+
+
+def _require_gateway(subnet: Subnet) -> None:
+    gateway = subnet.gateway
+    if gateway is None:
+        return
+    first, last = usable(subnet.cidr)
+    inside = gateway.version == first.version and int(first) <= int(gateway) <= int(last)
+    if not inside and not (gateway.version == subnet.cidr.version == 6 and gateway.is_link_local):
+        raise bad_request(
+            f"Invalid input for gateway_ip. Reason: {gateway} is not an address of {subnet.cidr} "
+            f"that a station can have."
+        )
+
+
+def _require_pools(subnet: Subnet) -> None:
+    first, last = usable(subnet.cidr)
+    for pool in subnet.pools:
+        if pool.start.version != first.version or not (
+            int(first) <= int(pool.start) and int(pool.end) <= int(last)
+        ):
+            raise Refusal(
+                400,
+                "InvalidAllocationPool",
+                f"The allocation pool {pool.start}-{pool.end} is not valid: subnet {subnet.cidr} "
+                f"has {first}-{last}.",
+            )
+        if subnet.gateway is not None and int(pool.start) <= int(subnet.gateway) <= int(pool.end):
+            raise conflict(
+                "GatewayConflictWithAllocationPools",
+                f"Gateway ip {subnet.gateway} conflicts with allocation pool "
+                f"{pool.start}-{pool.end}.",
+            )
+    for one, other in pairwise(subnet.pools):
+        if int(other.start) <= int(one.end):
+            raise conflict(
+                "OverlappingAllocationPools",
+                f"Found overlapping allocation pools: {one.start}-{one.end} "
+                f"{other.start}-{other.end} for subnet {subnet.cidr}.",
+            )
+
+
+def _require_family(subnet: Subnet) -> None:
+    for hop in subnet.host_routes:
+        if {hop.destination.version, hop.nexthop.version} != {subnet.cidr.version}:
+            raise bad_request(
+                f"Invalid input for host_routes. Reason: {hop.destination} via {hop.nexthop} is "
+                f"not IPv{subnet.cidr.version}."
+            )
+    for server in subnet.nameservers:
+        if server.version != subnet.cidr.version:
+            raise bad_request(
+                f"Invalid input for dns_nameservers. Reason: {server} is not "
+                f"IPv{subnet.cidr.version}."
+            )
+
+
+def _require_modes(subnet: Subnet) -> None:
+    modes = {subnet.ipv6_ra_mode, subnet.ipv6_address_mode} - {None}
+    if modes and subnet.cidr.version == 4:
+        raise bad_request(
+            "Invalid input for ipv6_address_mode. Reason: an IPv4 subnet has neither "
+            "ipv6_ra_mode nor ipv6_address_mode."
+        )
+    if len(modes) > 1:
+        raise bad_request(
+            f"Invalid input for ipv6_ra_mode. Reason: {subnet.ipv6_ra_mode!r} does not agree with "
+            f"ipv6_address_mode {subnet.ipv6_address_mode!r}."
+        )
+    if modes & {"slaac", "dhcpv6-stateless"} and subnet.cidr.prefixlen != 64:
+        raise bad_request(
+            f"Invalid input for cidr. Reason: guests form addresses in a /64 only, not in "
+            f"{subnet.cidr}."
+        )
+
+
+def _require_owner(standing: Standing, verb: str) -> None:
+    if not standing.owns_network:
+        raise forbidden(
+            f"{verb}_subnet is for the operator, or on an isolated network its owner; user "
+            f"{standing.user.name!r} is neither."
+        )
+
+
+def _show(stored: StoredSubnet) -> dict[str, Any]:
+    subnet = stored.subnet
+    return {
+        "id": subnet.id,
+        "name": subnet.name,
+        "project_id": subnet.project_id,
+        "tenant_id": subnet.project_id,
+        "description": subnet.description,
+        "network_id": subnet.network_id,
+        "ip_version": subnet.cidr.version,
+        "cidr": str(subnet.cidr),
+        "gateway_ip": None if subnet.gateway is None else str(subnet.gateway),
+        "allocation_pools": [{"start": str(p.start), "end": str(p.end)} for p in subnet.pools],
+        "enable_dhcp": subnet.enable_dhcp,
+        "dns_nameservers": [str(server) for server in subnet.nameservers],
+        "host_routes": [
+            {"destination": str(hop.destination), "nexthop": str(hop.nexthop)}
+            for hop in subnet.host_routes
+        ],
+        "ipv6_ra_mode": subnet.ipv6_ra_mode,
+        "ipv6_address_mode": subnet.ipv6_address_mode,
+        "subnetpool_id": None,
+        "segment_id": None,
+        "service_types": [],
+        "tags": [],
+        **show_stamp(stored.stamp),
+    }

@@ -1,0 +1,91 @@
+"""The versions document, the extensions, and whether the server lives."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api.call import Caller
+from vifguard.api.errors import Refusal
+
+root = APIRouter(tags=["server"])
+router = APIRouter(tags=["server"])
+
+# What Neutron calls the parts of its dialect, listed where it is spoken here; then our own.
+_EXTENSIONS: Final = {
+    "allowed-address-pairs": "Allowed Address Pairs",
+    "binding": "Port Binding",
+    "external-net": "Neutron external network",
+    "net-mtu": "Network MTU",
+    "net-mtu-writable": "Network MTU (writable)",
+    "pagination": "Pagination support",
+    "port-security": "Port Security",
+    "project-id": "project_id field enabled",
+    "provider": "Provider Network",
+    "sorting": "Sorting support",
+    "standard-attr-description": "standard-attr-description",
+    "standard-attr-revisions": "Resource revision numbers",
+    "standard-attr-timestamp": "Resource timestamps",
+    "drops": "Dropped frames, with the reason",
+    "guards": "Guards, guard profiles and roles of networks and ports",
+    "hosts": "Hosts and what they can enforce",
+    "ip-groups": "IP groups: addresses that several ports may answer for",
+    "port-wait": "Waiting until a port's policy is enforced",
+}
+
+
+@root.get("/", name="versions")
+def versions(request: Request) -> Response:
+    """What this server speaks."""
+    return JSONResponse({"versions": [_version(request)]})
+
+
+@root.get("/v2.0", name="version")
+def version(request: Request) -> Response:
+    """The same, for clients that look one step further down."""
+    return JSONResponse({"versions": [_version(request)]})
+
+
+@root.get("/v2.0/", name="version")
+def version_resources(request: Request) -> Response:
+    """The same, with the slash."""
+    return JSONResponse({"versions": [_version(request)]})
+
+
+@root.get("/healthz", name="healthz")
+def healthz() -> Response:
+    """The server answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/extensions", name="list_extensions")
+def list_extensions(_call: Caller) -> Response:
+    """The parts of the dialect that this server speaks."""
+    return JSONResponse({"extensions": [_extension(alias) for alias in _EXTENSIONS]})
+
+
+@router.get("/extensions/{alias}", name="show_extension")
+def show_extension(_call: Caller, alias: str) -> Response:
+    """One part of the dialect."""
+    if alias not in _EXTENSIONS:
+        raise Refusal(
+            404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."
+        )
+    return JSONResponse({"extension": _extension(alias)})
+
+
+def _version(request: Request) -> dict[str, Any]:
+    href = str(request.url.replace(path="/v2.0/", query=""))
+    return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}
+
+
+def _extension(alias: str) -> dict[str, Any]:
+    return {
+        "alias": alias,
+        "name": _EXTENSIONS[alias],
+        "description": _EXTENSIONS[alias],
+        "updated": "2026-11-23T00:00:00-00:00",
+        "links": [],
+    }

@@ -1,0 +1,333 @@
+"""Who has which address: allocation from pools, and the prefixes that others may use.
+
+`allocations` holds what is taken, unique on a network; `free_ranges` what is left of the
+pools, so that the lowest free address is one row away however many are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_network
+
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.model.network import Subnet
+from vifguard.store.errors import AddressTakenError, NoAddressLeftError, WrongAddressError
+from vifguard.store.rows import address_of, key, next_key, prefix_of
+from vifguard.store.tables import address_pairs, allocations, free_ranges
+from vifguard.store.transaction import Change, Snapshot
+
+AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
+"""IPv6 address modes in which the guest forms its address from the prefix and its MAC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An address that a port or a group asks for; None leaves the choice to the store."""
+
+    subnet_id: str | None = None
+    address: IPAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes an address: a port or an IP group, of a project, on a network."""
+
+    network_id: str
+    project_id: str
+    port_id: str | None = None
+    group_id: str | None = None
+    mac: Mac | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An address, and the subnet it was taken from."""
+
+    subnet_id: str
+    address: IPAddress
+
+
+def open_pools(change: Change, subnet: Subnet) -> None:
+    """Write what the pools leave free, given what is taken."""
+    change.connection.execute(delete(free_ranges).where(free_ranges.c.subnet_id == subnet.id))
+    rows = [
+        {"subnet_id": subnet.id, "first": first, "last": last}
+        for pool in subnet.pools
+        for first, last in _left(change, subnet, key(pool.start), key(pool.end))
+    ]
+    if rows:
+        change.connection.execute(insert(free_ranges), rows)
+
+
+def _left(change: Change, subnet: Subnet, first: bytes, last: bytes) -> list[tuple[bytes, bytes]]:
+    taken = change.connection.scalars(
+        select(allocations.c.address)
+        .where(allocations.c.subnet_id == subnet.id, allocations.c.address.between(first, last))
+        .order_by(allocations.c.address)
+    )
+    left = []
+    for address in taken:
+        if first < address:
+            left.append((first, next_key(address, -1)))
+        if address == last:
+            return left
+        first = next_key(address)
+    return [*left, (first, last)]
+
+
+def take(
+    change: Change, taker: Taker, wish: Wish, subnets: Sequence[Subnet], position: int
+) -> Taken:
+    """Take one address; `subnets` are those of the network.
+
+    Raises WrongAddressError, AddressTakenError or NoAddressLeftError.
+    """
+    subnet = _subnet_of(taker, wish, subnets)
+    address = wish.address
+    if address is None:
+        address = _chosen(change, taker, subnet)
+    else:
+        _require_usable(subnet, address)
+        _refuse_in_foreign_pair(change, taker, address)
+        _split(change, subnet, key(address))
+    _insert(change, taker, subnet, address, position)
+    return Taken(subnet.id, address)
+
+
+def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
+    """Give an address back to the pool it belongs to."""
+    change.connection.execute(delete(allocations).where(_this(subnet.network_id, address)))
+    pool = next((p for p in subnet.pools if key(p.start) <= key(address) <= key(p.end)), None)
+    if pool is not None:
+        _merge(change, subnet, key(address))
+
+
+def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
+    """Give a taken address another place among those of its port or group."""
+    change.connection.execute(
+        update(allocations).where(_this(network_id, address)).values(position=position)
+    )
+
+
+def _this(network_id: str, address: IPAddress) -> ColumnElement[bool]:
+    return and_(allocations.c.network_id == network_id, allocations.c.address == key(address))
+
+
+def usable(cidr: IPNetwork) -> tuple[IPAddress, IPAddress]:
+    """The first and last address of a range that a port can have.
+
+    IPv4: without the network and broadcast address, but for /31 (RFC 3021) and /32. IPv6:
+    without the subnet-router anycast address (RFC 4291, 2.6.1), but for /127 and /128.
+    """
+    first, last = cidr[0], cidr[-1]
+    if cidr.max_prefixlen - cidr.prefixlen < 2:
+        return first, last
+    return first + 1, last - 1 if cidr.version == 4 else last
+
+
+def eui64(prefix: IPNetwork, mac: Mac) -> IPv6Address:
+    """The address a guest forms from a /64 and its MAC (RFC 4291, appendix A)."""
+    identifier = int(mac.link_local) & (2**64 - 1)
+    return IPv6Address(int(prefix.network_address) | identifier)
+
+
+def _subnet_of(taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Subnet:
+    if wish.subnet_id is not None:
+        for subnet in subnets:
+            if subnet.id == wish.subnet_id:
+                return subnet
+        raise WrongAddressError(
+            f"Subnet {wish.subnet_id} is not a subnet of network {taker.network_id}."
+        )
+    for subnet in subnets:
+        if wish.address is not None and wish.address in subnet.cidr:
+            return subnet
+    raise WrongAddressError(
+        f"IP address {wish.address} is not a valid IP for any of the subnets on the specified "
+        f"network {taker.network_id}."
+    )
+
+
+def _require_usable(subnet: Subnet, address: IPAddress) -> None:
+    first, last = usable(subnet.cidr)
+    if address not in subnet.cidr or not int(first) <= int(address) <= int(last):
+        raise WrongAddressError(
+            f"IP address {address} is not a valid IP for the specified subnet {subnet.id}: "
+            f"choose one from {first} to {last}."
+        )
+    if subnet.ipv6_address_mode in AUTOMATIC:
+        raise WrongAddressError(
+            f"IPv6 address {address} cannot be directly assigned to a port on subnet {subnet.id} "
+            f"as the subnet is configured for automatic addresses."
+        )
+
+
+def _chosen(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
+    if subnet.ipv6_address_mode in AUTOMATIC:
+        if taker.mac is None:
+            raise WrongAddressError(
+                f"Subnet {subnet.id} is configured for automatic addresses; an IP group takes "
+                f"its addresses from another subnet."
+            )
+        address = eui64(subnet.cidr, taker.mac)
+        _refuse_in_foreign_pair(change, taker, address)
+        _split(change, subnet, key(address))
+        return address
+    return _lowest_free(change, taker, subnet)
+
+
+def _lowest_free(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
+    """The lowest address that is free and in nobody else's pair."""
+    at_least = key(subnet.cidr.network_address)
+    while True:
+        row = change.connection.execute(
+            select(free_ranges.c.first, free_ranges.c.last)
+            .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.last >= at_least)
+            .order_by(free_ranges.c.first)
+            .limit(1)
+        ).first()
+        if row is None:
+            raise NoAddressLeftError(
+                f"No more IP addresses available on network {taker.network_id}: the pools of "
+                f"subnet {subnet.id} are empty."
+            )
+        candidate = max(row.first, at_least)
+        foreign = _foreign_pair(change, taker, address_of(candidate))
+        if foreign is None:
+            _cut(change, subnet.id, row.first, row.last, candidate)
+            return address_of(candidate)
+        at_least = next_key(key(foreign[-1]))
+
+
+def _split(change: Change, subnet: Subnet, address: bytes) -> None:
+    """Take an address out of the free range that holds it, if any."""
+    row = change.connection.execute(
+        select(free_ranges.c.first, free_ranges.c.last)
+        .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.first <= address)
+        .order_by(free_ranges.c.first.desc())
+        .limit(1)
+    ).first()
+    if row is not None and row.last >= address:
+        _cut(change, subnet.id, row.first, row.last, address)
+
+
+def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: bytes) -> None:
+    this = and_(free_ranges.c.subnet_id == subnet_id, free_ranges.c.first == first)
+    if first == address == last:
+        change.connection.execute(delete(free_ranges).where(this))
+    elif first == address:
+        change.connection.execute(update(free_ranges).where(this).values(first=next_key(address)))
+    else:
+        below = next_key(address, -1)
+        change.connection.execute(update(free_ranges).where(this).values(last=below))
+        if address < last:
+            rest = {"subnet_id": subnet_id, "first": next_key(address), "last": last}
+            change.connection.execute(insert(free_ranges).values(rest))
+
+
+def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
+    """Make an address free, joining the free ranges beside it."""
+    near = change.connection.execute(
+        select(free_ranges.c.first, free_ranges.c.last)
+        .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.first <= next_key(address))
+        .order_by(free_ranges.c.first.desc())
+        .limit(2)
+    )
+    beside = [
+        row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
+    ]
+    for row in beside:
+        change.connection.execute(
+            delete(free_ranges).where(
+                free_ranges.c.subnet_id == subnet.id, free_ranges.c.first == row.first
+            )
+        )
+    first = min([address, *(row.first for row in beside)])
+    last = max([address, *(row.last for row in beside)])
+    change.connection.execute(
+        insert(free_ranges).values(subnet_id=subnet.id, first=first, last=last)
+    )
+
+
+def _insert(
+    change: Change, taker: Taker, subnet: Subnet, address: IPAddress, position: int
+) -> None:
+    row = {
+        "network_id": taker.network_id,
+        "address": key(address),
+        "subnet_id": subnet.id,
+        "project_id": taker.project_id,
+        "port_id": taker.port_id,
+        "group_id": taker.group_id,
+        "position": position,
+    }
+    try:
+        change.connection.execute(insert(allocations).values(row))
+    except IntegrityError:
+        raise _taken(address, taker.network_id) from None
+
+
+def _taken(address: IPAddress, network_id: str) -> AddressTakenError:
+    return AddressTakenError(f"IP address {address} already allocated in network {network_id}.")
+
+
+def _refuse_in_foreign_pair(change: Change, taker: Taker, address: IPAddress) -> None:
+    if _foreign_pair(change, taker, address) is not None:
+        raise _taken(address, taker.network_id)
+
+
+def has_foreign_pairs(snapshot: Snapshot, network_id: str, project_id: str) -> bool:
+    """Whether a port of another project has an address pair on the network."""
+    pairs = select(address_pairs.c.port_id).where(
+        address_pairs.c.network_id == network_id, address_pairs.c.project_id != project_id
+    )
+    return bool(snapshot.connection.scalar(select(exists(pairs))))
+
+
+def _foreign_pair(snapshot: Snapshot, taker: Taker, address: IPAddress) -> IPNetwork | None:
+    """Another project's address pair that holds `address`."""
+    if not has_foreign_pairs(snapshot, taker.network_id, taker.project_id):
+        return None
+    return covering_pair(snapshot, taker.network_id, taker.project_id, ip_network(address))
+
+
+def covering_pair(
+    snapshot: Snapshot, network_id: str, project_id: str, prefix: IPNetwork
+) -> IPNetwork | None:
+    """The widest address pair of another project that covers all of `prefix`.
+
+    Asks for each prefix that could, by its exact key: the cost does not grow with the pairs.
+    """
+    firsts = {key(prefix.supernet(new_prefix=n).network_address) for n in range(prefix.prefixlen)}
+    rows = snapshot.connection.execute(
+        select(address_pairs.c.first, address_pairs.c.length)
+        .where(
+            address_pairs.c.network_id == network_id,
+            address_pairs.c.project_id != project_id,
+            address_pairs.c.first.in_(sorted(firsts | {key(prefix.network_address)})),
+            address_pairs.c.length <= prefix.prefixlen,
+        )
+        .order_by(address_pairs.c.length)
+    )
+    candidates = [prefix_of(row) for row in rows]
+    return next((wide for wide in candidates if prefix.subnet_of(wide)), None)  # type: ignore[arg-type]
+
+
+def taken_within(
+    snapshot: Snapshot, network_id: str, project_id: str, prefix: IPNetwork
+) -> IPAddress | None:
+    """An address inside `prefix` that another project has on the network."""
+    found = snapshot.connection.scalar(
+        select(allocations.c.address)
+        .where(
+            allocations.c.network_id == network_id,
+            allocations.c.address.between(key(prefix[0]), key(prefix[-1])),
+            allocations.c.project_id != project_id,
+        )
+        .limit(1)
+    )
+    return None if found is None else address_of(found)

@@ -1,0 +1,48 @@
+"""Why the store refuses a change. Each message names the value and what to do."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """A change or a read that cannot be; nothing was stored."""
+
+
+class MissingError(StoreError):
+    """There is no such noun: `kind` is its word, `id` what was asked for."""
+
+    def __init__(self, kind: str, ident: str) -> None:
+        super().__init__(f"{kind.capitalize()} {ident} could not be found.")
+        self.kind = kind
+        self.id = ident
+
+
+class InUseError(StoreError):
+    """A noun of `kind` that others stand on cannot go."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class AddressTakenError(StoreError):
+    """Another port or IP group has the address, or may use it."""
+
+
+class MacTakenError(StoreError):
+    """Another port on the network has the MAC, or may use it."""
+
+
+class NoAddressLeftError(StoreError):
+    """The pools are empty."""
+
+
+class WrongAddressError(StoreError):
+    """The address is in no subnet of the network, or not one a port can have."""
+
+
+class ConflictError(StoreError):
+    """The change contradicts what is there."""
+
+
+class DatabaseError(StoreError):
+    """The database cannot be opened, or belongs to another release."""

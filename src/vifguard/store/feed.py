@@ -1,0 +1,46 @@
+"""The feed in one process: the agent's view of the server without a socket between."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from vifguard.feed.messages import FeedError, Report, Update
+from vifguard.store.errors import StoreError
+from vifguard.store.store import Store
+
+
+class StoreFeed:
+    """The Feed of one host, straight from the store."""
+
+    def __init__(self, store: Store, host: str) -> None:
+        self._store = store
+        self._host = host
+
+    def next(self, after: int, timeout: float) -> Update | None:
+        """The update after a revision, or None when nothing changed for `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        rung = threading.Event()
+        with self._store.changes.hearing(self._host, rung.set):
+            while True:
+                rung.clear()
+                self._store.heard(self._host)
+                update = self._update(after)
+                left = deadline - time.monotonic()
+                if update is not None or left <= 0:
+                    return update
+                release = self._store.until_release()
+                rung.wait(left if release is None else min(left, release))
+
+    def report(self, report: Report) -> None:
+        """Deliver a report."""
+        try:
+            self._store.record_report(report)
+        except StoreError as error:
+            raise FeedError(str(error)) from error
+
+    def _update(self, after: int) -> Update | None:
+        try:
+            return self._store.update_after(self._host, after)
+        except StoreError as error:
+            raise FeedError(str(error)) from error

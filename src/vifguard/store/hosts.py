@@ -1,0 +1,77 @@
+"""Hosts: what each said of itself, and when it was last heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, update
+
+from vifguard.feed.messages import HostReport
+from vifguard.store import ports
+from vifguard.store.errors import MissingError
+from vifguard.store.tables import hosts
+from vifguard.store.transaction import Change, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHost:
+    """A host, what it said of itself, and when (seconds since the epoch)."""
+
+    name: str
+    about: HostReport
+    seen_at: float
+
+
+def read(snapshot: Snapshot) -> list[StoredHost]:
+    """Every host that ever reported, by name."""
+    rows = snapshot.connection.execute(select(hosts).order_by(hosts.c.name))
+    return [
+        StoredHost(
+            row.name,
+            HostReport(
+                row.kernel,
+                row.driver,
+                frozenset(row.features),
+                tuple(row.missing),
+                tuple(row.floor),
+                row.isolation,
+            ),
+            row.seen_at,
+        )
+        for row in rows
+    ]
+
+
+def get(snapshot: Snapshot, name: str) -> StoredHost:
+    """One host; raises MissingError."""
+    for host in read(snapshot):
+        if host.name == name:
+            return host
+    raise MissingError("host", name)
+
+
+def why_no_isolation(snapshot: Snapshot) -> str:
+    """Why isolated networks cannot be offered; empty when every host can hold them."""
+    known = read(snapshot)
+    if not known:
+        return "no host has reported yet"
+    unable = [host.name for host in known if not host.about.isolation]
+    return f"host {', '.join(unable)} cannot keep networks apart" if unable else ""
+
+
+def write(change: Change, name: str, about: HostReport, now: float) -> None:
+    """Store what a host says of itself; the first host ever takes the ports without one."""
+    values = {
+        "kernel": about.kernel,
+        "driver": about.driver,
+        "features": sorted(about.features),
+        "missing": list(about.missing),
+        "floor": list(about.floor),
+        "isolation": about.isolation,
+        "seen_at": now,
+    }
+    known = change.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
+    if known.rowcount == 0:
+        change.connection.execute(insert(hosts).values(values | {"name": name}))
+        if change.connection.scalar(select(func.count()).select_from(hosts)) == 1:
+            ports.bind_unbound(change, name)

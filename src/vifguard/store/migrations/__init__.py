@@ -1,0 +1,33 @@
+"""The schema's history. A released migration is never edited; a new one is added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from vifguard.store.errors import DatabaseError
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the database to this release; raises DatabaseError where it is from a later one."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    with engine.execution_options(writing=True).begin() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == scripts.get_current_head():
+            return
+        if current is not None and current not in {
+            each.revision for each in scripts.walk_revisions()
+        }:
+            raise DatabaseError(
+                f"the database is at migration {current!r}, which this release does not know; "
+                f"run the release that wrote it, or a later one"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

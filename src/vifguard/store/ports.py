@@ -1,0 +1,310 @@
+"""Ports: read, create, update, delete."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vifguard.model.address import Mac
+from vifguard.model.network import Network, Subnet
+from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+from vifguard.resolve.touched import AllPorts, touched_by_port
+from vifguard.store import addresses, identity, ip_groups, subnets
+from vifguard.store.addresses import AUTOMATIC, Taker, Wish
+from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
+from vifguard.store.rows import (
+    NOT_REPORTED,
+    Enforcement,
+    Record,
+    Stamp,
+    StoredPort,
+    address_of,
+    pair_of,
+    pair_values,
+    port_of,
+    port_values,
+    stamp_of,
+)
+from vifguard.store.tables import address_pairs, allocations, enforcements, hosts, ports
+from vifguard.store.transaction import Change, Snapshot
+
+_OUI = bytes((0xFA, 0x16, 0x3E))
+"""The first three octets of the MACs we choose: locally administered, and known to tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A port before the store has chosen what its owner left open.
+
+    `port.mac` and `port.fixed_ips` are not meant yet: `mac` None asks for a free one, and
+    `wishes` None for an address of each family that the network's subnets offer.
+    """
+
+    port: Port
+    mac: Mac | None = None
+    wishes: tuple[Wish, ...] | None = None
+
+
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
+    """The ports that a condition on their table selects, in the order they were made.
+
+    Three reads, however many ports there are.
+    """
+    fixed = _fixed_ips(snapshot, which)
+    pairs = _pairs(snapshot, which)
+    rows = snapshot.connection.execute(
+        select(ports, *_REPORTED)
+        .join_from(ports, enforcements, isouter=True)
+        .where(which)
+        .order_by(ports.c.created_at, ports.c.id)
+    )
+    return [
+        StoredPort(
+            port_of(row, tuple(fixed.get(row.id, ())), tuple(pairs.get(row.id, ()))),
+            row.policy_revision,
+            _enforcement_of(row),
+            stamp_of(row),
+        )
+        for row in rows
+    ]
+
+
+_REPORTED = tuple(enforcements.c[name].label(f"reported_{name}") for name in enforcements.c.keys())  # noqa: SIM118 - a column collection is not a mapping
+
+
+def get(snapshot: Snapshot, port_id: str) -> StoredPort:
+    """One port; raises MissingError."""
+    found = read(snapshot, ports.c.id == port_id)
+    if not found:
+        raise MissingError("port", port_id)
+    return found[0]
+
+
+def create(change: Change, network: Network, draft: Draft) -> StoredPort:
+    """Store a port with a MAC and addresses of its own.
+
+    Raises MacTakenError, AddressTakenError, WrongAddressError, NoAddressLeftError, or
+    ConflictError where its host cannot be.
+    """
+    mac = draft.mac or _free_mac(change, network.id)
+    port = replace(draft.port, mac=mac, fixed_ips=(), host=draft.port.host or _only_host(change))
+    identity.require_free(change, port)
+    _require_one_host(change, network, port)
+    stamp = change.made()
+    values = port_values(port) | {"policy_revision": change.revision} | stamp
+    try:
+        change.connection.execute(insert(ports).values(values))
+    except IntegrityError:
+        raise identity.mac_taken(mac, network.id) from None
+    if port.address_pairs:
+        change.connection.execute(insert(address_pairs), pair_values(port))
+    fixed = _take_all(change, port, draft.wishes)
+    change.note(port.id, (port.host,))
+    kept = replace(port, fixed_ips=fixed)
+    return StoredPort(kept, change.revision, NOT_REPORTED, Stamp(**stamp))
+
+
+def update_port(
+    change: Change,
+    network: Network,
+    before: StoredPort,
+    changes: Mapping[str, Any],
+    wishes: tuple[Wish, ...] | None = None,
+) -> StoredPort:
+    """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
+    after = replace(before.port, **changes)
+    identity.require_free(change, after)
+    _require_one_host(change, network, after)
+    if after.address_pairs != before.port.address_pairs:
+        mine = address_pairs.c.port_id == after.id
+        change.connection.execute(delete(address_pairs).where(mine))
+        if after.address_pairs:
+            change.connection.execute(insert(address_pairs), pair_values(after))
+    if wishes is not None or after.mac != before.port.mac:
+        after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
+    _write(change, before, after)
+    return get(change, after.id)
+
+
+def delete_port(change: Change, port: Port) -> None:
+    """Delete a port: its addresses are free, and IP groups no longer count it a member."""
+    ip_groups.forget_member(change, port.id)
+    by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
+    for fixed in port.fixed_ips:
+        addresses.release(change, by_id[fixed.subnet_id], fixed.address)
+    change.connection.execute(delete(ports).where(ports.c.id == port.id))
+    change.note(port.id, (port.host,))
+
+
+def bind_unbound(change: Change, host: str) -> None:
+    """Give every port without a host to `host`, the only one there is."""
+    unbound = ports.c.host == ""
+    if change.connection.scalar(select(ports.c.id).where(unbound).limit(1)):
+        change.connection.execute(update(ports).where(unbound).values(host=host))
+        change.touch(AllPorts())
+
+
+def _write(change: Change, before: StoredPort, after: Port) -> None:
+    values = port_values(after) | change.changed_from(before.stamp)
+    try:
+        change.connection.execute(update(ports).where(ports.c.id == after.id).values(values))
+    except IntegrityError:
+        raise identity.mac_taken(after.mac, after.network_id) from None
+    # What hosts are not told of must not make the port wait for them.
+    if _what_hosts_see(before.port) != _what_hosts_see(after):
+        change.touch(touched_by_port(before.port, after))
+        if before.port.host != after.host:
+            change.note(after.id, (before.port.host,))
+
+
+def _what_hosts_see(port: Port) -> Port:
+    return replace(
+        port,
+        name="",
+        project_id="",
+        description="",
+        device_id="",
+        device_owner="",
+        vnic_type="",
+        binding_profile={},
+    )
+
+
+def _take_all(change: Change, port: Port, wishes: tuple[Wish, ...] | None) -> tuple[FixedIp, ...]:
+    if wishes == ():
+        return ()
+    choice = subnets.of_network(change, port.network_id)
+    if wishes is None:
+        return _take_usual(change, port, choice)
+    return tuple(_take(change, port, wish, choice, n) for n, wish in enumerate(wishes))
+
+
+def _take_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> tuple[FixedIp, ...]:
+    """An address of each family from the first subnet that has one, and the automatic ones."""
+    automatic = [subnet for subnet in choice if subnet.ipv6_address_mode in AUTOMATIC]
+    taken = [_take(change, port, Wish(s.id), choice, n) for n, s in enumerate(automatic)]
+    for family in (4, 6):
+        offered = [s for s in choice if s.cidr.version == family and s not in automatic]
+        for subnet in offered:
+            try:
+                taken.append(_take(change, port, Wish(subnet.id), choice, len(taken)))
+                break
+            except NoAddressLeftError:
+                if subnet is offered[-1]:
+                    raise
+    return tuple(taken)
+
+
+def _take(
+    change: Change, port: Port, wish: Wish, choice: Sequence[Subnet], position: int
+) -> FixedIp:
+    taker = Taker(port.network_id, port.project_id, port_id=port.id, mac=port.mac)
+    taken = addresses.take(change, taker, wish, choice, position)
+    return FixedIp(taken.subnet_id, taken.address)
+
+
+def _retake(
+    change: Change, before: Port, after: Port, wishes: tuple[Wish, ...] | None
+) -> tuple[FixedIp, ...]:
+    """Keep what is still wished for, give back the rest, take what is new."""
+    choice = subnets.of_network(change, after.network_id)
+    by_id = {subnet.id: subnet for subnet in choice}
+    if wishes is None:
+        wishes = tuple(Wish(fixed.subnet_id) for fixed in before.fixed_ips)
+    spare = list(before.fixed_ips)
+    if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
+        spare = [f for f in spare if by_id[f.subnet_id].ipv6_address_mode not in AUTOMATIC]
+    kept = [_keep(spare, wish) for wish in wishes]
+    for fixed in before.fixed_ips:
+        if fixed not in kept:
+            addresses.release(change, by_id[fixed.subnet_id], fixed.address)
+    for position, still in enumerate(kept):
+        if still is not None:
+            addresses.move(change, after.network_id, still.address, position)
+    pairs = zip(kept, wishes, strict=True)
+    return tuple(
+        fixed or _take(change, after, wish, choice, position)
+        for position, (fixed, wish) in enumerate(pairs)
+    )
+
+
+def _keep(spare: list[FixedIp], wish: Wish) -> FixedIp | None:
+    for fixed in spare:
+        if wish.subnet_id in (None, fixed.subnet_id) and wish.address in (None, fixed.address):
+            spare.remove(fixed)
+            return fixed
+    return None
+
+
+def _free_mac(change: Change, network_id: str) -> Mac:
+    while True:
+        mac = Mac(_OUI + secrets.token_bytes(3))
+        if not identity.mac_known(change, network_id, mac):
+            return mac
+
+
+def _only_host(change: Change) -> str:
+    names = change.connection.scalars(select(hosts.c.name).limit(2)).all()
+    return names[0] if len(names) == 1 else ""
+
+
+def _require_one_host(change: Change, network: Network, port: Port) -> None:
+    if network.shared or not port.host:
+        return
+    other = change.connection.scalar(
+        select(ports.c.host).where(
+            ports.c.network_id == network.id,
+            ports.c.id != port.id,
+            ports.c.host.not_in(["", port.host]),
+        )
+    )
+    if other:
+        raise ConflictError(
+            f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
+            f"and its ports are on host {other!r}; an isolated network is kept on one host."
+        )
+
+
+def _fixed_ips(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, list[FixedIp]]:
+    rows = snapshot.connection.execute(
+        select(allocations.c.port_id, allocations.c.subnet_id, allocations.c.address)
+        .join(ports, ports.c.id == allocations.c.port_id)
+        .where(which)
+        .order_by(allocations.c.port_id, allocations.c.position)
+    )
+    fixed: dict[str, list[FixedIp]] = defaultdict(list)
+    for port_id, subnet_id, address in rows:
+        fixed[port_id].append(FixedIp(subnet_id, address_of(address)))
+    return fixed
+
+
+def _pairs(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, list[AddressPair]]:
+    rows = snapshot.connection.execute(
+        select(address_pairs)
+        .join(ports, ports.c.id == address_pairs.c.port_id)
+        .where(which)
+        .order_by(address_pairs.c.port_id, address_pairs.c.position)
+    )
+    pairs: dict[str, list[AddressPair]] = defaultdict(list)
+    for row in rows:
+        pairs[row.port_id].append(pair_of(row))
+    return pairs
+
+
+def _enforcement_of(row: Record) -> Enforcement:
+    # A report from a host that the port has left says nothing of where it is now.
+    if row.reported_host is None or row.reported_host != row.host:
+        return NOT_REPORTED
+    return Enforcement(
+        row.reported_host,
+        row.reported_revision,
+        PortState(row.reported_state),
+        row.reported_interface,
+        row.reported_reason,
+    )

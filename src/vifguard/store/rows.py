@@ -1,0 +1,311 @@
+"""Rows <-> the frozen dataclasses of `model`. Nothing here reads or writes the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.model.guard import Guard, LinkLocal, Profile, Role
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import HostRoute, Network, Pool, Subnet
+from vifguard.model.policy import Storm
+from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+
+Values = dict[str, Any]
+"""Column names and their values."""
+
+
+Record = Row[*tuple[Any, ...]]
+"""A row as the database gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """How often a noun was changed, and when it was made and last changed (seconds)."""
+
+    revision_number: int
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A network as it is kept."""
+
+    network: Network
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubnet:
+    """A subnet as it is kept."""
+
+    subnet: Subnet
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGroup:
+    """An IP group as it is kept.
+
+    `group.pinned` is what holds now; `pinned` is what the owner asked for. They differ while
+    the group, having moved too often, is held by one member until `held_until`.
+    """
+
+    group: IpGroup
+    subnet_of: dict[IPAddress, str]
+    pinned: str | None
+    held_until: float | None
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What the port's host last said of it."""
+
+    host: str
+    revision: int
+    state: PortState
+    interface: str
+    reason: str
+
+
+NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPort:
+    """A port as it is kept, and what its host last said of it."""
+
+    port: Port
+    policy_revision: int
+    enforcement: Enforcement
+    stamp: Stamp
+
+
+def key(address: IPAddress) -> bytes:
+    """The key under which an address is kept: family, then the packed address."""
+    return bytes((address.version,)) + address.packed
+
+
+def address_of(stored: bytes) -> IPAddress:
+    """The address of a key."""
+    return IPv4Address(stored[1:]) if stored[0] == 4 else IPv6Address(stored[1:])
+
+
+def next_key(stored: bytes, step: int = 1) -> bytes:
+    """The key `step` addresses on; raises OverflowError beyond the last address."""
+    number = int.from_bytes(stored[1:], "big") + step
+    return stored[:1] + number.to_bytes(len(stored) - 1, "big")
+
+
+def network_values(network: Network) -> Values:
+    """The columns of a network, without its stamp."""
+    return {
+        "id": network.id,
+        "project_id": network.project_id,
+        "name": network.name,
+        "shared": network.shared,
+        "public": network.public,
+        "physical": network.physical,
+        "mtu": network.mtu,
+        "admin_state_up": network.admin_state_up,
+        "profile": network.profile,
+        "guards": _listed(network.guards),
+        "port_security_enabled": network.port_security_enabled,
+        "link_local": network.link_local,
+        "storm_rate": network.storm.rate,
+        "storm_burst": network.storm.burst,
+        "description": network.description,
+    }
+
+
+def network_of(row: Record) -> Network:
+    """The network of a row."""
+    return Network(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        shared=row.shared,
+        public=row.public,
+        physical=row.physical,
+        mtu=row.mtu,
+        admin_state_up=row.admin_state_up,
+        profile=_profile(row.profile),
+        guards=_guards(row.guards),
+        port_security_enabled=row.port_security_enabled,
+        link_local=LinkLocal(row.link_local),
+        storm=Storm(row.storm_rate, row.storm_burst),
+        description=row.description,
+    )
+
+
+def subnet_values(subnet: Subnet) -> Values:
+    """The columns of a subnet, without its stamp."""
+    return {
+        "id": subnet.id,
+        "network_id": subnet.network_id,
+        "project_id": subnet.project_id,
+        "cidr": str(subnet.cidr),
+        "name": subnet.name,
+        "gateway": None if subnet.gateway is None else str(subnet.gateway),
+        "pools": [[str(pool.start), str(pool.end)] for pool in subnet.pools],
+        "enable_dhcp": subnet.enable_dhcp,
+        "nameservers": [str(server) for server in subnet.nameservers],
+        "host_routes": [[str(hop.destination), str(hop.nexthop)] for hop in subnet.host_routes],
+        "ipv6_address_mode": subnet.ipv6_address_mode,
+        "ipv6_ra_mode": subnet.ipv6_ra_mode,
+        "description": subnet.description,
+    }
+
+
+def subnet_of(row: Record) -> Subnet:
+    """The subnet of a row."""
+    return Subnet(
+        id=row.id,
+        network_id=row.network_id,
+        project_id=row.project_id,
+        cidr=ip_network(row.cidr),
+        name=row.name,
+        gateway=None if row.gateway is None else ip_address(row.gateway),
+        pools=tuple(Pool(ip_address(start), ip_address(end)) for start, end in row.pools),
+        enable_dhcp=row.enable_dhcp,
+        nameservers=tuple(ip_address(server) for server in row.nameservers),
+        host_routes=tuple(HostRoute(ip_network(to), ip_address(by)) for to, by in row.host_routes),
+        ipv6_address_mode=row.ipv6_address_mode,
+        ipv6_ra_mode=row.ipv6_ra_mode,
+        description=row.description,
+    )
+
+
+def port_values(port: Port) -> Values:
+    """The columns of a port, without its revision and stamp."""
+    return {
+        "id": port.id,
+        "network_id": port.network_id,
+        "project_id": port.project_id,
+        "mac": port.mac.octets,
+        "name": port.name,
+        "admin_state_up": port.admin_state_up,
+        "port_security_enabled": port.port_security_enabled,
+        "profile": port.profile,
+        "guards": _listed(port.guards),
+        "roles": _listed(port.roles),
+        "ethertypes": sorted(port.ethertypes),
+        "storm_rate": port.storm and port.storm.rate,
+        "storm_burst": port.storm and port.storm.burst,
+        "host": port.host,
+        "interface": port.interface,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "vnic_type": port.vnic_type,
+        "binding_profile": dict(port.binding_profile),
+        "description": port.description,
+    }
+
+
+def port_of(row: Record, fixed: tuple[FixedIp, ...], pairs: tuple[AddressPair, ...]) -> Port:
+    """The port of a row, with the addresses that other tables keep."""
+    return Port(
+        id=row.id,
+        network_id=row.network_id,
+        project_id=row.project_id,
+        mac=Mac(row.mac),
+        name=row.name,
+        fixed_ips=fixed,
+        address_pairs=pairs,
+        admin_state_up=row.admin_state_up,
+        port_security_enabled=row.port_security_enabled,
+        profile=_profile(row.profile),
+        guards=_guards(row.guards),
+        roles=frozenset(map(Role, row.roles)),
+        ethertypes=frozenset(row.ethertypes),
+        storm=None if row.storm_rate is None else Storm(row.storm_rate, row.storm_burst),
+        host=row.host,
+        interface=row.interface,
+        device_id=row.device_id,
+        device_owner=row.device_owner,
+        vnic_type=row.vnic_type,
+        binding_profile=row.binding_profile,
+        description=row.description,
+    )
+
+
+def pair_values(port: Port) -> list[Values]:
+    """The rows of a port's address pairs."""
+    return [
+        {
+            "port_id": port.id,
+            "position": position,
+            "network_id": port.network_id,
+            "project_id": port.project_id,
+            "first": key(pair.prefix.network_address),
+            "length": pair.prefix.prefixlen,
+            "mac": None if pair.mac is None else pair.mac.octets,
+        }
+        for position, pair in enumerate(port.address_pairs)
+    ]
+
+
+def pair_of(row: Record) -> AddressPair:
+    """The address pair of a row."""
+    return AddressPair(prefix_of(row), None if row.mac is None else Mac(row.mac))
+
+
+def prefix_of(row: Record) -> IPNetwork:
+    """The prefix of an address pair's row."""
+    return ip_network((address_of(row.first).packed, row.length))
+
+
+def group_values(group: IpGroup) -> Values:
+    """The columns of an IP group, without its stamp; `pinned` as its owner asks."""
+    return {
+        "id": group.id,
+        "network_id": group.network_id,
+        "project_id": group.project_id,
+        "name": group.name,
+        "description": group.description,
+        "vrid4": group.vrid4,
+        "vrid6": group.vrid6,
+        "pinned": group.pinned,
+        "max_moves": group.max_moves,
+    }
+
+
+def group_of(row: Record, addresses: Sequence[IPAddress], members: Iterable[str]) -> IpGroup:
+    """The IP group of a row; who may hold it now is the one it is held by, if any."""
+    return IpGroup(
+        id=row.id,
+        project_id=row.project_id,
+        network_id=row.network_id,
+        name=row.name,
+        addresses=tuple(addresses),
+        members=frozenset(members),
+        vrid4=row.vrid4,
+        vrid6=row.vrid6,
+        pinned=row.held_by or row.pinned,
+        max_moves=row.max_moves,
+        description=row.description,
+    )
+
+
+def stamp_of(row: Record) -> Stamp:
+    """The stamp of any noun's row."""
+    return Stamp(row.revision_number, row.created_at, row.updated_at)
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
+
+
+def _profile(name: str | None) -> Profile | None:
+    return None if name is None else Profile(name)
+
+
+def _guards(names: list[str] | None) -> frozenset[Guard] | None:
+    return None if names is None else frozenset(map(Guard, names))

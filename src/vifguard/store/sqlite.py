@@ -1,0 +1,49 @@
+"""SQLite: the one file that knows which database this is.
+
+WAL: readers never wait for the writer. synchronous=NORMAL: a power cut may lose the last
+changes, never corrupt them; agents then get a complete update, since their revision is ahead.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def engine_of(path: Path) -> Engine:
+    """An engine over the file, which is created (mode 0600) where there is none."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    engine = create_engine(
+        f"sqlite:///{path}",
+        pool_size=16,
+        max_overflow=64,
+        connect_args={"check_same_thread": False},
+    )
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begun)
+    return engine
+
+
+def _connected(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own idea of when a transaction begins leaves reads outside of any: two
+    # SELECTs would see two states. We say BEGIN ourselves.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begun(connection: Connection) -> None:
+    # A transaction that begins as a reader cannot become the writer once another has written.
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

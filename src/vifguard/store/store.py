@@ -1,0 +1,163 @@
+"""The store: views and changes of the rows, reports taken in, and who is woken by what."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from vifguard.feed.cut import cut
+from vifguard.feed.messages import Report, Update
+from vifguard.model.intent import Intent
+from vifguard.store import enforcements, holders, hosts, intent, migrations, sqlite
+from vifguard.store.bell import Bell
+from vifguard.store.drops import DropLog
+from vifguard.store.errors import DatabaseError
+from vifguard.store.tables import ports
+from vifguard.store.transaction import Change, Snapshot
+
+_DELTA_LIMIT = 500
+"""Ports in a delta; above it a complete update is cheaper for both sides."""
+
+
+class Store:
+    """All that the server keeps. Threads share one.
+
+    `changes` rings with the names of the hosts that a commit concerns, `reports` with the ids
+    of the ports that a host spoke of, or that changed.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(writing=True)
+        # Changes are serial anyway, each raising the one revision; waiting here, and not in
+        # the database, a thread is woken at once instead of polling for the lock.
+        self._turn = threading.Lock()
+        self._clock = clock
+        self._heard: dict[str, float] = {}
+        self.changes = Bell()
+        self.reports = Bell()
+        self.drops = DropLog()
+        with self.read() as snapshot:
+            self._hold_ends = holders.next_release(snapshot)
+
+    @classmethod
+    def open(cls, where: str | Path, clock: Callable[[], float] = time.time) -> Store:
+        """The store in a SQLite file (a path, or a `sqlite:///` URL), migrated to this release.
+
+        Raises DatabaseError where that cannot be.
+        """
+        engine = sqlite.engine_of(_path_of(str(where)))
+        migrations.upgrade(engine)
+        return cls(engine, clock)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """One consistent view of the rows."""
+        with self._engine.connect() as connection, connection.begin():
+            yield Snapshot(connection)
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """A change: committed as a whole when the block ends, undone when it raises."""
+        with self._turn, self._writing.connect() as connection, connection.begin():
+            change = Change(connection, self._clock())
+            yield change
+        if change.woken or change.wakes_all:
+            self.changes.ring(None if change.wakes_all else change.woken)
+        if change.noted:
+            self.reports.ring(change.noted)
+
+    def update_after(self, host: str, after: int) -> Update | None:
+        """What changed for a host after a revision; None when nothing did.
+
+        Complete where `after` is 0, unknown, or no longer in the journal.
+        """
+        self._release_holds()
+        with self.read() as snapshot:
+            position = intent.position(snapshot)
+            if not max(position.since, 1) <= after <= position.revision:
+                return cut(*_host_intent(snapshot, host))
+            changed = intent.changed_ports(snapshot, host, after)
+            if changed is None or len(changed) > _DELTA_LIMIT:
+                return cut(*_host_intent(snapshot, host))
+            if not changed:
+                return None
+            nouns, revisions = intent.of_ports(snapshot, changed)
+        here = {port.id for port in nouns.ports.values() if port.host == host}
+        return cut(nouns, host, revisions, gone=changed - here)
+
+    def until_release(self) -> float | None:
+        """Seconds until a held IP group is let go; None when none is held."""
+        ends = self._hold_ends
+        return None if ends is None else max(0.0, ends - self._clock())
+
+    def record_report(self, report: Report) -> None:
+        """Take in what an agent reports. A host's word counts for its own ports only."""
+        self.heard(report.host)
+        if report.about or report.ports or report.claims or report.sightings:
+            self._record(report)
+        if report.drops or report.counts:
+            self._record_drops(report)
+
+    def heard(self, host: str) -> None:
+        """The host spoke just now."""
+        self._heard[host] = self._clock()
+
+    def last_heard(self, host: hosts.StoredHost) -> float:
+        """When the host last spoke (seconds since the epoch)."""
+        return max(self._heard.get(host.name, 0.0), host.seen_at)
+
+    def _record(self, report: Report) -> None:
+        now = self._clock()
+        with self.change() as change:
+            if report.about is not None:
+                hosts.write(change, report.host, report.about, now)
+            spoken_of = enforcements.write(change, report.host, report.ports)
+            holders.record(change, report.host, report.claims, report.sightings, now)
+            if report.claims:
+                self._hold_ends = holders.next_release(change)
+        self.reports.ring(spoken_of)
+
+    def _record_drops(self, report: Report) -> None:
+        named = {drop.port_id for drop in report.drops}
+        named |= {count.port_id for count in report.counts}
+        with self.read() as snapshot:
+            own = set(
+                snapshot.connection.scalars(
+                    select(ports.c.id).where(ports.c.id.in_(named), ports.c.host == report.host)
+                )
+            )
+        self.drops.add(
+            (each for each in report.drops if each.port_id in own),
+            (each for each in report.counts if each.port_id in own),
+        )
+
+    def _release_holds(self) -> None:
+        if self._hold_ends is not None and self._hold_ends <= self._clock():
+            with self.change() as change:
+                holders.release_expired(change, self._clock())
+                self._hold_ends = holders.next_release(change)
+
+
+def _host_intent(snapshot: Snapshot, host: str) -> tuple[Intent, str, dict[str, int]]:
+    nouns, revisions = intent.of_host(snapshot, host)
+    return nouns, host, revisions
+
+
+def _path_of(where: str) -> Path:
+    if where.startswith("sqlite:///"):
+        return Path(where.removeprefix("sqlite:///"))
+    if "://" in where:
+        raise DatabaseError(
+            f"{where!r} is not a database of this release; use a path or sqlite:///PATH"
+        )
+    return Path(where)

@@ -1,0 +1,89 @@
+"""Subnets: read, create, update, delete, and the free ranges that follow their pools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+
+from vifguard.model.address import IPNetwork
+from vifguard.model.network import Network, Subnet
+from vifguard.resolve.touched import touched_by_subnet
+from vifguard.store import addresses
+from vifguard.store.errors import ConflictError, InUseError, MissingError
+from vifguard.store.rows import StoredSubnet, stamp_of, subnet_of, subnet_values
+from vifguard.store.tables import allocations, networks, subnets
+from vifguard.store.transaction import Change, Snapshot
+
+
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSubnet]:
+    """The subnets that a condition on their table selects, in the order they were made."""
+    rows = snapshot.connection.execute(
+        select(subnets).where(which).order_by(subnets.c.created_at, subnets.c.id)
+    )
+    return [StoredSubnet(subnet_of(row), stamp_of(row)) for row in rows]
+
+
+def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
+    """One subnet; raises MissingError."""
+    found = read(snapshot, subnets.c.id == subnet_id)
+    if not found:
+        raise MissingError("subnet", subnet_id)
+    return found[0]
+
+
+def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
+    """The subnets of one network, in the order they were made."""
+    return [stored.subnet for stored in read(snapshot, subnets.c.network_id == network_id)]
+
+
+def public_prefixes(snapshot: Snapshot) -> frozenset[IPNetwork]:
+    """The ranges of every subnet on a network marked public."""
+    rows = snapshot.connection.execute(
+        select(subnets)
+        .join(networks, networks.c.id == subnets.c.network_id)
+        .where(networks.c.public)
+    )
+    return frozenset(subnet_of(row).cidr for row in rows)
+
+
+def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
+    """Store a subnet; raises ConflictError where it overlaps another of its network."""
+    for other in of_network(change, network.id):
+        if other.cidr.version == subnet.cidr.version and other.cidr.overlaps(subnet.cidr):
+            raise ConflictError(
+                f"Requested subnet with cidr: {subnet.cidr} for network: {network.id} overlaps "
+                f"with another subnet: {other.cidr} of {other.id}."
+            )
+    change.connection.execute(insert(subnets).values(subnet_values(subnet) | change.made()))
+    addresses.open_pools(change, subnet)
+    change.touch(touched_by_subnet(network, None, subnet))
+    return get(change, subnet.id)
+
+
+def update_subnet(
+    change: Change, network: Network, before: StoredSubnet, changes: Mapping[str, Any]
+) -> StoredSubnet:
+    """Change fields of a subnet; its range stays."""
+    after = replace(before.subnet, **changes)
+    values = subnet_values(after) | change.changed_from(before.stamp)
+    change.connection.execute(update(subnets).where(subnets.c.id == after.id).values(values))
+    if after.pools != before.subnet.pools:
+        addresses.open_pools(change, after)
+    change.touch(touched_by_subnet(network, before.subnet, after))
+    return get(change, after.id)
+
+
+def delete_subnet(change: Change, network: Network, subnet: Subnet) -> None:
+    """Delete a subnet; raises InUseError while an address of it is taken."""
+    taken = select(allocations.c.address).where(allocations.c.subnet_id == subnet.id).limit(1)
+    if change.connection.execute(taken).first():
+        raise InUseError(
+            "subnet",
+            f"Unable to complete operation on subnet {subnet.id}: One or more ports or IP "
+            f"groups have an IP allocation from this subnet.",
+        )
+    change.connection.execute(delete(subnets).where(subnets.c.id == subnet.id))
+    change.touch(touched_by_subnet(network, subnet, None))

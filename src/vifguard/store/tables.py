@@ -1,0 +1,258 @@
+"""The tables. A migration states them a second time, frozen; a test compares the two.
+
+An address is kept as its key: one byte for the family (4 or 6) and the packed address, so
+that byte order is address order in every database and families never mix in a range.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_ID = String(36)
+_KEY = LargeBinary(17)
+
+
+def _json(name: str) -> Column[object]:
+    return Column(name, JSON(none_as_null=True))
+
+
+def _stamp() -> tuple[Column[int], ...]:
+    """How often a noun was changed, and when (seconds since the epoch)."""
+    return (
+        Column("revision_number", Integer, nullable=False),
+        Column("created_at", BigInteger, nullable=False),
+        Column("updated_at", BigInteger, nullable=False),
+    )
+
+
+def _text(name: str, length: int = 255) -> Column[str]:
+    return Column(name, String(length), nullable=False)
+
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+    # Changes after this revision are all in the journal; older ones may be gone from it.
+    Column("journal_from", BigInteger, nullable=False),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("name"),
+    Column("shared", Boolean, nullable=False),
+    Column("public", Boolean, nullable=False),
+    _text("physical", 64),
+    Column("mtu", Integer, nullable=False),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("profile", String(16)),
+    _json("guards"),
+    Column("port_security_enabled", Boolean, nullable=False),
+    _text("link_local", 16),
+    Column("storm_rate", Integer, nullable=False),
+    Column("storm_burst", Integer, nullable=False),
+    _text("description"),
+    *_stamp(),
+)
+
+subnets = Table(
+    "subnets",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False, index=True),
+    Column("project_id", String(64), nullable=False),
+    _text("cidr", 64),
+    _text("name"),
+    Column("gateway", String(64)),
+    _json("pools"),
+    Column("enable_dhcp", Boolean, nullable=False),
+    _json("nameservers"),
+    _json("host_routes"),
+    Column("ipv6_address_mode", String(32)),
+    Column("ipv6_ra_mode", String(32)),
+    _text("description"),
+    *_stamp(),
+)
+
+ports = Table(
+    "ports",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
+    Column("mac", LargeBinary(6), nullable=False),
+    _text("name"),
+    Column("admin_state_up", Boolean, nullable=False),
+    Column("port_security_enabled", Boolean, nullable=False),
+    Column("profile", String(16)),
+    _json("guards"),
+    _json("roles"),
+    _json("ethertypes"),
+    Column("storm_rate", Integer),
+    Column("storm_burst", Integer),
+    Column("host", String(255), nullable=False, index=True),
+    _text("interface", 16),
+    Column("device_id", String(255), nullable=False, index=True),
+    _text("device_owner"),
+    _text("vnic_type", 32),
+    _json("binding_profile"),
+    _text("description"),
+    # The revision of the last change that touched what the host must hold for the port.
+    Column("policy_revision", BigInteger, nullable=False),
+    *_stamp(),
+    UniqueConstraint("network_id", "mac"),
+)
+
+enforcements = Table(
+    "enforcements",
+    metadata,
+    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    _text("host"),
+    Column("revision", BigInteger, nullable=False),
+    _text("state", 16),
+    _text("interface", 64),
+    _text("reason", 1024),
+)
+
+address_pairs = Table(
+    "address_pairs",
+    metadata,
+    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("network_id", _ID, nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("first", _KEY, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("mac", LargeBinary(6)),
+    Index(None, "network_id", "first"),
+    Index(None, "network_id", "mac"),
+    Index(None, "network_id", "project_id"),
+)
+
+ip_groups = Table(
+    "ip_groups",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("name"),
+    _text("description"),
+    Column("vrid4", Integer),
+    Column("vrid6", Integer),
+    Column("pinned", _ID),
+    Column("max_moves", Integer),
+    # Moved too often: only `held_by` may hold the addresses, until the time `held_until`.
+    Column("held_by", _ID),
+    Column("held_until", Float, index=True),
+    *_stamp(),
+    UniqueConstraint("network_id", "vrid4"),
+    UniqueConstraint("network_id", "vrid6"),
+)
+
+ip_group_members = Table(
+    "ip_group_members",
+    metadata,
+    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
+)
+
+# Every address that is taken on a network, whoever has it: nobody else gets it.
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("network_id", _ID, primary_key=True),
+    Column("address", _KEY, primary_key=True),
+    Column("subnet_id", _ID, ForeignKey("subnets.id"), nullable=False, index=True),
+    Column("project_id", String(64), nullable=False),
+    Column("port_id", _ID, ForeignKey("ports.id"), index=True),
+    Column("group_id", _ID, ForeignKey("ip_groups.id"), index=True),
+    Column("position", Integer, nullable=False),
+)
+
+# What is left of the pools: taking the lowest free address reads one row, not all that are taken.
+free_ranges = Table(
+    "free_ranges",
+    metadata,
+    Column("subnet_id", _ID, ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True),
+    Column("first", _KEY, primary_key=True),
+    Column("last", _KEY, nullable=False),
+)
+
+holders = Table(
+    "holders",
+    metadata,
+    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", _KEY, primary_key=True),
+    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("since", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("claimed", Float, nullable=False),
+    Column("previous_port_id", _ID),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Float, nullable=False),
+    _text("kind", 16),
+    Column("address", _KEY, nullable=False),
+    Column("from_port_id", _ID),
+    Column("to_port_id", _ID, nullable=False),
+    Column("gap", Float),
+    Index(None, "group_id", "id"),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    _text("kernel"),
+    _text("driver", 64),
+    _json("features"),
+    _json("missing"),
+    _json("floor"),
+    Column("isolation", Boolean, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+# Which port changed for which host at which revision. No port: every port of every host.
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("host", String(255)),
+    Column("port_id", _ID),
+    Index(None, "host", "revision"),
+)

@@ -1,0 +1,94 @@
+"""A view of the rows, and a change to them; the modules of the nouns work on these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
+
+from vifguard.resolve.touched import AllPorts, PortsOnNetwork, ThesePorts, Touched
+from vifguard.store.rows import Stamp, Values
+from vifguard.store.tables import journal, ports, revision
+
+JOURNAL_LENGTH = 8192
+"""Revisions that the journal remembers; an agent further behind gets a complete update."""
+
+_TRIM_EVERY = 256
+
+_RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+
+
+class Snapshot:
+    """One consistent view: every read within sees the same state."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+
+class Change(Snapshot):
+    """All or nothing: committed as a whole, at one revision, at the time `now` (seconds)."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        super().__init__(connection)
+        self.now = int(now)
+        self.woken: set[str] = set()
+        self.noted: set[str] = set()
+        self.wakes_all = False
+        self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """The revision of this change: raised once, when first asked for."""
+        if not self._revision:
+            self._revision = self.connection.execute(_RAISE).scalar_one()
+            if self._revision % _TRIM_EVERY == 0:
+                self._trim()
+        return self._revision
+
+    def made(self) -> Values:
+        """The stamp's columns of a noun made in this change."""
+        self.revision  # noqa: B018 - every change has one
+        return {"revision_number": 1, "created_at": self.now, "updated_at": self.now}
+
+    def changed_from(self, stamp: Stamp) -> Values:
+        """The stamp's columns of a noun that this change alters."""
+        self.revision  # noqa: B018 - every change has one
+        return {"revision_number": stamp.revision_number + 1, "updated_at": self.now}
+
+    def note(self, port_id: str, hosts: Iterable[str]) -> None:
+        """Journal one port for the hosts that had it and have it."""
+        self.noted.add(port_id)
+        named = {host for host in hosts if host}
+        if named:
+            rows = [{"revision": self.revision, "host": host, "port_id": port_id} for host in named]
+            self.connection.execute(insert(journal), rows)
+            self.woken |= named
+
+    def touch(self, touched: Touched) -> None:
+        """Give the touched ports this revision and journal them."""
+        match touched:
+            case AllPorts():
+                self._touch_all()
+            case PortsOnNetwork(network_id):
+                self._touch_where(ports.c.network_id == network_id)
+            case ThesePorts(ids) if ids:
+                self._touch_where(ports.c.id.in_(sorted(ids)))
+
+    def _touch_all(self) -> None:
+        self.connection.execute(update(ports).values(policy_revision=self.revision))
+        self.connection.execute(insert(journal).values(revision=self.revision))
+        self.wakes_all = True
+
+    def _touch_where(self, which: ColumnElement[bool]) -> None:
+        raised = update(ports).where(which).values(policy_revision=self.revision)
+        self.connection.execute(raised)
+        bound = which & (ports.c.host != "")
+        rows = select(literal(self.revision), ports.c.host, ports.c.id).where(bound)
+        self.connection.execute(insert(journal).from_select(["revision", "host", "port_id"], rows))
+        self.woken |= set(self.connection.scalars(select(ports.c.host).where(bound).distinct()))
+
+    def _trim(self) -> None:
+        oldest = self._revision - JOURNAL_LENGTH
+        if oldest > 0:
+            self.connection.execute(delete(journal).where(journal.c.revision <= oldest))
+            self.connection.execute(update(revision).values(journal_from=oldest))
