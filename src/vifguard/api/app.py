@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -10,8 +12,15 @@ from starlette.responses import JSONResponse
 
 import vifguard
 from vifguard.api.errors import Refusal, answer, refusal_of
+from vifguard.api.ext import drops, feed, hosts, ip_groups, wait
+from vifguard.api.ext.hosts import HOSTS
+from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.identity import Identity
+from vifguard.api.openapi import document
 from vifguard.api.v2 import networks, ports, subnets, versions
+from vifguard.api.v2.networks import NETWORKS
+from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.subnets import SUBNETS
 from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
 
@@ -23,14 +32,16 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     app = FastAPI(
         title="vifguard",
         version=vifguard.__version__,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.store = store
     app.state.identity = identity
     v2 = APIRouter(prefix="/v2.0")
-    for module in (versions, networks, subnets, ports):
+    for module in (versions, networks, subnets, ports, ip_groups, hosts, drops, wait, feed):
         v2.include_router(module.router)
     app.include_router(versions.root)
     app.include_router(v2)
@@ -38,7 +49,21 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     app.add_exception_handler(StoreError, _refused_by_store)
     app.add_exception_handler(HTTPException, _not_served)
     app.add_exception_handler(Exception, _failed)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
+
+
+RESOURCES: Final = {
+    name: resource
+    for resource in (NETWORKS, SUBNETS, PORTS, GROUPS, HOSTS)
+    for name in (resource.one, resource.many)
+}
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = document(app, RESOURCES)
+    return app.openapi_schema
 
 
 def _refused(_request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -11,7 +12,8 @@ from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.attributes import Resource
-from vifguard.api.document import MAX_BODY, parse, too_large
+from vifguard.api.convert import integer, quoted
+from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.identity import Identity
 from vifguard.api.listing import Listing
@@ -19,6 +21,7 @@ from vifguard.api.who import ACTIONS, OPEN, User
 from vifguard.store.store import Store
 
 _MAX_QUERY = 8192
+_SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,24 @@ class Call:
             return JSONResponse({resource.many: seen}, status_code=201)
         return JSONResponse({resource.one: seen[0]}, status_code=201)
 
+    def number(self, name: str, default: int) -> int:
+        """A whole number in the query; raises Refusal."""
+        try:
+            value: int = integer(0, 2**62).read(self._last(name, str(default)))
+        except ValueError as error:
+            raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+        return value
+
+    def seconds(self, name: str, default: float, most: float) -> float:
+        """A duration in the query, cut to `most` seconds; raises Refusal."""
+        given = self._last(name, str(default))
+        if not _SECONDS.fullmatch(given):
+            raise bad_request(f"Invalid input for {name}. Reason: {quoted(given)} is no duration.")
+        return min(float(given), most)
+
+    def _last(self, name: str, default: str) -> str:
+        return dict(self.query).get(name, default)
+
     def listing(self, resource: Resource) -> Listing:
         """How the answer to this GET of many is to be filtered, sorted and cut."""
         return Listing.parse(resource, self.user, self.query, self.url)
@@ -64,7 +85,11 @@ async def _call(request: Request) -> Call:
     raw = request.url.query
     if len(raw) > _MAX_QUERY:
         raise bad_request(f"The query is longer than {_MAX_QUERY} characters.")
-    query = tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=200))
+    try:
+        query = tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=200))
+    except ValueError:
+        raise bad_request("The query has more than 200 parts.") from None
+    _require_json(request)
     url = str(request.url.replace(query=""))
     return Call(state.store, user, query, await _body(request), url)
 
@@ -91,12 +116,24 @@ def _require_allowed(action: str, user: User) -> None:
         raise forbidden(f"{action} is allowed for {who}; user {user.name!r} is {has}.")
 
 
+def _require_json(request: Request) -> None:
+    # What a web page may send without asking first (a form, plain text) changes nothing here.
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in {"POST", "PUT"} and kind != "application/json":
+        raise Refusal(
+            415,
+            "HTTPUnsupportedMediaType",
+            f"The content type is {quoted(kind)}; it must be application/json.",
+        )
+
+
 async def _body(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
+    limit = MAX_REPORT if request.scope["route"].name == "deliver_report" else MAX_BODY
     async for part in request.stream():
         size += len(part)
-        if size > MAX_BODY:
-            raise too_large()
+        if size > limit:
+            raise too_large(limit)
         parts.append(part)
     return b"".join(parts)

@@ -124,7 +124,7 @@ def matching(pattern: re.Pattern[str], what: str) -> Converter:
 
 uuid = matching(_UUID, "a valid UUID")
 project = matching(_PROJECT, "a project id (letters, digits, '_', '.', '-')")
-host = matching(re.compile(rf"|{_HOST.pattern}", re.ASCII), "a host name")
+host_name = matching(_HOST, "a host name")
 physical = matching(_PHYSICAL, "a name of a physical network")
 
 
@@ -162,23 +162,31 @@ def nullable(inner: Converter) -> Converter:
     )
 
 
-def list_of(inner: Converter, limit: int) -> Converter:
-    """A list of different values, at most `limit`, as a tuple in the order given."""
+def many_of(inner: Converter, limit: int) -> Converter:
+    """A list of at most `limit` values, as a tuple in the order given."""
 
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise UnfitError(f"{quoted(value)} is not a list")
         if len(value) > limit:
             raise UnfitError(f"{len(value)} entries are more than the maximum of {limit}")
-        found: list[Any] = []
-        for each in value:
-            one = inner.read(each)
-            if one in found:
-                raise UnfitError(f"duplicate entry {quoted(each)}")
-            found.append(one)
-        return tuple(found)
+        return tuple(inner.read(each) for each in value)
 
     return Converter({"type": "array", "items": inner.schema, "maxItems": limit}, read)
+
+
+def list_of(inner: Converter, limit: int) -> Converter:
+    """A list of different values, at most `limit`, as a tuple in the order given."""
+    many = many_of(inner, limit)
+
+    def read(value: Any) -> tuple[Any, ...]:
+        found = many.read(value)
+        for index, one in enumerate(found):
+            if one in found[:index]:
+                raise UnfitError(f"duplicate entry {quoted(value[index])}")
+        return tuple(found)
+
+    return Converter(many.schema, read)
 
 
 def set_of(inner: Converter, limit: int) -> Converter:

@@ -11,14 +11,15 @@ from vifguard.api.errors import Refusal, bad_request
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
 
+MAX_REPORT = 64 * 1024 * 1024
+"""Bytes of an agent's report: ten thousand ports and their drops in one."""
+
 MAX_DEPTH = 16
 """Objects and lists within each other."""
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The one JSON object of a body; raises Refusal (400 or 413)."""
-    if len(body) > MAX_BODY:
-        raise too_large()
+    """The one JSON object of a body; raises Refusal (400)."""
     try:
         document = json.loads(
             body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
@@ -31,10 +32,10 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def too_large() -> Refusal:
-    """The refusal of a body beyond the limit."""
+def too_large(limit: int) -> Refusal:
+    """The refusal of a body beyond the limit (bytes)."""
     return Refusal(
-        413, "HTTPRequestEntityTooLarge", f"The request body is larger than {MAX_BODY} bytes."
+        413, "HTTPRequestEntityTooLarge", f"The request body is larger than {limit} bytes."
     )
 
 

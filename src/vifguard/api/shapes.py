@@ -8,9 +8,12 @@ from typing import Any, Final
 from vifguard.api.attributes import Attribute
 from vifguard.api.convert import (
     Converter,
+    UnfitError,
+    address,
     boolean,
     integer,
     list_of,
+    many_of,
     mapped,
     nullable,
     one_of,
@@ -23,6 +26,7 @@ from vifguard.api.convert import (
 from vifguard.api.who import OWN_PROJECT, OWNER
 from vifguard.model.guard import SELECTABLE, Guard, Profile
 from vifguard.model.policy import Storm
+from vifguard.store.addresses import Wish
 from vifguard.store.rows import Stamp
 
 _RATE = integer(0, 10_000_000)
@@ -32,7 +36,7 @@ profile: Final = nullable(one_of(Profile))
 
 def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
     if fixed := guards - SELECTABLE:
-        raise ValueError(f"{sorted(fixed)} is always on and cannot be selected")
+        raise UnfitError(f"{sorted(fixed)} is always on and cannot be selected")
     return guards
 
 
@@ -40,7 +44,29 @@ guards: Final = nullable(mapped(set_of(one_of(Guard), len(Guard)), _selectable))
 
 storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
 
+
+def _wish(given: dict[str, Any]) -> Wish:
+    if not given:
+        raise UnfitError("an entry names a subnet_id, an ip_address, or both")
+    return Wish(given.get("subnet_id"), given.get("ip_address"))
+
+
+def _distinct(given: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    chosen = [wish.address for wish in given if wish.address is not None]
+    if twice := {each for each in chosen if chosen.count(each) > 1}:
+        raise UnfitError(f"duplicate IP address '{min(map(str, twice))}'")
+    return given
+
+
+def wishes(limit: int) -> Converter:
+    """Addresses asked for: each names a subnet, an address, or both."""
+    entry = mapped(record({}, {"subnet_id": uuid, "ip_address": address}), _wish)
+    return mapped(many_of(entry, limit), _distinct)
+
+
 _moment = Converter({"type": "string", "format": "date-time"}, lambda value: value)
+seconds: Final = Converter({"type": "number"}, lambda value: value)
+"""A measured moment, in seconds since the epoch."""
 strings: Final = list_of(text(), 100)
 
 

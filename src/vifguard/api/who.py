@@ -58,7 +58,7 @@ ACTIONS: Mapping[str, frozenset[UserRole]] = MappingProxyType(
 )
 """Every route's name, and the roles that may use it."""
 
-OPEN = frozenset({"versions", "version", "healthz", "openapi"})
+OPEN = frozenset({"versions", "version", "version_slash", "healthz", "openapi"})
 """The routes that need no name: what a client reads before it says who it is."""
 
 

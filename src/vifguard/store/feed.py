@@ -29,8 +29,7 @@ class StoreFeed:
                 left = deadline - time.monotonic()
                 if update is not None or left <= 0:
                     return update
-                release = self._store.until_release()
-                rung.wait(left if release is None else min(left, release))
+                rung.wait(left)
 
     def report(self, report: Report) -> None:
         """Deliver a report."""

@@ -20,6 +20,9 @@ from vifguard.store.errors import DatabaseError
 from vifguard.store.tables import ports
 from vifguard.store.transaction import Change, Snapshot
 
+ALIVE = 90.0
+"""Seconds after its last word that a host counts as alive; longer than any long poll."""
+
 _DELTA_LIMIT = 500
 """Ports in a delta; above it a complete update is cheaper for both sides."""
 
@@ -42,8 +45,9 @@ class Store:
         self.changes = Bell()
         self.reports = Bell()
         self.drops = DropLog()
+        self._release: threading.Timer | None = None
         with self.read() as snapshot:
-            self._hold_ends = holders.next_release(snapshot)
+            self._arm(holders.next_release(snapshot))
 
     @classmethod
     def open(cls, where: str | Path, clock: Callable[[], float] = time.time) -> Store:
@@ -57,6 +61,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        self._arm(None)
         self._engine.dispose()
 
     @contextmanager
@@ -81,7 +86,6 @@ class Store:
 
         Complete where `after` is 0, unknown, or no longer in the journal.
         """
-        self._release_holds()
         with self.read() as snapshot:
             position = intent.position(snapshot)
             if not max(position.since, 1) <= after <= position.revision:
@@ -95,11 +99,6 @@ class Store:
         here = {port.id for port in nouns.ports.values() if port.host == host}
         return cut(nouns, host, revisions, gone=changed - here)
 
-    def until_release(self) -> float | None:
-        """Seconds until a held IP group is let go; None when none is held."""
-        ends = self._hold_ends
-        return None if ends is None else max(0.0, ends - self._clock())
-
     def record_report(self, report: Report) -> None:
         """Take in what an agent reports. A host's word counts for its own ports only."""
         self.heard(report.host)
@@ -107,6 +106,13 @@ class Store:
             self._record(report)
         if report.drops or report.counts:
             self._record_drops(report)
+
+    def release_holds(self) -> None:
+        """Let go the IP groups whose hold has ended."""
+        with self.change() as change:
+            holders.release_expired(change, self._clock())
+            ends = holders.next_release(change)
+        self._arm(ends)
 
     def heard(self, host: str) -> None:
         """The host spoke just now."""
@@ -116,6 +122,10 @@ class Store:
         """When the host last spoke (seconds since the epoch)."""
         return max(self._heard.get(host.name, 0.0), host.seen_at)
 
+    def is_alive(self, host: hosts.StoredHost) -> bool:
+        """Whether the host spoke lately; an agent asks at least every `ALIVE` seconds."""
+        return self._clock() - self.last_heard(host) <= ALIVE
+
     def _record(self, report: Report) -> None:
         now = self._clock()
         with self.change() as change:
@@ -123,8 +133,9 @@ class Store:
                 hosts.write(change, report.host, report.about, now)
             spoken_of = enforcements.write(change, report.host, report.ports)
             holders.record(change, report.host, report.claims, report.sightings, now)
-            if report.claims:
-                self._hold_ends = holders.next_release(change)
+            ends = holders.next_release(change) if report.claims else None
+        if ends is not None:
+            self._arm(ends)
         self.reports.ring(spoken_of)
 
     def _record_drops(self, report: Report) -> None:
@@ -141,11 +152,15 @@ class Store:
             (each for each in report.counts if each.port_id in own),
         )
 
-    def _release_holds(self) -> None:
-        if self._hold_ends is not None and self._hold_ends <= self._clock():
-            with self.change() as change:
-                holders.release_expired(change, self._clock())
-                self._hold_ends = holders.next_release(change)
+    def _arm(self, ends: float | None) -> None:
+        """Let held IP groups go at that time; what is stored says which, whoever dies between."""
+        if self._release is not None:
+            self._release.cancel()
+        self._release = None
+        if ends is not None:
+            self._release = threading.Timer(max(0.0, ends - self._clock()), self.release_holds)
+            self._release.daemon = True
+            self._release.start()
 
 
 def _host_intent(snapshot: Snapshot, host: str) -> tuple[Intent, str, dict[str, int]]:

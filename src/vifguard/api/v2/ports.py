@@ -14,10 +14,10 @@ from vifguard.api import visible
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
-    address,
+    Converter,
     boolean,
     exactly,
-    host,
+    host_name,
     integer,
     list_of,
     mac,
@@ -45,6 +45,7 @@ from vifguard.api.shapes import (
     stamped,
     storm,
     strings,
+    wishes,
 )
 from vifguard.api.who import (
     ADDRESSES,
@@ -61,7 +62,7 @@ from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store import networks, ports, subnets
-from vifguard.store.addresses import Wish, usable
+from vifguard.store.addresses import usable
 from vifguard.store.ports import Draft
 from vifguard.store.rows import StoredPort
 from vifguard.store.tables import ports as table
@@ -73,27 +74,17 @@ MAX_ADDRESSES = 64
 """Fixed addresses of a port, and address pairs."""
 
 
-def _wish(given: dict[str, Any]) -> Wish:
-    if not given:
-        raise ValueError("an entry names a subnet_id, an ip_address, or both")
-    return Wish(given.get("subnet_id"), given.get("ip_address"))
-
-
-def _wishes(given: tuple[Wish, ...]) -> tuple[Wish, ...]:
-    chosen = [wish.address for wish in given if wish.address is not None]
-    if twice := {each for each in chosen if chosen.count(each) > 1}:
-        raise ValueError(f"duplicate IP address '{min(map(str, twice))}'")
-    return given
-
-
-_wish_converter = mapped(record({}, {"subnet_id": uuid, "ip_address": address}), _wish)
-_fixed_ips = mapped(list_of(_wish_converter, MAX_ADDRESSES), _wishes)
+_fixed_ips = wishes(MAX_ADDRESSES)
 _pairs = list_of(
     mapped(
         record({"ip_address": prefix}, {"mac_address": nullable(mac)}),
         lambda given: AddressPair(given["ip_address"], given.get("mac_address")),
     ),
     MAX_ADDRESSES,
+)
+_host = Converter(
+    {"anyOf": [host_name.schema, {"const": ""}, {"type": "null"}]},
+    lambda value: "" if value in (None, "") else host_name.read(value),
 )
 _dictionary = record({}, {})
 
@@ -127,7 +118,7 @@ PORTS: Final = Resource(
         Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
         Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
         Attribute("security_groups", list_of(exactly(), 0), OWNER, OWNER, ()),
-        Attribute("binding:host_id", nullable(host), BINDER, BINDER, seen_by=BINDER),
+        Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
         Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
         Attribute(
             "binding:vnic_type",
@@ -202,8 +193,7 @@ def update_port(call: Caller, port_id: str) -> Response:
         )
         changes = _changes(given, network)
         _require_sound(change, replace(before.port, **changes), given)
-        wishes = given.get("fixed_ips")
-        after = ports.update_port(change, network, before, changes, wishes)
+        after = ports.update_port(change, network, before, changes, given.get("fixed_ips"))
     return call.one(PORTS, show(after, network))
 
 
@@ -243,8 +233,6 @@ def _changes(given: Given, network: Network) -> dict[str, Any]:
     if "port_security_enabled" in given:
         asked = given["port_security_enabled"]
         changes["port_security_enabled"] = network.port_security_enabled if asked is None else asked
-    if "binding:host_id" in given:
-        changes["host"] = given["binding:host_id"] or ""
     if "binding:profile" in given:
         changes["binding_profile"] = given["binding:profile"]
         changes["interface"] = given["binding:profile"].get("interface", "")
@@ -258,8 +246,8 @@ def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
             "Invalid input for guards. Reason: guard_profile and guards are both set; set one "
             "of them to null."
         )
-    wishes = given.get("fixed_ips")
-    chosen = [wish.address for wish in wishes or () if wish.address is not None]
+    wished = given.get("fixed_ips") or ()
+    chosen = [wish.address for wish in wished if wish.address is not None]
     hosts = [pair.prefix[0] for pair in port.address_pairs if pair.prefix.num_addresses == 1]
     if not chosen and not hosts:
         return

@@ -48,10 +48,16 @@ def version(request: Request) -> Response:
     return JSONResponse({"versions": [_version(request)]})
 
 
-@root.get("/v2.0/", name="version")
+@root.get("/v2.0/", name="version_slash")
 def version_resources(request: Request) -> Response:
     """The same, with the slash."""
     return JSONResponse({"versions": [_version(request)]})
+
+
+@root.get("/openapi.json", name="openapi")
+def openapi(request: Request) -> Response:
+    """This document."""
+    return JSONResponse(request.app.openapi())
 
 
 @root.get("/healthz", name="healthz")

@@ -1,0 +1,59 @@
+"""The feed over HTTP: updates for a host's agent, reports from it."""
+
+from __future__ import annotations
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import host_name
+from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.hearing import first
+from vifguard.feed.codec import CodecError, decode, encode
+from vifguard.feed.messages import Report
+
+router = APIRouter(tags=["feed"])
+
+MAX_POLL = 60
+
+
+@router.get("/feed/{host}", name="next_update")
+async def next_update(call: Caller, host: str) -> Response:
+    """What the host must hold after the revision `after`; 204 when nothing changed in time."""
+    _require_host(host)
+    after = call.number("after", default=0)
+    timeout = call.seconds("timeout", default=30, most=MAX_POLL)
+
+    async def look() -> Response | None:
+        return await run_sync(_look, call, host, after)
+
+    answer = await first(call.store.changes, host, look, timeout)
+    return answer or Response(status_code=204)
+
+
+@router.post("/feed/{host}/reports", name="deliver_report", status_code=204)
+def deliver_report(call: Caller, host: str) -> Response:
+    """Take in what the host's agent reports."""
+    _require_host(host)
+    try:
+        report = decode(Report, call.document)
+    except CodecError as error:
+        raise bad_request(f"Invalid input for report. Reason: {error}.") from None
+    if report.host != host:
+        raise bad_request(f"Invalid input for host. Reason: {report.host!r} is not {host!r}.")
+    call.store.record_report(report)
+    return Response(status_code=204)
+
+
+def _look(call: Call, host: str, after: int) -> Response | None:
+    call.store.heard(host)
+    update = call.store.update_after(host, after)
+    return None if update is None else JSONResponse(encode(update))
+
+
+def _require_host(name: str) -> None:
+    try:
+        host_name.read(name)
+    except ValueError:
+        raise Refusal(404, "HostNotFound", f"{name[:100]!r} is not a host name.") from None

@@ -1,0 +1,243 @@
+"""IP groups: addresses that several ports may answer for, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import integer, list_of, nullable, record, set_of, text, uuid
+from vifguard.api.errors import bad_request, conflict, forbidden
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
+from vifguard.api.who import OWNER, Standing
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import Network, Subnet
+from vifguard.store import holders, ip_groups, networks, ports, subnets
+from vifguard.store.addresses import Wish
+from vifguard.store.errors import MissingError
+from vifguard.store.holders import Event, Holder
+from vifguard.store.rows import StoredGroup
+from vifguard.store.tables import ip_groups as table
+from vifguard.store.tables import ports as port_table
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["ip-groups"])
+
+_MAX_ADDRESSES = 32
+_MAX_MEMBERS = 64
+_VRID = nullable(integer(1, 255))
+_HOLDER = record({"ip_address": text(), "port_id": uuid, "since": seconds}, {})
+
+GROUPS: Final = Resource(
+    "ip_group",
+    "ip_groups",
+    (
+        *common(),
+        Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
+        Attribute("addresses", wishes(_MAX_ADDRESSES), OWNER, OWNER, ()),
+        Attribute("members", set_of(uuid, _MAX_MEMBERS), OWNER, OWNER, frozenset(), "members"),
+        Attribute("vrid4", _VRID, OWNER, OWNER, field="vrid4"),
+        Attribute("vrid6", _VRID, OWNER, OWNER, field="vrid6"),
+        Attribute("pinned_port_id", nullable(uuid), OWNER, OWNER, field="pinned"),
+        Attribute(
+            "max_moves_per_minute", nullable(integer(0, 1000)), OWNER, OWNER, field="max_moves"
+        ),
+        Attribute("holders", list_of(_HOLDER, _MAX_ADDRESSES)),
+        Attribute("held_until", nullable(seconds)),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/ip-groups", name="list_ip_groups")
+def list_ip_groups(call: Caller) -> Response:
+    """The IP groups of the user's project."""
+    with call.store.read() as snapshot:
+        shown = _shown(snapshot, ip_groups.read(snapshot, visible.groups_of(call.user)))
+    return JSONResponse(call.listing(GROUPS).answer(shown))
+
+
+@router.post("/ip-groups", name="create_ip_group", status_code=201)
+def create_ip_group(call: Caller) -> Response:
+    """Create one IP group, or several at once."""
+    given = GROUPS.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+        shown = _shown(change, made)
+    return call.created(GROUPS, shown)
+
+
+@router.get("/ip-groups/{group_id}", name="show_ip_group")
+def show_ip_group(call: Caller, group_id: str) -> Response:
+    """One IP group, and who holds its addresses."""
+    with call.store.read() as snapshot:
+        found = visible.group(snapshot, call.user, group_id)
+        return call.one(GROUPS, _shown(snapshot, [found])[0])
+
+
+@router.put("/ip-groups/{group_id}", name="update_ip_group")
+def update_ip_group(call: Caller, group_id: str) -> Response:
+    """Change an IP group."""
+    given = GROUPS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.group(change, call.user, group_id)
+        network = networks.get(change, before.group.network_id).network
+        GROUPS.authorize_put(given, Standing(call.user, before.group.project_id, network))
+        changes = _changes(change, call, given, before)
+        wished = given.get("addresses")
+        _require_choosable(change, call, network, wished or (), before)
+        after = ip_groups.update_group(change, before, changes, wished)
+        return call.one(GROUPS, _shown(change, [after])[0])
+
+
+@router.delete("/ip-groups/{group_id}", name="delete_ip_group", status_code=204)
+def delete_ip_group(call: Caller, group_id: str) -> Response:
+    """Delete an IP group; its addresses are free again."""
+    with call.store.change() as change:
+        ip_groups.delete_group(change, visible.group(change, call.user, group_id))
+    return Response(status_code=204)
+
+
+@router.get("/ip-groups/{group_id}/events", name="list_ip_group_events")
+def list_ip_group_events(call: Caller, group_id: str) -> Response:
+    """The history of an IP group: moves, and two members claiming at once."""
+    with call.store.read() as snapshot:
+        visible.group(snapshot, call.user, group_id)
+        found = holders.history(snapshot, group_id)
+    return JSONResponse({"events": [_show_event(each) for each in found]})
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredGroup:
+    user = call.user
+    network = visible.network(change, user, given["network_id"]).network
+    project_id = given["project_id"] or user.project_id
+    GROUPS.authorize_post(given, Standing(user, project_id, network))
+    require_room(change, user, table, project_id, 1)
+    group = IpGroup(id=str(uuid4()), project_id=project_id, **GROUPS.fields(given))
+    _require_members(change, call, group.project_id, group.network_id, group.members)
+    _require_pin(group.pinned, group.members)
+    _require_choosable(change, call, network, given["addresses"], None)
+    return ip_groups.create(change, group, given["addresses"])
+
+
+def _changes(change: Change, call: Call, given: Given, before: StoredGroup) -> dict[str, Any]:
+    changes = GROUPS.fields(given)
+    group = before.group
+    if "members" in changes:
+        _require_members(change, call, group.project_id, group.network_id, changes["members"])
+    pinned = changes.get("pinned", before.pinned)
+    _require_pin(pinned, changes.get("members", group.members))
+    return changes
+
+
+def _require_members(
+    snapshot: Snapshot, call: Call, project_id: str, network_id: str, members: frozenset[str]
+) -> None:
+    """Members are ports of the group's project on its network; others do not exist for it."""
+    found = {each.port.id: each.port for each in ports.read(snapshot, port_table.c.id.in_(members))}
+    for member in sorted(members):
+        port = found.get(member)
+        if port is None or not (call.user.is_operator or port.project_id == call.user.project_id):
+            raise MissingError("port", member)
+        if port.project_id != project_id:
+            raise bad_request(
+                f"Invalid input for members. Reason: port {member} is of project "
+                f"{port.project_id}, and the IP group of project {project_id}."
+            )
+        if port.network_id != network_id:
+            raise bad_request(
+                f"Invalid input for members. Reason: port {member} is on network "
+                f"{port.network_id}, and the IP group on network {network_id}."
+            )
+
+
+def _require_pin(pinned: str | None, members: frozenset[str]) -> None:
+    if pinned is not None and pinned not in members:
+        raise bad_request(
+            f"Invalid input for pinned_port_id. Reason: {pinned} is no member of the IP group."
+        )
+
+
+def _require_choosable(
+    snapshot: Snapshot,
+    call: Call,
+    network: Network,
+    wished: Sequence[Wish],
+    before: StoredGroup | None,
+) -> None:
+    """On a shared network an address comes from a pool: outside are the provider's machines."""
+    if not network.shared:
+        return
+    has = before.subnet_of if before is not None else {}
+    chosen = [each.address for each in wished if each.address and each.address not in has]
+    for subnet in subnets.of_network(snapshot, network.id) if chosen else ():
+        for address in chosen:
+            if address == subnet.gateway:
+                raise conflict(
+                    "IpAddressAlreadyAllocated",
+                    f"IP address {address} already allocated in network {network.id}: it is the "
+                    f"gateway of subnet {subnet.id}.",
+                )
+            if address in subnet.cidr and not (call.user.is_operator or _pooled(subnet, address)):
+                raise forbidden(
+                    f"addresses of an ip_group on a shared network come from its allocation "
+                    f"pools; only the operator may choose {address}."
+                )
+
+
+def _pooled(subnet: Subnet, address: Any) -> bool:
+    return any(pool.start <= address <= pool.end for pool in subnet.pools)
+
+
+def _shown(snapshot: Snapshot, found: Sequence[StoredGroup]) -> list[dict[str, Any]]:
+    held = holders.of_groups(snapshot, [each.group.id for each in found])
+    return [_show(each, held.get(each.group.id, [])) for each in found]
+
+
+def _show(stored: StoredGroup, held: Sequence[Holder]) -> dict[str, Any]:
+    group = stored.group
+    return {
+        "id": group.id,
+        "name": group.name,
+        "project_id": group.project_id,
+        "tenant_id": group.project_id,
+        "description": group.description,
+        "network_id": group.network_id,
+        "addresses": [
+            {"subnet_id": subnet_id, "ip_address": str(address)}
+            for address, subnet_id in stored.subnet_of.items()
+        ],
+        "members": sorted(group.members),
+        "vrid4": group.vrid4,
+        "vrid6": group.vrid6,
+        "pinned_port_id": stored.pinned,
+        "max_moves_per_minute": group.max_moves,
+        "holders": [
+            {
+                "ip_address": str(each.address),
+                "port_id": each.port_id,
+                "since": each.since,
+            }
+            for each in held
+        ],
+        "held_until": stored.held_until,
+        **show_stamp(stored.stamp),
+    }
+
+
+def _show_event(event: Event) -> dict[str, Any]:
+    return {
+        "at": event.at,
+        "kind": event.kind,
+        "ip_address": str(event.address),
+        "from_port_id": event.from_port_id,
+        "to_port_id": event.to_port_id,
+        "gap_seconds": event.gap,
+    }

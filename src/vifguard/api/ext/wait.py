@@ -1,0 +1,45 @@
+"""Waiting until a port's policy is in the kernel: a hypervisor asks before the guest runs."""
+
+from __future__ import annotations
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from vifguard.api import visible
+from vifguard.api.call import Call, Caller
+from vifguard.api.enforced import is_settled, status_reason
+from vifguard.api.errors import Refusal
+from vifguard.api.hearing import first
+from vifguard.api.v2.ports import PORTS, show
+from vifguard.model.network import Network
+from vifguard.store import networks
+from vifguard.store.rows import StoredPort
+
+router = APIRouter(tags=["ports"])
+
+MAX_WAIT = 300
+
+
+@router.get("/ports/{port_id}/wait", name="wait_port")
+async def wait_port(call: Caller, port_id: str) -> Response:
+    """The port, once its host's kernel holds the wanted revision; 408 when it does not in time."""
+    timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
+
+    async def look() -> Response | None:
+        stored, network = await run_sync(_look, call, port_id)
+        return call.one(PORTS, show(stored, network)) if is_settled(stored, network) else None
+
+    answer = await first(call.store.reports, port_id, look, timeout)
+    if answer is not None:
+        return answer
+    reason = status_reason(*await run_sync(_look, call, port_id))
+    raise Refusal(
+        408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
+    )
+
+
+def _look(call: Call, port_id: str) -> tuple[StoredPort, Network]:
+    with call.store.read() as snapshot:
+        stored = visible.port(snapshot, call.user, port_id)
+        return stored, networks.get(snapshot, stored.port.network_id).network

@@ -1,0 +1,122 @@
+"""The OpenAPI document, made from the same attributes that parse and authorize."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from vifguard.api.attributes import REQUIRED, Attribute, Resource
+from vifguard.api.convert import Schema
+from vifguard.api.who import ACTIONS, OPEN
+
+Document = dict[str, Any]
+
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "NeutronError": {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("type", "message", "detail")},
+            "required": ["type", "message", "detail"],
+        }
+    },
+    "required": ["NeutronError"],
+}
+
+
+def document(app: FastAPI, resources: Mapping[str, Resource]) -> Document:
+    """The document of an application, whose actions are named after the resources."""
+    made = get_openapi(title=app.title, version=app.version, routes=app.routes)
+    # FastAPI's own validation is not used; its error shape is never sent.
+    made["components"] = {
+        "schemas": {"Error": _ERROR}
+        | {resource.one: _shown(resource) for resource in resources.values()},
+        "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+    }
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            _complete(operation, resources)
+    return made
+
+
+def action_of(operation: Document) -> str:
+    """The action of an operation: the name of its route."""
+    return str(operation["operationId"])
+
+
+def _complete(operation: Document, resources: Mapping[str, Resource]) -> None:
+    action = action_of(operation)
+    operation["responses"].pop("422", None)
+    if action not in OPEN:
+        operation["security"] = [{"basic": []}]
+        operation["description"] += f"\n\nFor: {', '.join(sorted(ACTIONS[action]))}."
+        operation["responses"]["4XX"] = _json("The request is refused.", _ref("Error"))
+    verb, _, noun = action.partition("_")
+    if noun in resources:
+        _of_resource(operation, verb, resources[noun], is_list=noun == resources[noun].many)
+
+
+def _of_resource(operation: Document, verb: str, resource: Resource, *, is_list: bool) -> None:
+    one = {resource.one: _ref(resource.one)}
+    many = {resource.many: {"type": "array", "items": _ref(resource.one)}}
+    match verb:
+        case "list" if is_list:
+            many[f"{resource.many}_links"] = {"type": "array", "items": {"type": "object"}}
+            operation["responses"]["200"] = _json("The list.", _object(many, resource.many))
+        case "show" | "update" | "wait":
+            operation["responses"]["200"] = _json("The object.", _object(one, resource.one))
+        case "create":
+            schema = {"oneOf": [_object(one, resource.one), _object(many, resource.many)]}
+            operation["responses"]["201"] = _json("What was created.", schema)
+    if verb in {"create", "update"}:
+        operation["requestBody"] = {"required": True, **_content(_asked(resource, verb))}
+
+
+def _asked(resource: Resource, verb: str) -> Schema:
+    """What a POST or PUT may hold."""
+    rules = {each.name: each.post if verb == "create" else each.put for each in resource.attributes}
+    properties = {
+        each.name: _described(each, rules[each.name].words)  # type: ignore[union-attr]
+        for each in resource.attributes
+        if rules[each.name] is not None
+    }
+    asked: dict[str, Any] = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    if verb == "create":
+        asked["required"] = [each.name for each in resource.attributes if each.default is REQUIRED]
+    one = _object({resource.one: asked}, resource.one)
+    if verb == "update":
+        return one
+    many = {resource.many: {"type": "array", "items": asked, "minItems": 1}}
+    return {"oneOf": [one, _object(many, resource.many)]}
+
+
+def _described(attribute: Attribute, words: str) -> Schema:
+    return {**attribute.converter.schema, "description": f"May be set by {words}."}
+
+
+def _shown(resource: Resource) -> Schema:
+    always = [each.name for each in resource.attributes if each.seen_by is None]
+    return {**resource.schema, "required": always, "additionalProperties": False}
+
+
+def _object(properties: Mapping[str, Any], *required: str) -> Schema:
+    return {"type": "object", "properties": dict(properties), "required": list(required)}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(schema: Schema) -> Document:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _json(description: str, schema: Schema) -> Document:
+    return {"description": description, **_content(schema)}
