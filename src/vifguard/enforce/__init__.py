@@ -1,0 +1,1 @@
+"""Drivers: one PortPolicy in, the kernel's guards out. A driver is one file."""

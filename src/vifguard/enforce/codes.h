@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/*
+ * The words of a verdict as numbers. They equal model.Guard (in the order of its members,
+ * from 1; 0 means that the port itself is closed) and model.Reason; a test compares them.
+ */
+#pragma once
+
+enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
+
+enum guard {
+	CLOSED = 0,
+	HOST = 1,
+	ETHERTYPE = 2,
+	MAC = 3,
+	ARP = 4,
+	ND = 5,
+	IP = 6,
+	PUBLIC_IP = 7,
+	DHCP = 8,
+	RA = 9,
+	STORM = 10,
+};
+
+enum reason {
+	NO_POLICY = 1,
+	HELD_CLOSED = 2,
+
+	RUNT = 10,
+	SOURCE_GROUP = 11,
+	CONTROL_GROUP = 12,
+	CONTROL_ETHERTYPE = 13,
+
+	TAGGED = 20,
+	LENGTH_FIELD = 21,
+	ETHERTYPE_UNLISTED = 22,
+	RARP_SHAPE = 23,
+	IPV4_MALFORMED = 24,
+	IPV6_MALFORMED = 25,
+	HEADERS_UNREADABLE = 26,
+
+	SOURCE_MAC = 30,
+	DESTINATION_MAC = 31,
+	ARP_UNREADABLE = 32,
+	ARP_SENDER_MAC = 33,
+	ND_UNREADABLE = 34,
+	ND_LINK_LAYER_ADDRESS = 35,
+
+	ARP_SHAPE = 40,
+	ARP_SENDER_ADDRESS = 41,
+	ARP_PROBE = 42,
+
+	ND_SHAPE = 50,
+	ND_SOURCE = 51,
+	ND_TARGET = 52,
+	ND_UNSPECIFIED = 53,
+
+	IPV4_SOURCE = 60,
+	IPV4_UNSPECIFIED = 61,
+	IPV4_OPTIONS = 62,
+	IPV6_SOURCE = 63,
+	IPV6_UNSPECIFIED = 64,
+	IPV6_ROUTING_HEADER = 65,
+	DHCP_CLIENT_ADDRESS = 66,
+
+	PUBLIC_SOURCE = 70,
+
+	DHCP_ROLE = 80,
+	DHCP_SHAPE = 81,
+	DHCP_HARDWARE_ADDRESS = 82,
+
+	ROUTER_ADVERTISEMENT = 90,
+	REDIRECT = 91,
+
+	STORM_RATE = 100,
+};

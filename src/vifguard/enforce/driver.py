@@ -1,0 +1,124 @@
+"""What every driver is: render, observe, diff, apply. No add and no delete.
+
+wanted = driver.render(attachments)
+change = driver.diff(wanted, driver.observe(scope))
+if change is not None:
+    driver.apply(change)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from vifguard.model.address import IPAddress, Mac
+from vifguard.model.guard import Guard
+from vifguard.model.policy import PortPolicy
+from vifguard.model.verdict import Direction, Reason
+
+WantedT = TypeVar("WantedT")
+"""The wanted state, as the driver would write it."""
+SeenT = TypeVar("SeenT")
+"""The state that was read from the kernel."""
+ChangeT = TypeVar("ChangeT")
+"""What must be done about the difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A policy and the interface that it holds for.
+
+    `swapped`: the guest's frames leave the interface instead of entering it (macvtap).
+    `revision` is the server's, at which the policy last changed.
+    """
+
+    policy: PortPolicy
+    ifindex: int
+    swapped: bool
+    revision: int
+
+
+class DriverError(Exception):
+    """The driver cannot do its work on this host at all; the message says what to do."""
+
+
+class PortError(Exception):
+    """One port could not be brought to its wanted state; the others were.
+
+    It stays on its old state, or closed where it had none.
+    """
+
+    def __init__(self, ifindex: int, reason: str) -> None:
+        super().__init__(f"interface {ifindex}: {reason}")
+        self.ifindex = ifindex
+        self.reason = reason
+
+
+class ApplyError(ExceptionGroup[PortError]):
+    """The ports that failed, raised after all others were done."""
+
+
+class Driver(Protocol[WantedT, SeenT, ChangeT]):
+    """Holds the policies of ports in one data plane.
+
+    `render` and `diff` are pure. `observe` reads, and of what it reads only its own.
+    """
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What this driver can do on this host, as tried, not as guessed."""
+
+    def render(self, attachments: Iterable[Attachment]) -> WantedT:
+        """The state that holds these policies. A port that cannot be rendered is closed."""
+
+    def observe(self, scope: frozenset[int] | None) -> SeenT:
+        """What the kernel holds for the interfaces in `scope`; None means everything."""
+
+    def diff(self, wanted: WantedT, seen: SeenT) -> ChangeT | None:
+        """What to do so that `seen` becomes `wanted`; None where they are equal.
+
+        What was seen and is not wanted goes.
+        """
+
+    def apply(self, change: ChangeT) -> None:
+        """Bring each port to its new state in one step.
+
+        Raises ApplyError, after everything else is done, with each port that failed.
+        """
+
+    def held(self, wanted: WantedT, seen: SeenT) -> Mapping[int, int]:
+        """The interfaces whose wanted state was seen in the kernel, with its revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """One dropped frame, as the kernel recorded it; `at` is CLOCK_MONOTONIC in ns.
+
+    `guard` None: the port is held closed or has no policy (then `port_id` is empty).
+    `length` is the frame's, `head` its first bytes with a stripped tag put back.
+    """
+
+    ifindex: int
+    port_id: str
+    at: int
+    direction: Direction
+    guard: Guard | None
+    reason: Reason
+    length: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A guest told its neighbours that it has a watched address.
+
+    `seen_before` is when this port last sent from it, 0 for never; CLOCK_MONOTONIC in ns.
+    """
+
+    ifindex: int
+    port_id: str
+    at: int
+    address: IPAddress
+    mac: Mac
+    seen_before: int

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/*
+ * The guards of every port, in two programs: from_guest and to_guest.
+ *
+ * Deny by default: an interface without an entry passes nothing. TC_ACT_UNSPEC passes a
+ * frame on to whatever program stands behind this one; TC_ACT_SHOT ends it.
+ *
+ * The fast path proves of a packet that no guard whatever could object, and knows nothing
+ * else; all other frames are judged on the slow path, guard by guard.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+
+#include "report.h"
+
+#define OBJECTION(guard, reason) ((guard) << 8 | (reason))
+#define JUDGE(guard, judgement) \
+	do { \
+		if (port->guards & 1 << (guard) && (reason = (judgement))) \
+			return OBJECTION(guard, reason); \
+	} while (0)
+
+static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct port *port)
+{
+	struct frame frame = {};
+	struct nd message = {};
+	int reason;
+
+	if (port->flags & IS_CLOSED)
+		return OBJECTION(CLOSED, HELD_CLOSED);
+	read_frame(skb, &frame);
+	if ((reason = host(&frame, FROM_GUEST)))
+		return OBJECTION(HOST, reason);
+	read_nd(skb, port, &frame, &message);
+	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
+	JUDGE(MAC, mac(skb, port, &frame, &message));
+	JUDGE(ARP, arp(skb, port, &frame));
+	JUDGE(ND, nd(port, &frame, &message));
+	JUDGE(IP, ip(skb, port, &frame));
+	JUDGE(PUBLIC_IP, public_ip(port, &frame));
+	JUDGE(DHCP, dhcp(skb, port, &frame));
+	JUDGE(RA, ra(port, &frame));
+	JUDGE(STORM, storm(port, &frame));
+	if (port->flags & WATCHED)
+		saw_frame(skb, port, &frame, &message);
+	return 0;
+}
+
+static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port *port)
+{
+	struct frame frame = {};
+	int reason;
+
+	if (port->flags & IS_CLOSED)
+		return OBJECTION(CLOSED, HELD_CLOSED);
+	read_frame(skb, &frame);
+	if ((reason = host(&frame, TO_GUEST)))
+		return OBJECTION(HOST, reason);
+	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
+	if (port->guards & 1 << MAC && !is_group(frame.to) && !owns_mac(port, frame.to))
+		return OBJECTION(MAC, DESTINATION_MAC);
+	return 0;
+}
+
+static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port)
+{
+	__u32 objection = judge_from_guest(skb, port);
+	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
+}
+
+static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port)
+{
+	__u32 objection = judge_to_guest(skb, port);
+	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
+}
+
+/* Loads that compilers and processors do best whole; the data need not be aligned. */
+static __always_inline __u16 load16(const void *p)
+{
+	return *(const __u16 *)p;
+}
+
+static __always_inline __u32 load32(const void *p)
+{
+	return *(const __u32 *)p;
+}
+
+static __always_inline __u64 load64(const void *p)
+{
+	return *(const __u64 *)p;
+}
+
+/* An inline source that is watched: note the time. */
+static __always_inline void saw_inline(const struct port *port, const struct address *address)
+{
+	if (port->flags & WATCHED_INLINE)
+		saw(port, address, 0);
+}
+
+/* A source that is not inline but may pass without being the port's own. */
+static __always_inline int may_pass(const struct port *port, const struct address *address)
+{
+	if (port->flags & ANY_SOURCE)
+		return 1;
+	return port->flags & NOT_PUBLIC && !in_public(port, address);
+}
+
+/* TCP, or UDP that is not DHCP (client and server port are neighbours in both families). */
+static __always_inline int is_plain(__u8 protocol, __u32 bytes, const __u8 *upper, __u16 dhcp)
+{
+	if (protocol == IPPROTO_TCP)
+		return bytes >= 20;
+	if (protocol != IPPROTO_UDP || bytes < 8)
+		return 0;
+	__u16 source = bpf_ntohs(load16(upper)) - dhcp;
+	__u16 destination = bpf_ntohs(load16(upper + 2)) - dhcp;
+	return source > 1 && destination > 1;
+}
+
+/* `packet`: IPv4, of which 24 bytes are readable; `length`: what Ethernet carries. */
+static __always_inline int fast_ipv4(const struct port *port, const __u8 *packet, __u32 length)
+{
+	__u32 total = bpf_ntohs(load16(packet + 2));
+	__u32 source = load32(packet + 12);
+
+	if (packet[0] != 0x45 || total > length || load16(packet + 6) & bpf_htons(0x3fff) ||
+	    !is_plain(packet[9], total - 20, packet + 20, 67) || total < 20)
+		return 0;
+	struct address address = ipv4(packet + 12);
+	if (source && (source == port->v4[0] || source == port->v4[1])) {
+		saw_inline(port, &address);
+		return 1;
+	}
+	return source && may_pass(port, &address);
+}
+
+/* `packet`: IPv6, of which 44 bytes are readable. */
+static __always_inline int fast_ipv6(const struct port *port, const __u8 *packet, __u32 length)
+{
+	__u32 payload = bpf_ntohs(load16(packet + 4));
+	__u64 high = load64(packet + 8), low = load64(packet + 16);
+
+	if (packet[0] >> 4 != 6 || payload + 40 > length ||
+	    !is_plain(packet[6], payload, packet + 40, 546))
+		return 0;
+	struct address address = ipv6(packet + 8);
+	if (low | high && ((low == port->v6[0][1] && high == port->v6[0][0]) ||
+			   (low == port->v6[1][1] && high == port->v6[1][0]))) {
+		saw_inline(port, &address);
+		return 1;
+	}
+	return low | high && may_pass(port, &address);
+}
+
+SEC("tc")
+int from_guest(struct __sk_buff *skb)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const struct port *port = port_of(skb->ifindex);
+
+	if (!port)
+		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
+	if (data + ETH_HLEN + 24 > end || !(port->flags & FAST) || skb->vlan_present ||
+	    is_group(data))
+		return slow_from_guest(skb, port);
+	/* Source and type in one comparison, as the entry holds them. */
+	__u64 source = load64(data + 6);
+	__u32 length = skb->len - ETH_HLEN;
+	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length))
+		return TC_ACT_UNSPEC;
+	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
+	    fast_ipv6(port, data + ETH_HLEN, length))
+		return TC_ACT_UNSPEC;
+	return slow_from_guest(skb, port);
+}
+
+SEC("tc")
+int to_guest(struct __sk_buff *skb)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const struct port *port = port_of(skb->ifindex);
+
+	if (!port)
+		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
+	if (data + ETH_HLEN + 20 > end || !(port->flags & FAST) || skb->vlan_present ||
+	    load32(data) != load32(port->mac4) || load16(data + 4) != load16(port->mac4 + 4))
+		return slow_to_guest(skb, port);
+	const __u8 *packet = data + ETH_HLEN;
+	__u32 length = skb->len - ETH_HLEN;
+	__u16 type = load16(data + 12);
+	__u32 total = bpf_ntohs(load16(packet + 2));
+	__u32 payload = bpf_ntohs(load16(packet + 4));
+	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length)
+		return TC_ACT_UNSPEC;
+	if (type == bpf_htons(ETH_P_IPV6) && packet[0] >> 4 == 6 && payload &&
+	    payload + 40 <= length)
+		return TC_ACT_UNSPEC;
+	return slow_to_guest(skb, port);
+}
+
+/* The helpers used are offered to GPL-compatible programs only. */
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,79 @@
+"""The records that the programs write into the ring buffers, as maps.h lays them out."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from vifguard.enforce.driver import Claimed, Dropped
+from vifguard.enforce.state import CODES
+from vifguard.model.address import IPAddress, Mac
+from vifguard.model.guard import Guard
+from vifguard.model.verdict import Direction, Reason
+
+_DROP = struct.Struct("=QII16sBBBBHH128s")
+_CLAIM = struct.Struct("=QQI16s20s6s2x")
+_FRAMES = struct.Struct("=32Q")
+_DIRECTIONS = (Direction.FROM_GUEST, Direction.TO_GUEST)
+_REASONS = {int(reason): reason for reason in Reason}
+_GUARDS: dict[int, Guard] = {code: guard for guard, code in CODES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many frames one guard of a port has dropped; None: the port as a whole."""
+
+    ifindex: int
+    direction: Direction
+    guard: Guard | None
+    frames: int
+
+
+def dropped(record: bytes) -> Dropped:
+    """`struct drop_record`."""
+    (at, ifindex, length, identity, direction, guard, reason, captured, kind, tag, head) = (
+        _DROP.unpack_from(record)
+    )
+    head = head[:captured]
+    if kind:  # the kernel keeps an outer tag beside the frame: put it back where it was
+        head = head[:12] + struct.pack("!HH", kind, tag) + head[12:]
+        length += 4
+    return Dropped(
+        ifindex,
+        _port_id(identity),
+        at,
+        _DIRECTIONS[direction],
+        _GUARDS.get(guard),
+        _REASONS[reason],
+        length,
+        head,
+    )
+
+
+def claimed(record: bytes) -> Claimed:
+    """`struct claim_record`."""
+    at, before, ifindex, identity, address, mac = _CLAIM.unpack_from(record)
+    return Claimed(ifindex, _port_id(identity), at, unpack_address(address), Mac(mac), before)
+
+
+def counted(ifindex: int, value: bytes) -> Iterator[Counted]:
+    """`struct counts`, what is not zero of it."""
+    frames = _FRAMES.unpack_from(value)
+    for place, direction in enumerate(_DIRECTIONS):
+        for code, number in enumerate(frames[place * 16 : place * 16 + 16]):
+            if number:
+                yield Counted(ifindex, direction, _GUARDS.get(code), number)
+
+
+def unpack_address(data: bytes) -> IPAddress:
+    """`struct address`."""
+    if data[0] == 4:
+        return IPv4Address(data[4:8])
+    return IPv6Address(data[4:20])
+
+
+def _port_id(identity: bytes) -> str:
+    return str(uuid.UUID(bytes=identity)) if any(identity) else ""

@@ -1,0 +1,163 @@
+"""What does not fit into a port's entry, in maps keyed by a policy id that never changes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from vifguard.enforce.state import NO_EXTRAS, Extras, Prefixes
+from vifguard.kernel.bpf import Map
+
+_ADDRESS_STATE = struct.Struct("=QQI4x")
+_PRESENT = b"\x01"
+_LPM_BITS = 64
+
+
+class Sides:
+    """The extras of policies and the sets of public prefixes, by their ids."""
+
+    def __init__(self, maps: Mapping[str, Map]) -> None:
+        self._macs, self._addresses = maps["macs"], maps["addresses"]
+        self._prefixes, self._ethertypes = maps["prefixes"], maps["ethertypes"]
+        self._public = maps["public_prefixes"]
+        self.policies: dict[int, Extras] = {}
+        self.publics: dict[int, Prefixes] = {}
+        self.scan()
+        self._last = max((0, *self.policies, *self.publics))
+
+    def scan(self) -> None:
+        """Read everything back."""
+        found: dict[
+            int, tuple[set[bytes], set[tuple[bytes, bool]], set[tuple[int, bytes]], set[int]]
+        ]
+        found = {}
+
+        def of(
+            key: bytes,
+        ) -> tuple[set[bytes], set[tuple[bytes, bool]], set[tuple[int, bytes]], set[int]]:
+            return found.setdefault(_number(key), (set(), set(), set(), set()))
+
+        for key, _ in self._macs.contents():
+            of(key[:4])[0].add(key[4:10])
+        for key, value in self._addresses.contents():
+            of(key[:4])[1].add((key[4:], bool(_ADDRESS_STATE.unpack(value)[2])))
+        for key, _ in self._prefixes.contents():
+            of(key[4:8])[2].add((_number(key[:4]) - _LPM_BITS, key[8:]))
+        for key, _ in self._ethertypes.contents():
+            of(key[:4])[3].add(_number(key[4:]))
+        self.policies = {
+            policy: Extras(frozenset(m), frozenset(a), frozenset(p), frozenset(t))
+            for policy, (m, a, p, t) in found.items()
+        }
+        publics: dict[int, set[tuple[int, bytes]]] = {}
+        for key, _ in self._public.contents():
+            publics.setdefault(_number(key[4:8]), set()).add(
+                (_number(key[:4]) - _LPM_BITS, key[8:])
+            )
+        self.publics = {number: frozenset(content) for number, content in publics.items()}
+
+    def extras(self, policy: int) -> Extras:
+        """The extras of one policy as the kernel has them now."""
+        known = self.policies.get(policy, NO_EXTRAS)
+        addresses = ((a, self._addresses.lookup(_key(policy, a))) for a, _ in known.addresses)
+        return Extras(
+            frozenset(m for m in known.macs if self._macs.lookup(_mac_key(policy, m))),
+            frozenset((a, bool(_ADDRESS_STATE.unpack(v)[2])) for a, v in addresses if v),
+            frozenset(p for p in known.prefixes if self._prefixes.lookup(_prefix_key(policy, p))),
+            frozenset(
+                t for t in known.ethertypes if self._ethertypes.lookup(_ethertype_key(policy, t))
+            ),
+        )
+
+    def seen(self, policy: int, address: bytes) -> int:
+        """When the port last sent from a watched address; CLOCK_MONOTONIC in ns, 0 for never."""
+        value = self._addresses.lookup(_key(policy, address))
+        return int(_ADDRESS_STATE.unpack(value)[0]) if value else 0
+
+    def write(self, extras: Extras, before: int) -> int:
+        """Write extras under a new id; what was seen of policy `before` is carried over.
+
+        Raises OSError and leaves nothing where a map is full.
+        """
+        if not extras:
+            return 0
+        self._last += 1
+        policy = self._last
+        self.policies[policy] = extras
+        try:
+            self._macs.update_many([(_mac_key(policy, m), _PRESENT) for m in extras.macs])
+            self._addresses.update_many(
+                [
+                    (
+                        _key(policy, a),
+                        _ADDRESS_STATE.pack(self.seen(before, a) if w and before else 0, 0, w),
+                    )
+                    for a, w in extras.addresses
+                ]
+            )
+            self._prefixes.update_many(
+                [(_prefix_key(policy, p), _PRESENT) for p in extras.prefixes]
+            )
+            self._ethertypes.update_many(
+                [(_ethertype_key(policy, t), _PRESENT) for t in extras.ethertypes]
+            )
+        except OSError:
+            self.delete(policy)
+            raise
+        return policy
+
+    def delete(self, policy: int) -> None:
+        """Remove the extras of a policy that no entry names any more."""
+        extras = self.policies.pop(policy, NO_EXTRAS)
+        self._macs.delete_many(_mac_key(policy, m) for m in extras.macs)
+        self._addresses.delete_many(_key(policy, a) for a, _ in extras.addresses)
+        self._prefixes.delete_many(_prefix_key(policy, p) for p in extras.prefixes)
+        self._ethertypes.delete_many(_ethertype_key(policy, t) for t in extras.ethertypes)
+
+    def public(self, prefixes: Prefixes) -> int:
+        """The id of a set of public prefixes, which is written if nobody has it yet."""
+        if not prefixes:
+            return 0
+        for number, content in self.publics.items():
+            if content == prefixes:
+                return number
+        self._last += 1
+        number = self._last
+        self.publics[number] = prefixes
+        try:
+            self._public.update_many([(_prefix_key(number, p), _PRESENT) for p in prefixes])
+        except OSError:
+            self.delete_public(number)
+            raise
+        return number
+
+    def public_now(self, number: int) -> Prefixes:
+        """A set of public prefixes as the kernel has it now."""
+        known = self.publics.get(number, frozenset())
+        return frozenset(p for p in known if self._public.lookup(_prefix_key(number, p)))
+
+    def delete_public(self, number: int) -> None:
+        """Remove a set that no entry names any more."""
+        prefixes = self.publics.pop(number, frozenset())
+        self._public.delete_many(_prefix_key(number, p) for p in prefixes)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
+def _key(policy: int, rest: bytes) -> bytes:
+    return struct.pack("=I", policy) + rest
+
+
+def _mac_key(policy: int, mac: bytes) -> bytes:
+    return _key(policy, mac + bytes(2))
+
+
+def _prefix_key(policy: int, prefix: tuple[int, bytes]) -> bytes:
+    length, address = prefix
+    return struct.pack("=II", _LPM_BITS + length, policy) + address
+
+
+def _ethertype_key(policy: int, ethertype: int) -> bytes:
+    return struct.pack("=II", policy, ethertype)

@@ -1,0 +1,424 @@
+"""bpf(2) without a library: maps, programs, links and their pins.
+
+All integers that cross the boundary are in host byte order. Every call raises OSError with
+the kernel's errno; a program that the verifier refuses raises VerifierError with its log.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap
+import os
+import platform
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Self
+
+_SYSCALL_NUMBERS = {"x86_64": 321, "aarch64": 280}
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LOG_BYTES = 1 << 22
+_BATCH = 4096
+_SK_BUFF_BYTES = 192
+_ENOTSUPP = 524
+"""The kernel's own "not supported", which errno.h does not know."""
+
+
+class Command(IntEnum):
+    """`enum bpf_cmd` (include/uapi/linux/bpf.h), as far as it is used."""
+
+    MAP_CREATE = 0
+    MAP_LOOKUP = 1
+    MAP_UPDATE = 2
+    MAP_DELETE = 3
+    MAP_GET_NEXT_KEY = 4
+    PROG_LOAD = 5
+    OBJ_PIN = 6
+    OBJ_GET = 7
+    PROG_TEST_RUN = 10
+    OBJ_GET_INFO_BY_FD = 15
+    PROG_QUERY = 16
+    MAP_LOOKUP_BATCH = 24
+    MAP_UPDATE_BATCH = 26
+    MAP_DELETE_BATCH = 27
+    LINK_CREATE = 28
+    LINK_UPDATE = 29
+
+
+class MapType(IntEnum):
+    """`enum bpf_map_type`, as far as it is used."""
+
+    HASH = 1
+    ARRAY = 2
+    LPM_TRIE = 11
+    ARRAY_OF_MAPS = 12
+    RINGBUF = 27
+
+
+class AttachType(IntEnum):
+    """Where on an interface a TCX link stands (Linux 6.6)."""
+
+    TCX_INGRESS = 46
+    TCX_EGRESS = 47
+
+
+SCHED_CLS = 3
+"""`BPF_PROG_TYPE_SCHED_CLS`: the only program type here."""
+
+_F_BEFORE = 1 << 3
+_NO_EXIST = 1
+
+
+class VerifierError(OSError):
+    """The kernel refused a program; `log` is what its verifier said."""
+
+    def __init__(self, code: int, program: str, log: str) -> None:
+        said = log.strip().splitlines()
+        super().__init__(
+            code, f"the kernel refuses program {program}: {said[-2] if said[1:] else code}"
+        )
+        self.log = log
+
+
+def call(command: Command, attributes: ctypes.Array[ctypes.c_char]) -> int:
+    """One bpf(2); the kernel may write answers into `attributes`."""
+    number = _SYSCALL_NUMBERS[platform.machine()]
+    while True:
+        result = int(_LIBC.syscall(number, int(command), attributes, len(attributes)))
+        if result >= 0:
+            return result
+        code = ctypes.get_errno()
+        if code != errno.EINTR and not (code == errno.EAGAIN and command is Command.PROG_LOAD):
+            raise OSError(code, f"bpf {command.name.lower()}: {os.strerror(code)}")
+
+
+def _pack(layout: str, *values: int | bytes) -> ctypes.Array[ctypes.c_char]:
+    packed = struct.pack("=" + layout, *values)
+    return ctypes.create_string_buffer(packed, len(packed))
+
+
+def _buffer(data: bytes) -> ctypes.Array[ctypes.c_char]:
+    return ctypes.create_string_buffer(data, len(data))
+
+
+class Handle:
+    """A file descriptor of a kernel object; closing it keeps what is pinned."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor, for poll()."""
+        return self.fd
+
+    def close(self) -> None:
+        """Let go of the object; calling it twice is harmless."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def pin(self, path: Path) -> None:
+        """Give the object a name in bpffs, so that it outlives this process."""
+        name = _buffer(os.fsencode(path) + b"\0")
+        call(Command.OBJ_PIN, _pack("QII", ctypes.addressof(name), self.fd, 0))
+
+    def info(self, size: int) -> bytes:
+        """The first `size` bytes of the kernel's `struct bpf_*_info`."""
+        answer = ctypes.create_string_buffer(size)
+        call(
+            Command.OBJ_GET_INFO_BY_FD,
+            _pack("IIQ", self.fd, size, ctypes.addressof(answer)),
+        )
+        return answer.raw
+
+
+def open_pin(path: Path) -> int:
+    """A descriptor of the object pinned at `path`; FileNotFoundError where there is none."""
+    name = _buffer(os.fsencode(path) + b"\0")
+    return call(Command.OBJ_GET, _pack("QII", ctypes.addressof(name), 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """What a map is made from; sizes in bytes."""
+
+    name: str
+    type: MapType
+    key_size: int
+    value_size: int
+    max_entries: int
+    flags: int = 0
+
+
+class Map(Handle):
+    """A map: keys and values are bytes of exactly the sizes in `spec`."""
+
+    def __init__(self, fd: int, spec: MapSpec) -> None:
+        super().__init__(fd)
+        self.spec = spec
+
+    @classmethod
+    def create(cls, spec: MapSpec, inner: Map | None = None) -> Self:
+        """A new map; `inner` is the pattern of a map of maps."""
+        attributes = _pack(
+            "IIIIIII16s",
+            spec.type,
+            spec.key_size,
+            spec.value_size,
+            spec.max_entries,
+            spec.flags,
+            inner.fd if inner else 0,
+            0,
+            spec.name.encode()[:15],
+        )
+        return cls(call(Command.MAP_CREATE, attributes), spec)
+
+    @classmethod
+    def open(cls, path: Path, spec: MapSpec) -> Self:
+        """The map pinned at `path`; ValueError where it is not what `spec` says."""
+        found = cls(open_pin(path), spec)
+        values = struct.unpack("=IIIIII", found.info(24))
+        wanted = (spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+        if (values[0], *values[2:]) != wanted:
+            found.close()
+            raise ValueError(f"{path} is another map than {spec}")
+        return found
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+        name, value = _buffer(key), ctypes.create_string_buffer(self.spec.value_size)
+        try:
+            call(
+                Command.MAP_LOOKUP,
+                _pack("IIQQQ", self.fd, 0, ctypes.addressof(name), ctypes.addressof(value), 0),
+            )
+        except FileNotFoundError:
+            return None
+        return value.raw
+
+    def update(self, key: bytes, value: bytes, *, new: bool = False) -> None:
+        """Set `key`; with `new`, FileExistsError where it is set already."""
+        name, data = _buffer(key), _buffer(value)
+        call(
+            Command.MAP_UPDATE,
+            _pack(
+                "IIQQQ",
+                self.fd,
+                0,
+                ctypes.addressof(name),
+                ctypes.addressof(data),
+                _NO_EXIST if new else 0,
+            ),
+        )
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`, if it is there."""
+        name = _buffer(key)
+        try:
+            call(Command.MAP_DELETE, _pack("IIQQQ", self.fd, 0, ctypes.addressof(name), 0, 0))
+        except FileNotFoundError:
+            return
+
+    def update_many(self, items: Sequence[tuple[bytes, bytes]]) -> None:
+        """Set all keys in few calls. Not atomic: an error leaves some of them set."""
+        for at in range(0, len(items), _BATCH):
+            part = items[at : at + _BATCH]
+            if len(part) == 1:
+                self.update(*part[0])
+                continue
+            keys, values = (
+                _buffer(b"".join(k for k, _ in part)),
+                _buffer(b"".join(v for _, v in part)),
+            )
+            self._batch(Command.MAP_UPDATE_BATCH, keys, values, len(part))
+
+    def delete_many(self, keys: Iterable[bytes]) -> None:
+        """Remove all keys, those that are not there included."""
+        for key in keys:
+            self.delete(key)
+
+    def contents(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys and values. What is changed meanwhile may be missed or met twice."""
+        key_size, value_size = self.spec.key_size, self.spec.value_size
+        room = min(_BATCH * 4, self.spec.max_entries)
+        keys = ctypes.create_string_buffer(room * key_size)
+        values = ctypes.create_string_buffer(room * value_size)
+        position = ctypes.create_string_buffer(max(key_size, 8))
+        first, more = True, True
+        while more:
+            attributes = _pack(
+                "QQQQIIQQ",
+                0 if first else ctypes.addressof(position),
+                ctypes.addressof(position),
+                ctypes.addressof(keys),
+                ctypes.addressof(values),
+                room,
+                self.fd,
+                0,
+                0,
+            )
+            try:
+                call(Command.MAP_LOOKUP_BATCH, attributes)
+            except FileNotFoundError:
+                more = False
+            count, first = struct.unpack_from("=I", attributes.raw, 32)[0], False
+            for i in range(count):
+                yield (
+                    keys.raw[i * key_size : (i + 1) * key_size],
+                    values.raw[i * value_size : (i + 1) * value_size],
+                )
+
+    def memory(
+        self, length: int | None = None, offset: int = 0, *, write: bool = True
+    ) -> mmap.mmap:
+        """The map's own memory: an array made with BPF_F_MMAPABLE, or a ring buffer."""
+        size = length or -(-self.spec.value_size // 8) * 8 * self.spec.max_entries
+        protection = mmap.PROT_READ | (mmap.PROT_WRITE if write else 0)
+        return mmap.mmap(self.fd, size, mmap.MAP_SHARED, protection, offset=offset)
+
+    def _batch(
+        self,
+        command: Command,
+        keys: ctypes.Array[ctypes.c_char],
+        values: ctypes.Array[ctypes.c_char],
+        count: int,
+    ) -> None:
+        call(
+            command,
+            _pack(
+                "QQQQIIQQ",
+                0,
+                0,
+                ctypes.addressof(keys),
+                ctypes.addressof(values),
+                count,
+                self.fd,
+                0,
+                0,
+            ),
+        )
+
+
+class Program(Handle):
+    """A program in the kernel."""
+
+    @classmethod
+    def load(cls, name: str, code: bytes, licence: str) -> Self:
+        """Verify and translate `code`; VerifierError says why not."""
+        try:
+            return cls(_load(name, code, licence, None))
+        except OSError as error:
+            log = ctypes.create_string_buffer(_LOG_BYTES)
+            try:  # once more, now with a log: it costs time that a good program need not spend
+                return cls(_load(name, code, licence, log))
+            except OSError:
+                text = log.value.decode(errors="replace")
+                raise VerifierError(error.errno or 0, name, text) from error
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The program pinned at `path`."""
+        return cls(open_pin(path))
+
+    @property
+    def id(self) -> int:
+        """The kernel's number of the program."""
+        return int(struct.unpack("=II", self.info(8))[1])
+
+    def test_run(self, frame: bytes, *, ifindex: int = 1, repeat: int = 1) -> tuple[int, int]:
+        """Give `frame` to the program as if it stood on `ifindex`; its action and ns a run.
+
+        The frame begins with the Ethernet header; the kernel wants at least 14 bytes.
+        """
+        data = _buffer(frame)
+        context = _buffer(struct.pack("=40xI", ifindex).ljust(_SK_BUFF_BYTES, b"\0"))
+        attributes = _pack(
+            "IIIIQQIIIIQQIII4x",
+            self.fd,
+            0,
+            len(frame),
+            0,
+            ctypes.addressof(data),
+            0,
+            repeat,
+            0,
+            _SK_BUFF_BYTES,
+            0,
+            ctypes.addressof(context),
+            0,
+            0,
+            0,
+            0,
+        )
+        call(Command.PROG_TEST_RUN, attributes)
+        action, duration = struct.unpack_from("=4xi32xI", attributes.raw)
+        return action, duration
+
+
+def _load(name: str, code: bytes, licence: str, log: ctypes.Array[ctypes.c_char] | None) -> int:
+    instructions, text = _buffer(code), _buffer(licence.encode() + b"\0")
+    return call(
+        Command.PROG_LOAD,
+        _pack(
+            "IIQQIIQII16s",
+            SCHED_CLS,
+            len(code) // 8,
+            ctypes.addressof(instructions),
+            ctypes.addressof(text),
+            3 | 4 if log else 0,
+            len(log) if log else 0,
+            ctypes.addressof(log) if log else 0,
+            0,
+            0,
+            name.encode()[:15],
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """Which program a link runs, and where; `ifindex` 0: its interface is gone."""
+
+    program: int
+    ifindex: int
+    attach_type: int
+
+
+class Link(Handle):
+    """An attachment of a program to an interface; it ends when nobody holds or pins it."""
+
+    @classmethod
+    def attach(cls, program: Program, ifindex: int, where: AttachType) -> Self:
+        """Attach before whatever stands there: what passes first may end the chain."""
+        attributes = _pack("IIIIIIQ", program.fd, ifindex, where, _F_BEFORE, 0, 0, 0)
+        return cls(call(Command.LINK_CREATE, attributes))
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The link pinned at `path`."""
+        return cls(open_pin(path))
+
+    @property
+    def about(self) -> LinkInfo:
+        """What the kernel says of the link."""
+        return LinkInfo(*struct.unpack("=8xI4xII", self.info(24)))
+
+    def update(self, program: Program) -> None:
+        """Put `program` in the place of the link's present one, between two packets."""
+        call(Command.LINK_UPDATE, _pack("IIII", self.fd, program.fd, 0, 0))
+
+
+def query(ifindex: int, where: AttachType) -> int:
+    """How many programs stand at a TCX hook; OSError(EINVAL) where the kernel has none."""
+    attributes = _pack("IIIIQIIQQQ", ifindex, where, 0, 0, 0, 0, 0, 0, 0, 0)
+    call(Command.PROG_QUERY, attributes)
+    return int(struct.unpack_from("=I", attributes.raw, 24)[0])

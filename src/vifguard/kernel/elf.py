@@ -1,0 +1,295 @@
+"""A compiled eBPF object, read without libbpf: its maps from BTF, its programs from ELF.
+
+Enough for objects that need no relocation against the running kernel's types: maps in
+`.maps`, entry points in section `tc`, static functions in `.text`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
+
+_PSEUDO_MAP_FD = 1
+_PSEUDO_CALL = 1
+_LOAD_IMMEDIATE_64 = 0x18
+_CALL = 0x85
+_RELOCATIONS = 9
+_SYMBOLS = 2
+_EXECUTABLE = 4
+_FUNCTION = 2
+
+
+class ObjectError(ValueError):
+    """The file is not an object that this loader understands; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    name: str
+    type: int
+    flags: int
+    data: bytes
+    link: int
+    info: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    name: str
+    type: int
+    section: int
+    value: int
+    size: int
+
+
+class Elf:
+    """The sections and symbols of a little-endian ELF64 file for the BPF machine."""
+
+    def __init__(self, data: bytes) -> None:
+        if data[:6] != b"\x7fELF\x02\x01" or struct.unpack_from("<H", data, 18)[0] != 247:
+            raise ObjectError("not a little-endian ELF64 file for BPF")
+        (table,) = struct.unpack_from("<Q", data, 40)
+        count, names = struct.unpack_from("<HH", data, 60)
+        headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * i) for i in range(count)]
+        strings = data[headers[names][4] :]
+        self.sections = [
+            _Section(_text(strings, h[0]), h[1], h[2], data[h[4] : h[4] + h[5]], h[6], h[7])
+            for h in headers
+        ]
+        self.symbols = list(self._symbols())
+
+    def _symbols(self) -> Iterator[_Symbol]:
+        table = next(section for section in self.sections if section.type == _SYMBOLS)
+        strings = self.sections[table.link].data
+        for name, info, _, section, value, size in struct.iter_unpack("<IBBHQQ", table.data):
+            yield _Symbol(_text(strings, name), info & 15, section, value, size)
+
+    def section(self, name: str) -> bytes:
+        """The bytes of one section."""
+        for section in self.sections:
+            if section.name == name:
+                return section.data
+        raise ObjectError(f"the object has no section {name}")
+
+    def relocations(self, index: int) -> dict[int, _Symbol]:
+        """Offset in section `index` -> the symbol that stands there."""
+        found: dict[int, _Symbol] = {}
+        for section in self.sections:
+            if section.type == _RELOCATIONS and section.info == index:
+                for offset, info in struct.iter_unpack("<QQ", section.data):
+                    found[offset] = self.symbols[info >> 32]
+        return found
+
+
+def _text(strings: bytes, offset: int) -> str:
+    return strings[offset : strings.index(b"\0", offset)].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    kind: int
+    name: str
+    size: int
+    """Or the type it refers to, by the kind."""
+    extra: tuple[tuple[int, ...], ...]
+
+
+_INT, _POINTER, _ARRAY, _STRUCT, _UNION, _VARIABLES = 1, 2, 3, 4, 5, 15
+_ALIASES = (8, 9, 10, 11, 18)
+"""typedef, volatile, const, restrict, type tag: they are what they refer to."""
+
+# What follows a type by its kind: (struct layout, whether it is repeated vlen times).
+_EXTRA: dict[int, tuple[str, bool]] = {
+    1: ("I", False),
+    3: ("III", False),
+    4: ("III", True),
+    5: ("III", True),
+    6: ("Ii", True),
+    13: ("II", True),
+    14: ("I", False),
+    15: ("III", True),
+    17: ("i", False),
+    19: ("III", True),
+}
+
+
+class Btf:
+    """The types of an object (Documentation/bpf/btf.rst)."""
+
+    def __init__(self, data: bytes) -> None:
+        header, types, length, strings, _ = struct.unpack_from("<IIIII", data, 4)
+        self._strings = data[header + strings :]
+        self._types: list[_Type] = [_Type(0, "void", 0, ())]
+        at, end = header + types, header + types + length
+        while at < end:
+            name, info, size = struct.unpack_from("<III", data, at)
+            kind, count = info >> 24 & 31, info & 0xFFFF
+            layout, repeated = _EXTRA.get(kind, ("", False))
+            step = struct.calcsize("<" + layout)
+            extra = tuple(
+                struct.unpack_from("<" + layout, data, at + 12 + step * i)
+                for i in range((count if repeated else 1) if layout else 0)
+            )
+            self._types.append(_Type(kind, _text(self._strings, name), size, extra))
+            at += 12 + step * len(extra)
+
+    def maps(self) -> Iterator[tuple[MapSpec, str]]:
+        """Each map of `.maps` with a description of its key and value, member by member."""
+        section = next(t for t in self._types if t.kind == _VARIABLES and t.name == ".maps")
+        for variable, _, _ in section.extra:
+            name = self._types[variable].name
+            body = self._types[self._types[variable].size]
+            said = {_text(self._strings, m[0]): self._types[m[1]] for m in body.extra}
+            numbers = {n: self._number(t) for n, t in said.items() if n not in ("key", "value")}
+            sizes = {n: self._size(said[n].size) if n in said else 0 for n in ("key", "value")}
+            spec = MapSpec(
+                name,
+                MapType(numbers["type"]),
+                sizes["key"],
+                sizes["value"],
+                numbers["max_entries"],
+                numbers.get("map_flags", 0),
+            )
+            shape = [self._describe(said[n].size) if n in said else "" for n in ("key", "value")]
+            yield spec, f"{spec} {shape}"
+
+    def _number(self, pointer: _Type) -> int:
+        # __uint(name, n) is a pointer to int[n].
+        return self._types[pointer.size].extra[0][2]
+
+    def _size(self, index: int) -> int:
+        it = self._types[index]
+        if it.kind in _ALIASES:
+            return self._size(it.size)
+        if it.kind == _ARRAY:
+            return it.extra[0][2] * self._size(it.extra[0][0])
+        return 8 if it.kind == _POINTER else it.size
+
+    def _describe(self, index: int) -> str:
+        it = self._types[index]
+        if it.kind in _ALIASES:
+            return self._describe(it.size)
+        if it.kind == _ARRAY:
+            return f"{self._describe(it.extra[0][0])}[{it.extra[0][2]}]"
+        if it.kind in (_STRUCT, _UNION):
+            members = (
+                f"{_text(self._strings, name)}@{offset}:{self._describe(kind)}"
+                for name, kind, offset in it.extra
+            )
+            return "{" + " ".join(members) + "}"
+        return f"{it.name}/{it.size}"
+
+
+@dataclass(slots=True)
+class _Function:
+    section: int
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class ObjectFile:
+    """A compiled object: what maps it needs and what programs it gives."""
+
+    data: bytes
+    _elf: Elf = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_elf", Elf(self.data))
+
+    @cached_property
+    def _described(self) -> tuple[tuple[MapSpec, str], ...]:
+        return tuple(Btf(self._elf.section(".BTF")).maps())
+
+    @property
+    def maps(self) -> Mapping[str, MapSpec]:
+        """The maps by name."""
+        return {spec.name: spec for spec, _ in self._described}
+
+    @cached_property
+    def maps_digest(self) -> str:
+        """Changes with any map's definition, the layout of keys and values included."""
+        text = "\n".join(sorted(said for _, said in self._described))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @cached_property
+    def code_digest(self) -> str:
+        """Changes with any instruction or any map."""
+        parts = [self.maps_digest.encode()]
+        parts += [s.data for s in self._elf.sections if s.flags & _EXECUTABLE]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+    @property
+    def licence(self) -> str:
+        """The licence the programs declare."""
+        return self._elf.section("license").rstrip(b"\0").decode()
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The names of the entry points."""
+        return tuple(name for name, f in self._functions.items() if self._name_of(f) == "tc")
+
+    def load(self, name: str, maps: Mapping[str, Map]) -> Program:
+        """Put one program into the kernel, bound to these maps."""
+        return Program.load(name, self._link(name, maps), self.licence)
+
+    def _name_of(self, function: _Function) -> str:
+        return self._elf.sections[function.section].name
+
+    @cached_property
+    def _functions(self) -> dict[str, _Function]:
+        return {
+            s.name: _Function(s.section, s.value, s.size)
+            for s in self._elf.symbols
+            if s.type == _FUNCTION
+        }
+
+    def _link(self, entry: str, maps: Mapping[str, Map]) -> bytes:
+        """The entry point and every function it reaches, calls and maps filled in."""
+        order, code = [self._functions[entry]], bytearray()
+        places = {(order[0].section, order[0].start): 0}
+        calls: list[tuple[int, tuple[int, int]]] = []
+        for function in order:  # grows while it is walked
+            base = len(code)
+            places[function.section, function.start] = base
+            body = self._elf.sections[function.section].data
+            code += body[function.start : function.start + function.size]
+            for at, target in self._resolve(function, base, code, maps):
+                calls.append((at, target))
+                if target not in places:
+                    places[target] = -1
+                    order.append(self._at(target))
+        for at, target in calls:
+            struct.pack_into("<i", code, at + 4, (places[target] - at) // 8 - 1)
+        return bytes(code)
+
+    def _at(self, place: tuple[int, int]) -> _Function:
+        for function in self._functions.values():
+            if (function.section, function.start) == place:
+                return function
+        raise ObjectError(f"a call goes to {place}, where no function begins")
+
+    def _resolve(
+        self, function: _Function, base: int, code: bytearray, maps: Mapping[str, Map]
+    ) -> Iterator[tuple[int, tuple[int, int]]]:
+        """Fill in map descriptors; yield each call's place in `code` and its target."""
+        symbols = self._elf.relocations(function.section)
+        for offset in range(0, function.size, 8):
+            at, symbol = base + offset, symbols.get(function.start + offset)
+            (immediate,) = struct.unpack_from("<i", code, at + 4)
+            if code[at] == _LOAD_IMMEDIATE_64 and symbol:
+                if symbol.name not in maps:
+                    raise ObjectError(f"an instruction refers to {symbol.name}, which is no map")
+                code[at + 1] = code[at + 1] & 15 | _PSEUDO_MAP_FD << 4
+                struct.pack_into("<i", code, at + 4, maps[symbol.name].fd)
+            elif code[at] == _CALL and code[at + 1] >> 4 == _PSEUDO_CALL:
+                if symbol:
+                    yield at, (symbol.section, symbol.value + (immediate + 1) * 8)
+                else:
+                    here = function.start + offset
+                    yield at, (function.section, here + (immediate + 1) * 8)

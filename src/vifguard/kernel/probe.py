@@ -1,0 +1,72 @@
+"""What this kernel can do: each feature is tried, none is guessed from a version number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vifguard.kernel import bpf, bpffs, tc
+from vifguard.kernel.bpf import AttachType, Map, MapSpec, MapType, Program
+
+_PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
+"""`w0 = -1; exit`: TC_ACT_UNSPEC."""
+_LOOPBACK = 1
+
+
+def missing(try_it: Callable[[], object]) -> str:
+    """Empty where `try_it` works, else the kernel's answer."""
+    try:
+        try_it()
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def has_tcx() -> bool:
+    """Whether links can stand at TCX hooks (Linux 6.6)."""
+    return not missing(lambda: bpf.query(_LOOPBACK, AttachType.TCX_INGRESS))
+
+
+def programs() -> str:
+    """Whether tc programs load at all; empty, or why not."""
+    return missing(lambda: Program.load("probe", _PASS, "GPL").close())
+
+
+def ring_buffer() -> str:
+    """Whether the kernel has ring buffers (Linux 5.8); empty, or why not."""
+    spec = MapSpec("probe", MapType.RINGBUF, 0, 0, 4096)
+    return missing(lambda: Map.create(spec).close())
+
+
+def mapped_array() -> str:
+    """Whether arrays can be mapped into this process (Linux 5.5); empty, or why not."""
+    spec = MapSpec("probe", MapType.ARRAY, 4, 8, 1, 1 << 10)
+    return missing(lambda: Map.create(spec).close())
+
+
+def clsact() -> str:
+    """Whether the netlink door to the older hooks opens; empty, or why not."""
+
+    def look() -> None:
+        with tc.Clsact() as hooks:
+            list(hooks.filters(_LOOPBACK, tc.Hook.INGRESS))
+
+    return missing(look)
+
+
+def pins(directory: Path) -> str:
+    """Whether objects can be pinned in `directory`; empty, or why not."""
+
+    def pin() -> None:
+        bpffs.ensure(directory)
+        path = directory / "probe"
+        with Map.create(MapSpec("probe", MapType.ARRAY, 4, 4, 1)) as it:
+            it.pin(path)
+        path.unlink()
+
+    return missing(pin)
+
+
+def has_btf() -> bool:
+    """Whether the kernel tells its own types; nothing here needs them."""
+    return Path("/sys/kernel/btf/vmlinux").exists()
