@@ -19,10 +19,12 @@ from vifguard.client.errors import (
     UnreachableError,
     refusal,
 )
-from vifguard.client.resource import Resource
+from vifguard.client.resource import IP_GROUP, PORT, Resource
 
 Item = dict[str, Any]
 """One object as the API shows it."""
+
+Items = list[Item]
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -96,25 +98,25 @@ class Client:
             return self._json(response)
         raise _refusal(response)
 
-    def list(self, resource: Resource, **filters: Any) -> list[Item]:
+    def list(self, resource: Resource, **filters: Any) -> Items:
         """The objects that this user may see and whose fields equal the filters."""
-        answer = self.call("GET", resource.path, query=filters)
-        items: list[Item] = answer[resource.plural]
-        return items
+        return self._many(self.call("GET", resource.path, query=filters), resource.plural)
 
     def show(self, resource: Resource, key: str) -> Item:
         """One object by its id (a host by its name)."""
-        return self._one(resource, self.call("GET", _path(resource, key)))
+        return self._one(self.call("GET", _path(resource, key)), resource.singular)
 
     def create(self, resource: Resource, body: Mapping[str, Any]) -> Item:
         """Create an object."""
         wrapped = {resource.singular: dict(body)}
-        return self._one(resource, self.call("POST", resource.path, body=wrapped))
+        answer = self.call("POST", resource.path, body=wrapped)
+        return self._one(answer, resource.singular)
 
     def update(self, resource: Resource, key: str, body: Mapping[str, Any]) -> Item:
         """Change the fields named in `body`."""
         wrapped = {resource.singular: dict(body)}
-        return self._one(resource, self.call("PUT", _path(resource, key), body=wrapped))
+        answer = self.call("PUT", _path(resource, key), body=wrapped)
+        return self._one(answer, resource.singular)
 
     def delete(self, resource: Resource, key: str) -> None:
         """Delete an object by its id."""
@@ -144,16 +146,38 @@ class Client:
         """
         answer = self.call(
             "GET",
-            f"ports/{quote(port_id, safe='')}/wait",
+            f"{_path(PORT, port_id)}/wait",
             query={"timeout": timeout},
             patience=timeout,
         )
-        port: Item = answer["port"]
-        return port
+        return self._one(answer, PORT.singular)
 
-    def _one(self, resource: Resource, answer: Any) -> Item:
-        item: Item = answer[resource.singular]
-        return item
+    def events(self, group_id: str) -> Items:
+        """The history of an IP group: moves of its addresses, and two members claiming one."""
+        answer = self.call("GET", f"{_path(IP_GROUP, group_id)}/events")
+        return self._many(answer, "events")
+
+    def drops(self, port_id: str | None = None) -> Item:
+        """The latest refused frames (`drops`) and their number a guard (`counts`).
+
+        Of one port, or of every port where this user may see that.
+        """
+        path = "drops" if port_id is None else f"{_path(PORT, port_id)}/drops"
+        answer: Item = self.call("GET", path)
+        return {key: self._many(answer, key) for key in ("drops", "counts")}
+
+    def _one(self, answer: Any, key: str) -> Item:
+        if isinstance(answer, dict) and isinstance(item := answer.get(key), dict):
+            return item
+        raise self._stranger(f"without {key!r}")
+
+    def _many(self, answer: Any, key: str) -> Items:
+        if isinstance(answer, dict) and isinstance(items := answer.get(key), list):
+            return items
+        raise self._stranger(f"without {key!r}")
+
+    def _stranger(self, how: str) -> UnreachableError:
+        return UnreachableError(f"{self.endpoint.url} answers, but {how}: is it a vifguard server?")
 
     def _json(self, response: httpx.Response) -> Any:
         if not response.content:
@@ -161,9 +185,7 @@ class Client:
         try:
             return response.json()
         except ValueError:
-            raise UnreachableError(
-                f"{self.endpoint.url} answers, but not with JSON: is it a vifguard server?"
-            ) from None
+            raise self._stranger("not with JSON") from None
 
     def _unreachable(self, error: httpx.TransportError) -> str:
         why = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)

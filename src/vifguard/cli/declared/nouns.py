@@ -1,0 +1,246 @@
+"""What a cloud file may say of each noun, in the API's own words and by its own refusals.
+
+A file refers by name where the API wants an id, and has short words for what Neutron spells
+with a prefix; everything else is the API's attribute of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from uuid import UUID, uuid5
+
+from vifguard.api import attributes, convert
+from vifguard.api.attributes import REQUIRED, Attribute
+from vifguard.api.ext.ip_groups import GROUPS
+from vifguard.api.v2.networks import NETWORKS
+from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.subnets import SUBNETS
+from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET, Resource
+from vifguard.model.guard import with_implied
+
+Item = Mapping[str, Any]
+"""An object as the API shows it."""
+
+_STANDS_IN = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An object that a value refers to by name or id; which one, `difference` finds out."""
+
+    resource: Resource
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The id that an object will have once it has been created."""
+
+    resource: Resource
+    project: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key that a file may give a noun.
+
+    `attribute` is the API's; `refer` puts references where the file has names; `holds` says
+    whether an object of the server already has a declared value.
+    """
+
+    name: str
+    attribute: Attribute
+    refer: Callable[[Any], Any] = lambda value: value
+    same: Callable[[Field, Any, Item], bool] | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether an object cannot be created without it."""
+        return self.attribute.default is REQUIRED
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it cannot change once the object exists."""
+        return self.attribute.put is None
+
+    def read(self, value: Any) -> Any:
+        """The model's value; ValueError where the API would refuse it."""
+        return self.attribute.converter.read(with_stand_ins(value))
+
+    def holds(self, value: Any, item: Item) -> bool:
+        """Whether the server's object has the declared value."""
+        if self.same is not None:
+            return self.same(self, value, item)
+        return bool(self.read(value) == self.read(item.get(self.attribute.name)))
+
+
+def with_stand_ins(value: Any) -> Any:
+    """The value with an id for each reference: equal for equal ones, and nobody's."""
+    match value:
+        case Named() | Made():
+            return str(uuid5(_STANDS_IN, repr(value)))
+        case dict():
+            return {key: with_stand_ins(one) for key, one in value.items()}
+        case list():
+            return [with_stand_ins(one) for one in value]
+        case _:
+            return value
+
+
+def _named(resource: Resource) -> Callable[[Any], Any]:
+    """A name becomes a reference; what is no name is left for the converter to refuse."""
+    return lambda value: Named(resource, value) if isinstance(value, str) and value else value
+
+
+def _each(refer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: [refer(one) for one in value] if isinstance(value, list) else value
+
+
+def _from_subnet(value: Any) -> Any:
+    """`subnet` by name for the API's `subnet_id`."""
+    if not isinstance(value, dict) or "subnet" not in value:
+        return value
+    rest = {key: one for key, one in value.items() if key != "subnet"}
+    return {"subnet_id": _named(SUBNET)(value["subnet"]), **rest}
+
+
+def _same_set(field: Field, value: Any, item: Item) -> bool:
+    return set(field.read(value)) == set(field.read(item[field.attribute.name]))
+
+
+def _same_addresses(field: Field, value: Any, item: Item) -> bool:
+    """Each declared address is there: itself, or any one of its subnet; and no other."""
+    if value is None:
+        return True  # null leaves the addresses to the server
+    left = list(item[field.attribute.name])
+    for one in sorted(value, key=lambda one: "ip_address" not in one):
+        wanted = {key: _canonical(key, inner) for key, inner in one.items()}
+        found = next((have for have in left if wanted.items() <= have.items()), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
+def _canonical(key: str, value: Any) -> Any:
+    return str(convert.address.read(value)) if key == "ip_address" else value
+
+
+def _same_pairs(field: Field, value: Any, item: Item) -> bool:
+    """The declared pairs and no other; a pair without a MAC means the port's own."""
+    own = convert.mac.read(item["mac_address"])
+    return {replace(pair, mac=pair.mac or own) for pair in field.read(value)} == set(
+        field.read(item[field.attribute.name])
+    )
+
+
+def _same_guards(field: Field, value: Any, item: Item) -> bool:
+    wanted, found = field.read(value), field.read(item["guards"])
+    if wanted is None or found is None:
+        return wanted is found
+    return with_implied(wanted) == with_implied(found)
+
+
+def _same_security(field: Field, value: Any, item: Item) -> bool:
+    # null is "as the network says": whatever the port has, that was once so.
+    return value is None or field.read(value) == item["port_security_enabled"]
+
+
+def _same_host(_: Field, value: Any, item: Item) -> bool:
+    return (value or "") == (item.get("binding:host_id") or "")
+
+
+def _same_interface(_: Field, value: Any, item: Item) -> bool:
+    return bool(item.get("binding:profile", {}).get("interface") == value["interface"])
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A noun of a file: what it is to a client, to the API, and its fields."""
+
+    resource: Resource
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Field]:
+        """The fields by the file's keys."""
+        return {field.name: field for field in self.fields}
+
+
+def _plain(api: attributes.Resource, *names: str) -> tuple[Field, ...]:
+    return tuple(Field(name, api.by_name[name]) for name in names)
+
+
+def _network(api: attributes.Resource) -> Field:
+    return Field("network", api.by_name["network_id"], _named(NETWORK))
+
+
+_GUARDED = ("admin_state_up", "guard_profile", "storm", "description")
+
+NOUNS: Mapping[str, Noun] = {
+    "networks": Noun(
+        NETWORK,
+        (
+            *_plain(NETWORKS, "shared", "public", "mtu", "link_local", "port_security_enabled"),
+            *_plain(NETWORKS, *_GUARDED),
+            Field("guards", NETWORKS.by_name["guards"], same=_same_guards),
+            Field("physical_network", NETWORKS.by_name["provider:physical_network"]),
+        ),
+    ),
+    "subnets": Noun(
+        SUBNET,
+        (
+            _network(SUBNETS),
+            *_plain(SUBNETS, "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers"),
+            *_plain(SUBNETS, "ipv6_ra_mode", "ipv6_address_mode", "description"),
+            Field("allocation_pools", SUBNETS.by_name["allocation_pools"], same=_same_set),
+            Field("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),
+        ),
+    ),
+    "ports": Noun(
+        PORT,
+        (
+            _network(PORTS),
+            *_plain(PORTS, "mac_address", "roles", "ethertypes", *_GUARDED),
+            *_plain(PORTS, "device_id", "device_owner"),
+            Field("guards", PORTS.by_name["guards"], same=_same_guards),
+            Field("fixed_ips", PORTS.by_name["fixed_ips"], _each(_from_subnet), _same_addresses),
+            Field(
+                "allowed_address_pairs",
+                PORTS.by_name["allowed_address_pairs"],
+                same=_same_pairs,
+            ),
+            Field(
+                "port_security_enabled",
+                PORTS.by_name["port_security_enabled"],
+                same=_same_security,
+            ),
+            Field("host", PORTS.by_name["binding:host_id"], same=_same_host),
+            Field(
+                "interface",
+                PORTS.by_name["binding:profile"],
+                lambda value: {"interface": value},
+                _same_interface,
+            ),
+            Field("vnic_type", PORTS.by_name["binding:vnic_type"]),
+        ),
+    ),
+    "ip_groups": Noun(
+        IP_GROUP,
+        (
+            _network(GROUPS),
+            Field("addresses", GROUPS.by_name["addresses"], _each(_from_subnet), _same_addresses),
+            Field("members", GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
+            Field("pinned", GROUPS.by_name["pinned_port_id"], _named(PORT)),
+            *_plain(GROUPS, "vrid4", "vrid6", "max_moves_per_minute", "description"),
+        ),
+    ),
+}
+"""Every noun of a file, in the order in which objects are created."""
+
+NOUN_OF: Mapping[Resource, Noun] = {noun.resource: noun for noun in NOUNS.values()}
+"""The same by what they are to a client."""

@@ -1,0 +1,83 @@
+"""`vifguard drops`: which frames were refused, by which guard, and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from vifguard.cli.names import completer, id_of
+from vifguard.cli.output import Column, plain, print_json, print_json_line, print_line, print_table
+from vifguard.cli.session import Session, with_session
+from vifguard.cli.times import moment
+from vifguard.client.resource import PORT
+
+Record = dict[str, Any]
+
+PERIOD = 1.0
+"""Seconds between two looks with --follow."""
+
+COUNTS = (
+    Column("PORT", "port_id"),
+    Column("DIRECTION", "direction"),
+    Column("GUARD", "guard"),
+    Column("FRAMES", "frames"),
+)
+RECORDS = (
+    Column("AT", "at", moment),
+    Column("PORT", "port_id"),
+    Column("DIRECTION", "direction"),
+    Column("GUARD", "guard"),
+    Column("REASON", "reason"),
+    Column("LENGTH", "length"),
+    Column("FRAME", "decoded", plain),
+)
+
+Which = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[PORT]", help="Only this port's; name or id.", autocompletion=completer(PORT)
+    ),
+]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on printing frames as they are refused.")
+]
+
+
+@with_session
+def drops(session: Session, which: Which = None, *, follow: Follow = False) -> None:
+    """Show the frames that were refused, by which guard, and why."""
+    port_id = None if which is None else id_of(session, PORT, which)
+    if follow:
+        for record in _new_records(session, port_id):
+            _print_record(session, record)
+        return
+    found = session.client.drops(port_id)
+    if session.json:
+        print_json(found)
+        return
+    print_table(COUNTS, found["counts"])
+    print_line("")
+    print_table(RECORDS, found["drops"])
+
+
+def _new_records(session: Session, port_id: str | None) -> Iterator[Record]:
+    """Records as they come, for ever; the server's recent ones first."""
+    seen: frozenset[str] = frozenset()
+    while True:
+        found = {repr(record): record for record in session.client.drops(port_id)["drops"]}
+        yield from sorted(
+            (record for key, record in found.items() if key not in seen),
+            key=lambda record: str(record["at"]),
+        )
+        seen = frozenset(found)
+        time.sleep(PERIOD)
+
+
+def _print_record(session: Session, record: Mapping[str, Any]) -> None:
+    if session.json:
+        print_json_line(record)
+    else:
+        print_line("  ".join(column.cell(record) for column in RECORDS))

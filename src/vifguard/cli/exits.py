@@ -1,0 +1,61 @@
+"""Exit codes, and which error ends the command with which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from vifguard.client.errors import (
+    AmbiguousError,
+    CloudsFileError,
+    NotAllowedError,
+    NotFoundError,
+    NotInTimeError,
+    UnreachableError,
+)
+
+
+class ExitCode(IntEnum):
+    """What the command's end tells a program. Documented in docs/cli.md."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    UNREACHABLE = 5
+    NOT_ENFORCED = 6
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message names it and says what to write."""
+
+
+class HalfwayError(Exception):
+    """A step of several failed; `cause` is why, `report` what became of those before it."""
+
+    def __init__(self, what: str, cause: BaseException, report: Sequence[str]) -> None:
+        why = str(cause) or "interrupted"
+        super().__init__("\n  ".join((f"{what}: {why}", *report)))
+        self.cause = cause
+
+
+_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
+    (NotFoundError, ExitCode.NOT_FOUND),
+    (NotAllowedError, ExitCode.NOT_ALLOWED),
+    (NotInTimeError, ExitCode.NOT_ENFORCED),
+    (UnreachableError, ExitCode.UNREACHABLE),
+    (CloudsFileError, ExitCode.UNREACHABLE),
+    (AmbiguousError, ExitCode.USAGE),
+    (InputError, ExitCode.USAGE),
+)
+
+
+def exit_code(error: BaseException) -> ExitCode:
+    """The code that the command ends with after this error."""
+    if isinstance(error, HalfwayError):
+        return exit_code(error.cause)
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    return ExitCode.REFUSED

@@ -1,0 +1,66 @@
+"""The `vifguard` command: assembles the nouns and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from vifguard import __version__
+from vifguard.cli import (
+    apply,
+    down,
+    drops,
+    host,
+    ip_group,
+    network,
+    port,
+    subnet,
+    up,
+    user,
+)
+from vifguard.cli.exits import HalfwayError, InputError, exit_code
+from vifguard.cli.output import note
+from vifguard.client.errors import ClientError
+
+app = typer.Typer(
+    name="vifguard",
+    help="Decides which frames may enter and leave every virtual interface, in the kernel.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for noun in (network, subnet, port, ip_group, host, user):
+    app.add_typer(noun.app)
+for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it with the option's value
+    if wanted:
+        typer.echo(f"vifguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="The version."),
+    ] = False,
+) -> None:
+    """Options of the command itself; each is handled by its own callback."""
+
+
+def main() -> None:
+    """Run the command; what went wrong ends on stderr and in the exit code."""
+    try:
+        app()
+    except (ClientError, InputError, HalfwayError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    note(f"vifguard: {error}")
+    sys.exit(exit_code(error))

@@ -1,0 +1,45 @@
+"""Names and ids: what a user types, what the API wants, and what a shell completes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import typer
+
+from vifguard.cli.session import Session, session_of
+from vifguard.client.resource import HOST, Resource
+
+Completer = Callable[[typer.Context, str], list[str]]
+
+
+def find(session: Session, resource: Resource, name: str) -> dict[str, Any]:
+    """The object with this id or name; a host goes by its name alone."""
+    if resource is HOST:
+        return session.client.show(HOST, name)
+    return session.client.find(resource, name)
+
+
+def id_of(session: Session, resource: Resource, name: str) -> str:
+    """The id of the object with this id or name."""
+    found: str = find(session, resource, name)["id"]
+    return found
+
+
+def names_of(session: Session, resource: Resource) -> Mapping[str, str]:
+    """The name of each object by its id; for showing references."""
+    return {item["id"]: item["name"] or item["id"] for item in session.client.list(resource)}
+
+
+def completer(resource: Resource) -> Completer:
+    """Completes names; silent when the server cannot be asked within a second."""
+
+    def complete(context: typer.Context, incomplete: str) -> list[str]:
+        try:
+            session = session_of(context)
+            names = [item["name"] or item["id"] for item in session.client.list(resource)]
+        except Exception:  # noqa: BLE001  a shell that completes must never show a traceback
+            return []
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete

@@ -1,0 +1,207 @@
+"""`vifguard port`: one virtual interface each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from vifguard.cli import values
+from vifguard.cli.addresses import fixed_ips
+from vifguard.cli.names import completer, find, id_of, names_of
+from vifguard.cli.output import Column, plain, waiting
+from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.session import Session, with_session
+from vifguard.client.resource import HOST, NETWORK, PORT
+
+app = noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
+add_show(app, PORT)
+add_delete(app, PORT)
+
+Which = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(PORT))
+]
+Network = Annotated[
+    str, typer.Option(help="The network's name or id.", autocompletion=completer(NETWORK))
+]
+OfNetwork = Annotated[
+    str | None,
+    typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
+]
+Mac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
+FixedIp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fixed-ip",
+        metavar="ADDRESS|SUBNET",
+        help="An address of its own, or a subnet to take one from; repeatable; or none.",
+    ),
+]
+AllowedAddress = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-address",
+        metavar="PREFIX[,MAC]",
+        help="A further prefix it may use, and from which MAC; repeatable; or none.",
+    ),
+]
+Ethertype = Annotated[
+    list[str] | None,
+    typer.Option("--ethertype", help="A further Ethernet type, such as 0x88b5; or none."),
+]
+Host = Annotated[
+    str | None, typer.Option(help="The host it is on.", autocompletion=completer(HOST))
+]
+Interface = Annotated[
+    str | None, typer.Option(help="The host's device; else it is found by its name or MAC.")
+]
+DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
+DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
+
+
+@app.command("list")
+@with_session
+def list_ports(
+    session: Session,
+    network: OfNetwork = None,
+    project: values.Project = None,
+    host: Host = None,
+) -> None:
+    """The ports that you may see."""
+    filters = values.present(project_id=project) | _binding(host)
+    if network is not None:
+        filters["network_id"] = id_of(session, NETWORK, network)
+    ports = session.client.list(PORT, **filters)
+    names = {} if session.json else names_of(session, NETWORK)
+    columns = (
+        Column("ID", "id"),
+        Column("NAME", "name"),
+        Column("NETWORK", "network_id", lambda key: names.get(key, key)),
+        Column("MAC", "mac_address"),
+        Column("ADDRESSES", "fixed_ips", _show_addresses),
+        Column("HOST", "binding:host_id"),
+        Column("STATUS", "status"),
+        Column("WHY", "status_reason"),
+    )
+    session.table(columns, ports)
+
+
+@app.command()
+@with_session
+def create(
+    session: Session,
+    name: values.Name,
+    network: Network,
+    project: values.Project = None,
+    mac: Mac = None,
+    fixed_ip: FixedIp = None,
+    allowed_address: AllowedAddress = None,
+    enable: values.AdminState = None,
+    port_security: values.PortSecurity = None,
+    guard_profile: values.GuardProfile = None,
+    guards: values.Guards = None,
+    roles: values.Roles = None,
+    ethertype: Ethertype = None,
+    storm: values.StormRate = None,
+    host: Host = None,
+    interface: Interface = None,
+    device_id: DeviceId = None,
+    device_owner: DeviceOwner = None,
+    description: values.Description = None,
+) -> None:
+    """Create a port; it passes frames once its host holds its guards."""
+    network_id = id_of(session, NETWORK, network)
+    body = values.present(
+        name=name,
+        network_id=network_id,
+        project_id=project,
+        mac_address=mac,
+        fixed_ips=fixed_ips(session, network_id, fixed_ip),
+        allowed_address_pairs=_pairs(allowed_address),
+        admin_state_up=enable,
+        port_security_enabled=port_security,
+        roles=values.words(roles),
+        ethertypes=values.ethertypes(ethertype),
+        storm=values.storm(storm),
+        device_id=device_id,
+        device_owner=device_owner,
+        description=description,
+    )
+    body |= values.guard_choice(guard_profile, guards) | _binding(host)
+    if interface is not None:
+        body["binding:profile"] = {"interface": interface}
+    session.show(session.client.create(PORT, body))
+
+
+@app.command("set")
+@with_session
+def set_port(
+    session: Session,
+    which: Which,
+    name: values.NewName = None,
+    mac: Mac = None,
+    fixed_ip: FixedIp = None,
+    allowed_address: AllowedAddress = None,
+    enable: values.AdminState = None,
+    port_security: values.PortSecurity = None,
+    guard_profile: values.GuardProfile = None,
+    guards: values.Guards = None,
+    roles: values.Roles = None,
+    ethertype: Ethertype = None,
+    storm: values.StormRate = None,
+    host: Host = None,
+    interface: Interface = None,
+    device_id: DeviceId = None,
+    device_owner: DeviceOwner = None,
+    description: values.Description = None,
+) -> None:
+    """Change a port; --host and --interface plug it in."""
+    port = find(session, PORT, which)
+    body = values.present(
+        name=name,
+        mac_address=mac,
+        fixed_ips=fixed_ips(session, port["network_id"], fixed_ip),
+        allowed_address_pairs=_pairs(allowed_address),
+        admin_state_up=enable,
+        port_security_enabled=port_security,
+        roles=values.words(roles),
+        ethertypes=values.ethertypes(ethertype),
+        storm=values.storm(storm),
+        device_id=device_id,
+        device_owner=device_owner,
+        description=description,
+    )
+    body |= values.guard_choice(guard_profile, guards) | _binding(host)
+    if interface is not None:
+        # The profile may carry more than ours: a hypervisor's own words stay.
+        body["binding:profile"] = {**port.get("binding:profile", {}), "interface": interface}
+    session.show(session.client.update(PORT, port["id"], values.changes(body)))
+
+
+@app.command()
+@with_session
+def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
+    """Return when the kernel holds the port's wanted revision; exit code 6 when not in time."""
+    key = id_of(session, PORT, which)
+    with waiting(f"waiting for port {which} to be enforced"):
+        port = session.client.wait_for_port(key, timeout)
+    session.show(port)
+
+
+def _binding(host: str | None) -> dict[str, str]:
+    return {} if host is None else {"binding:host_id": host}
+
+
+def _pairs(texts: list[str] | None) -> list[dict[str, str]] | None:
+    prefixes = values.many(texts)
+    return None if prefixes is None else [_pair(text) for text in prefixes]
+
+
+def _pair(text: str) -> dict[str, str]:
+    prefix, comma, mac = text.partition(",")
+    return {"ip_address": prefix} | ({"mac_address": mac} if comma else {})
+
+
+def _show_addresses(addresses: list[dict[str, Any]]) -> str:
+    return plain([address["ip_address"] for address in addresses])

@@ -1,0 +1,1 @@
+"""The processes that `up`, `serve` and `agent` are: data directory, credentials, life and end."""

@@ -1,0 +1,151 @@
+"""The life of a process: its parts start, it says that it is ready, and it ends cleanly.
+
+Ending is leaving: the guards stay in the kernel whatever becomes of this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn, Protocol
+
+log = logging.getLogger("vifguard")
+
+STOP_SECONDS = 1.8
+"""How long the parts may take to end; a service is stopped within two seconds."""
+
+
+class Part(Protocol):
+    """One of the things that run side by side in a process: the API server, the agent."""
+
+    name: str
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Work until stopped; call `ready` when others may rely on it."""
+
+    def stop(self) -> None:
+        """Make `run` return soon; called from another thread."""
+
+
+class PartError(Exception):
+    """A part ended that should have gone on."""
+
+
+class _Wake:
+    """Wakes the main thread. A pipe: a signal handler may write to it, whoever holds a lock."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+
+    def call(self) -> None:
+        """Wake it now, or as soon as it waits."""
+        with suppress(BlockingIOError):  # full: woken often enough
+            os.write(self._write, b".")
+
+    def wait(self) -> None:
+        """Return once called since the last return."""
+        os.read(self._read, 65536)
+
+
+class _Running(threading.Thread):
+    """A part in its thread, and what became of it."""
+
+    def __init__(self, part: Part, wake: _Wake) -> None:
+        super().__init__(name=part.name, daemon=True)
+        self.part = part
+        self.ready = False
+        self.ended = False
+        self.failure: BaseException | None = None
+        self._wake = wake
+
+    def run(self) -> None:
+        try:
+            self.part.run(self._say_ready)
+        except BaseException as error:  # noqa: BLE001  the end of a thread is told, whatever it is
+            self.failure = error
+        self.ended = True
+        self._wake.call()
+
+    def _say_ready(self) -> None:
+        self.ready = True
+        self._wake.call()
+
+
+def live(parts: Sequence[Part], announce: Callable[[], None]) -> None:
+    """Run the parts until SIGTERM or SIGINT; `announce` is called once all are ready.
+
+    Raises PartError when a part ends by itself: what is left would be half a service, and
+    whoever supervises the process must know.
+    """
+    wake = _Wake()
+    running = [_Running(part, wake) for part in parts]
+    with _told_to_stop(wake) as told:
+        for thread in running:
+            thread.start()
+        _watch(running, wake, told, announce)
+        fallen = [thread for thread in running if thread.ended]
+        _stop(running)
+    if fallen and not told:
+        raise PartError("; ".join(_why(thread) for thread in fallen))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now, though a thread may still wait for a client."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _watch(
+    running: Sequence[_Running], wake: _Wake, told: list[int], announce: Callable[[], None]
+) -> None:
+    """Wait until told to stop or until a part has ended."""
+    announced = False
+    while not told and not any(thread.ended for thread in running):
+        if not announced and all(thread.ready for thread in running):
+            announced = True
+            announce()
+        wake.wait()
+
+
+def _stop(running: Sequence[_Running]) -> None:
+    for thread in running:
+        thread.part.stop()
+    deadline = time.monotonic() + STOP_SECONDS
+    for thread in running:
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            log.warning("the %s did not end in time and is left behind", thread.name)
+
+
+def _why(thread: _Running) -> str:
+    if thread.failure is None:
+        return f"the {thread.name} ended by itself"
+    log.error("the %s failed", thread.name, exc_info=thread.failure)
+    return f"the {thread.name} failed: {thread.failure or type(thread.failure).__name__}"
+
+
+@contextmanager
+def _told_to_stop(wake: _Wake) -> Iterator[list[int]]:
+    """Within, SIGTERM and SIGINT are noted in the list instead of ending the process."""
+    told: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        wake.call()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

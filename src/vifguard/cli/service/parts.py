@@ -1,0 +1,95 @@
+"""The two things a process can be: the API server, and this host's agent."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from vifguard.feed.messages import Feed, Report, Update
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from vifguard.agent.settings import Settings
+
+Ready = Callable[[], None]
+
+
+class ApiServer:
+    """Serves an ASGI application on a listening socket."""
+
+    name = "API server"
+
+    def __init__(self, app: Any, listening: socket.socket) -> None:
+        self._app = app
+        self._listening = listening
+        self._server: uvicorn.Server | None = None
+        self._stopped = False
+
+    def run(self, ready: Ready) -> None:
+        """Serve until stopped; ready once connections are accepted."""
+        import uvicorn
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                ready()
+
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            # Whoever waits for an event is let go: nothing is lost, they ask again.
+            timeout_graceful_shutdown=1,
+        )
+        self._server = Server(config)
+        self._server.should_exit = self._stopped
+        self._server.run(sockets=[self._listening])
+
+    def stop(self) -> None:
+        """Accept nothing more and let the running requests end."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+
+class HostAgent:
+    """Holds this host's ports as the feed says."""
+
+    name = "agent"
+
+    def __init__(self, feed: Feed, host: str, settings: Settings) -> None:
+        self._feed = feed
+        self._host = host
+        self._settings = settings
+        self._stop = threading.Event()
+
+    def run(self, ready: Ready) -> None:
+        """Reconcile until stopped; ready once the server knows the host."""
+        from vifguard.agent.loop import Agent
+
+        Agent(_Introduced(self._feed, ready), self._host, self._settings).run(self._stop)
+
+    def stop(self) -> None:
+        """Stop reconciling; what the kernel holds stays in force."""
+        self._stop.set()
+
+
+class _Introduced:
+    """A feed that tells when the host has first said what it is."""
+
+    def __init__(self, feed: Feed, ready: Ready) -> None:
+        self._feed = feed
+        self._ready = ready
+
+    def next(self, after: int, timeout: float) -> Update | None:
+        return self._feed.next(after, timeout)
+
+    def report(self, report: Report) -> None:
+        self._feed.report(report)
+        if report.about is not None:
+            self._ready()

@@ -1,0 +1,108 @@
+"""The users of a data directory: made at the first start, changed under a lock.
+
+users.yaml is the identity's file; the server reads it again when it changes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from vifguard.api.identity import Account, IdentityError, account, read_accounts, write_accounts
+from vifguard.api.who import UserRole
+from vifguard.cli.exits import InputError
+from vifguard.cli.service.data_dir import DataDir, write_private
+from vifguard.client.endpoint import CLOUD, read_data_dir
+
+ADMIN = "admin"
+AGENT = "agent"
+
+
+def new_account(name: str, project: str, roles: tuple[str, ...], password: str) -> Account:
+    """An account whose parts are sound; InputError names the one that is not."""
+    try:
+        return account(name, project, roles, password)
+    except IdentityError as error:
+        raise InputError(str(error)) from None
+
+
+def new_password() -> str:
+    """160 bits from the kernel, in characters that no shell and no URL minds."""
+    return secrets.token_urlsafe(20)
+
+
+def read(path: Path) -> list[Account]:
+    """Everyone in the file, in its order."""
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist: users live beside the server, so give its --data-dir, or "
+            "start `vifguard up` once"
+        )
+    try:
+        return read_accounts(path)
+    except IdentityError as error:
+        raise InputError(str(error)) from None
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[list[Account]]:
+    """The accounts, to be changed in place; written back whole when the block ends well."""
+    found = read(path)
+    # The directory is locked, not the file: the file is replaced.
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        found[:] = read(path)
+        yield found
+        write_accounts(path, found)
+    finally:
+        os.close(directory)
+
+
+def introduce(data_dir: DataDir) -> bool:
+    """Make the operator and the agents' user, at the first start; whether it was the first.
+
+    users.yaml is written last: a start that dies before leaves nothing that is believed.
+    """
+    if data_dir.users.exists():
+        return False
+    accounts = []
+    for name, role, file in (
+        (ADMIN, UserRole.ADMIN, data_dir.admin_password),
+        (AGENT, UserRole.SERVICE, data_dir.agent_password),
+    ):
+        password = new_password()
+        write_private(file, password + "\n")
+        accounts.append(account(name, name, [role], password))
+    write_accounts(data_dir.users, accounts)
+    return True
+
+
+def refresh_clouds(data_dir: DataDir, url: str) -> None:
+    """Write where the server listens now; an operator who took the password away is obeyed."""
+    if data_dir.admin_password.exists():
+        password = data_dir.admin_password.read_text(encoding="utf-8").rstrip("\n")
+        write_clouds(data_dir.clouds, url, ADMIN, password)
+
+
+def remember(data_dir: DataDir, name: str, password: str) -> None:
+    """Keep the password files true where the password of a user of ours has changed."""
+    if name == ADMIN:
+        write_private(data_dir.admin_password, password + "\n")
+        if data_dir.clouds.exists():
+            write_clouds(data_dir.clouds, read_data_dir(data_dir.path).url, ADMIN, password)
+    if name == AGENT:
+        write_private(data_dir.agent_password, password + "\n")
+
+
+def write_clouds(path: Path, url: str, user: str, password: str) -> None:
+    """A clouds.yaml for our own command, openstacksdk and the `openstack` command."""
+    auth = {"endpoint": url, "username": user, "password": password}
+    clouds = {"clouds": {CLOUD: {"auth_type": "http_basic", "auth": auth}}}
+    write_private(path, yaml.safe_dump(clouds, sort_keys=False))

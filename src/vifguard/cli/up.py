@@ -1,0 +1,197 @@
+"""`vifguard up`, `serve` and `agent`: the server, this host's agent, or both in one process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.output import note, print_line
+from vifguard.cli.session import DATA_DIR, Session
+
+if TYPE_CHECKING:
+    from vifguard.agent.settings import Settings
+    from vifguard.cli.service.data_dir import DataDir as Layout
+    from vifguard.cli.service.life import Part
+    from vifguard.cli.service.parts import ApiServer, HostAgent
+    from vifguard.store.store import Store
+
+BPF_DIR = Path("/sys/fs/bpf/vifguard")
+LISTEN = "127.0.0.1:9696"
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="VIFGUARD_DATA_DIR",
+        help="Where the store, the users and the passwords are; made with mode 0700.",
+    ),
+]
+Listen = Annotated[str, typer.Option(help="HOST:PORT (port 0: any free one) or unix:/path.sock.")]
+InsecureListen = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-listen", help="Listen where others can reach it, though there is no TLS."
+    ),
+]
+Physical = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--physical", metavar="NAME=DEVICE", help="The uplink of a physical network; repeatable."
+    ),
+]
+BpfDir = Annotated[Path, typer.Option(help="Where programs and maps are pinned.")]
+Host = Annotated[str, typer.Option(help="This host's name; else what the kernel says.")]
+ReadyFd = Annotated[
+    int | None, typer.Option(help="Write a newline to this file descriptor when ready.")
+]
+Server = Annotated[
+    str, typer.Option("--server", envvar="VIFGUARD_URL", help="http://HOST:PORT or unix:/path.")
+]
+User = Annotated[str, typer.Option("--user", help="A user with the role service.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="The server's agent-password file, copied here."),
+]
+
+
+def up(
+    data_dir: DataDir = DATA_DIR,
+    listen: Listen = LISTEN,
+    physical: Physical = None,
+    bpf_dir: BpfDir = BPF_DIR,
+    host: Host = "",
+    ready_fd: ReadyFd = None,
+    *,
+    insecure_listen: InsecureListen = False,
+) -> None:
+    """Run the API server and this host's agent in one process, until SIGTERM or SIGINT.
+
+    Prints READY and the server's URL once both work. The guards outlive the process:
+    `vifguard down --remove` takes them away.
+    """
+    settings = _settings(bpf_dir, physical)
+    with _process(data_dir, "server", "agent") as (layout, cleanup):
+        server, store, url = _server(layout, cleanup, listen, insecure=insecure_listen)
+        _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
+
+
+def serve(
+    data_dir: DataDir = DATA_DIR,
+    listen: Listen = LISTEN,
+    ready_fd: ReadyFd = None,
+    *,
+    insecure_listen: InsecureListen = False,
+) -> None:
+    """Run the API server alone; agents on hosts ask it for their ports."""
+    with _process(data_dir, "server") as (layout, cleanup):
+        server, _, url = _server(layout, cleanup, listen, insecure=insecure_listen)
+        _live([server], url, ready_fd)
+
+
+def agent(
+    server: Server,
+    user: User = "agent",
+    password_file: PasswordFile = None,
+    data_dir: DataDir = DATA_DIR,
+    physical: Physical = None,
+    bpf_dir: BpfDir = BPF_DIR,
+    host: Host = "",
+    ready_fd: ReadyFd = None,
+) -> None:
+    """Run this host's agent alone; it asks the server for its ports and holds them."""
+    from vifguard.cli.service.parts import HostAgent
+    from vifguard.client.client import Client
+    from vifguard.client.feed import HttpFeed
+
+    settings = _settings(bpf_dir, physical)
+    endpoint = Session(url=server, user=user, password_file=password_file).endpoint()
+    with _process(data_dir, "agent") as (_, cleanup):
+        client = cleanup.enter_context(Client(endpoint))
+        feed = HttpFeed(client, _name(host))
+        _live([HostAgent(feed, _name(host), settings)], server, ready_fd)
+
+
+@contextmanager
+def _process(data_dir: Path, *duties: str) -> Iterator[tuple[Layout, ExitStack]]:
+    """The data directory, and the pid file of each duty held while the process lives."""
+    from vifguard.cli.service import pid_file
+    from vifguard.cli.service.data_dir import DataDir as Layout
+
+    os.umask(0o077)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("vifguard").setLevel(logging.INFO)
+    layout = Layout(data_dir)
+    layout.prepare()
+    with ExitStack() as cleanup:
+        for duty in duties:
+            cleanup.enter_context(pid_file.held(layout.pid_file(duty)))
+        yield layout, cleanup
+
+
+def _server(
+    layout: Layout, cleanup: ExitStack, listen: str, *, insecure: bool
+) -> tuple[ApiServer, Store, str]:
+    from vifguard.api.app import create_app
+    from vifguard.api.identity import Identity
+    from vifguard.cli.service import listen as listening
+    from vifguard.cli.service import users
+    from vifguard.cli.service.parts import ApiServer
+    from vifguard.store.store import Store
+
+    where = listening.parse_listen(listen, insecure=insecure)
+    door, url = cleanup.enter_context(listening.opened(where))
+    if users.introduce(layout):
+        note(f"made an administrator; the password is in {layout.admin_password}")
+    users.refresh_clouds(layout, url)
+    store = Store.open(layout.database)
+    cleanup.callback(store.close)
+    return ApiServer(create_app(store, Identity(layout.users)), door), store, url
+
+
+def _local_agent(store: Store, host: str, settings: Settings) -> HostAgent:
+    from vifguard.cli.service.parts import HostAgent
+    from vifguard.store.feed import StoreFeed
+
+    return HostAgent(StoreFeed(store, host), host, settings)
+
+
+def _live(parts: Sequence[Part], url: str, ready_fd: int | None) -> None:
+    from vifguard.cli.service.life import PartError, live
+
+    def announce() -> None:
+        print_line(f"READY {url}")
+        if ready_fd is not None:
+            with os.fdopen(ready_fd, "w") as stream:
+                stream.write("\n")
+
+    try:
+        live(parts, announce)
+    except PartError as error:
+        note(f"vifguard: {error}; the guards stay in force")
+        raise typer.Exit(ExitCode.REFUSED) from None
+
+
+def _settings(bpf_dir: Path, physical: list[str] | None) -> Settings:
+    from vifguard.agent.settings import Settings
+
+    return Settings(bpf_dir=bpf_dir, physical=dict(_uplink(text) for text in physical or ()))
+
+
+def _uplink(text: str) -> tuple[str, str]:
+    name, equals, device = text.partition("=")
+    if not (name and equals and device):
+        raise InputError(f"--physical {text!r} is not NAME=DEVICE such as physnet1=eth1")
+    return name, device
+
+
+def _name(host: str) -> str:
+    return host or socket.gethostname()

@@ -1,0 +1,160 @@
+"""`vifguard user`: who may ask the server; works on the server's data directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vifguard.cli.exits import InputError
+from vifguard.cli.output import Column, note, print_json, print_line, print_table
+from vifguard.cli.session import DATA_DIR, DataDir, Json, read_password
+
+if TYPE_CHECKING:
+    from vifguard.api.identity import Account
+
+app = typer.Typer(
+    name="user", help="Users: who may ask the server, and for which project.", no_args_is_help=True
+)
+
+COLUMNS = (Column("NAME", "name"), Column("PROJECT", "project_id"), Column("ROLES", "roles"))
+
+Name = Annotated[str, typer.Argument(help="The user's name.")]
+Project = Annotated[str, typer.Option("--project", help="The project whose objects are theirs.")]
+Role = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role", help="admin, member, reader or service; repeatable.", show_default=False
+    ),
+]
+NewPassword = Annotated[
+    Path | None,
+    typer.Option("--password-file", help="A file with the password; else one is made and printed."),
+]
+Clouds = Annotated[
+    Path | None,
+    typer.Option("--clouds-file", help="Write a clouds.yaml there with which the user can ask."),
+]
+
+
+@app.command("list")
+def list_users(data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
+    """Show the users; never their passwords."""
+    from vifguard.cli.service import users
+
+    found = [
+        {
+            "name": one.user.name,
+            "project_id": one.user.project_id,
+            "roles": sorted(one.user.roles),
+        }
+        for one in users.read(_file(data_dir))
+    ]
+    if json:
+        print_json(found)
+    else:
+        print_table(COLUMNS, found)
+
+
+@app.command()
+def create(
+    name: Name,
+    project: Project,
+    role: Role = None,
+    password_file: NewPassword = None,
+    clouds_file: Clouds = None,
+    data_dir: DataDir = DATA_DIR,
+    *,
+    json: Json = False,
+) -> None:
+    """Add a user, a member of the project unless --role says otherwise."""
+    from vifguard.cli.service import users
+
+    password = _password(password_file)
+    account = users.new_account(name, project, tuple(role or ["member"]), password)
+    with users.changing(_file(data_dir)) as everyone:
+        if any(one.user.name == name for one in everyone):
+            raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
+        everyone.append(account)
+    _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
+
+
+@app.command("set-password")
+def set_password(
+    name: Name,
+    password_file: NewPassword = None,
+    clouds_file: Clouds = None,
+    data_dir: DataDir = DATA_DIR,
+    *,
+    json: Json = False,
+) -> None:
+    """Give a user another password; the old one ends at once."""
+    from vifguard.cli.service import users
+
+    password = _password(password_file)
+    with users.changing(_file(data_dir)) as everyone:
+        index = _index(everyone, name)
+        user = everyone[index].user
+        everyone[index] = users.new_account(name, user.project_id, tuple(user.roles), password)
+    _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
+
+
+@app.command()
+def delete(name: Name, data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
+    """Remove a user; the objects of the project stay."""
+    from vifguard.cli.service import users
+
+    with users.changing(_file(data_dir)) as everyone:
+        del everyone[_index(everyone, name)]
+    if json:
+        print_json({"deleted": name})
+    else:
+        print_line(f"deleted {name}")
+
+
+def _file(data_dir: Path) -> Path:
+    from vifguard.cli.service.data_dir import DataDir as Layout
+
+    return Layout(data_dir).users
+
+
+def _index(everyone: list[Account], name: str) -> int:
+    for index, one in enumerate(everyone):
+        if one.user.name == name:
+            return index
+    raise InputError(f"there is no user {name!r}: see `vifguard user list`")
+
+
+def _password(file: Path | None) -> str:
+    from vifguard.cli.service.users import new_password
+
+    if file is None:
+        return new_password()
+    if not (password := read_password(file)):
+        raise InputError(f"{file} is empty: put the password on its first line")
+    return password
+
+
+def _hand_over(
+    name: str,
+    password: str,
+    given: Path | None,
+    clouds_file: Path | None,
+    data_dir: Path,
+    *,
+    json: bool,
+) -> None:
+    """Tell the password where it was made here, and write the files that hold it."""
+    from vifguard.cli.service import users
+    from vifguard.cli.service.data_dir import DataDir as Layout
+    from vifguard.client.endpoint import read_data_dir
+
+    users.remember(Layout(data_dir), name, password)
+    if clouds_file is not None:
+        users.write_clouds(clouds_file, read_data_dir(data_dir).url, name, password)
+    if json:
+        print_json({"name": name, "password": password if given is None else None})
+    elif given is None:
+        note(f"the password of {name} is shown only now:")
+        print_line(password)
