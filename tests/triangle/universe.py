@@ -145,7 +145,9 @@ def neighbours() -> Iterator[Named]:
         "17": (build.nd_option(14),) * 17,
     }
     for source, target, (name, said) in product(sources, targets, options.items()):
-        solicited = build.solicited_node(parse_address(target)) if target != "::" else "ff02::1:ff00:0"
+        solicited = (
+            build.solicited_node(parse_address(target)) if target != "::" else "ff02::1:ff00:0"
+        )
         for dst in (str(solicited), "ff02::1", "ff02::2", OTHER6):
             for piece_name, piece in {
                 "ns": build.ns(target, *said),
@@ -153,7 +155,9 @@ def neighbours() -> Iterator[Named]:
                 "na solicited": build.na(target, *said, solicited=True),
             }.items():
                 yield _in6(f"{piece_name} {target} {name}", source, dst, piece)
-    for source, dst, (name, said) in product(sources, ("ff02::1", "ff02::2", OTHER6), options.items()):
+    for source, dst, (name, said) in product(
+        sources, ("ff02::1", "ff02::2", OTHER6), options.items()
+    ):
         yield _in6(f"rs {name}", source, dst, build.rs(*said))
         yield _in6(f"ra {name}", source, dst, build.ra(*said))
         yield _in6(f"redirect {name}", source, dst, build.redirect(OWN6, OTHER6, *said))
@@ -285,7 +289,11 @@ def packets6() -> Iterator[Named]:
     for version, length in product((4, 6), (None, 0, 1, 7, 9, 2000)):
         for number in (None, 59):
             packet = build.ipv6(
-                OWN6, OTHER6, build.udp(1, 2), version=version, payload_length=length,
+                OWN6,
+                OTHER6,
+                build.udp(1, 2),
+                version=version,
+                payload_length=length,
                 next_header=number,
             )
             frame = build.ethernet(OWN, OTHER, packet)

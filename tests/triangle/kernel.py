@@ -1,0 +1,42 @@
+"""The eBPF program's own decision on a frame, without an interface: BPF_PROG_TEST_RUN."""
+
+from vifguard.enforce.driver import Attachment
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.model.policy import PortPolicy
+from vifguard.model.verdict import PASS, Action, Direction, Verdict
+
+LOOPBACK = 1
+_HEADERS = {b"\x08\x00": 34, b"\x86\xdd": 54}
+
+
+def testable(frame: bytes) -> bool:
+    """Whether the kernel takes the frame for a test run.
+
+    It refuses one with nothing behind Ethernet and one that is too short for the IP header
+    it announces (bpf_prog_test_run_skb, Linux 6.18); the lab sends those over an interface.
+    """
+    return len(frame) >= _HEADERS.get(frame[12:14], 15)
+
+
+class Kernel:
+    """One policy at a time, in a private instance of the program and its maps."""
+
+    def __init__(self, driver: EbpfDriver) -> None:
+        self._driver = driver
+
+    def hold(self, policy: PortPolicy) -> None:
+        """Make `policy` the one that frames are judged by; it is read back."""
+        attachment = Attachment(policy, LOOPBACK, swapped=False, revision=1)
+        wanted = self._driver.render([attachment])
+        assert not wanted.refused, wanted.refused
+        change = self._driver.diff(wanted, self._driver.observe(None))
+        if change is not None:
+            self._driver.apply(change)
+        assert self._driver.held(wanted, self._driver.observe(None)) == {LOOPBACK: 1}
+
+    def verdict(self, direction: Direction, frame: bytes) -> Verdict:
+        """What the program says, without the object, which it does not name."""
+        dropped = self._driver.test(direction, frame)
+        if dropped is None:
+            return PASS
+        return Verdict(Action.DROP, dropped.guard, dropped.reason)
