@@ -99,8 +99,8 @@ def show_stamp(stamp: Stamp) -> dict[str, Any]:
     """A stamp as Neutron shows it."""
     return {
         "revision_number": stamp.revision_number,
-        "created_at": moment(stamp.created_at),
-        "updated_at": moment(stamp.updated_at),
+        "created_at": moment(stamp.created_at / 1_000_000),
+        "updated_at": moment(stamp.updated_at / 1_000_000),
     }
 
 

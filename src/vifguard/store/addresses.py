@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
-from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
@@ -49,6 +49,34 @@ class Taken:
 
     subnet_id: str
     address: IPAddress
+
+
+_LOWEST = (
+    select(free_ranges.c.first, free_ranges.c.last)
+    .where(
+        free_ranges.c.subnet_id == bindparam("subnet_id"),
+        free_ranges.c.last >= bindparam("at_least"),
+    )
+    .order_by(free_ranges.c.first)
+    .limit(1)
+)
+_THIS = and_(
+    free_ranges.c.subnet_id == bindparam("this_subnet"),
+    free_ranges.c.first == bindparam("this_first"),
+)
+_REMOVE = delete(free_ranges).where(_THIS)
+_CUT_START = update(free_ranges).where(_THIS).values(first=bindparam("first"))
+_CUT_END = update(free_ranges).where(_THIS).values(last=bindparam("last"))
+_ADD = insert(free_ranges)
+_ALLOCATE = insert(allocations)
+_FOREIGN_PAIR = (
+    select(address_pairs.c.port_id)
+    .where(
+        address_pairs.c.network_id == bindparam("network_id"),
+        address_pairs.c.project_id != bindparam("project_id"),
+    )
+    .limit(1)
+)
 
 
 def open_pools(change: Change, subnet: Subnet) -> None:
@@ -184,12 +212,8 @@ def _lowest_free(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
     """The lowest address that is free and in nobody else's pair."""
     at_least = key(subnet.cidr.network_address)
     while True:
-        row = change.connection.execute(
-            select(free_ranges.c.first, free_ranges.c.last)
-            .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.last >= at_least)
-            .order_by(free_ranges.c.first)
-            .limit(1)
-        ).first()
+        here = {"subnet_id": subnet.id, "at_least": at_least}
+        row = change.connection.execute(_LOWEST, here).first()
         if row is None:
             raise NoAddressLeftError(
                 f"No more IP addresses available on network {taker.network_id}: the pools of "
@@ -216,17 +240,16 @@ def _split(change: Change, subnet: Subnet, address: bytes) -> None:
 
 
 def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: bytes) -> None:
-    this = and_(free_ranges.c.subnet_id == subnet_id, free_ranges.c.first == first)
+    this = {"this_subnet": subnet_id, "this_first": first}
     if first == address == last:
-        change.connection.execute(delete(free_ranges).where(this))
+        change.connection.execute(_REMOVE, this)
     elif first == address:
-        change.connection.execute(update(free_ranges).where(this).values(first=next_key(address)))
+        change.connection.execute(_CUT_START, this | {"first": next_key(address)})
     else:
-        below = next_key(address, -1)
-        change.connection.execute(update(free_ranges).where(this).values(last=below))
+        change.connection.execute(_CUT_END, this | {"last": next_key(address, -1)})
         if address < last:
             rest = {"subnet_id": subnet_id, "first": next_key(address), "last": last}
-            change.connection.execute(insert(free_ranges).values(rest))
+            change.connection.execute(_ADD, rest)
 
 
 def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
@@ -241,16 +264,10 @@ def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
         row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
     ]
     for row in beside:
-        change.connection.execute(
-            delete(free_ranges).where(
-                free_ranges.c.subnet_id == subnet.id, free_ranges.c.first == row.first
-            )
-        )
+        change.connection.execute(_REMOVE, {"this_subnet": subnet.id, "this_first": row.first})
     first = min([address, *(row.first for row in beside)])
     last = max([address, *(row.last for row in beside)])
-    change.connection.execute(
-        insert(free_ranges).values(subnet_id=subnet.id, first=first, last=last)
-    )
+    change.connection.execute(_ADD, {"subnet_id": subnet.id, "first": first, "last": last})
 
 
 def _insert(
@@ -266,7 +283,7 @@ def _insert(
         "position": position,
     }
     try:
-        change.connection.execute(insert(allocations).values(row))
+        change.connection.execute(_ALLOCATE, row)
     except IntegrityError:
         raise _taken(address, taker.network_id) from None
 
@@ -282,10 +299,8 @@ def _refuse_in_foreign_pair(change: Change, taker: Taker, address: IPAddress) ->
 
 def has_foreign_pairs(snapshot: Snapshot, network_id: str, project_id: str) -> bool:
     """Whether a port of another project has an address pair on the network."""
-    pairs = select(address_pairs.c.port_id).where(
-        address_pairs.c.network_id == network_id, address_pairs.c.project_id != project_id
-    )
-    return bool(snapshot.connection.scalar(select(exists(pairs))))
+    here = {"network_id": network_id, "project_id": project_id}
+    return snapshot.connection.execute(_FOREIGN_PAIR, here).first() is not None
 
 
 def _foreign_pair(snapshot: Snapshot, taker: Taker, address: IPAddress) -> IPNetwork | None:

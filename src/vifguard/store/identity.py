@@ -6,7 +6,7 @@ between them); across projects nobody lists what another has.
 
 from __future__ import annotations
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import bindparam, exists, or_, select
 
 from vifguard.model.address import IPNetwork, Mac
 from vifguard.model.ip_group import IpGroup
@@ -21,6 +21,19 @@ _VRRP = {
     bytes.fromhex("00005e0001"): ip_groups.c.vrid4,
     bytes.fromhex("00005e0002"): ip_groups.c.vrid6,
 }
+
+_HAS = (ports.c.network_id == bindparam("network_id")) & (ports.c.mac == bindparam("mac"))
+_LISTS = (address_pairs.c.network_id == bindparam("network_id")) & (
+    address_pairs.c.mac == bindparam("mac")
+)
+_KNOWN = select(
+    or_(exists(select(ports.c.id).where(_HAS)), exists(select(address_pairs.c.mac).where(_LISTS)))
+)
+_STRANGER_LISTS = (
+    select(address_pairs.c.port_id)
+    .where(_LISTS, address_pairs.c.project_id != bindparam("project_id"))
+    .limit(1)
+)
 
 
 def require_free(change: Change, port: Port) -> None:
@@ -42,11 +55,8 @@ def require_virtual_free(change: Change, group: IpGroup) -> None:
 
 def mac_known(snapshot: Snapshot, network_id: str, mac: Mac) -> bool:
     """Whether any port of the network has the MAC or lists it."""
-    has = select(ports.c.id).where(ports.c.network_id == network_id, ports.c.mac == mac.octets)
-    lists = select(address_pairs.c.port_id).where(
-        address_pairs.c.network_id == network_id, address_pairs.c.mac == mac.octets
-    )
-    return bool(snapshot.connection.scalar(select(or_(exists(has), exists(lists)))))
+    here = {"network_id": network_id, "mac": mac.octets}
+    return bool(snapshot.connection.scalar(_KNOWN, here))
 
 
 def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
@@ -64,12 +74,12 @@ def _require_mac_unlisted(change: Change, port: Port, mac: Mac) -> None:
         )
         if change.connection.scalar(select(exists(groups))):
             raise mac_taken(mac, port.network_id)
-    lists = select(address_pairs.c.port_id).where(
-        address_pairs.c.network_id == port.network_id,
-        address_pairs.c.mac == mac.octets,
-        address_pairs.c.project_id != port.project_id,
-    )
-    if change.connection.scalar(select(exists(lists))):
+    here = {
+        "network_id": port.network_id,
+        "mac": mac.octets,
+        "project_id": port.project_id,
+    }
+    if change.connection.execute(_STRANGER_LISTS, here).first():
         raise mac_taken(mac, port.network_id)
 
 

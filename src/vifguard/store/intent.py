@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, bindparam, or_, select, true
 
 from vifguard.model.intent import Intent
 from vifguard.store import ip_groups, networks, ports, subnets
@@ -22,47 +22,68 @@ class Position:
     since: int
 
 
+_POSITION = select(revision.c.value, revision.c.journal_from)
+
+
 def position(snapshot: Snapshot) -> Position:
     """The revision of the snapshot, and from where on the journal is whole."""
-    row = snapshot.connection.execute(select(revision.c.value, revision.c.journal_from)).one()
+    row = snapshot.connection.execute(_POSITION).one()
     return Position(row.value, row.journal_from)
+
+
+_CHANGED = (
+    select(journal.c.port_id)
+    .where(
+        or_(journal.c.host == bindparam("host"), journal.c.host.is_(None)),
+        journal.c.revision > bindparam("after"),
+    )
+    .distinct()
+)
 
 
 def changed_ports(snapshot: Snapshot, host: str, after: int) -> frozenset[str] | None:
     """The ports that changed for a host after a revision; None where every port may have."""
-    theirs = (journal.c.host == host) | journal.c.host.is_(None)
-    found = frozenset(
-        snapshot.connection.scalars(
-            select(journal.c.port_id).where(theirs, journal.c.revision > after).distinct()
-        )
-    )
+    found = frozenset(snapshot.connection.scalars(_CHANGED, {"host": host, "after": after}))
     return None if None in found else found
+
+
+class _Which:
+    """The statements that read the Intent of the ports a condition selects."""
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        self._ports = ports.Reads(which)
+        self._groups = ip_groups.Reads(ip_groups.of_ports(which))
+
+    def read(
+        self, snapshot: Snapshot, values: Mapping[str, object]
+    ) -> tuple[Intent, dict[str, int]]:
+        stored = self._ports.run(snapshot, values)
+        found = [each.port for each in stored]
+        intent = Intent.of(
+            position(snapshot).revision,
+            networks.by_id(snapshot, {port.network_id for port in found}).values(),
+            found,
+            [each.group for each in self._groups.run(snapshot, values)],
+            subnets.public_prefixes(snapshot),
+        )
+        return intent, {each.port.id: each.policy_revision for each in stored}
+
+
+_THESE = _Which(port_table.c.id.in_(bindparam("ids", expanding=True)))
+_HOST = _Which(port_table.c.host == bindparam("host"))
+_ALL = _Which(true())
 
 
 def of_ports(snapshot: Snapshot, ids: Iterable[str]) -> tuple[Intent, dict[str, int]]:
     """The Intent of these ports, and the revision that last touched each."""
-    return _read(snapshot, port_table.c.id.in_(sorted(ids)))
+    return _THESE.read(snapshot, {"ids": sorted(ids)})
 
 
 def of_host(snapshot: Snapshot, host: str) -> tuple[Intent, dict[str, int]]:
     """The Intent of every port of a host, and the revision that last touched each."""
-    return _read(snapshot, port_table.c.host == host)
+    return _HOST.read(snapshot, {"host": host})
 
 
 def of_all(snapshot: Snapshot) -> tuple[Intent, dict[str, int]]:
     """The Intent of every port there is, and the revision that last touched each."""
-    return _read(snapshot, true())
-
-
-def _read(snapshot: Snapshot, which: ColumnElement[bool]) -> tuple[Intent, dict[str, int]]:
-    stored = ports.read(snapshot, which)
-    found = [each.port for each in stored]
-    groups = ip_groups.of_ports_where(snapshot, which)
-    intent = Intent.of(
-        position(snapshot).revision,
-        networks.by_id(snapshot, {port.network_id for port in found}).values(),
-        found,
-        [each.group for each in groups],
-        subnets.public_prefixes(snapshot),
-    )
-    return intent, {each.port.id: each.policy_revision for each in stored}
+    return _ALL.read(snapshot, {})

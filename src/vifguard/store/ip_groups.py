@@ -21,25 +21,62 @@ from vifguard.store.tables import allocations, holders, ip_group_members, ip_gro
 from vifguard.store.transaction import Change, Snapshot
 
 
+class Reads:
+    """The statements that read the IP groups a condition on their table selects."""
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        self._groups = (
+            select(ip_groups).where(which).order_by(ip_groups.c.created_at, ip_groups.c.id)
+        )
+        self._addresses = (
+            select(allocations.c.group_id, allocations.c.address, allocations.c.subnet_id)
+            .join(ip_groups, ip_groups.c.id == allocations.c.group_id)
+            .where(which)
+            .order_by(allocations.c.group_id, allocations.c.position)
+        )
+        self._members = (
+            select(ip_group_members.c.group_id, ip_group_members.c.port_id)
+            .join(ip_groups, ip_groups.c.id == ip_group_members.c.group_id)
+            .where(which)
+        )
+
+    def run(self, snapshot: Snapshot, values: Mapping[str, object]) -> list[StoredGroup]:
+        """The IP groups, in the order they were made."""
+        execute = snapshot.connection.execute
+        rows = execute(self._groups, values).all()
+        if not rows:
+            return []
+        taken: dict[str, dict[IPAddress, str]] = defaultdict(dict)
+        for group_id, address, subnet_id in execute(self._addresses, values):
+            taken[group_id][address_of(address)] = subnet_id
+        members: dict[str, list[str]] = defaultdict(list)
+        for group_id, port_id in execute(self._members, values):
+            members[group_id].append(port_id)
+        return [
+            StoredGroup(
+                group_of(row, tuple(taken[row.id]), members[row.id]),
+                taken[row.id],
+                row.pinned,
+                row.held_until,
+                stamp_of(row),
+            )
+            for row in rows
+        ]
+
+
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredGroup]:
     """The IP groups that a condition on their table selects, in the order they were made."""
-    rows = snapshot.connection.execute(
-        select(ip_groups).where(which).order_by(ip_groups.c.created_at, ip_groups.c.id)
-    ).all()
-    if not rows:
-        return []
-    taken = _addresses(snapshot, which)
-    members = _members(snapshot, which)
-    return [
-        StoredGroup(
-            group_of(row, tuple(taken.get(row.id, {})), members.get(row.id, ())),
-            taken.get(row.id, {}),
-            row.pinned,
-            row.held_until,
-            stamp_of(row),
-        )
-        for row in rows
-    ]
+    return Reads(which).run(snapshot, {})
+
+
+def of_ports(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The condition for the groups of the ports that a condition on theirs selects."""
+    theirs = (
+        select(ip_group_members.c.group_id)
+        .join(ports, ports.c.id == ip_group_members.c.port_id)
+        .where(which)
+    )
+    return ip_groups.c.id.in_(theirs)
 
 
 def get(snapshot: Snapshot, group_id: str) -> StoredGroup:
@@ -48,16 +85,6 @@ def get(snapshot: Snapshot, group_id: str) -> StoredGroup:
     if not found:
         raise MissingError("ip-group", group_id)
     return found[0]
-
-
-def of_ports_where(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredGroup]:
-    """The IP groups of the ports that a condition on the table of ports selects."""
-    theirs = (
-        select(ip_group_members.c.group_id)
-        .join(ports, ports.c.id == ip_group_members.c.port_id)
-        .where(which)
-    )
-    return read(snapshot, ip_groups.c.id.in_(theirs))
 
 
 def create(change: Change, group: IpGroup, wishes: tuple[Wish, ...]) -> StoredGroup:
@@ -111,7 +138,7 @@ def delete_group(change: Change, stored: StoredGroup) -> None:
 
 def forget_member(change: Change, port_id: str) -> None:
     """A port goes: it is no member, no pin and no holder any more."""
-    for before in of_ports_where(change, ports.c.id == port_id):
+    for before in read(change, of_ports(ports.c.id == port_id)):
         mine = ip_groups.c.id == before.group.id
         if before.pinned == port_id:
             change.connection.execute(update(ip_groups).where(mine).values(pinned=None))
@@ -187,29 +214,3 @@ def _release(change: Change, stored: StoredGroup, gone: Mapping[IPAddress, str])
         addresses.release(change, by_id[subnet_id], address)
         held = and_(holders.c.group_id == stored.group.id, holders.c.address == key(address))
         change.connection.execute(delete(holders).where(held))
-
-
-def _addresses(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, dict[IPAddress, str]]:
-    rows = snapshot.connection.execute(
-        select(allocations.c.group_id, allocations.c.address, allocations.c.subnet_id)
-        .join(ip_groups, ip_groups.c.id == allocations.c.group_id)
-        .where(which)
-        .order_by(allocations.c.group_id, allocations.c.position)
-    )
-    taken: dict[str, dict[IPAddress, str]] = defaultdict(dict)
-    for group_id, address, subnet_id in rows:
-        taken[group_id][address_of(address)] = subnet_id
-    return taken
-
-
-def _members(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, list[str]]:
-    rows = snapshot.connection.execute(
-        select(ip_group_members.c.group_id, ip_group_members.c.port_id)
-        .join(ip_groups, ip_groups.c.id == ip_group_members.c.group_id)
-        .where(which)
-        .order_by(ip_group_members.c.port_id)
-    )
-    members: dict[str, list[str]] = defaultdict(list)
-    for group_id, port_id in rows:
-        members[group_id].append(port_id)
-    return members

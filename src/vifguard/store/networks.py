@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.network import Network
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
@@ -15,6 +15,9 @@ from vifguard.store.errors import ConflictError, InUseError, MissingError
 from vifguard.store.rows import StoredNetwork, network_of, network_values, stamp_of
 from vifguard.store.tables import ip_groups, networks, ports
 from vifguard.store.transaction import Change, Snapshot
+
+_ONE = select(networks).where(networks.c.id == bindparam("id"))
+_SOME = select(networks).where(networks.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
@@ -27,16 +30,16 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
 
 def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:
     """One network; raises MissingError."""
-    found = read(snapshot, networks.c.id == network_id)
-    if not found:
+    row = snapshot.connection.execute(_ONE, {"id": network_id}).first()
+    if row is None:
         raise MissingError("network", network_id)
-    return found[0]
+    return StoredNetwork(network_of(row), stamp_of(row))
 
 
 def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, Network]:
     """The networks with these ids, by id; those that do not exist are left out."""
-    found = read(snapshot, networks.c.id.in_(sorted(set(ids))))
-    return {stored.network.id: stored.network for stored in found}
+    rows = snapshot.connection.execute(_SOME, {"ids": sorted(set(ids))})
+    return {row.id: network_of(row) for row in rows}
 
 
 def create(change: Change, network: Network) -> StoredNetwork:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import Mac
@@ -51,36 +51,78 @@ class Draft:
     wishes: tuple[Wish, ...] | None = None
 
 
-def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
-    """The ports that a condition on their table selects, in the order they were made.
+class Reads:
+    """The statements that read the ports a condition on their table selects.
 
-    Three reads, however many ports there are.
+    Three, however many ports there are. Built once where the condition has parameters: the
+    building costs more than the reading.
     """
-    fixed = _fixed_ips(snapshot, which)
-    pairs = _pairs(snapshot, which)
-    rows = snapshot.connection.execute(
-        select(ports, *_REPORTED)
-        .join_from(ports, enforcements, isouter=True)
-        .where(which)
-        .order_by(ports.c.created_at, ports.c.id)
-    )
-    return [
-        StoredPort(
-            port_of(row, tuple(fixed.get(row.id, ())), tuple(pairs.get(row.id, ()))),
-            row.policy_revision,
-            _enforcement_of(row),
-            stamp_of(row),
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        fixed = (allocations.c.port_id, allocations.c.subnet_id, allocations.c.address)
+        self._fixed = (
+            select(*fixed)
+            .join(ports, ports.c.id == allocations.c.port_id)
+            .where(which)
+            .order_by(allocations.c.port_id, allocations.c.position)
         )
-        for row in rows
-    ]
+        self._pairs = (
+            select(address_pairs)
+            .join(ports, ports.c.id == address_pairs.c.port_id)
+            .where(which)
+            .order_by(address_pairs.c.port_id, address_pairs.c.position)
+        )
+        reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
+        self._ports = (
+            select(ports, *reported)
+            .join_from(ports, enforcements, isouter=True)
+            .where(which)
+            .order_by(ports.c.created_at, ports.c.id)
+        )
+
+    def run(self, snapshot: Snapshot, values: Mapping[str, object]) -> list[StoredPort]:
+        """The ports, in the order they were made."""
+        execute = snapshot.connection.execute
+        fixed: dict[str, list[FixedIp]] = defaultdict(list)
+        for port_id, subnet_id, address in execute(self._fixed, values):
+            fixed[port_id].append(FixedIp(subnet_id, address_of(address)))
+        pairs: dict[str, list[AddressPair]] = defaultdict(list)
+        for row in execute(self._pairs, values):
+            pairs[row.port_id].append(pair_of(row))
+        return [
+            StoredPort(
+                port_of(row, tuple(fixed.get(row.id, ())), tuple(pairs.get(row.id, ()))),
+                row.policy_revision,
+                _enforcement_of(row),
+                stamp_of(row),
+            )
+            for row in execute(self._ports, values)
+        ]
 
 
-_REPORTED = tuple(enforcements.c[name].label(f"reported_{name}") for name in enforcements.c.keys())  # noqa: SIM118 - a column collection is not a mapping
+_ONE = Reads(ports.c.id == bindparam("id"))
+_INSERT = insert(ports)
+_ONLY_HOST = select(hosts.c.name).limit(2)
+_ELSEWHERE = (
+    select(ports.c.host)
+    .where(
+        ports.c.network_id == bindparam("network_id"),
+        ports.c.id != bindparam("id"),
+        ports.c.host != "",
+        ports.c.host != bindparam("host"),
+    )
+    .limit(1)
+)
+
+
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
+    """The ports that a condition on their table selects, in the order they were made."""
+    return Reads(which).run(snapshot, {})
 
 
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:
     """One port; raises MissingError."""
-    found = read(snapshot, ports.c.id == port_id)
+    found = _ONE.run(snapshot, {"id": port_id})
     if not found:
         raise MissingError("port", port_id)
     return found[0]
@@ -99,7 +141,7 @@ def create(change: Change, network: Network, draft: Draft) -> StoredPort:
     stamp = change.made()
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     try:
-        change.connection.execute(insert(ports).values(values))
+        change.connection.execute(_INSERT, values)
     except IntegrityError:
         raise identity.mac_taken(mac, network.id) from None
     if port.address_pairs:
@@ -250,51 +292,20 @@ def _free_mac(change: Change, network_id: str) -> Mac:
 
 
 def _only_host(change: Change) -> str:
-    names = change.connection.scalars(select(hosts.c.name).limit(2)).all()
+    names = change.connection.scalars(_ONLY_HOST).all()
     return names[0] if len(names) == 1 else ""
 
 
 def _require_one_host(change: Change, network: Network, port: Port) -> None:
     if network.shared or not port.host:
         return
-    other = change.connection.scalar(
-        select(ports.c.host).where(
-            ports.c.network_id == network.id,
-            ports.c.id != port.id,
-            ports.c.host.not_in(["", port.host]),
-        )
-    )
+    here = {"network_id": network.id, "id": port.id, "host": port.host}
+    other = change.connection.scalar(_ELSEWHERE, here)
     if other:
         raise ConflictError(
             f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
             f"and its ports are on host {other!r}; an isolated network is kept on one host."
         )
-
-
-def _fixed_ips(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, list[FixedIp]]:
-    rows = snapshot.connection.execute(
-        select(allocations.c.port_id, allocations.c.subnet_id, allocations.c.address)
-        .join(ports, ports.c.id == allocations.c.port_id)
-        .where(which)
-        .order_by(allocations.c.port_id, allocations.c.position)
-    )
-    fixed: dict[str, list[FixedIp]] = defaultdict(list)
-    for port_id, subnet_id, address in rows:
-        fixed[port_id].append(FixedIp(subnet_id, address_of(address)))
-    return fixed
-
-
-def _pairs(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, list[AddressPair]]:
-    rows = snapshot.connection.execute(
-        select(address_pairs)
-        .join(ports, ports.c.id == address_pairs.c.port_id)
-        .where(which)
-        .order_by(address_pairs.c.port_id, address_pairs.c.position)
-    )
-    pairs: dict[str, list[AddressPair]] = defaultdict(list)
-    for row in rows:
-        pairs[row.port_id].append(pair_of(row))
-    return pairs
 
 
 def _enforcement_of(row: Record) -> Enforcement:

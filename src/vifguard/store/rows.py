@@ -26,7 +26,10 @@ Record = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How often a noun was changed, and when it was made and last changed (seconds)."""
+    """How often a noun was changed, and when it was made and last changed.
+
+    Times are microseconds since the epoch.
+    """
 
     revision_number: int
     created_at: int

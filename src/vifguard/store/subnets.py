@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.address import IPNetwork
 from vifguard.model.network import Network, Subnet
@@ -16,6 +17,17 @@ from vifguard.store.errors import ConflictError, InUseError, MissingError
 from vifguard.store.rows import StoredSubnet, stamp_of, subnet_of, subnet_values
 from vifguard.store.tables import allocations, networks, subnets
 from vifguard.store.transaction import Change, Snapshot
+
+_OF_NETWORK = (
+    select(subnets)
+    .where(subnets.c.network_id == bindparam("network_id"))
+    .order_by(subnets.c.created_at, subnets.c.id)
+)
+_PUBLIC = (
+    select(subnets.c.cidr)
+    .join(networks, networks.c.id == subnets.c.network_id)
+    .where(networks.c.public)
+)
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSubnet]:
@@ -36,17 +48,13 @@ def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
 
 def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
     """The subnets of one network, in the order they were made."""
-    return [stored.subnet for stored in read(snapshot, subnets.c.network_id == network_id)]
+    rows = snapshot.connection.execute(_OF_NETWORK, {"network_id": network_id})
+    return [subnet_of(row) for row in rows]
 
 
 def public_prefixes(snapshot: Snapshot) -> frozenset[IPNetwork]:
     """The ranges of every subnet on a network marked public."""
-    rows = snapshot.connection.execute(
-        select(subnets)
-        .join(networks, networks.c.id == subnets.c.network_id)
-        .where(networks.c.public)
-    )
-    return frozenset(subnet_of(row).cidr for row in rows)
+    return frozenset(map(ip_network, snapshot.connection.scalars(_PUBLIC)))
 
 
 def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:

@@ -40,7 +40,7 @@ def _json(name: str) -> Column[object]:
 
 
 def _stamp() -> tuple[Column[int], ...]:
-    """How often a noun was changed, and when (seconds since the epoch)."""
+    """How often a noun was changed, and when (microseconds since the epoch)."""
     return (
         Column("revision_number", Integer, nullable=False),
         Column("created_at", BigInteger, nullable=False),

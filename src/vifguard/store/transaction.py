@@ -15,6 +15,7 @@ JOURNAL_LENGTH = 8192
 
 _TRIM_EVERY = 256
 
+_JOURNAL = insert(journal)
 _RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
 
 
@@ -26,11 +27,12 @@ class Snapshot:
 
 
 class Change(Snapshot):
-    """All or nothing: committed as a whole, at one revision, at the time `now` (seconds)."""
+    """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds)."""
 
     def __init__(self, connection: Connection, now: float) -> None:
         super().__init__(connection)
-        self.now = int(now)
+        self._now = int(now * 1_000_000)
+        self._made = 0
         self.woken: set[str] = set()
         self.noted: set[str] = set()
         self.wakes_all = False
@@ -48,12 +50,15 @@ class Change(Snapshot):
     def made(self) -> Values:
         """The stamp's columns of a noun made in this change."""
         self.revision  # noqa: B018 - every change has one
-        return {"revision_number": 1, "created_at": self.now, "updated_at": self.now}
+        # A microsecond after the one before: the order of making is the order of lists.
+        at = self._now + self._made
+        self._made += 1
+        return {"revision_number": 1, "created_at": at, "updated_at": at}
 
     def changed_from(self, stamp: Stamp) -> Values:
         """The stamp's columns of a noun that this change alters."""
         self.revision  # noqa: B018 - every change has one
-        return {"revision_number": stamp.revision_number + 1, "updated_at": self.now}
+        return {"revision_number": stamp.revision_number + 1, "updated_at": self._now}
 
     def note(self, port_id: str, hosts: Iterable[str]) -> None:
         """Journal one port for the hosts that had it and have it."""
@@ -61,7 +66,7 @@ class Change(Snapshot):
         named = {host for host in hosts if host}
         if named:
             rows = [{"revision": self.revision, "host": host, "port_id": port_id} for host in named]
-            self.connection.execute(insert(journal), rows)
+            self.connection.execute(_JOURNAL, rows)
             self.woken |= named
 
     def touch(self, touched: Touched) -> None:

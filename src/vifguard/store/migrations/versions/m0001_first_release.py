@@ -9,6 +9,25 @@ down_revision = None
 
 def upgrade() -> None:
     """Create every table, and the one row of the revision."""
+    _hosts()
+    _journal()
+    _networks()
+    _revision()
+    _ip_groups()
+    _ports()
+    _subnets()
+    _address_pairs()
+    _allocations()
+    _enforcements()
+    _events()
+    _free_ranges()
+    _holders()
+    _ip_group_members()
+    # 0 is what an agent that knows nothing names, so the first revision is 1.
+    op.execute("INSERT INTO revision (id, value, journal_from) VALUES (1, 1, 1)")
+
+
+def _hosts() -> None:
     op.create_table(
         "hosts",
         sa.Column("name", sa.String(length=255), nullable=False),
@@ -21,6 +40,9 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_hosts")),
     )
+
+
+def _journal() -> None:
     op.create_table(
         "journal",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -31,6 +53,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_journal_host_revision"), "journal", ["host", "revision"], unique=False)
     op.create_index(op.f("ix_journal_revision"), "journal", ["revision"], unique=False)
+
+
+def _networks() -> None:
     op.create_table(
         "networks",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -54,6 +79,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_networks")),
     )
     op.create_index(op.f("ix_networks_project_id"), "networks", ["project_id"], unique=False)
+
+
+def _revision() -> None:
     op.create_table(
         "revision",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -61,6 +89,9 @@ def upgrade() -> None:
         sa.Column("journal_from", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revision")),
     )
+
+
+def _ip_groups() -> None:
     op.create_table(
         "ip_groups",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -86,6 +117,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_ip_groups_held_until"), "ip_groups", ["held_until"], unique=False)
     op.create_index(op.f("ix_ip_groups_project_id"), "ip_groups", ["project_id"], unique=False)
+
+
+def _ports() -> None:
     op.create_table(
         "ports",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -119,6 +153,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_ports_device_id"), "ports", ["device_id"], unique=False)
     op.create_index(op.f("ix_ports_host"), "ports", ["host"], unique=False)
     op.create_index(op.f("ix_ports_project_id"), "ports", ["project_id"], unique=False)
+
+
+def _subnets() -> None:
     op.create_table(
         "subnets",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -143,6 +180,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subnets")),
     )
     op.create_index(op.f("ix_subnets_network_id"), "subnets", ["network_id"], unique=False)
+
+
+def _address_pairs() -> None:
     op.create_table(
         "address_pairs",
         sa.Column("port_id", sa.String(length=36), nullable=False),
@@ -175,6 +215,9 @@ def upgrade() -> None:
         ["network_id", "project_id"],
         unique=False,
     )
+
+
+def _allocations() -> None:
     op.create_table(
         "allocations",
         sa.Column("network_id", sa.String(length=36), nullable=False),
@@ -196,6 +239,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_allocations_group_id"), "allocations", ["group_id"], unique=False)
     op.create_index(op.f("ix_allocations_port_id"), "allocations", ["port_id"], unique=False)
     op.create_index(op.f("ix_allocations_subnet_id"), "allocations", ["subnet_id"], unique=False)
+
+
+def _enforcements() -> None:
     op.create_table(
         "enforcements",
         sa.Column("port_id", sa.String(length=36), nullable=False),
@@ -209,6 +255,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("port_id", name=op.f("pk_enforcements")),
     )
+
+
+def _events() -> None:
     op.create_table(
         "events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -225,6 +274,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index(op.f("ix_events_group_id_id"), "events", ["group_id", "id"], unique=False)
+
+
+def _free_ranges() -> None:
     op.create_table(
         "free_ranges",
         sa.Column("subnet_id", sa.String(length=36), nullable=False),
@@ -235,6 +287,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("subnet_id", "first", name=op.f("pk_free_ranges")),
     )
+
+
+def _holders() -> None:
     op.create_table(
         "holders",
         sa.Column("group_id", sa.String(length=36), nullable=False),
@@ -253,6 +308,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("group_id", "address", name=op.f("pk_holders")),
     )
     op.create_index(op.f("ix_holders_port_id"), "holders", ["port_id"], unique=False)
+
+
+def _ip_group_members() -> None:
     op.create_table(
         "ip_group_members",
         sa.Column("group_id", sa.String(length=36), nullable=False),
@@ -271,5 +329,3 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_ip_group_members_port_id"), "ip_group_members", ["port_id"], unique=False
     )
-    # 0 is what an agent that knows nothing names, so the first revision is 1.
-    op.execute("INSERT INTO revision (id, value, journal_from) VALUES (1, 1, 1)")

@@ -1,0 +1,134 @@
+"""One store, and the nouns in short."""
+
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+from uuid import uuid4
+
+from vifguard.feed.messages import HostPort, Update
+from vifguard.model.address import Mac
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.network import Network, Pool, Subnet
+from vifguard.model.port import Port
+from vifguard.store import ip_groups, networks, ports, subnets
+from vifguard.store.addresses import Wish, usable
+from vifguard.store.ports import Draft
+from vifguard.store.store import Store
+
+ANY_MAC = Mac(bytes(6))
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets, and that moves a millisecond whenever it is read."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+@dataclass
+class World:
+    """One store, and what a test does with it; every method is one change."""
+
+    store: Store
+    clock: Clock = field(default_factory=Clock)
+
+    def network(self, **fields: Any) -> Network:
+        network = Network(**{"id": str(uuid4()), "project_id": "p1", "shared": True} | fields)
+        with self.store.change() as change:
+            return networks.create(change, network).network
+
+    def subnet(self, network: Network, cidr: str, *pools: str, **fields: Any) -> Subnet:
+        net = ip_network(cidr)
+        first, last = usable(net)
+        chosen = tuple(Pool(*map(ip_address, pool.split("-"))) for pool in pools)
+        subnet = Subnet(
+            id=str(uuid4()),
+            network_id=network.id,
+            project_id=network.project_id,
+            cidr=net,
+            pools=chosen or (Pool(first, last),),
+            **fields,
+        )
+        with self.store.change() as change:
+            return subnets.create(change, network, subnet).subnet
+
+    def port(
+        self,
+        network: Network,
+        *wishes: Wish,
+        mac: str | None = None,
+        **fields: Any,
+    ) -> Port:
+        port = Port(
+            **{
+                "id": str(uuid4()),
+                "network_id": network.id,
+                "project_id": "p1",
+                "mac": ANY_MAC,
+                "host": "h1",
+            }
+            | fields
+        )
+        draft = Draft(port, None if mac is None else Mac.parse(mac), wishes or None)
+        with self.store.change() as change:
+            now = networks.get(change, network.id).network
+            return ports.create(change, now, draft).port
+
+    def group(self, network: Network, *members: Port, **fields: Any) -> IpGroup:
+        wishes = fields.pop("wishes", None)
+        group = IpGroup(
+            **{
+                "id": str(uuid4()),
+                "network_id": network.id,
+                "project_id": "p1",
+                "members": frozenset(port.id for port in members),
+            }
+            | fields
+        )
+        with self.store.change() as change:
+            if wishes is None:
+                wishes = (Wish(subnets.of_network(change, network.id)[0].id),)
+            return ip_groups.create(change, group, tuple(wishes)).group
+
+    def set_port(self, port: Port, wishes: Any = None, **changes: Any) -> Port:
+        with self.store.change() as change:
+            before = ports.get(change, port.id)
+            network = networks.get(change, before.port.network_id).network
+            return ports.update_port(change, network, before, changes, wishes).port
+
+    def set_network(self, network: Network, **changes: Any) -> Network:
+        with self.store.change() as change:
+            before = networks.get(change, network.id)
+            return networks.update_network(change, before, changes).network
+
+    def set_group(self, group: IpGroup, wishes: Any = None, **changes: Any) -> IpGroup:
+        with self.store.change() as change:
+            before = ip_groups.get(change, group.id)
+            return ip_groups.update_group(change, before, changes, wishes).group
+
+    def delete_port(self, port: Port) -> None:
+        with self.store.change() as change:
+            ports.delete_port(change, ports.get(change, port.id).port)
+
+    def now(self, port: Port) -> Port:
+        with self.store.read() as snapshot:
+            return ports.get(snapshot, port.id).port
+
+    def revision_of(self, port: Port) -> int:
+        with self.store.read() as snapshot:
+            return ports.get(snapshot, port.id).policy_revision
+
+    def complete(self, host: str = "h1") -> Update:
+        update = self.store.update_after(host, 0)
+        assert update is not None
+        assert update.complete
+        return update
+
+
+def held(update: Update) -> dict[str, HostPort]:
+    """What a host holds after a complete update."""
+    return {port.policy.port_id: port for port in update.ports}

@@ -1,0 +1,221 @@
+"""Ten thousand ports: a change to one reads a few rows, by index, and means the same."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address, ip_network
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, event
+from store_world import ANY_MAC, Clock, World, held
+
+from vifguard.model.guard import Profile
+from vifguard.model.network import Network
+from vifguard.model.port import Port
+from vifguard.store import intent, networks, ports
+from vifguard.store.feed import StoreFeed
+from vifguard.store.ports import Draft
+from vifguard.store.store import Store
+
+MANY = 10_000
+BIG = {"ports", "allocations", "address_pairs", "free_ranges", "journal", "enforcements"}
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> Iterator[World]:
+    """A network with ten thousand ports on one host, one group, one public network."""
+    path = tmp_path_factory.mktemp("crowd") / "store.db"
+    path.write_bytes(empty_database)
+    clock = Clock()
+    store = Store.open(path, clock)
+    world = World(store, clock)
+    network = world.network()
+    world.subnet(network, "10.0.0.0/16")
+    with store.change() as change:
+        made = [
+            ports.create(
+                change,
+                network,
+                Draft(Port(str(uuid4()), network.id, "p1", ANY_MAC, host="h1")),
+            ).port
+            for _ in range(MANY)
+        ]
+    public = world.network(public=True)
+    world.subnet(public, "198.51.100.0/24")
+    world.group(network, *made[:3])
+    yield world
+    store.close()
+
+
+@contextmanager
+def statements() -> Iterator[list[tuple[str, object]]]:
+    """The statements that run within, with their parameters."""
+    seen: list[tuple[str, object]] = []
+
+    def note(_c: object, _cur: object, text: str, values: object, *_rest: object) -> None:
+        seen.append((text, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def scans(world: World, seen: list[tuple[str, object]]) -> list[str]:
+    """What of the big tables the statements would read from end to end."""
+    found = []
+    connection = sqlite3.connect(world.store._engine.url.database or "")
+    for text, values in seen:
+        if text.startswith(("SELECT", "UPDATE", "DELETE")):
+            first = values[0] if isinstance(values, list) else values
+            for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {text}", first):
+                words = detail.split()
+                if words[0] == "SCAN" and words[1] in BIG:
+                    found.append(f"{detail}: {text}")
+    connection.close()
+    return found
+
+
+def test_the_delta_of_one_port_is_the_complete_cut_restricted_to_it(crowd: World) -> None:
+    complete = crowd.complete()
+    assert len(complete.ports) == MANY
+    one = complete.ports[MANY // 2]
+    with crowd.store.change() as change:
+        before = ports.get(change, one.policy.port_id)
+        network = networks.get(change, before.port.network_id).network
+        ports.update_port(change, network, before, {"profile": Profile.MAC})
+    with statements() as seen:
+        delta = crowd.store.update_after("h1", complete.revision)
+    assert delta is not None
+    assert not delta.complete
+    assert held(delta) == {one.policy.port_id: held(crowd.complete())[one.policy.port_id]}
+    assert len(seen) < 15
+    assert not scans(crowd, seen)
+
+
+def test_a_member_of_a_group_is_cut_with_its_group(crowd: World) -> None:
+    everything = held(crowd.complete())
+    member = next(port_id for port_id, port in everything.items() if port.policy.watched)
+    with crowd.store.read() as snapshot:
+        narrow, revisions = intent.of_ports(snapshot, [member])
+    assert narrow.ports.keys() == revisions.keys() == {member}
+    assert narrow.groups_of[member]
+    assert narrow.public == {ip_network("198.51.100.0/24")}
+
+
+def test_creating_changing_and_deleting_a_port_reads_by_index(crowd: World) -> None:
+    with crowd.store.read() as snapshot:
+        any_port = intent.of_host(snapshot, "h1")[0].ports
+    network_id = next(iter(any_port.values())).network_id
+    with crowd.store.read() as snapshot:
+        network = networks.get(snapshot, network_id).network
+    with statements() as seen:
+        port = crowd.port(network)
+    assert len(seen) < 20
+    with statements() as more:
+        crowd.set_port(port, profile=Profile.OFF)
+        crowd.delete_port(port)
+    assert not scans(crowd, [*seen, *more])
+
+
+def test_the_lowest_free_address_among_ten_thousand(crowd: World) -> None:
+    with crowd.store.read() as snapshot:
+        everyone = intent.of_host(snapshot, "h1")[0].ports.values()
+        victim = next(p for p in everyone if p.fixed_ips[0].address == IPv4Address("10.0.10.10"))
+        network = networks.get(snapshot, victim.network_id).network
+    crowd.delete_port(victim)
+    with statements() as seen:
+        port = crowd.port(network)
+    assert port.fixed_ips == victim.fixed_ips
+    assert not scans(crowd, seen)
+
+
+def test_eight_threads_never_get_the_same_address_mac_or_revision(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/20")
+    world.subnet(network, "2001:db8::/64")
+    feed = StoreFeed(world.store, "h1")
+    made: list[Port] = []
+    failures: list[BaseException] = []
+
+    def create() -> None:
+        try:
+            made.extend(world.port(network) for _ in range(25))
+        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(made) == 200
+    assert len({fixed.address for port in made for fixed in port.fixed_ips}) == 400
+    assert len({port.mac for port in made}) == 200
+    assert len({world.revision_of(port) for port in made}) == 200
+    update = feed.next(0, 0)
+    assert update is not None
+    assert held(update).keys() == {port.id for port in made}
+
+
+_WRITER = """
+import sys
+from uuid import uuid4
+sys.path.insert(0, sys.argv[2])
+from store_world import World
+from vifguard.store.store import Store
+world = World(Store.open(sys.argv[1]))
+network = world.network()
+world.subnet(network, "10.0.0.0/16")
+while True:
+    port = world.port(network)
+    print(port.id, flush=True)
+    if port.id[0] in "012345":
+        world.delete_port(port)
+"""
+
+
+def test_a_store_killed_while_it_writes_is_whole(tmp_path: Path, empty_database: bytes) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(empty_database)
+    arguments = [sys.executable, "-c", _WRITER, str(path), str(Path(__file__).parent)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline().strip() for _ in range(60)]
+        os.kill(writer.pid, signal.SIGKILL)
+    store = Store.open(path)
+    kept = World(store).complete().ports
+    known = {port.policy.port_id for port in kept}
+    assert {each for each in told[:-1] if each[0] not in "012345"} <= known
+    assert all(len(port.policy.prefixes) == 1 for port in kept)
+    assert len({port.policy.prefixes for port in kept}) == len(kept)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert not connection.execute("PRAGMA foreign_key_check").fetchall()
+        taken, ranges = (
+            connection.execute(f"SELECT {what} FROM {table}").fetchall()
+            for what, table in (("address", "allocations"), ("first, last", "free_ranges"))
+        )
+    connection.close()
+    free = sum(int.from_bytes(b[1:]) - int.from_bytes(a[1:]) + 1 for a, b in ranges)
+    assert len(taken) + free == 2**16 - 2
+
+
+def test_a_network_of_its_own_is_unknown_to_another(world: World) -> None:
+    made = [world.network(shared=False), world.network(shared=False)]
+    for network in made:
+        world.subnet(network, "10.0.0.0/24")
+    found = [world.port(network) for network in made]
+    assert isinstance(made[0], Network)
+    segments = {port.segment.network_id for port in world.complete().ports}
+    assert segments == {port.network_id for port in found}
