@@ -1,0 +1,38 @@
+"""A frame: its octets, its Ethernet header, and what it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vifguard.model.address import Mac
+from vifguard.packet.link import Body, Ethernet
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame as it is, its type, and what it carries.
+
+    `ethernet` is None for a runt. `ethertype` is the outermost: the type of a tag that the
+    kernel took off into its metadata, else the 16 bits at offset 12. `body` is what that
+    type says is inside.
+    """
+
+    octets: bytes
+    ethernet: Ethernet | None
+    ethertype: int
+    body: Body
+
+    @property
+    def src(self) -> Mac | None:
+        """The Ethernet source; None for a runt."""
+        return None if self.ethernet is None else self.ethernet.src
+
+    @property
+    def dst(self) -> Mac | None:
+        """The Ethernet destination; None for a runt."""
+        return None if self.ethernet is None else self.ethernet.dst
+
+    @property
+    def is_to_group(self) -> bool:
+        """Whether it is multicast or broadcast on the segment."""
+        return self.ethernet is not None and self.ethernet.dst.is_group

@@ -1,0 +1,20 @@
+"""Octets of which nothing more is said: not to be read further, or not readable at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Octets of a protocol that is not looked into."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Octets that contradict themselves or their container, and how."""
+
+    why: str
+    octets: bytes

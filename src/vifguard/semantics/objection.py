@@ -1,0 +1,17 @@
+"""What a guard says when it does not let a frame pass."""
+
+from __future__ import annotations
+
+from vifguard.model.guard import Guard
+from vifguard.model.verdict import Action, Reason, Verdict
+from vifguard.packet.unreadable import Unreadable
+
+
+def drop(guard: Guard | None, reason: Reason, offender: object = "") -> Verdict:
+    """The objection of one guard; `offender` is the value that it objects to."""
+    return Verdict(Action.DROP, guard, reason, str(offender))
+
+
+def why(read: object) -> str:
+    """Why something was not what it should be; empty where nothing says it."""
+    return read.why if isinstance(read, Unreadable) else ""
