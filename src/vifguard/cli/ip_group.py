@@ -58,7 +58,7 @@ def list_ip_groups(session: Session, project: values.Project = None) -> None:
     names = {} if session.json else names_of(session, PORT)
 
     def members(ids: list[str]) -> str:
-        return plain([names.get(key, key) for key in ids])
+        return plain(sorted(names.get(key, key) for key in ids))
 
     def holders(found: list[dict[str, Any]]) -> str:
         return plain([f"{one['ip_address']} at {members([one['port_id']])}" for one in found])
