@@ -1,11 +1,21 @@
-"""A frame: its octets, its Ethernet header, and what it carries."""
+"""A frame, and the way to it from any bytes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from vifguard.model.address import Mac
-from vifguard.packet.link import Body, Ethernet
+from vifguard.packet.link import (
+    HEADER,
+    TAGS,
+    Body,
+    Ethernet,
+    Tag,
+    Tagged,
+    read_body,
+    read_ethernet,
+)
+from vifguard.packet.unreadable import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +46,17 @@ class Frame:
     def is_to_group(self) -> bool:
         """Whether it is multicast or broadcast on the segment."""
         return self.ethernet is not None and self.ethernet.dst.is_group
+
+
+def parse(data: bytes, *, tag: int | None = None) -> Frame:
+    """The frame that any bytes are. `tag` is the TPID of a tag that the kernel took off."""
+    ethernet = read_ethernet(data)
+    if ethernet is None:
+        return Frame(data, None, 0, Unreadable("shorter than an Ethernet header", data))
+    inside = data[HEADER:]
+    if tag is None:
+        return Frame(data, ethernet, ethernet.ethertype, read_body(ethernet.ethertype, inside))
+    if tag not in TAGS:
+        return Frame(data, ethernet, tag, read_body(tag, inside))
+    inner = read_body(ethernet.ethertype, inside, depth=1)
+    return Frame(data, ethernet, tag, Tagged((Tag(tag),), ethernet.ethertype, inner))

@@ -12,13 +12,12 @@ from functools import singledispatch
 from vifguard.model.address import IPAddress
 from vifguard.packet.arp import Arp
 from vifguard.packet.dhcp import Dhcp4, Dhcp6
-from vifguard.packet.frame import Frame
+from vifguard.packet.frame import Frame, parse
 from vifguard.packet.icmp6 import Icmp6, Mld, Nd
 from vifguard.packet.igmp import Igmp
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import FRAGMENT, Fragment, IPv6
 from vifguard.packet.link import RARP, Llc, Tagged
-from vifguard.packet.parse import parse
 from vifguard.packet.unreadable import Opaque, Unreadable
 from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Udp
 

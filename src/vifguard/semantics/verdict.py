@@ -19,8 +19,7 @@ from types import MappingProxyType
 from vifguard.model.guard import ALWAYS, Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Direction, Reason, Verdict
-from vifguard.packet.frame import Frame
-from vifguard.packet.parse import parse
+from vifguard.packet.frame import Frame, parse
 from vifguard.semantics import arp, dhcp, ethertype, host, ip, mac, nd, public_ip, ra, storm
 from vifguard.semantics.objection import drop
 from vifguard.semantics.storm import Bucket
