@@ -198,8 +198,9 @@ def port_values(port: Port) -> Values:
         "port_security_enabled": port.port_security_enabled,
         "profile": port.profile,
         "guards": _listed(port.guards),
-        "roles": _listed(port.roles),
-        "ethertypes": sorted(port.ethertypes),
+        # No role is no text: most ports have none, and reading JSON costs more than the row.
+        "roles": _listed(port.roles) or None,
+        "ethertypes": sorted(port.ethertypes) or None,
         "storm_rate": port.storm and port.storm.rate,
         "storm_burst": port.storm and port.storm.burst,
         "host": port.host,
@@ -207,7 +208,7 @@ def port_values(port: Port) -> Values:
         "device_id": port.device_id,
         "device_owner": port.device_owner,
         "vnic_type": port.vnic_type,
-        "binding_profile": dict(port.binding_profile),
+        "binding_profile": dict(port.binding_profile) or None,
         "description": port.description,
     }
 
@@ -226,15 +227,15 @@ def port_of(row: Record, fixed: tuple[FixedIp, ...], pairs: tuple[AddressPair, .
         port_security_enabled=row.port_security_enabled,
         profile=_profile(row.profile),
         guards=_guards(row.guards),
-        roles=frozenset(map(Role, row.roles)),
-        ethertypes=frozenset(row.ethertypes),
+        roles=frozenset(map(Role, row.roles or ())),
+        ethertypes=frozenset(row.ethertypes or ()),
         storm=None if row.storm_rate is None else Storm(row.storm_rate, row.storm_burst),
         host=row.host,
         interface=row.interface,
         device_id=row.device_id,
         device_owner=row.device_owner,
         vnic_type=row.vnic_type,
-        binding_profile=row.binding_profile,
+        binding_profile=row.binding_profile or {},
         description=row.description,
     )
 

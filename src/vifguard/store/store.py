@@ -12,13 +12,13 @@ from sqlalchemy import Engine, select
 
 from vifguard.feed.cut import cut
 from vifguard.feed.messages import Report, Update
-from vifguard.model.intent import Intent
 from vifguard.store import enforcements, holders, hosts, intent, migrations, sqlite
 from vifguard.store.bell import Bell
 from vifguard.store.drops import DropLog
 from vifguard.store.errors import DatabaseError
 from vifguard.store.tables import ports
 from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.uncollected import uncollected
 
 ALIVE = 90.0
 """Seconds after its last word that a host counts as alive; longer than any long poll."""
@@ -89,10 +89,10 @@ class Store:
         with self.read() as snapshot:
             position = intent.position(snapshot)
             if not max(position.since, 1) <= after <= position.revision:
-                return cut(*_host_intent(snapshot, host))
+                return _complete(snapshot, host)
             changed = intent.changed_ports(snapshot, host, after)
             if changed is None or len(changed) > _DELTA_LIMIT:
-                return cut(*_host_intent(snapshot, host))
+                return _complete(snapshot, host)
             if not changed:
                 return None
             nouns, revisions = intent.of_ports(snapshot, changed)
@@ -163,9 +163,10 @@ class Store:
             self._release.start()
 
 
-def _host_intent(snapshot: Snapshot, host: str) -> tuple[Intent, str, dict[str, int]]:
-    nouns, revisions = intent.of_host(snapshot, host)
-    return nouns, host, revisions
+def _complete(snapshot: Snapshot, host: str) -> Update:
+    with uncollected():
+        nouns, revisions = intent.of_host(snapshot, host)
+        return cut(nouns, host, revisions)
 
 
 def _path_of(where: str) -> Path:
