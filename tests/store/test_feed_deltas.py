@@ -4,9 +4,9 @@ import threading
 from typing import Any
 
 import pytest
-from store_world import World, held
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_world import World, held
 
 from vifguard.feed.messages import HostPort, Update
 from vifguard.model.guard import Guard, Profile
@@ -83,7 +83,9 @@ class Script:
         self.world.set_port(self.one(self.ports), **change)
 
     def move_port(self) -> None:
-        self.world.set_port(self.one(self.ports), host=self.data.draw(st.sampled_from(["h1", "h2"])))
+        self.world.set_port(
+            self.one(self.ports), host=self.data.draw(st.sampled_from(["h1", "h2"]))
+        )
 
     def drop_port(self) -> None:
         port = self.one(self.ports)
@@ -114,7 +116,9 @@ class Script:
     def set_group(self) -> None:
         group = self.one(self.groups)
         known = [p.id for p in self.ports if p.network_id == group.network_id]
-        members = frozenset(self.data.draw(st.sets(st.sampled_from(known)))) if known else frozenset()
+        members = (
+            frozenset(self.data.draw(st.sets(st.sampled_from(known)))) if known else frozenset()
+        )
         pinned = min(members) if members and self.data.draw(st.booleans()) else None
         self.world.set_group(group, members=members, pinned=pinned)
 

@@ -14,7 +14,9 @@ from vifguard.store.errors import (
     MacTakenError,
     MissingError,
     NoAddressLeftError,
+    SharedInUseError,
     StoreError,
+    UplinkTakenError,
     WrongAddressError,
 )
 
@@ -25,6 +27,8 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         NoAddressLeftError: (409, "IpAddressGenerationFailure"),
         WrongAddressError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
+        UplinkTakenError: (409, "FlatNetworkInUse"),
+        SharedInUseError: (409, "InvalidSharedSetting"),
     }
 )
 

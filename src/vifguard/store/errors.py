@@ -44,5 +44,13 @@ class ConflictError(StoreError):
     """The change contradicts what is there."""
 
 
+class UplinkTakenError(ConflictError):
+    """Another network has the uplink."""
+
+
+class SharedInUseError(ConflictError):
+    """A shared network cannot become isolated as it is used."""
+
+
 class DatabaseError(StoreError):
     """The database cannot be opened, or belongs to another release."""

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from vifguard.model.network import Network
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
 from vifguard.store import subnets
-from vifguard.store.errors import ConflictError, InUseError, MissingError
+from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.rows import StoredNetwork, network_of, network_values, stamp_of
 from vifguard.store.tables import ip_groups, networks, ports
 from vifguard.store.transaction import Change, Snapshot
@@ -43,7 +43,7 @@ def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, Network]:
 
 
 def create(change: Change, network: Network) -> StoredNetwork:
-    """Store a network; raises ConflictError where its uplink is taken."""
+    """Store a network; raises UplinkTakenError where its uplink is taken."""
     _require_uplink_free(change, network)
     change.connection.execute(insert(networks).values(network_values(network) | change.made()))
     change.touch(touched_by_network(None, network))
@@ -101,7 +101,7 @@ def _require_uplink_free(change: Change, network: Network) -> None:
         )
     )
     if other:
-        raise ConflictError(
+        raise UplinkTakenError(
             f"Unable to create the flat network. Physical network {network.physical} is in use "
             f"by network {other}."
         )
@@ -114,7 +114,7 @@ def _require_one_owner(change: Change, network: Network) -> None:
         select(ports.c.id).where(here, ports.c.project_id != network.project_id)
     )
     if stranger:
-        raise ConflictError(
+        raise SharedInUseError(
             f"Unable to reconfigure sharing settings for network {network.id}. Multiple tenants "
             f"are using it: port {stranger} is another project's."
         )
@@ -122,7 +122,7 @@ def _require_one_owner(change: Change, network: Network) -> None:
         select(ports.c.host).where(here, ports.c.host != "").distinct().limit(2)
     ).all()
     if len(hosts) > 1:
-        raise ConflictError(
+        raise SharedInUseError(
             f"Unable to reconfigure sharing settings for network {network.id}: its ports are on "
             f"hosts {', '.join(hosts)}, and an isolated network is kept on one host."
         )

@@ -13,7 +13,7 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.network import Network, Subnet
 from vifguard.resolve.touched import touched_by_subnet
 from vifguard.store import addresses
-from vifguard.store.errors import ConflictError, InUseError, MissingError
+from vifguard.store.errors import InUseError, MissingError, WrongAddressError
 from vifguard.store.rows import StoredSubnet, stamp_of, subnet_of, subnet_values
 from vifguard.store.tables import allocations, networks, subnets
 from vifguard.store.transaction import Change, Snapshot
@@ -58,10 +58,10 @@ def public_prefixes(snapshot: Snapshot) -> frozenset[IPNetwork]:
 
 
 def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
-    """Store a subnet; raises ConflictError where it overlaps another of its network."""
+    """Store a subnet; raises WrongAddressError where it overlaps another of its network."""
     for other in of_network(change, network.id):
         if other.cidr.version == subnet.cidr.version and other.cidr.overlaps(subnet.cidr):
-            raise ConflictError(
+            raise WrongAddressError(
                 f"Requested subnet with cidr: {subnet.cidr} for network: {network.id} overlaps "
                 f"with another subnet: {other.cidr} of {other.id}."
             )

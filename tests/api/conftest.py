@@ -1,0 +1,82 @@
+"""A real server on loopback; each test gives it a store of its own."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from cloud import PASSWORDS, Cloud
+from fastapi import FastAPI
+
+from vifguard.api.app import create_app
+from vifguard.api.identity import Identity, account, write_accounts
+from vifguard.store.store import Store
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """The users of every test; hashing a password is slow on purpose, so once."""
+    path = tmp_path_factory.mktemp("users") / "users.yaml"
+    write_accounts(
+        path,
+        [account(name, project, [role], name) for name, (project, role) in PASSWORDS.items()],
+    )
+    return Identity(path)
+
+
+@pytest.fixture(scope="session")
+def empty_server_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A migrated database without a row, to copy."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    Store.open(path).close()
+    return path.read_bytes()
+
+
+class _Server(uvicorn.Server):
+    """Says when it serves."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning", access_log=False))
+        self.serving = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, identity: Identity
+) -> Iterator[tuple[FastAPI, httpx.Client]]:
+    """One server for the session, and a client of it."""
+    store = Store.open(tmp_path_factory.mktemp("server") / "store.db")
+    app = create_app(store, identity)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        # Sockets made this way have no protocol number, and asyncio then leaves Nagle on.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        serving = _Server(app)
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
+        thread.start()
+        assert serving.serving.wait(30)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+            yield app, http
+        serving.should_exit = True
+        thread.join(30)
+    store.close()
+
+
+@pytest.fixture
+def cloud(
+    tmp_path: Path, server: tuple[FastAPI, httpx.Client], empty_server_database: bytes
+) -> Iterator[Cloud]:
+    """The server, without a row."""
+    path = tmp_path / "store.db"
+    path.write_bytes(empty_server_database)
+    app, http = server
+    app.state.store = Store.open(path)
+    yield Cloud(http, app.state.store)
+    app.state.store.close()
