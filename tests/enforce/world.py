@@ -31,8 +31,8 @@ def uuid_of(number: int) -> str:
 
 
 def policy_of(number: int, *prefixes: str, guards: frozenset[Guard] | None = None, **more):
-    """The policy of guest `number`: its MAC, 10.9.0.<number> and fd00:9::<number>."""
-    own = prefixes or (f"10.9.0.{number}", f"fd00:9::{number:x}")
+    """The policy of guest 1: its MAC, 10.9.0.1 and fd00:9::1; and so on."""
+    own = prefixes or (f"10.9.{number >> 8}.{number & 255}", f"fd00:9::{number:x}")
     values = {
         "guards": GUARDS_OF[Profile.STRICT] if guards is None else guards,
         "macs": frozenset({mac_of(number)}),

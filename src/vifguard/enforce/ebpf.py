@@ -27,12 +27,14 @@ from vifguard.enforce.hooks import (
     Tcx,
 )
 from vifguard.enforce.pins import Pins
+from vifguard.enforce.records import unpack_address
 from vifguard.enforce.sides import Sides
 from vifguard.enforce.state import Change, PortState, Prefixes, Seen, Wanted
 from vifguard.enforce.table import Table
 from vifguard.kernel import probe, rcu
 from vifguard.kernel.bpf import Map, Program, VerifierError
 from vifguard.kernel.elf import ObjectFile
+from vifguard.model.address import IPAddress
 from vifguard.model.verdict import Direction
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
@@ -59,11 +61,12 @@ class EbpfDriver:
     DriverError says why it cannot.
     """
 
-    def __init__(self, bpf_dir: Path | None) -> None:
+    def __init__(self, bpf_dir: Path | None, *, tcx: bool | None = None) -> None:
+        """`tcx` chooses how to attach; None tries what the kernel has."""
         code = _object()
         self._pins = Pins(bpf_dir) if bpf_dir else None
         try:
-            self._load(code)
+            self._load(code, tcx=probe.has_tcx() if tcx is None else tcx)
         except VerifierError as error:
             raise DriverError(str(error)) from error
         finally:
@@ -78,7 +81,7 @@ class EbpfDriver:
         """
         return cls(None)
 
-    def _load(self, code: ObjectFile) -> None:
+    def _load(self, code: ObjectFile, *, tcx: bool) -> None:
         self._attaching: Attaching
         if not self._pins:
             self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
@@ -87,7 +90,7 @@ class EbpfDriver:
         else:
             self._maps = self._pins.maps(code)
             self._programs = self._pins.programs(code, self._maps)
-            if probe.has_tcx():
+            if tcx:
                 self._attaching = Tcx(self._pins.links, self._programs)
             else:
                 self._attaching = ClsactFilters(self._programs)
@@ -190,10 +193,21 @@ class EbpfDriver:
         if self._pins:
             self._pins.remove()
 
+    def sightings(self, ifindex: int) -> dict[IPAddress, int]:
+        """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
+        entry = self._table.read(ifindex)
+        policy, _ = state.keys_of(entry) if entry else (0, 0)
+        watched = self._sides.watched(policy)
+        return {unpack_address(address): self._sides.seen(policy, address) for address in watched}
+
+    def refill(self, ifindex: int) -> None:
+        """Make the port's storm bucket full."""
+        self._maps["buckets"].delete(state.word(ifindex))
+
     def test(self, direction: Direction, frame: bytes, ifindex: int = 1) -> Dropped | None:
         """What the program says of a frame: None passes. For a private driver.
 
-        OSError for less than 14 bytes, which no interface delivers.
+        OSError for a frame that `is_testable` does not hold of.
         """
         self.events.drops()
         action, _ = self._programs[_PROGRAMS[direction]].test_run(frame, ifindex=ifindex)
@@ -201,6 +215,15 @@ class EbpfDriver:
         if (action == _SHOT) != bool(records):
             raise DriverError(f"action {action} with {len(records)} drop records")
         return records[-1] if records else None
+
+    @staticmethod
+    def is_testable(frame: bytes) -> bool:
+        """Whether BPF_PROG_TEST_RUN takes the frame: it wants the header of what it is told.
+
+        Interfaces deliver shorter IP packets too: try those on a real one.
+        """
+        least = {b"\x08\x00": 34, b"\x86\xdd": 54}
+        return len(frame) >= least.get(frame[12:14], 14)
 
     def _port(
         self, ifindex: int, entry: bytes | None, publics: dict[int, Prefixes]
@@ -233,20 +256,18 @@ class EbpfDriver:
     def _write(self, ifindex: int, port: PortState) -> int:
         """A fresh entry for the port; 0 where the present one is right."""
         old = self._table.read(ifindex)
-        policy, public = state.keys_of(old) if old else (0, 0)
-        if old and self._sides.publics.get(public, frozenset()) == port.public:
-            pass
-        else:
+        before, public = state.keys_of(old) if old else (0, 0)
+        if self._sides.publics.get(public, frozenset()) != port.public:
             public = self._sides.public(port.public)
-        same = bool(policy) and self._sides.extras(policy) == port.extras
-        before, policy = policy, policy if same else self._sides.write(port.extras, policy)
+        kept = bool(before) and self._sides.extras(before) == port.extras
+        policy = before if kept else self._sides.write(port.extras, before)
         entry = state.with_keys(port.entry, policy, public)
         if entry == old:
             return 0
         try:
             return self._table.write(entry)
         except OSError:
-            if policy != before:
+            if not kept:
                 self._sides.delete(policy)
             raise
 
@@ -316,6 +337,19 @@ class EbpfDriver:
             self._sides.delete(policy)
         for public in garbage.publics:
             self._sides.delete_public(public)
+
+
+def missing(bpf_dir: Path) -> tuple[str, ...]:
+    """Each thing this driver needs and this host lacks, with what the kernel answered."""
+    needs = {
+        "eBPF programs (CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF)": probe.programs(),
+        "eBPF ring buffers (Linux 5.8)": probe.ring_buffer(),
+        "eBPF arrays that can be mapped (Linux 5.5)": probe.mapped_array(),
+        f"a bpffs at {bpf_dir}": probe.pins(bpf_dir),
+    }
+    if not probe.has_tcx():
+        needs["TCX links (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
+    return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
 
 
 @contextmanager

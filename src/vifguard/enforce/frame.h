@@ -109,16 +109,26 @@ static __always_inline int is_link_local(const struct address *address)
 	return (bpf_ntohl(address->word[0]) & 0xffc00000) == 0xfe800000;
 }
 
+/*
+ * Field by field: LLVM before 19 drops stores before a copy of a constant structure
+ * (BPFDAGToDAGISel loses the chain of the load it replaces). A test sees to it that the
+ * object has no constant data at all.
+ */
 static __always_inline struct address ipv4(const void *bytes)
 {
-	struct address address = {.family = 4};
+	struct address address;
+	address.family = 4;
 	__builtin_memcpy(address.word, bytes, 4);
+	address.word[1] = 0;
+	address.word[2] = 0;
+	address.word[3] = 0;
 	return address;
 }
 
 static __always_inline struct address ipv6(const void *bytes)
 {
-	struct address address = {.family = 6};
+	struct address address;
+	address.family = 6;
 	__builtin_memcpy(address.word, bytes, 16);
 	return address;
 }
@@ -135,11 +145,12 @@ static __always_inline __u32 opaque(struct __sk_buff *skb, __u32 value)
 	return value ^ veil;
 }
 
-static __always_inline void forget(struct __sk_buff *skb, __u32 *words, int count)
+static __always_inline void forget(struct __sk_buff *skb, void *words, __u32 bytes)
 {
+	__u32 *word = words;
 #pragma unroll
-	for (int i = 0; i < count; i++)
-		words[i] = opaque(skb, words[i]);
+	for (__u32 i = 0; i < bytes / 4; i++)
+		word[i] = opaque(skb, word[i]);
 }
 
 /* The first bytes of the upper layer, where `least` of them are there. */
@@ -218,40 +229,49 @@ static __always_inline int is_router_alert(const __u8 *option)
 	return option[0] == 5 && option[1] == 2 && !option[2] && !option[3];
 }
 
+/* One extension header, the `i`th; frame->upper moves behind it. */
+static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame, __u32 i)
+{
+	__u8 kind = frame->protocol, header[8];
+	if (i == 8 || (kind == HOP_BY_HOP && i) || (kind == FRAGMENT && frame->fragment) ||
+	    bpf_skb_load_bytes(skb, frame->upper, header, sizeof(header)))
+		return UNREADABLE;
+	__u32 size = (header[1] + 1) * 8;
+	if (kind == FRAGMENT)
+		size = 8;
+	else if (kind == AUTHENTICATION)
+		size = (header[1] + 2) * 4;
+	if (frame->upper + size > frame->end)
+		return UNREADABLE;
+	frame->upper += size;
+	frame->protocol = header[0];
+	frame->extensions = i + 1;
+	if (kind == ROUTING)
+		frame->routing = 1;
+	if (kind == HOP_BY_HOP && size == 8)
+		frame->alert = is_router_alert(header + 2) || is_router_alert(header + 4);
+	if (kind == FRAGMENT) {
+		__u32 offset = header[2] | (header[3] & 0xf8);
+		frame->fragment = offset ? FRAGMENTED | LATER : FRAGMENTED;
+		if (offset && is_extension(frame->protocol))
+			return UNREADABLE;
+	}
+	forget(skb, frame->facts, sizeof(frame->facts));
+	return SOUND;
+}
+
 /* Walk the extension headers (RFC 8200, section 4); at most eight, each of them whole. */
 static __noinline int read_extensions(struct __sk_buff *skb, struct frame *frame)
 {
-	for (int i = 0; i < 9; i++) {
-		__u8 kind = frame->protocol, header[8];
-		if (!is_extension(kind))
+	for (__u32 i = 0; i < 9; i++) {
+		/* What follows in a later fragment is in the first one. */
+		if (!is_extension(frame->protocol) || frame->fragment & LATER)
 			break;
-		if (i == 8 || (kind == HOP_BY_HOP && i) ||
-		    (kind == FRAGMENT && frame->fragment) ||
-		    bpf_skb_load_bytes(skb, frame->upper, header, sizeof(header)))
+		if (read_extension(skb, frame, i))
 			return UNREADABLE;
-		__u32 size = (header[1] + 1) * 8;
-		if (kind == FRAGMENT)
-			size = 8;
-		else if (kind == AUTHENTICATION)
-			size = (header[1] + 2) * 4;
-		if (frame->upper + size > frame->end)
-			return UNREADABLE;
-		frame->upper += size;
-		frame->protocol = header[0];
-		frame->extensions = i + 1;
-		if (kind == ROUTING)
-			frame->routing = 1;
-		if (kind == HOP_BY_HOP && size == 8)
-			frame->alert = is_router_alert(header + 2) || is_router_alert(header + 4);
-		if (kind == FRAGMENT) {
-			frame->fragment = FRAGMENTED;
-			if (header[2] | (header[3] & 0xf8)) {
-				frame->fragment |= LATER;
-				return is_extension(frame->protocol) ? UNREADABLE : SOUND;
-			}
-		}
-		forget(skb, frame->facts, 5);
 	}
+	if (frame->fragment & LATER)
+		return SOUND;
 	switch (frame->protocol) {
 	case IPPROTO_TCP:
 		return read_upper(skb, frame, 20);
@@ -278,7 +298,7 @@ static __noinline int read_ipv6(struct __sk_buff *skb, struct frame *frame)
 	frame->hops = header[7];
 	frame->source = ipv6(header + 8);
 	frame->destination = ipv6(header + 24);
-	forget(skb, frame->facts, 5);
+	forget(skb, frame->facts, sizeof(frame->facts));
 	return read_extensions(skb, frame);
 }
 
@@ -304,7 +324,7 @@ static __always_inline void read_frame(struct __sk_buff *skb, struct frame *fram
 		frame->state = read_ipv4(skb, frame);
 	else if (frame->type == ETH_P_IPV6)
 		frame->state = read_ipv6(skb, frame);
-	forget(skb, frame->facts, 5);
+	forget(skb, frame, sizeof(*frame));
 }
 
 /* The ARP or RARP packet; false where its hardware addresses cannot be located. */

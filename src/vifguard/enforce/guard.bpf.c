@@ -33,6 +33,7 @@ static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct por
 	if ((reason = host(&frame, FROM_GUEST)))
 		return OBJECTION(HOST, reason);
 	read_nd(skb, port, &frame, &message);
+	forget(skb, &message, sizeof(message));
 	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
 	JUDGE(MAC, mac(skb, port, &frame, &message));
 	JUDGE(ARP, arp(skb, port, &frame));
@@ -65,13 +66,13 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 
 static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port)
 {
-	__u32 objection = judge_from_guest(skb, port);
+	__u32 objection = opaque(skb, judge_from_guest(skb, port));
 	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
 static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port)
 {
-	__u32 objection = judge_to_guest(skb, port);
+	__u32 objection = opaque(skb, judge_to_guest(skb, port));
 	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
@@ -91,19 +92,31 @@ static __always_inline __u64 load64(const void *p)
 	return *(const __u64 *)p;
 }
 
-/* An inline source that is watched: note the time. */
-static __always_inline void saw_inline(const struct port *port, const struct address *address)
+static __always_inline struct address address_of(__u32 family, const void *bytes)
 {
-	if (port->flags & WATCHED_INLINE)
-		saw(port, address, 0);
+	return family == 4 ? ipv4(bytes) : ipv6(bytes);
 }
 
-/* A source that is not inline but may pass without being the port's own. */
-static __always_inline int may_pass(const struct port *port, const struct address *address)
+/* A watched address may be inline: note the time. */
+static __noinline int saw_source(const struct port *port, __u32 family, const void *bytes)
 {
-	if (port->flags & ANY_SOURCE)
+	struct address address = address_of(family, bytes);
+	return saw(port, &address, 0);
+}
+
+#define OTHER_SOURCES (ANY_SOURCE | NOT_PUBLIC | MORE_ADDRESSES | HAS_PREFIXES)
+
+/* Whether a source that is not inline is fine with every guard. */
+static __noinline int may_pass(const struct port *port, __u32 family, const void *bytes)
+{
+	struct address address = address_of(family, bytes);
+	if (is_unspecified(&address))
+		return 0;
+	if (port->flags & WATCHED)
+		saw(port, &address, 0);
+	if (port->flags & ANY_SOURCE || (port->flags & NOT_PUBLIC && !in_public(port, &address)))
 		return 1;
-	return port->flags & NOT_PUBLIC && !in_public(port, address);
+	return owns(port, &address);
 }
 
 /* TCP, or UDP that is not DHCP (client and server port are neighbours in both families). */
@@ -124,15 +137,14 @@ static __always_inline int fast_ipv4(const struct port *port, const __u8 *packet
 	__u32 total = bpf_ntohs(load16(packet + 2));
 	__u32 source = load32(packet + 12);
 
-	if (packet[0] != 0x45 || total > length || load16(packet + 6) & bpf_htons(0x3fff) ||
-	    !is_plain(packet[9], total - 20, packet + 20, 67) || total < 20)
+	if (packet[0] != 0x45 || load16(packet + 6) & bpf_htons(0x3fff) || total > length ||
+	    total < 20 || !is_plain(packet[9], total - 20, packet + 20, 67))
 		return 0;
-	struct address address = ipv4(packet + 12);
-	if (source && (source == port->v4[0] || source == port->v4[1])) {
-		saw_inline(port, &address);
-		return 1;
-	}
-	return source && may_pass(port, &address);
+	if (!source || (source != port->v4[0] && source != port->v4[1]))
+		return port->flags & OTHER_SOURCES && may_pass(port, 4, packet + 12);
+	if (port->flags & WATCHED_INLINE)
+		saw_source(port, 4, packet + 12);
+	return 1;
 }
 
 /* `packet`: IPv6, of which 44 bytes are readable. */
@@ -144,13 +156,12 @@ static __always_inline int fast_ipv6(const struct port *port, const __u8 *packet
 	if (packet[0] >> 4 != 6 || payload + 40 > length ||
 	    !is_plain(packet[6], payload, packet + 40, 546))
 		return 0;
-	struct address address = ipv6(packet + 8);
-	if (low | high && ((low == port->v6[0][1] && high == port->v6[0][0]) ||
-			   (low == port->v6[1][1] && high == port->v6[1][0]))) {
-		saw_inline(port, &address);
-		return 1;
-	}
-	return low | high && may_pass(port, &address);
+	if (!(low | high) || ((low != port->v6[0][1] || high != port->v6[0][0]) &&
+			      (low != port->v6[1][1] || high != port->v6[1][0])))
+		return port->flags & OTHER_SOURCES && may_pass(port, 6, packet + 8);
+	if (port->flags & WATCHED_INLINE)
+		saw_source(port, 6, packet + 8);
+	return 1;
 }
 
 SEC("tc")

@@ -228,7 +228,7 @@ static __noinline int read_nd_options(struct __sk_buff *skb, const struct port *
 				nd->foreign = 1;
 		}
 		at = opaque(skb, at + option[1] * 8);
-		forget(skb, nd->facts, 2);
+		forget(skb, nd->facts, sizeof(nd->facts));
 	}
 	return 0;
 }
@@ -251,7 +251,6 @@ static __noinline int read_nd(struct __sk_buff *skb, const struct port *port,
 		nd->target = ipv6(fixed + 4);
 	}
 	nd->sound = read_nd_options(skb, port, frame, nd);
-	forget(skb, nd->facts, 2);
 	return 0;
 }
 
@@ -507,7 +506,7 @@ static __noinline int public_ip(const struct port *port, const struct frame *fra
 
 /* dhcp: a client, never a server or a relay. */
 
-/* RFC 2131 and 2132: to the packet's end, at most 64 steps; 82 is a relay's. */
+/* RFC 2131 and 2132: at most 64 looks, the one that finds the end included; 82 is a relay's. */
 static __noinline int dhcp4_options(struct __sk_buff *skb, const struct frame *frame)
 {
 	__u32 at = frame->upper + 8 + 240;
@@ -530,7 +529,7 @@ static __noinline int dhcp4_options(struct __sk_buff *skb, const struct frame *f
 		}
 		at = opaque(skb, at + size);
 	}
-	return at >= frame->end ? 0 : DHCP_SHAPE;
+	return DHCP_SHAPE;
 }
 
 static __always_inline int dhcp4_message(struct __sk_buff *skb, const struct port *port,

@@ -73,9 +73,16 @@ class Pins:
         return frozenset(path.name for path in self._root.iterdir()) - self._used
 
     def sweep(self) -> None:
-        """Remove what other builds left; their programs live on in links that still run."""
-        for name in self.stale():
-            self._remove(self._root / name)
+        """Remove what other builds left; their programs live on in links that still run.
+
+        Programs first, each directory whole: programs must never be found without the very
+        maps they were bound to.
+        """
+        for name in sorted(self.stale(), reverse=True):
+            path, aside = self._root / name, self._root / _ASIDE
+            if path.is_dir() and path != aside:
+                path.rename(aside)
+            self._remove(aside)
 
     def remove(self) -> None:
         """Remove everything, the links included."""
@@ -99,7 +106,10 @@ class Pins:
             try:
                 return find(path)
             except (OSError, ValueError) as error:
-                raise DriverError(f"{path} is not what this build pinned: {error}") from error
+                raise DriverError(
+                    f"{path} is not what this build pinned there ({error}); "
+                    "remove all guards and start anew"
+                ) from error
         made = make()
         aside = self._root / _ASIDE
         aside.mkdir(mode=0o700)

@@ -40,9 +40,12 @@ static __noinline int record_drop(struct __sk_buff *skb, const struct port *port
 		record->tag_type = bpf_ntohs(skb->vlan_proto);
 		record->tag = skb->vlan_tci;
 	}
-	__u32 captured = skb->len < CAPTURED ? skb->len : CAPTURED;
-	if (captured > 0 && !bpf_skb_load_bytes(skb, 0, record->head, captured))
-		record->captured = captured;
+	/* From 1 to CAPTURED, in a form that old verifiers understand. */
+	__u32 last = (skb->len < CAPTURED ? skb->len : CAPTURED) - 1;
+	asm volatile("" : "+r"(last));
+	last &= CAPTURED - 1;
+	if (!bpf_skb_load_bytes(skb, 0, record->head, last + 1))
+		record->captured = last + 1;
 	bpf_ringbuf_submit(record, 0);
 	return 0;
 }

@@ -69,6 +69,11 @@ class Sides:
             ),
         )
 
+    def watched(self, policy: int) -> frozenset[bytes]:
+        """The watched addresses of a policy."""
+        known = self.policies.get(policy, NO_EXTRAS)
+        return frozenset(address for address, watched in known.addresses if watched)
+
     def seen(self, policy: int, address: bytes) -> int:
         """When the port last sent from a watched address; CLOCK_MONOTONIC in ns, 0 for never."""
         value = self._addresses.lookup(_key(policy, address))

@@ -53,7 +53,8 @@ class Table:
     def write(self, entry: bytes) -> int:
         """Put an entry where nobody reads, and say where; OSError when the table is full."""
         if not self._free:
-            rcu.grace_period()
+            with rcu.expedited():
+                rcu.grace_period()
             self._free, self._resting = self._resting, array("I")
         if not self._free:
             raise OSError(28, "the table of ports is full")

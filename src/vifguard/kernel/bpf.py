@@ -360,7 +360,7 @@ class Program(Handle):
             0,
         )
         call(Command.PROG_TEST_RUN, attributes)
-        action, duration = struct.unpack_from("=4xi32xI", attributes.raw)
+        action, duration = struct.unpack_from("=4xi28xI", attributes.raw)
         return action, duration
 
 
@@ -374,7 +374,7 @@ def _load(name: str, code: bytes, licence: str, log: ctypes.Array[ctypes.c_char]
             len(code) // 8,
             ctypes.addressof(instructions),
             ctypes.addressof(text),
-            3 | 4 if log else 0,
+            1 if log else 0,
             len(log) if log else 0,
             ctypes.addressof(log) if log else 0,
             0,
