@@ -1,0 +1,27 @@
+"""The attack catalogue as data: rows, their frames, and what must become of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vifguard.lab.attacks import arp, dhcp, ethertype, ipv4, ipv6, isolation, legal, mac, nd
+from vifguard.lab.attacks.attack import Attack, Variant
+
+CATALOGUE: tuple[Attack, ...] = (
+    *mac.ROWS,
+    *ipv4.ROWS,
+    *arp.ROWS,
+    *nd.ROWS,
+    *ipv6.ROWS,
+    *dhcp.ROWS,
+    *ethertype.ROWS,
+    *isolation.ROWS,
+    *legal.ROWS,
+)
+"""Every row: groups A to H, then section K."""
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {attack.variant_id(variant): variant for attack in CATALOGUE for variant in attack.variants}
+)
+"""Every variant by its id, `attack/variant`."""

@@ -1,0 +1,198 @@
+"""What the catalogue is made of: attacks, their variants and what must become of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from vifguard.lab.attacks.cast import Cast
+from vifguard.model.guard import Guard, Profile
+from vifguard.model.verdict import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Offload:
+    """What a virtio-net header asks of the device: segmentation and a checksum.
+
+    `gso` is VIRTIO_NET_HDR_GSO_* (1 TCPv4, 4 TCPv6, 5 UDP), `size` the segment's payload in
+    bytes, `headers` the length of all headers; the checksum covers from `start` to the end
+    and is stored at `start` + `offset`.
+    """
+
+    gso: int
+    size: int
+    headers: int
+    start: int
+    offset: int
+
+
+class Kind(StrEnum):
+    """The networks that a row is judged on, by what guards their ports."""
+
+    S = "S"
+    M = "M"
+    R = "R"
+    I = "I"  # noqa: E741 - the catalogue's own column head
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of its ports."""
+        return _PROFILES[self]
+
+
+_PROFILES = {
+    Kind.S: Profile.STRICT,
+    Kind.M: Profile.MAC,
+    Kind.R: Profile.ROUTER,
+    Kind.I: Profile.OFF,
+}
+
+
+class Outcome(Enum):
+    """What becomes of a frame."""
+
+    DROP = "drop"
+    PASS = "pass"
+    CONTAINED = "contained"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What must become of a frame on one kind of network.
+
+    DROP: no delivery and no side effect, and a drop record that names `guard` (None: the
+    port was closed). PASS: delivered, once, to whom it is addressed. CONTAINED: no guard
+    objects; it stays on its own segment and never reaches the host.
+    """
+
+    outcome: Outcome
+    guard: Guard | None = None
+
+    def __str__(self) -> str:
+        if self.outcome is not Outcome.DROP:
+            return str(self.outcome.value)
+        return f"drop {self.guard.value if self.guard else 'closed'}"
+
+
+PASS = Expected(Outcome.PASS)
+CONTAINED = Expected(Outcome.CONTAINED)
+CLOSED = Expected(Outcome.DROP)
+
+
+def drop(guard: Guard) -> Expected:
+    """Dropped by this guard."""
+    return Expected(Outcome.DROP, guard)
+
+
+Expectations = Mapping[Kind, Expected]
+
+
+def on(s: Expected, m: Expected, r: Expected, i: Expected = CONTAINED) -> Expectations:
+    """What must become of a frame on strict, mac, router and isolated (off) networks."""
+    return MappingProxyType({Kind.S: s, Kind.M: m, Kind.R: r, Kind.I: i})
+
+
+def everywhere(expected: Expected) -> Expectations:
+    """The same on every kind."""
+    return on(expected, expected, expected, expected)
+
+
+class Actor(StrEnum):
+    """Whose port a frame is played from; in the frame's cast it is always `a`."""
+
+    GUEST = "attacker"
+    ONLY_4 = "only-ipv4"
+    ONLY_6 = "only-ipv6"
+    ROLES = "role-port"
+    CLOSED = "closed-port"
+    IP_GUARD = "ip-guard-alone"
+    OUTSIDE = "outside"
+
+
+class Prelude(StrEnum):
+    """What happens elsewhere on the host before a row is played."""
+
+    ANOTHER_PORT_UPDATED = "another port's guards are taken off and put back"
+
+
+class Path(StrEnum):
+    """Who the peer of a frame is: the same frame is played along each path it makes sense on."""
+
+    GUEST = "guest to guest"
+    UPLINK = "guest to uplink"
+    HOST = "guest to host"
+
+
+class Effect(StrEnum):
+    """What an attack gains where nothing guards the port; the control world must show it."""
+
+    DELIVERY = "delivered"
+    FORWARDING = "the victim's MAC moves to the attacker's port"
+    NEIGHBOUR = "somebody's cache maps the stolen address to the attacker"
+    HOST = "a socket of the host hears it"
+    NONE = "the bridge itself forwards it to nobody"
+    UNSENT = "the device itself refuses it"
+
+
+Frame = Callable[[Cast], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One frame and what must become of it.
+
+    `twin` is the id of a variant of section K, played by the same actor, that must pass;
+    the referee plays it first, so that each frame is tried cold and after a legal one. A
+    `warm` frame, where given, takes the twin's place there.
+    """
+
+    name: str
+    frame: Frame
+    expect: Expectations
+    twin: str = ""
+    actor: Actor = Actor.GUEST
+    effect: Effect = Effect.DELIVERY
+    warm: Frame | None = None
+    offload: Callable[[Cast], Offload] | None = None
+    paths: tuple[Path, ...] = tuple(Path)
+
+    @property
+    def direction(self) -> Direction:
+        """Seen from the guest whose guard judges it."""
+        return Direction.TO_GUEST if self.actor is Actor.OUTSIDE else Direction.FROM_GUEST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A call that the API must refuse and store nothing of."""
+
+    name: str
+    plural: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """A row: an attack of groups A to H, or a legitimate look-alike of group K.
+
+    `published` holds advisories only; empty is a protocol quirk. `waits_for` says which
+    later feature a row needs before it can be played; such a row is counted as waiting.
+    """
+
+    id: str
+    title: str
+    group: str = ""
+    guard: Guard | None = None
+    published: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    prelude: Prelude | None = None
+    waits_for: str = ""
+    note: str = ""
+
+    def variant_id(self, variant: Variant) -> str:
+        """`attack/variant`: unique in the catalogue."""
+        return f"{self.id}/{variant.name}"
