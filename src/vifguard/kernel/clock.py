@@ -1,0 +1,15 @@
+"""The kernel's clock and the calendar's."""
+
+from __future__ import annotations
+
+import time
+
+_SECOND = 1_000_000_000
+
+
+def epoch(ktime: int) -> float:
+    """Seconds since the epoch of a moment on CLOCK_MONOTONIC in ns (bpf_ktime_get_ns).
+
+    Reckoned from now backwards, so that a clock that was set meanwhile counts as it is now.
+    """
+    return time.time() - (time.monotonic_ns() - ktime) / _SECOND

@@ -1,0 +1,189 @@
+"""Chains of nftables at the hooks of network devices that drop everything.
+
+Spoken as nfnetlink messages (linux/netfilter/nf_tables.h): libnftables reads the host's
+whole ruleset before each command, and text is never glued. Numbers are big-endian here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+from vifguard.kernel import netlink
+from vifguard.kernel.netlink import Message, Netlink, NetlinkError, attribute, nest, text
+
+_PROTOCOL = 12
+_SUBSYSTEM = 10
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _GET_CHAIN, _DELETE_CHAIN = range(6)
+_FAMILY = 5
+_GROUP_NFTABLES = 7
+_HEADER = struct.Struct("!BBH")
+_TABLE_NAME = 1
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
+_HOOK_NUMBER, _HOOK_PRIORITY, _HOOK_DEVICE = 1, 2, 3
+_DROP = 0
+_FIRST = -(1 << 31)
+_PER_BATCH = 200
+
+
+class Hook(IntEnum):
+    """Where on a device a chain stands: what it receives, or what is sent through it."""
+
+    INGRESS = 0
+    EGRESS = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DropChain:
+    """A chain that drops every frame at one hook of the device of this name."""
+
+    device: str
+    hook: Hook
+
+    @property
+    def name(self) -> str:
+        """What the chain is called."""
+        return f"{self.hook.name.lower()}-{self.device}"
+
+
+class DropTable:
+    """The drop chains of one netdev table. One thread's; of the namespace that it made it in."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._netlink = Netlink(_PROTOCOL)
+
+    def close(self) -> None:
+        """Close the socket; the chains stay."""
+        self._netlink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def chains(self) -> frozenset[DropChain]:
+        """The chains that are there."""
+        answers = self._netlink.dump(_message(_GET_CHAIN))
+        found = (self._chain(answer.body) for answer in answers)
+        return frozenset(chain for chain in found if chain is not None)
+
+    def change(self, add: Iterable[DropChain] = (), remove: Iterable[DropChain] = ()) -> None:
+        """Add and remove chains, and make the table if need be.
+
+        Up to 100 chains in one step, more in several. Raises NetlinkError, and the step's
+        chains are as they were: ENOENT where a device does not exist and this kernel's
+        hooks do not wait for one, or where a chain to remove is not there.
+        """
+        messages = [self._removal(chain) for chain in remove]
+        messages += [self._addition(chain) for chain in add]
+        for start in range(0, len(messages), _PER_BATCH):
+            self._commit(messages[start : start + _PER_BATCH])
+
+    def remove(self) -> None:
+        """Remove the table with all its chains; one that is gone already is no error."""
+        message = _message(_DELETE_TABLE, text(_TABLE_NAME, self._name))
+        try:
+            self._transact([message])
+        except NetlinkError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def _commit(self, messages: list[Message]) -> None:
+        table = _message(_NEW_TABLE, text(_TABLE_NAME, self._name), netlink.CREATE)
+        self._transact([table, *messages])
+
+    def _transact(self, messages: list[Message]) -> None:
+        messages[-1] = messages[-1]._replace(flags=messages[-1].flags | netlink.ACK)
+        self._netlink.transact([_bracket(_BATCH_BEGIN), *messages, _bracket(_BATCH_END)])
+
+    def _addition(self, chain: DropChain) -> Message:
+        hook = nest(
+            _CHAIN_HOOK,
+            attribute(_HOOK_NUMBER, struct.pack("!I", chain.hook)),
+            attribute(_HOOK_PRIORITY, struct.pack("!i", _FIRST)),
+            text(_HOOK_DEVICE, chain.device),
+        )
+        policy = attribute(_CHAIN_POLICY, struct.pack("!I", _DROP))
+        body = self._named(chain) + hook + policy + text(_CHAIN_TYPE, "filter")
+        return _message(_NEW_CHAIN, body, netlink.CREATE | netlink.EXCLUSIVE)
+
+    def _removal(self, chain: DropChain) -> Message:
+        return _message(_DELETE_CHAIN, self._named(chain))
+
+    def _named(self, chain: DropChain) -> bytes:
+        return text(_CHAIN_TABLE, self._name) + text(_CHAIN_NAME, chain.name)
+
+    def _chain(self, body: bytes) -> DropChain | None:
+        found = netlink.attributes(body, _HEADER.size)
+        if netlink.read_text(found.get(_CHAIN_TABLE, b"")) != self._name:
+            return None
+        hook, _, device = netlink.read_text(found.get(_CHAIN_NAME, b"")).partition("-")
+        if hook.upper() not in Hook.__members__:
+            return None
+        return DropChain(device, Hook[hook.upper()])
+
+
+class DropTableWatch:
+    """Tells when something was taken from a table, by whomever. One thread's."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._netlink = Netlink(_PROTOCOL, [_GROUP_NFTABLES])
+        self._ended, self._end = os.pipe()
+
+    def close(self) -> None:
+        """Close the socket; `losses` must have ended."""
+        self._netlink.close()
+        os.close(self._ended)
+        os.close(self._end)
+
+    def stop(self) -> None:
+        """Let `losses` end; for another thread."""
+        os.write(self._end, b".")
+
+    def losses(self) -> Iterator[None]:
+        """Once for each time that the table or chains of it went, until `stop`."""
+        poll = select.poll()
+        poll.register(self._netlink.fileno(), select.POLLIN)
+        poll.register(self._ended, select.POLLIN)
+        while all(fd != self._ended for fd, _ in poll.poll()):
+            if self._lost():
+                yield None
+
+    def _lost(self) -> bool:
+        try:
+            messages = self._netlink.notices()
+        except NetlinkError as error:
+            if netlink.is_overflow(error):
+                return True
+            raise
+        return any(self._is_loss(message) for message in messages)
+
+    def _is_loss(self, message: Message) -> bool:
+        if message.kind not in (_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)):
+            return False
+        # The table's name is the first attribute of either.
+        found = netlink.attributes(message.body, _HEADER.size)
+        return netlink.read_text(found.get(_TABLE_NAME, b"")) == self._name
+
+
+def _kind(message: int) -> int:
+    return _SUBSYSTEM << 8 | message
+
+
+def _message(kind: int, body: bytes = b"", flags: int = 0) -> Message:
+    return Message(_kind(kind), _HEADER.pack(_FAMILY, 0, 0) + body, flags | netlink.REQUEST)
+
+
+def _bracket(kind: int) -> Message:
+    return Message(kind, _HEADER.pack(socket.AF_UNSPEC, 0, _SUBSYSTEM), netlink.REQUEST)

@@ -1,0 +1,194 @@
+"""Bridges and their members as data: wanted, seen, and the difference. Pure.
+
+One bridge a network. It is the operator's where a physical network is mapped to a bridge;
+else it is ours: without address, and deaf to its members as far as the host is concerned.
+A device becomes a member only when the caller has seen its guard in the kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vifguard.kernel.link import BRIDGE, Link, LinkChange
+from vifguard.model.address import Mac
+
+_OURS = re.compile(r"vg[0-9a-f]{8}-[0-9a-f]{2}", re.ASCII)
+_MARK = "vifguard port "
+_TAP_OCTET = 0xFE
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The bridge of one network. `uplink` names the device that leads out, or is empty.
+
+    `ours`: we make it, seal it and remove it; otherwise it is only joined.
+    """
+
+    name: str
+    network_id: str
+    mtu: int
+    uplink: str = ""
+    ours: bool = True
+
+    @property
+    def mac(self) -> Mac:
+        """A fixed one: a bridge otherwise takes the lowest of its members', and changes it."""
+        digest = hashlib.sha256(self.network_id.encode()).digest()
+        return Mac(b"\x02\x76\x67" + digest[:3])
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What shall hold for one interface: of which bridge it is a member, empty for none.
+
+    `guest` is the MAC behind the interface. `up` None leaves the device up or down.
+    """
+
+    port_id: str
+    bridge: str
+    guest: Mac
+    mtu: int
+    up: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The bridges by name, and the interfaces by index."""
+
+    bridges: Mapping[str, Bridge]
+    members: Mapping[int, Member]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The devices in scope by index, and those that the floor holds.
+
+    In scope are bridges and uplinks by name, and the interfaces of which something is said:
+    those that are members of a bridge of ours and are not wanted there go.
+    """
+
+    links: Mapping[int, Link]
+    floor: frozenset[str]
+    vlan_floor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to do: bridges to ready, uplinks to join, interfaces to change, what goes.
+
+    `joins` names the bridge whose member each changed interface becomes; it is not in the
+    interface's own change because a bridge that is still to be made has no index. `let_in`
+    are members that a VLAN floor holds back, or may: nobody tells which it lets through.
+    """
+
+    ready: tuple[Bridge, ...] = ()
+    uplinks: tuple[tuple[Link, str], ...] = ()
+    members: tuple[LinkChange, ...] = ()
+    joins: Mapping[int, str] = field(default_factory=dict)
+    let_in: frozenset[int] = frozenset()
+    hairpins: frozenset[int] = frozenset()
+    leave: frozenset[int] = frozenset()
+    remove: tuple[Link, ...] = ()
+
+
+def bridge_name(network_id: str) -> str:
+    """What the bridge of a network is called; an interface's name has 15 octets."""
+    return f"vg{network_id[:11]}"
+
+
+def is_ours(link: Link) -> bool:
+    """Whether this is a bridge that an agent made."""
+    return link.kind == BRIDGE and _OURS.fullmatch(link.name) is not None
+
+
+def mark(port_id: str) -> str:
+    """The alias that an interface bears once a port had it (`ip link` shows it)."""
+    return _MARK + port_id
+
+
+def marked(link: Link) -> str:
+    """The port that an interface's alias names, or empty."""
+    return link.alias.removeprefix(_MARK) if link.alias.startswith(_MARK) else ""
+
+
+def difference(wanted: Wanted, seen: Seen) -> Change | None:
+    """What turns `seen` into `wanted`; None for nothing."""
+    by_name = {link.name: link for link in seen.links.values()}
+    bridges = wanted.bridges.values()
+    here = {i: member for i, member in wanted.members.items() if i in seen.links}
+    changed = {i: _member(member, seen.links[i], by_name) for i, member in here.items()}
+    change = Change(
+        ready=tuple(b for b in bridges if b.ours and not _is_ready(b, seen, by_name)),
+        uplinks=tuple(
+            (by_name[b.uplink], b.name)
+            for b in bridges
+            if b.uplink in by_name and not _is_joined(b, by_name)
+        ),
+        members=tuple(c for i, (c, join) in changed.items() if join or c != LinkChange(i)),
+        joins={i: join for i, (_, join) in changed.items() if join},
+        let_in=_held_back(wanted, here) if seen.vlan_floor else frozenset(),
+        hairpins=frozenset(i for i in here if seen.links[i].hairpin),
+        leave=_strays(wanted, seen),
+        remove=tuple(
+            link
+            for link in seen.links.values()
+            if is_ours(link) and link.name not in wanted.bridges
+        ),
+    )
+    return None if change == Change() else change
+
+
+def _held_back(wanted: Wanted, here: Mapping[int, Member]) -> frozenset[int]:
+    ours = {bridge.name for bridge in wanted.bridges.values() if bridge.ours}
+    return frozenset(index for index, member in here.items() if member.bridge in ours)
+
+
+def _is_ready(bridge: Bridge, seen: Seen, by_name: Mapping[str, Link]) -> bool:
+    link = by_name.get(bridge.name)
+    return bool(link and link.up and link.mtu == bridge.mtu and bridge.name in seen.floor)
+
+
+def _is_joined(bridge: Bridge, by_name: Mapping[str, Link]) -> bool:
+    link, uplink = by_name.get(bridge.name), by_name[bridge.uplink]
+    return link is not None and uplink.master == link.index and uplink.up
+
+
+def _member(member: Member, link: Link, by_name: Mapping[str, Link]) -> tuple[LinkChange, str]:
+    """The change of one interface, and the bridge that it joins by it (or empty)."""
+    bridge = by_name.get(member.bridge) if member.bridge else None
+    there = bridge is not None and link.master == bridge.index
+    joins = bool(member.bridge) and not there
+    change = LinkChange(
+        link.index,
+        master=0 if link.master and not member.bridge else None,
+        up=member.up if member.up is not None and member.up != link.up else None,
+        mtu=member.mtu if member.bridge and member.mtu != link.mtu else None,
+        mac=_other_mac(link) if member.bridge and link.mac == member.guest else None,
+        alias=_alias(member, link),
+    )
+    return change, member.bridge if joins else ""
+
+
+def _other_mac(link: Link) -> Mac | None:
+    """As libvirt does: a bridge keeps frames for its members' own MACs to itself."""
+    return Mac(bytes((_TAP_OCTET,)) + link.mac.octets[1:]) if link.mac else None
+
+
+def _alias(member: Member, link: Link) -> str | None:
+    """Our mark, unless the operator wrote an alias of his own."""
+    ours = not link.alias or marked(link)
+    return mark(member.port_id) if ours and marked(link) != member.port_id else None
+
+
+def _strays(wanted: Wanted, seen: Seen) -> frozenset[int]:
+    """Members of our bridges that nobody wants there: they have no guard of ours."""
+    ours = {link.index for link in seen.links.values() if is_ours(link)}
+    uplinks = {bridge.uplink for bridge in wanted.bridges.values()}
+    return frozenset(
+        link.index
+        for link in seen.links.values()
+        if link.master in ours and link.index not in wanted.members and link.name not in uplinks
+    )

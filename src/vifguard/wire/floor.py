@@ -1,0 +1,107 @@
+"""The floor: drop chains that hold a device before, between and without its guard.
+
+One table a host. A chain stands on a device's *name*: where the kernel lets it wait for a
+device (Linux 6.16), an interface is held from its first moment; elsewhere the chain can
+only stand on a device that is there. It also seals our bridges off from the host itself.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from vifguard.kernel.netlink import NetlinkError
+from vifguard.kernel.nft import DropChain, DropTable, Hook
+
+TABLE = "vifguard-floor"
+
+
+class Floor:
+    """The names of devices at which every frame is dropped, both ways. One thread's."""
+
+    def __init__(self, table: str = TABLE) -> None:
+        self._table = DropTable(table)
+        self._chains: frozenset[DropChain] = frozenset()
+        self.look()
+
+    def close(self) -> None:
+        """Let go; what is held stays held."""
+        self._table.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The devices that are held both ways, as of the last look or change."""
+        ingress, egress = (
+            {chain.device for chain in self._chains if chain.hook is hook} for hook in Hook
+        )
+        return frozenset(ingress & egress)
+
+    def holds(self, device: str) -> bool:
+        """Whether a device is held both ways, as of the last look or change."""
+        return _chains(device) <= self._chains
+
+    def look(self) -> None:
+        """Read back what is there: somebody else may have flushed it."""
+        try:
+            self._chains = self._table.chains()
+        except NetlinkError as error:
+            # A kernel without nftables holds nothing.
+            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+            self._chains = frozenset()
+
+    def set(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> Mapping[str, str]:
+        """Hold and release devices; those that could not be, and why.
+
+        Holding what is held, and releasing what is free, changes nothing.
+        """
+        failed: dict[str, str] = {}
+        add, remove = self._difference(hold, release)
+        if not (add or remove):
+            return failed
+        try:
+            self._change(add, remove)
+        except NetlinkError:
+            # Somebody else changed the table, or one device is not there: each on its own.
+            self.look()
+            for device in sorted({chain.device for chain in add | remove}):
+                self._one(device, add, failed)
+        return failed
+
+    def remove(self) -> None:
+        """Take the floor away altogether."""
+        self._table.remove()
+        self._chains = frozenset()
+
+    def _difference(
+        self, hold: Iterable[str], release: Iterable[str]
+    ) -> tuple[frozenset[DropChain], frozenset[DropChain]]:
+        wanted = {chain for device in hold for chain in _chains(device)}
+        free = {chain for device in release for chain in _chains(device)}
+        return frozenset(wanted - self._chains), frozenset((free - wanted) & self._chains)
+
+    def _one(self, device: str, add: frozenset[DropChain], failed: dict[str, str]) -> None:
+        wanted = {chain for chain in add if chain.device == device}
+        try:
+            if wanted:
+                self._change(frozenset(wanted - self._chains), frozenset())
+            else:
+                self._change(frozenset(), _chains(device) & self._chains)
+        except NetlinkError as error:
+            failed[device] = error.reason
+
+    def _change(self, add: frozenset[DropChain], remove: frozenset[DropChain]) -> None:
+        if add or remove:
+            self._table.change(sorted(add), sorted(remove))
+            self._chains = (self._chains | add) - remove
+
+
+def _chains(device: str) -> frozenset[DropChain]:
+    return frozenset(DropChain(device, hook) for hook in Hook)

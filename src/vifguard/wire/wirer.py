@@ -1,0 +1,164 @@
+"""Makes the host's bridges and their members what they should be."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from vifguard.kernel import sysctl
+from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge
+from vifguard.kernel.netlink import NetlinkError
+from vifguard.wire import bridge as data
+from vifguard.wire.bridge import Bridge, Change, Seen, Wanted
+from vifguard.wire.floor import Floor
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What could not be done, and why: by name of bridge or uplink, by interface index."""
+
+    bridges: dict[str, str] = field(default_factory=dict)
+    members: dict[int, str] = field(default_factory=dict)
+    uplinks: dict[str, str] = field(default_factory=dict)
+
+
+class Wirer:
+    """The bridges of this host; `vlan_floor` where its bridges can hold new members back.
+
+    One thread's. Not a member without the caller's word, and never one more than that.
+    """
+
+    def __init__(self, links: Links, floor: Floor, *, vlan_floor: bool) -> None:
+        self._links = links
+        self._floor = floor
+        self._vlan_floor = vlan_floor
+
+    def observe(self, links: Iterable[Link]) -> Seen:
+        """What is there, as far as these devices go."""
+        return Seen({link.index: link for link in links}, self._floor.held, self._vlan_floor)
+
+    def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
+        """What turns `seen` into `wanted`; None for nothing."""
+        return data.difference(wanted, seen)
+
+    def apply(self, change: Change) -> Outcome:
+        """Make it so, each thing on its own; what failed."""
+        outcome = Outcome()
+        self._leave(change.leave, outcome)
+        indexes = {bridge.name: self._ready(bridge, outcome) for bridge in change.ready}
+        for uplink, name in change.uplinks:
+            self._join_uplink(uplink, self._index(name, indexes), outcome)
+        self._members(change, indexes, outcome)
+        for link in change.remove:
+            self._remove(link, outcome)
+        return outcome
+
+    def _ready(self, bridge: Bridge, outcome: Outcome) -> int:
+        """The index of a bridge of ours that is up and sealed; 0 where that failed.
+
+        Sealed before it is up, whatever it was before: killed in between, it is down.
+        """
+        try:
+            link = self._links.named(bridge.name) or self._make(bridge)
+            if link.kind != BRIDGE:
+                raise NetlinkError(errno.EEXIST, f"there is a device {bridge.name}, not a bridge")
+            sysctl.write(bridge.name, sysctl.DEAF)
+            failed = self._floor.set(hold=[bridge.name])
+            if failed:
+                raise NetlinkError(errno.EPERM, f"cannot seal it: {failed[bridge.name]}")
+            alias = f"vifguard network {bridge.network_id}"
+            change = LinkChange(link.index, up=True, mtu=bridge.mtu, alias=alias)
+            _raise_first(self._links.change([change]))
+        except OSError as error:
+            outcome.bridges[bridge.name] = f"bridge {bridge.name}: {error.strerror or error}"
+            return 0
+        return link.index
+
+    def _make(self, bridge: Bridge) -> Link:
+        new = NewBridge(bridge.name, bridge.mac, bridge.mtu, vlan_floor=self._vlan_floor)
+        return self._links.make_bridge(new)
+
+    def _join_uplink(self, uplink: Link, bridge: int, outcome: Outcome) -> None:
+        try:
+            if not bridge:
+                raise NetlinkError(errno.ENODEV, "its bridge is missing")
+            if uplink.master not in (0, bridge):
+                raise NetlinkError(errno.EBUSY, "it is a member of another bridge")
+            if self._links.has_addresses(uplink.index):
+                # To take it would cut the host off.
+                raise NetlinkError(errno.EBUSY, "the host itself has addresses on it")
+            change = LinkChange(uplink.index, master=bridge, up=True)
+            _raise_first(self._links.change([change]))
+            if self._vlan_floor:
+                _raise_first(self._links.let_in([uplink.index]))
+        except OSError as error:
+            outcome.uplinks[uplink.name] = f"uplink {uplink.name}: {error.strerror or error}"
+
+    def _members(self, change: Change, indexes: Mapping[str, int], outcome: Outcome) -> None:
+        changes = [self._resolved(each, change.joins, indexes, outcome) for each in change.members]
+        possible = [each for each in changes if each is not None]
+        self._note(possible, self._links.change(possible), outcome)
+        inside = [LinkChange(i) for i in sorted(change.let_in) if i not in outcome.members]
+        self._note(inside, self._links.let_in([each.index for each in inside]), outcome)
+        for index in change.hairpins:
+            try:
+                self._links.stop_hairpin(index)
+            except NetlinkError as error:
+                outcome.members[index] = _why(error)
+
+    def _resolved(
+        self,
+        change: LinkChange,
+        joins: Mapping[int, str],
+        made: Mapping[str, int],
+        outcome: Outcome,
+    ) -> LinkChange | None:
+        """The change with the index of the bridge to join; None where there is no bridge."""
+        name = joins.get(change.index)
+        if name is None:
+            return change
+        bridge = self._index(name, made)
+        if bridge:
+            return replace(change, master=bridge)
+        outcome.members[change.index] = outcome.bridges.get(name, f"there is no bridge {name}")
+        return None
+
+    def _note(
+        self,
+        changes: Iterable[LinkChange],
+        results: Iterable[NetlinkError | None],
+        outcome: Outcome,
+    ) -> None:
+        for change, error in zip(changes, results, strict=True):
+            if error is not None:
+                outcome.members[change.index] = _why(error)
+
+    def _leave(self, indexes: Iterable[int], outcome: Outcome) -> None:
+        leaving = [LinkChange(index, master=0) for index in sorted(indexes)]
+        self._note(leaving, self._links.change(leaving), outcome)
+
+    def _index(self, name: str, indexes: Mapping[str, int]) -> int:
+        if name in indexes:
+            return indexes[name]
+        link = self._links.named(name)
+        return link.index if link is not None and link.kind == BRIDGE else 0
+
+    def _remove(self, link: Link, outcome: Outcome) -> None:
+        try:
+            self._links.remove(link.index)
+            self._floor.set(release=[link.name])
+        except OSError as error:
+            outcome.bridges[link.name] = f"bridge {link.name}: {error.strerror or error}"
+
+
+def _why(error: NetlinkError) -> str:
+    if error.errno in (errno.EXFULL, errno.ENFILE):
+        return "the network's bridge is full: Linux gives one 1023 members"
+    return f"the interface cannot be changed: {error.reason}"
+
+
+def _raise_first(results: Iterable[NetlinkError | None]) -> None:
+    for error in results:
+        if error is not None:
+            raise error
