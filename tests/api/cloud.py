@@ -8,6 +8,7 @@ import httpx
 from vifguard.feed.messages import HostReport, PortReport, Report
 from vifguard.model.port import PortState
 from vifguard.store.store import Store
+from vifguard.store.tables import metadata
 
 ABOUT = HostReport("6.1.0", "ebpf", frozenset({"tcx"}), (), ("netdev-name",), isolation=True)
 
@@ -115,8 +116,6 @@ class Cloud:
 
     def rows(self) -> dict[str, list[Any]]:
         """Everything that is stored."""
-        from vifguard.store.tables import metadata
-
         with self.store.read() as snapshot:
             return {
                 table.name: [tuple(row) for row in snapshot.connection.execute(table.select())]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from store_world import World
 
-from vifguard.model.network import Network, Subnet
+from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import AddressPair, FixedIp
 from vifguard.store import ports, subnets
 from vifguard.store.addresses import Wish, eui64, usable
@@ -210,8 +210,6 @@ def test_pools_that_change_keep_what_is_taken(world: World, network: Network) ->
 
 
 def world_pools(*pools: str) -> tuple[Any, ...]:
-    from vifguard.model.network import Pool
-
     return tuple(Pool(*map(ip_address, pool.split("-"))) for pool in pools)
 
 

@@ -1,6 +1,7 @@
 """A delta never means anything else than the complete update it stands for."""
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from store_world import World, held
 
 from vifguard.feed.messages import HostPort, Update
 from vifguard.model.guard import Guard, Profile
-from vifguard.store import networks, transaction
+from vifguard.store import ip_groups, networks, transaction
 from vifguard.store.errors import StoreError
 from vifguard.store.feed import StoreFeed
 
@@ -53,10 +54,8 @@ class Script:
     def step(self) -> None:
         names = ["add_port", "set_port", "move_port", "drop_port", "set_network"]
         names += ["add_group", "set_group", "drop_group", "add_subnet", "publish"]
-        try:
+        with suppress(StoreError):
             getattr(self, self.data.draw(st.sampled_from(names)))()
-        except StoreError:
-            pass
 
     def one(self, kind: list[Any]) -> Any:
         if not kind:
@@ -123,8 +122,6 @@ class Script:
         self.world.set_group(group, members=members, pinned=pinned)
 
     def drop_group(self) -> None:
-        from vifguard.store import ip_groups
-
         group = self.one(self.groups)
         with self.world.store.change() as change:
             ip_groups.delete_group(change, ip_groups.get(change, group.id))
@@ -263,12 +260,16 @@ def test_what_is_undone_wakes_nobody_and_takes_no_revision(world: World) -> None
     network = world.network()
     revision = world.complete().revision
     rung: list[bool] = []
+
+    def fail() -> None:
+        with world.store.change() as change:
+            networks.update_network(change, networks.get(change, network.id), {"mtu": 1400})
+            raise RuntimeError
+
     with (
         world.store.changes.hearing("h1", lambda: rung.append(True)),
         pytest.raises(RuntimeError),
-        world.store.change() as change,
     ):
-        networks.update_network(change, networks.get(change, network.id), {"mtu": 1400})
-        raise RuntimeError
+        fail()
     assert not rung
     assert world.complete().revision == revision

@@ -1,0 +1,300 @@
+"""Who may do what: every route by every role, every reserved attribute by every standing."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+from cloud import Cloud, refusal
+
+from vifguard.api import quota
+from vifguard.api.attributes import Resource
+from vifguard.api.ext.ip_groups import GROUPS
+from vifguard.api.v2.networks import NETWORKS
+from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.subnets import SUBNETS
+from vifguard.api.who import ACTIONS, OPEN, UserRole
+
+NOBODY = "11111111-1111-1111-1111-111111111111"
+BY_ROLE = {"admin": "admin", "member": "alice", "reader": "rita", "service": "agent"}
+
+
+def routes(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Method, path and action of every route."""
+    return [
+        (method.upper(), path, operation["operationId"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+def test_every_route_has_an_action_and_every_action_a_route(cloud: Cloud) -> None:
+    found = {action for _, _, action in routes(cloud.http.get("/openapi.json").json())}
+    assert found == ACTIONS.keys() | OPEN
+
+
+def test_every_route_by_every_role(cloud: Cloud) -> None:
+    document = cloud.http.get("/openapi.json").json()
+    for (method, path, action), (role, user) in product(routes(document), BY_ROLE.items()):
+        if action in OPEN:
+            continue
+        where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
+        for name in ("network_id", "subnet_id", "port_id", "group_id"):
+            where = where.replace("{" + name + "}", NOBODY)
+        answer = cloud.http.request(
+            method,
+            where,
+            auth=(user, user),
+            json={} if method in {"POST", "PUT"} else None,
+            params={"timeout": "0"},
+        )
+        denied = UserRole(role) not in ACTIONS[action]
+        assert (answer.status_code == 403) == denied, (method, path, role, answer.text)
+        assert answer.status_code < 500
+        assert cloud.http.request(method, where).status_code == 401
+
+
+def test_an_action_that_nobody_listed_is_nobodys(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {action: roles for action, roles in ACTIONS.items() if action != "list_networks"}
+    monkeypatch.setattr("vifguard.api.call.ACTIONS", listed)
+    status, kind, message = refusal(cloud.admin.call("GET", "networks"))
+    assert (status, kind) == (403, "PolicyNotAuthorized")
+    assert "nobody" in message
+
+
+@pytest.fixture
+def shared(cloud: Cloud) -> dict[str, Any]:
+    return cloud.admin.network("10.0.0.0/24", shared=True)
+
+
+@pytest.fixture
+def own(cloud: Cloud) -> dict[str, Any]:
+    cloud.has_host()
+    return cloud.alice.network("10.0.0.0/24")
+
+
+CHOICES: dict[str, Any] = {
+    "mac_address": "02:00:00:00:00:77",
+    "fixed_ips": [{"ip_address": "10.0.0.77"}],
+    "allowed_address_pairs": [{"ip_address": "10.0.0.78"}],
+    "port_security_enabled": False,
+    "guard_profile": "off",
+    "guards": ["mac"],
+    "roles": ["dhcp-server"],
+    "ethertypes": [0x88B5],
+    "storm": {"rate": 10, "burst": 10},
+    "binding:vnic_type": "macvtap",
+}
+OPERATORS: dict[str, Any] = {
+    "binding:host_id": "h1",
+    "binding:profile": {"interface": "tap0"},
+    "device_owner": "network:dhcp",
+    "storm": {"rate": 100000, "burst": 10},
+    "project_id": "p2",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [*CHOICES.items(), *OPERATORS.items()])
+def test_on_a_shared_network_a_tenant_chooses_nothing_of_this(
+    cloud: Cloud, shared: dict[str, Any], name: str, value: Any
+) -> None:
+    before = cloud.rows()
+    status, kind, message = cloud.alice.refused("port", network_id=shared["id"], **{name: value})
+    assert (status, kind) == (403, "PolicyNotAuthorized")
+    assert name in message
+    assert "operator" in message
+    assert cloud.rows() == before
+    made = cloud.alice.make("port", network_id=shared["id"])
+    if name != "project_id":
+        before = cloud.rows()
+        assert cloud.alice.refused("port", made["id"], **{name: value})[0] == 403
+        assert cloud.rows() == before
+    assert cloud.admin.make("port", network_id=shared["id"], **{name: value})
+
+
+RESETS = {
+    "mac_address": "02:00:00:00:00:77",
+    "allowed_address_pairs": [],
+    "port_security_enabled": True,
+    "guard_profile": None,
+    "guards": None,
+    "roles": [],
+    "ethertypes": [],
+    "storm": None,
+    "binding:host_id": "",
+    "binding:profile": {},
+    "binding:vnic_type": "normal",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), RESETS.items())
+def test_resetting_what_the_operator_chose_is_a_choice(
+    cloud: Cloud, shared: dict[str, Any], name: str, value: Any
+) -> None:
+    chosen = {**CHOICES, **OPERATORS, "project_id": "p1"}
+    port = cloud.admin.make(
+        "port", network_id=shared["id"], project_id="p1", **{name: chosen[name]}
+    )
+    assert cloud.alice.refused("port", port["id"], **{name: value})[0] == 403
+
+
+def test_spelling_out_a_default_at_creation_chooses_nothing(
+    cloud: Cloud, shared: dict[str, Any]
+) -> None:
+    defaults = {n: v for n, v in RESETS.items() if n not in {"mac_address", "port_security_enabled"}}
+    del defaults["binding:profile"]
+    assert cloud.alice.make("port", network_id=shared["id"], device_owner="", **defaults)
+
+
+@pytest.mark.parametrize(("name", "value"), CHOICES.items())
+def test_on_its_own_network_the_owner_chooses(
+    cloud: Cloud, own: dict[str, Any], name: str, value: Any
+) -> None:
+    assert cloud.alice.make("port", network_id=own["id"], **{name: value})
+    made = cloud.alice.make("port", network_id=own["id"])
+    other = {"02:00:00:00:00:77": "02:00:00:00:00:79"}.get(str(value), value)
+    if name == "fixed_ips":
+        other = [{"ip_address": "10.0.0.99"}]
+    assert cloud.alice.change("port", made["id"], **{name: other})
+
+
+@pytest.mark.parametrize(("name", "value"), OPERATORS.items())
+def test_on_its_own_network_the_owner_does_not_choose_this(
+    cloud: Cloud, own: dict[str, Any], name: str, value: Any
+) -> None:
+    assert cloud.alice.refused("port", network_id=own["id"], **{name: value})[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shared", True),
+        ("public", True),
+        ("provider:network_type", "local"),
+        ("provider:physical_network", "physnet1"),
+        ("router:external", True),
+        ("storm", {"rate": 2000, "burst": 1}),
+        ("project_id", "p2"),
+    ],
+)
+def test_a_tenants_network_is_its_own_and_isolated(cloud: Cloud, name: str, value: Any) -> None:
+    cloud.has_host()
+    assert cloud.alice.refused("network", **{name: value})[0] in {400, 403}
+    network = cloud.alice.make("network")
+    assert not network["shared"]
+    assert cloud.alice.refused("network", network["id"], **{name: value})[0] in {400, 403}
+
+
+def test_a_network_of_ones_own_needs_hosts_that_hold_it(cloud: Cloud) -> None:
+    assert "no host has reported" in cloud.alice.refused("network", name="n")[2]
+    cloud.has_host("h1")
+    network = cloud.alice.make("network", name="n")
+    assert network["project_id"] == "p1"
+    cloud.has_host("h2", isolation=False)
+    status, kind, message = cloud.alice.refused("network", name="n")
+    assert (status, kind) == (403, "PolicyNotAuthorized")
+    assert "h2" in message
+    assert cloud.admin.make("network", name="n")
+
+
+def test_a_shared_network_is_the_operators_whoever_made_it(cloud: Cloud) -> None:
+    cloud.has_host()
+    network = cloud.alice.network("10.0.0.0/24")
+    cloud.admin.change("network", network["id"], shared=True)
+    assert cloud.alice.refused("network", network["id"], name="mine")[0] == 403
+    assert cloud.alice.refused("subnet", network["subnets"][0], name="mine")[0] == 403
+    again = {"network_id": network["id"], "cidr": "10.1.0.0/24", "ip_version": 4}
+    assert cloud.alice.refused("subnet", **again)[0] == 403
+    assert refusal(cloud.alice.call("DELETE", f"networks/{network['id']}"))[0] == 403
+    assert refusal(cloud.bob.call("DELETE", f"subnets/{network['subnets'][0]}"))[0] == 403
+
+
+def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
+    cloud.has_host()
+    network = cloud.alice.network("10.0.0.0/24")
+    port = cloud.alice.make("port", network_id=network["id"])
+    group = cloud.alice.make("ip_group", network_id=network["id"], members=[port["id"]])
+    before = cloud.rows()
+    kept = {
+        "networks": (network["id"], "network", "NetworkNotFound"),
+        "subnets": (network["subnets"][0], "subnet", "SubnetNotFound"),
+        "ports": (port["id"], "port", "PortNotFound"),
+        "ip-groups": (group["id"], "ip_group", "IpGroupNotFound"),
+    }
+    for path, (key, one, kind) in kept.items():
+        where = f"{path}/{key}"
+        for answer in (
+            cloud.bob.call("GET", where),
+            cloud.bob.call("PUT", where, {one: {"name": "x"}}),
+            cloud.bob.call("DELETE", where),
+        ):
+            status, found, message = refusal(answer)
+            assert (status, found) == (404, kind)
+            nobody = refusal(cloud.bob.call("GET", f"{path}/{NOBODY}"))[2]
+            assert message.replace(key, NOBODY) == nobody
+        assert cloud.bob.get(path) == {one + "s": []}
+    for extra in (f"ports/{port['id']}/wait", f"ports/{port['id']}/drops"):
+        assert refusal(cloud.bob.call("GET", extra))[0] == 404
+    assert refusal(cloud.bob.call("GET", f"ip-groups/{group['id']}/events"))[0] == 404
+    assert cloud.bob.refused("port", network_id=network["id"])[1] == "NetworkNotFound"
+    here = {"network_id": network["id"], "cidr": "10.9.0.0/24"}
+    assert cloud.bob.refused("subnet", **here)[1] == "NetworkNotFound"
+    assert cloud.bob.refused("ip_group", network_id=network["id"])[1] == "NetworkNotFound"
+    assert cloud.rows() == before
+
+
+def test_a_reader_reads(cloud: Cloud, own: dict[str, Any]) -> None:
+    assert cloud.rita.get(f"networks/{own['id']}")["network"]["id"] == own["id"]
+    assert cloud.rita.refused("port", network_id=own["id"])[0] == 403
+    assert refusal(cloud.rita.call("DELETE", f"networks/{own['id']}"))[0] == 403
+
+
+def test_a_service_binds_and_waits_and_changes_nothing_else(
+    cloud: Cloud, shared: dict[str, Any]
+) -> None:
+    port = cloud.alice.make("port", network_id=shared["id"])
+    bound = cloud.agent.change(
+        "port",
+        port["id"],
+        **{"binding:host_id": "h9", "binding:profile": {"interface": "vnet3"}},
+    )
+    assert bound["binding:host_id"] == "h9"
+    assert cloud.agent.refused("port", port["id"], name="x")[0] == 403
+    assert cloud.agent.refused("port", port["id"], allowed_address_pairs=[])[0] == 403
+    assert refusal(cloud.agent.call("GET", "ports"))[0] == 403
+
+
+def test_what_only_the_operator_sees(cloud: Cloud, shared: dict[str, Any]) -> None:
+    port = cloud.alice.make("port", network_id=shared["id"])
+    assert "binding:host_id" not in port
+    assert "binding:host_id" in cloud.admin.get(f"ports/{port['id']}")["port"]
+    network = cloud.alice.get(f"networks/{shared['id']}")["network"]
+    assert not [name for name in network if name.startswith("provider:")]
+
+
+def test_a_member_of_the_same_project_is_as_good(cloud: Cloud, own: dict[str, Any]) -> None:
+    assert cloud.amy.make("port", network_id=own["id"], mac_address="02:00:00:00:00:01")
+    assert cloud.amy.change("network", own["id"], name="ours")["name"] == "ours"
+
+
+@pytest.mark.parametrize("resource", [NETWORKS, SUBNETS, PORTS, GROUPS], ids=lambda r: r.one)
+def test_what_may_be_set_is_settable_by_somebody_named(resource: Resource) -> None:
+    names = [attribute.name for attribute in resource.attributes]
+    assert len(names) == len(set(names))
+    for attribute in resource.attributes:
+        for rule in (attribute.post, attribute.put):
+            assert rule is None or rule.words
+
+
+def test_a_quota_bounds_a_project_and_not_the_operator(
+    cloud: Cloud, shared: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "QUOTA", dict.fromkeys(quota.QUOTA, 2))
+    body = {"ports": [{"network_id": shared["id"]}] * 3}
+    before = cloud.rows()
+    status, kind, message = refusal(cloud.alice.call("POST", "ports", body))
+    assert (status, kind) == (409, "OverQuota")
+    assert "p1" in message
+    assert cloud.rows() == before
+    assert cloud.admin.call("POST", "ports", body).status_code == 201
