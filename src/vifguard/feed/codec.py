@@ -18,6 +18,9 @@ from vifguard.model.address import (
     parse_address,
     parse_network,
 )
+from vifguard.model.guard import Guard, LinkLocal, Role
+from vifguard.model.port import PortState
+from vifguard.model.verdict import Direction, Reason
 
 T = TypeVar("T")
 
@@ -57,6 +60,12 @@ def _exactly(kind: type[T]) -> Any:
     return read
 
 
+def _member(raw: object, kind: type[Any]) -> Any:
+    if type(raw) is not (int if issubclass(kind, int) else str):
+        raise CodecError(f"{raw!r} is no {kind.__name__}")
+    return kind(raw)
+
+
 def _number(raw: object, _: object) -> float:
     if type(raw) not in {int, float}:
         raise CodecError(f"{raw!r} is no number")
@@ -77,6 +86,9 @@ def _converter() -> Converter:
     )
     for kind in (int, str, bool):
         converter.register_structure_hook(kind, _exactly(kind))
+    # Subclasses of these; without a reader of their own they would stay what they are.
+    for choice in (PortState, Direction, Guard, Reason, Role, LinkLocal):
+        converter.register_structure_hook(choice, _member)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(bytes, _bytes)
     converter.register_unstructure_hook(bytes, bytes.hex)
