@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shell
+from command import Shell
 
 from vifguard.cli.declared.nouns import NOUNS
 from vifguard.client.client import Client

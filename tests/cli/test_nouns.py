@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Service, Shell, execute
+from command import Service, Shell, execute
 
 from vifguard.client.client import Client
 from vifguard.client.resource import PORT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import openstack
 import pytest
-from conftest import COMMAND, Shell, clean_environment, execute, started
+from command import COMMAND, Shell, clean_environment, execute, started
 
 from vifguard.client.client import Client
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vifguard.cli.names import completer, id_of
-from vifguard.cli.output import Column, plain, print_json, print_json_line, print_line, print_table
+from vifguard.cli.names import completer, id_of, names_of
+from vifguard.cli.output import Column, print_json, print_json_line, print_line, print_table
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.times import moment
 from vifguard.client.resource import PORT
@@ -20,19 +20,19 @@ PERIOD = 1.0
 """Seconds between two looks with --follow."""
 
 COUNTS = (
-    Column("PORT", "port_id"),
+    Column("PORT", "port"),
     Column("DIRECTION", "direction"),
     Column("GUARD", "guard"),
     Column("FRAMES", "frames"),
 )
 RECORDS = (
     Column("AT", "at", moment),
-    Column("PORT", "port_id"),
+    Column("PORT", "port"),
     Column("DIRECTION", "direction"),
     Column("GUARD", "guard"),
     Column("REASON", "reason"),
-    Column("LENGTH", "length"),
-    Column("FRAME", "decoded", plain),
+    Column("BYTES", "length"),
+    Column("FRAME", "frame"),
 )
 
 Which = Annotated[
@@ -51,16 +51,26 @@ def drops(session: Session, which: Which = None, *, follow: Follow = False) -> N
     """Show the frames that were refused, by which guard, and why."""
     port_id = None if which is None else id_of(session, PORT, which)
     if follow:
-        for record in _new_records(session, port_id):
-            _print_record(session, record)
+        _follow(session, port_id)
         return
     found = session.client.drops(port_id)
     if session.json:
         print_json(found)
         return
-    print_table(COUNTS, found["counts"])
+    names = names_of(session, PORT)
+    print_table(COUNTS, [_for_people(one, names) for one in found["counts"]])
     print_line("")
-    print_table(RECORDS, found["drops"])
+    print_table(RECORDS, [_for_people(one, names) for one in found["drops"]])
+
+
+def _follow(session: Session, port_id: str | None) -> NoReturn:
+    for record in _new_records(session, port_id):
+        if session.json:
+            print_json_line(record)
+        else:
+            shown = _for_people(record, names_of(session, PORT))
+            print_line("  ".join(column.cell(shown) for column in RECORDS))
+    raise AssertionError("the records never end")
 
 
 def _new_records(session: Session, port_id: str | None) -> Iterator[Record]:
@@ -76,8 +86,7 @@ def _new_records(session: Session, port_id: str | None) -> Iterator[Record]:
         time.sleep(PERIOD)
 
 
-def _print_record(session: Session, record: Mapping[str, Any]) -> None:
-    if session.json:
-        print_json_line(record)
-    else:
-        print_line("  ".join(column.cell(record) for column in RECORDS))
+def _for_people(record: Record, names: Mapping[str, str]) -> Record:
+    """The port by its name, and the frame as text or else as its first bytes."""
+    port = names.get(record["port_id"], record["port_id"])
+    return {**record, "port": port, "frame": record.get("decoded") or record.get("head")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from vifguard.client.endpoint import Endpoint, read_data_dir
 from vifguard.client.errors import (
     AmbiguousError,
     NotFoundError,
+    NotInTimeError,
     RefusedError,
     UnreachableError,
     refusal,
@@ -25,6 +27,9 @@ Item = dict[str, Any]
 """One object as the API shows it."""
 
 Items = list[Item]
+
+LONGEST_WAIT = 60.0
+"""Seconds for which one request waits; a longer wait is several."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -150,13 +155,17 @@ class Client:
 
         Raises NotInTimeError, with the port's status reason, after `timeout` seconds.
         """
-        answer = self.call(
-            "GET",
-            f"{_path(PORT, port_id)}/wait",
-            query={"timeout": timeout},
-            patience=timeout,
-        )
-        return self._one(answer, PORT.singular)
+        path = f"{_path(PORT, port_id)}/wait"
+        deadline = time.monotonic() + timeout
+        while True:
+            left = min(max(deadline - time.monotonic(), 0.0), LONGEST_WAIT)
+            try:
+                answer = self.call("GET", path, query={"timeout": f"{left:.3f}"}, patience=left)
+            except NotInTimeError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return self._one(answer, PORT.singular)
 
     def events(self, group_id: str) -> Items:
         """The history of an IP group: moves of its addresses, and two members claiming one."""
