@@ -142,7 +142,9 @@ def test_resetting_what_the_operator_chose_is_a_choice(
 def test_spelling_out_a_default_at_creation_chooses_nothing(
     cloud: Cloud, shared: dict[str, Any]
 ) -> None:
-    defaults = {n: v for n, v in RESETS.items() if n not in {"mac_address", "port_security_enabled"}}
+    defaults = {
+        n: v for n, v in RESETS.items() if n not in {"mac_address", "port_security_enabled"}
+    }
     del defaults["binding:profile"]
     assert cloud.alice.make("port", network_id=shared["id"], device_owner="", **defaults)
 
