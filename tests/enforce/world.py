@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import itertools
 import os
 import select
 import socket
+import stat
+import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
@@ -23,6 +27,8 @@ from vifguard.packet.build import ethernet, ipv4, udp
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _ETH_P_ALL = 3
 _RCVBUFFORCE = 33
+_TUNSETIFF, _TAP_WITHOUT_INFO = 0x400454CA, 0x1002
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -59,11 +65,46 @@ def enter(netns: int) -> None:
         raise OSError(code, os.strerror(code))
 
 
-class Guest:
+class Station:
+    """Something that sends and receives frames; the base reads a packet socket."""
+
+    socket: socket.socket
+
+    def __init__(self, number: int) -> None:
+        self.number, self.mac = number, mac_of(number)
+
+    def send(self, frame: bytes) -> None:
+        self.socket.send(frame)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def receive(self) -> bytes | None:
+        frame, address = self.socket.recvfrom(1 << 16)
+        return None if address[2] == socket.PACKET_OUTGOING else frame
+
+    def received(self, until: bytes, timeout: float = 5) -> list[bytes]:
+        """What arrives before `until`; TimeoutError when that does not."""
+        frames: list[bytes] = []
+        while True:
+            if not select.select([self], [], [], timeout)[0]:
+                raise TimeoutError(f"{until.hex()} did not arrive after {len(frames)} frames")
+            frame = self.receive()
+            if frame == until:
+                return frames
+            if frame is not None:
+                frames.append(frame)
+
+    def close(self) -> None:
+        if hasattr(self, "socket"):
+            self.socket.close()
+
+
+class Guest(Station):
     """A namespace with `eth0`, whose other end is `tap` in the host namespace."""
 
     def __init__(self, host: World, number: int) -> None:
-        self.number, self.mac = number, mac_of(number)
+        super().__init__(number)
         self.name, self.tap = f"{host.name}-{number}", f"tap{number}"
 
     def plug(self, host: World) -> None:
@@ -75,28 +116,58 @@ class Guest:
         run("ip", "-n", self.name, "link", "set", "eth0", "address", str(self.mac), "up")
         run("ip", "link", "set", self.tap, "master", "br0", "up")
         self.ifindex = socket.if_nametoindex(self.tap)
-        self.socket = host.packet_socket(Path("/run/netns") / self.name, "eth0")
-
-    def send(self, frame: bytes) -> None:
-        self.socket.send(frame)
-
-    def received(self, until: bytes, timeout: float = 5) -> list[bytes]:
-        """What arrives before `until`; TimeoutError when that does not."""
-        frames: list[bytes] = []
-        while True:
-            if not select.select([self.socket], [], [], timeout)[0]:
-                raise TimeoutError(f"{until.hex()} did not arrive after {len(frames)} frames")
-            frame, address = self.socket.recvfrom(1 << 16)
-            if address[2] == socket.PACKET_OUTGOING:
-                continue
-            if frame == until:
-                return frames
-            frames.append(frame)
+        self.socket = host.inside(self, lambda: packet_socket("eth0"))
 
     def close(self) -> None:
-        if hasattr(self, "socket"):
-            self.socket.close()
+        super().close()
         run("ip", "netns", "del", self.name, check=False)
+
+
+class Wire(Station):
+    """The far end of a veth pair whose near end, `near`, carries macvtaps."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
+        for name in ("near", "far"):
+            run("ip", "link", "set", name, "up")
+        self.socket = packet_socket("far")
+
+
+class Macvtap(Station):
+    """A macvtap device over `near`, and the character device that a hypervisor opens."""
+
+    def __init__(self, host: World, number: int, directory: Path) -> None:
+        super().__init__(number)
+        kind = ("link", "near", "name", "mvt0", "type", "macvtap", "mode", "bridge")
+        run("ip", "link", "add", *kind)
+        run("ip", "link", "set", "mvt0", "address", str(self.mac), "up")
+        self.ifindex = socket.if_nametoindex("mvt0")
+        device = f"/sys/class/net/mvt0/tap{self.ifindex}/dev"
+        numbers = run("ip", "netns", "exec", host.name, "cat", device)
+        node = directory / "macvtap"
+        os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(*map(int, numbers.split(":"))))
+        self.device = os.open(node, os.O_RDWR)
+        fcntl.ioctl(self.device, _TUNSETIFF, struct.pack("16sH22x", b"mvt0", _TAP_WITHOUT_INFO))
+
+    def send(self, frame: bytes) -> None:
+        os.write(self.device, frame)
+
+    def fileno(self) -> int:
+        return self.device
+
+    def receive(self) -> bytes:
+        return os.read(self.device, 1 << 16)
+
+    def close(self) -> None:
+        os.close(self.device)
+
+
+def packet_socket(interface: str) -> socket.socket:
+    it = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    it.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
+    it.bind((interface, 0))
+    return it
 
 
 class World:
@@ -117,33 +188,42 @@ class World:
         run("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
         run("ip", "link", "set", "br0", "up")
-        self.guests: dict[int, Guest] = {}
+        self._stations: list[Station] = []
         self._marks = itertools.count(1)
 
     def guest(self, number: int) -> Guest:
-        guest = self.guests[number] = Guest(self, number)
+        guest = Guest(self, number)
+        self._stations.append(guest)
         guest.plug(self)
         return guest
 
-    def packet_socket(self, netns: Path, interface: str) -> socket.socket:
-        there = os.open(netns, os.O_RDONLY)
+    def wire(self, number: int) -> Wire:
+        wire = Wire(number)
+        self._stations.append(wire)
+        return wire
+
+    def macvtap(self, number: int, directory: Path) -> Macvtap:
+        macvtap = Macvtap(self, number, directory)
+        self._stations.append(macvtap)
+        return macvtap
+
+    def inside(self, guest: Guest, work: Callable[[], T]) -> T:
+        """What `work` returns in the guest's namespace; a socket stays where it was made."""
+        there = os.open(f"/run/netns/{guest.name}", os.O_RDONLY)
         try:
             enter(there)
-            it = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-            it.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
-            it.bind((interface, 0))
+            return work()
         finally:
             enter(self._here)
             os.close(there)
-        return it
 
-    def mark(self, sender: Guest, receiver: Guest) -> bytes:
+    def mark(self, sender: Station, receiver: Station) -> bytes:
         """A legal frame that has not been seen before."""
         payload = next(self._marks).to_bytes(8, "big")
         source, target = f"10.9.0.{sender.number}", f"10.9.0.{receiver.number}"
         return ethernet(sender.mac, receiver.mac, ipv4(source, target, udp(9, 9, payload)))
 
-    def delivered(self, sender: Guest, receiver: Guest, *frames: bytes) -> list[bytes]:
+    def delivered(self, sender: Station, receiver: Station, *frames: bytes) -> list[bytes]:
         """Those of `frames` that arrive, by what stands before a later legal frame."""
         for frame in frames:
             sender.send(frame)
@@ -152,8 +232,8 @@ class World:
         return receiver.received(mark)
 
     def close(self) -> None:
-        for guest in self.guests.values():
-            guest.close()
+        for station in self._stations:
+            station.close()
         enter(self._home)
         os.close(self._here)
         os.close(self._home)
@@ -171,10 +251,9 @@ def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
     assert set(driver.held(wanted, seen)) == {a.ifindex for a in attachments}
 
 
-def attach(guest: Guest, revision: int = 1, **more) -> Attachment:
-    return Attachment(
-        policy_of(guest.number, **more), guest.ifindex, swapped=False, revision=revision
-    )
+def attach(guest: Guest, *prefixes: str, revision: int = 1, **more) -> Attachment:
+    policy = policy_of(guest.number, *prefixes, **more)
+    return Attachment(policy, guest.ifindex, swapped=False, revision=revision)
 
 
 @contextmanager

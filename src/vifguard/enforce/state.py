@@ -136,7 +136,9 @@ def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) ->
         attachment.revision,
     )
     extras = Extras(macs.others, addresses.others, addresses.prefixes, policy.ethertypes)
-    return PortState(entry, NO_EXTRAS if policy.closed else extras, public, hooks)
+    if policy.closed or not extras:
+        extras = NO_EXTRAS
+    return PortState(entry, extras, public, hooks)
 
 
 def closed(attachment: Attachment, hooks: Hooks) -> PortState:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
+from vifguard.kernel.bpf import Map, MapSpec, Program
+from vifguard.kernel.btf import Btf, text
 
 _PSEUDO_MAP_FD = 1
 _PSEUDO_CALL = 1
@@ -58,7 +59,7 @@ class Elf:
         headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * i) for i in range(count)]
         strings = data[headers[names][4] :]
         self.sections = [
-            _Section(_text(strings, h[0]), h[1], h[2], data[h[4] : h[4] + h[5]], h[6], h[7])
+            _Section(text(strings, h[0]), h[1], h[2], data[h[4] : h[4] + h[5]], h[6], h[7])
             for h in headers
         ]
         self.symbols = list(self._symbols())
@@ -67,7 +68,7 @@ class Elf:
         table = next(section for section in self.sections if section.type == _SYMBOLS)
         strings = self.sections[table.link].data
         for name, info, _, section, value, size in struct.iter_unpack("<IBBHQQ", table.data):
-            yield _Symbol(_text(strings, name), info & 15, section, value, size)
+            yield _Symbol(text(strings, name), info & 15, section, value, size)
 
     def section(self, name: str) -> bytes:
         """The bytes of one section."""
@@ -86,106 +87,7 @@ class Elf:
         return found
 
 
-def _text(strings: bytes, offset: int) -> str:
-    return strings[offset : strings.index(b"\0", offset)].decode()
-
-
 @dataclass(frozen=True, slots=True)
-class _Type:
-    kind: int
-    name: str
-    size: int
-    """Or the type it refers to, by the kind."""
-    extra: tuple[tuple[int, ...], ...]
-
-
-_INT, _POINTER, _ARRAY, _STRUCT, _UNION, _VARIABLES = 1, 2, 3, 4, 5, 15
-_ALIASES = (8, 9, 10, 11, 18)
-"""typedef, volatile, const, restrict, type tag: they are what they refer to."""
-
-# What follows a type by its kind: (struct layout, whether it is repeated vlen times).
-_EXTRA: dict[int, tuple[str, bool]] = {
-    1: ("I", False),
-    3: ("III", False),
-    4: ("III", True),
-    5: ("III", True),
-    6: ("Ii", True),
-    13: ("II", True),
-    14: ("I", False),
-    15: ("III", True),
-    17: ("i", False),
-    19: ("III", True),
-}
-
-
-class Btf:
-    """The types of an object (Documentation/bpf/btf.rst)."""
-
-    def __init__(self, data: bytes) -> None:
-        header, types, length, strings, _ = struct.unpack_from("<IIIII", data, 4)
-        self._strings = data[header + strings :]
-        self._types: list[_Type] = [_Type(0, "void", 0, ())]
-        at, end = header + types, header + types + length
-        while at < end:
-            name, info, size = struct.unpack_from("<III", data, at)
-            kind, count = info >> 24 & 31, info & 0xFFFF
-            layout, repeated = _EXTRA.get(kind, ("", False))
-            step = struct.calcsize("<" + layout)
-            extra = tuple(
-                struct.unpack_from("<" + layout, data, at + 12 + step * i)
-                for i in range((count if repeated else 1) if layout else 0)
-            )
-            self._types.append(_Type(kind, _text(self._strings, name), size, extra))
-            at += 12 + step * len(extra)
-
-    def maps(self) -> Iterator[tuple[MapSpec, str]]:
-        """Each map of `.maps` with a description of its key and value, member by member."""
-        section = next(t for t in self._types if t.kind == _VARIABLES and t.name == ".maps")
-        for variable, _, _ in section.extra:
-            name = self._types[variable].name
-            body = self._types[self._types[variable].size]
-            said = {_text(self._strings, m[0]): self._types[m[1]] for m in body.extra}
-            numbers = {n: self._number(t) for n, t in said.items() if n not in ("key", "value")}
-            sizes = {n: self._size(said[n].size) if n in said else 0 for n in ("key", "value")}
-            spec = MapSpec(
-                name,
-                MapType(numbers["type"]),
-                sizes["key"],
-                sizes["value"],
-                numbers["max_entries"],
-                numbers.get("map_flags", 0),
-            )
-            shape = [self._describe(said[n].size) if n in said else "" for n in ("key", "value")]
-            yield spec, f"{spec} {shape}"
-
-    def _number(self, pointer: _Type) -> int:
-        # __uint(name, n) is a pointer to int[n].
-        return self._types[pointer.size].extra[0][2]
-
-    def _size(self, index: int) -> int:
-        it = self._types[index]
-        if it.kind in _ALIASES:
-            return self._size(it.size)
-        if it.kind == _ARRAY:
-            return it.extra[0][2] * self._size(it.extra[0][0])
-        return 8 if it.kind == _POINTER else it.size
-
-    def _describe(self, index: int) -> str:
-        it = self._types[index]
-        if it.kind in _ALIASES:
-            return self._describe(it.size)
-        if it.kind == _ARRAY:
-            return f"{self._describe(it.extra[0][0])}[{it.extra[0][2]}]"
-        if it.kind in (_STRUCT, _UNION):
-            members = (
-                f"{_text(self._strings, name)}@{offset}:{self._describe(kind)}"
-                for name, kind, offset in it.extra
-            )
-            return "{" + " ".join(members) + "}"
-        return f"{it.name}/{it.size}"
-
-
-@dataclass(slots=True)
 class _Function:
     section: int
     start: int
@@ -197,14 +99,14 @@ class ObjectFile:
     """A compiled object: what maps it needs and what programs it gives."""
 
     data: bytes
-    _elf: Elf = field(init=False, repr=False)
+    elf: Elf = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_elf", Elf(self.data))
+        object.__setattr__(self, "elf", Elf(self.data))
 
     @cached_property
     def _described(self) -> tuple[tuple[MapSpec, str], ...]:
-        return tuple(Btf(self._elf.section(".BTF")).maps())
+        return tuple(Btf(self.elf.section(".BTF")).maps())
 
     @property
     def maps(self) -> Mapping[str, MapSpec]:
@@ -214,20 +116,28 @@ class ObjectFile:
     @cached_property
     def maps_digest(self) -> str:
         """Changes with any map's definition, the layout of keys and values included."""
-        text = "\n".join(sorted(said for _, said in self._described))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        said = "\n".join(sorted(said for _, said in self._described))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @cached_property
     def code_digest(self) -> str:
         """Changes with any instruction or any map."""
         parts = [self.maps_digest.encode()]
-        parts += [s.data for s in self._elf.sections if s.flags & _EXECUTABLE]
+        for index, section in enumerate(self.elf.sections):
+            if section.flags & _EXECUTABLE:
+                names = ((at, symbol.name) for at, symbol in self.elf.relocations(index).items())
+                parts += [section.data, repr(sorted(names)).encode()]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+    @property
+    def functions(self) -> Mapping[str, bytes]:
+        """The instructions of each function, as compiled."""
+        return {name: self._body(function) for name, function in self._functions.items()}
 
     @property
     def licence(self) -> str:
         """The licence the programs declare."""
-        return self._elf.section("license").rstrip(b"\0").decode()
+        return self.elf.section("license").rstrip(b"\0").decode()
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -239,13 +149,13 @@ class ObjectFile:
         return Program.load(name, self._link(name, maps), self.licence)
 
     def _name_of(self, function: _Function) -> str:
-        return self._elf.sections[function.section].name
+        return self.elf.sections[function.section].name
 
     @cached_property
     def _functions(self) -> dict[str, _Function]:
         return {
             s.name: _Function(s.section, s.value, s.size)
-            for s in self._elf.symbols
+            for s in self.elf.symbols
             if s.type == _FUNCTION
         }
 
@@ -257,8 +167,7 @@ class ObjectFile:
         for function in order:  # grows while it is walked
             base = len(code)
             places[function.section, function.start] = base
-            body = self._elf.sections[function.section].data
-            code += body[function.start : function.start + function.size]
+            code += self._body(function)
             for at, target in self._resolve(function, base, code, maps):
                 calls.append((at, target))
                 if target not in places:
@@ -267,6 +176,10 @@ class ObjectFile:
         for at, target in calls:
             struct.pack_into("<i", code, at + 4, (places[target] - at) // 8 - 1)
         return bytes(code)
+
+    def _body(self, function: _Function) -> bytes:
+        data = self.elf.sections[function.section].data
+        return data[function.start : function.start + function.size]
 
     def _at(self, place: tuple[int, int]) -> _Function:
         for function in self._functions.values():
@@ -278,7 +191,7 @@ class ObjectFile:
         self, function: _Function, base: int, code: bytearray, maps: Mapping[str, Map]
     ) -> Iterator[tuple[int, tuple[int, int]]]:
         """Fill in map descriptors; yield each call's place in `code` and its target."""
-        symbols = self._elf.relocations(function.section)
+        symbols = self.elf.relocations(function.section)
         for offset in range(0, function.size, 8):
             at, symbol = base + offset, symbols.get(function.start + offset)
             (immediate,) = struct.unpack_from("<i", code, at + 4)

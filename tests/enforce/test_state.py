@@ -1,0 +1,143 @@
+"""Policies become bytes, and bytes are compared: nothing here touches a kernel."""
+
+import pytest
+from world import mac_of, policy_of, uuid_of
+
+from vifguard.enforce.driver import Attachment
+from vifguard.enforce.state import (
+    NO_EXTRAS,
+    Change,
+    Extras,
+    Flag,
+    PortState,
+    Seen,
+    Wanted,
+    difference,
+    keys_of,
+    pack_address,
+    render,
+    with_keys,
+)
+from vifguard.model.address import Mac, parse_address, parse_network
+from vifguard.model.guard import GUARDS_OF, Guard, Profile
+from vifguard.model.policy import Storm
+
+HOOKS = ("from_guest", "to_guest")
+
+
+def state_of(number=1, *prefixes, revision=1, ifindex=5, **more) -> PortState:
+    policy = policy_of(number, *prefixes, **more)
+    return render(Attachment(policy, ifindex, swapped=False, revision=revision), HOOKS)
+
+
+def flags_of(state):
+    return Flag(int.from_bytes(state.entry[4:6], "little"))
+
+
+def test_an_ordinary_port_is_one_entry():
+    state = state_of()
+    assert state.extras is NO_EXTRAS
+    assert flags_of(state) == Flag.FAST | Flag.HAS_MAC | Flag.LINK_LOCAL_EUI64
+    assert state.entry[8:24] == mac_of(1).octets + b"\x08\x00" + mac_of(1).octets + b"\x86\xdd"
+    assert state.entry[24:28] == parse_address("10.9.0.1").packed
+    assert state.entry[32:48] == parse_address("fd00:9::1").packed
+
+
+def test_the_same_policy_is_the_same_bytes():
+    assert state_of() == state_of()
+    assert state_of(revision=2) != state_of()
+    assert state_of(revision=2).revision == 2
+
+
+def test_what_does_not_fit_goes_beside():
+    addresses = [f"10.9.0.{i}" for i in range(1, 6)]
+    state = state_of(1, *addresses, "10.8.0.0/24", macs=frozenset({mac_of(1), mac_of(2)}))
+    assert Flag.MORE_ADDRESSES | Flag.HAS_PREFIXES | Flag.MORE_MACS in flags_of(state)
+    assert state.extras == Extras(
+        frozenset({mac_of(2).octets}),
+        frozenset((pack_address(parse_address(a)), False) for a in addresses[2:]),
+        frozenset({(24, pack_address(parse_address("10.8.0.0")))}),
+    )
+
+
+def test_watched_addresses_are_inline_last_and_always_beside():
+    watched = frozenset({parse_address("10.9.0.1")})
+    state = state_of(1, "10.9.0.1", "10.9.0.2", watched=watched)
+    assert Flag.WATCHED | Flag.WATCHED_INLINE in flags_of(state)
+    assert state.entry[24:32] == bytes((10, 9, 0, 2, 10, 9, 0, 1))
+    assert state.extras.addresses == {(pack_address(parse_address("10.9.0.1")), True)}
+    state = state_of(1, "10.9.0.1", "10.9.0.2", "10.9.0.3", watched=watched)
+    assert Flag.WATCHED in flags_of(state)
+    assert Flag.WATCHED_INLINE not in flags_of(state)
+
+
+def test_watching_an_address_does_not_give_it():
+    state = state_of(watched=frozenset({parse_address("10.9.0.77")}))
+    assert state.extras is NO_EXTRAS
+    assert Flag.WATCHED not in flags_of(state)
+
+
+def test_the_unspecified_address_is_never_inline():
+    assert not any(state_of(1, "0.0.0.0", "::").entry[24:64])
+
+
+@pytest.mark.parametrize("mac", ["00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01"])
+def test_an_odd_mac_is_no_fast_one(mac):
+    state = state_of(macs=frozenset({Mac.parse(mac)}))
+    assert not flags_of(state) & (Flag.FAST | Flag.HAS_MAC)
+    assert state.extras.macs == {Mac.parse(mac).octets}
+
+
+def test_a_closed_port_keeps_nothing_to_pass_by():
+    state = state_of(1, "10.0.0.0/8", closed="because")
+    assert flags_of(state) == Flag.IS_CLOSED
+    assert not state.extras
+
+
+def test_which_sources_need_a_look():
+    public = frozenset({parse_network("203.0.113.0/24")})
+    for guards, has_public, wanted in (
+        (GUARDS_OF[Profile.STRICT], public, Flag(0)),
+        (GUARDS_OF[Profile.ROUTER], public, Flag.NOT_PUBLIC),
+        (GUARDS_OF[Profile.ROUTER], frozenset(), Flag.ANY_SOURCE),
+        (frozenset({Guard.MAC}), public, Flag.ANY_SOURCE),
+    ):
+        state = state_of(guards=guards, public=has_public)
+        assert flags_of(state) & (Flag.NOT_PUBLIC | Flag.ANY_SOURCE) == wanted
+    assert not state_of(guards=frozenset({Guard.MAC}), public=public).public
+
+
+def test_storms_beyond_all_measure_are_rendered():
+    for storm in (Storm(0, 0), Storm(-1, 5), Storm(1, 1 << 70), Storm(10**12, 1)):
+        assert len(state_of(storm=storm).entry) == 128
+
+
+def test_a_port_without_a_uuid_cannot_be_held():
+    policy = policy_of(1)
+    object.__setattr__(policy, "port_id", "tap0")
+    with pytest.raises(ValueError, match="'tap0' is not a UUID"):
+        render(Attachment(policy, 1, swapped=False, revision=1), HOOKS)
+
+
+def test_keys_come_and_go():
+    entry = with_keys(state_of().entry, 7, 9)
+    assert keys_of(entry) == (7, 9)
+    assert with_keys(entry, 0, 0) == state_of().entry
+
+
+def test_difference():
+    one, two, three = state_of(1), state_of(2), state_of(3)
+    wanted = Wanted({1: one, 2: two}, {})
+    assert difference(wanted, Seen({1: one, 2: two})) is None
+    assert difference(wanted, Seen({1: one, 2: three})) == Change({2: two})
+    assert difference(wanted, Seen({1: one})) == Change({2: two})
+    assert difference(wanted, Seen({1: one, 2: two, 9: three})) == Change({}, frozenset({9}))
+    assert difference(wanted, Seen({1: one, 2: two}, frozenset({"policy 4"}))) == Change(
+        {}, sweep=True
+    )
+    bare = PortState(two.entry, two.extras, two.public, ("from_guest", ""))
+    assert difference(wanted, Seen({1: one, 2: bare})) == Change({2: two})
+
+
+def test_ids_are_told_apart():
+    assert uuid_of(1) != uuid_of(2)
