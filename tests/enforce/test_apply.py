@@ -1,0 +1,390 @@
+"""How state gets into the kernel, stays there, and is found again."""
+
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from world import attach, hold, mac_of, policy_of, run
+
+from vifguard.enforce import ebpf
+from vifguard.enforce.driver import ApplyError, Attachment, DriverError
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel.bpf import Link
+from vifguard.kernel.elf import ObjectFile
+from vifguard.model.address import parse_network
+from vifguard.model.guard import GUARDS_OF, Profile
+from vifguard.model.verdict import Direction, Reason
+from vifguard.packet.build import ethernet, ipv4, udp
+
+pytestmark = pytest.mark.kernel
+
+HELLO = udp(1, 1, b"hello")
+NOBODY = 1 << 20
+"""An interface index that no interface has."""
+
+
+def from_(sender, receiver, source=None, mac=None):
+    source = source or f"10.9.0.{sender.number}"
+    packet = ipv4(source, f"10.9.0.{receiver.number}", HELLO)
+    return ethernet(mac or sender.mac, receiver.mac, packet)
+
+
+@pytest.fixture
+def pair(world):
+    return world.guest(1), world.guest(2)
+
+
+def port(number, *prefixes, ifindex=None, revision=1, **more):
+    policy = policy_of(number, *prefixes, **more)
+    return Attachment(policy, ifindex or number, swapped=False, revision=revision)
+
+
+def passes(driver, number, source, *, ifindex=None):
+    frame = ethernet(mac_of(number), mac_of(99), ipv4(source, "192.0.2.1", HELLO))
+    return driver.test(Direction.FROM_GUEST, frame, ifindex or number) is None
+
+
+class TestAgainAndAgain:
+    def test_applying_twice_changes_nothing(self, driver, pair):
+        wanted = driver.render([attach(guest) for guest in pair])
+        driver.apply(driver.diff(wanted, driver.observe(None)))
+        for scope in (None, frozenset(guest.ifindex for guest in pair)):
+            assert driver.diff(wanted, driver.observe(scope)) is None
+
+    def test_scope_limits_what_is_seen_and_removed(self, driver, pair):
+        alice, bob = pair
+        hold(driver, attach(alice), attach(bob))
+        seen = driver.observe(frozenset({alice.ifindex}))
+        assert set(seen.ports) == {alice.ifindex}
+        change = driver.diff(driver.render([]), seen)
+        assert change.removed == {alice.ifindex}
+        driver.apply(change)
+        assert set(driver.observe(None).ports) == {bob.ifindex}
+
+    def test_a_revision_is_read_back(self, driver, pair):
+        alice, _ = pair
+        hold(driver, attach(alice, revision=7))
+        wanted = driver.render([attach(alice, revision=8)])
+        assert driver.held(wanted, driver.observe(None)) == {}
+        hold(driver, attach(alice, revision=8))
+        assert driver.held(wanted, driver.observe(None)) == {alice.ifindex: 8}
+
+    def test_what_somebody_took_away_is_seen_and_put_back(self, world, driver, pair):
+        alice, bob = pair
+        many = [f"10.9.0.{i}" for i in range(1, 9)]
+        hold(driver, attach(alice, *many), attach(bob))
+        wanted = driver.render([attach(alice, *many), attach(bob)])
+        table = driver._maps["addresses"]
+        key, _ = next(iter(table.contents()))
+        table.delete(key)
+        (world.bpf_dir / "links" / f"{bob.ifindex}-egress").unlink()
+        for scope in (frozenset({alice.ifindex, bob.ifindex}), None):
+            change = driver.diff(wanted, driver.observe(scope))
+            assert set(change.ports) == {alice.ifindex, bob.ifindex}
+        hold(driver, attach(alice, *many), attach(bob))
+        frames = [from_(alice, bob, source) for source in many]
+        assert world.delivered(alice, bob, *frames) == frames
+
+    def test_removed_is_gone(self, world, driver, pair):
+        alice, bob = pair
+        hold(driver, attach(alice), attach(bob))
+        world.delivered(alice, bob, from_(alice, bob, "10.9.0.77"))
+        hold(driver, attach(bob))
+        assert not list(driver.events.counts())
+        prefix = f"{alice.ifindex}-"
+        assert not list((world.bpf_dir / "links").glob(prefix + "*"))
+        forged = from_(alice, bob, "10.9.0.77")
+        assert world.delivered(alice, bob, forged) == [forged]
+
+
+class TestOneChangeIsOneStep:
+    def test_a_change_under_a_flood_leaks_nothing_and_loses_nothing(self, world, driver, pair):
+        """Two policies in turn: each allows one address more; a third is never allowed."""
+        alice, bob = pair
+        turns = [attach(alice, "10.9.0.1", f"10.9.0.{n}", revision=n) for n in (11, 12)]
+        hold(driver, turns[0], attach(bob))
+        rendered = [driver.render([turn, attach(bob)]) for turn in turns]
+        scope = frozenset({alice.ifindex, bob.ifindex})
+        own, forged = from_(alice, bob), from_(alice, bob, "10.9.0.13")
+        done = threading.Event()
+        sent = [0]
+
+        def flood():
+            while not done.is_set():
+                alice.send(own)
+                alice.send(forged)
+                sent[0] += 1
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            for turn in range(1, 1001):
+                driver.apply(driver.diff(rendered[turn % 2], driver.observe(scope)))
+        finally:
+            done.set()
+            thread.join()
+        arrived = world.delivered(alice, bob)
+        assert arrived.count(forged) == 0
+        assert arrived.count(own) == sent[0] > 0
+
+    def test_entries_are_used_again_only_when_nobody_reads_them(self, private):
+        """More changes than there are entries."""
+        rendered = [private.render([port(1, revision=n)]) for n in (1, 2)]
+        for turn in range(40_000):
+            private._point(rendered[turn % 2].ports, ebpf._Garbage(set(), set()), [])
+        assert passes(private, 1, "10.9.0.1")
+        assert private.diff(rendered[1], private.observe(None)) is None
+
+    def test_a_full_table_is_an_error_of_the_ports_that_find_no_room(self, private):
+        room = private._maps["entries"].spec.max_entries - 1
+        ports = private.render([port(n % 60000, ifindex=n) for n in range(1, room + 11)])
+        with pytest.raises(ApplyError) as failed:
+            private.apply(private.diff(ports, private.observe(None)))
+        assert len(failed.value.exceptions) == 10
+        assert len(private.observe(None).ports) == room
+
+    def test_interfaces_whose_indexes_collide(self, private):
+        size = private._maps["slots"].spec.max_entries
+        numbers = {1: 1, 2: 1 + size, 3: 1 + 2 * size}
+        ports = [port(n, ifindex=ifindex) for n, ifindex in numbers.items()]
+        hold(private, *ports)
+        assert len(list(private._maps["overflow"].contents())) == 2
+        assert passes(private, 1, "10.9.0.1")
+        assert not passes(private, 2, "10.9.0.2", ifindex=1)
+        hold(private, *ports[1:])
+        assert len(private.observe(None).ports) == 2
+        hold(private, port(2, "10.9.0.22", ifindex=numbers[2]), port(4, ifindex=1), ports[2])
+        assert passes(private, 4, "10.9.0.4", ifindex=1)
+        hold(private)
+        assert not list(private._maps["overflow"].contents())
+
+
+class TestWhatDoesNotFitInAnEntry:
+    def test_a_thousand_addresses(self, private):
+        many = [f"10.8.{i >> 8}.{i & 255}" for i in range(1000)]
+        hold(private, port(1, *many))
+        assert passes(private, 1, "10.8.3.231")
+        hold(private, port(1, *many[:500]))
+        assert passes(private, 1, "10.8.1.243")
+        assert not passes(private, 1, "10.8.3.231")
+        assert len(list(private._maps["addresses"].contents())) == 498
+
+    def test_a_new_revision_writes_nothing_beside(self, private):
+        many = [f"10.8.0.{i}" for i in range(100)]
+        hold(private, port(1, *many))
+        before = dict(private._maps["addresses"].contents())
+        hold(private, port(1, *many, revision=2))
+        assert dict(private._maps["addresses"].contents()) == before
+
+    def test_a_full_map_keeps_the_old_policy_and_stops_nobody_else(self, private):
+        hold(private, port(1), port(2), port(3))
+        room = private._maps["ethertypes"].spec.max_entries
+        types = frozenset(range(0x0600, 0x0600 + room))
+        wanted = private.render(
+            [
+                port(1, "10.9.0.11", ethertypes=types, revision=2),
+                port(2, "10.9.0.12", ethertypes=frozenset({0x88B5}), revision=2),
+                port(3, "10.9.0.13", revision=2),
+            ]
+        )
+        with pytest.raises(ApplyError) as failed:
+            private.apply(private.diff(wanted, private.observe(None)))
+        (lost,) = {error.ifindex for error in failed.value.exceptions}
+        assert lost in (1, 2)
+        assert private.held(wanted, private.observe(None)) == dict.fromkeys({1, 2, 3} - {lost}, 2)
+        assert passes(private, lost, f"10.9.0.{lost}")
+        assert passes(private, 3, "10.9.0.13")
+        fresh = private.render([port(4, ethertypes=types)])
+        with pytest.raises(ApplyError):
+            private.apply(private.diff(fresh, private.observe(frozenset({4}))))
+        assert not passes(private, 4, "10.9.0.4")
+
+    def test_a_public_set_is_shared_and_goes_with_its_last_port(self, private):
+        router = {"guards": GUARDS_OF[Profile.ROUTER]}
+        old = router | {"public": frozenset({parse_network("203.0.113.0/24")})}
+        new = router | {"public": frozenset({parse_network("198.51.100.0/24")})}
+        sets = private._maps["public_prefixes"]
+        hold(private, port(1, **old), port(2, **old))
+        assert len(list(sets.contents())) == 1
+        for scope, number in ((frozenset({1}), 1), (frozenset({2}), 2)):
+            wanted = private.render([port(number, **new)])
+            private.apply(private.diff(wanted, private.observe(scope)))
+        assert len(list(sets.contents())) == 1
+        assert passes(private, 1, "203.0.113.9")
+        assert not passes(private, 2, "198.51.100.9")
+        hold(private, port(1), port(2))
+        assert not list(sets.contents())
+
+
+class TestOnePortNeverStopsAnother:
+    def test_an_interface_that_does_not_exist(self, driver, pair):
+        alice, bob = pair
+        wanted = driver.render([attach(alice), port(7, ifindex=NOBODY), attach(bob)])
+        with pytest.raises(ApplyError) as failed:
+            driver.apply(driver.diff(wanted, driver.observe(None)))
+        assert [error.ifindex for error in failed.value.exceptions] == [NOBODY]
+        assert set(driver.held(wanted, driver.observe(None))) == {alice.ifindex, bob.ifindex}
+
+    def test_a_policy_that_cannot_be_rendered_is_closed_and_told(self, driver, pair):
+        alice, bob = pair
+        bad = attach(alice)
+        object.__setattr__(bad.policy, "port_id", "no uuid")
+        wanted = driver.render([bad, attach(bob)])
+        assert wanted.refused == {alice.ifindex: "port id 'no uuid' is not a UUID"}
+        driver.apply(driver.diff(wanted, driver.observe(None)))
+        assert driver.held(wanted, driver.observe(None)) == {bob.ifindex: 1}
+        alice.send(from_(alice, bob))
+        (drop,) = driver.events.drops()
+        assert (drop.ifindex, drop.reason) == (alice.ifindex, Reason.HELD_CLOSED)
+
+    def test_two_ports_on_one_interface_are_none(self, private):
+        wanted = private.render([port(1), port(2, ifindex=1), port(3)])
+        assert list(wanted.refused) == [1]
+        private.apply(private.diff(wanted, private.observe(None)))
+        assert not passes(private, 1, "10.9.0.1")
+        assert passes(private, 3, "10.9.0.3")
+
+
+HOLDER = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from world import hold
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.driver import Attachment
+from world import policy_of
+driver = EbpfDriver(Path({bpf_dir!r}))
+hold(driver, *[Attachment(policy_of(n), i, False, 1) for n, i in {ports!r}])
+print("holding", flush=True)
+{then}
+"""
+
+
+@contextmanager
+def holder(world, *guests, then="time.sleep(600)"):
+    """Another process that brings these ports into force; killed in the end."""
+    ports = [(guest.number, guest.ifindex) for guest in guests]
+    tests = str(Path(__file__).parent)
+    code = HOLDER.format(tests=tests, bpf_dir=str(world.bpf_dir), ports=ports, then=then)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "holding\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+class TestTheAgentMayDie:
+    def test_the_guard_outlives_a_kill(self, world, pair):
+        alice, bob = pair
+        with holder(world, alice, bob) as process:
+            process.kill()
+        own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
+        assert world.delivered(alice, bob, forged, own) == [own]
+
+    def test_the_next_one_finds_its_own_and_changes_nothing(self, world, pair):
+        alice, bob = pair
+        with holder(world, alice, bob, then="") as process:
+            process.wait()
+        with EbpfDriver(world.bpf_dir) as driver:
+            before = sorted(path.name for path in world.bpf_dir.rglob("*"))
+            wanted = driver.render([attach(alice), attach(bob)])
+            seen = driver.observe(None)
+            assert driver.diff(wanted, seen) is None
+            assert driver.held(wanted, seen) == {alice.ifindex: 1, bob.ifindex: 1}
+            assert sorted(path.name for path in world.bpf_dir.rglob("*")) == before
+            hold(driver, attach(alice, "10.9.0.1", "10.9.0.11"), attach(bob))
+        other = from_(alice, bob, "10.9.0.11")
+        assert world.delivered(alice, bob, other) == [other]
+
+    def test_killed_in_the_midst_of_changes(self, world, pair):
+        """Whatever the kill leaves over is swept, and what is in force is old or new."""
+        alice, bob = pair
+        change = (
+            "turn = 0\n"
+            "while True:\n"
+            "    turn += 1\n"
+            "    more = [f'10.9.{turn % 7}.{i}' for i in range(1, 60)]\n"
+            "    (n, i), (m, j) = PORTS\n"
+            "    hold(driver, Attachment(policy_of(n, '10.9.0.1', *more), i, False, turn),\n"
+            "         Attachment(policy_of(m), j, False, 1))\n"
+        ).replace("PORTS", repr([(g.number, g.ifindex) for g in pair]))
+        for _ in range(5):
+            own, forged = from_(alice, bob), from_(alice, bob, "10.8.0.1")
+            with holder(world, alice, bob, then=change) as process:
+                for _ in range(200):
+                    assert world.delivered(alice, bob, own, forged) == [own]
+                process.kill()
+            assert world.delivered(alice, bob, own, forged) == [own]
+        with EbpfDriver(world.bpf_dir) as driver:
+            hold(driver, attach(alice), attach(bob))
+            assert not list(driver._maps["addresses"].contents())
+
+    def test_two_at_once_are_one_too_many(self, world, driver):
+        with pytest.raises(DriverError, match="another process holds"):
+            EbpfDriver(world.bpf_dir)
+        assert driver.features
+
+    def test_an_interface_that_comes_back_is_guarded_anew(self, driver, pair):
+        alice, bob = pair
+        hold(driver, attach(alice), attach(bob))
+        run("ip", "link", "del", alice.tap)
+        index = str(alice.ifindex)
+        run("ip", "link", "add", alice.tap, "index", index, "type", "veth", "peer", "name", "p")
+        wanted = driver.render([attach(alice), attach(bob)])
+        assert set(driver.held(wanted, driver.observe(None))) == {bob.ifindex}
+        hold(driver, attach(alice), attach(bob))
+
+    def test_down_leaves_nothing(self, world, pair):
+        alice, bob = pair
+        driver = EbpfDriver(world.bpf_dir)
+        hold(driver, attach(alice), attach(bob))
+        driver.remove_all()
+        assert not world.bpf_dir.exists()
+        forged = from_(alice, bob, mac=mac_of(7))
+        assert world.delivered(alice, bob, forged) == [forged]
+
+
+class TestUpgrade:
+    def test_a_new_program_takes_over_live_links(self, world, pair, monkeypatch):
+        alice, bob = pair
+        with EbpfDriver(world.bpf_dir) as driver:
+            hold(driver, attach(alice), attach(bob))
+            links = self.links(world)
+        monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
+        own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
+        with EbpfDriver(world.bpf_dir) as driver:
+            change = driver.diff(driver.render([attach(alice), attach(bob)]), driver.observe(None))
+            assert set(change.ports) == {alice.ifindex, bob.ifindex}
+            assert world.delivered(alice, bob, forged, own) == [own]
+            driver.apply(change)
+            assert self.links(world) == links
+            assert world.delivered(alice, bob, forged, own) == [own]
+            assert driver.observe(None).litter == frozenset()
+            assert len(list(world.bpf_dir.iterdir())) == 3
+
+    def test_a_new_layout_is_filled_before_it_takes_over(self, world, pair, monkeypatch):
+        alice, bob = pair
+        with EbpfDriver(world.bpf_dir) as driver:
+            hold(driver, attach(alice), attach(bob))
+        monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
+        monkeypatch.setattr(ObjectFile, "maps_digest", "another0maps")
+        own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
+        with EbpfDriver(world.bpf_dir) as driver:
+            assert world.delivered(alice, bob, forged, own) == [own]
+            assert len(list(world.bpf_dir.iterdir())) == 5
+            hold(driver, attach(alice), attach(bob))
+            assert world.delivered(alice, bob, forged, own) == [own]
+            assert len(list(world.bpf_dir.iterdir())) == 3
+
+    @staticmethod
+    def links(world):
+        found = {}
+        for path in (world.bpf_dir / "links").iterdir():
+            with Link.open(path) as link:
+                found[path.name] = link.info(8)[4:8]
+        return found
