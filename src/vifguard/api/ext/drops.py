@@ -11,8 +11,12 @@ from starlette.responses import JSONResponse, Response
 from vifguard.api import visible
 from vifguard.api.call import Call, Caller
 from vifguard.feed.messages import DropCount, DropRecord
+from vifguard.packet.text import describe
 
 router = APIRouter(tags=["drops"])
+
+_LONGEST = 65_600
+"""Bytes of the longest frame that a guest can send."""
 
 
 @router.get("/drops", name="list_drops")
@@ -49,8 +53,13 @@ def _show_record(record: DropRecord) -> dict[str, Any]:
         "text": record.reason.text,
         "length": record.length,
         "head": record.head.hex(),
-        "decoded": "",
+        "decoded": _decoded(record),
     }
+
+
+def _decoded(record: DropRecord) -> str:
+    # The frame goes on where its record ends; cut there, its own lengths would look like lies.
+    return describe(record.head.ljust(min(record.length, _LONGEST), b"\0"))
 
 
 def _show_count(count: DropCount) -> dict[str, Any]:

@@ -211,11 +211,16 @@ def _create(change: Change, call: Call, given: Given) -> tuple[StoredPort, Netwo
     project_id = given["project_id"] or user.project_id
     PORTS.authorize_post(given, Standing(user, project_id, network))
     require_room(change, user, table, project_id, 1)
-    usual = {"mac": _UNCHOSEN, "port_security_enabled": network.port_security_enabled}
+    usual: dict[str, Any] = {
+        "mac": _UNCHOSEN,
+        "port_security_enabled": network.port_security_enabled,
+    }
     fields = usual | _changes(given, network)
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(change, port, given)
-    return ports.create(change, network, Draft(port, given["mac_address"], given["fixed_ips"])), network
+    return ports.create(
+        change, network, Draft(port, given["mac_address"], given["fixed_ips"])
+    ), network
 
 
 _UNCHOSEN = Mac(bytes(6))

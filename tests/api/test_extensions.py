@@ -1,0 +1,389 @@
+"""Our own resources: IP groups, drops, hosts, waiting, the feed over HTTP."""
+
+import threading
+from typing import Any
+
+import pytest
+from cloud import Cloud, refusal
+from jsonschema import Draft202012Validator
+
+from vifguard.feed.codec import decode, encode
+from vifguard.feed.messages import Claim, DropCount, DropRecord, PortReport, Report, Update
+from vifguard.model.address import Mac, parse_address
+from vifguard.model.guard import Guard
+from vifguard.model.port import PortState
+from vifguard.model.verdict import Direction, Reason
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def shared(cloud: Cloud) -> dict[str, Any]:
+    cloud.has_host()
+    return cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
+
+
+@pytest.fixture
+def members(cloud: Cloud, shared: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cloud.alice.make("port", network_id=shared["id"]) for _ in range(2)]
+
+
+class TestIpGroups:
+    def test_a_tenant_groups_its_ports_on_a_shared_network(
+        self, cloud: Cloud, shared: dict[str, Any], members: list[dict[str, Any]]
+    ) -> None:
+        group = cloud.alice.make(
+            "ip_group",
+            name="web",
+            network_id=shared["id"],
+            members=[port["id"] for port in members],
+            addresses=[
+                {"subnet_id": shared["subnets"][0]},
+                {"ip_address": "10.0.0.100"},
+                {"subnet_id": shared["subnets"][1], "ip_address": "2001:db8::100"},
+            ],
+        )
+        found = [each["ip_address"] for each in group["addresses"]]
+        assert found == ["10.0.0.4", "10.0.0.100", "2001:db8::100"]
+        assert group["holders"] == []
+        update = cloud.store.update_after("h1", 0)
+        assert update is not None
+        for port in update.ports:
+            assert {str(address) for address in port.policy.watched} == set(found)
+        assert (
+            cloud.bob.make("port", network_id=shared["id"])["fixed_ips"][0]["ip_address"]
+            not in found
+        )
+        changed = cloud.alice.change(
+            "ip_group", group["id"], members=[members[0]["id"]], addresses=group["addresses"][:1]
+        )
+        assert changed["members"] == [members[0]["id"]]
+        assert changed["addresses"] == group["addresses"][:1]
+        assert cloud.alice.call("DELETE", f"ip-groups/{group['id']}").status_code == 204
+        assert cloud.alice.get("ip-groups") == {"ip_groups": []}
+
+    def test_outside_the_pools_are_the_providers_machines(
+        self, cloud: Cloud, members: list[dict[str, Any]], shared: dict[str, Any]
+    ) -> None:
+        pools = [{"start": "10.0.0.50", "end": "10.0.0.99"}]
+        cloud.admin.change("subnet", shared["subnets"][0], allocation_pools=pools)
+        outside = {"network_id": shared["id"], "addresses": [{"ip_address": "10.0.0.200"}]}
+        status, _, message = cloud.alice.refused("ip_group", **outside)
+        assert status == 403
+        assert "10.0.0.200" in message
+        assert cloud.admin.make("ip_group", **outside)
+        assert members
+
+    def test_members_are_ones_own_ports_of_the_network(
+        self, cloud: Cloud, shared: dict[str, Any], members: list[dict[str, Any]]
+    ) -> None:
+        bobs = cloud.bob.make("port", network_id=shared["id"])
+        other = cloud.alice.network("10.0.0.0/24")
+        elsewhere = cloud.alice.make("port", network_id=other["id"])
+        before = cloud.rows()
+        usual = {"network_id": shared["id"], "addresses": [{"subnet_id": shared["subnets"][0]}]}
+        assert cloud.alice.refused("ip_group", **usual, members=[bobs["id"]])[1] == "PortNotFound"
+        assert cloud.alice.refused("ip_group", **usual, members=[elsewhere["id"]])[0] == 400
+        assert cloud.admin.refused("ip_group", **usual, members=[bobs["id"]])[0] == 400
+        assert (
+            cloud.alice.refused(
+                "ip_group", **usual, members=[members[0]["id"]], pinned_port_id=members[1]["id"]
+            )[0]
+            == 400
+        )
+        assert cloud.rows() == before
+
+    def test_the_holder_and_the_history_are_shown(
+        self, cloud: Cloud, shared: dict[str, Any], members: list[dict[str, Any]]
+    ) -> None:
+        group = cloud.alice.make(
+            "ip_group",
+            network_id=shared["id"],
+            members=[port["id"] for port in members],
+            addresses=[{"ip_address": "10.0.0.100"}],
+        )
+        address = parse_address("10.0.0.100")
+        for at, port in enumerate(members):
+            claim = Claim(port["id"], address, Mac.parse(port["mac_address"]), 1000.0 + at)
+            cloud.store.record_report(Report("h1", claims=(claim,)))
+        shown = cloud.alice.get(f"ip-groups/{group['id']}")["ip_group"]
+        assert shown["holders"] == [
+            {"ip_address": "10.0.0.100", "port_id": members[1]["id"], "since": 1001.0}
+        ]
+        events = cloud.alice.get(f"ip-groups/{group['id']}/events")["events"]
+        assert events[-1] == {
+            "at": 1001.0,
+            "kind": "move",
+            "ip_address": "10.0.0.100",
+            "from_port_id": members[0]["id"],
+            "to_port_id": members[1]["id"],
+            "gap_seconds": 1.0,
+        }
+
+    def test_a_deleted_member_is_no_member(
+        self, cloud: Cloud, shared: dict[str, Any], members: list[dict[str, Any]]
+    ) -> None:
+        ids = sorted(port["id"] for port in members)
+        group = cloud.alice.make("ip_group", network_id=shared["id"], members=ids)
+        cloud.alice.call("DELETE", f"ports/{ids[0]}")
+        assert cloud.alice.get(f"ip-groups/{group['id']}")["ip_group"]["members"] == ids[1:]
+
+    def test_on_its_own_network_the_owner_shares_the_gateways_address(self, cloud: Cloud) -> None:
+        cloud.has_host()
+        network = cloud.alice.network("192.168.0.0/24")
+        address = [{"ip_address": "192.168.0.1"}]
+        assert cloud.alice.make("ip_group", network_id=network["id"], addresses=address)
+        other = cloud.alice.network("192.168.0.0/24")
+        router = cloud.alice.make("port", network_id=other["id"], fixed_ips=address)
+        assert router["fixed_ips"][0]["ip_address"] == "192.168.0.1"
+
+
+class TestWaiting:
+    def test_it_ends_with_the_report(self, cloud: Cloud, members: list[dict[str, Any]]) -> None:
+        answers: list[Any] = []
+        where = f"ports/{members[0]['id']}/wait"
+        waiting = threading.Thread(
+            target=lambda: answers.append(cloud.alice.get(where, timeout="50"))
+        )
+        waiting.start()
+        cloud.enforces(members[0], revision=1)
+        cloud.enforces(members[0])
+        waiting.join(60)
+        assert answers[0]["port"]["status"] == "ACTIVE"
+
+    def test_in_vain_it_says_why(self, cloud: Cloud, members: list[dict[str, Any]]) -> None:
+        where = f"ports/{members[0]['id']}/wait"
+        status, kind, message = refusal(cloud.alice.call("GET", where, params={"timeout": "0.01"}))
+        assert (status, kind) == (408, "PortNotEnforced")
+        assert "h1 has not reported" in message
+        cloud.enforces(members[0], state=PortState.ABSENT, reason="there is no interface tapX")
+        answer = cloud.alice.call("GET", where, params={"timeout": "0"})
+        assert "no interface tapX" in refusal(answer)[2]
+
+    def test_held_closed_is_not_enforced_unless_that_is_wanted(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        where = f"ports/{members[0]['id']}/wait"
+        cloud.enforces(members[0], state=PortState.HELD_CLOSED, reason="the kernel lacks x")
+        assert "lacks x" in refusal(cloud.alice.call("GET", where, params={"timeout": "0"}))[2]
+        down = cloud.alice.change("port", members[0]["id"], admin_state_up=False)
+        cloud.enforces(down, state=PortState.HELD_CLOSED)
+        port = cloud.alice.get(where, timeout="0")["port"]
+        assert (port["status"], port["status_reason"]) == (
+            "DOWN",
+            "the port's admin_state_up is false",
+        )
+
+    def test_a_port_that_is_deleted_ends_it(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        answers: list[Any] = []
+        where = f"ports/{members[0]['id']}"
+        hearing = threading.Event()
+        original = cloud.store.reports.hearing
+
+        def hear(topic: str, ear: Any) -> Any:
+            hearing.set()
+            return original(topic, ear)
+
+        cloud.store.reports.hearing = hear  # type: ignore[method-assign]
+        waiting = threading.Thread(
+            target=lambda: answers.append(
+                cloud.alice.call("GET", where + "/wait", params={"timeout": "50"})
+            )
+        )
+        waiting.start()
+        assert hearing.wait(30)
+        cloud.alice.call("DELETE", where)
+        waiting.join(60)
+        assert refusal(answers[0])[1] == "PortNotFound"
+
+    def test_many_wait_and_the_server_answers(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        where = f"ports/{members[0]['id']}/wait"
+        answers: list[Any] = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(cloud.alice.get(where, timeout="50")))
+            for _ in range(60)
+        ]
+        for thread in threads:
+            thread.start()
+        assert cloud.alice.get("networks")["networks"]
+        cloud.enforces(members[0])
+        for thread in threads:
+            thread.join(60)
+        assert len(answers) == 60
+
+
+class TestFeed:
+    def test_updates_and_reports_cross_the_socket(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        answer = cloud.agent.call("GET", "feed/h1", params={"after": "0", "timeout": "1"})
+        update = decode(Update, answer.json())
+        assert update == cloud.store.update_after("h1", 0)
+        after = {"after": str(update.revision), "timeout": "0"}
+        assert cloud.agent.call("GET", "feed/h1", params=after).status_code == 204
+        reports = tuple(
+            PortReport(port.policy.port_id, port.revision, PortState.ENFORCED)
+            for port in update.ports
+        )
+        sent = encode(Report("h1", ports=reports))
+        assert cloud.agent.call("POST", "feed/h1/reports", sent).status_code == 204
+        assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "ACTIVE"
+
+    def test_a_change_ends_the_poll(self, cloud: Cloud, members: list[dict[str, Any]]) -> None:
+        update = cloud.store.update_after("h1", 0)
+        assert update is not None
+        found: list[Any] = []
+        query = {"after": str(update.revision), "timeout": "50"}
+        polling = threading.Thread(
+            target=lambda: found.append(cloud.agent.call("GET", "feed/h1", params=query))
+        )
+        polling.start()
+        cloud.admin.change("port", members[0]["id"], guard_profile="mac")
+        polling.join(60)
+        delta = decode(Update, found[0].json())
+        assert [port.policy.port_id for port in delta.ports] == [members[0]["id"]]
+
+    @pytest.mark.parametrize(
+        "report",
+        [
+            {},
+            {"host": "h2"},
+            {"host": "h1", "ports": [{"port_id": "x", "revision": "1", "state": "enforced"}]},
+            {"host": "h1", "ports": [{"port_id": "x", "revision": 1, "state": "open"}]},
+            {"host": "h1", "claims": [{"port_id": "x", "address": "::ffff:1.2.3.4"}]},
+            {"host": "h1", "more": 1},
+            {"host": "h1", "ports": None},
+            {"host": "h1", "about": "x"},
+            {"host": "h1", "drops": [{"head": "xyz"}]},
+        ],
+    )
+    def test_junk_is_no_report(self, cloud: Cloud, report: Any) -> None:
+        before = cloud.rows()
+        assert refusal(cloud.agent.call("POST", "feed/h1/reports", report))[0] == 400
+        assert cloud.rows() == before
+
+    def test_a_host_speaks_for_its_own_ports(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        cloud.enforces(members[0], host="h2")
+        assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "DOWN"
+
+
+def test_drops_are_shown_with_the_reason(cloud: Cloud, members: list[dict[str, Any]]) -> None:
+    port = members[0]["id"]
+    head = bytes.fromhex("ffffffffffff02000000000188b5") + bytes(46)
+    drop = DropRecord(port, 5.5, Direction.FROM_GUEST, Guard.MAC, Reason.SOURCE_MAC, 60, head)
+    count = DropCount(port, Direction.FROM_GUEST, Guard.MAC, 17)
+    cloud.store.record_report(Report("h1", drops=(drop,), counts=(count,)))
+    shown = cloud.alice.get(f"ports/{port}/drops")
+    assert shown == cloud.admin.get("drops")
+    record = shown["drops"][0]
+    assert record | {"decoded": ""} == {
+        "port_id": port,
+        "at": 5.5,
+        "direction": "from-guest",
+        "guard": "mac",
+        "reason": "source-mac",
+        "text": "the Ethernet source is not the port's",
+        "length": 60,
+        "head": head.hex(),
+        "decoded": "",
+    }
+    assert "02:00:00:00:00:01" in record["decoded"]
+    assert shown["counts"] == [
+        {"port_id": port, "direction": "from-guest", "guard": "mac", "frames": 17}
+    ]
+    other = cloud.alice.get(f"ports/{members[1]['id']}/drops")
+    assert other == {"drops": [], "counts": []}
+
+
+def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
+    cloud.has_host("h1")
+    (host,) = cloud.admin.get("hosts")["hosts"]
+    assert host | {"seen_at": 0} == {
+        "id": "h1",
+        "name": "h1",
+        "alive": True,
+        "kernel": "6.1.0",
+        "driver": "ebpf",
+        "features": ["tcx"],
+        "missing": [],
+        "floor": ["x"],
+        "isolation": True,
+        "seen_at": 0,
+    }
+    assert cloud.admin.get("hosts/h1")["host"]["name"] == "h1"
+    assert refusal(cloud.admin.call("GET", "hosts/h2"))[1] == "HostNotFound"
+
+
+def resolved(schema: Any, document: dict[str, Any]) -> dict[str, Any]:
+    return {**schema, "components": document["components"]}
+
+
+def test_what_is_published_is_what_is_answered(
+    cloud: Cloud, shared: dict[str, Any], members: list[dict[str, Any]]
+) -> None:
+    """Each answer fits the published schema, and the schema is a schema."""
+    document = cloud.http.get("/openapi.json").json()
+    group = cloud.alice.make(
+        "ip_group",
+        network_id=shared["id"],
+        members=[members[0]["id"]],
+        addresses=[{"subnet_id": shared["subnets"][0]}],
+    )
+    cloud.enforces(cloud.alice.get(f"ports/{members[0]['id']}")["port"])
+    paths = {
+        "/v2.0/networks": "networks",
+        "/v2.0/networks/{network_id}": f"networks/{shared['id']}",
+        "/v2.0/subnets": "subnets",
+        "/v2.0/subnets/{subnet_id}": f"subnets/{shared['subnets'][0]}",
+        "/v2.0/ports": "ports",
+        "/v2.0/ports/{port_id}": f"ports/{members[0]['id']}",
+        "/v2.0/ports/{port_id}/wait": f"ports/{members[0]['id']}/wait",
+        "/v2.0/ip-groups": "ip-groups",
+        "/v2.0/ip-groups/{group_id}": f"ip-groups/{group['id']}",
+        "/v2.0/hosts": "hosts",
+        "/v2.0/hosts/{name}": "hosts/h1",
+    }
+    for path, where in paths.items():
+        answer = document["paths"][path]["get"]["responses"]["200"]
+        schema = resolved(answer["content"]["application/json"]["schema"], document)
+        Draft202012Validator.check_schema(schema)
+        for user in (cloud.admin, cloud.alice):
+            if user is cloud.admin or "hosts" not in path:
+                Draft202012Validator(schema).validate(user.get(where))
+    error = resolved(document["components"]["schemas"]["Error"], document)
+    Draft202012Validator(error).validate(cloud.alice.call("GET", "ports/x").json())
+
+
+def test_what_is_published_is_what_is_accepted(cloud: Cloud, shared: dict[str, Any]) -> None:
+    document = cloud.http.get("/openapi.json").json()
+    body = document["paths"]["/v2.0/ports"]["post"]["requestBody"]
+    schema = resolved(body["content"]["application/json"]["schema"], document)
+    validator = Draft202012Validator(schema)
+    good = {
+        "network_id": shared["id"],
+        "name": "x",
+        "guards": ["mac"],
+        "fixed_ips": [{"ip_address": "10.0.0.9"}],
+        "storm": {"rate": 1, "burst": 1},
+        "binding:host_id": "h1",
+    }
+    for document_sent in ({"port": good}, {"ports": [good | {"fixed_ips": []}]}):
+        validator.validate(document_sent)
+        assert cloud.admin.call("POST", "ports", document_sent).status_code == 201
+    for bad in (
+        {"port": good | {"colour": "red"}},
+        {"port": good | {"status": "ACTIVE"}},
+        {"port": {"name": "x"}},
+        {"ports": []},
+        {"port": good, "ports": [good]},
+        {"port": good | {"guards": ["any"]}},
+        {"port": good | {"name": "x" * 300}},
+    ):
+        assert not validator.is_valid(bad)
+        assert cloud.admin.call("POST", "ports", bad).status_code == 400

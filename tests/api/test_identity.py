@@ -1,0 +1,141 @@
+"""Who asks: the file of users, read again when it changes, and closed when it is not sound."""
+
+import base64
+import stat
+from pathlib import Path
+
+import pytest
+
+from vifguard.api.identity import (
+    Identity,
+    IdentityError,
+    account,
+    read_accounts,
+    write_accounts,
+)
+from vifguard.api.who import UserRole
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    users = tmp_path / "users.yaml"
+    write_accounts(
+        users,
+        [account("alice", "p1", ["member"], "sécret"), account("root", "op", ["admin"], "x:y")],
+    )
+    return users
+
+
+def test_a_password_names_its_user(path: Path) -> None:
+    identity = Identity(path)
+    header = basic("alice", "sécret")
+    assert identity.known(header) is None
+    user = identity.verify(header)
+    assert user is not None
+    assert (user.name, user.project_id, user.roles) == ("alice", "p1", {UserRole.MEMBER})
+    assert identity.known(header) == user
+    root = identity.verify(basic("root", "x:y"))
+    assert root is not None
+    assert root.is_operator
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic !!!",
+        "Bearer " + base64.b64encode(b"alice:s\xc3\xa9cret").decode(),
+        basic("alice", "secret"),
+        basic("alice", ""),
+        basic("Alice", "sécret"),
+        basic("nobody", "sécret"),
+        basic("alice", "sécret") + "=",
+        "Basic " + base64.b64encode(b"alice:\xff").decode(),
+        "Basic " + "A" * 10_000,
+        basic("alice", "sécret").replace("Basic ", "Basic  "),
+        "\ud800",
+    ],
+)
+def test_anything_else_names_nobody(path: Path, header: str | None) -> None:
+    identity = Identity(path)
+    assert identity.verify(header) is None
+    assert identity.known(header) is None
+
+
+def test_a_change_of_the_file_counts_at_once(path: Path) -> None:
+    identity = Identity(path)
+    assert identity.verify(basic("alice", "sécret"))
+    write_accounts(path, [account("alice", "p1", ["member"], "new")])
+    assert identity.known(basic("alice", "sécret")) is None
+    assert identity.verify(basic("alice", "sécret")) is None
+    assert identity.verify(basic("alice", "new"))
+    path.unlink()
+    assert identity.verify(basic("alice", "new")) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "alice",
+        "{}",
+        "[1]",
+        "- {name: a}",
+        "- {name: a, project_id: p, roles: [member], password_hash: x, more: 1}",
+        "- {name: a, project_id: p, roles: [king], password_hash: x}",
+        "- {name: a, project_id: p, roles: [], password_hash: x}",
+        "- {name: a, project_id: 'p q', roles: [member], password_hash: x}",
+        "- {name: 'a:b', project_id: p, roles: [member], password_hash: x}",
+        "- {name: 5, project_id: p, roles: [member], password_hash: x}",
+        "- {name: a, project_id: p, roles: [member], password_hash: 5}",
+        "- {name: a, project_id: p, roles: member, password_hash: x}",
+        "- &a [*a]",
+        "!!python/object/apply:os.system ['id']",
+        "\x00",
+        "[" * 300,
+    ],
+)
+def test_a_file_that_is_not_sound_lets_nobody_in(path: Path, content: str) -> None:
+    identity = Identity(path)
+    assert identity.verify(basic("alice", "sécret"))
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(IdentityError, match=r"users\.yaml"):
+        read_accounts(path)
+    assert identity.verify(basic("alice", "sécret")) is None
+
+
+def test_a_name_twice_is_refused(path: Path) -> None:
+    one = account("a", "p1", ["member"], "x")
+    write_accounts(path, [one, one])
+    with pytest.raises(IdentityError, match="twice"):
+        read_accounts(path)
+
+
+def test_a_file_others_can_read_is_refused(path: Path) -> None:
+    path.chmod(0o640)
+    with pytest.raises(IdentityError, match="chmod 600"):
+        read_accounts(path)
+    assert Identity(path).verify(basic("alice", "sécret")) is None
+
+
+def test_the_file_is_private_and_holds_no_password(path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert "sécret" not in text
+    assert text.count("$argon2id$") == 2
+    assert [each.name for each in path.parent.iterdir()] == ["users.yaml"]
+    assert [each.user.name for each in read_accounts(path)] == ["alice", "root"]
+
+
+@pytest.mark.parametrize("damaged", ["x", "$argon2id$v=19$m=1", ""])
+def test_a_hash_that_is_none_lets_nobody_in(path: Path, damaged: str) -> None:
+    path.write_text(f"- {{name: a, project_id: p, roles: [member], password_hash: '{damaged}'}}\n")
+    path.chmod(0o600)
+    assert Identity(path).verify(basic("a", "x")) is None

@@ -1,0 +1,135 @@
+"""The OpenStack SDK, unchanged, with HTTP Basic and no identity service."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import openstack
+import pytest
+from cloud import Cloud
+from openstack.connection import Connection
+
+# The SDK deprecates parts of itself that it goes on calling; that is between it and itself.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+]
+
+
+@pytest.fixture
+def sdk(cloud: Cloud) -> Iterator[Connection]:
+    cloud.has_host()
+    yield from connect(cloud, "admin")
+
+
+def connect(cloud: Cloud, name: str) -> Iterator[Connection]:
+    connection = openstack.connect(
+        auth_type="http_basic",
+        auth={
+            "endpoint": str(cloud.http.base_url).rstrip("/"),
+            "username": name,
+            "password": name,
+        },
+        load_yaml_config=False,
+        load_envvars=False,
+    )
+    yield connection
+    connection.close()
+
+
+def test_a_network_lives_and_dies(sdk: Connection) -> None:
+    network = sdk.network.create_network(
+        name="front", is_shared=True, mtu=1450, is_admin_state_up=True
+    )
+    assert network.is_shared
+    subnet = sdk.network.create_subnet(
+        name="front-4",
+        network_id=network.id,
+        ip_version=4,
+        cidr="192.0.2.0/24",
+        allocation_pools=[{"start": "192.0.2.10", "end": "192.0.2.20"}],
+        dns_nameservers=["192.0.2.3"],
+    )
+    assert subnet.gateway_ip == "192.0.2.1"
+    assert sdk.network.get_network(network.id).subnet_ids == [subnet.id]
+    assert sdk.network.find_network("front").id == network.id
+    assert sdk.network.find_network("back") is None
+    assert [each.name for each in sdk.network.networks(is_shared=True)] == ["front"]
+    assert sdk.network.update_network(network, name="edge").name == "edge"
+    assert sdk.network.update_subnet(subnet, is_dhcp_enabled=False).is_dhcp_enabled is False
+    sdk.network.delete_subnet(subnet)
+    sdk.network.delete_network(network)
+    assert list(sdk.network.networks()) == []
+
+
+def test_a_port_lives_and_dies(cloud: Cloud, sdk: Connection) -> None:
+    network = sdk.network.create_network(name="front")
+    subnet = sdk.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    port = sdk.network.create_port(
+        network_id=network.id,
+        name="web",
+        fixed_ips=[{"subnet_id": subnet.id, "ip_address": "10.0.0.50"}],
+        mac_address="02:00:00:00:00:50",
+        allowed_address_pairs=[{"ip_address": "10.0.0.100"}],
+        binding_host_id="h1",
+        binding_profile={"interface": "tap0"},
+        device_id="vm-1",
+        device_owner="compute:nova",
+    )
+    assert port.status == "DOWN"
+    assert port.allowed_address_pairs == [
+        {"ip_address": "10.0.0.100", "mac_address": "02:00:00:00:00:50"}
+    ]
+    cloud.enforces(cloud.admin.get(f"ports/{port.id}")["port"])
+    assert sdk.network.get_port(port.id).status == "ACTIVE"
+    assert [each.id for each in sdk.network.ports(device_id="vm-1")] == [port.id]
+    assert [each.id for each in sdk.network.ports(fixed_ips="ip_address=10.0.0.50")] == [port.id]
+    port = sdk.network.update_port(port, allowed_address_pairs=[], name="www")
+    assert port.allowed_address_pairs == []
+    port = sdk.network.update_port(port, is_port_security_enabled=False)
+    assert port.is_port_security_enabled is False
+    sdk.network.delete_port(port)
+    with pytest.raises(openstack.exceptions.NotFoundException):
+        sdk.network.get_port(port.id)
+
+
+def test_pages_and_bulk(sdk: Connection) -> None:
+    network = sdk.network.create_network(name="front")
+    sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")
+    ports: list[dict[str, Any]] = [{"network_id": network.id, "name": f"p{n}"} for n in range(7)]
+    made = sdk.network.create_ports(ports)
+    assert [port.name for port in made] == [each["name"] for each in ports]
+    assert [port.name for port in sdk.network.ports(limit=3)] == [each["name"] for each in ports]
+
+
+def test_refusals_are_exceptions_that_say_why(cloud: Cloud, sdk: Connection) -> None:
+    network = sdk.network.create_network(name="front", is_shared=True)
+    sdk.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    for tenant in connect(cloud, "alice"):
+        with pytest.raises(openstack.exceptions.ForbiddenException, match="mac_address"):
+            tenant.network.create_port(network_id=network.id, mac_address="02:00:00:00:00:01")
+        with pytest.raises(openstack.exceptions.BadRequestException, match="is not an IP address"):
+            tenant.network.create_port(
+                network_id=network.id, fixed_ips=[{"ip_address": "10.0.0.5\n"}]
+            )
+        mine = tenant.network.create_network(name="mine")
+        assert mine.is_shared is False
+    for stranger in connect(cloud, "bob"):
+        assert stranger.network.find_network("mine") is None
+        with pytest.raises(openstack.exceptions.NotFoundException):
+            stranger.network.get_network(mine.id)
+
+
+def test_a_wrong_password_is_refused(cloud: Cloud) -> None:
+    connection = openstack.connect(
+        auth_type="http_basic",
+        auth={
+            "endpoint": str(cloud.http.base_url).rstrip("/"),
+            "username": "alice",
+            "password": "wrong",
+        },
+        load_yaml_config=False,
+        load_envvars=False,
+    )
+    with pytest.raises(openstack.exceptions.HttpException, match="401"):
+        list(connection.network.networks())
+    connection.close()
