@@ -90,17 +90,6 @@ def within(netns: str, work: Callable[[], T]) -> T:
     return done[0]
 
 
-def sysctl(netns: str, settings: Iterable[tuple[str, str | int]]) -> None:
-    """Write `net.*` settings (dots or slashes) inside a namespace."""
-
-    def write() -> None:
-        # The kernel shows each thread the /proc/sys/net of the namespace that it is in.
-        for name, value in settings:
-            Path("/proc/sys/net", name).write_text(str(value))
-
-    within(netns, write)
-
-
 def _setns(netns: str) -> None:
     handle = os.open(NETNS_DIR / netns, os.O_RDONLY | os.O_CLOEXEC)
     try:

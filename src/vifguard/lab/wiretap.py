@@ -87,12 +87,14 @@ class Wiretap:
 
 
 def _open(device: str, protocol: int) -> socket.socket:
-    # Protocol 0 until bound: else it would hear other devices in between.
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    # Protocol 0 until bound to a device: else it would hear the others in between.
+    everywhere = 0 if device else socket.htons(protocol)
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, everywhere)
     tap.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     tap.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-    tap.bind((device, protocol))
+    if device:
+        tap.bind((device, protocol))
     return tap
 
 

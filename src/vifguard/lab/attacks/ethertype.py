@@ -110,6 +110,11 @@ def _to_bridges(name: str, kind: int, last: str, payload: bytes = bytes(46)) -> 
     return _row(name, _plain(kind, _reserved(last), payload), "L02/own", _HOST, Effect.HOST)
 
 
+def _pause(name: str, payload: bytes) -> Variant:
+    """To the group of MAC control, which a Linux bridge throws away itself."""
+    return _row(name, _plain(0x8808, _reserved("1"), payload), "L02/own", _HOST, Effect.NONE)
+
+
 def _to_everyone(name: str, kind: int) -> Variant:
     return _row(name, _plain(kind, payload=bytes(46)), "L02/own", _HOST)
 
@@ -257,8 +262,8 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.ETHERTYPE,
         published=("CVE-2015-1142857",),
         variants=(
-            _to_bridges("pause", 0x8808, "1", b"\0\x01\xff\xff" + bytes(42)),
-            _to_bridges("priority-pause", 0x8808, "1", b"\x01\x01\0\xff" + bytes(42)),
+            _pause("pause", b"\0\x01\xff\xff" + bytes(42)),
+            _pause("priority-pause", b"\x01\x01\0\xff" + bytes(42)),
             _to_bridges("lacp", 0x8809, "2", b"\x01\x01" + bytes(108)),
             _to_bridges("marker", 0x8809, "2", b"\x02\x01" + bytes(108)),
             _to_bridges("eapol", 0x888E, "3", b"\x02\x01" + bytes(44)),

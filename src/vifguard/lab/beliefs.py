@@ -1,0 +1,116 @@
+"""What bridges and stacks believe, against what is true in an arena."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from vifguard.lab.arena import Arena, Place, Segment
+from vifguard.lab.tables import Forwarding, Tables, ifindex
+from vifguard.model.address import IPAddress, Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """The forwarding entries of a segment's bridge, and the neighbours of each place."""
+
+    forwarding: frozenset[Forwarding]
+    neighbours: dict[str, dict[IPAddress, Mac]]
+
+
+class Beliefs:
+    """Reads, compares and restores the tables of an arena."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._cleanup = ExitStack()
+        host = arena.host_netns
+        places = [place for segment in arena.segments for place in segment.everyone]
+        self._host = self._open(host)
+        self._tables = {place.name: self._open(place.netns) for place in places}
+        self._bridges = {segment.name: ifindex(host, segment.bridge) for segment in arena.segments}
+        self._ends = {place.name: ifindex(host, place.tap) for place in places if place.tap}
+        self._devices = {place.name: ifindex(place.netns, place.device) for place in places}
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._cleanup.close()
+
+    def read(self, segment: Segment) -> Belief:
+        """What is believed now."""
+        return Belief(
+            self._host.forwarding(self._bridges[segment.name]),
+            {
+                place.name: self._tables[place.name].neighbours()
+                for place in segment.everyone
+                if not place.deaf
+            },
+        )
+
+    def moved(self, segment: Segment, before: Belief, after: Belief) -> list[str]:
+        """Forwarding entries that came since `before` and are not true."""
+        true = self._true_forwarding(segment)
+        return [
+            f"{entry.mac} is now believed behind {self._name(entry.ifindex)}"
+            for entry in sorted(after.forwarding - before.forwarding)
+            if true.get(entry.mac) != entry.ifindex
+        ]
+
+    def displaced(self, segment: Segment, belief: Belief) -> list[str]:
+        """Forwarding entries of those on the segment that are not true."""
+        true = self._true_forwarding(segment)
+        return [
+            f"{entry.mac} is believed behind {self._name(entry.ifindex)}"
+            for entry in sorted(belief.forwarding)
+            if true.get(entry.mac, entry.ifindex) != entry.ifindex
+        ]
+
+    def poisoned(self, segment: Segment, before: Belief, after: Belief) -> list[str]:
+        """Neighbour entries that came since `before` and are not true."""
+        true = true_neighbours(segment)
+        return [
+            f"{name} believes {address} at {mac}"
+            for name, neighbours in after.neighbours.items()
+            for address, mac in neighbours.items()
+            if before.neighbours[name].get(address) != mac and true.get(address) != mac
+        ]
+
+    def restore(self, segment: Segment) -> None:
+        """Let everyone believe the truth about everyone's addresses."""
+        true = true_neighbours(segment)
+        for place in segment.listeners:
+            own = {place.station.ip4, place.station.ip6, place.station.ll}
+            for address, mac in true.items():
+                if address not in own and (place.six or address.version == 4):
+                    self._tables[place.name].seed(self._devices[place.name], address, mac)
+
+    def _true_forwarding(self, segment: Segment) -> dict[Mac, int]:
+        true = {place.station.mac: self._ends[place.name] for place in segment.guests if place.tap}
+        if segment.outside:
+            true[segment.outside.station.mac] = self._ends[segment.outside.name]
+        for actor in segment.actors.values():
+            if actor.station.mac == segment.cast.a.mac:
+                true[segment.cast.vmac4] = true[segment.cast.vmac6] = self._ends[actor.name]
+        return true
+
+    def _name(self, index: int) -> str:
+        return next((name for name, end in self._ends.items() if end == index), f"#{index}")
+
+    def _open(self, netns: str) -> Tables:
+        tables = Tables(netns)
+        self._cleanup.callback(tables.close)
+        return tables
+
+
+def true_neighbours(segment: Segment) -> dict[IPAddress, Mac]:
+    """Whose address is where: those of everyone, and of the attacker's IP group."""
+    cast = segment.cast
+    true: dict[IPAddress, Mac] = {}
+    for place in segment.everyone:
+        for address in _addresses(place):
+            true[address] = place.station.mac
+    return true | {cast.vip4: cast.a.mac, cast.vip6: cast.a.mac}
+
+
+def _addresses(place: Place) -> tuple[IPAddress, ...]:
+    station = place.station
+    return (station.ip4, station.ip6, station.ll)

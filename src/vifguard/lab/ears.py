@@ -1,0 +1,120 @@
+"""All that is heard in an arena: at every place, at the host's ends, by the host itself."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from vifguard.lab.arena import Arena, Place
+from vifguard.lab.attacks.attack import Offload
+from vifguard.lab.netns import LabError
+from vifguard.lab.wiretap import Wiretap
+from vifguard.packet import build
+
+PATIENCE = 10.0
+"""Seconds after which a marker that was not heard is an error."""
+
+_HOST_PROTOCOLS = (
+    0x0800, 0x0806, 0x86DD, 0x8035, 0x0004, 0x0001, 0x8100, 0x88A8, 0x88CC, 0x888E, 0x8808,
+    0x8809, 0x88E5, 0x88C7, 0x8902, 0x9000, 0x88B5,
+)  # fmt: skip
+"""What daemons of a host listen for; 1 and 4 are the kernel's numbers of raw 802.3 and LLC."""
+
+
+@dataclass(slots=True)
+class Noise:
+    """Everything heard between two marks: by place, at the actor's end, by the host."""
+
+    heard: dict[str, list[bytes]] = field(default_factory=dict)
+    arrived: list[bytes] = field(default_factory=list)
+    host: list[bytes] = field(default_factory=list)
+
+
+class Ears:
+    """The sockets of an arena."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._cleanup = ExitStack()
+        places = [place for segment in arena.segments for place in segment.everyone]
+        host = arena.host_netns
+        try:
+            self._ears = {place.name: self._open(place.netns, place.device) for place in places}
+            self._ends = {place.name: self._open(host, place.tap) for place in places if place.tap}
+            self._host = [self._open(host, "", protocol) for protocol in _HOST_PROTOCOLS]
+        except BaseException:
+            self._cleanup.close()
+            raise
+        self._names = {ear.fileno(): name for name, ear in self._ears.items()}
+        self._poll = select.poll()
+        for ear in self._ears.values():
+            self._poll.register(ear.fileno(), select.POLLIN)
+        self._marks = 0
+        self._sent: set[bytes] = set()
+
+    def close(self) -> None:
+        """Close every socket."""
+        self._cleanup.close()
+
+    def send(self, place: Place, frame: bytes, offload: Offload | None = None) -> None:
+        """Send a frame from a place; raises CannotSendError."""
+        self._ears[place.name].send(frame, offload)
+        self._sent.add(frame)  # a socket does not hear itself
+
+    def mark(self, place: Place, listeners: Iterable[Place]) -> Noise:
+        """Send a marker from a place and hear until every listener has heard it.
+
+        The marker is a RARP announcement with a number in its padding: legal on every port,
+        believed by nobody. What was heard before it is returned.
+        """
+        self._marks += 1
+        number = self._marks.to_bytes(8, "big") + bytes(10)
+        mac = place.station.mac
+        marker = build.ethernet(mac, "ff:ff:ff:ff:ff:ff", build.rarp(mac)) + number
+        self._ears[place.name].send(marker)
+        return self._until(marker, place, {each.name for each in listeners} - {place.name})
+
+    def is_extra(self, frame: bytes) -> bool:
+        """Whether nobody sent the frame, though somebody heard it."""
+        return frame not in self._sent
+
+    def _until(self, marker: bytes, sender: Place, waiting: set[str]) -> Noise:
+        noise = Noise()
+        deadline = time.monotonic() + PATIENCE
+        while waiting:
+            ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            if not ready:
+                raise LabError(
+                    f"the marker from {sender.name} was not heard by {', '.join(sorted(waiting))}"
+                )
+            for fd, _event in ready:
+                self._hear(self._names[fd], marker, waiting, noise)
+        # A frame is noted as sent before it is heard: those who heard were read first.
+        for fd, _event in self._poll.poll(0):
+            self._hear(self._names[fd], marker, waiting, noise)
+        self._hear_host(sender, noise)
+        return noise
+
+    def _hear(self, name: str, marker: bytes, waiting: set[str], noise: Noise) -> None:
+        for each in self._ears[name].drain():
+            if each.outgoing:
+                self._sent.add(each.frame)
+            elif each.frame == marker:
+                waiting.discard(name)
+            else:
+                noise.heard.setdefault(name, []).append(each.frame)
+
+    def _hear_host(self, sender: Place, noise: Noise) -> None:
+        for name, end in self._ends.items():
+            frames = [each.frame for each in end.drain() if not each.outgoing]
+            if name == sender.name:
+                noise.arrived = frames
+        for ear in self._host:
+            noise.host += [each.frame for each in ear.drain() if not each.outgoing]
+
+    def _open(self, netns: str, device: str, protocol: int = 0x0003) -> Wiretap:
+        tap = Wiretap(netns, device, protocol)
+        self._cleanup.callback(tap.close)
+        return tap

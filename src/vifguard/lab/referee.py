@@ -1,0 +1,142 @@
+"""The referee: plays one frame and tells everything that came of it.
+
+Nothing is concluded from silence. Behind each frame a marker that must arrive is sent on the
+same path; veth and bridge hand frames on in order on one CPU, so when the marker has been
+heard everywhere, whatever the frame did has been done. A marker that does not arrive, and a
+frame that did not reach the host's end of its interface, are errors of the bench.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from vifguard.lab.arena import Arena, Segment
+from vifguard.lab.attacks.attack import Actor, Offload
+from vifguard.lab.beliefs import Belief, Beliefs
+from vifguard.lab.ears import Ears, Noise
+from vifguard.lab.netns import LabError
+from vifguard.lab.wiretap import CannotSendError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one frame.
+
+    `unsent` says why no kernel would carry it, empty where it reached the host's end of its
+    interface. `heard` counts it by place on the segment; `strangers` are places elsewhere
+    that heard it; `host` is whether a socket of the host did. `moved` and `poisoned` are the
+    table entries that it made untrue, `extra` the frames that nobody sent.
+    """
+
+    unsent: str = ""
+    heard: dict[str, int] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    host: bool = False
+    moved: tuple[str, ...] = ()
+    poisoned: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether the frame had any effect at all."""
+        return bool(
+            self.heard or self.strangers or self.host or self.moved or self.poisoned or self.extra
+        )
+
+
+class Referee:
+    """Plays frames in an arena. One thread's, which stays on one CPU meanwhile."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+        self._cleanup = ExitStack()
+        try:
+            self._cleanup.enter_context(_on_one_cpu())
+            self._ears = Ears(arena)
+            self._cleanup.callback(self._ears.close)
+            self._beliefs = Beliefs(arena)
+            self._cleanup.callback(self._beliefs.close)
+            self._now = {segment.name: self._settle(segment) for segment in arena.segments}
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and let go of the CPU."""
+        self._cleanup.close()
+
+    def play(
+        self, segment: Segment, actor: Actor, frame: bytes, offload: Offload | None = None
+    ) -> Seen:
+        """Play one frame from an actor's place, and tell what came of it."""
+        place = segment.actors[actor]
+        marking = segment.actors[Actor.GUEST] if place.deaf else place
+        try:
+            self._ears.send(place, frame, offload)
+        except CannotSendError as error:
+            self._ears.mark(marking, segment.listeners)
+            return Seen(unsent=str(error))
+        noise = self._ears.mark(marking, segment.listeners)
+        before, after = self._now[segment.name], self._beliefs.read(segment)
+        self._now[segment.name] = after
+        seen = self._tell(segment, frame, noise, before, after)
+        if seen.moved or seen.poisoned:
+            self._now[segment.name] = self._settle(segment)
+        return seen
+
+    def settle(self) -> None:
+        """Restore the truth everywhere: after something else than a frame happened."""
+        for segment in self.arena.segments:
+            self._now[segment.name] = self._settle(segment)
+
+    def _tell(
+        self, segment: Segment, frame: bytes, noise: Noise, before: Belief, after: Belief
+    ) -> Seen:
+        here = {place.name for place in segment.everyone}
+        counts = {name: frames.count(frame) for name, frames in noise.heard.items()}
+        return Seen(
+            unsent="" if frame in noise.arrived else "it did not reach the host's end",
+            heard={name: count for name, count in counts.items() if count and name in here},
+            strangers=tuple(name for name, count in counts.items() if count and name not in here),
+            host=frame in noise.host,
+            moved=tuple(self._beliefs.moved(segment, before, after)),
+            poisoned=tuple(self._beliefs.poisoned(segment, before, after)),
+            extra=tuple(
+                f"{name} heard {each.hex()}"
+                for name, frames in noise.heard.items()
+                for each in frames
+                if self._ears.is_extra(each)
+            ),
+        )
+
+    def _settle(self, segment: Segment) -> Belief:
+        """Let every table of the segment be true, and see that it is."""
+        for place in segment.listeners:
+            self._ears.mark(place, segment.listeners)
+        self._beliefs.restore(segment)
+        belief = self._beliefs.read(segment)
+        wrong = self._beliefs.displaced(segment, belief)
+        if wrong:
+            raise LabError(f"the tables of {segment.name} cannot be restored: {wrong}")
+        return belief
+
+
+@contextmanager
+def _on_one_cpu() -> Iterator[None]:
+    """Keep this thread on one CPU: frames of two CPUs could overtake one another."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,181 @@
+"""A trial: the catalogue, played on every segment of an arena along every path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from vifguard.lab.arena import Arena, Segment
+from vifguard.lab.attacks import VARIANTS
+from vifguard.lab.attacks.attack import Actor, Attack, Expected, Outcome, Path, Variant
+from vifguard.lab.finding import Finding, Tell
+from vifguard.lab.judge import faults
+from vifguard.lab.records import Named, Records
+from vifguard.lab.referee import Referee, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One frame to play: a variant on a segment along a path."""
+
+    attack: Attack
+    variant: Variant
+    segment: Segment
+    path: Path
+    frame: bytes
+
+    @property
+    def expected(self) -> Expected:
+        return self.variant.expect[self.segment.kind]
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the sender's own port must name the guard that dropped it."""
+        return self.expected.outcome is Outcome.DROP and self.variant.actor is not Actor.OUTSIDE
+
+
+@dataclass(slots=True)
+class _Open:
+    """A case that was played; its drop records are still to come."""
+
+    case: _Case
+    seen: str
+    faults: list[str]
+    why: list[str] = field(default_factory=list)
+
+
+class Trial:
+    """Plays rows; each finding is told once its drop records are in."""
+
+    def __init__(self, scenario: str, referee: Referee, records: Records, tell: Tell) -> None:
+        self._scenario, self._referee, self._tell = scenario, referee, tell
+        self._records = records
+        self._open: list[_Open] = []
+        for segment in referee.arena.segments:
+            for place in segment.actors.values():
+                if place.port_id:
+                    records.begin(place.port_id)
+
+    def play(self, attack: Attack) -> None:
+        """Play a row on every segment."""
+        for segment in self._referee.arena.segments:
+            self._prepare(attack, segment)
+            for case in cases(self._referee.arena, attack, segment):
+                self._play(case)
+        self._records.flush()
+        for each in self._open:
+            self._tell(self._finding(each))
+        self._open.clear()
+
+    def close(self) -> None:
+        """Tell whether every port dropped as many frames as it had to, and no other."""
+        wrong = tuple(self._records.miscounted())
+        self._tell(
+            Finding(
+                self._scenario,
+                "each port counts exactly the frames that it had to drop",
+                expected="equal",
+                seen="unequal" if wrong else "equal",
+                faults=wrong,
+            )
+        )
+
+    def _prepare(self, attack: Attack, segment: Segment) -> None:
+        if attack.prelude is not None and attack.prelude in self._referee.arena.preludes:
+            self._referee.arena.preludes[attack.prelude](segment)
+            self._referee.settle()
+
+    def _play(self, case: _Case) -> None:
+        """Cold; then, where there is a twin, the twin and the same frame right behind it."""
+        seen = self._once(case)
+        opened = _Open(case, _words(seen), self._judged(case, seen))
+        self._await_record(opened, seen)
+        if case.variant.twin:
+            opened.faults += self._twin(case)
+            again = self._once(case)
+            opened.faults += [f"after a legal frame: {each}" for each in self._judged(case, again)]
+            self._await_record(opened, again)
+        self._open.append(opened)
+
+    def _once(self, case: _Case) -> Seen:
+        variant = case.variant
+        cast = self._referee.arena.cast(case.segment, variant.actor, case.path)
+        offload = variant.offload(cast) if variant.offload else None
+        return self._referee.play(case.segment, variant.actor, case.frame, offload)
+
+    def _twin(self, case: _Case) -> list[str]:
+        """Play the legal frame on the same path; what is wrong with what came of it."""
+        variant = VARIANTS[case.variant.twin]
+        actor = Actor.GUEST if case.variant.actor is Actor.CLOSED else case.variant.actor
+        cast = self._referee.arena.cast(case.segment, actor, case.path)
+        played = Variant(
+            name=variant.name,
+            frame=variant.frame,
+            expect=variant.expect,
+            actor=actor,
+            offload=variant.offload,
+        )
+        twin = _Case(case.attack, played, case.segment, case.path, variant.frame(cast))
+        wrong = self._judged(twin, self._once(twin))
+        return [f"its legal twin {case.variant.twin}: {each}" for each in wrong]
+
+    def _judged(self, case: _Case, seen: Seen) -> list[str]:
+        return faults(case.variant, case.expected, case.segment, case.path, case.frame, seen)
+
+    def _await_record(self, opened: _Open, seen: Seen) -> None:
+        case = opened.case
+        if not case.is_guarded or seen.unsent:
+            return
+        guard = case.expected.guard
+
+        def told(named: Named) -> None:
+            opened.why.append(str(named))
+            if named.guard != guard:
+                opened.faults.append(f"dropped by {named}, not by {guard or 'closed'}")
+
+        port_id = case.segment.actors[case.variant.actor].port_id
+        self._records.expect(port_id, case.frame, told)
+
+    def _finding(self, opened: _Open) -> Finding:
+        case = opened.case
+        return Finding(
+            self._scenario,
+            case.attack.variant_id(case.variant),
+            expected=str(case.expected),
+            seen=opened.seen,
+            why=", ".join(dict.fromkeys(opened.why)),
+            where=f"{case.segment.kind}, {case.path}",
+            faults=tuple(opened.faults),
+        )
+
+
+def cases(arena: Arena, attack: Attack, segment: Segment) -> Iterator[_Case]:
+    """Every different frame of a row on a segment, along the paths that lead somewhere."""
+    for variant in attack.variants:
+        if segment.kind not in variant.expect or variant.actor not in segment.actors:
+            continue
+        played: set[bytes] = set()
+        for path in _paths(variant, segment):
+            frame = variant.frame(arena.cast(segment, variant.actor, path))
+            if frame not in played:
+                played.add(frame)
+                yield _Case(attack, variant, segment, path, frame)
+
+
+def _paths(variant: Variant, segment: Segment) -> Iterable[Path]:
+    led = (path for path in variant.paths if path is not Path.UPLINK or segment.outside)
+    # From outside the frame is addressed to the victim whoever the peer is.
+    return [Path.GUEST] if variant.actor is Actor.OUTSIDE else led
+
+
+def _words(seen: Seen) -> str:
+    if seen.unsent:
+        return f"unsent: {seen.unsent}"
+    parts = []
+    if seen.heard:
+        parts.append(f"heard by {', '.join(sorted(seen.heard))}")
+    if seen.strangers:
+        parts.append(f"heard elsewhere by {', '.join(seen.strangers)}")
+    if seen.host:
+        parts.append("heard by the host")
+    return "; ".join((*parts, *seen.moved, *seen.poisoned)) or "nothing"

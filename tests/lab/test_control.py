@@ -1,0 +1,68 @@
+"""Without guards every attack gets through: a probe that cannot is no probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from control import control
+
+from vifguard.lab.arena import Arena
+from vifguard.lab.attacks import CATALOGUE
+from vifguard.lab.attacks.attack import Attack, Effect, Outcome, Path, Variant
+from vifguard.lab.referee import Referee, Seen
+from vifguard.lab.trial import cases
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    with control() as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
+def referee(arena: Arena) -> Iterator[Referee]:
+    with Referee(arena) as listening:
+        yield listening
+
+
+def gets_through(variant: Variant, path: Path, seen: Seen) -> bool:
+    effect = variant.effect
+    if effect is Effect.UNSENT or seen.unsent:
+        return effect is Effect.UNSENT and bool(seen.unsent) and not seen.anything
+    if path is Path.HOST and effect is not Effect.HOST:
+        return True  # whether the host takes a frame is the host's own affair
+    if path is Path.UPLINK and effect is not Effect.NONE:
+        return seen.anything
+    return {
+        Effect.DELIVERY: bool(seen.heard),
+        Effect.FORWARDING: bool(seen.moved),
+        Effect.NEIGHBOUR: bool(seen.poisoned),
+        Effect.HOST: seen.host,
+        Effect.NONE: not seen.anything,
+    }[effect]
+
+
+def is_attack(variant: Variant) -> bool:
+    return any(expected.outcome is Outcome.DROP for expected in variant.expect.values())
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [a for a in CATALOGUE if any(is_attack(v) or v.effect is Effect.HOST for v in a.variants)],
+    ids=lambda attack: attack.id,
+)
+def test_every_attack_gets_through_where_nothing_guards(
+    attack: Attack, arena: Arena, referee: Referee
+) -> None:
+    (segment,) = arena.segments
+    for case in cases(arena, attack, segment):
+        variant = case.variant
+        if not is_attack(variant) and variant.effect is not Effect.HOST:
+            continue
+        cast = arena.cast(segment, variant.actor, case.path)
+        offload = variant.offload(cast) if variant.offload else None
+        seen = referee.play(segment, variant.actor, case.frame, offload)
+        assert gets_through(variant, case.path, seen), f"{variant.name}, {case.path}: {seen}"
