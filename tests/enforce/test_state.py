@@ -128,15 +128,16 @@ def test_keys_come_and_go():
 def test_difference():
     one, two, three = state_of(1), state_of(2), state_of(3)
     wanted = Wanted({1: one, 2: two}, {})
-    assert difference(wanted, Seen({1: one, 2: two})) is None
-    assert difference(wanted, Seen({1: one, 2: three})) == Change({2: two})
-    assert difference(wanted, Seen({1: one})) == Change({2: two})
-    assert difference(wanted, Seen({1: one, 2: two, 9: three})) == Change({}, frozenset({9}))
-    assert difference(wanted, Seen({1: one, 2: two}, frozenset({"policy 4"}))) == Change(
-        {}, sweep=True
-    )
     bare = PortState(two.entry, two.extras, two.public, ("from_guest", ""))
-    assert difference(wanted, Seen({1: one, 2: bare})) == Change({2: two})
+    for seen, change in (
+        (Seen({1: one, 2: two}), None),
+        (Seen({1: one, 2: three}), Change({2: two}, {2: HOOKS})),
+        (Seen({1: one, 2: bare}), Change({2: two}, {2: bare.hooks})),
+        (Seen({1: one}), Change({2: two}, {})),
+        (Seen({1: one, 2: two, 9: three}), Change({}, {}, frozenset({9}))),
+        (Seen({1: one, 2: two}, frozenset({"policy 4"})), Change({}, {}, sweep=True)),
+    ):
+        assert difference(wanted, seen) == change
 
 
 def test_ids_are_told_apart():

@@ -167,14 +167,15 @@ class EbpfDriver:
     def apply(self, change: Change) -> None:
         """Write, point, attach, let go, sweep; ApplyError names the ports that failed."""
         failed: list[PortError] = []
-        attach = [i for i, p in change.ports.items() if self._attaching.seen(i) != p.hooks]
+        seen = {i: change.hooks.get(i, NONE) for i in change.ports}
+        attach = [i for i, port in change.ports.items() if port.hooks != seen[i]]
         garbage = _Garbage(set(), set())
         self._point(change.ports, garbage, failed)
         hurry = attach or change.removed or change.sweep or garbage
         with rcu.expedited() if hurry else nullcontext():
             for ifindex in attach:
                 with _isolated(ifindex, failed):
-                    self._attaching.put(ifindex, change.ports[ifindex].hooks)
+                    self._attaching.put(ifindex, change.ports[ifindex].hooks, seen[ifindex])
             for ifindex in change.removed:
                 with _isolated(ifindex, failed):
                     self._let_go(ifindex, garbage)

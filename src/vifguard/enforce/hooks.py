@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,8 +32,8 @@ class Attaching(Protocol):
     def ifindexes(self) -> Iterator[int]:
         """The interfaces where one of ours stands, or stood until the interface went."""
 
-    def put(self, ifindex: int, hooks: Hooks) -> None:
-        """Let these programs stand there; what is ours already is replaced in place."""
+    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+        """Let these programs stand there; what was seen of ours is replaced in place."""
 
     def remove(self, ifindex: int) -> None:
         """Take ours away."""
@@ -63,7 +64,7 @@ class Nowhere:
         """None."""
         return iter(())
 
-    def put(self, ifindex: int, hooks: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
         """Do nothing."""
 
     def remove(self, ifindex: int) -> None:
@@ -95,33 +96,36 @@ class Tcx:
 
     def ifindexes(self) -> Iterator[int]:
         """By the names of the pins."""
-        yield from {int(pin.name.partition("-")[0]) for pin in self._links.iterdir()}
+        with os.scandir(self._links) as pins:
+            yield from {int(pin.name.partition("-")[0]) for pin in pins}
 
-    def put(self, ifindex: int, hooks: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
         """Update live links, pin new ones."""
-        for (name, where), wanted in zip(self._hooks, hooks, strict=True):
-            seen = self._seen(ifindex, name)
-            if seen == wanted:
-                continue
+        for (name, where), wanted, stands in zip(self._hooks, hooks, seen, strict=True):
             program, path = self._programs[wanted], self._path(ifindex, name)
-            if seen:
+            if stands == wanted:
+                continue
+            if stands:
                 with Link.open(path) as link:
                     link.update(program)
                 continue
-            path.unlink(missing_ok=True)  # a link whose interface is gone
             with Link.attach(program, ifindex, where) as link:
-                link.pin(path)
+                try:
+                    link.pin(path)
+                except FileExistsError:  # a link whose interface is gone
+                    Path(path).unlink()
+                    link.pin(path)
 
     def remove(self, ifindex: int) -> None:
         """Unpin; nobody else holds the links."""
         for name, _ in self._hooks:
-            self._path(ifindex, name).unlink(missing_ok=True)
+            Path(self._path(ifindex, name)).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _path(self, ifindex: int, name: str) -> Path:
-        return self._links / f"{ifindex}-{name}"
+    def _path(self, ifindex: int, name: str) -> str:
+        return f"{self._links}/{ifindex}-{name}"
 
     def _seen(self, ifindex: int, name: str) -> str:
         try:
@@ -161,10 +165,10 @@ class ClsactFilters:
             if self.seen(ifindex) != NONE:
                 yield ifindex
 
-    def put(self, ifindex: int, hooks: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
         """Add or replace the filters."""
-        for hook, wanted in zip(self._hooks, hooks, strict=True):
-            if self._seen(ifindex, hook) != wanted:
+        for hook, wanted, stands in zip(self._hooks, hooks, seen, strict=True):
+            if stands != wanted:
                 self._tc.put(ifindex, hook, self._programs[wanted], self._mark + wanted)
 
     def remove(self, ifindex: int) -> None:

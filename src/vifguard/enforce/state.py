@@ -260,9 +260,13 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The ports to set, the interfaces to let go, and whether to sweep up."""
+    """The ports to set, the interfaces to let go, and whether to sweep up.
+
+    `hooks` are the programs that were seen at the ports to set.
+    """
 
     ports: Mapping[int, PortState]
+    hooks: Mapping[int, Hooks]
     removed: frozenset[int] = frozenset()
     sweep: bool = False
 
@@ -273,4 +277,5 @@ def difference(wanted: Wanted, seen: Seen) -> Change | None:
     removed = frozenset(seen.ports) - frozenset(wanted.ports)
     if not (ports or removed or seen.litter):
         return None
-    return Change(ports, removed, bool(seen.litter))
+    hooks = {i: seen.ports[i].hooks for i in ports if i in seen.ports}
+    return Change(ports, hooks, removed, bool(seen.litter))

@@ -16,15 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-_SYSCALL_NUMBERS = {"x86_64": 321, "aarch64": 280}
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_NUMBER = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
+"""Of bpf(2); on any other machine the kernel says ENOSYS."""
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_ulong)
+_syscall.restype = ctypes.c_long
 _LOG_BYTES = 1 << 22
 _BATCH = 4096
 _SK_BUFF_BYTES = 192
-_ENOTSUPP = 524
-"""The kernel's own "not supported", which errno.h does not know."""
 
 
 class Command(IntEnum):
@@ -69,7 +70,6 @@ SCHED_CLS = 3
 """`BPF_PROG_TYPE_SCHED_CLS`: the only program type here."""
 
 _F_BEFORE = 1 << 3
-_NO_EXIST = 1
 
 
 class VerifierError(OSError):
@@ -85,9 +85,8 @@ class VerifierError(OSError):
 
 def call(command: Command, attributes: ctypes.Array[ctypes.c_char]) -> int:
     """One bpf(2); the kernel may write answers into `attributes`."""
-    number = _SYSCALL_NUMBERS[platform.machine()]
     while True:
-        result = int(_LIBC.syscall(number, int(command), attributes, len(attributes)))
+        result: int = _syscall(_NUMBER, command, attributes, len(attributes))
         if result >= 0:
             return result
         code = ctypes.get_errno()
@@ -126,7 +125,7 @@ class Handle:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def pin(self, path: Path) -> None:
+    def pin(self, path: Path | str) -> None:
         """Give the object a name in bpffs, so that it outlives this process."""
         name = _buffer(os.fsencode(path) + b"\0")
         call(Command.OBJ_PIN, _pack("QII", ctypes.addressof(name), self.fd, 0))
@@ -141,7 +140,7 @@ class Handle:
         return answer.raw
 
 
-def open_pin(path: Path) -> int:
+def open_pin(path: Path | str) -> int:
     """A descriptor of the object pinned at `path`; FileNotFoundError where there is none."""
     name = _buffer(os.fsencode(path) + b"\0")
     return call(Command.OBJ_GET, _pack("QII", ctypes.addressof(name), 0, 0))
@@ -160,11 +159,17 @@ class MapSpec:
 
 
 class Map(Handle):
-    """A map: keys and values are bytes of exactly the sizes in `spec`."""
+    """A map: keys and values are bytes of exactly the sizes in `spec`. Not for several threads."""
 
     def __init__(self, fd: int, spec: MapSpec) -> None:
         super().__init__(fd)
         self.spec = spec
+        # Made once: thousands of look-ups would spend most of their time on making them.
+        self._key = ctypes.create_string_buffer(spec.key_size)
+        self._value = ctypes.create_string_buffer(spec.value_size)
+        key, value = ctypes.addressof(self._key), ctypes.addressof(self._value)
+        self._element = _pack("IIQQQ", fd, 0, key, value, 0)
+        self._keyed = _pack("IIQQQ", fd, 0, key, 0, 0)
 
     @classmethod
     def create(cls, spec: MapSpec, inner: Map | None = None) -> Self:
@@ -195,36 +200,23 @@ class Map(Handle):
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
-        name, value = _buffer(key), ctypes.create_string_buffer(self.spec.value_size)
+        self._key.raw = key
         try:
-            call(
-                Command.MAP_LOOKUP,
-                _pack("IIQQQ", self.fd, 0, ctypes.addressof(name), ctypes.addressof(value), 0),
-            )
+            call(Command.MAP_LOOKUP, self._element)
         except FileNotFoundError:
             return None
-        return value.raw
+        return self._value.raw
 
-    def update(self, key: bytes, value: bytes, *, new: bool = False) -> None:
-        """Set `key`; with `new`, FileExistsError where it is set already."""
-        name, data = _buffer(key), _buffer(value)
-        call(
-            Command.MAP_UPDATE,
-            _pack(
-                "IIQQQ",
-                self.fd,
-                0,
-                ctypes.addressof(name),
-                ctypes.addressof(data),
-                _NO_EXIST if new else 0,
-            ),
-        )
+    def update(self, key: bytes, value: bytes) -> None:
+        """Set `key`."""
+        self._key.raw, self._value.raw = key, value
+        call(Command.MAP_UPDATE, self._element)
 
     def delete(self, key: bytes) -> None:
         """Remove `key`, if it is there."""
-        name = _buffer(key)
+        self._key.raw = key
         try:
-            call(Command.MAP_DELETE, _pack("IIQQQ", self.fd, 0, ctypes.addressof(name), 0, 0))
+            call(Command.MAP_DELETE, self._keyed)
         except FileNotFoundError:
             return
 
@@ -384,8 +376,10 @@ def _load(name: str, code: bytes, licence: str, log: ctypes.Array[ctypes.c_char]
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LinkInfo:
+_LINK_INFO = struct.Struct("=8xI4xII")
+
+
+class LinkInfo(NamedTuple):
     """Which program a link runs, and where; `ifindex` 0: its interface is gone."""
 
     program: int
@@ -403,14 +397,14 @@ class Link(Handle):
         return cls(call(Command.LINK_CREATE, attributes))
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path | str) -> Self:
         """The link pinned at `path`."""
         return cls(open_pin(path))
 
     @property
     def about(self) -> LinkInfo:
         """What the kernel says of the link."""
-        return LinkInfo(*struct.unpack("=8xI4xII", self.info(24)))
+        return LinkInfo(*_LINK_INFO.unpack(self.info(_LINK_INFO.size)))
 
     def update(self, program: Program) -> None:
         """Put `program` in the place of the link's present one, between two packets."""
