@@ -11,8 +11,8 @@ import select
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from vifguard.kernel import netlink
 from vifguard.kernel.netlink import (
@@ -30,9 +30,11 @@ from vifguard.model.address import Mac
 
 _NEW, _DELETE, _GET, _SET = 16, 17, 18, 19
 _GET_ADDRESSES = 22
-_GROUP_LINK = 1
+_DELETE_QDISC, _DELETE_FILTER = 37, 45
+_GROUP_LINK, _GROUP_TC = 1, 4
 _INFO = struct.Struct("=BxHiII")
 _ADDRESS_INFO = struct.Struct("=BBBBi")
+_TC_INFO = struct.Struct("=xxxxi")
 _UP, _LOOPBACK = 0x1, 0x8
 _ETHERNET = 1
 _SCOPE_GLOBAL = 0
@@ -86,6 +88,18 @@ class LinkChange:
     mtu: int | None = None
     mac: Mac | None = None
     alias: str | None = None
+
+
+def changed(link: Link, change: LinkChange) -> Link:
+    """The link as it is once the change is made."""
+    wanted: dict[str, Any] = {
+        "master": change.master,
+        "up": change.up,
+        "mtu": change.mtu,
+        "mac": change.mac,
+        "alias": change.alias,
+    }
+    return replace(link, **{name: value for name, value in wanted.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +188,11 @@ class Links:
             ]
         )
 
-    def stop_hairpin(self, index: int) -> None:
-        """Let a bridge's member not get its own frames back; raises NetlinkError."""
+    def stop_hairpin(self, index: int) -> NetlinkError | None:
+        """Let a bridge's member not get its own frames back; the refusal, if any."""
         setting = nest(_PROTINFO, u8(_PORT_HAIRPIN, 0))
-        self._netlink.do(Message(_SET, _header(index, socket.AF_BRIDGE) + setting))
+        message = Message(_SET, _header(index, socket.AF_BRIDGE) + setting)
+        return self._netlink.do_all([message])[0]
 
     def has_addresses(self, index: int) -> bool:
         """Whether the host itself uses a link: it has an address of global scope."""
@@ -211,17 +226,24 @@ class NoticesLost:
     """The kernel had more to tell than there was room for: read all links anew."""
 
 
-LinkNotice = Link | LinkGone | NoticesLost
+@dataclass(frozen=True, slots=True)
+class FilterGone:
+    """A tc filter or qdisc was taken from a link."""
+
+    index: int
+
+
+LinkNotice = Link | LinkGone | FilterGone | NoticesLost
 
 
 class LinkWatch:
-    """Tells what becomes of the links of the namespace of the thread that makes this.
+    """Tells what becomes of the links, and of filters on them, in the maker's namespace.
 
     It hears what happens from its making on: make it first, then read all links.
     """
 
     def __init__(self) -> None:
-        self._netlink = Netlink(socket.NETLINK_ROUTE, [_GROUP_LINK])
+        self._netlink = Netlink(socket.NETLINK_ROUTE, [_GROUP_LINK, _GROUP_TC])
         self._ended, self._end = os.pipe()
 
     def close(self) -> None:
@@ -253,6 +275,8 @@ class LinkWatch:
 
 
 def _notice(message: Message) -> LinkNotice | None:
+    if message.kind in (_DELETE_QDISC, _DELETE_FILTER):
+        return FilterGone(_TC_INFO.unpack_from(message.body)[0])
     # AF_BRIDGE notices speak of membership; the link's own, which follows, says it as well.
     if message.body[0] == socket.AF_BRIDGE:
         return None

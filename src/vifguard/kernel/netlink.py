@@ -40,11 +40,15 @@ class NetlinkError(OSError):
 
 
 class Message(NamedTuple):
-    """A request or an answer: `body` is what follows the netlink header."""
+    """A request, an answer or a notice: `body` is what follows the netlink header.
+
+    `cause` is the port of the socket whose request a notice is about, 0 for the kernel's own.
+    """
 
     kind: int
     body: bytes
     flags: int = 0
+    cause: int = 0
 
 
 class Netlink:
@@ -75,6 +79,11 @@ class Netlink:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def port(self) -> int:
+        """The number by which the kernel knows this socket."""
+        return int(self._socket.getsockname()[0])
 
     def fileno(self) -> int:
         """The descriptor that is readable when a notice is there."""
@@ -176,11 +185,11 @@ class Netlink:
             return  # any process may write to our socket; only the kernel is believed
         at = 0
         while at + _HEADER.size <= len(data):
-            length, kind, flags, sequence, _ = _HEADER.unpack_from(data, at)
+            length, kind, flags, sequence, port = _HEADER.unpack_from(data, at)
             if length < _HEADER.size:
                 return
             if kind != _NOOP:
-                yield sequence, Message(kind, data[at + _HEADER.size : at + length], flags)
+                yield sequence, Message(kind, data[at + _HEADER.size : at + length], flags, port)
             at += (length + 3) & ~3
 
     def _drain(self) -> None:

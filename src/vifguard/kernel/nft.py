@@ -58,7 +58,7 @@ class DropTable:
     """The drop chains of one netdev table. One thread's; of the namespace that it made it in."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
         self._netlink = Netlink(_PROTOCOL)
 
     def close(self) -> None:
@@ -70,6 +70,11 @@ class DropTable:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def port(self) -> int:
+        """The number of the socket: what nftables tells of our own changes bears it."""
+        return self._netlink.port
 
     def chains(self) -> frozenset[DropChain]:
         """The chains that are there."""
@@ -91,7 +96,7 @@ class DropTable:
 
     def remove(self) -> None:
         """Remove the table with all its chains; one that is gone already is no error."""
-        message = _message(_DELETE_TABLE, text(_TABLE_NAME, self._name))
+        message = _message(_DELETE_TABLE, text(_TABLE_NAME, self.name))
         try:
             self._transact([message])
         except NetlinkError as error:
@@ -99,7 +104,7 @@ class DropTable:
                 raise
 
     def _commit(self, messages: list[Message]) -> None:
-        table = _message(_NEW_TABLE, text(_TABLE_NAME, self._name), netlink.CREATE)
+        table = _message(_NEW_TABLE, text(_TABLE_NAME, self.name), netlink.CREATE)
         self._transact([table, *messages])
 
     def _transact(self, messages: list[Message]) -> None:
@@ -121,11 +126,11 @@ class DropTable:
         return _message(_DELETE_CHAIN, self._named(chain))
 
     def _named(self, chain: DropChain) -> bytes:
-        return text(_CHAIN_TABLE, self._name) + text(_CHAIN_NAME, chain.name)
+        return text(_CHAIN_TABLE, self.name) + text(_CHAIN_NAME, chain.name)
 
     def _chain(self, body: bytes) -> DropChain | None:
         found = netlink.attributes(body, _HEADER.size)
-        if netlink.read_text(found.get(_CHAIN_TABLE, b"")) != self._name:
+        if netlink.read_text(found.get(_CHAIN_TABLE, b"")) != self.name:
             return None
         hook, _, device = netlink.read_text(found.get(_CHAIN_NAME, b"")).partition("-")
         if hook.upper() not in Hook.__members__:
@@ -134,10 +139,10 @@ class DropTable:
 
 
 class DropTableWatch:
-    """Tells when something was taken from a table, by whomever. One thread's."""
+    """Tells when something was taken from a table by anybody else. One thread's."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, table: DropTable) -> None:
+        self._name, self._own = table.name, table.port
         self._netlink = Netlink(_PROTOCOL, [_GROUP_NFTABLES])
         self._ended, self._end = os.pipe()
 
@@ -171,6 +176,8 @@ class DropTableWatch:
 
     def _is_loss(self, message: Message) -> bool:
         if message.kind not in (_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)):
+            return False
+        if message.cause == self._own:
             return False
         # The table's name is the first attribute of either.
         found = netlink.attributes(message.body, _HEADER.size)

@@ -44,12 +44,13 @@ class Bridge:
 class Member:
     """What shall hold for one interface: of which bridge it is a member, empty for none.
 
-    `guest` is the MAC behind the interface. `up` None leaves the device up or down.
+    `port_id` goes into the interface's alias, unless empty. `guest` is the MAC behind the
+    interface. `up` None leaves the device up or down.
     """
 
     port_id: str
     bridge: str
-    guest: Mac
+    guest: Mac | None
     mtu: int
     up: bool | None = None
 
@@ -86,11 +87,11 @@ class Change:
 
     ready: tuple[Bridge, ...] = ()
     uplinks: tuple[tuple[Link, str], ...] = ()
-    members: tuple[LinkChange, ...] = ()
+    members: tuple[tuple[Link, LinkChange], ...] = ()
     joins: Mapping[int, str] = field(default_factory=dict)
     let_in: frozenset[int] = frozenset()
     hairpins: frozenset[int] = frozenset()
-    leave: frozenset[int] = frozenset()
+    leave: tuple[Link, ...] = ()
     remove: tuple[Link, ...] = ()
 
 
@@ -127,7 +128,11 @@ def difference(wanted: Wanted, seen: Seen) -> Change | None:
             for b in bridges
             if b.uplink in by_name and not _is_joined(b, by_name)
         ),
-        members=tuple(c for i, (c, join) in changed.items() if join or c != LinkChange(i)),
+        members=tuple(
+            (seen.links[i], change)
+            for i, (change, join) in changed.items()
+            if join or change != LinkChange(i)
+        ),
         joins={i: join for i, (_, join) in changed.items() if join},
         let_in=_held_back(wanted, here) if seen.vlan_floor else frozenset(),
         hairpins=frozenset(i for i in here if seen.links[i].hairpin),
@@ -179,16 +184,17 @@ def _other_mac(link: Link) -> Mac | None:
 
 def _alias(member: Member, link: Link) -> str | None:
     """Our mark, unless the operator wrote an alias of his own."""
-    ours = not link.alias or marked(link)
-    return mark(member.port_id) if ours and marked(link) != member.port_id else None
+    free = not link.alias or bool(marked(link))
+    wanted = bool(member.port_id) and member.port_id != marked(link)
+    return mark(member.port_id) if free and wanted else None
 
 
-def _strays(wanted: Wanted, seen: Seen) -> frozenset[int]:
+def _strays(wanted: Wanted, seen: Seen) -> tuple[Link, ...]:
     """Members of our bridges that nobody wants there: they have no guard of ours."""
     ours = {link.index for link in seen.links.values() if is_ours(link)}
     uplinks = {bridge.uplink for bridge in wanted.bridges.values()}
-    return frozenset(
-        link.index
+    return tuple(
+        link
         for link in seen.links.values()
         if link.master in ours and link.index not in wanted.members and link.name not in uplinks
     )

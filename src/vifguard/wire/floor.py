@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from vifguard.kernel.netlink import NetlinkError
-from vifguard.kernel.nft import DropChain, DropTable, Hook
+from vifguard.kernel.nft import DropChain, DropTable, DropTableWatch, Hook
 
 TABLE = "vifguard-floor"
 
@@ -35,6 +35,10 @@ class Floor:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def watch(self) -> DropTableWatch:
+        """Tells when somebody else takes something of the floor away."""
+        return DropTableWatch(self._table)
+
     @property
     def held(self) -> frozenset[str]:
         """The devices that are held both ways, as of the last look or change."""
@@ -43,9 +47,10 @@ class Floor:
         )
         return frozenset(ingress & egress)
 
-    def holds(self, device: str) -> bool:
-        """Whether a device is held both ways, as of the last look or change."""
-        return _chains(device) <= self._chains
+    @property
+    def devices(self) -> frozenset[str]:
+        """The devices that are held at least one way."""
+        return frozenset(chain.device for chain in self._chains)
 
     def look(self) -> None:
         """Read back what is there: somebody else may have flushed it."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vifguard.kernel import sysctl
-from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge
+from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.wire import bridge as data
 from vifguard.wire.bridge import Bridge, Change, Seen, Wanted
@@ -16,11 +16,16 @@ from vifguard.wire.floor import Floor
 
 @dataclass(slots=True)
 class Outcome:
-    """What could not be done, and why: by name of bridge or uplink, by interface index."""
+    """What could not be done, and why: by name of bridge or uplink, by interface index.
+
+    `links` are the devices that were changed, as they should be now; `gone` the removed.
+    """
 
     bridges: dict[str, str] = field(default_factory=dict)
     members: dict[int, str] = field(default_factory=dict)
     uplinks: dict[str, str] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
 
 
 class Wirer:
@@ -45,7 +50,7 @@ class Wirer:
     def apply(self, change: Change) -> Outcome:
         """Make it so, each thing on its own; what failed."""
         outcome = Outcome()
-        self._leave(change.leave, outcome)
+        self._change([(link, LinkChange(link.index, master=0)) for link in change.leave], outcome)
         indexes = {bridge.name: self._ready(bridge, outcome) for bridge in change.ready}
         for uplink, name in change.uplinks:
             self._join_uplink(uplink, self._index(name, indexes), outcome)
@@ -70,6 +75,7 @@ class Wirer:
             alias = f"vifguard network {bridge.network_id}"
             change = LinkChange(link.index, up=True, mtu=bridge.mtu, alias=alias)
             _raise_first(self._links.change([change]))
+            outcome.links.append(replace(link, up=True, mtu=bridge.mtu, alias=alias))
         except OSError as error:
             outcome.bridges[bridge.name] = f"bridge {bridge.name}: {error.strerror or error}"
             return 0
@@ -92,51 +98,41 @@ class Wirer:
             _raise_first(self._links.change([change]))
             if self._vlan_floor:
                 _raise_first(self._links.let_in([uplink.index]))
+            outcome.links.append(replace(uplink, master=bridge, up=True))
         except OSError as error:
             outcome.uplinks[uplink.name] = f"uplink {uplink.name}: {error.strerror or error}"
 
     def _members(self, change: Change, indexes: Mapping[str, int], outcome: Outcome) -> None:
-        changes = [self._resolved(each, change.joins, indexes, outcome) for each in change.members]
-        possible = [each for each in changes if each is not None]
-        self._note(possible, self._links.change(possible), outcome)
-        inside = [LinkChange(i) for i in sorted(change.let_in) if i not in outcome.members]
-        self._note(inside, self._links.let_in([each.index for each in inside]), outcome)
+        possible = []
+        for link, each in change.members:
+            name = change.joins.get(link.index)
+            bridge = self._index(name, indexes) if name else 0
+            if name and not bridge:
+                why = outcome.bridges.get(name, f"there is no bridge {name}")
+                outcome.members[link.index] = why
+                continue
+            possible.append((link, replace(each, master=bridge) if name else each))
+        self._change(possible, outcome)
+        inside = [index for index in sorted(change.let_in) if index not in outcome.members]
+        self._note(inside, self._links.let_in(inside), outcome)
         for index in change.hairpins:
-            try:
-                self._links.stop_hairpin(index)
-            except NetlinkError as error:
-                outcome.members[index] = _why(error)
+            self._note([index], [self._links.stop_hairpin(index)], outcome)
 
-    def _resolved(
-        self,
-        change: LinkChange,
-        joins: Mapping[int, str],
-        made: Mapping[str, int],
-        outcome: Outcome,
-    ) -> LinkChange | None:
-        """The change with the index of the bridge to join; None where there is no bridge."""
-        name = joins.get(change.index)
-        if name is None:
-            return change
-        bridge = self._index(name, made)
-        if bridge:
-            return replace(change, master=bridge)
-        outcome.members[change.index] = outcome.bridges.get(name, f"there is no bridge {name}")
-        return None
+    def _change(self, changes: Sequence[tuple[Link, LinkChange]], outcome: Outcome) -> None:
+        results = self._links.change([change for _, change in changes])
+        self._note([link.index for link, _ in changes], results, outcome)
+        outcome.links += [
+            changed(link, change)
+            for (link, change), error in zip(changes, results, strict=True)
+            if error is None
+        ]
 
     def _note(
-        self,
-        changes: Iterable[LinkChange],
-        results: Iterable[NetlinkError | None],
-        outcome: Outcome,
+        self, indexes: Iterable[int], results: Iterable[NetlinkError | None], outcome: Outcome
     ) -> None:
-        for change, error in zip(changes, results, strict=True):
+        for index, error in zip(indexes, results, strict=True):
             if error is not None:
-                outcome.members[change.index] = _why(error)
-
-    def _leave(self, indexes: Iterable[int], outcome: Outcome) -> None:
-        leaving = [LinkChange(index, master=0) for index in sorted(indexes)]
-        self._note(leaving, self._links.change(leaving), outcome)
+                outcome.members[index] = _why(error)
 
     def _index(self, name: str, indexes: Mapping[str, int]) -> int:
         if name in indexes:
@@ -147,6 +143,7 @@ class Wirer:
     def _remove(self, link: Link, outcome: Outcome) -> None:
         try:
             self._links.remove(link.index)
+            outcome.gone.append(link.index)
             self._floor.set(release=[link.name])
         except OSError as error:
             outcome.bridges[link.name] = f"bridge {link.name}: {error.strerror or error}"

@@ -1,0 +1,158 @@
+"""What this host can do, found out by trying it in a network namespace of a moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vifguard.enforce.driver import ApplyError, Attachment, DriverError
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import HostReport
+from vifguard.kernel import bpffs, probe
+from vifguard.kernel.link import LinkChange, Links, NewBridge
+from vifguard.kernel.netns import in_throwaway
+from vifguard.kernel.nft import DropChain, DropTable, Hook
+from vifguard.model.address import Mac
+from vifguard.model.policy import PortPolicy
+
+_BPF_DIR = Path("/sys/fs/bpf/vifguard")
+_BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
+_TABLE = "vifguard-probe"
+
+BY_GUARD = "an interface joins its bridge only after its guard"
+BY_NAME = "a drop chain waits for the interface's name"
+BY_VLAN = "a bridge forwards nothing for a member that was not let in"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What the kernel's bridges and netdev hooks can do; what is missing, and why.
+
+    `by_name`: a chain can wait for a device. `vlan_floor`: a bridge can hold a member back.
+    """
+
+    missing: tuple[str, ...]
+    by_name: bool
+    vlan_floor: bool
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The features by name."""
+        found = {"bridge-vlan-filtering": self.vlan_floor, "netdev-hooks-by-name": self.by_name}
+        return frozenset(name for name, has in found.items() if has)
+
+
+def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
+    """What this host is and can do: `vifguard host check`. Leaves nothing behind.
+
+    Guards are tried beside `bpf_dir`, so that a running agent is not disturbed.
+    """
+    features, missing = in_throwaway(lambda: _try_guard(bpf_dir))
+    return report(try_wire(), features, missing)
+
+
+def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
+    """What a host is, from what its wire and its driver (`features`, `missing`) can do."""
+    floors = {BY_GUARD: not missing, BY_NAME: wire.by_name, BY_VLAN: wire.vlan_floor}
+    hooks = sorted(features & {"tcx", "clsact"})
+    return HostReport(
+        kernel=platform.release(),
+        driver=f"ebpf ({hooks[0]})" if hooks else "none",
+        features=features | wire.features,
+        missing=(*missing, *wire.missing),
+        floor=tuple(name for name, holds in floors.items() if holds),
+        isolation=not (missing or wire.missing),
+    )
+
+
+def try_wire() -> Wire:
+    """Try bridges and drop chains."""
+    try:
+        return in_throwaway(_try_wire)
+    except OSError as error:
+        return Wire((f"network namespaces: {error}",), by_name=False, vlan_floor=False)
+
+
+def _try_wire() -> Wire:
+    found = {
+        "bridges": probe.missing(_make_bridge),
+        "nftables netdev hooks (Linux 5.16)": probe.missing(lambda: _hold("lo")),
+    }
+    return Wire(
+        tuple(f"{name}: {why}" for name, why in found.items() if why),
+        by_name=not probe.missing(lambda: _hold("vgnotyet")),
+        vlan_floor=not probe.missing(lambda: _make_bridge(vlan_floor=True)),
+    )
+
+
+def _make_bridge(*, vlan_floor: bool = False) -> None:
+    with Links() as links:
+        made = links.make_bridge(replace(_BRIDGE, vlan_floor=vlan_floor))
+        refused = links.change([LinkChange(made.index, up=True)])[0]
+        links.remove(made.index)
+        if refused is not None:
+            raise refused
+
+
+def _hold(device: str) -> None:
+    with DropTable(_TABLE) as table:
+        chains = [DropChain(device, hook) for hook in Hook]
+        table.change(add=chains)
+        held = table.chains()
+        table.remove()
+        if not held.issuperset(chains):
+            raise OSError(errno.EIO, "the chains were not read back")
+
+
+def _try_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The driver's features, and what the kernel lacks for it."""
+    needs: dict[str, Callable[[], str]] = {
+        "tc programs": probe.programs,
+        "BPF ring buffers (Linux 5.8)": probe.ring_buffer,
+        "mapped BPF arrays (Linux 5.5)": probe.mapped_array,
+    }
+    if not probe.has_tcx():
+        needs["TCX (Linux 6.6) or clsact"] = probe.clsact
+    missing = tuple(f"{name}: {why}" for name, need in needs.items() if (why := need()))
+    if missing:
+        return frozenset(), missing
+    directory = bpf_dir.with_name(f"{bpf_dir.name}-check-{os.getpid()}")
+    try:
+        return _attach(directory), ()
+    except (DriverError, ApplyError, OSError) as error:
+        return frozenset(), (f"guards: {error}",)
+    finally:
+        _remove(directory)
+
+
+def _attach(directory: Path) -> frozenset[str]:
+    """Guard an interface, read it back, and take everything away again."""
+    policy = PortPolicy(str(uuid.uuid4()), frozenset(), frozenset(), closed="a check")
+    driver = EbpfDriver(directory)
+    with Links() as links:
+        index = links.make_bridge(_BRIDGE).index
+        wanted = driver.render([Attachment(policy, index, swapped=False, revision=1)])
+        try:
+            change = driver.diff(wanted, driver.observe(frozenset({index})))
+            if change is not None:
+                driver.apply(change)
+            if index not in driver.held(wanted, driver.observe(frozenset({index}))):
+                raise OSError(errno.EIO, "a guard was attached but not read back")
+            return driver.features
+        finally:
+            driver.remove_all()
+            links.remove(index)
+
+
+def _remove(directory: Path) -> None:
+    """The directory, and the mount that it may have been made for."""
+    with suppress(OSError):
+        bpffs.unmount(directory)
+    with suppress(OSError):
+        directory.rmdir()

@@ -1,0 +1,112 @@
+"""Listens to what the guards tell: drops, claims, and who was last seen with an address."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from vifguard.agent.report import Outbox
+from vifguard.enforce.driver import Claimed, Dropped
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
+from vifguard.kernel.clock import epoch
+
+_REST = 0.25
+"""Seconds between two looks: what a flood writes meanwhile costs one look, not many."""
+
+_EVERY = 1.0
+"""Seconds between two looks at counts and sightings."""
+
+
+class Guarded(Protocol):
+    """Which port is behind which interface; `watching` are those that have watched addresses."""
+
+    @property
+    def port_of(self) -> Mapping[int, str]:
+        """The guarded interfaces."""
+
+    @property
+    def watching(self) -> Mapping[int, str]:
+        """Those whose use of addresses matters."""
+
+
+class Listener(threading.Thread):
+    """Puts what the kernel tells of ports into the outbox."""
+
+    def __init__(
+        self,
+        driver: EbpfDriver,
+        outbox: Outbox,
+        stop: threading.Event,
+        guarded: Guarded,
+    ) -> None:
+        super().__init__(name="listener", daemon=True)
+        self._driver = driver
+        self._outbox = outbox
+        self._stop_event = stop
+        self._guarded = guarded
+        self._seen: dict[tuple[str, str], int] = {}
+        self._counted: dict[tuple[str, str, str], int] = {}
+
+    def run(self) -> None:
+        """Listen until stopped."""
+        dropped, due = False, 0.0
+        while not self._stop_event.wait(_REST):
+            if self._driver.events.wait(_REST):
+                dropped = self._look() or dropped
+            if time.monotonic() >= due:
+                due = time.monotonic() + _EVERY
+                self._outbox.put_claims((), self._sightings())
+                if dropped:
+                    self._outbox.put_drops((), self._counts())
+                dropped = False
+
+    def _look(self) -> bool:
+        """Take what the rings hold; whether frames were dropped."""
+        claims = self._driver.events.claims()
+        if claims:
+            # When the address was last seen elsewhere is how long nobody had it.
+            self._outbox.put_claims(map(_claim, claims), self._sightings())
+        drops = self._driver.events.drops()
+        self._outbox.put_drops((_drop(d) for d in drops if d.port_id), ())
+        return bool(drops)
+
+    def _sightings(self) -> Iterator[Sighting]:
+        """The watched addresses that were used since the last look."""
+        before, self._seen = self._seen, {}
+        for ifindex, port_id in self._guarded.watching.items():
+            for address, at in self._driver.sightings(ifindex).items():
+                key = port_id, str(address)
+                self._seen[key] = at
+                if at and before.get(key) != at:
+                    yield Sighting(port_id, address, epoch(at))
+
+    def _counts(self) -> Iterator[DropCount]:
+        """The counts that rose since the last look."""
+        before, self._counted = self._counted, {}
+        for count in self._driver.events.counts():
+            port_id = self._guarded.port_of.get(count.ifindex)
+            if port_id is None:
+                continue
+            key = port_id, count.direction.value, count.guard or ""
+            self._counted[key] = count.frames
+            if before.get(key) != count.frames:
+                yield DropCount(port_id, count.direction, count.guard, count.frames)
+
+
+def _claim(claimed: Claimed) -> Claim:
+    return Claim(claimed.port_id, claimed.address, claimed.mac, epoch(claimed.at))
+
+
+def _drop(dropped: Dropped) -> DropRecord:
+    return DropRecord(
+        dropped.port_id,
+        epoch(dropped.at),
+        dropped.direction,
+        dropped.guard,
+        dropped.reason,
+        dropped.length,
+        dropped.head,
+    )

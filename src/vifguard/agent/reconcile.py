@@ -1,0 +1,234 @@
+"""Makes the kernel what the state says, and tells what it was then read back to be.
+
+The order keeps every moment closed: floor, guard, read back, member, up; and backwards on
+the way out. Killed between any two steps, what is there passes no more than what is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from vifguard.agent.guards import Guards, Result, at
+from vifguard.agent.place import CONTESTED, Placement, bridge_of, place
+from vifguard.agent.state import State, Touched, claimed_name
+from vifguard.feed.messages import PortReport
+from vifguard.kernel import sysctl
+from vifguard.kernel.link import Link, LinkGone
+from vifguard.model.port import PortState
+from vifguard.wire.bridge import Bridge, Member, Wanted, is_ours
+from vifguard.wire.floor import Floor
+from vifguard.wire.wirer import Outcome, Wirer
+
+log = logging.getLogger("vifguard")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the ports that were touched; `failing` want another try."""
+
+    reports: tuple[PortReport, ...] = ()
+    failing: frozenset[str] = frozenset()
+
+
+class Reconciler:
+    """Settles what was touched. One thread's.
+
+    `by_name`: the floor can wait for an interface that is not there yet.
+    """
+
+    def __init__(
+        self, state: State, guards: Guards, wirer: Wirer, floor: Floor, *, by_name: bool
+    ) -> None:
+        self._state = state
+        self._guards = guards
+        self._wirer = wirer
+        self._floor = floor
+        self._by_name = by_name
+        self._deaf: set[int] = set()
+        self._index_of: dict[str, int] = {}
+        self.port_of: dict[int, str] = {}
+        self.watching: Mapping[int, str] = {}
+
+    def settle(self, touched: Touched) -> Settled:
+        """Bring what was touched to where it belongs; nothing before all is known once."""
+        if not self._state.complete:
+            return Settled()
+        ports = self._state.ports
+        ids = ports.keys() if touched.everything else touched.ports & ports.keys()
+        placements = [place(self._state, ports[port_id]) for port_id in ids]
+        places = at(placements)
+        self._hold(placements)
+        result = self._guard(places, None if touched.everything else self._scope(places, touched))
+        outcome = self._wire(places, result, touched)
+        self._release(placements, places, result, complete=touched.everything)
+        self._remember(placements, touched)
+        failed = dict(result.failed) | {i: w for i, w in outcome.members.items() if i in places}
+        return Settled(
+            tuple(_report(placement, failed, outcome) for placement in placements),
+            frozenset(places[index].port.policy.port_id for index in failed),
+        )
+
+    def _hold(self, placements: Iterable[Placement]) -> None:
+        """The floor waits for interfaces that are to come."""
+        if self._by_name:
+            awaited = [claimed_name(p.port) for p in placements if self._is_awaited(p)]
+            self._set_floor(hold=awaited)
+
+    def _is_awaited(self, placement: Placement) -> bool:
+        return placement.link is None and self._state.named(claimed_name(placement.port)) is None
+
+    def _scope(self, places: Mapping[int, Placement], touched: Touched) -> frozenset[int]:
+        """The interfaces of the touched ports, before and now, and the touched links' guards."""
+        before = {self._index_of[i] for i in touched.ports if i in self._index_of}
+        return frozenset(before | (touched.links & self.port_of.keys()) | places.keys())
+
+    def _guard(self, places: Mapping[int, Placement], scope: frozenset[int] | None) -> Result:
+        for index, placement in places.items():
+            self._make_deaf(index, placement)
+        plan = self._guards.plan(places, scope)
+        self._free(plan.leaving)
+        return self._guards.carry_out(plan)
+
+    def _make_deaf(self, index: int, placement: Placement) -> None:
+        """The host itself speaks no IPv6 with a guest, were it but for a moment."""
+        if index in self._deaf or placement.link is None:
+            return
+        try:
+            sysctl.write(placement.link.name, sysctl.ALONE)
+            self._deaf.add(index)
+        except OSError as error:
+            log.warning("IPv6 stays on at %s: %s", placement.link.name, error)
+
+    def _free(self, indexes: Iterable[int]) -> None:
+        """Interfaces that are no port's any more: out of their bridge, down, and then bare."""
+        here = {i: self._state.links[i] for i in indexes if i in self._state.links}
+        members = {
+            i: Member(self.port_of.get(i, ""), "", link.mac, link.mtu, up=False)
+            for i, link in here.items()
+        }
+        outcome = self._rewire(Wanted({}, members), here.values())
+        for index, why in outcome.members.items():
+            log.error("interface %s is left unguarded: %s", here[index].name, why)
+
+    def _wire(self, places: Mapping[int, Placement], result: Result, touched: Touched) -> Outcome:
+        """Bridges, and for members those whose guards are in."""
+        members = {
+            index: _member(placement, failed=index in result.failed)
+            for index, placement in places.items()
+        }
+        links = {index: self._state.links[index] for index in members}
+        if touched.everything:
+            names = [segment.network_id for segment in self._state.segments]
+            bridges = _by_name(bridge_of(self._state, each) for each in names)
+            links = dict(self._state.links)
+        else:
+            links.update({i: self._state.links[i] for i in touched.links if i in self._state.links})
+            bridges = self._scene(places, links)
+        outcome = self._rewire(Wanted(bridges, members), links.values())
+        for why in outcome.bridges.values():
+            log.error("%s", why)
+        return outcome
+
+    def _scene(self, places: Mapping[int, Placement], links: dict[int, Link]) -> dict[str, Bridge]:
+        """The bridges that have to do with some places and links; adds theirs to `links`."""
+        state = self._state
+        masters = (state.links.get(link.master) for link in list(links.values()))
+        idle = (
+            b for i in state.bridges if not state.networks_of_bridge((b := state.links[i]).name)
+        )
+        links.update({link.index: link for link in (*masters, *idle) if link and is_ours(link)})
+        bridges = _by_name(placement.bridge for placement in places.values())
+        for link in links.values():
+            if is_ours(link):
+                networks = state.networks_of_bridge(link.name)
+                bridges |= _by_name(bridge_of(state, network) for network in networks)
+        for bridge in bridges.values():
+            found = (state.named(name) for name in (bridge.name, bridge.uplink))
+            links.update({link.index: link for link in found if link})
+        return bridges
+
+    def _rewire(self, wanted: Wanted, links: Iterable[Link]) -> Outcome:
+        change = self._wirer.diff(wanted, self._wirer.observe(links))
+        if change is None:
+            return Outcome()
+        outcome = self._wirer.apply(change)
+        # What we did is known at once; the kernel's own notice of it then says nothing new.
+        for link in outcome.links:
+            self._state.take(link)
+        for index in outcome.gone:
+            self._state.take(LinkGone(index))
+        return outcome
+
+    def _release(
+        self,
+        placements: Iterable[Placement],
+        places: Mapping[int, Placement],
+        result: Result,
+        *,
+        complete: bool,
+    ) -> None:
+        """Off with the floor where a guard is in; on with it where none could be put."""
+        bare = {self._state.links[i].name for i in result.bare if i in self._state.links}
+        release = {claimed_name(p.port) for p in places.values()}
+        release |= {p.link.name for p in places.values() if p.link}
+        if complete:
+            awaited = {claimed_name(p.port) for p in placements if self._is_awaited(p)}
+            sealed = {self._state.links[i].name for i in self._state.bridges}
+            release |= self._floor.devices - awaited - sealed
+        self._set_floor(hold=bare, release=release - bare)
+
+    def _set_floor(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
+        for name, why in self._floor.set(hold, release).items():
+            log.error("the floor at %s cannot be changed: %s", name, why)
+
+    def _remember(self, placements: Iterable[Placement], touched: Touched) -> None:
+        """Which interface is whose, and which are gone."""
+        watching = dict(self.watching)
+        for port_id in list(self._index_of) if touched.everything else touched.ports:
+            index = self._index_of.pop(port_id, None)
+            if index is not None and self.port_of.get(index) == port_id:
+                del self.port_of[index]
+                watching.pop(index, None)
+        for index, placement in at(placements).items():
+            port_id = placement.port.policy.port_id
+            self._index_of[port_id] = index
+            self.port_of[index] = port_id
+            if placement.port.policy.watched:
+                watching[index] = port_id
+        if watching != self.watching:
+            self.watching = watching  # another thread may be walking through the old one
+        self._deaf &= self._state.links.keys() if touched.everything else self._deaf
+        self._deaf -= touched.links - self._state.links.keys()
+
+
+def _member(placement: Placement, *, failed: bool) -> Member:
+    """What the interface is a member of: of nothing while its guard is not as it should be."""
+    port = placement.port
+    name = CONTESTED if placement.contested else port.policy.port_id
+    if placement.closed or failed:
+        # Where there is no bridge to leave, an interface is cut off by taking it down.
+        cut = False if placement.swapped and failed else None
+        return Member(name, "", port.mac, port.segment.mtu, cut)
+    bridge = placement.bridge.name if placement.bridge else ""
+    return Member(name, bridge, port.mac, port.segment.mtu, up=True)
+
+
+def _report(placement: Placement, failed: Mapping[int, str], outcome: Outcome) -> PortReport:
+    port, link = placement.port, placement.link
+    name = link.name if link else ""
+    why = placement.closed or (failed.get(link.index, "") if link else "")
+    if why:
+        state = PortState.HELD_CLOSED
+    elif link is None:
+        state, why = PortState.ABSENT, placement.note
+    else:
+        state = PortState.ENFORCED
+        uplink = placement.bridge.uplink if placement.bridge else ""
+        why = placement.note or outcome.uplinks.get(uplink, "")
+    return PortReport(port.policy.port_id, port.revision, state, name, why)
+
+
+def _by_name(bridges: Iterable[Bridge | None]) -> dict[str, Bridge]:
+    return {bridge.name: bridge for bridge in bridges if bridge is not None}

@@ -1,0 +1,271 @@
+"""What the agent knows: the ports its host must hold and the links that are there.
+
+A fold over events, with no memory of the way: the same facts in another order, told twice
+or in pieces, give the same state. Nothing here touches the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vifguard.feed.messages import HostPort, Segment, Update
+from vifguard.kernel.link import Link, LinkGone
+from vifguard.model.address import Mac
+from vifguard.wire.bridge import bridge_name, is_ours
+
+_TAP_OCTET = 0xFE
+
+K = TypeVar("K")
+V = TypeVar("V")
+Index = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class AllLinks:
+    """Every link of the host, read at once."""
+
+    links: tuple[Link, ...]
+
+
+Event = Update | Link | LinkGone | AllLinks
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What an event may have changed the place of; `everything`: all of it."""
+
+    ports: frozenset[str] = frozenset()
+    links: frozenset[int] = frozenset()
+    everything: bool = False
+
+    def __or__(self, other: Touched) -> Touched:
+        return Touched(
+            self.ports | other.ports, self.links | other.links, self.everything or other.everything
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.ports or self.links or self.everything)
+
+
+NOTHING = Touched()
+_EVERYTHING = Touched(everything=True)
+
+
+@dataclass(slots=True)
+class _Presence:
+    """A network and how many ports it has here."""
+
+    segment: Segment
+    ports: int = 0
+
+
+class State:
+    """The ports by id, the links by index, and who may claim whom.
+
+    `complete` is false until one complete update has come: until then nothing that is in
+    the kernel may go. `physical` names the uplink of each physical network.
+    """
+
+    def __init__(self, physical: Mapping[str, str]) -> None:
+        self.revision = 0
+        self.complete = False
+        self.physical = dict(physical)
+        self.ports: dict[str, HostPort] = {}
+        self.links: dict[int, Link] = {}
+        self.bridges: set[int] = set()
+        self._networks: dict[str, _Presence] = {}
+        self._bridge_names: Index = {}
+        self._uplinks: Index = {}
+        self._link_names: dict[str, int] = {}
+        self._link_macs: dict[bytes, tuple[int, ...]] = {}
+        self._claims: Index = {}
+        self._port_macs: dict[bytes, tuple[str, ...]] = {}
+
+    def take(self, event: Event) -> Touched:
+        """Take in an event; what it touched."""
+        if isinstance(event, Update):
+            return self._update(event)
+        if isinstance(event, Link):
+            return self._link(event.index, event)
+        if isinstance(event, LinkGone):
+            return self._link(event.index, None)
+        return self._all_links(event.links)
+
+    def named(self, name: str) -> Link | None:
+        """The link of this name."""
+        index = self._link_names.get(name)
+        return None if index is None else self.links[index]
+
+    def with_mac(self, mac: Mac) -> list[Link]:
+        """The links that have a port's MAC, or the one that libvirt makes of it for a tap."""
+        own = (mac.octets, bytes((_TAP_OCTET,)) + mac.octets[1:])
+        links = (self.links[i] for i in self._link_macs.get(_tail(mac), ()))
+        return [link for link in links if link.mac and link.mac.octets in own]
+
+    def claimants(self, name: str) -> tuple[str, ...]:
+        """The ports whose interface would have this name."""
+        return self._claims.get(name, ())
+
+    def ports_with_mac(self, mac: Mac) -> tuple[str, ...]:
+        """The ports with this MAC; on isolated networks there may be several."""
+        return tuple(i for i in self._same_tail(mac) if self.ports[i].mac == mac)
+
+    def networks_of_bridge(self, name: str) -> tuple[str, ...]:
+        """The networks here whose bridge has this name: one, if ids are random enough."""
+        return self._bridge_names.get(name, ())
+
+    def networks_of_uplink(self, device: str) -> tuple[str, ...]:
+        """The networks here whose physical network is behind this device."""
+        return self._uplinks.get(device, ())
+
+    def segment(self, network_id: str) -> Segment:
+        """A network that has ports here; KeyError for another."""
+        return self._networks[network_id].segment
+
+    @property
+    def segments(self) -> Iterable[Segment]:
+        """The networks that have ports here."""
+        return (presence.segment for presence in self._networks.values())
+
+    def _update(self, update: Update) -> Touched:
+        if update.complete:
+            self._replace_ports(update)
+            return _EVERYTHING
+        if not self.complete or update.revision < self.revision:
+            return NOTHING  # a change of what we do not have: the feed will send all
+        touched: set[str] = set()
+        for port in update.ports:
+            touched |= self._put_port(port.policy.port_id, port)
+        for port_id in update.gone:
+            touched |= self._put_port(port_id, None)
+        self.revision = update.revision
+        return Touched(frozenset(touched))
+
+    def _replace_ports(self, update: Update) -> None:
+        self.revision, self.complete = update.revision, True
+        self.ports.clear()
+        self._networks.clear()
+        for index in (self._claims, self._port_macs, self._bridge_names, self._uplinks):
+            index.clear()
+        for port in update.ports:
+            self._put_port(port.policy.port_id, port)
+
+    def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
+        """Replace one port; it and those that may want the same interface."""
+        old = self.ports.pop(port_id, None)
+        touched = {port_id}
+        if old is not None:
+            touched.update(self._rivals(old))
+            self._index_port(old, present=False)
+        if port is not None:
+            self.ports[port_id] = port
+            self._index_port(port, present=True)
+            touched.update(self._rivals(port))
+        return touched
+
+    def _index_port(self, port: HostPort, *, present: bool) -> None:
+        port_id = port.policy.port_id
+        change = _with if present else _without
+        change(self._claims, claimed_name(port), port_id)
+        change(self._port_macs, _tail(port.mac), port_id)
+        self._count(port.segment, 1 if present else -1)
+
+    def _count(self, segment: Segment, ports: int) -> None:
+        """So many ports more or fewer on a network; what is newest is true of it."""
+        presence = self._networks.get(segment.network_id)
+        if presence is not None:
+            self._index_network(presence.segment, _without)
+        else:
+            presence = self._networks[segment.network_id] = _Presence(segment)
+        presence.ports += ports
+        if ports > 0:
+            presence.segment = segment
+        if presence.ports:
+            self._index_network(presence.segment, _with)
+        else:
+            del self._networks[segment.network_id]
+
+    def _index_network(self, segment: Segment, change: Callable[[Index, str, str], None]) -> None:
+        change(self._bridge_names, bridge_name(segment.network_id), segment.network_id)
+        if segment.physical in self.physical:
+            change(self._uplinks, self.physical[segment.physical], segment.network_id)
+
+    def _rivals(self, port: HostPort) -> tuple[str, ...]:
+        return (*self.claimants(claimed_name(port)), *self._same_tail(port.mac))
+
+    def _same_tail(self, mac: Mac) -> tuple[str, ...]:
+        return self._port_macs.get(_tail(mac), ())
+
+    def _all_links(self, links: Iterable[Link]) -> Touched:
+        self.links = {link.index: link for link in links}
+        self.bridges = {link.index for link in self.links.values() if is_ours(link)}
+        self._link_names = {link.name: link.index for link in self.links.values()}
+        self._link_macs = {}
+        for link in self.links.values():
+            if link.mac:
+                _with(self._link_macs, _tail(link.mac), link.index)
+        return _EVERYTHING
+
+    def _link(self, index: int, link: Link | None) -> Touched:
+        old = self.links.get(index)
+        if old == link:
+            return NOTHING
+        before = self._interested(old)
+        self._index_link(index, old, link)
+        return Touched(before | self._interested(link), frozenset({index}))
+
+    def _index_link(self, index: int, old: Link | None, link: Link | None) -> None:
+        if old is not None:
+            del self.links[index]
+            self.bridges.discard(index)
+            if self._link_names.get(old.name) == index:
+                del self._link_names[old.name]
+            if old.mac:
+                _without(self._link_macs, _tail(old.mac), index)
+        if link is not None:
+            self.links[index] = link
+            self._link_names[link.name] = index
+            if is_ours(link):
+                self.bridges.add(index)
+            if link.mac:
+                _with(self._link_macs, link.mac.octets[1:], index)
+
+    def _interested(self, link: Link | None) -> frozenset[str]:
+        """The ports whose place may depend on a link."""
+        if link is None:
+            return frozenset()
+        ports = set(self.claimants(link.name))
+        if link.mac:
+            ports.update(self._same_tail(link.mac))
+        if is_ours(link) or link.name in self.physical.values():
+            ports.update(i for i, port in self.ports.items() if self._crosses(port, link))
+        return frozenset(ports)
+
+    def _crosses(self, port: HostPort, link: Link) -> bool:
+        """Whether a port's network has this link for its bridge or uplink."""
+        uplink = self.physical.get(port.segment.physical, "")
+        return link.name == uplink or link.name.endswith(port.segment.network_id[:11])
+
+
+def claimed_name(port: HostPort) -> str:
+    """The name of a port's interface: the one it was told, else the usual one."""
+    return port.interface or f"tap{port.policy.port_id[:11]}"
+
+
+def _tail(mac: Mac) -> bytes:
+    """What a port's MAC and the one that libvirt makes of it have in common."""
+    return mac.octets[1:]
+
+
+def _with(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
+    index[key] = (*index.get(key, ()), value)
+
+
+def _without(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
+    rest = tuple(each for each in index.get(key, ()) if each != value)
+    if rest:
+        index[key] = rest
+    else:
+        index.pop(key, None)

@@ -1,0 +1,36 @@
+"""The feed over HTTP: the agent's view of a server that is elsewhere."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from vifguard.client.client import Client
+from vifguard.client.errors import ClientError
+from vifguard.feed.codec import CodecError, decode, encode
+from vifguard.feed.messages import FeedError, Report, Update
+
+
+class HttpFeed:
+    """The Feed of one host, asked of a server; two threads may use it."""
+
+    def __init__(self, client: Client, host: str) -> None:
+        self._client = client
+        self._path = f"feed/{quote(host, safe='')}"
+
+    def next(self, after: int, timeout: float) -> Update | None:
+        """The update after a revision, or None when nothing changed for `timeout` seconds."""
+        query = {"after": after, "timeout": timeout}
+        try:
+            answer = self._client.call("GET", self._path, query=query, patience=timeout)
+            return None if answer is None else decode(Update, answer)
+        except ClientError as error:
+            raise FeedError(str(error)) from error
+        except CodecError as error:
+            raise FeedError(f"the server speaks another version: {error}") from error
+
+    def report(self, report: Report) -> None:
+        """Deliver a report."""
+        try:
+            self._client.call("POST", f"{self._path}/reports", body=encode(report))
+        except ClientError as error:
+            raise FeedError(str(error)) from error
