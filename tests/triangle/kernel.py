@@ -6,10 +6,11 @@ from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Action, Direction, Verdict
 
 LOOPBACK = 1
+_SCOPE = frozenset({LOOPBACK})
 _HEADERS = {b"\x08\x00": 34, b"\x86\xdd": 54}
 
 
-def testable(frame: bytes) -> bool:
+def takes(frame: bytes) -> bool:
     """Whether the kernel takes the frame for a test run.
 
     It refuses one with nothing behind Ethernet and one that is too short for the IP header
@@ -29,10 +30,10 @@ class Kernel:
         attachment = Attachment(policy, LOOPBACK, swapped=False, revision=1)
         wanted = self._driver.render([attachment])
         assert not wanted.refused, wanted.refused
-        change = self._driver.diff(wanted, self._driver.observe(None))
+        change = self._driver.diff(wanted, self._driver.observe(_SCOPE))
         if change is not None:
             self._driver.apply(change)
-        assert self._driver.held(wanted, self._driver.observe(None)) == {LOOPBACK: 1}
+        assert self._driver.held(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK: 1}
 
     def verdict(self, direction: Direction, frame: bytes) -> Verdict:
         """What the program says, without the object, which it does not name."""

@@ -1,0 +1,31 @@
+"""Whether reference and program say the same of a frame, and if not, who says what."""
+
+from tests.triangle.kernel import Kernel
+
+from vifguard.model.policy import PortPolicy
+from vifguard.model.verdict import Direction, Verdict
+from vifguard.packet.frame import Frame, parse
+from vifguard.packet.text import describe
+from vifguard.semantics.verdict import verdict
+
+
+def disagreement(
+    kernel: Kernel,
+    policy: PortPolicy,
+    direction: Direction,
+    frame: bytes,
+    parsed: Frame | None = None,
+) -> str | None:
+    """None where both agree on action, guard and reason; `kernel` holds `policy`."""
+    wanted = verdict(policy, direction, parsed or parse(frame))
+    seen = kernel.verdict(direction, frame)
+    if _said(wanted) == _said(seen):
+        return None
+    return (
+        f"{describe(frame)}\n  {frame.hex()}\n  {policy}, {direction}\n"
+        f"  reference: {wanted}\n  program:   {seen}"
+    )
+
+
+def _said(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.action, verdict.guard, verdict.reason
