@@ -40,10 +40,21 @@ from vifguard.packet.pieces.nd import (
     slla,
     tlla,
 )
-from vifguard.packet.pieces.piece import Piece, internet_checksum, multicast_mac, solicited_node
+from vifguard.packet.pieces.piece import (
+    AddressLike,
+    MacLike,
+    Payload,
+    Piece,
+    internet_checksum,
+    multicast_mac,
+    solicited_node,
+)
 from vifguard.packet.pieces.upper import icmpv4, icmpv6, tcp, udp
 
 __all__ = [
+    "AddressLike",
+    "MacLike",
+    "Payload",
     "Piece",
     "arp",
     "authentication",

@@ -33,8 +33,9 @@ def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
     packet = frame.body
     if not isinstance(packet, Arp):
         return drop(Guard.ARP, Reason.ARP_SHAPE, why(packet))
-    if packet.op not in (_REQUEST, _REPLY) or len(frame.octets) > SHORT:
-        offender = f"op {packet.op}, {len(frame.octets)} octets"
+    operates = packet.op in (_REQUEST, _REPLY)
+    if not operates or len(frame.octets) > SHORT:
+        offender = f"{len(frame.octets)} octets" if operates else f"op {packet.op}"
         return drop(Guard.ARP, Reason.ARP_SHAPE, offender)
     if packet.sender_ip == UNSPECIFIED_4:
         return _probe(policy, frame, packet)
