@@ -7,6 +7,7 @@ import httpx
 
 from vifguard.feed.messages import HostReport, PortReport, Report
 from vifguard.model.port import PortState
+from vifguard.store import intent
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
 
@@ -113,6 +114,11 @@ class Cloud:
             **more,
         )
         self.store.record_report(Report(host, ports=(report,)))
+
+    def revision(self) -> int:
+        """The revision of the last change."""
+        with self.store.read() as snapshot:
+            return intent.position(snapshot).revision
 
     def rows(self) -> dict[str, list[Any]]:
         """Everything that is stored."""

@@ -54,7 +54,8 @@ class World:
             **fields,
         )
         with self.store.change() as change:
-            return subnets.create(change, network, subnet).subnet
+            now = networks.get(change, network.id).network
+            return subnets.create(change, now, subnet).subnet
 
     def port(
         self,

@@ -129,7 +129,7 @@ class Script:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -233,6 +233,19 @@ def test_a_public_prefix_that_comes_reaches_every_port(world: World) -> None:
     agent.catch_up()
     assert agent.ports[port.id].policy.public == {subnet.cidr}
     assert agent.ports[port.id].revision == world.revision_of(port)
+
+
+def test_a_pin_that_goes_with_its_port_reaches_the_others(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/24")
+    pinned, other = world.port(network), world.port(network, host="h2")
+    group = world.group(network, pinned, other, pinned=pinned.id)
+    agent = Agent(world, "h2")
+    agent.catch_up()
+    assert not agent.ports[other.id].policy.watched
+    world.delete_port(pinned)
+    agent.catch_up()
+    assert agent.ports[other.id].policy.watched == set(group.addresses)
 
 
 def test_waiting_ends_with_the_commit_that_concerns_the_host(world: World) -> None:

@@ -1,5 +1,6 @@
 """Who holds an address of an IP group, and the history of moves."""
 
+import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
@@ -221,14 +222,12 @@ def test_a_hold_ends_by_itself(pair: Pair) -> None:
     pair.world.set_group(pair.group, max_moves=0)
     pair.claim(pair.a, 0)
     pair.claim(pair.b, 1)
-    pair.world.clock.now = pair.start + 61.5
-    again = Store(pair.world.store._engine, pair.world.clock)
-    timer = again._release
-    assert timer is not None
-    timer.join(30)
-    with again.read() as snapshot:
-        assert ip_groups.get(snapshot, pair.group.id).group.pinned is None
-    again._arm(None)
+    ended = threading.Event()
+    with pair.world.store.changes.hearing("h1", ended.set):
+        pair.world.clock.now = pair.start + 61.5
+        pair.world.store._arm(pair.start + 61)
+        assert ended.wait(60)
+    assert pair.stored.pinned is None
 
 
 def test_history_is_kept_within_bounds(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

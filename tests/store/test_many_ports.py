@@ -13,15 +13,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, event
-from store_world import ANY_MAC, Clock, World, held
+from sqlalchemy import Engine, event, insert, select, update
+from store_world import Clock, World, held
 
 from vifguard.model.guard import Profile
 from vifguard.model.network import Network
 from vifguard.model.port import Port
-from vifguard.store import intent, networks, ports
+from vifguard.resolve.touched import AllPorts
+from vifguard.store import intent, networks, ports, tables
 from vifguard.store.feed import StoreFeed
-from vifguard.store.ports import Draft
+from vifguard.store.rows import next_key
 from vifguard.store.store import Store
 
 MANY = 10_000
@@ -38,20 +39,40 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, empty_database: bytes) -> It
     world = World(store, clock)
     network = world.network()
     world.subnet(network, "10.0.0.0/16")
-    with store.change() as change:
-        made = [
-            ports.create(
-                change,
-                network,
-                Draft(Port(str(uuid4()), network.id, "p1", ANY_MAC, host="h1")),
-            ).port
-            for _ in range(MANY)
-        ]
+    one = world.port(network)
+    multiply(store, one)
+    made = [one, *(world.port(network) for _ in range(2))]
     public = world.network(public=True)
     world.subnet(public, "198.51.100.0/24")
     world.group(network, *made[:3])
     yield world
     store.close()
+
+
+def multiply(store: Store, port: Port) -> None:
+    """Copies of a port's rows, until there are ten thousand less two."""
+    with store.change() as change:
+        execute = change.connection.execute
+        row = dict(execute(select(tables.ports)).one()._mapping)
+        taken = dict(execute(select(tables.allocations)).one()._mapping)
+        ids = [str(uuid4()) for _ in range(MANY - 3)]
+        macs = (bytes((2, 0, 0, *divmod(n, 250), 1)) for n in range(MANY))
+        execute(
+            insert(tables.ports),
+            [row | {"id": each, "mac": mac} for each, mac in zip(ids, macs, strict=False)],
+        )
+        first = taken["address"]
+        addresses = [next_key(first, n + 1) for n in range(len(ids))]
+        execute(
+            insert(tables.allocations),
+            [
+                taken | {"port_id": each, "address": address}
+                for each, address in zip(ids, addresses, strict=True)
+            ],
+        )
+        execute(update(tables.free_ranges).values(first=next_key(addresses[-1])))
+        change.touch(AllPorts())
+    assert port.fixed_ips
 
 
 @contextmanager
