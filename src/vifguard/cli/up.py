@@ -7,9 +7,9 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -80,8 +80,10 @@ def up(
     """
     settings = _settings(bpf_dir, physical)
     with _process(data_dir, "server", "agent") as (layout, cleanup):
+        layout.remember_bpf_dir(bpf_dir)
         server, store, url = _server(layout, cleanup, listen, insecure=insecure_listen)
-        _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
+        code = _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
+    _leave(code)
 
 
 def serve(
@@ -94,7 +96,8 @@ def serve(
     """Run the API server alone; agents on hosts ask it for their ports."""
     with _process(data_dir, "server") as (layout, cleanup):
         server, _, url = _server(layout, cleanup, listen, insecure=insecure_listen)
-        _live([server], url, ready_fd)
+        code = _live([server], url, ready_fd)
+    _leave(code)
 
 
 def agent(
@@ -114,10 +117,12 @@ def agent(
 
     settings = _settings(bpf_dir, physical)
     endpoint = Session(url=server, user=user, password_file=password_file).endpoint()
-    with _process(data_dir, "agent") as (_, cleanup):
+    with _process(data_dir, "agent") as (layout, cleanup):
+        layout.remember_bpf_dir(bpf_dir)
         client = cleanup.enter_context(Client(endpoint))
         feed = HttpFeed(client, _name(host))
-        _live([HostAgent(feed, _name(host), settings)], server, ready_fd)
+        code = _live([HostAgent(feed, _name(host), settings)], server, ready_fd)
+    _leave(code)
 
 
 @contextmanager
@@ -164,20 +169,29 @@ def _local_agent(store: Store, host: str, settings: Settings) -> HostAgent:
     return HostAgent(StoreFeed(store, host), host, settings)
 
 
-def _live(parts: Sequence[Part], url: str, ready_fd: int | None) -> None:
+def _live(parts: Sequence[Part], url: str, ready_fd: int | None) -> ExitCode:
     from vifguard.cli.service.life import PartError, live
 
     def announce() -> None:
-        print_line(f"READY {url}")
+        # Whoever started us may have stopped listening; that is no reason to end.
+        with suppress(OSError):
+            print_line(f"READY {url}")
         if ready_fd is not None:
-            with os.fdopen(ready_fd, "w") as stream:
+            with suppress(OSError), os.fdopen(ready_fd, "w") as stream:
                 stream.write("\n")
 
     try:
         live(parts, announce)
     except PartError as error:
         note(f"vifguard: {error}; the guards stay in force")
-        raise typer.Exit(ExitCode.REFUSED) from None
+        return ExitCode.REFUSED
+    return ExitCode.OK
+
+
+def _leave(code: ExitCode) -> NoReturn:
+    from vifguard.cli.service.life import leave
+
+    leave(code)
 
 
 def _settings(bpf_dir: Path, physical: list[str] | None) -> Settings:

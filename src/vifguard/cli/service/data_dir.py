@@ -47,6 +47,17 @@ class DataDir:
         """Locked by the process that is the `server` or this host's `agent`."""
         return self.path / f"{duty}.pid"
 
+    def remember_bpf_dir(self, bpf_dir: Path) -> None:
+        """Note where the agent pins what it must be able to take away."""
+        write_private(self.path / "bpf-dir", f"{bpf_dir}\n")
+
+    def bpf_dir(self) -> Path | None:
+        """Where the last agent pinned; None where there was none."""
+        try:
+            return Path((self.path / "bpf-dir").read_text(encoding="utf-8").rstrip("\n"))
+        except FileNotFoundError:
+            return None
+
     def prepare(self) -> None:
         """Make the directory, for its owner alone; refuse one that others can enter."""
         try:

@@ -1,0 +1,112 @@
+"""A host in a namespace of its own, on which the installed command runs as root."""
+
+import os
+import select
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from command import COMMAND, Shell, clean_environment
+
+from vifguard.kernel import bpffs
+
+LIMIT = 30.0
+
+
+@dataclass
+class Host:
+    """A network namespace, a bpffs and a directory."""
+
+    name: str
+    directory: Path
+
+    @property
+    def bpf_dir(self) -> Path:
+        return self.directory / "bpf" / "vifguard"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def shell(self) -> Shell:
+        return Shell({"VIFGUARD_DATA_DIR": str(self.data_dir)})
+
+    def run(self, *command: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A command inside."""
+        return subprocess.run(
+            self.inside(*command), capture_output=True, text=True, check=check, timeout=LIMIT
+        )
+
+    def inside(self, *command: object) -> list[str]:
+        return ["ip", "netns", "exec", self.name, *map(str, command)]
+
+    def ip(self, *arguments: object) -> str:
+        return self.run("ip", *arguments).stdout
+
+    def master(self, interface: str) -> str:
+        words = self.ip("-o", "link", "show", interface).split()
+        return words[words.index("master") + 1] if "master" in words else ""
+
+    def down(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """`vifguard down`, which must see the host's interfaces."""
+        return self.run(COMMAND, "down", "--data-dir", self.data_dir, *arguments, check=False)
+
+    @contextmanager
+    def up(self, *arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """`vifguard up` inside, ready; ended by SIGTERM if it still runs."""
+        listen = f"unix:{self.directory}/api.sock"
+        with self.started("up", "--listen", listen, *arguments, **environment) as process:
+            yield process
+
+    @contextmanager
+    def started(self, *arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        read, write = os.pipe()
+        options = ("--data-dir", self.data_dir, "--ready-fd", write)
+        if arguments[0] != "serve":
+            options = (*options, "--bpf-dir", self.bpf_dir, "--host", self.name)
+        process = self._spawn([COMMAND, *map(str, (*arguments, *options))], write, environment)
+        os.close(write)
+        try:
+            with os.fdopen(read) as ready:
+                assert select.select([ready], [], [], LIMIT)[0], f"not ready: {self.log()}"
+                assert ready.read() == "\n", f"not ready: {self.log()}"
+            yield process
+        finally:
+            process.terminate()
+            process.wait(LIMIT)
+
+    def _spawn(
+        self, command: list[str], ready: int, environment: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
+        with (self.directory / "log").open("a") as log:
+            return subprocess.Popen(
+                self.inside(*command),
+                env={**clean_environment(), **environment},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=(ready,),
+                text=True,
+            )
+
+    def log(self) -> str:
+        return (self.directory / "log").read_text()[-3000:]
+
+
+@contextmanager
+def host(name: str, directory: Path) -> Iterator[Host]:
+    """A host; nothing of it is left afterwards."""
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        # Mounted here: what `ip netns exec` mounts ends with it.
+        bpffs.mount(directory / "bpf")
+        try:
+            made = Host(name, directory)
+            made.ip("link", "set", "lo", "up")
+            yield made
+        finally:
+            bpffs.unmount(directory / "bpf")
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)

@@ -1,0 +1,57 @@
+"""What the pages promise of every command."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+from command import execute
+
+from vifguard.cli.exits import ExitCode
+from vifguard.cli.main import app
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+SERVICES = {"up", "serve", "agent"}
+
+
+def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every command with its path, as the parser itself has them."""
+    for name, command in getattr(group, "commands", {}).items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_and_its_options(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    assert command.help
+    for parameter in command.params:
+        assert parameter.help, f"{' '.join(path)} {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in COMMANDS if path[0] not in SERVICES | {"lab"}], ids=" ".join
+)
+def test_every_command_that_asks_or_changes_speaks_json(path: tuple[str, ...]) -> None:
+    assert any("--json" in parameter.opts for parameter in COMMANDS[path].params)
+
+
+def test_the_page_tells_every_exit_code() -> None:
+    told = {int(code) for code in re.findall(r"^\| (\d) \|", PAGE.read_text(), re.MULTILINE)}
+    assert told == set(ExitCode)
+
+
+def test_a_shell_can_be_taught_to_complete() -> None:
+    run = execute("--show-completion", "bash", SHELL="/bin/bash")
+    assert run.code == 0
+    assert "_VIFGUARD_COMPLETE" in run.out
+
+
+def test_the_version_is_told() -> None:
+    assert re.fullmatch(r"vifguard \d+\.\d+\.\d+\S*\n", execute("--version").out)

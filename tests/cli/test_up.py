@@ -1,0 +1,234 @@
+"""`vifguard up`, `agent` and `down` on a real kernel: from nothing to enforced, and away."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import COMMAND, Shell, execute
+from host import LIMIT, Host, host
+
+pytestmark = pytest.mark.kernel
+
+numbers = itertools.count(1)
+FORGED = "02:00:00:00:66:66"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Host]:
+    with host(f"vgcli{os.getpid()}-{next(numbers)}", tmp_path) as made:
+        yield made
+
+
+def plugged(machine: Host, *interfaces: str) -> None:
+    """A veth for each guest: the host's end bears the name, the guest's is `g` before it."""
+    for name in interfaces:
+        machine.ip("link", "add", name, "type", "veth", "peer", "name", f"g{name}")
+        machine.ip("link", "set", f"g{name}", "up")
+
+
+def port(shell: Shell, name: str, interface: str, *options: object) -> None:
+    """A port that is enforced."""
+    shell("port", "create", name, "--network", "lan", "--interface", interface, *options)
+    assert shell.json("port", "wait", name, "--timeout", LIMIT)["status"] == "ACTIVE"
+
+
+SEND = """
+import socket, sys
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+    s.bind((sys.argv[1], 0))
+    s.send(bytes.fromhex(sys.argv[2]))
+"""
+
+
+def send(machine: Host, interface: str, frame: bytes) -> None:
+    machine.run("python3", "-c", SEND, interface, frame.hex())
+
+
+def frame(source: str) -> bytes:
+    """A broadcast of the experimental Ethernet type that a port may be allowed."""
+    return b"\xff" * 6 + bytes.fromhex(source.replace(":", "")) + b"\x88\xb5" + bytes(46)
+
+
+def await_drop(shell: Shell, name: str, reason: str) -> None:
+    """Return once the command tells of a frame of the port that was dropped for this reason."""
+    with subprocess.Popen(
+        [COMMAND, "drops", name, "--follow", "--json"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, **shell.environment},
+        text=True,
+    ) as follower:
+        assert follower.stdout is not None
+        for line in follower.stdout:
+            if json.loads(line)["reason"] == reason:
+                break
+        follower.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def lan(machine: Host) -> Iterator[Host]:
+    """A host with a server, an agent, a shared network and the ports a and b on it."""
+    plugged(machine, "vga", "vgb")
+    with machine.up():
+        made(machine.shell)
+        yield machine
+
+
+def made(shell: Shell) -> None:
+    shell("network", "create", "lan", "--shared", "--guard-profile", "mac")
+    for name in ("a", "b"):
+        port(shell, name, f"vg{name}", "--ethertype", "0x88b5")
+
+
+def test_from_nothing_to_a_forged_frame_that_dies_and_is_told(lan: Host) -> None:
+    shell = lan.shell
+    (host_row,) = shell.json("host", "list")
+    assert (host_row["name"], host_row["alive"], host_row["missing"]) == (lan.name, True, [])
+    assert lan.master("vga") == lan.master("vgb") != ""
+    send(lan, "gvga", frame(FORGED))
+    await_drop(shell, "a", "source-mac")
+    assert shell.json("drops", "a")["counts"][0]["guard"] == "mac"
+
+
+def test_the_guards_stay_when_it_ends_and_a_second_start_adopts_them(lan: Host) -> None:
+    shell = lan.shell
+    before = shell.json("port", "show", "a")
+    links = pinned(lan)
+    assert lan.down().returncode == 0
+    assert pinned(lan) == links != {}
+    assert lan.master("vga") != ""
+    with lan.up():
+        after = shell.json("port", "wait", "a", "--timeout", LIMIT)
+        assert pinned(lan) == links
+        assert after["enforced_revision"] >= before["policy_revision"]
+
+
+def test_after_kill_9_the_guards_hold_and_the_next_start_adopts_them(machine: Host) -> None:
+    plugged(machine, "vga", "vgb")
+    with machine.up() as process:
+        made(machine.shell)
+        links = pinned(machine)
+        process.kill()
+        process.wait(LIMIT)
+    assert pinned(machine) == links != {}
+    with machine.up():
+        machine.shell("port", "wait", "a", "--timeout", LIMIT)
+        assert pinned(machine) == links
+
+
+def pinned(machine: Host) -> dict[str, int]:
+    """What is pinned, by name; the number of one that was made anew would be another."""
+    return {str(path): path.stat().st_ino for path in machine.bpf_dir.rglob("*")}
+
+
+def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host) -> None:
+    bridge = lan.master("vga")
+    done = lan.down("--remove", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["removed"] == str(lan.bpf_dir)
+    assert lan.master("vga") == ""
+    assert bridge not in lan.ip("-o", "link", "show", "type", "bridge")
+    assert "vifguard" not in lan.run("nft", "list", "tables").stdout
+    assert not [path for path in lan.bpf_dir.rglob("*") if path.is_file()]
+    again = lan.down("--remove")
+    assert again.returncode == 0, again.stderr
+    assert "nothing runs" in again.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_when_told(machine: Host, number: int) -> None:
+    with machine.up() as process:
+        process.send_signal(number)
+        assert process.wait(10) == 0, machine.log()
+    assert not (machine.directory / "api.sock").exists()
+    assert "Traceback" not in machine.log()
+
+
+def test_an_interface_that_is_not_there_keeps_the_port_down_and_says_so(machine: Host) -> None:
+    with machine.up():
+        shell = machine.shell
+        shell("network", "create", "lan", "--shared")
+        shell("port", "create", "p", "--network", "lan", "--interface", "vgnone")
+        run = shell("port", "wait", "p", "--timeout", 0.5, code=6)
+        assert "vgnone" in run.err
+        assert "vgnone" in shell("port", "list").out
+
+
+def test_a_physical_network_that_is_badly_named_is_refused(machine: Host) -> None:
+    run = execute("up", "--physical", "physnet1", "--data-dir", machine.data_dir)
+    assert run.code == 2
+    assert "'physnet1' is not NAME=DEVICE" in run.err
+
+
+@pytest.fixture
+def poison(tmp_path: Path) -> Path:
+    """A directory on which every library of the server's ends the process that imports it."""
+    directory = tmp_path / "poison"
+    for name in ("fastapi", "starlette", "sqlalchemy", "alembic", "uvicorn", "argon2"):
+        (directory / name).mkdir(parents=True)
+        (directory / name / "__init__.py").write_text("raise SystemExit(f'imported {__name__}')\n")
+    return directory
+
+
+def test_server_and_agent_apart_do_what_they_do_together(machine: Host, poison: Path) -> None:
+    plugged(machine, "vga", "vgb")
+    url = f"unix:{machine.directory}/api.sock"
+    password = machine.data_dir / "agent-password"
+    agent = ("agent", "--server", url, "--password-file", password)
+    with machine.started("serve", "--listen", url):
+        with machine.started(*agent, PYTHONPATH=str(poison)):
+            made(machine.shell)
+            send(machine, "gvga", frame(FORGED))
+            await_drop(machine.shell, "a", "source-mac")
+        links = pinned(machine)
+        assert links
+        with machine.started(*agent, PYTHONPATH=str(poison)):
+            machine.shell("port", "wait", "b", "--timeout", LIMIT)
+            assert pinned(machine) == links
+
+
+def test_the_agent_outlives_its_server_and_finds_it_again(machine: Host) -> None:
+    plugged(machine, "vga", "vgb")
+    url = f"unix:{machine.directory}/api.sock"
+    password = machine.data_dir / "agent-password"
+    agent = ("agent", "--server", url, "--password-file", password)
+    with machine.started("serve", "--listen", url) as server, machine.started(*agent):
+        made(machine.shell)
+        server.terminate()
+        server.wait(LIMIT)
+        with machine.started("serve", "--listen", url):
+            machine.shell("port", "set", "a", "--guard-profile", "strict")
+            machine.shell("port", "wait", "a", "--timeout", LIMIT)
+
+
+def test_a_second_agent_on_the_host_is_refused(machine: Host) -> None:
+    with machine.up() as process:
+        url = f"unix:{machine.directory}/api.sock"
+        password = machine.data_dir / "agent-password"
+        arguments = ("--server", url, "--password-file", password, "--data-dir", machine.data_dir)
+        run = machine.run(COMMAND, "agent", *arguments, check=False)
+        assert run.returncode == 2
+        assert str(process.pid) in run.stderr
+
+
+def test_this_host_is_checked_and_left_as_it_was(machine: Host) -> None:
+    before = machine.ip("-o", "link"), pinned(machine)
+    run = machine.run(COMMAND, "host", "check", "--bpf-dir", machine.bpf_dir, "--json")
+    found = json.loads(run.stdout)
+    assert found["missing"] == []
+    assert found["isolation"] is True
+    assert (machine.ip("-o", "link"), pinned(machine)) == before
+
+
+def test_a_host_where_guards_cannot_be_tried_says_so() -> None:
+    """Without root: the exit code is an error's, and the remedy is told."""
+    drop = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    done = subprocess.run(
+        [*drop, COMMAND, "host", "check"], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
