@@ -1,13 +1,8 @@
-"""Programs at the clsact hooks, for kernels before TCX (Linux 6.6).
-
-Spoken by hand: pyroute2 does not know TCA_BPF_ID, which says which program stands there,
-and takes a millisecond a message, of which a host with many ports needs thousands.
-"""
+"""Programs at the clsact hooks, for kernels before TCX (Linux 6.6)."""
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -16,17 +11,28 @@ from enum import IntEnum
 from typing import Self
 
 from vifguard.kernel.bpf import Program
+from vifguard.kernel.netlink import (
+    CREATE,
+    EXCLUSIVE,
+    REPLACE,
+    Message,
+    Netlink,
+    attribute,
+    attributes,
+    read_text,
+    text,
+    u32,
+)
 
 _NEW_QDISC, _DELETE_QDISC = 36, 37
 _NEW_FILTER, _DELETE_FILTER, _GET_FILTER = 44, 45, 46
-_ERROR, _DONE = 2, 3
-_REQUEST, _ACK, _REPLACE, _EXCLUSIVE, _CREATE, _DUMP = 1, 4, 0x100, 0x200, 0x400, 0x300
 _CLSACT_HANDLE = 0xFFFF0000
 _CLSACT_PARENT = 0xFFFFFFF1
 _KIND, _OPTIONS = 1, 2
 _BPF_FD, _BPF_NAME, _BPF_FLAGS, _BPF_ID = 6, 7, 8, 11
 _DIRECT_ACTION = 1
 _ETH_P_ALL = 3
+_TCM = struct.Struct("=BxxxiIII")
 
 PRIORITY = 1
 """First of all filters: what passes first may end the chain."""
@@ -54,13 +60,11 @@ class Clsact:
     """The clsact hooks of the interfaces in the network namespace in which this is made."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._socket.bind((0, 0))
-        self._sequence = 0
+        self._netlink = Netlink(socket.NETLINK_ROUTE)
 
     def close(self) -> None:
         """Close the netlink socket; filters stay."""
-        self._socket.close()
+        self._netlink.close()
 
     def __enter__(self) -> Self:
         return self
@@ -73,111 +77,62 @@ class Clsact:
 
         The kernel swaps the filter's program between two packets.
         """
-        options = (
-            _attribute(_BPF_FD, struct.pack("=I", program.fd))
-            + _attribute(_BPF_NAME, name.encode() + b"\0")
-            + _attribute(_BPF_FLAGS, struct.pack("=I", _DIRECT_ACTION))
-        )
-        body = _attribute(_KIND, b"bpf\0") + _attribute(_OPTIONS, options)
-        message = _tcm(ifindex, HANDLE, hook, _info()) + body
+        options = u32(_BPF_FD, program.fd) + text(_BPF_NAME, name)
+        options += u32(_BPF_FLAGS, _DIRECT_ACTION)
+        body = _filter(ifindex, hook) + text(_KIND, "bpf") + attribute(_OPTIONS, options)
+        message = Message(_NEW_FILTER, body, CREATE | REPLACE)
         try:
-            self._do(_NEW_FILTER, _CREATE | _REPLACE, message)
+            self._netlink.do(message)
         except OSError as error:
             # No clsact on this interface yet.
             if error.errno not in (errno.EINVAL, errno.ENOENT, errno.EOPNOTSUPP):
                 raise
             self._make_clsact(ifindex)
-            self._do(_NEW_FILTER, _CREATE | _REPLACE, message)
+            self._netlink.do(message)
 
     def remove(self, ifindex: int, hook: Hook) -> None:
         """Take away what `put` put there; harmless where nothing is."""
-        message = _tcm(ifindex, HANDLE, hook, _info()) + _attribute(_KIND, b"bpf\0")
-        try:
-            self._do(_DELETE_FILTER, 0, message)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
-                raise
+        self._delete(Message(_DELETE_FILTER, _filter(ifindex, hook) + text(_KIND, "bpf")))
 
     def remove_clsact(self, ifindex: int) -> None:
         """Remove the qdisc itself where no filter of anybody is left in it."""
         if not any(list(self.filters(ifindex, hook)) for hook in Hook):
-            try:
-                self._do(_DELETE_QDISC, 0, _tcm(ifindex, _CLSACT_HANDLE, _CLSACT_PARENT, 0))
-            except OSError as error:
-                if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
-                    raise
+            self._delete(Message(_DELETE_QDISC, _qdisc(ifindex)))
 
     def filters(self, ifindex: int, hook: Hook) -> Iterator[Filter]:
         """All filters at a hook; those of another kind have program 0."""
-        message = _tcm(ifindex, 0, hook, 0)
-        for reply in self._ask(_GET_FILTER, _REQUEST | _DUMP, message):
-            handle, _, info = struct.unpack_from("=III", reply, 8)
-            attributes = dict(_attributes(reply[20:]))
-            options = dict(_attributes(attributes.get(_OPTIONS, b"")))
+        request = Message(_GET_FILTER, _TCM.pack(socket.AF_UNSPEC, ifindex, 0, hook, 0))
+        for answer in self._netlink.dump(request):
+            _, _, handle, _, info = _TCM.unpack_from(answer.body)
+            options = attributes(attributes(answer.body, _TCM.size).get(_OPTIONS, b""))
             if handle:  # 0 is the kernel's heading of a priority
                 yield Filter(
                     int.from_bytes(options.get(_BPF_ID, b""), "little"),
-                    options.get(_BPF_NAME, b"").rstrip(b"\0").decode(errors="replace"),
+                    read_text(options.get(_BPF_NAME, b"")),
                     info >> 16,
                     handle,
                 )
 
     def _make_clsact(self, ifindex: int) -> None:
-        message = _tcm(ifindex, _CLSACT_HANDLE, _CLSACT_PARENT, 0) + _attribute(_KIND, b"clsact\0")
+        body = _qdisc(ifindex) + text(_KIND, "clsact")
         try:
-            self._do(_NEW_QDISC, _CREATE | _EXCLUSIVE, message)
-        except FileExistsError:
-            return
+            self._netlink.do(Message(_NEW_QDISC, body, CREATE | EXCLUSIVE))
+        except OSError as error:
+            if error.errno != errno.EEXIST:
+                raise
 
-    def _do(self, kind: int, flags: int, message: bytes) -> None:
-        for _ in self._ask(kind, _REQUEST | _ACK | flags, message):
-            pass
-
-    def _ask(self, kind: int, flags: int, message: bytes) -> Iterator[bytes]:
-        """Send one message; yield the bodies of its answers until the last."""
-        self._sequence += 1
-        header = struct.pack("=IHHII", 16 + len(message), kind, flags, self._sequence, 0)
-        self._socket.send(header + message)
-        replies: list[bytes] = []
-        while True:
-            for kind_, sequence, body in _messages(self._socket.recv(1 << 18)):
-                if sequence != self._sequence:
-                    continue
-                if kind_ == _ERROR:
-                    code = -struct.unpack_from("=i", body)[0]
-                    if code:
-                        raise OSError(code, f"tc: {os.strerror(code)}")
-                if kind_ in (_ERROR, _DONE):
-                    yield from replies
-                    return
-                replies.append(body)
+    def _delete(self, message: Message) -> None:
+        try:
+            self._netlink.do(message)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENODEV):
+                raise
 
 
-def _info() -> int:
-    return PRIORITY << 16 | socket.htons(_ETH_P_ALL)
+def _filter(ifindex: int, hook: Hook) -> bytes:
+    info = PRIORITY << 16 | socket.htons(_ETH_P_ALL)
+    return _TCM.pack(socket.AF_UNSPEC, ifindex, HANDLE, hook, info)
 
 
-def _tcm(ifindex: int, handle: int, parent: int, info: int) -> bytes:
-    return struct.pack("=BxxxiIII", socket.AF_UNSPEC, ifindex, handle, parent, info)
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += -(-length // 4) * 4
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    at = 0
-    while at + 16 <= len(data):
-        length, kind, _, sequence, _ = struct.unpack_from("=IHHII", data, at)
-        yield kind, sequence, data[at + 16 : at + length]
-        at += -(-length // 4) * 4
+def _qdisc(ifindex: int) -> bytes:
+    return _TCM.pack(socket.AF_UNSPEC, ifindex, _CLSACT_HANDLE, _CLSACT_PARENT, 0)
