@@ -1,0 +1,5 @@
+"""What a packet, a port and an API call cost. Not imported by anything.
+
+Figures that compare are ratios, measured side by side in one run; the machine is described
+beside them.
+"""

@@ -1,0 +1,189 @@
+"""A host with two guests on a bridge, and as many other ports as a bench asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from vifguard.enforce.driver import Attachment
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel import bpffs, sysctl
+from vifguard.lab import netns
+from vifguard.model.address import Mac, parse_network
+from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
+from vifguard.model.policy import PortPolicy, Storm
+
+T = TypeVar("T")
+
+FLOOD = Path("build/flood")
+UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A namespace behind a tap; the bench is between `a`, who sends, and `b`."""
+
+    netns: str
+    tap: str
+    mac: str
+    ip4: str
+    ip6: str
+
+
+def build_flood() -> None:
+    """Compile the generator; needs a C compiler."""
+    source = Path(__file__).with_name("flood.c")
+    if not FLOOD.exists() or FLOOD.stat().st_mtime < source.stat().st_mtime:
+        FLOOD.parent.mkdir(exist_ok=True)
+        subprocess.run(["gcc", "-O2", "-Wall", "-o", FLOOD, source], check=True)
+
+
+class World:
+    """One host namespace with its own guests; `ports` interfaces in all, two of them real."""
+
+    def __init__(self, name: str, ports: int = 2) -> None:
+        self.name = f"vgbench{os.getpid()}-{name}"
+        self.ports = ports
+        self.a = Guest(f"{self.name}-a", "tap1", "02:00:00:00:00:01", "10.9.0.1", "fd00:9::1")
+        self.b = Guest(f"{self.name}-b", "tap2", "02:00:00:00:00:02", "10.9.0.2", "fd00:9::2")
+        self._directory = Path(tempfile.mkdtemp(prefix="vgbench"))
+        self.bpf_dir = self._directory / "bpf" / "vifguard"
+        self.driver: EbpfDriver | None = None
+
+    def up(self) -> None:
+        """Make it; nothing is guarded yet."""
+        quiet = {"ipv6/conf/{}/disable_ipv6": "1"}
+        for each in (self.name, self.a.netns, self.b.netns):
+            netns.add(each)
+            netns.within(each, lambda: sysctl.write("default", quiet))
+        off = {f"bridge/bridge-nf-call-{each}": "0" for each in ("iptables", "ip6tables")}
+        netns.within(self.name, lambda: sysctl.write("", off))
+        netns.ip(["link add br0 type bridge mcast_snooping 0", "link set br0 up"], self.name)
+        for guest in (self.a, self.b):
+            netns.ip(
+                [
+                    f"link add {guest.tap} type veth peer name eth0 netns {guest.netns}",
+                    f"link set {guest.tap} master br0 up",
+                ],
+                self.name,
+            )
+        netns.ip([f"link set eth0 address {self.a.mac} up"], self.a.netns)
+        # The stack behind tap2 has another MAC than its port: it discards what arrives at
+        # once, so that the path's cost is not drowned in a receiver's.
+        netns.ip(["link set eth0 up"], self.b.netns)
+        netns.run(
+            ["bridge", "-n", self.name, "fdb", "add", self.b.mac, "dev", "tap2", "master", "static"]
+        )
+        pairs = (self.ports - 2 + 1) // 2
+        netns.ip([f"link add x{i} type veth peer name y{i}" for i in range(pairs)], self.name)
+
+    def down(self) -> None:
+        """Remove it, guards and pins included."""
+        if self.driver is not None:
+            self.inside(self.driver.remove_all)
+        for each in (self.name, self.a.netns, self.b.netns):
+            netns.remove(each)
+        if self.bpf_dir.parent.is_mount():
+            subprocess.run(["umount", self.bpf_dir.parent], check=True)
+        shutil.rmtree(self._directory)
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """What `work` returns in the host's namespace."""
+        return netns.within(self.name, work)
+
+    def interfaces(self) -> dict[str, int]:
+        """Index by name of every interface that carries a port."""
+        links = json.loads(netns.run(["ip", "-j", "-n", self.name, "link", "show"]))
+        index = {link["ifname"]: link["ifindex"] for link in links}
+        others = [name for name in index if name[0] in "xy"][: self.ports - 2]
+        return {name: index[name] for name in (self.a.tap, self.b.tap, *others)}
+
+    def attachments(self, profile: Profile) -> list[Attachment]:
+        """A policy of its own for every interface."""
+        guests = {guest.tap: guest for guest in (self.a, self.b)}
+        return [
+            Attachment(
+                policy_of(guests.get(name) or stranger(number), number, profile),
+                ifindex,
+                swapped=False,
+                revision=1,
+            )
+            for number, (name, ifindex) in enumerate(self.interfaces().items())
+        ]
+
+    def guard(self, profile: Profile) -> None:
+        """Put the guards in and read them back."""
+        bpffs.mount(self.bpf_dir.parent)
+        wanted = self.attachments(profile)
+
+        def put() -> EbpfDriver:
+            driver = EbpfDriver(self.bpf_dir)
+            state = driver.render(wanted)
+            change = driver.diff(state, driver.observe(None))
+            if change is not None:
+                driver.apply(change)
+            held = driver.held(state, driver.observe(None))
+            if len(held) != len(wanted):
+                raise RuntimeError(f"{len(held)} of {len(wanted)} ports are held")
+            return driver
+
+        self.driver = self.inside(put)
+
+    def flood(self, frame: bytes, milliseconds: int, frames: int = 0) -> tuple[int, int, int]:
+        """Send from `a`: frames sent, frames that `b` received, CPU ns."""
+        before = self._received()
+        line = subprocess.run(
+            [FLOOD, self.a.netns, "eth0", str(milliseconds), str(frames), frame.hex()],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        sent, _, cpu = (int(word) for word in line.split())
+        return sent, self._received() - before, cpu
+
+    def _received(self) -> int:
+        link = json.loads(netns.run(["ip", "-j", "-s", "-n", self.b.netns, "link", "show", "eth0"]))
+        return int(link[0]["stats64"]["rx"]["packets"])
+
+
+def stranger(number: int) -> Guest:
+    """Somebody else's port."""
+    high, low = divmod(number, 250)
+    return Guest(
+        "", "", str(Mac(bytes((2, 1, 0, 0, high, low)))), f"10.8.{high}.{low + 1}",
+        f"fd00:8::{high:x}:{low + 1:x}",
+    )  # fmt: skip
+
+
+def policy_of(guest: Guest, number: int, profile: Profile) -> PortPolicy:
+    """What a port of the bench may send: one MAC, one address of each family."""
+    return PortPolicy(
+        port_id=f"00000000-0000-0000-0000-{number:012x}",
+        guards=GUARDS_OF[profile],
+        macs=frozenset({Mac.parse(guest.mac)}),
+        prefixes=frozenset({parse_network(f"{guest.ip4}/32"), parse_network(f"{guest.ip6}/128")}),
+        link_local=LinkLocal.EUI64,
+        public=frozenset({parse_network("203.0.113.0/24")}),
+        storm=UNLIMITED,
+    )
+
+
+@contextmanager
+def world(name: str, ports: int = 2, profile: Profile | None = None) -> Iterator[World]:
+    """A world that stands, guarded when a profile is given."""
+    it = World(name, ports)
+    try:
+        it.up()
+        if profile is not None:
+            it.guard(profile)
+        yield it
+    finally:
+        it.down()
