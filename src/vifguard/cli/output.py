@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 UNWRAPPED = 100_000
 """Columns when nobody looks: a row is a line, however long, so that grep finds it."""
@@ -67,7 +68,7 @@ def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]]) -
         table.add_column(column.heading, overflow="fold")
     for item in items:
         table.add_row(*(Text(printable(column.cell(item))) for column in columns))
-    _console().print(table)
+    _print(table)
 
 
 def print_item(item: Mapping[str, Any]) -> None:
@@ -81,7 +82,7 @@ def print_item(item: Mapping[str, Any]) -> None:
     for name, value in item.items():
         if (text := plain(value)) and name not in TWINS:
             table.add_row(Text(printable(name)), Text(printable(text)))
-    _console().print(table)
+    _print(table)
 
 
 def note(text: str) -> None:
@@ -125,7 +126,9 @@ def plain(value: object) -> str:
         case Mapping():
             return ", ".join(f"{key}={plain(inner)}" for key, inner in value.items())
         case list() | tuple():
-            return ", ".join(plain(inner) for inner in value)
+            # Mappings have commas within.
+            between = "; " if any(isinstance(inner, Mapping) for inner in value) else ", "
+            return between.join(plain(inner) for inner in value)
         case _:
             return str(value)
 
@@ -138,6 +141,16 @@ def printable(text: str, *, keep: str = "") -> str:
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def _print(table: Table) -> None:
+    """The table, without the spaces that would fill its last column."""
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+    sys.stdout.flush()
 
 
 def _console(*, stderr: bool = False) -> Console:
