@@ -178,8 +178,8 @@ class Resource:
         if rule is None or not rule.allows(standing, value):
             words = rule.words if rule is not None else "nobody"
             raise forbidden(
-                f"{attribute.name} of a {self.one} may be set by {words}; user "
-                f"{standing.user.name!r} is not."
+                f"{attribute.name} of a {self.one} may be set only by {words}: user "
+                f"{standing.user.name!r} may not."
             )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +25,7 @@ _MAX_QUERY = 8192
 _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,6})?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """What a handler works on."""
 
@@ -34,7 +35,7 @@ class Call:
     body: bytes
     url: str
 
-    @property
+    @cached_property
     def document(self) -> dict[str, Any]:
         """The JSON object of the body; raises Refusal."""
         return parse(self.body)

@@ -58,6 +58,23 @@ class Listing:
             _flag("page_reverse", _last(given["page_reverse"]) or "false"),
         )
 
+    def page_of(self, ids: Sequence[str], narrowed: frozenset[str]) -> Sequence[str]:
+        """The ids that the answer can need, of all in the order of the list.
+
+        Where the rows were already narrowed by every filter, and nothing sorts them anew, a
+        page needs its own objects and one more on either side, to know that there are more.
+        """
+        if not self.limit or self.sort or not self.filters.keys() <= narrowed:
+            return ids
+        if self.marker is None:
+            return ids[-self.limit - 2 :] if self.backwards else ids[: self.limit + 2]
+        if self.marker not in ids:
+            return ()
+        at = ids.index(self.marker)
+        if self.backwards:
+            return ids[max(0, at - self.limit - 1) : at + 1]
+        return ids[at : at + self.limit + 2]
+
     def answer(self, shown: Sequence[Shown]) -> dict[str, Any]:
         """The body of the answer, from every object this user may see."""
         seen = (self.resource.shown_to(self.user, each) for each in shown)

@@ -98,7 +98,7 @@ def _asked(resource: Resource, verb: str) -> Schema:
 
 
 def _described(attribute: Attribute, words: str) -> Schema:
-    return {**attribute.converter.schema, "description": f"May be set by {words}."}
+    return {**attribute.converter.schema, "description": f"May be set only by {words}."}
 
 
 def _shown(resource: Resource) -> Schema:

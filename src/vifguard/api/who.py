@@ -138,30 +138,29 @@ def _owner_word_allowed(standing: Standing, value: str) -> bool:
 
 
 OWNER = Rule("its owner or the operator", lambda standing, _: standing.owns)
-OPERATOR = Rule("only the operator", lambda standing, _: standing.user.is_operator)
+OPERATOR = Rule("the operator", lambda standing, _: standing.user.is_operator)
 BINDER = Rule(
-    "only the operator or a service",
+    "the operator or a service",
     lambda standing, _: standing.user.is_operator or standing.user.is_service,
 )
 NETWORK_OWNER = Rule(
-    "only the operator, or on an isolated network its owner",
+    "the operator, or on an isolated network by its owner",
     lambda standing, _: standing.owns_network,
 )
 OWN_PROJECT = Rule(
-    "only the operator, for a project other than the user's own",
+    "the operator, to a project other than the user's own",
     lambda standing, value: standing.user.is_operator or value == standing.user.project_id,
 )
 STORM = Rule(
-    f"only the operator; on an isolated network its owner, up to rate {DEFAULT_STORM.rate} and "
+    f"the operator, or on an isolated network by its owner up to rate {DEFAULT_STORM.rate} and "
     f"burst {DEFAULT_STORM.burst}",
     _storm_allowed,
 )
 ADDRESSES = Rule(
-    "only the operator, or on an isolated network its owner, chooses an address; others name "
-    "a subnet",
+    "the operator, or on an isolated network by its owner, to an address; others name a subnet",
     _addresses_allowed,
 )
 DEVICE_OWNER = Rule(
-    "only the operator, for a value other than '', 'compute:...' or 'baremetal:...'",
+    "the operator to a value other than '', 'compute:...' or 'baremetal:...'",
     _owner_word_allowed,
 )

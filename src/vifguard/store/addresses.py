@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
@@ -69,6 +69,21 @@ _CUT_START = update(free_ranges).where(_THIS).values(first=bindparam("first"))
 _CUT_END = update(free_ranges).where(_THIS).values(last=bindparam("last"))
 _ADD = insert(free_ranges)
 _ALLOCATE = insert(allocations)
+_TAKEN = and_(
+    allocations.c.network_id == bindparam("on_network"),
+    allocations.c.address == bindparam("taken"),
+)
+_RELEASE = delete(allocations).where(_TAKEN)
+_MOVE = update(allocations).where(_TAKEN).values(position=bindparam("place"))
+_NEAR = (
+    select(free_ranges.c.first, free_ranges.c.last)
+    .where(
+        free_ranges.c.subnet_id == bindparam("subnet_id"),
+        free_ranges.c.first <= bindparam("beyond"),
+    )
+    .order_by(free_ranges.c.first.desc())
+    .limit(2)
+)
 _FOREIGN_PAIR = (
     select(address_pairs.c.port_id)
     .where(
@@ -128,7 +143,8 @@ def take(
 
 def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
     """Give an address back to the pool it belongs to."""
-    change.connection.execute(delete(allocations).where(_this(subnet.network_id, address)))
+    here = {"on_network": subnet.network_id, "taken": key(address)}
+    change.connection.execute(_RELEASE, here)
     pool = next((p for p in subnet.pools if key(p.start) <= key(address) <= key(p.end)), None)
     if pool is not None:
         _merge(change, subnet, key(address))
@@ -136,13 +152,8 @@ def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
 
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
     """Give a taken address another place among those of its port or group."""
-    change.connection.execute(
-        update(allocations).where(_this(network_id, address)).values(position=position)
-    )
-
-
-def _this(network_id: str, address: IPAddress) -> ColumnElement[bool]:
-    return and_(allocations.c.network_id == network_id, allocations.c.address == key(address))
+    here = {"on_network": network_id, "taken": key(address), "place": position}
+    change.connection.execute(_MOVE, here)
 
 
 def usable(cidr: IPNetwork) -> tuple[IPAddress, IPAddress]:
@@ -254,12 +265,7 @@ def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: byt
 
 def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
     """Make an address free, joining the free ranges beside it."""
-    near = change.connection.execute(
-        select(free_ranges.c.first, free_ranges.c.last)
-        .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.first <= next_key(address))
-        .order_by(free_ranges.c.first.desc())
-        .limit(2)
-    )
+    near = change.connection.execute(_NEAR, {"subnet_id": subnet.id, "beyond": next_key(address)})
     beside = [
         row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import IPAddress
@@ -79,6 +79,9 @@ def of_ports(which: ColumnElement[bool]) -> ColumnElement[bool]:
     return ip_groups.c.id.in_(theirs)
 
 
+_OF_MEMBER = Reads(of_ports(ports.c.id == bindparam("port_id")))
+
+
 def get(snapshot: Snapshot, group_id: str) -> StoredGroup:
     """One IP group; raises MissingError."""
     found = read(snapshot, ip_groups.c.id == group_id)
@@ -138,7 +141,7 @@ def delete_group(change: Change, stored: StoredGroup) -> None:
 
 def forget_member(change: Change, port_id: str) -> None:
     """A port goes: it is no member, no pin and no holder any more."""
-    for before in read(change, of_ports(ports.c.id == port_id)):
+    for before in _OF_MEMBER.run(change, {"port_id": port_id}):
         mine = ip_groups.c.id == before.group.id
         if before.pinned == port_id:
             change.connection.execute(update(ip_groups).where(mine).values(pinned=None))

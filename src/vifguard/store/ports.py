@@ -102,6 +102,7 @@ class Reads:
 
 _ONE = Reads(ports.c.id == bindparam("id"))
 _INSERT = insert(ports)
+_DELETE = delete(ports).where(ports.c.id == bindparam("this"))
 _ONLY_HOST = select(hosts.c.name).limit(2)
 _ELSEWHERE = (
     select(ports.c.host)
@@ -118,6 +119,12 @@ _ELSEWHERE = (
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
     """The ports that a condition on their table selects, in the order they were made."""
     return Reads(which).run(snapshot, {})
+
+
+def ids(snapshot: Snapshot, which: ColumnElement[bool]) -> Sequence[str]:
+    """The ids of the ports that a condition selects, in the order they were made."""
+    order = (ports.c.created_at, ports.c.id)
+    return snapshot.connection.scalars(select(ports.c.id).where(which).order_by(*order)).all()
 
 
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:
@@ -180,7 +187,7 @@ def delete_port(change: Change, port: Port) -> None:
     by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
     for fixed in port.fixed_ips:
         addresses.release(change, by_id[fixed.subnet_id], fixed.address)
-    change.connection.execute(delete(ports).where(ports.c.id == port.id))
+    change.connection.execute(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from vifguard.resolve.touched import AllPorts, PortsOnNetwork, ThesePorts, Touched
 from vifguard.store.rows import Stamp, Values
@@ -17,6 +26,23 @@ _TRIM_EVERY = 256
 
 _JOURNAL = insert(journal)
 _RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+
+
+class _Touching:
+    """The statements that touch the ports a condition selects."""
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        this = bindparam("this_revision", type_=BigInteger)
+        bound = which & (ports.c.host != "")
+        self.raising = update(ports).where(which).values(policy_revision=this)
+        self.journaling = insert(journal).from_select(
+            ["revision", "host", "port_id"], select(this, ports.c.host, ports.c.id).where(bound)
+        )
+        self.hosts = select(ports.c.host).where(bound).distinct()
+
+
+_ON_NETWORK = _Touching(ports.c.network_id == bindparam("this_network"))
+_THESE = _Touching(ports.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class Snapshot:
@@ -73,24 +99,19 @@ class Change(Snapshot):
         """Give the touched ports this revision and journal them."""
         match touched:
             case AllPorts():
-                self._touch_all()
+                self.connection.execute(update(ports).values(policy_revision=self.revision))
+                self.connection.execute(_JOURNAL, {"revision": self.revision})
+                self.wakes_all = True
             case PortsOnNetwork(network_id):
-                self._touch_where(ports.c.network_id == network_id)
+                self._touch(_ON_NETWORK, {"this_network": network_id})
             case ThesePorts(ids) if ids:
-                self._touch_where(ports.c.id.in_(sorted(ids)))
+                self._touch(_THESE, {"ids": sorted(ids)})
 
-    def _touch_all(self) -> None:
-        self.connection.execute(update(ports).values(policy_revision=self.revision))
-        self.connection.execute(insert(journal).values(revision=self.revision))
-        self.wakes_all = True
-
-    def _touch_where(self, which: ColumnElement[bool]) -> None:
-        raised = update(ports).where(which).values(policy_revision=self.revision)
-        self.connection.execute(raised)
-        bound = which & (ports.c.host != "")
-        rows = select(literal(self.revision), ports.c.host, ports.c.id).where(bound)
-        self.connection.execute(insert(journal).from_select(["revision", "host", "port_id"], rows))
-        self.woken |= set(self.connection.scalars(select(ports.c.host).where(bound).distinct()))
+    def _touch(self, which: _Touching, values: Values) -> None:
+        values = values | {"this_revision": self.revision}
+        self.connection.execute(which.raising, values)
+        self.connection.execute(which.journaling, values)
+        self.woken |= set(self.connection.scalars(which.hosts, values))
 
     def _trim(self) -> None:
         oldest = self._revision - JOURNAL_LENGTH

@@ -67,6 +67,7 @@ from vifguard.store.ports import Draft
 from vifguard.store.rows import StoredPort
 from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.uncollected import uncollected
 
 router = APIRouter(tags=["ports"])
 
@@ -140,6 +141,9 @@ PORTS: Final = Resource(
     ),
 )
 
+_SHORT = 1000
+"""Objects on a page up to which their ids are worth naming to the database."""
+
 _NARROW = {
     "id": table.c.id,
     "name": table.c.name,
@@ -159,7 +163,10 @@ def list_ports(call: Caller) -> Response:
     for name, column in _NARROW.items():
         if name in listing.filters:
             which &= column.in_(listing.filters[name])
-    with call.store.read() as snapshot:
+    with call.store.read() as snapshot, uncollected():
+        if 0 < listing.limit <= _SHORT:
+            page = listing.page_of(ports.ids(snapshot, which), frozenset(_NARROW))
+            which = table.c.id.in_(page)
         shown = _shown(snapshot, ports.read(snapshot, which))
     return JSONResponse(listing.answer(shown))
 
