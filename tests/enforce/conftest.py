@@ -1,11 +1,5 @@
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from world import World, mounted
+from tests.enforce.world import World, mounted
 
 from vifguard.enforce.ebpf import EbpfDriver
 

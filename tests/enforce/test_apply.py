@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from world import attach, hold, mac_of, policy_of, run
+from tests.enforce.world import attach, hold, mac_of, policy_of, run
 
-from vifguard.enforce import ebpf
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel.bpf import Link
@@ -134,7 +133,7 @@ class TestOneChangeIsOneStep:
         """More changes than there are entries."""
         rendered = [private.render([port(1, revision=n)]) for n in (1, 2)]
         for turn in range(40_000):
-            private._point(rendered[turn % 2].ports, ebpf._Garbage(set(), set()), [])
+            private._ports.put(rendered[turn % 2].ports, [])
         assert passes(private, 1, "10.9.0.1")
         assert private.diff(rendered[1], private.observe(None)) is None
 
@@ -219,6 +218,30 @@ class TestWhatDoesNotFitInAnEntry:
         assert not list(sets.contents())
 
 
+    def test_a_public_set_may_lose_its_last_port_and_find_another_in_one_step(self, private):
+        router = {"guards": GUARDS_OF[Profile.ROUTER]}
+        public = router | {"public": frozenset({parse_network("203.0.113.0/24")})}
+        hold(private, port(1, **public), port(2, **router))
+        hold(private, port(1, **router), port(2, **public))
+        assert passes(private, 1, "203.0.113.9")
+        assert not passes(private, 2, "203.0.113.9")
+
+    def test_a_torn_public_set_is_not_used_again(self, private):
+        public = frozenset(map(parse_network, ("203.0.113.0/24", "198.51.100.0/24")))
+        router = {"guards": GUARDS_OF[Profile.ROUTER], "public": public}
+        hold(private, port(1, **router))
+        sets = private._maps["public_prefixes"]
+        key, _ = next(iter(sets.contents()))
+        sets.delete(key)
+        for scope in (frozenset({1}), frozenset({2})):
+            (number,) = scope
+            wanted = private.render([port(number, **router)])
+            private.apply(private.diff(wanted, private.observe(scope)))
+        for number in (1, 2):
+            assert not passes(private, number, "203.0.113.9")
+            assert not passes(private, number, "198.51.100.9")
+
+
 class TestOnePortNeverStopsAnother:
     def test_an_interface_that_does_not_exist(self, driver, pair):
         alice, bob = pair
@@ -250,12 +273,11 @@ class TestOnePortNeverStopsAnother:
 
 HOLDER = """
 import sys, time
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {root!r})
 from pathlib import Path
-from world import hold
+from tests.enforce.world import hold, policy_of
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.driver import Attachment
-from world import policy_of
 driver = EbpfDriver(Path({bpf_dir!r}))
 hold(driver, *[Attachment(policy_of(n), i, False, 1) for n, i in {ports!r}])
 print("holding", flush=True)
@@ -267,8 +289,8 @@ print("holding", flush=True)
 def holder(world, *guests, then="time.sleep(600)"):
     """Another process that brings these ports into force; killed in the end."""
     ports = [(guest.number, guest.ifindex) for guest in guests]
-    tests = str(Path(__file__).parent)
-    code = HOLDER.format(tests=tests, bpf_dir=str(world.bpf_dir), ports=ports, then=then)
+    root = str(Path(__file__).parents[2])
+    code = HOLDER.format(root=root, bpf_dir=str(world.bpf_dir), ports=ports, then=then)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "holding\n"

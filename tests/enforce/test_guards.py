@@ -1,7 +1,7 @@
 """What the programs say of frames: every guard's refusals, each beside what must pass."""
 
 import pytest
-from world import hold, mac_of, policy_of
+from tests.enforce.world import hold, mac_of, policy_of
 
 from vifguard.enforce.driver import Attachment
 from vifguard.model.address import Mac, parse_address, parse_network, parse_prefix

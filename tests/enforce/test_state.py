@@ -1,7 +1,7 @@
 """Policies become bytes, and bytes are compared: nothing here touches a kernel."""
 
 import pytest
-from world import mac_of, policy_of, uuid_of
+from tests.enforce.world import mac_of, policy_of, uuid_of
 
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.state import (

@@ -4,7 +4,7 @@ import socket
 import threading
 
 import pytest
-from world import attach, hold, mac_of, policy_of, run
+from tests.enforce.world import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
@@ -50,7 +50,7 @@ def test_nothing_passes_without_a_policy(driver, pair):
     """The slot is emptied under the programs, as if the agent had lost it."""
     alice, bob = pair
     hold(driver, attach(alice), attach(bob))
-    driver._table.clear(alice.ifindex)
+    driver._ports._table.clear(alice.ifindex)
     for sender, receiver in ((alice, bob), (bob, alice)):
         packet = ipv4(f"10.9.0.{sender.number}", f"10.9.0.{receiver.number}", HELLO)
         sender.send(ethernet(sender.mac, receiver.mac, packet))

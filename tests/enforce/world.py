@@ -83,7 +83,7 @@ class Station:
         frame, address = self.socket.recvfrom(1 << 16)
         return None if address[2] == socket.PACKET_OUTGOING else frame
 
-    def received(self, until: bytes, timeout: float = 5) -> list[bytes]:
+    def received(self, until: bytes, timeout: float = 30) -> list[bytes]:
         """What arrives before `until`; TimeoutError when that does not."""
         frames: list[bytes] = []
         while True:

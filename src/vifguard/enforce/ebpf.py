@@ -7,30 +7,19 @@ force; what it leaves over besides is swept by the next complete look.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError, Dropped, PortError
 from vifguard.enforce.events import Events
-from vifguard.enforce.hooks import (
-    FROM_GUEST,
-    NONE,
-    TO_GUEST,
-    Attaching,
-    ClsactFilters,
-    Nowhere,
-    Tcx,
-)
+from vifguard.enforce.hooks import FROM_GUEST, TO_GUEST, Attaching, ClsactFilters, Nowhere, Tcx
 from vifguard.enforce.pins import Pins
-from vifguard.enforce.records import unpack_address
-from vifguard.enforce.sides import Sides
-from vifguard.enforce.state import Change, PortState, Prefixes, Seen, Wanted
-from vifguard.enforce.table import Table
+from vifguard.enforce.ports import Ports, isolated
+from vifguard.enforce.state import NO_HOOKS, Change, PortState, Seen, Wanted
 from vifguard.kernel import probe, rcu
 from vifguard.kernel.bpf import Map, Program, VerifierError
 from vifguard.kernel.elf import ObjectFile
@@ -39,19 +28,7 @@ from vifguard.model.verdict import Direction
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
 _SHOT = 2
-_KEYED_BY_IFINDEX = ("counters", "buckets")
 _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
-
-
-@dataclass(frozen=True, slots=True)
-class _Garbage:
-    """What is out of use once the slots point elsewhere."""
-
-    policies: set[int]
-    publics: set[int]
-
-    def __bool__(self) -> bool:
-        return bool(self.policies or self.publics)
 
 
 class EbpfDriver:
@@ -94,15 +71,13 @@ class EbpfDriver:
                 self._attaching = Tcx(self._pins.links, self._programs)
             else:
                 self._attaching = ClsactFilters(self._programs)
-        self._table = Table(self._maps)
-        self._sides = Sides(self._maps)
-        self._public_users = Counter(state.keys_of(entry)[1] for _, entry in self._table)
+        self._ports = Ports(self._maps)
         self.events = Events(self._maps)
 
     def close(self) -> None:
         """Let go; what is pinned and attached stays in force."""
         self.events.close()
-        self._table.close()
+        self._ports.close()
         self._attaching.close()
         handles: list[Map | Program] = [*self._maps.values(), *self._programs.values()]
         for handle in handles:
@@ -140,17 +115,21 @@ class EbpfDriver:
 
     def observe(self, scope: frozenset[int] | None) -> Seen:
         """Read back what the kernel holds; complete, it also finds what belongs to no port."""
-        publics: dict[int, Prefixes] = {}
-        if scope is not None:
-            entries = ((ifindex, self._table.read(ifindex)) for ifindex in scope)
-            seen = ((i, self._port(i, entry, publics)) for i, entry in entries)
-            return Seen({i: port for i, port in seen if port})
-        self._sides.scan()
-        ports = {i: self._port(i, entry, publics) for i, entry in self._table}
-        for ifindex in self._attaching.ifindexes():
-            if ifindex not in ports:
-                ports[ifindex] = self._port(ifindex, None, publics)
-        return Seen({i: port for i, port in ports.items() if port}, self._litter())
+        if scope is None:
+            return self._observe_all()
+        seen = ((i, self._ports.read(i, self._attaching.seen(i))) for i in scope)
+        return Seen({i: port for i, port in seen if port.entry or port.hooks != NO_HOOKS})
+
+    def _observe_all(self) -> Seen:
+        ports = {
+            ifindex: replace(port, hooks=self._attaching.seen(ifindex))
+            for ifindex, port in self._ports.read_all()
+        }
+        attached = frozenset(self._attaching.ifindexes())
+        for ifindex in attached.difference(ports):
+            ports[ifindex] = self._ports.read(ifindex, self._attaching.seen(ifindex))
+        stale = self._pins.stale() if self._pins else frozenset()
+        return Seen(ports, self._ports.litter(attached) | stale)
 
     def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
         """The ports whose bytes differ, and those that are not wanted."""
@@ -167,23 +146,28 @@ class EbpfDriver:
     def apply(self, change: Change) -> None:
         """Write, point, attach, let go, sweep; ApplyError names the ports that failed."""
         failed: list[PortError] = []
-        seen = {i: change.hooks.get(i, NONE) for i in change.ports}
+        seen = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
         attach = [i for i, port in change.ports.items() if port.hooks != seen[i]]
-        garbage = _Garbage(set(), set())
-        self._point(change.ports, garbage, failed)
-        hurry = attach or change.removed or change.sweep or garbage
-        with rcu.expedited() if hurry else nullcontext():
+        self._ports.put(change.ports, failed)
+        waits = attach or change.removed or change.sweep or self._ports.has_old
+        with rcu.expedited() if waits else nullcontext():
             for ifindex in attach:
-                with _isolated(ifindex, failed):
+                with isolated(ifindex, failed):
                     self._attaching.put(ifindex, change.ports[ifindex].hooks, seen[ifindex])
             for ifindex in change.removed:
-                with _isolated(ifindex, failed):
-                    self._let_go(ifindex, garbage)
+                with isolated(ifindex, failed):
+                    self._attaching.remove(ifindex)
+                    self._ports.clear(ifindex)
             if change.sweep:
-                self._sweep(garbage)
-            self._collect(garbage)
+                self._sweep()
+            self._ports.collect()
         if failed:
             raise ApplyError("ports that could not be brought to their wanted state", failed)
+
+    def _sweep(self) -> None:
+        self._ports.sweep(frozenset(self._attaching.ifindexes()))
+        if self._pins:
+            self._pins.sweep()
 
     def remove_all(self) -> None:
         """Take every guard of this driver off the host, and everything it pinned."""
@@ -196,10 +180,7 @@ class EbpfDriver:
 
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
         """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
-        entry = self._table.read(ifindex)
-        policy, _ = state.keys_of(entry) if entry else (0, 0)
-        watched = self._sides.watched(policy)
-        return {unpack_address(address): self._sides.seen(policy, address) for address in watched}
+        return self._ports.sightings(ifindex)
 
     def refill(self, ifindex: int) -> None:
         """Make the port's storm bucket full."""
@@ -226,119 +207,6 @@ class EbpfDriver:
         least = {b"\x08\x00": 34, b"\x86\xdd": 54}
         return len(frame) >= least.get(frame[12:14], 14)
 
-    def _port(
-        self, ifindex: int, entry: bytes | None, publics: dict[int, Prefixes]
-    ) -> PortState | None:
-        hooks = self._attaching.seen(ifindex)
-        if entry is None:
-            empty = PortState(b"", state.NO_EXTRAS, frozenset(), hooks)
-            return None if hooks == NONE else empty
-        policy, public = state.keys_of(entry)
-        if public not in publics:
-            publics[public] = self._sides.public_now(public)
-        extras = self._sides.extras(policy)
-        return PortState(state.with_keys(entry, 0, 0), extras, publics[public], hooks)
-
-    def _point(
-        self, ports: Mapping[int, PortState], garbage: _Garbage, failed: list[PortError]
-    ) -> None:
-        """Write all entries, then point each port's slot at its own."""
-        written: list[tuple[int, int]] = []
-        for ifindex, port in ports.items():
-            with _isolated(ifindex, failed):
-                number = self._write(ifindex, port)
-                if number:
-                    written.append((ifindex, number))
-        rcu.publish()
-        for ifindex, number in written:
-            with _isolated(ifindex, failed):
-                self._replace(ifindex, number, garbage)
-
-    def _write(self, ifindex: int, port: PortState) -> int:
-        """A fresh entry for the port; 0 where the present one is right."""
-        old = self._table.read(ifindex)
-        before, public = state.keys_of(old) if old else (0, 0)
-        if self._sides.publics.get(public, frozenset()) != port.public:
-            public = self._sides.public(port.public)
-        kept = bool(before) and self._sides.extras(before) == port.extras
-        policy = before if kept else self._sides.write(port.extras, before)
-        entry = state.with_keys(port.entry, policy, public)
-        if entry == old:
-            return 0
-        try:
-            return self._table.write(entry)
-        except OSError:
-            if not kept:
-                self._sides.delete(policy)
-            raise
-
-    def _replace(self, ifindex: int, number: int, garbage: _Garbage) -> None:
-        old = self._table.read(ifindex)
-        self._table.point(ifindex, number)
-        new = self._table.read(ifindex)
-        self._count(old, new, garbage)
-
-    def _count(self, old: bytes | None, new: bytes | None, garbage: _Garbage) -> None:
-        """Note what the old entry was the last to use."""
-        before, after = (state.keys_of(entry) if entry else (0, 0) for entry in (old, new))
-        if before[0] and before[0] != after[0]:
-            garbage.policies.add(before[0])
-        self._public_users[after[1]] += 1
-        self._public_users[before[1]] -= 1
-        if before[1] and not self._public_users[before[1]]:
-            garbage.publics.add(before[1])
-
-    def _let_go(self, ifindex: int, garbage: _Garbage) -> None:
-        self._attaching.remove(ifindex)
-        old = self._table.read(ifindex)
-        self._table.clear(ifindex)
-        self._count(old, None, garbage)
-        for name in _KEYED_BY_IFINDEX:
-            self._maps[name].delete(state.word(ifindex))
-
-    def _unused(self) -> _Garbage:
-        keys = [state.keys_of(entry) for _, entry in self._table]
-        return _Garbage(
-            set(self._sides.policies) - {policy for policy, _ in keys},
-            set(self._sides.publics) - {public for _, public in keys},
-        )
-
-    def _litter(self) -> frozenset[str]:
-        unused = self._unused()
-        found = {f"policy {policy}" for policy in unused.policies}
-        found |= {f"public set {public}" for public in unused.publics}
-        found |= {f"{name} of interface {i}" for name, i in self._unkept()}
-        return frozenset(found | (self._pins.stale() if self._pins else frozenset()))
-
-    def _unkept(self) -> Iterator[tuple[str, int]]:
-        """Counters and buckets of interfaces that have no port."""
-        ports = {ifindex for ifindex, _ in self._table} | set(self._attaching.ifindexes())
-        for name in _KEYED_BY_IFINDEX:
-            for key, _ in self._maps[name].contents():
-                ifindex = int.from_bytes(key, "little")
-                if ifindex not in ports:
-                    yield name, ifindex
-
-    def _sweep(self, garbage: _Garbage) -> None:
-        unused = self._unused()
-        garbage.policies.update(unused.policies)
-        garbage.publics.update(unused.publics)
-        for name, ifindex in list(self._unkept()):
-            self._maps[name].delete(state.word(ifindex))
-        if self._pins:
-            self._pins.sweep()
-
-    def _collect(self, garbage: _Garbage) -> None:
-        if not garbage:
-            return
-        # A program may still be reading an old entry and look up what it leads to: a public
-        # set that ends under its eyes would let a forged source pass.
-        rcu.grace_period()
-        for policy in garbage.policies:
-            self._sides.delete(policy)
-        for public in garbage.publics:
-            self._sides.delete_public(public)
-
 
 def missing(bpf_dir: Path) -> tuple[str, ...]:
     """Each thing this driver needs and this host lacks, with what the kernel answered."""
@@ -351,15 +219,6 @@ def missing(bpf_dir: Path) -> tuple[str, ...]:
     if not probe.has_tcx():
         needs["TCX links (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
     return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
-
-
-@contextmanager
-def _isolated(ifindex: int, failed: list[PortError]) -> Iterator[None]:
-    """One port's failure is noted, and the next port's turn comes."""
-    try:
-        yield
-    except OSError as error:
-        failed.append(PortError(ifindex, error.strerror or str(error)))
 
 
 def _object() -> ObjectFile:

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from vifguard.enforce.state import Hooks
+from vifguard.enforce.state import NO_HOOKS, Hooks
 from vifguard.kernel.bpf import AttachType, Link, Program
 from vifguard.kernel.tc import Clsact, Hook
 
-NONE: Hooks = ("", "")
 FROM_GUEST, TO_GUEST = "from_guest", "to_guest"
 _STALE = "stale"
 
@@ -54,11 +53,11 @@ class Nowhere:
 
     def wanted(self, *, swapped: bool) -> Hooks:  # noqa: ARG002  (the protocol's)
         """Nothing."""
-        return NONE
+        return NO_HOOKS
 
     def seen(self, ifindex: int) -> Hooks:  # noqa: ARG002  (the protocol's)
         """Nothing."""
-        return NONE
+        return NO_HOOKS
 
     def ifindexes(self) -> Iterator[int]:
         """None."""
@@ -162,7 +161,7 @@ class ClsactFilters:
     def ifindexes(self) -> Iterator[int]:
         """By asking every interface."""
         for ifindex, _ in socket.if_nameindex():
-            if self.seen(ifindex) != NONE:
+            if self.seen(ifindex) != NO_HOOKS:
                 yield ifindex
 
     def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
@@ -173,7 +172,7 @@ class ClsactFilters:
 
     def remove(self, ifindex: int) -> None:
         """Delete the filters, and the qdisc where nobody else has one in it."""
-        if self.seen(ifindex) == NONE:
+        if self.seen(ifindex) == NO_HOOKS:
             return
         for hook in self._hooks:
             if self._seen(ifindex, hook):

@@ -16,14 +16,15 @@ _LPM_BITS = 64
 class Sides:
     """The extras of policies and the sets of public prefixes, by their ids."""
 
-    def __init__(self, maps: Mapping[str, Map]) -> None:
+    def __init__(self, maps: Mapping[str, Map], last: int) -> None:
+        """`last`: no new id is as low as this, nor as any that is found."""
         self._macs, self._addresses = maps["macs"], maps["addresses"]
         self._prefixes, self._ethertypes = maps["prefixes"], maps["ethertypes"]
         self._public = maps["public_prefixes"]
         self.policies: dict[int, Extras] = {}
         self.publics: dict[int, Prefixes] = {}
         self.scan()
-        self._last = max((0, *self.policies, *self.publics))
+        self._last = max((last, *self.policies, *self.publics))
 
     def scan(self) -> None:
         """Read everything back."""
@@ -56,9 +57,11 @@ class Sides:
             )
         self.publics = {number: frozenset(content) for number, content in publics.items()}
 
-    def extras(self, policy: int) -> Extras:
+    def read(self, policy: int) -> Extras:
         """The extras of one policy as the kernel has them now."""
         known = self.policies.get(policy, NO_EXTRAS)
+        if not known:
+            return NO_EXTRAS
         addresses = ((a, self._addresses.lookup(_key(policy, a))) for a, _ in known.addresses)
         return Extras(
             frozenset(m for m in known.macs if self._macs.lookup(_mac_key(policy, m))),
@@ -136,10 +139,15 @@ class Sides:
             raise
         return number
 
-    def public_now(self, number: int) -> Prefixes:
+    def read_public(self, number: int) -> Prefixes:
         """A set of public prefixes as the kernel has it now."""
-        known = self.publics.get(number, frozenset())
-        return frozenset(p for p in known if self._public.lookup(_prefix_key(number, p)))
+        if number not in self.publics:
+            return frozenset()
+        known = self.publics[number]
+        there = frozenset(p for p in known if self._public.lookup(_prefix_key(number, p)))
+        if there != known:  # nobody new may share what somebody else has torn
+            self.publics[number] = there
+        return there
 
     def delete_public(self, number: int) -> None:
         """Remove a set that no entry names any more."""

@@ -68,6 +68,7 @@ NO_EXTRAS = Extras()
 Prefixes = frozenset[tuple[int, bytes]]
 Hooks = tuple[str, str]
 """The programs at an interface's ingress and egress; empty where none of ours stands."""
+NO_HOOKS: Hooks = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,10 @@ class Table:
         self._crowded = {_number(k): _number(v) for k, v in self._overflow.contents()}
         used = {number for _, number in self._places()}
         room = range(1, maps["entries"].spec.max_entries)
-        # Whoever was here before may have taken an entry out of use a moment ago.
-        self._free = array("I")
-        self._resting = array("I", (n for n in room if n not in used))
+        # Whoever was here before may have taken something out of use a moment ago.
+        _wait()
+        self._free = array("I", (n for n in room if n not in used))
+        self._resting = array("I")
 
     def close(self) -> None:
         """Unmap the memory."""
@@ -53,8 +54,7 @@ class Table:
     def write(self, entry: bytes) -> int:
         """Put an entry where nobody reads, and say where; OSError when the table is full."""
         if not self._free:
-            with rcu.expedited():
-                rcu.grace_period()
+            _wait()
             self._free, self._resting = self._resting, array("I")
         if not self._free:
             raise OSError(28, "the table of ports is full")
@@ -106,6 +106,11 @@ class Table:
 
     def _entry(self, number: int) -> bytes:
         return bytes(self._entries[number * ENTRY.size : (number + 1) * ENTRY.size])
+
+
+def _wait() -> None:
+    with rcu.expedited():
+        rcu.grace_period()
 
 
 def _word(value: int) -> bytes:
