@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from cloud import PASSWORDS, Cloud
 from fastapi import FastAPI
+from tests.api.cloud import PASSWORDS, Cloud
 
 from vifguard.api.app import create_app
 from vifguard.api.identity import Identity, account, write_accounts

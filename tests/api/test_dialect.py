@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cloud import Cloud, refusal
+from tests.api.cloud import Cloud, refusal
 
 TENANT = {"device_id", "device_owner", "name", "description"}
 

@@ -4,8 +4,8 @@ import threading
 from typing import Any
 
 import pytest
-from cloud import Cloud, refusal
 from jsonschema import Draft202012Validator
+from tests.api.cloud import Cloud, refusal
 
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import Claim, DropCount, DropRecord, PortReport, Report, Update

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cloud import Cloud, refusal
 from fastapi import FastAPI
+from tests.api.cloud import Cloud, refusal
 
 from vifguard.store.store import Store
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import openstack
 import pytest
-from cloud import Cloud
 from openstack.connection import Connection
+from tests.api.cloud import Cloud
 
 # The SDK deprecates parts of itself that it goes on calling; that is between it and itself.
 pytestmark = [

@@ -4,7 +4,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from cloud import Cloud, refusal
+from tests.api.cloud import Cloud, refusal
 
 from vifguard.api import quota
 from vifguard.api.attributes import Resource

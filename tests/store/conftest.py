@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store_world import Clock, World
+from tests.store.world import Clock, World
 
 from vifguard.store.store import Store
 

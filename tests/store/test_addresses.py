@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from store_world import World
+from tests.store.world import World
 
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import AddressPair, FixedIp

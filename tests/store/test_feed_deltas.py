@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from store_world import World, held
+from tests.store.world import World, held
 
 from vifguard.feed.messages import HostPort, Update
 from vifguard.model.guard import Guard, Profile

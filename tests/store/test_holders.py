@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
 import pytest
-from store_world import World
+from tests.store.world import World
 
 from vifguard.feed.messages import Claim, PortReport, Report, Sighting
 from vifguard.model.ip_group import IpGroup

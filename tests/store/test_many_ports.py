@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, event, insert, select, update
-from store_world import Clock, World, held
+from tests.store.world import Clock, World, held
 
 from vifguard.model.guard import Profile
 from vifguard.model.network import Network
@@ -197,7 +197,7 @@ _WRITER = """
 import sys
 from uuid import uuid4
 sys.path.insert(0, sys.argv[2])
-from store_world import World
+from tests.store.world import World
 from vifguard.store.store import Store
 world = World(Store.open(sys.argv[1]))
 network = world.network()
@@ -213,7 +213,7 @@ while True:
 def test_a_store_killed_while_it_writes_is_whole(tmp_path: Path, empty_database: bytes) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(empty_database)
-    arguments = [sys.executable, "-c", _WRITER, str(path), str(Path(__file__).parent)]
+    arguments = [sys.executable, "-c", _WRITER, str(path), str(Path(__file__).parents[2])]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         told = [writer.stdout.readline().strip() for _ in range(60)]

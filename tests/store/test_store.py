@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
-from store_world import World
+from tests.store.world import World
 
 import vifguard.store as store_room
 from vifguard.feed.messages import DropCount, DropRecord, HostReport, Report
