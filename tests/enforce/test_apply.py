@@ -217,7 +217,6 @@ class TestWhatDoesNotFitInAnEntry:
         hold(private, port(1), port(2))
         assert not list(sets.contents())
 
-
     def test_a_public_set_may_lose_its_last_port_and_find_another_in_one_step(self, private):
         router = {"guards": GUARDS_OF[Profile.ROUTER]}
         public = router | {"public": frozenset({parse_network("203.0.113.0/24")})}

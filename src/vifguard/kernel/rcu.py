@@ -10,6 +10,7 @@ import platform
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from vifguard.kernel.bpf import Map, MapSpec, MapType
 
@@ -17,31 +18,48 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _MEMBARRIER = {"x86_64": 324, "aarch64": 283}[platform.machine()]
 _GLOBAL = 1
 _GLOBAL_EXPEDITED = 2
-_EXPEDITED = "/sys/kernel/rcu_expedited"
+_EXPEDITED = Path("/sys/kernel/rcu_expedited")
+_BEFORE = "/run/vifguard-rcu-expedited"
 
 
 @contextmanager
 def expedited() -> Iterator[None]:
     """Make the kernel's grace periods short for the moment, where that may be set.
 
-    Attaching a TCX link waits for one under the RTNL lock: 8 ms, or 12 us expedited. The
-    lock is held so that two processes do not restore each other's 1. Not to be nested.
+    Attaching a TCX link waits for one under the RTNL lock: 8 ms, or 12 us expedited. What
+    the setting was stands in a file until it is put back, so that the next one puts back
+    what a killed one left at 1; the file's lock keeps two from doing so at once. Not to be
+    nested.
     """
     try:
-        fd = os.open(_EXPEDITED, os.O_RDWR)
+        note = os.open(_BEFORE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         yield
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        before = os.read(fd, 8)
-        os.pwrite(fd, b"1", 0)
-        try:
+        fcntl.flock(note, fcntl.LOCK_EX)
+        with _set_to_1(note):
             yield
-        finally:
-            os.pwrite(fd, before.strip(), 0)
     finally:
-        os.close(fd)
+        os.close(note)
+
+
+@contextmanager
+def _set_to_1(note: int) -> Iterator[None]:
+    before = os.read(note, 16)
+    try:
+        if not before:
+            before = _EXPEDITED.read_bytes()
+            os.write(note, before)
+        _EXPEDITED.write_bytes(b"1")
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        _EXPEDITED.write_bytes(before.strip())
+        os.ftruncate(note, 0)
 
 
 def grace_period() -> None:
