@@ -7,12 +7,16 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.api.cloud import Cloud, refusal
 
+from vifguard.client.client import Client
+from vifguard.client.endpoint import Endpoint
+from vifguard.client.feed import HttpFeed
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import Claim, DropCount, DropRecord, PortReport, Report, Update
 from vifguard.model.address import Mac, parse_address
 from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
 from vifguard.model.verdict import Direction, Reason
+from vifguard.store.feed import StoreFeed
 
 JSON = {"content-type": "application/json"}
 
@@ -231,6 +235,20 @@ class TestFeed:
         )
         sent = encode(Report("h1", ports=reports))
         assert cloud.agent.call("POST", "feed/h1/reports", sent).status_code == 204
+        assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "ACTIVE"
+
+    def test_the_agents_own_client_speaks_it(
+        self, cloud: Cloud, members: list[dict[str, Any]]
+    ) -> None:
+        endpoint = Endpoint(str(cloud.http.base_url).rstrip("/"), "agent", "agent")
+        with Client(endpoint) as client:
+            feed = HttpFeed(client, "h1")
+            update = feed.next(0, 1 / 3)
+            assert update is not None
+            assert update == StoreFeed(cloud.store, "h1").next(0, 0)
+            assert feed.next(update.revision, 1e-5) is None
+            enforced = PortReport(members[0]["id"], update.revision, PortState.ENFORCED)
+            feed.report(Report("h1", ports=(enforced,)))
         assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "ACTIVE"
 
     def test_a_change_ends_the_poll(self, cloud: Cloud, members: list[dict[str, Any]]) -> None:

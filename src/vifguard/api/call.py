@@ -22,7 +22,7 @@ from vifguard.api.who import ACTIONS, OPEN, User
 from vifguard.store.store import Store
 
 _MAX_QUERY = 8192
-_SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,6})?", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ def status(stored: StoredPort, network: Network) -> str:
 
 
 def status_reason(stored: StoredPort, network: Network) -> str:
-    """Why the port is not ACTIVE; empty where it is."""
+    """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing."""
     port = stored.port
     if status(stored, network) == "ACTIVE":
-        return ""
+        return stored.enforcement.reason
     if not port.admin_state_up:
         return "the port's admin_state_up is false"
     if not network.admin_state_up:
