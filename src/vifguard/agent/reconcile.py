@@ -199,8 +199,8 @@ class Reconciler:
                 watching[index] = port_id
         if watching != self.watching:
             self.watching = watching  # another thread may be walking through the old one
-        self._deaf &= self._state.links.keys() if touched.everything else self._deaf
-        self._deaf -= touched.links - self._state.links.keys()
+        asked = list(self._deaf) if touched.everything else touched.links
+        self._deaf.difference_update([i for i in asked if i not in self._state.links])
 
 
 def _member(placement: Placement, *, failed: bool) -> Member:

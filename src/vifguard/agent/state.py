@@ -6,8 +6,8 @@ or in pieces, give the same state. Nothing here touches the machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vifguard.feed.messages import HostPort, Segment, Update
@@ -40,9 +40,15 @@ class Touched:
     links: frozenset[int] = frozenset()
     everything: bool = False
 
-    def __or__(self, other: Touched) -> Touched:
-        return Touched(
-            self.ports | other.ports, self.links | other.links, self.everything or other.everything
+    @classmethod
+    def by_all(cls, several: Sequence[Touched]) -> Touched:
+        """What any of several touched."""
+        if len(several) == 1:
+            return several[0]
+        return cls(
+            frozenset().union(*(each.ports for each in several)),
+            frozenset().union(*(each.links for each in several)),
+            any(each.everything for each in several),
         )
 
     def __bool__(self) -> bool:
@@ -55,10 +61,10 @@ _EVERYTHING = Touched(everything=True)
 
 @dataclass(slots=True)
 class _Presence:
-    """A network and how many ports it has here."""
+    """A network and its ports here."""
 
     segment: Segment
-    ports: int = 0
+    ports: set[str] = field(default_factory=set)
 
 
 class State:
@@ -170,18 +176,20 @@ class State:
         change = _with if present else _without
         change(self._claims, claimed_name(port), port_id)
         change(self._port_macs, _tail(port.mac), port_id)
-        self._count(port.segment, 1 if present else -1)
+        self._join(port.segment, port_id, present=present)
 
-    def _count(self, segment: Segment, ports: int) -> None:
-        """So many ports more or fewer on a network; what is newest is true of it."""
+    def _join(self, segment: Segment, port_id: str, *, present: bool) -> None:
+        """A port more or fewer on a network; what the newest says of it is true."""
         presence = self._networks.get(segment.network_id)
         if presence is not None:
             self._index_network(presence.segment, _without)
         else:
             presence = self._networks[segment.network_id] = _Presence(segment)
-        presence.ports += ports
-        if ports > 0:
+        if present:
             presence.segment = segment
+            presence.ports.add(port_id)
+        else:
+            presence.ports.discard(port_id)
         if presence.ports:
             self._index_network(presence.segment, _with)
         else:
@@ -239,14 +247,12 @@ class State:
         ports = set(self.claimants(link.name))
         if link.mac:
             ports.update(self._same_tail(link.mac))
-        if is_ours(link) or link.name in self.physical.values():
-            ports.update(i for i, port in self.ports.items() if self._crosses(port, link))
+        for network_id in (
+            *self.networks_of_bridge(link.name),
+            *self.networks_of_uplink(link.name),
+        ):
+            ports |= self._networks[network_id].ports
         return frozenset(ports)
-
-    def _crosses(self, port: HostPort, link: Link) -> bool:
-        """Whether a port's network has this link for its bridge or uplink."""
-        uplink = self.physical.get(port.segment.physical, "")
-        return link.name == uplink or link.name.endswith(port.segment.network_id[:11])
 
 
 def claimed_name(port: HostPort) -> str:

@@ -56,12 +56,10 @@ class Worker:
         self._compare()
         while True:
             notices = self._next()
-            touched = NOTHING
-            for notice in notices:
-                if isinstance(notice, Stop):
-                    return
-                touched |= self._take(notice)
-            self.settle(touched | self._due())
+            if any(isinstance(notice, Stop) for notice in notices):
+                return
+            touched = [self._take(notice) for notice in notices]
+            self.settle(Touched.by_all([*touched, self._due()]))
 
     def settle(self, touched: Touched) -> None:
         """Settle what was touched; when that fails, each port on its own."""
@@ -130,8 +128,9 @@ class Worker:
     def _tell(self, settled: Settled, touched: Touched) -> None:
         self._failing -= touched.ports
         self._try_again(settled.failing)
-        for port_id in touched.ports - self._state.ports.keys():
-            self._told.pop(port_id, None)
+        for port_id in touched.ports:
+            if port_id not in self._state.ports:
+                self._told.pop(port_id, None)
         news = [r for r in settled.reports if self._told.get(r.port_id) != r]
         self._told.update((report.port_id, report) for report in news)
         self._outbox.put_ports(news)

@@ -257,21 +257,35 @@ class LinkWatch:
         os.write(self._end, b".")
 
     def notices(self) -> Iterator[list[LinkNotice]]:
-        """What was told, as it comes, until `stop`."""
+        """What was told, as it comes, until `stop`; of each link the latest."""
         poll = select.poll()
         poll.register(self._netlink.fileno(), select.POLLIN)
         poll.register(self._ended, select.POLLIN)
         while all(fd != self._ended for fd, _ in poll.poll()):
-            yield self._heard()
+            latest: dict[object, LinkNotice] = {}
+            # One change of a link is told in several steps; who acts on the first sees what
+            # no longer is.
+            for notice in self._heard():
+                latest[_subject(notice)] = notice
+            yield list(latest.values())
 
-    def _heard(self) -> list[LinkNotice]:
-        try:
-            messages = self._netlink.notices()
-        except NetlinkError as error:
-            if netlink.is_overflow(error):
-                return [NoticesLost()]
-            raise
-        return [notice for message in messages if (notice := _notice(message)) is not None]
+    def _heard(self) -> Iterator[LinkNotice]:
+        """All that has been told by now."""
+        while self._netlink.has_notices():
+            try:
+                messages = self._netlink.notices()
+            except NetlinkError as error:
+                if not netlink.is_overflow(error):
+                    raise
+                yield NoticesLost()
+                continue
+            yield from filter(None, map(_notice, messages))
+
+
+def _subject(notice: LinkNotice) -> object:
+    if isinstance(notice, NoticesLost):
+        return NoticesLost
+    return isinstance(notice, FilterGone), notice.index
 
 
 def _notice(message: Message) -> LinkNotice | None:

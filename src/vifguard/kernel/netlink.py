@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -146,6 +147,12 @@ class Netlink:
                     if first is not None:
                         raise first
                     return
+
+    def has_notices(self) -> bool:
+        """Whether `notices` would not wait."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def notices(self) -> list[Message]:
         """The notices of one datagram; waits for it.

@@ -65,7 +65,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The devices in scope by index, and those that the floor holds.
+    """The devices in scope by index, and which of our bridges among them the floor seals.
 
     In scope are bridges and uplinks by name, and the interfaces of which something is said:
     those that are members of a bridge of ours and are not wanted there go.
@@ -80,8 +80,8 @@ class Seen:
 class Change:
     """What to do: bridges to ready, uplinks to join, interfaces to change, what goes.
 
-    `joins` names the bridge whose member each changed interface becomes; it is not in the
-    interface's own change because a bridge that is still to be made has no index. `let_in`
+    `joins` names the bridge that a changed interface joins, where that is still to be made
+    and has no index for the interface's own change. `let_in`
     are members that a VLAN floor holds back, or may: nobody tells which it lets through.
     """
 
@@ -162,13 +162,13 @@ def _is_joined(bridge: Bridge, by_name: Mapping[str, Link]) -> bool:
 
 
 def _member(member: Member, link: Link, by_name: Mapping[str, Link]) -> tuple[LinkChange, str]:
-    """The change of one interface, and the bridge that it joins by it (or empty)."""
+    """The change of one interface, and the bridge still to be made that it joins (or empty)."""
     bridge = by_name.get(member.bridge) if member.bridge else None
-    there = bridge is not None and link.master == bridge.index
-    joins = bool(member.bridge) and not there
+    master = bridge.index if bridge else 0
+    joins = bool(member.bridge) and bridge is None
     change = LinkChange(
         link.index,
-        master=0 if link.master and not member.bridge else None,
+        master=master if master != link.master and not joins else None,
         up=member.up if member.up is not None and member.up != link.up else None,
         mtu=member.mtu if member.bridge and member.mtu != link.mtu else None,
         mac=_other_mac(link) if member.bridge and link.mac == member.guest else None,

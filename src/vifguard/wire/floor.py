@@ -22,7 +22,7 @@ class Floor:
 
     def __init__(self, table: str = TABLE) -> None:
         self._table = DropTable(table)
-        self._chains: frozenset[DropChain] = frozenset()
+        self._chains: set[DropChain] = set()
         self.look()
 
     def close(self) -> None:
@@ -39,13 +39,9 @@ class Floor:
         """Tells when somebody else takes something of the floor away."""
         return DropTableWatch(self._table)
 
-    @property
-    def held(self) -> frozenset[str]:
-        """The devices that are held both ways, as of the last look or change."""
-        ingress, egress = (
-            {chain.device for chain in self._chains if chain.hook is hook} for hook in Hook
-        )
-        return frozenset(ingress & egress)
+    def holds(self, device: str) -> bool:
+        """Whether a device is held both ways, as of the last look or change."""
+        return _chains(device) <= self._chains
 
     @property
     def devices(self) -> frozenset[str]:
@@ -55,12 +51,12 @@ class Floor:
     def look(self) -> None:
         """Read back what is there: somebody else may have flushed it."""
         try:
-            self._chains = self._table.chains()
+            self._chains = set(self._table.chains())
         except NetlinkError as error:
             # A kernel without nftables holds nothing.
             if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-            self._chains = frozenset()
+            self._chains = set()
 
     def set(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> Mapping[str, str]:
         """Hold and release devices; those that could not be, and why.
@@ -83,20 +79,23 @@ class Floor:
     def remove(self) -> None:
         """Take the floor away altogether."""
         self._table.remove()
-        self._chains = frozenset()
+        self._chains.clear()
 
     def _difference(
         self, hold: Iterable[str], release: Iterable[str]
     ) -> tuple[frozenset[DropChain], frozenset[DropChain]]:
         wanted = {chain for device in hold for chain in _chains(device)}
-        free = {chain for device in release for chain in _chains(device)}
-        return frozenset(wanted - self._chains), frozenset((free - wanted) & self._chains)
+        free = {chain for device in release for chain in _chains(device)} - wanted
+        return (
+            frozenset(chain for chain in wanted if chain not in self._chains),
+            frozenset(chain for chain in free if chain in self._chains),
+        )
 
     def _one(self, device: str, add: frozenset[DropChain], failed: dict[str, str]) -> None:
         wanted = {chain for chain in add if chain.device == device}
         try:
             if wanted:
-                self._change(frozenset(wanted - self._chains), frozenset())
+                self._change(frozenset(c for c in wanted if c not in self._chains), frozenset())
             else:
                 self._change(frozenset(), _chains(device) & self._chains)
         except NetlinkError as error:
@@ -105,7 +104,8 @@ class Floor:
     def _change(self, add: frozenset[DropChain], remove: frozenset[DropChain]) -> None:
         if add or remove:
             self._table.change(sorted(add), sorted(remove))
-            self._chains = (self._chains | add) - remove
+            self._chains.difference_update(remove)
+            self._chains.update(add)
 
 
 def _chains(device: str) -> frozenset[DropChain]:

@@ -10,7 +10,7 @@ from vifguard.kernel import sysctl
 from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.wire import bridge as data
-from vifguard.wire.bridge import Bridge, Change, Seen, Wanted
+from vifguard.wire.bridge import Bridge, Change, Seen, Wanted, is_ours
 from vifguard.wire.floor import Floor
 
 
@@ -41,7 +41,9 @@ class Wirer:
 
     def observe(self, links: Iterable[Link]) -> Seen:
         """What is there, as far as these devices go."""
-        return Seen({link.index: link for link in links}, self._floor.held, self._vlan_floor)
+        found = {link.index: link for link in links}
+        held = frozenset(x.name for x in found.values() if is_ours(x) and self._floor.holds(x.name))
+        return Seen(found, held, self._vlan_floor)
 
     def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
         """What turns `seen` into `wanted`; None for nothing."""
