@@ -108,6 +108,7 @@ def main(bpf_dir: Path) -> None:
     thread = threading.Thread(target=Agent(feed, "bench", Settings(bpf_dir)).run, args=(stop,))
     thread.start()
     everything = feed.release(ports)
+    _await_quiet()
     held = _rss()
     cpu = time.process_time()
     one = feed.release(ports + 1)
@@ -127,6 +128,15 @@ def main(bpf_dir: Path) -> None:
             }
         )
     )
+
+
+def _await_quiet() -> None:
+    """Return once the agent has digested the kernel's news of its own work."""
+    while True:
+        before = time.process_time()
+        time.sleep(0.5)
+        if time.process_time() - before < 0.01:
+            return
 
 
 def _rss() -> float:
