@@ -49,7 +49,7 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not kernel"
+	$(BIN)/pytest -q -n auto -m "not kernel"
 
 test: check ## everything that proves it: check, real kernels, the lab, and Debian 12's own kernel
 	$(SUDO) $(BIN)/pytest -q -m kernel
