@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -37,14 +38,13 @@ class Beliefs:
 
     def read(self, segment: Segment) -> Belief:
         """What is believed now."""
-        return Belief(
-            self._host.forwarding(self._bridges[segment.name]),
-            {
-                place.name: self._tables[place.name].neighbours()
-                for place in segment.everyone
-                if not place.deaf
-            },
-        )
+        names = [place.name for place in segment.listeners]
+        return Belief(self._forwarding(segment), self._neighbours(names))
+
+    def reread(self, segment: Segment, before: Belief, heard: Iterable[str]) -> Belief:
+        """What is believed after these places heard something: no other stack learned."""
+        known = [name for name in heard if name in before.neighbours]
+        return Belief(self._forwarding(segment), before.neighbours | self._neighbours(known))
 
     def moved(self, segment: Segment, before: Belief, after: Belief) -> list[str]:
         """Forwarding entries that came since `before` and are not true."""
@@ -74,14 +74,23 @@ class Beliefs:
             if before.neighbours[name].get(address) != mac and true.get(address) != mac
         ]
 
-    def restore(self, segment: Segment) -> None:
-        """Let everyone believe the truth about everyone's addresses."""
+    def restore(self, segment: Segment) -> Belief:
+        """Let everyone believe the truth about everyone's addresses; what is believed then."""
         true = true_neighbours(segment)
+        belief = self.read(segment)
         for place in segment.listeners:
-            own = {place.station.ip4, place.station.ip6, place.station.ll}
+            believed = belief.neighbours[place.name]
             for address, mac in true.items():
-                if address not in own and (place.six or address.version == 4):
+                if believed.get(address) != mac and _cares(place, address):
                     self._tables[place.name].seed(self._devices[place.name], address, mac)
+                    believed[address] = mac
+        return belief
+
+    def _forwarding(self, segment: Segment) -> frozenset[Forwarding]:
+        return self._host.forwarding(self._bridges[segment.name])
+
+    def _neighbours(self, names: Iterable[str]) -> dict[str, dict[IPAddress, Mac]]:
+        return {name: self._tables[name].neighbours() for name in names}
 
     def _true_forwarding(self, segment: Segment) -> dict[Mac, int]:
         true = {place.station.mac: self._ends[place.name] for place in segment.guests if place.tap}
@@ -109,6 +118,11 @@ def true_neighbours(segment: Segment) -> dict[IPAddress, Mac]:
         for address in _addresses(place):
             true[address] = place.station.mac
     return true | {cast.vip4: cast.a.mac, cast.vip6: cast.a.mac}
+
+
+def _cares(place: Place, address: IPAddress) -> bool:
+    """Whether a place's stack has any use for where the address is."""
+    return address not in _addresses(place) and (place.six or address.version == 4)
 
 
 def _addresses(place: Place) -> tuple[IPAddress, ...]:

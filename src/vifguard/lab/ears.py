@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -26,10 +26,10 @@ _HOST_PROTOCOLS = (
 
 @dataclass(slots=True)
 class Noise:
-    """Everything heard between two marks: by place, at the actor's end, by the host."""
+    """Everything heard between two marks: by place, at the host's end of it, by the host."""
 
     heard: dict[str, list[bytes]] = field(default_factory=dict)
-    arrived: list[bytes] = field(default_factory=list)
+    arrived: dict[str, list[bytes]] = field(default_factory=dict)
     host: list[bytes] = field(default_factory=list)
 
 
@@ -48,9 +48,10 @@ class Ears:
             self._cleanup.close()
             raise
         self._names = {ear.fileno(): name for name, ear in self._ears.items()}
-        self._poll = select.poll()
-        for ear in self._ears.values():
-            self._poll.register(ear.fileno(), select.POLLIN)
+        self._end_names = {end.fileno(): name for name, end in self._ends.items()}
+        self._host_by_fd = {ear.fileno(): ear for ear in self._host}
+        self._poll = _polling(self._names)
+        self._host_poll = _polling((*self._end_names, *self._host_by_fd))
         self._marks = 0
         self._sent: set[bytes] = set()
 
@@ -69,12 +70,21 @@ class Ears:
         The marker is a RARP announcement with a number in its padding: legal on every port,
         believed by nobody. What was heard before it is returned.
         """
+        marker = self._marker(place)
+        self._ears[place.name].send(marker)
+        return self._until(marker, place, {each.name for each in listeners} - {place.name})
+
+    def announce(self, places: Sequence[Place]) -> None:
+        """Let every place tell where its MAC is; heard by all of them when this returns."""
+        for place in places[:-1]:
+            self.send(place, self._marker(place))
+        self.mark(places[-1], places)
+
+    def _marker(self, place: Place) -> bytes:
         self._marks += 1
         number = self._marks.to_bytes(8, "big") + bytes(10)
         mac = place.station.mac
-        marker = build.ethernet(mac, "ff:ff:ff:ff:ff:ff", build.rarp(mac)) + number
-        self._ears[place.name].send(marker)
-        return self._until(marker, place, {each.name for each in listeners} - {place.name})
+        return build.ethernet(mac, "ff:ff:ff:ff:ff:ff", build.rarp(mac)) + number
 
     def is_extra(self, frame: bytes) -> bool:
         """Whether nobody sent the frame, though somebody heard it."""
@@ -94,7 +104,7 @@ class Ears:
         # A frame is noted as sent before it is heard: those who heard were read first.
         for fd, _event in self._poll.poll(0):
             self._hear(self._names[fd], marker, waiting, noise)
-        self._hear_host(sender, noise)
+        self._hear_host(noise)
         return noise
 
     def _hear(self, name: str, marker: bytes, waiting: set[str], noise: Noise) -> None:
@@ -106,15 +116,26 @@ class Ears:
             else:
                 noise.heard.setdefault(name, []).append(each.frame)
 
-    def _hear_host(self, sender: Place, noise: Noise) -> None:
-        for name, end in self._ends.items():
-            frames = [each.frame for each in end.drain() if not each.outgoing]
-            if name == sender.name:
-                noise.arrived = frames
-        for ear in self._host:
-            noise.host += [each.frame for each in ear.drain() if not each.outgoing]
+    def _hear_host(self, noise: Noise) -> None:
+        for fd, _event in self._host_poll.poll(0):
+            if fd in self._end_names:
+                name = self._end_names[fd]
+                noise.arrived[name] = _incoming(self._ends[name])
+            else:
+                noise.host += _incoming(self._host_by_fd[fd])
 
     def _open(self, netns: str, device: str, protocol: int = 0x0003) -> Wiretap:
         tap = Wiretap(netns, device, protocol)
         self._cleanup.callback(tap.close)
         return tap
+
+
+def _incoming(tap: Wiretap) -> list[bytes]:
+    return [each.frame for each in tap.drain() if not each.outgoing]
+
+
+def _polling(descriptors: Iterable[int]) -> select.poll:
+    polling = select.poll()
+    for descriptor in descriptors:
+        polling.register(descriptor, select.POLLIN)
+    return polling

@@ -21,8 +21,8 @@ _GUEST = {
     "ipv4/conf/{}/accept_redirects": "0",
     "ipv4/conf/{}/rp_filter": "0",
 }
-# A reply within a second of the last update counts too: the victim is as weak as can be.
-_GULLIBLE = {"ipv4/neigh/{}/locktime": "0"}
+# A reply counts even in the very tick of the last update: the victim is as weak as can be.
+_GULLIBLE = {"ipv4/neigh/{}/locktime": "-1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,15 @@ _NO_BRIDGE_FIREWALL = {
 
 
 def plug(interface: Interface, *, mtu: int = 1500) -> None:
-    """Make the pair; the inside is up, the host's end is left to who enslaves it."""
+    """Make the pair and raise both ends at once, as a hypervisor does."""
     ends = (
         f"{interface.host_device} mtu {mtu} type veth",
         f"name {interface.device} netns {interface.netns} mtu {mtu}",
     )
-    netns.ip([f"link add {' peer '.join(ends)}"], interface.host_netns)
+    netns.ip(
+        [f"link add {' peer '.join(ends)}", f"link set {interface.host_device} up"],
+        interface.host_netns,
+    )
     netns.within(interface.netns, lambda: sysctl.write(interface.device, _GULLIBLE))
     netns.ip(
         [f"link set {interface.device} address {interface.mac} up"],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,11 @@ from vifguard.lab.netns import LabError
 PATIENCE = 10.0
 """Seconds within which a drop is reported."""
 
-ROOM = 40
+ROOM = 80
 """Drops that may be outstanding: the server remembers a hundred of each port."""
 
-_AWHILE = 0.02
+_AWHILE = 0.05
+_EVERY = 0.3
 
 Ask = Callable[[str], Mapping[str, Any]]
 """The drop records and counts of a port, as the API tells them."""
@@ -49,43 +50,78 @@ class Records:
         self._ask = ask
         self._ports: defaultdict[str, _Port] = defaultdict(_Port)
         self._before: dict[str, int] = {}
+        self._looked = 0.0
 
     def begin(self, port_id: str) -> None:
         """What the port has dropped so far was not of our doing."""
         answer = self._ask(port_id)
         self._ports[port_id].last = max((record["at"] for record in answer["drops"]), default=0.0)
-        self._before[port_id] = _count(answer)
+        self._before[port_id] = self.counts(port_id).total()
 
     def expect(self, port_id: str, frame: bytes, told: Callable[[Named], None]) -> None:
-        """A frame was dropped at the port; `told` hears by whom and why."""
+        """A frame was dropped at the port; `told` hears by whom and why, sooner or later."""
         port = self._ports[port_id]
         port.outstanding.append((frame, told))
         port.expected += 1
+        if time.monotonic() > self._looked + _EVERY:
+            self._look()
         if len(port.outstanding) >= ROOM:
             self.flush()
 
     def flush(self) -> None:
         """Wait until every drop has been reported."""
         deadline = time.monotonic() + PATIENCE
-        for port_id, port in self._ports.items():
-            while port.outstanding:
-                self._match(port_id, port)
-                if port.outstanding and time.monotonic() > deadline:
-                    frame = port.outstanding[0][0]
-                    raise LabError(
-                        f"{len(port.outstanding)} drops of port {port_id} were not reported in "
-                        f"{PATIENCE:g} s; the first is of {frame[:64].hex()}"
-                    )
-                if port.outstanding:
-                    time.sleep(_AWHILE)
+        while waiting := self._waiting():
+            self._look()
+            if time.monotonic() > deadline:
+                port_id, port = waiting[0]
+                raise LabError(
+                    f"{len(port.outstanding)} drops of port {port_id} were not reported in "
+                    f"{PATIENCE:g} s; the first is of {port.outstanding[0][0][:64].hex()}"
+                )
+            time.sleep(_AWHILE)
 
-    def miscounted(self) -> Iterator[str]:
-        """Ports whose count of drops is not the number of frames that had to drop."""
-        for port_id, before in self._before.items():
-            counted = _count(self._ask(port_id)) - before
-            if counted != self._ports[port_id].expected:
-                expected = self._ports[port_id].expected
-                yield f"port {port_id} counts {counted} drops, and {expected} were expected"
+    def _waiting(self) -> list[tuple[str, _Port]]:
+        return [(port_id, port) for port_id, port in self._ports.items() if port.outstanding]
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        for port_id, port in self._waiting():
+            self._match(port_id, port)
+
+    def counts(self, port_id: str) -> Counter[str]:
+        """How many frames from the guest each guard of the port has dropped, as told so far."""
+        counted: Counter[str] = Counter()
+        for count in self._ask(port_id)["counts"]:
+            if count["direction"] == "from-guest":
+                counted[count["guard"] or "closed"] += count["frames"]
+        return counted
+
+    def miscounted(self) -> list[str]:
+        """Ports that count other drops than the frames that had to drop; counts come late."""
+        deadline = time.monotonic() + PATIENCE
+        while (wrong := self._miscounted()) and time.monotonic() < deadline:
+            time.sleep(_AWHILE)
+        return wrong
+
+    def _miscounted(self) -> list[str]:
+        counted = {
+            port_id: self.counts(port_id).total() - before
+            for port_id, before in self._before.items()
+        }
+        return [
+            f"port {port_id} counts {count} drops, and {self._ports[port_id].expected} were "
+            f"expected; its last: {self._last(port_id)}"
+            for port_id, count in counted.items()
+            if count != self._ports[port_id].expected
+        ]
+
+    def _last(self, port_id: str) -> str:
+        """The last drop record of a port, in words."""
+        records = self._ask(port_id)["drops"]
+        if not records:
+            return "none"
+        return f"{records[-1]['guard']} {records[-1]['reason']} {records[-1]['head']}"
 
     def _match(self, port_id: str, port: _Port) -> None:
         for record in self._ask(port_id)["drops"]:
@@ -102,7 +138,3 @@ class Records:
 def _is_head(head: bytes, frame: bytes) -> bool:
     # A tag that the kernel keeps beside the frame is not in its first bytes.
     return head[:12] == frame[:12]
-
-
-def _count(answer: Mapping[str, Any]) -> int:
-    return sum(count["frames"] for count in answer["counts"] if count["direction"] == "from-guest")

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from vifguard.lab.arena import Arena, Segment
+from vifguard.lab.arena import Arena, Place, Segment
 from vifguard.lab.attacks.attack import Actor, Offload
 from vifguard.lab.beliefs import Belief, Beliefs
 from vifguard.lab.ears import Ears, Noise
@@ -55,7 +55,7 @@ class Referee:
         self.arena = arena
         self._cleanup = ExitStack()
         try:
-            self._cleanup.enter_context(_on_one_cpu())
+            self._cleanup.enter_context(on_one_cpu())
             self._ears = Ears(arena)
             self._cleanup.callback(self._ears.close)
             self._beliefs = Beliefs(arena)
@@ -87,9 +87,10 @@ class Referee:
             self._ears.mark(marking, segment.listeners)
             return Seen(unsent=str(error))
         noise = self._ears.mark(marking, segment.listeners)
-        before, after = self._now[segment.name], self._beliefs.read(segment)
+        before = self._now[segment.name]
+        after = self._beliefs.reread(segment, before, noise.heard)
         self._now[segment.name] = after
-        seen = self._tell(segment, frame, noise, before, after)
+        seen = self._tell(segment, place, frame, noise, (before, after))
         if seen.moved or seen.poisoned:
             self._now[segment.name] = self._settle(segment)
         return seen
@@ -100,17 +101,24 @@ class Referee:
             self._now[segment.name] = self._settle(segment)
 
     def _tell(
-        self, segment: Segment, frame: bytes, noise: Noise, before: Belief, after: Belief
+        self,
+        segment: Segment,
+        place: Place,
+        frame: bytes,
+        noise: Noise,
+        beliefs: tuple[Belief, Belief],
     ) -> Seen:
         here = {place.name for place in segment.everyone}
         counts = {name: frames.count(frame) for name, frames in noise.heard.items()}
         return Seen(
-            unsent="" if frame in noise.arrived else "it did not reach the host's end",
+            unsent=""
+            if frame in noise.arrived.get(place.name, ())
+            else "it did not reach the host's end",
             heard={name: count for name, count in counts.items() if count and name in here},
             strangers=tuple(name for name, count in counts.items() if count and name not in here),
             host=frame in noise.host,
-            moved=tuple(self._beliefs.moved(segment, before, after)),
-            poisoned=tuple(self._beliefs.poisoned(segment, before, after)),
+            moved=tuple(self._beliefs.moved(segment, *beliefs)),
+            poisoned=tuple(self._beliefs.poisoned(segment, *beliefs)),
             extra=tuple(
                 f"{name} heard {each.hex()}"
                 for name, frames in noise.heard.items()
@@ -121,10 +129,8 @@ class Referee:
 
     def _settle(self, segment: Segment) -> Belief:
         """Let every table of the segment be true, and see that it is."""
-        for place in segment.listeners:
-            self._ears.mark(place, segment.listeners)
-        self._beliefs.restore(segment)
-        belief = self._beliefs.read(segment)
+        self._ears.announce(segment.listeners)
+        belief = self._beliefs.restore(segment)
         wrong = self._beliefs.displaced(segment, belief)
         if wrong:
             raise LabError(f"the tables of {segment.name} cannot be restored: {wrong}")
@@ -132,7 +138,7 @@ class Referee:
 
 
 @contextmanager
-def _on_one_cpu() -> Iterator[None]:
+def on_one_cpu() -> Iterator[None]:
     """Keep this thread on one CPU: frames of two CPUs could overtake one another."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})

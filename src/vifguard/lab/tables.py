@@ -20,6 +20,7 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _DUMP, _REPLACE, _CREATE = 0x1, 0x4, 0x300, 0x100, 0x400
 _NDA_DST, _NDA_LLADDR, _NDA_VLAN, _NDA_MASTER = 1, 2, 5, 9
 _NUD_STALE, _NUD_NOARP, _NUD_PERMANENT = 0x04, 0x40, 0x80
+_SOL_NETLINK, _STRICT = 270, 12
 _HEADER = struct.Struct("=IHHII")
 _NDMSG = struct.Struct("=BBHiHBB")
 
@@ -45,22 +46,18 @@ class Tables:
 
     def forwarding(self, bridge: int) -> frozenset[Forwarding]:
         """The forwarding entries of the bridge with this index, its own addresses excepted."""
-        found = set()
-        for ifindex, state, attributes in self._dump(socket.AF_BRIDGE):
-            master = attributes.get(_NDA_MASTER)
-            if master is None or struct.unpack("=I", master)[0] != bridge:
-                continue
-            if state & _NUD_PERMANENT or _NDA_LLADDR not in attributes:
-                continue
-            found.add(Forwarding(Mac(attributes[_NDA_LLADDR]), ifindex))
-        return frozenset(found)
+        only = _attribute(_NDA_MASTER, struct.pack("=I", bridge))
+        return frozenset(
+            Forwarding(Mac(attributes[_NDA_LLADDR]), ifindex)
+            for ifindex, state, attributes in self._dump(socket.AF_BRIDGE, only)
+            if _NDA_LLADDR in attributes and not state & _NUD_PERMANENT
+        )
 
     def neighbours(self) -> dict[IPAddress, Mac]:
         """Who has which MAC, as the namespace's own stack believes (both families)."""
         return {
             ip_address(attributes[_NDA_DST]): Mac(attributes[_NDA_LLADDR])
-            for family in (socket.AF_INET, socket.AF_INET6)
-            for _ifindex, state, attributes in self._dump(family)
+            for _ifindex, state, attributes in self._dump(socket.AF_UNSPEC)
             if _NDA_LLADDR in attributes and not state & _NUD_NOARP
         }
 
@@ -73,8 +70,9 @@ class Tables:
         for _answer in self._answers():
             pass
 
-    def _dump(self, family: int) -> Iterator[tuple[int, int, dict[int, bytes]]]:
-        self._ask(_RTM_GETNEIGH, _REQUEST | _DUMP, _NDMSG.pack(family, 0, 0, 0, 0, 0, 0))
+    def _dump(self, family: int, only: bytes = b"") -> Iterator[tuple[int, int, dict[int, bytes]]]:
+        body = _NDMSG.pack(family, 0, 0, 0, 0, 0, 0) + only
+        self._ask(_RTM_GETNEIGH, _REQUEST | _DUMP, body)
         for body in self._answers():
             _family, _p1, _p2, ifindex, state, _flags, _type = _NDMSG.unpack_from(body)
             yield ifindex, state, dict(_attributes(body[_NDMSG.size :]))
@@ -104,10 +102,9 @@ def ifindex(netns: str, device: str) -> int:
 
 
 def _open() -> socket.socket:
-    return _bound(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
-
-
-def _bound(link: socket.socket) -> socket.socket:
+    link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    # The kernel then filters a dump itself, by what the request says.
+    link.setsockopt(_SOL_NETLINK, _STRICT, 1)
     link.settimeout(10)
     link.bind((0, 0))
     return link

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -42,6 +43,7 @@ class _Open:
     seen: str
     faults: list[str]
     why: list[str] = field(default_factory=list)
+    awaited: int = 0
 
 
 class Trial:
@@ -50,25 +52,25 @@ class Trial:
     def __init__(self, scenario: str, referee: Referee, records: Records, tell: Tell) -> None:
         self._scenario, self._referee, self._tell = scenario, referee, tell
         self._records = records
-        self._open: list[_Open] = []
+        self._open: deque[_Open] = deque()
         for segment in referee.arena.segments:
             for place in segment.actors.values():
                 if place.port_id:
                     records.begin(place.port_id)
 
     def play(self, attack: Attack) -> None:
-        """Play a row on every segment."""
+        """Play a row on every segment where somebody plays."""
         for segment in self._referee.arena.segments:
-            self._prepare(attack, segment)
+            if segment.actors:
+                self._prepare(attack, segment)
             for case in cases(self._referee.arena, attack, segment):
                 self._play(case)
-        self._records.flush()
-        for each in self._open:
-            self._tell(self._finding(each))
-        self._open.clear()
+        self._tell_known()
 
     def close(self) -> None:
-        """Tell whether every port dropped as many frames as it had to, and no other."""
+        """Tell the rest, and whether every port dropped what it had to and nothing else."""
+        self._records.flush()
+        self._tell_known()
         wrong = tuple(self._records.miscounted())
         self._tell(
             Finding(
@@ -88,7 +90,7 @@ class Trial:
     def _play(self, case: _Case) -> None:
         """Cold; then, where there is a twin, the twin and the same frame right behind it."""
         seen = self._once(case)
-        opened = _Open(case, _words(seen), self._judged(case, seen))
+        opened = _Open(case, _word(seen), self._judged(case, seen))
         self._await_record(opened, seen)
         if case.variant.twin:
             opened.faults += self._twin(case)
@@ -127,14 +129,21 @@ class Trial:
         if not case.is_guarded or seen.unsent:
             return
         guard = case.expected.guard
+        opened.awaited += 1
 
         def told(named: Named) -> None:
+            opened.awaited -= 1
             opened.why.append(str(named))
             if named.guard != guard:
                 opened.faults.append(f"dropped by {named}, not by {guard or 'closed'}")
 
         port_id = case.segment.actors[case.variant.actor].port_id
         self._records.expect(port_id, case.frame, told)
+
+    def _tell_known(self) -> None:
+        """Tell, in the order of playing, what waits for no record any more."""
+        while self._open and not self._open[0].awaited:
+            self._tell(self._finding(self._open.popleft()))
 
     def _finding(self, opened: _Open) -> Finding:
         case = opened.case
@@ -144,7 +153,7 @@ class Trial:
             expected=str(case.expected),
             seen=opened.seen,
             why=", ".join(dict.fromkeys(opened.why)),
-            where=f"{case.segment.kind}, {case.path}",
+            where=_where(case.segment, case.path),
             faults=tuple(opened.faults),
         )
 
@@ -163,19 +172,24 @@ def cases(arena: Arena, attack: Attack, segment: Segment) -> Iterator[_Case]:
 
 
 def _paths(variant: Variant, segment: Segment) -> Iterable[Path]:
-    led = (path for path in variant.paths if path is not Path.UPLINK or segment.outside)
-    # From outside the frame is addressed to the victim whoever the peer is.
-    return [Path.GUEST] if variant.actor is Actor.OUTSIDE else led
+    if variant.actor is Actor.OUTSIDE:
+        return (Path.GUEST,)  # whoever the peer is, it is addressed to the victim
+    if segment.outside or variant.paths == (Path.HOST,):
+        return variant.paths
+    return (Path.GUEST,)  # the segment with the uplink shows the other paths
 
 
-def _words(seen: Seen) -> str:
+def _where(segment: Segment, path: Path) -> str:
+    named = "" if segment.name == segment.kind.lower() else f"{segment.name}, "
+    return f"{named}{segment.kind}, {path}"
+
+
+def _word(seen: Seen) -> str:
+    """What came of a frame, in a word; faults tell more."""
     if seen.unsent:
-        return f"unsent: {seen.unsent}"
-    parts = []
+        return "not carried"
+    if seen.strangers or seen.host:
+        return "leaked"
     if seen.heard:
-        parts.append(f"heard by {', '.join(sorted(seen.heard))}")
-    if seen.strangers:
-        parts.append(f"heard elsewhere by {', '.join(seen.strangers)}")
-    if seen.host:
-        parts.append("heard by the host")
-    return "; ".join((*parts, *seen.moved, *seen.poisoned)) or "nothing"
+        return "delivered"
+    return "nothing" if not seen.anything else "tables changed"

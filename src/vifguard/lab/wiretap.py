@@ -77,6 +77,10 @@ class Wiretap:
                 data, ancillary, _flags, address = self._socket.recvmsg(_LONGEST, 64)
             except BlockingIOError:
                 return
+            except OSError as error:
+                if error.errno != errno.ENETDOWN:
+                    raise
+                continue  # the device was down for a while; it is told once
             yield Heard(_with_tag(data, ancillary), outgoing=address[2] == _PACKET_OUTGOING)
 
     def _offload_socket(self) -> socket.socket:

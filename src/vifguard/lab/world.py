@@ -35,8 +35,18 @@ class Net:
     """A network that exists."""
 
     id: str
-    name: str
+    plan: NetworkPlan
     subnets: Mapping[int, Item]
+
+    @property
+    def name(self) -> str:
+        """What the plan calls it."""
+        return self.plan.name
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether it has the host's uplink."""
+        return self.plan.uplink
 
     @property
     def bridge(self) -> str:
@@ -103,7 +113,7 @@ class World:
         make_host(self.host_netns)
         netns.ip(
             [
-                "link add mgmt0 type dummy",
+                "link add mgmt0 type bridge",
                 "link set mgmt0 up",
                 *(f"addr add {address} dev mgmt0" for address in _HOST_ADDRESSES),
             ],
@@ -112,7 +122,9 @@ class World:
         make_guest(self.outside_netns)
         self.outside = Interface(self.outside_netns, "eth0", self.host_netns, UPLINK, _OUTSIDE_MAC)
         plug(self.outside)
-        netns.ip([f"link set {UPLINK} up"], self.host_netns)
+        # An uplink that its operator gave to guests alone: the host does not speak on it.
+        uplink = Interface(self.host_netns, UPLINK, "", "", _OUTSIDE_MAC)
+        mute(uplink)
         self.server = Server(run.directory / plan.name, self.host_netns, {PHYSICAL: UPLINK})
         self.server.start()
         cleanup.callback(self.server.stop)
@@ -145,7 +157,7 @@ class World:
             subnets[version] = client.create(
                 SUBNET, {"network_id": network["id"], "ip_version": version, "cidr": cidr}
             )
-        net = self.nets[plan.name] = Net(str(network["id"]), plan.name, subnets)
+        net = self.nets[plan.name] = Net(str(network["id"]), plan, subnets)
         if plan.uplink:
             give(self.outside, [_gateway(subnet) for subnet in subnets.values()])
         return net

@@ -1,0 +1,1 @@
+"""The scenarios: worlds with a story and expectations."""

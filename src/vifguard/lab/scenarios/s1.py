@@ -1,0 +1,148 @@
+"""S1, the shared segment: guests of two projects, and an attacker who plays the catalogue.
+
+Beside the strict segment stand one of each other kind (mac, router, and a project's own that
+is off), so that every column of the catalogue is played; and the other project's own network,
+where nothing of it may ever be heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from vifguard.client.errors import RefusedError
+from vifguard.client.resource import PORT
+from vifguard.lab.arena import Arena, Segment
+from vifguard.lab.attacks import CATALOGUE
+from vifguard.lab.attacks.attack import Actor, Attack, Kind, Prelude, Refused
+from vifguard.lab.casting import elsewhere, host_station, segment
+from vifguard.lab.finding import Finding, Tell
+from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
+from vifguard.lab.referee import Referee
+from vifguard.lab.run import Run
+from vifguard.lab.stage import records_of
+from vifguard.lab.trial import Trial
+from vifguard.lab.world import ENFORCED_WITHIN, World, standing
+
+NAME = "s1"
+TITLE = "shared segment: an attacker plays the whole catalogue"
+
+_RED, _BLUE = "red", "blue"
+_ROUTED = (IPv4Network("10.66.0.0/24"), IPv6Network("fd66::/64"))
+
+_NETWORKS = {
+    Kind.S: NetworkPlan(
+        "s", ("203.0.113.0/24", "2001:db8:5::/64"), uplink=True, body={"public": True}
+    ),
+    Kind.M: NetworkPlan(
+        "m", ("198.51.100.0/24", "2001:db8:4d::/64"), body={"guard_profile": "mac"}
+    ),
+    Kind.R: NetworkPlan(
+        "r",
+        ("192.0.2.0/24", "2001:db8:52::/64"),
+        body={"guard_profile": "router", "public": True},
+    ),
+    Kind.I: NetworkPlan(
+        "i", ("10.0.0.0/24", "fd00:1::/64"), project=_RED, body={"guard_profile": "off"}
+    ),
+}
+_ELSEWHERE = NetworkPlan("elsewhere", ("10.0.0.0/24", "fd00:1::/64"), project=_BLUE)
+
+_ATTACKER: Mapping[str, Any] = {
+    # Leading zeros and capitals, as in LP#2038541.
+    "mac_address": "02:00:00:0A:00:00",
+    "allowed_address_pairs": [{"ip_address": str(prefix)} for prefix in _ROUTED],
+}
+_ROLES: Mapping[str, Any] = {"roles": ["dhcp-server", "router-advertiser"]}
+
+
+def _guests(kind: Kind, network: NetworkPlan) -> tuple[GuestPlan, ...]:
+    """Everyone on a segment; the victim's port is older than the attacker's, the peer's younger."""
+    name = network.name
+    other = _RED if kind is Kind.I else _BLUE
+
+    def guest(actor: str, nic: NicPlan, project: str = _RED) -> GuestPlan:
+        return GuestPlan(f"{name}-{actor}", project, (nic,))
+
+    return (
+        guest("victim", NicPlan(name), other),
+        guest(Actor.GUEST, NicPlan(name, by_operator=_ATTACKER)),
+        guest("peer", NicPlan(name), other),
+        guest(Actor.ONLY_4, NicPlan(name, (4,))),
+        guest(Actor.ONLY_6, NicPlan(name, (6,))),
+        guest(Actor.ROLES, NicPlan(name, by_operator=_ROLES)),
+        guest(Actor.CLOSED, NicPlan(name, body={"admin_state_up": False}, silent=True)),
+        guest(Actor.IP_GUARD, NicPlan(name, by_operator={"guards": ["ip"]})),
+    )
+
+
+def _group(network: NetworkPlan) -> GroupPlan:
+    members = (f"{network.name}-{Actor.GUEST}", f"{network.name}-{Actor.ROLES}")
+    return GroupPlan(
+        f"{network.name}-group", _RED, network.name, members, {"vrid4": 0x33, "vrid6": 0x34}
+    )
+
+
+PLAN = WorldPlan(
+    NAME,
+    networks=(*_NETWORKS.values(), _ELSEWHERE),
+    guests=(
+        *(guest for kind, network in _NETWORKS.items() for guest in _guests(kind, network)),
+        GuestPlan("elsewhere-guest", _BLUE, (NicPlan("elsewhere"),)),
+    ),
+    groups=tuple(_group(network) for network in _NETWORKS.values()),
+)
+
+
+def play(run: Run, tell: Tell) -> None:
+    """Play the whole catalogue."""
+    with standing(run, PLAN) as world, Referee(arena(world)) as referee:
+        trial = Trial(NAME, referee, records_of(world), tell)
+        for attack in CATALOGUE:
+            trial.play(attack)
+            for refused in attack.refused:
+                tell(_refusal(world, attack, refused))
+        trial.close()
+
+
+def arena(world: World) -> Arena:
+    """Where the catalogue is played in this world."""
+    segments = tuple(
+        segment(world, kind, world.nets[plan.name], _ROUTED) for kind, plan in _NETWORKS.items()
+    )
+    stranger = elsewhere(world, world.nets["elsewhere"], segments[-1])
+    hosts = {name: host_station(world, net) for name, net in world.nets.items()}
+
+    def update_victim(where: Segment) -> None:
+        """Take the guards of the victim's port off, and put them back."""
+        nic = world.guests[f"{where.name}-victim"].nic
+        for enabled in (False, True):
+            world.operator.update(PORT, nic.port_id, {"port_security_enabled": enabled})
+            world.operator.wait_for_port(nic.port_id, ENFORCED_WITHIN)
+
+    return Arena(
+        world.host_netns,
+        (*segments, stranger),
+        hosts,
+        {Prelude.ANOTHER_PORT_UPDATED: update_victim},
+    )
+
+
+def _refusal(world: World, attack: Attack, refused: Refused) -> Finding:
+    """Ask as the operator, who may choose everything: what is refused is refused to all."""
+    net = world.nets["s"]
+    before = len(world.operator.list(PORT, network_id=net.id))
+    faults, seen = [], "stored"
+    try:
+        world.operator.create(PORT, {"network_id": net.id, **refused.body})
+        faults.append("the server took it")
+    except RefusedError as error:
+        seen = f"refused with {error.status}"
+        if not 400 <= error.status < 500:
+            faults.append(seen)
+    if len(world.operator.list(PORT, network_id=net.id)) != before:
+        faults.append("something was stored")
+    return Finding(
+        NAME, f"{attack.id}/{refused.name}", "refused", seen, where="API", faults=tuple(faults)
+    )
