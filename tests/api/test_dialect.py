@@ -276,6 +276,7 @@ class TestLists:
         assert self.names(cloud, admin_state_up="False") == "acb"
         assert self.names(cloud, mac_address=ports[2]["mac_address"].upper()) == "b"
         assert self.names(cloud, fixed_ips="ip_address=10.0.0.4") == "b"
+        assert self.names(cloud, fixed_ips="subnet_id=nothing") == ""
         assert self.names(cloud, name="nobody") == ""
         assert self.names(cloud, device_id="") == ""
         assert self.names(cloud, guard_profile="") == "cabcab"

@@ -137,6 +137,22 @@ def test_a_member_of_a_group_is_cut_with_its_group(crowd: World) -> None:
     assert narrow.public == {ip_network("198.51.100.0/24")}
 
 
+def test_a_change_to_a_crowded_network_is_one_line_of_the_journal(crowd: World) -> None:
+    with crowd.store.read() as snapshot:
+        nouns, _ = intent.of_host(snapshot, "h1")
+    before = crowd.complete().revision
+    network = crowd.set_network(next(n for n in nouns.networks.values()), mtu=1400)
+    with crowd.store.read() as snapshot:
+        rows = snapshot.connection.execute(
+            select(tables.journal).where(tables.journal.c.revision > before)
+        ).all()
+    assert [(row.host, row.port_id) for row in rows] == [("h1", None)]
+    update = crowd.store.update_after("h1", before)
+    assert update is not None
+    assert update.complete
+    assert {port.segment.mtu for port in update.ports} == {network.mtu}
+
+
 def test_creating_changing_and_deleting_a_port_reads_by_index(crowd: World) -> None:
     with crowd.store.read() as snapshot:
         any_port = intent.of_host(snapshot, "h1")[0].ports

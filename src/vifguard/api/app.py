@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import Any, Final
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -40,6 +41,7 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     )
     app.state.store = store
     app.state.identity = identity
+    app.state.guesses = CapacityLimiter(1)
     v2 = APIRouter(prefix="/v2.0")
     for module in (versions, networks, subnets, ports, ip_groups, hosts, drops, wait, feed):
         v2.include_router(module.router)
@@ -85,6 +87,6 @@ def _not_served(request: Request, error: Exception) -> JSONResponse:
 
 
 def _failed(request: Request, error: Exception) -> JSONResponse:
-    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _LOG.error("%s %r failed", request.method, request.url.path, exc_info=error)
     message = "The server failed on this request; its log says why."
     return answer(Refusal(500, "HTTPInternalServerError", message))

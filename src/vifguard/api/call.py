@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
@@ -81,7 +82,7 @@ class Call:
 async def _call(request: Request) -> Call:
     """The call of a request; raises Refusal (401, 403, 413)."""
     state = request.app.state
-    user = await _user(state.identity, request)
+    user = await _user(state.identity, state.guesses, request)
     _require_allowed(request.scope["route"].name, user)
     raw = request.url.query
     if len(raw) > _MAX_QUERY:
@@ -98,9 +99,10 @@ async def _call(request: Request) -> Call:
 Caller = Annotated[Call, Depends(_call)]
 
 
-async def _user(identity: Identity, request: Request) -> User:
+async def _user(identity: Identity, guesses: CapacityLimiter, request: Request) -> User:
     header = request.headers.get("authorization")
-    user = identity.known(header) or await run_sync(identity.verify, header)
+    # Guessing passwords waits in a queue of its own, and never for the threads that serve.
+    user = identity.known(header) or await run_sync(identity.verify, header, limiter=guesses)
     if user is None:
         challenge = {"WWW-Authenticate": 'Basic realm="vifguard", charset="UTF-8"'}
         raise Refusal(401, "HTTPUnauthorized", "A valid name and password are needed.", challenge)

@@ -12,6 +12,7 @@ from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.who import User
+from vifguard.model.address import AddressError, parse_address
 
 Shown = dict[str, Any]
 
@@ -160,8 +161,15 @@ def _equal(value: Any, wanted: str, name: str) -> bool:
 def _in_list(each: Any, wanted: str) -> bool:
     if isinstance(each, dict):  # fixed_ips=ip_address=10.0.0.5
         key, _, value = wanted.partition("=")
-        return key in each and each[key] == value
+        return key in each and each[key] == (_canonical(value) if key == "ip_address" else value)
     return str(each) == wanted
+
+
+def _canonical(text: str) -> str:
+    try:
+        return str(parse_address(text))
+    except AddressError:
+        return text
 
 
 def _sort(

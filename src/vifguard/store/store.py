@@ -17,14 +17,11 @@ from vifguard.store.bell import Bell
 from vifguard.store.drops import DropLog
 from vifguard.store.errors import DatabaseError
 from vifguard.store.tables import ports
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
 
 ALIVE = 90.0
 """Seconds after its last word that a host counts as alive; longer than any long poll."""
-
-_DELTA_LIMIT = 500
-"""Ports in a delta; above it a complete update is cheaper for both sides."""
 
 
 class Store:
@@ -91,7 +88,7 @@ class Store:
             if not max(position.since, 1) <= after <= position.revision:
                 return _complete(snapshot, host)
             changed = intent.changed_ports(snapshot, host, after)
-            if changed is None or len(changed) > _DELTA_LIMIT:
+            if changed is None or len(changed) > DELTA_LIMIT:
                 return _complete(snapshot, host)
             if not changed:
                 return None

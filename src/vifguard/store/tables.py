@@ -246,7 +246,8 @@ hosts = Table(
     Column("seen_at", Float, nullable=False),
 )
 
-# Which port changed for which host at which revision. No port: every port of every host.
+# Which port changed for which host at which revision. No port: any port of the host may have;
+# no host: of every host.
 journal = Table(
     "journal",
     metadata,

@@ -9,8 +9,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
+    cast,
     delete,
     insert,
+    null,
     select,
     update,
 )
@@ -29,19 +31,28 @@ _RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.
 
 
 class _Touching:
-    """The statements that touch the ports a condition selects."""
+    """The statements that touch the ports a condition selects.
 
-    def __init__(self, which: ColumnElement[bool]) -> None:
+    `each`: the journal names each port; otherwise each of their hosts, once.
+    """
+
+    def __init__(self, which: ColumnElement[bool], *, each: bool = True) -> None:
         this = bindparam("this_revision", type_=BigInteger)
         bound = which & (ports.c.host != "")
+        port_id = ports.c.id if each else cast(null(), ports.c.id.type)
+        rows = select(this, ports.c.host, port_id).where(bound).distinct()
         self.raising = update(ports).where(which).values(policy_revision=this)
-        self.journaling = insert(journal).from_select(
-            ["revision", "host", "port_id"], select(this, ports.c.host, ports.c.id).where(bound)
-        )
+        self.journaling = insert(journal).from_select(["revision", "host", "port_id"], rows)
         self.hosts = select(ports.c.host).where(bound).distinct()
 
 
-_ON_NETWORK = _Touching(ports.c.network_id == bindparam("this_network"))
+DELTA_LIMIT = 500
+"""Ports of a change that are named one by one; beyond, everything is sent, and said to be."""
+
+_HERE = ports.c.network_id == bindparam("this_network")
+_MANY = select(ports.c.id).where(_HERE).offset(DELTA_LIMIT).limit(1)
+_ON_NETWORK = _Touching(_HERE)
+_CROWD = _Touching(_HERE, each=False)
 _THESE = _Touching(ports.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -103,7 +114,9 @@ class Change(Snapshot):
                 self.connection.execute(_JOURNAL, {"revision": self.revision})
                 self.wakes_all = True
             case PortsOnNetwork(network_id):
-                self._touch(_ON_NETWORK, {"this_network": network_id})
+                here: Values = {"this_network": network_id}
+                crowded = self.connection.execute(_MANY, here).first() is not None
+                self._touch(_CROWD if crowded else _ON_NETWORK, here)
             case ThesePorts(ids) if ids:
                 self._touch(_THESE, {"ids": sorted(ids)})
 
