@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def from_(sender, receiver, source=None, mac=None):
     return ethernet(mac or sender.mac, receiver.mac, packet)
 
 
+@pytest.fixture(params=[True, False], ids=["tcx", "clsact"])
+def opened(world, request):
+    """Open the driver of the world's host, attaching one way and then the other."""
+    return partial(EbpfDriver, world.bpf_dir, tcx=request.param)
+
+
+@pytest.fixture
+def driver(opened):
+    it = opened()
+    yield it
+    it.remove_all()
+
+
 @pytest.fixture
 def pair(world):
     return world.guest(1), world.guest(2)
@@ -44,6 +58,28 @@ def port(number, *prefixes, ifindex=None, revision=1, **more):
 def passes(driver, number, source, *, ifindex=None):
     frame = ethernet(mac_of(number), mac_of(99), ipv4(source, "192.0.2.1", HELLO))
     return driver.test(Direction.FROM_GUEST, frame, ifindex or number) is None
+
+
+def programs_at(driver, guest):
+    return [program for program in driver._attaching.seen(guest.ifindex) if program]
+
+
+def take_away(driver, guest):
+    """As a careless operator would."""
+    if "tcx" in driver.features:
+        (driver._pins.links / f"{guest.ifindex}-egress").unlink()
+    else:
+        run("tc", "filter", "del", "dev", guest.tap, "egress")
+    assert len(programs_at(driver, guest)) == 1
+
+
+def link_ids(world):
+    """The links by their pins; they stay the same where a program takes another's place."""
+    found = {}
+    for path in (world.bpf_dir / "links").iterdir():
+        with Link.open(path) as link:
+            found[path.name] = link.info(8)[4:8]
+    return found
 
 
 class TestAgainAndAgain:
@@ -79,7 +115,7 @@ class TestAgainAndAgain:
         table = driver._maps["addresses"]
         key, _ = next(iter(table.contents()))
         table.delete(key)
-        (world.bpf_dir / "links" / f"{bob.ifindex}-egress").unlink()
+        take_away(driver, bob)
         for scope in (frozenset({alice.ifindex, bob.ifindex}), None):
             change = driver.diff(wanted, driver.observe(scope))
             assert set(change.ports) == {alice.ifindex, bob.ifindex}
@@ -93,8 +129,7 @@ class TestAgainAndAgain:
         world.delivered(alice, bob, from_(alice, bob, "10.9.0.77"))
         hold(driver, attach(bob))
         assert not list(driver.events.counts())
-        prefix = f"{alice.ifindex}-"
-        assert not list((world.bpf_dir / "links").glob(prefix + "*"))
+        assert not programs_at(driver, alice)
         forged = from_(alice, bob, "10.9.0.77")
         assert world.delivered(alice, bob, forged) == [forged]
 
@@ -277,7 +312,7 @@ from pathlib import Path
 from tests.enforce.world import hold, policy_of
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.driver import Attachment
-driver = EbpfDriver(Path({bpf_dir!r}))
+driver = EbpfDriver(Path({bpf_dir!r}), tcx={tcx})
 hold(driver, *[Attachment(policy_of(n), i, False, 1) for n, i in {ports!r}])
 print("holding", flush=True)
 {then}
@@ -285,11 +320,13 @@ print("holding", flush=True)
 
 
 @contextmanager
-def holder(world, *guests, then="time.sleep(600)"):
+def holder(world, opened, *guests, then="time.sleep(600)"):
     """Another process that brings these ports into force; killed in the end."""
     ports = [(guest.number, guest.ifindex) for guest in guests]
     root = str(Path(__file__).parents[2])
-    code = HOLDER.format(root=root, bpf_dir=str(world.bpf_dir), ports=ports, then=then)
+    code = HOLDER.format(
+        root=root, bpf_dir=str(world.bpf_dir), tcx=opened.keywords["tcx"], ports=ports, then=then
+    )
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "holding\n"
@@ -300,18 +337,18 @@ def holder(world, *guests, then="time.sleep(600)"):
 
 
 class TestTheAgentMayDie:
-    def test_the_guard_outlives_a_kill(self, world, pair):
+    def test_the_guard_outlives_a_kill(self, world, opened, pair):
         alice, bob = pair
-        with holder(world, alice, bob) as process:
+        with holder(world, opened, alice, bob) as process:
             process.kill()
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
         assert world.delivered(alice, bob, forged, own) == [own]
 
-    def test_the_next_one_finds_its_own_and_changes_nothing(self, world, pair):
+    def test_the_next_one_finds_its_own_and_changes_nothing(self, world, opened, pair):
         alice, bob = pair
-        with holder(world, alice, bob, then="") as process:
+        with holder(world, opened, alice, bob, then="") as process:
             process.wait()
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             before = sorted(path.name for path in world.bpf_dir.rglob("*"))
             wanted = driver.render([attach(alice), attach(bob)])
             seen = driver.observe(None)
@@ -322,7 +359,7 @@ class TestTheAgentMayDie:
         other = from_(alice, bob, "10.9.0.11")
         assert world.delivered(alice, bob, other) == [other]
 
-    def test_killed_in_the_midst_of_changes(self, world, pair):
+    def test_killed_in_the_midst_of_changes(self, world, opened, pair):
         """Whatever the kill leaves over is swept, and what is in force is old or new."""
         alice, bob = pair
         change = (
@@ -336,18 +373,18 @@ class TestTheAgentMayDie:
         ).replace("PORTS", repr([(g.number, g.ifindex) for g in pair]))
         for _ in range(5):
             own, forged = from_(alice, bob), from_(alice, bob, "10.8.0.1")
-            with holder(world, alice, bob, then=change) as process:
+            with holder(world, opened, alice, bob, then=change) as process:
                 for _ in range(200):
                     assert world.delivered(alice, bob, own, forged) == [own]
                 process.kill()
             assert world.delivered(alice, bob, own, forged) == [own]
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             hold(driver, attach(alice), attach(bob))
             assert not list(driver._maps["addresses"].contents())
 
-    def test_two_at_once_are_one_too_many(self, world, driver):
+    def test_two_at_once_are_one_too_many(self, opened, driver):
         with pytest.raises(DriverError, match="another process holds"):
-            EbpfDriver(world.bpf_dir)
+            opened()
         assert driver.features
 
     def test_an_interface_that_comes_back_is_guarded_anew(self, driver, pair):
@@ -360,9 +397,9 @@ class TestTheAgentMayDie:
         assert set(driver.held(wanted, driver.observe(None))) == {bob.ifindex}
         hold(driver, attach(alice), attach(bob))
 
-    def test_down_leaves_nothing(self, world, pair):
+    def test_down_leaves_nothing(self, world, opened, pair):
         alice, bob = pair
-        driver = EbpfDriver(world.bpf_dir)
+        driver = opened()
         hold(driver, attach(alice), attach(bob))
         driver.remove_all()
         assert not world.bpf_dir.exists()
@@ -371,41 +408,33 @@ class TestTheAgentMayDie:
 
 
 class TestUpgrade:
-    def test_a_new_program_takes_over_live_links(self, world, pair, monkeypatch):
+    def test_a_new_program_takes_over_live_links(self, world, opened, pair, monkeypatch):
         alice, bob = pair
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             hold(driver, attach(alice), attach(bob))
-            links = self.links(world)
+            links = link_ids(world)
         monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             change = driver.diff(driver.render([attach(alice), attach(bob)]), driver.observe(None))
             assert set(change.ports) == {alice.ifindex, bob.ifindex}
             assert world.delivered(alice, bob, forged, own) == [own]
             driver.apply(change)
-            assert self.links(world) == links
+            assert link_ids(world) == links
             assert world.delivered(alice, bob, forged, own) == [own]
             assert driver.observe(None).litter == frozenset()
             assert len(list(world.bpf_dir.iterdir())) == 3
 
-    def test_a_new_layout_is_filled_before_it_takes_over(self, world, pair, monkeypatch):
+    def test_a_new_layout_is_filled_before_it_takes_over(self, world, opened, pair, monkeypatch):
         alice, bob = pair
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             hold(driver, attach(alice), attach(bob))
         monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
         monkeypatch.setattr(ObjectFile, "maps_digest", "another0maps")
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
-        with EbpfDriver(world.bpf_dir) as driver:
+        with opened() as driver:
             assert world.delivered(alice, bob, forged, own) == [own]
             assert len(list(world.bpf_dir.iterdir())) == 5
             hold(driver, attach(alice), attach(bob))
             assert world.delivered(alice, bob, forged, own) == [own]
             assert len(list(world.bpf_dir.iterdir())) == 3
-
-    @staticmethod
-    def links(world):
-        found = {}
-        for path in (world.bpf_dir / "links").iterdir():
-            with Link.open(path) as link:
-                found[path.name] = link.info(8)[4:8]
-        return found
