@@ -43,11 +43,17 @@ class Guards:
     def __init__(self, driver: EbpfDriver) -> None:
         self._driver = driver
 
-    def plan(self, places: Mapping[int, Placement], scope: frozenset[int] | None) -> Plan:
-        """What to do so that exactly these places are guarded in `scope`, or in all."""
+    def plan(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Plan:
+        """What to do so that of the interfaces in `scope` exactly these places are guarded."""
         wanted = self._driver.render(_attachment(i, place) for i, place in places.items())
         seen = self._driver.observe(scope)
         return Plan(places, wanted, seen, self._driver.diff(wanted, seen))
+
+    def plan_sweep(self, kept: Collection[int]) -> Plan:
+        """What to do so that only these interfaces are guarded, as they are now."""
+        seen = self._driver.observe(None)
+        wanted = Wanted({i: port for i, port in seen.ports.items() if i in kept}, {})
+        return Plan({}, wanted, seen, self._driver.diff(wanted, seen))
 
     def carry_out(self, plan: Plan) -> Result:
         """Do it and read it back."""

@@ -21,7 +21,7 @@ from vifguard.agent.report import Outbox, Reporter
 from vifguard.agent.settings import Settings
 from vifguard.agent.state import State
 from vifguard.agent.watch import FeedWatcher, FloorWatcher, LinkWatcher, Stop
-from vifguard.agent.work import Worker, unable
+from vifguard.agent.work import Hands, Unable, Worker
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import Feed
@@ -65,12 +65,11 @@ class Agent:
                 floor.look()
                 return links.all()
 
-            settle = unable(state, "; ".join(missing))
+            hands: Hands = Unable(state, "; ".join(missing))
             if driver:
-                reconciler = self._reconciler(state, driver, links, floor, wire)
-                settle = reconciler.settle
+                hands = reconciler = self._reconciler(state, driver, links, floor, wire)
                 _started(cleanup, Listener(driver, outbox, stop, reconciler))
-            worker = Worker(state, settle, outbox, look, self._settings.compare_every)
+            worker = Worker(state, hands, outbox, look, self._settings.compare_every)
             put = worker.events.put
             _started(cleanup, LinkWatcher(link_watch, put))
             cleanup.callback(link_watch.stop)

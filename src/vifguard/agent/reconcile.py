@@ -48,43 +48,61 @@ class Reconciler:
         self._by_name = by_name
         self._deaf: set[int] = set()
         self._index_of: dict[str, int] = {}
+        self._awaited: dict[str, str] = {}
         self.port_of: dict[int, str] = {}
         self.watching: Mapping[int, str] = {}
 
     def settle(self, touched: Touched) -> Settled:
-        """Bring what was touched to where it belongs; nothing before all is known once."""
-        if not self._state.complete:
-            return Settled()
+        """Bring what was touched to where it belongs."""
         ports = self._state.ports
-        ids = ports.keys() if touched.everything else touched.ports & ports.keys()
-        placements = [place(self._state, ports[port_id]) for port_id in ids]
+        placements = [place(self._state, ports[i]) for i in touched.ports if i in ports]
         places = at(placements)
+        before = [name for i in touched.ports if (name := self._awaited.pop(i, None))]
         self._hold(placements)
-        result = self._guard(places, None if touched.everything else self._scope(places, touched))
+        result = self._guard(places, self._scope(places, touched))
         outcome = self._wire(places, result, touched)
-        self._release(placements, places, result, complete=touched.everything)
-        self._remember(placements, touched)
+        self._release(places, result, before)
+        self._remember(places, touched)
         failed = dict(result.failed) | {i: w for i, w in outcome.members.items() if i in places}
         return Settled(
             tuple(_report(placement, failed, outcome) for placement in placements),
             frozenset(places[index].port.policy.port_id for index in failed),
         )
 
+    def sweep(self) -> None:
+        """Take away what is there and belongs to no port, once all ports are settled."""
+        plan = self._guards.plan_sweep(self.port_of.keys())
+        self._free(plan.leaving)
+        self._guards.carry_out(plan)
+        links = {link.index: link for link in self._state.links.values() if self._is_stray(link)}
+        bridges = _by_name(bridge_of(self._state, each.network_id) for each in self._state.segments)
+        links.update(self._links_of(bridges))
+        self._rewire(Wanted(bridges, {}), links.values())
+        self._deaf.intersection_update(self._state.links)
+        sealed = {self._state.links[i].name for i in self._state.bridges}
+        self._set_floor(release=self._floor.devices - set(self._awaited.values()) - sealed)
+
+    def _is_stray(self, link: Link) -> bool:
+        """Whether a link is a bridge of ours, or in one without being a port's."""
+        inside = link.master in self._state.bridges and link.index not in self.port_of
+        return inside or link.index in self._state.bridges
+
     def _hold(self, placements: Iterable[Placement]) -> None:
         """The floor waits for interfaces that are to come."""
-        if self._by_name:
-            awaited = [claimed_name(p.port) for p in placements if self._is_awaited(p)]
-            self._set_floor(hold=awaited)
-
-    def _is_awaited(self, placement: Placement) -> bool:
-        return placement.link is None and self._state.named(claimed_name(placement.port)) is None
+        if not self._by_name:
+            return
+        ports = (placement.port for placement in placements if placement.link is None)
+        names = {port.policy.port_id: claimed_name(port) for port in ports}
+        awaited = {i: name for i, name in names.items() if self._state.named(name) is None}
+        self._awaited |= awaited
+        self._set_floor(hold=awaited.values())
 
     def _scope(self, places: Mapping[int, Placement], touched: Touched) -> frozenset[int]:
         """The interfaces of the touched ports, before and now, and the touched links' guards."""
         before = {self._index_of[i] for i in touched.ports if i in self._index_of}
         return frozenset(before | (touched.links & self.port_of.keys()) | places.keys())
 
-    def _guard(self, places: Mapping[int, Placement], scope: frozenset[int] | None) -> Result:
+    def _guard(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Result:
         for index, placement in places.items():
             self._make_deaf(index, placement)
         plan = self._guards.plan(places, scope)
@@ -118,14 +136,9 @@ class Reconciler:
             index: _member(placement, failed=index in result.failed)
             for index, placement in places.items()
         }
-        links = {index: self._state.links[index] for index in members}
-        if touched.everything:
-            names = [segment.network_id for segment in self._state.segments]
-            bridges = _by_name(bridge_of(self._state, each) for each in names)
-            links = dict(self._state.links)
-        else:
-            links.update({i: self._state.links[i] for i in touched.links if i in self._state.links})
-            bridges = self._scene(places, links)
+        near = {*members, *(i for i in touched.links if i in self._state.links)}
+        links = {index: self._state.links[index] for index in near}
+        bridges = self._scene(places, links)
         outcome = self._rewire(Wanted(bridges, members), links.values())
         for why in outcome.bridges.values():
             log.error("%s", why)
@@ -144,10 +157,14 @@ class Reconciler:
             if is_ours(link):
                 networks = state.networks_of_bridge(link.name)
                 bridges |= _by_name(bridge_of(state, network) for network in networks)
-        for bridge in bridges.values():
-            found = (state.named(name) for name in (bridge.name, bridge.uplink))
-            links.update({link.index: link for link in found if link})
+        links.update(self._links_of(bridges))
         return bridges
+
+    def _links_of(self, bridges: Mapping[str, Bridge]) -> dict[int, Link]:
+        """Bridges and their uplinks, those that are there."""
+        names = (name for bridge in bridges.values() for name in (bridge.name, bridge.uplink))
+        found = (self._state.named(name) for name in names)
+        return {link.index: link for link in found if link}
 
     def _rewire(self, wanted: Wanted, links: Iterable[Link]) -> Outcome:
         change = self._wirer.diff(wanted, self._wirer.observe(links))
@@ -162,36 +179,31 @@ class Reconciler:
         return outcome
 
     def _release(
-        self,
-        placements: Iterable[Placement],
-        places: Mapping[int, Placement],
-        result: Result,
-        *,
-        complete: bool,
+        self, places: Mapping[int, Placement], result: Result, before: Iterable[str]
     ) -> None:
-        """Off with the floor where a guard is in; on with it where none could be put."""
+        """Off with the floor where a guard is in; on with it where none could be put.
+
+        Off as well where nobody is awaited any more of those who were `before`.
+        """
         bare = {self._state.links[i].name for i in result.bare if i in self._state.links}
         release = {claimed_name(p.port) for p in places.values()}
         release |= {p.link.name for p in places.values() if p.link}
-        if complete:
-            awaited = {claimed_name(p.port) for p in placements if self._is_awaited(p)}
-            sealed = {self._state.links[i].name for i in self._state.bridges}
-            release |= self._floor.devices - awaited - sealed
+        release |= {name for name in before if not self._state.claimants(name)}
         self._set_floor(hold=bare, release=release - bare)
 
     def _set_floor(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
         for name, why in self._floor.set(hold, release).items():
             log.error("the floor at %s cannot be changed: %s", name, why)
 
-    def _remember(self, placements: Iterable[Placement], touched: Touched) -> None:
+    def _remember(self, places: Mapping[int, Placement], touched: Touched) -> None:
         """Which interface is whose, and which are gone."""
         watching = dict(self.watching)
-        for port_id in list(self._index_of) if touched.everything else touched.ports:
+        for port_id in touched.ports:
             index = self._index_of.pop(port_id, None)
             if index is not None and self.port_of.get(index) == port_id:
                 del self.port_of[index]
                 watching.pop(index, None)
-        for index, placement in at(placements).items():
+        for index, placement in places.items():
             port_id = placement.port.policy.port_id
             self._index_of[port_id] = index
             self.port_of[index] = port_id
@@ -199,8 +211,7 @@ class Reconciler:
                 watching[index] = port_id
         if watching != self.watching:
             self.watching = watching  # another thread may be walking through the old one
-        asked = list(self._deaf) if touched.everything else touched.links
-        self._deaf.difference_update([i for i in asked if i not in self._state.links])
+        self._deaf.difference_update([i for i in touched.links if i not in self._state.links])
 
 
 def _member(placement: Placement, *, failed: bool) -> Member:

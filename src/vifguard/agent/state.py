@@ -43,8 +43,6 @@ class Touched:
     @classmethod
     def by_all(cls, several: Sequence[Touched]) -> Touched:
         """What any of several touched."""
-        if len(several) == 1:
-            return several[0]
         return cls(
             frozenset().union(*(each.ports for each in several)),
             frozenset().union(*(each.links for each in several)),

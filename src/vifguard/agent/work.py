@@ -6,6 +6,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from vifguard.agent.place import place
 from vifguard.agent.reconcile import Settled
@@ -25,6 +26,20 @@ SPACING = 1.0
 """Seconds between two comparisons of everything, however often somebody asks for one."""
 
 
+AT_ONCE = 500
+"""Ports that are settled in one go."""
+
+
+class Hands(Protocol):
+    """What acts for the worker."""
+
+    def settle(self, touched: Touched) -> Settled:
+        """Bring these ports to where they belong."""
+
+    def sweep(self) -> None:
+        """Take away what belongs to no port."""
+
+
 class Worker:
     """The one that acts; its deeds are in the kernel and its words in the outbox.
 
@@ -34,14 +49,14 @@ class Worker:
     def __init__(
         self,
         state: State,
-        settle: Callable[[Touched], Settled],
+        hands: Hands,
         outbox: Outbox,
         look: Callable[[], Iterable[Link]],
         compare_every: float,
     ) -> None:
         self.events: queue.SimpleQueue[Notice] = queue.SimpleQueue()
         self._state = state
-        self._settle = settle
+        self._hands = hands
         self._outbox = outbox
         self._look = look
         self._every = compare_every
@@ -62,24 +77,39 @@ class Worker:
             self.settle(Touched.by_all([*touched, self._due()]))
 
     def settle(self, touched: Touched) -> None:
-        """Settle what was touched; when that fails, each port on its own."""
+        """Settle what was touched; of everything, what is left over goes last."""
         if not touched or not self._state.complete:
             return
-        try:
-            self._tell(self._settle(touched), touched)
-        except Exception:
-            log.exception("some ports could not be settled; trying them one by one")
-            ids = self._state.ports if touched.everything else touched.ports
-            for port_id in list(ids):
-                self._settle_one(port_id)
+        ports = list(self._state.ports if touched.everything else touched.ports)
+        links = touched.links
+        for start in range(0, max(len(ports), 1), AT_ONCE):
+            self._settle(Touched(frozenset(ports[start : start + AT_ONCE]), links))
+            links = frozenset()
+        if touched.everything:
+            self._sweep()
 
-    def _settle_one(self, port_id: str) -> None:
-        touched = Touched(frozenset({port_id}))
+    def _settle(self, touched: Touched) -> None:
         try:
-            self._tell(self._settle(touched), touched)
+            settled = self._hands.settle(touched)
         except Exception:
-            log.exception("port %s could not be settled", port_id)
-            self._try_again(frozenset({port_id}))
+            log.exception("%d ports could not be settled", len(touched.ports))
+            self._settle_apart(touched)
+        else:
+            self._tell(settled, touched)
+
+    def _settle_apart(self, touched: Touched) -> None:
+        """Find out whose fault it was: nobody else's port is left as it is."""
+        if len(touched.ports) <= 1:
+            self._try_again(touched.ports)
+            return
+        for port_id in touched.ports:
+            self._settle(Touched(frozenset({port_id}), touched.links))
+
+    def _sweep(self) -> None:
+        try:
+            self._hands.sweep()
+        except Exception:
+            log.exception("what belongs to no port could not be swept up")
 
     def _next(self) -> list[Notice]:
         """All notices that are there; waits for one until something is due."""
@@ -136,17 +166,23 @@ class Worker:
         self._outbox.put_ports(news)
 
 
-def unable(state: State, why: str) -> Callable[[Touched], Settled]:
+class Unable:
     """How a host without a driver settles: it touches nothing and says why."""
 
-    def settle(touched: Touched) -> Settled:
-        ids = state.ports if touched.everything else touched.ports & state.ports.keys()
-        return Settled(tuple(_refusal(state, state.ports[port_id], why) for port_id in ids))
+    def __init__(self, state: State, why: str) -> None:
+        self._state = state
+        self._why = why
 
-    return settle
+    def settle(self, touched: Touched) -> Settled:
+        """Nothing but words."""
+        ports = (self._state.ports.get(port_id) for port_id in touched.ports)
+        return Settled(tuple(self._refuse(port) for port in ports if port))
 
+    def sweep(self) -> None:
+        """Nothing."""
 
-def _refusal(state: State, port: HostPort, why: str) -> PortReport:
-    link = place(state, port).link
-    name = link.name if link else ""
-    return PortReport(port.policy.port_id, port.revision, PortState.HELD_CLOSED, name, why)
+    def _refuse(self, port: HostPort) -> PortReport:
+        link = place(self._state, port).link
+        name = link.name if link else ""
+        held = PortState.HELD_CLOSED
+        return PortReport(port.policy.port_id, port.revision, held, name, self._why)

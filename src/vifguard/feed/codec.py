@@ -1,16 +1,22 @@
 """The JSON of the messages, for a feed that crosses a socket.
 
 Strict both ways: a server does not take an agent's junk for a report, nor an agent a
-half-understood update for a policy.
+half-understood update for a policy. Sets are sorted, so equal messages are equal JSON.
 """
 
 from __future__ import annotations
 
+import math
+import operator
+from collections.abc import Callable
+from enum import Enum
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
+from vifguard.feed.messages import Segment
 from vifguard.model.address import (
     IPAddress,
     IPNetwork,
@@ -18,9 +24,7 @@ from vifguard.model.address import (
     parse_address,
     parse_network,
 )
-from vifguard.model.guard import Guard, LinkLocal, Role
-from vifguard.model.port import PortState
-from vifguard.model.verdict import Direction, Reason
+from vifguard.model.policy import Storm
 
 T = TypeVar("T")
 
@@ -32,6 +36,8 @@ _NOT_THIS = (
     KeyError,
     AttributeError,
 )
+_DIFFERENT = 4096
+"""How many different sets and segments are remembered: those of many ports are equal."""
 
 
 class CodecError(ValueError):
@@ -47,6 +53,8 @@ def decode(kind: type[T], raw: object) -> T:
     """The message of JSON values; raises CodecError."""
     try:
         return _CONVERTER.structure(raw, kind)
+    except KeyError as error:
+        raise CodecError(f"no {kind.__name__}: {error} is missing") from None
     except _NOT_THIS as error:
         raise CodecError(f"no {kind.__name__}: {error}") from None
 
@@ -60,16 +68,16 @@ def _exactly(kind: type[T]) -> Any:
     return read
 
 
-def _member(raw: object, kind: type[Any]) -> Any:
+def _choice(raw: object, kind: type[Any]) -> Any:
     if type(raw) is not (int if issubclass(kind, int) else str):
         raise CodecError(f"{raw!r} is no {kind.__name__}")
     return kind(raw)
 
 
 def _number(raw: object, _: object) -> float:
-    if type(raw) not in {int, float}:
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or not math.isfinite(raw):
         raise CodecError(f"{raw!r} is no number")
-    return float(raw)  # type: ignore[arg-type]
+    return float(raw)
 
 
 def _bytes(raw: object, _: object) -> bytes:
@@ -78,17 +86,67 @@ def _bytes(raw: object, _: object) -> bytes:
     return bytes.fromhex(raw)
 
 
+def _sequence(raw: object) -> list[Any]:
+    if not isinstance(raw, list | tuple):
+        raise CodecError(f"{raw!r} is no list")
+    return list(raw)
+
+
+def _set_reader(kind: Any) -> Callable[[object, object], frozenset[Any]]:
+    """Reads a set; one of texts that was read before is the same object again."""
+    (element,) = get_args(kind)
+
+    def read(items: tuple[Any, ...]) -> frozenset[Any]:
+        found = frozenset(_CONVERTER.structure(each, element) for each in items)
+        if len(found) != len(items):
+            raise CodecError(f"{items!r} has something twice")
+        return found
+
+    remembered = lru_cache(_DIFFERENT)(read)
+
+    def read_any(raw: object, _: object) -> frozenset[Any]:
+        items = tuple(_sequence(raw))
+        # To a cache, 1 is True; texts are only themselves.
+        return remembered(items) if all(type(each) is str for each in items) else read(items)
+
+    return read_any
+
+
+def _set_writer(_: Any) -> Callable[[frozenset[Any]], list[Any]]:
+    return lambda items: sorted(_CONVERTER.unstructure(each) for each in items)
+
+
+def _tuple_reader(kind: Any) -> Callable[[object, object], tuple[Any, ...]]:
+    element = get_args(kind)[0]
+
+    def read(raw: object, _: object) -> tuple[Any, ...]:
+        return tuple(_CONVERTER.structure(each, element) for each in _sequence(raw))
+
+    return read
+
+
+def _is_choice(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _is_set(kind: Any) -> bool:
+    return get_origin(kind) is frozenset
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
 def _converter() -> Converter:
     converter = Converter(
         detailed_validation=False,
         forbid_extra_keys=True,
-        unstruct_collection_overrides={frozenset: list, tuple: list},
+        unstruct_collection_overrides={tuple: list},
     )
     for kind in (int, str, bool):
-        converter.register_structure_hook(kind, _exactly(kind))
-    # Subclasses of these; without a reader of their own they would stay what they are.
-    for choice in (PortState, Direction, Guard, Reason, Role, LinkLocal):
-        converter.register_structure_hook(choice, _member)
+        # By identity: registered by class, they would read enumerations as well.
+        converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
+    converter.register_structure_hook_func(_is_choice, _choice)
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(bytes, _bytes)
     converter.register_unstructure_hook(bytes, bytes.hex)
@@ -98,7 +156,23 @@ def _converter() -> Converter:
     for address in (IPv4Address, IPv6Address, IPv4Network, IPv6Network):
         converter.register_unstructure_hook(address, str)
     converter.register_structure_hook(IPNetwork, lambda raw, _: parse_network(raw))
+    converter.register_structure_hook_factory(_is_set, _set_reader)
+    converter.register_unstructure_hook_factory(_is_set, _set_writer)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
+    for shared in (Segment, Storm):
+        converter.register_structure_hook(shared, _sharing(converter, shared))
     return converter
+
+
+def _sharing(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:
+    """Reads a value that many ports have in common as one object."""
+    read: Any = converter.get_structure_hook(kind)
+
+    @lru_cache(_DIFFERENT)
+    def same(value: T) -> T:
+        return value
+
+    return lambda raw, _: same(read(raw, kind))
 
 
 _CONVERTER = _converter()
