@@ -12,6 +12,7 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
+#include "internet.h"
 #include "report.h"
 
 #define OBJECTION(guard, reason) ((guard) << 8 | (reason))

@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "guards.h"
+#include "link.h"
+#include "rate.h"
 
 #define SECOND 1000000000ULL
 #define DROP_RECORDS 100 /* a second and port, and as many at once */
