@@ -208,6 +208,19 @@ def test_a_held_group_is_let_go(pair: Pair) -> None:
     assert update.ports[0].policy.watched == {pair.address}
 
 
+def test_a_holder_that_was_held_and_pinned_is_neither_when_it_goes(pair: Pair) -> None:
+    pair.world.set_group(pair.group, max_moves=0)
+    pair.claim(pair.a, 0)
+    pair.claim(pair.b, 1)
+    pair.world.set_group(pair.group, pinned=pair.b.id)
+    with pair.world.store.read() as snapshot:
+        before = ip_groups.get(snapshot, pair.group.id).stamp.revision_number
+    pair.world.delete_port(pair.b)
+    assert pair.stored.pinned is None
+    with pair.world.store.read() as snapshot:
+        assert ip_groups.get(snapshot, pair.group.id).stamp.revision_number == before + 1
+
+
 def test_a_hold_survives_the_server(pair: Pair) -> None:
     pair.world.set_group(pair.group, max_moves=0)
     pair.claim(pair.a, 0)

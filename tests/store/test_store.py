@@ -29,11 +29,38 @@ def test_migrations_make_the_tables_that_the_code_speaks_of(world: World) -> Non
         assert compare_metadata(context, metadata) == []
 
 
-def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
-    for _ in range(2):
-        store = Store.open(f"sqlite:///{tmp_path / 'x.db'}")
-        assert World(store).complete().revision == 1
-        store.close()
+def test_opening_again_finds_everything(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'x.db'}")
+    world = World(store)
+    network = world.network()
+    world.subnet(network, "10.0.0.0/24")
+    port = world.port(network)
+    before = world.complete()
+    store.close()
+    again = World(Store.open(tmp_path / "x.db"))
+    assert again.now(port) == port
+    assert again.complete().ports == before.ports
+    again.store.close()
+
+
+@pytest.mark.parametrize("lost", [-1, 0, 1, 100, 5000])
+def test_after_a_start_every_agent_is_told_everything(tmp_path: Path, lost: int) -> None:
+    """Also one that saw changes which a power cut took: their revisions are not used again."""
+    store = Store.open(tmp_path / "x.db")
+    world = World(store)
+    network = world.network()
+    world.subnet(network, "10.0.0.0/24")
+    seen = world.complete().revision + lost
+    store.close()
+    again = World(Store.open(tmp_path / "x.db"))
+    for _ in range(3):
+        again.port(network)
+    update = again.store.update_after("h1", seen)
+    assert update is not None
+    assert update.complete
+    assert update.revision > seen
+    assert again.store.update_after("h1", update.revision) is None
+    again.store.close()
 
 
 def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:

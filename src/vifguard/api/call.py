@@ -41,13 +41,13 @@ class Call:
         """The JSON object of the body; raises Refusal."""
         return parse(self.body)
 
-    def one(self, resource: Resource, shown: dict[str, Any], status: int = 200) -> Response:
+    def one(self, resource: Resource, shown: dict[str, Any]) -> Response:
         """The answer that shows one object."""
         fields = [value for name, value in self.query if name == "fields" and value]
         seen = resource.shown_to(self.user, shown)
         if fields:
             seen = {name: value for name, value in seen.items() if name in fields}
-        return JSONResponse({resource.one: seen}, status_code=status)
+        return JSONResponse({resource.one: seen})
 
     def created(self, resource: Resource, shown: list[dict[str, Any]]) -> Response:
         """The answer to a POST: one object, or all of a bulk."""

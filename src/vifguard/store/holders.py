@@ -6,7 +6,7 @@ A claim is a gratuitous ARP, ARP reply or unsolicited NA that passed the guards 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, func, insert, select, update
 
@@ -88,14 +88,7 @@ def record(
         group = _group_of(change, host, each.port_id, each.address)
         if group is not None:
             # A host whose clock runs ahead must not make the next move look instant.
-            _observe(
-                change,
-                group,
-                each.port_id,
-                each.address,
-                min(each.at, now),
-                isinstance(each, Claim),
-            )
+            _observe(change, group, replace(each, at=min(each.at, now)))
 
 
 def release_expired(change: Change, now: float) -> None:
@@ -132,29 +125,32 @@ def _group_of(change: Change, host: str, port_id: str, address: IPAddress) -> Re
     return row
 
 
-def _observe(
-    change: Change,
-    group: Record,
-    port_id: str,
-    address: IPAddress,
-    at: float,
-    is_claim: bool,  # noqa: FBT001 - one of the two things a host sees
-) -> None:
-    mine = (holders.c.group_id == group.id) & (holders.c.address == key(address))
+def _observe(change: Change, group: Record, seen: Claim | Sighting) -> None:
+    mine = (holders.c.group_id == group.id) & (holders.c.address == key(seen.address))
     holder = change.connection.execute(select(holders).where(mine)).first()
     if holder is None:
-        row = {"group_id": group.id, "address": key(address), "port_id": port_id}
-        change.connection.execute(
-            insert(holders).values(row | {"since": at, "seen": at, "claimed": at})
-        )
-        _remember(change, group.id, Event(at, MOVE, address, None, port_id, None))
-    elif holder.port_id == port_id:
-        latest = {"seen": max(at, holder.seen)}
-        if is_claim:
-            latest["claimed"] = max(at, holder.claimed)
+        _hold_first(change, group.id, seen)
+    elif holder.port_id == seen.port_id:
+        latest = {"seen": max(seen.at, holder.seen)}
+        if isinstance(seen, Claim):
+            latest["claimed"] = max(seen.at, holder.claimed)
         change.connection.execute(update(holders).where(mine).values(latest))
-    elif is_claim and at >= holder.since:
-        _move(change, group, holder, port_id, at)
+    elif isinstance(seen, Claim) and seen.at >= holder.since:
+        _move(change, group, holder, seen.port_id, seen.at)
+
+
+def _hold_first(change: Change, group_id: str, seen: Claim | Sighting) -> None:
+    change.connection.execute(
+        insert(holders).values(
+            group_id=group_id,
+            address=key(seen.address),
+            port_id=seen.port_id,
+            since=seen.at,
+            seen=seen.at,
+            claimed=seen.at,
+        )
+    )
+    _remember(change, group_id, Event(seen.at, MOVE, seen.address, None, seen.port_id, None))
 
 
 def _move(change: Change, group: Record, holder: Record, port_id: str, at: float) -> None:
@@ -199,7 +195,7 @@ def _hold(change: Change, group_id: str, port_id: str | None, until: float | Non
     members = change.connection.scalars(
         select(ip_group_members.c.port_id).where(ip_group_members.c.group_id == group_id)
     )
-    change.revision  # noqa: B018 - a hold is a change, whoever is a member
+    change.mark()
     change.touch(ThesePorts(frozenset(members)))
 
 

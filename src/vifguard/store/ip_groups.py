@@ -135,7 +135,7 @@ def delete_group(change: Change, stored: StoredGroup) -> None:
     """Delete an IP group; its addresses are free."""
     _release(change, stored, stored.subnet_of)
     change.connection.execute(delete(ip_groups).where(ip_groups.c.id == stored.group.id))
-    change.revision  # noqa: B018 - a group without members is a change too
+    change.mark()
     change.touch(touched_by_ip_group(stored.group, None))
 
 
@@ -143,11 +143,15 @@ def forget_member(change: Change, port_id: str) -> None:
     """A port goes: it is no member, no pin and no holder any more."""
     for before in _OF_MEMBER.run(change, {"port_id": port_id}):
         mine = ip_groups.c.id == before.group.id
-        if before.pinned == port_id:
-            change.connection.execute(update(ip_groups).where(mine).values(pinned=None))
-        if before.group.pinned == port_id != before.pinned:
-            released = {"held_by": None, "held_until": None}
-            change.connection.execute(update(ip_groups).where(mine).values(released))
+        stamped = change.changed_from(before.stamp)
+        for column, freed in (
+            (ip_groups.c.pinned, {"pinned": None}),
+            (ip_groups.c.held_by, {"held_by": None, "held_until": None}),
+        ):
+            change.connection.execute(
+                update(ip_groups).where(mine, column == port_id).values(freed)
+            )
+        change.connection.execute(update(ip_groups).where(mine).values(stamped))
         gone = and_(
             ip_group_members.c.group_id == before.group.id, ip_group_members.c.port_id == port_id
         )

@@ -78,6 +78,7 @@ def delete_network(change: Change, network: Network) -> None:
     for subnet in subnets.of_network(change, network.id):
         subnets.delete_subnet(change, network, subnet)
     change.connection.execute(delete(networks).where(networks.c.id == network.id))
+    change.mark()
     change.touch(touched_by_network(network, None))
 
 

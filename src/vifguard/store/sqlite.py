@@ -1,7 +1,7 @@
 """SQLite: the one file that knows which database this is.
 
 WAL: readers never wait for the writer. synchronous=NORMAL: a power cut may lose the last
-changes, never corrupt them; agents then get a complete update, since their revision is ahead.
+changes, never corrupt them; `Change.restart` says what becomes of agents that saw them.
 """
 
 from __future__ import annotations

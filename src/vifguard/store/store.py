@@ -43,8 +43,9 @@ class Store:
         self.reports = Bell()
         self.drops = DropLog()
         self._release: threading.Timer | None = None
-        with self.read() as snapshot:
-            self._arm(holders.next_release(snapshot))
+        with self.change() as change:
+            change.restart()
+            self._arm(holders.next_release(change))
 
     @classmethod
     def open(cls, where: str | Path, clock: Callable[[], float] = time.time) -> Store:

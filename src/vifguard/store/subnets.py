@@ -94,4 +94,5 @@ def delete_subnet(change: Change, network: Network, subnet: Subnet) -> None:
             f"groups have an IP allocation from this subnet.",
         )
     change.connection.execute(delete(subnets).where(subnets.c.id == subnet.id))
+    change.mark()
     change.touch(touched_by_subnet(network, subnet, None))

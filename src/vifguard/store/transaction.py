@@ -26,6 +26,9 @@ JOURNAL_LENGTH = 8192
 
 _TRIM_EVERY = 256
 
+_GAP = 10_000
+"""Revisions left out at a start: more changes than a power cut can take."""
+
 _JOURNAL = insert(journal)
 _RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
 
@@ -77,16 +80,30 @@ class Change(Snapshot):
 
     @property
     def revision(self) -> int:
-        """The revision of this change: raised once, when first asked for."""
+        """The revision of this change."""
+        self.mark()
+        return self._revision
+
+    def mark(self) -> None:
+        """Raise the global revision, once: everything that is changed has one."""
         if not self._revision:
             self._revision = self.connection.execute(_RAISE).scalar_one()
             if self._revision % _TRIM_EVERY == 0:
                 self._trim()
-        return self._revision
+
+    def restart(self) -> None:
+        """Forget the journal and leave a gap, so that no agent is behind by a known way.
+
+        A power cut may have taken the last changes with it. An agent that saw them must not
+        find its revision used again for other ones.
+        """
+        ahead = revision.c.value + _GAP
+        self.connection.execute(update(revision).values(value=ahead, journal_from=ahead))
+        self.connection.execute(delete(journal))
 
     def made(self) -> Values:
         """The stamp's columns of a noun made in this change."""
-        self.revision  # noqa: B018 - every change has one
+        self.mark()
         # A microsecond after the one before: the order of making is the order of lists.
         at = self._now + self._made
         self._made += 1
@@ -94,7 +111,7 @@ class Change(Snapshot):
 
     def changed_from(self, stamp: Stamp) -> Values:
         """The stamp's columns of a noun that this change alters."""
-        self.revision  # noqa: B018 - every change has one
+        self.mark()
         return {"revision_number": stamp.revision_number + 1, "updated_at": self._now}
 
     def note(self, port_id: str, hosts: Iterable[str]) -> None:
