@@ -7,10 +7,8 @@ half-understood update for a policy. Sets are sorted, so equal messages are equa
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable
-from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -59,8 +57,11 @@ def decode(kind: type[T], raw: object) -> T:
         raise CodecError(f"no {kind.__name__}: {error}") from None
 
 
-def _exactly(kind: type[T]) -> Any:
-    def read(raw: object, _: object) -> T:
+def _exactly(kind: type[object]) -> Any:
+    def read(raw: object, wanted: type[Any]) -> Any:
+        # Registered by class, this reads the enumerations of such values as well.
+        if wanted is not kind:
+            return _choice(raw, wanted)
         if type(raw) is not kind:
             raise CodecError(f"{raw!r} is no {kind.__name__}")
         return raw
@@ -125,10 +126,6 @@ def _tuple_reader(kind: Any) -> Callable[[object, object], tuple[Any, ...]]:
     return read
 
 
-def _is_choice(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Enum)
-
-
 def _is_set(kind: Any) -> bool:
     return get_origin(kind) is frozenset
 
@@ -144,9 +141,7 @@ def _converter() -> Converter:
         unstruct_collection_overrides={tuple: list},
     )
     for kind in (int, str, bool):
-        # By identity: registered by class, they would read enumerations as well.
-        converter.register_structure_hook_func(partial(operator.is_, kind), _exactly(kind))
-    converter.register_structure_hook_func(_is_choice, _choice)
+        converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(bytes, _bytes)
     converter.register_unstructure_hook(bytes, bytes.hex)
