@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from control import control
 
+from vifguard.lab import netns
 from vifguard.lab.arena import Arena
 from vifguard.lab.attacks import CATALOGUE
-from vifguard.lab.attacks.attack import Attack, Effect, Outcome, Path, Variant
+from vifguard.lab.attacks.attack import Actor, Attack, Effect, Kind, Outcome, Path, Variant, drop
+from vifguard.lab.judge import faults
+from vifguard.lab.netns import LabError
 from vifguard.lab.referee import Referee, Seen
 from vifguard.lab.trial import cases
+from vifguard.model.guard import Guard
 
 pytestmark = pytest.mark.kernel
 
@@ -45,6 +50,10 @@ def gets_through(variant: Variant, path: Path, seen: Seen) -> bool:
     }[effect]
 
 
+HARMLESS = (Effect.NONE, Effect.UNSENT)
+DROPPED = drop(Guard.ETHERTYPE)
+
+
 def is_attack(variant: Variant) -> bool:
     return any(expected.outcome is Outcome.DROP for expected in variant.expect.values())
 
@@ -66,3 +75,24 @@ def test_every_attack_gets_through_where_nothing_guards(
         offload = variant.offload(cast) if variant.offload else None
         seen = referee.play(segment, variant.actor, case.frame, offload)
         assert gets_through(variant, case.path, seen), f"{variant.name}, {case.path}: {seen}"
+        if variant.effect not in HARMLESS and case.path is Path.GUEST and is_attack(variant):
+            # The judge, told that the port was strict, sees that it was not.
+            strict = replace(segment, kind=Kind.S, floods=False)
+            assert faults(variant, DROPPED, strict, case.path, case.frame, seen)
+
+
+def test_a_frame_that_cannot_be_sent_is_said_to_be_unsent(arena: Arena, referee: Referee) -> None:
+    (segment,) = arena.segments
+    seen = referee.play(segment, Actor.GUEST, b"")
+    assert seen.unsent
+    assert not seen.anything
+
+
+def test_a_marker_that_is_not_heard_is_an_error_of_the_bench(arena: Arena) -> None:
+    (segment,) = arena.segments
+    netns.ip([f"link set {segment.guests[0].tap} down"], arena.host_netns)
+    try:
+        with pytest.raises(LabError, match=segment.guests[0].name):
+            Referee(arena, patience=0.2)
+    finally:
+        netns.ip([f"link set {segment.guests[0].tap} up"], arena.host_netns)

@@ -14,6 +14,7 @@ from vifguard.cli import (
     drops,
     host,
     ip_group,
+    lab,
     network,
     port,
     subnet,
@@ -30,7 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for noun in (network, subnet, port, ip_group, host, user):
+for noun in (network, subnet, port, ip_group, host, user, lab):
     app.add_typer(noun.app)
 for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops):
     app.command()(command)

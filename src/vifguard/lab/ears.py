@@ -36,7 +36,8 @@ class Noise:
 class Ears:
     """The sockets of an arena."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._cleanup = ExitStack()
         places = [place for segment in arena.segments for place in segment.everyone]
         host = arena.host_netns
@@ -92,7 +93,7 @@ class Ears:
 
     def _until(self, marker: bytes, sender: Place, waiting: set[str]) -> Noise:
         noise = Noise()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while waiting:
             ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
             if not ready:

@@ -17,7 +17,7 @@ from typing import Self
 from vifguard.lab.arena import Arena, Place, Segment
 from vifguard.lab.attacks.attack import Actor, Offload
 from vifguard.lab.beliefs import Belief, Beliefs
-from vifguard.lab.ears import Ears, Noise
+from vifguard.lab.ears import PATIENCE, Ears, Noise
 from vifguard.lab.netns import LabError
 from vifguard.lab.wiretap import CannotSendError
 
@@ -51,12 +51,12 @@ class Seen:
 class Referee:
     """Plays frames in an arena. One thread's, which stays on one CPU meanwhile."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, *, patience: float = PATIENCE) -> None:
         self.arena = arena
         self._cleanup = ExitStack()
         try:
             self._cleanup.enter_context(on_one_cpu())
-            self._ears = Ears(arena)
+            self._ears = Ears(arena, patience)
             self._cleanup.callback(self._ears.close)
             self._beliefs = Beliefs(arena)
             self._cleanup.callback(self._beliefs.close)

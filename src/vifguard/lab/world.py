@@ -269,16 +269,21 @@ def _gateway(subnet: Item) -> IPv4Interface | IPv6Interface:
     return ip_interface(f"{subnet['gateway_ip']}/{ip_network(subnet['cidr']).prefixlen}")
 
 
+def stand(run: Run, plan: WorldPlan, cleanup: ExitStack) -> World:
+    """The world of a plan, every port enforced; `cleanup` stops its server."""
+    world = World(run, plan, cleanup)
+    for network in plan.networks:
+        world.add_network(network)
+    for guest in plan.guests:
+        world.add_guest(guest)
+    for group in plan.groups:
+        world.add_group(group)
+    world.await_enforced()
+    return world
+
+
 @contextmanager
 def standing(run: Run, plan: WorldPlan) -> Iterator[World]:
-    """The world of a plan, every port enforced; its server stops at the end."""
+    """The world of a plan, for as long as it is looked at."""
     with ExitStack() as cleanup:
-        world = World(run, plan, cleanup)
-        for network in plan.networks:
-            world.add_network(network)
-        for guest in plan.guests:
-            world.add_guest(guest)
-        for group in plan.groups:
-            world.add_group(group)
-        world.await_enforced()
-        yield world
+        yield stand(run, plan, cleanup)

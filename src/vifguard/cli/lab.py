@@ -1,0 +1,301 @@
+"""`vifguard lab`: worlds of namespaces, the attack catalogue, and what became of each frame."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.output import Column, note, print_json, print_line, print_table
+from vifguard.cli.session import Json
+
+if TYPE_CHECKING:
+    from vifguard.lab.finding import Finding, Tell
+    from vifguard.lab.programme import Performance
+    from vifguard.lab.run import Run
+    from vifguard.lab.scenarios.scenario import Scenario
+    from vifguard.lab.world import World
+
+app = typer.Typer(
+    name="lab",
+    help="Real kernels on real namespaces: attacks played, guards watched.",
+    no_args_is_help=True,
+)
+
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Scenarios, such as s1 s2; none is all of them.")
+]
+OneName = Annotated[str, typer.Argument(help="The scenario whose world shall stand.")]
+GuestName = Annotated[str, typer.Argument(help="A guest, such as attacker; or outside, or host.")]
+
+_RESULTS = (
+    Column("SCENARIO", "scenario"),
+    Column("ATTACK OR CHECK", "subject"),
+    Column("EXPECTED", "expected"),
+    Column("SEEN", "seen"),
+    Column("WHY", "why"),
+    Column("", "verdict"),
+)
+_SCENARIOS = (Column("NAME", "name"), Column("WHAT", "title"), Column("GUESTS", "guests"))
+_GUESTS = (
+    Column("GUEST", "guest"),
+    Column("PROJECT", "project"),
+    Column("NETWORK", "network"),
+    Column("MAC", "mac"),
+    Column("ADDRESSES", "addresses"),
+)
+
+
+@app.command("run")
+def run_scenarios(names: Names = None, *, json: Json = False) -> None:
+    """Play scenarios on this kernel; exit code 1 when anything is not as expected."""
+    from vifguard.lab.programme import ending_tidily, perform
+
+    scenarios = _chosen(names or [])
+    _require_bench(scenarios)
+    performances = []
+    with ending_tidily():
+        for scenario in scenarios:
+            with _progress(scenario) as tell:
+                performances.append(perform(scenario, tell))
+            _summarise(performances[-1])
+    if json:
+        print_json(_document(performances))
+    else:
+        _print_results(performances)
+    if not all(each.ok for each in performances):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+@app.command("list")
+def list_scenarios(*, json: Json = False) -> None:
+    """Show the scenarios."""
+    from vifguard.lab.scenarios import SCENARIOS
+
+    found = [
+        {"name": each.name, "title": each.title, "guests": len(each.plan.guests)}
+        for each in SCENARIOS.values()
+    ]
+    if json:
+        print_json(found)
+    else:
+        print_table(_SCENARIOS, found)
+
+
+@app.command("up")
+def stand_up(name: OneName = "s1") -> None:
+    """Leave a world standing to play in; `vifguard lab down` removes it."""
+    from vifguard.cli.output import waiting
+    from vifguard.lab.programme import ending_tidily
+    from vifguard.lab.run import run
+    from vifguard.lab.world import stand
+
+    (scenario,) = _chosen([name])
+    _require_bench([scenario])
+    # Not closed: the server lives on when this process ends.
+    cleanup = ExitStack()
+    with ending_tidily(), waiting(f"{name}: {scenario.title}"), run() as this:
+        world = stand(this, scenario.plan, cleanup)
+        this.stand()
+    _print_world(world)
+
+
+@app.command()
+def shell(guest: GuestName) -> None:
+    """Open a shell inside a guest of the world that stands."""
+    from vifguard.lab import netns
+    from vifguard.lab.run import standing
+
+    this = standing()
+    if this is None:
+        raise InputError("no world stands: `vifguard lab up` makes one")
+    names = [name.removeprefix(this.prefix) for name in netns.named(this.prefix)]
+    # The first network's guests come first: they are who is usually meant.
+    found = [name for name in names if name.endswith(f"-{guest}")]
+    if not found:
+        raise InputError(f"there is no guest {guest!r} in it: choose among {', '.join(names)}")
+    strict = [name for name in found if name.split("-")[1:2] == ["s"]]
+    there = this.netns((strict or found)[0])
+    note(f"in {there}; leave with exit")
+    inside = ["ip", "netns", "exec", there, os.environ.get("SHELL", "/bin/sh")]
+    os.execvp(inside[0], inside)  # noqa: S606  the command becomes the shell
+
+
+@app.command()
+def down(*, json: Json = False) -> None:
+    """Remove worlds that stand, and what killed runs left behind."""
+    from vifguard.lab.run import alive, runs
+
+    removed, working = [], []
+    for each in runs():
+        if alive(each):
+            working.append(each.pid)
+            continue
+        each.sweep()
+        removed.append(each.pid)
+    if json:
+        print_json({"removed": removed, "working": working})
+        return
+    print_line(f"removed {len(removed)} worlds" if removed else "nothing stands")
+    if working:
+        note(f"left alone, since they still run: {', '.join(map(str, working))}")
+
+
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    from vifguard.lab.scenarios import SCENARIOS
+
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise InputError(
+            f"there is no scenario {', '.join(unknown)}: choose among {', '.join(SCENARIOS)}"
+        )
+    return [SCENARIOS[name] for name in names or SCENARIOS]
+
+
+def _require_bench(scenarios: Sequence[Scenario]) -> None:
+    from vifguard.lab.programme import missing
+
+    if os.geteuid() != 0:
+        raise InputError("the lab makes network namespaces and loads guards: run it as root")
+    if programs := missing(scenarios):
+        raise InputError(f"not installed: {', '.join(programs)}; `make setup` installs them")
+
+
+@contextmanager
+def _progress(scenario: Scenario) -> Iterator[Tell]:
+    """Tell each finding as it is made: a moving line for a person, lines for a log."""
+    title = f"{scenario.name}: {scenario.title}"
+    if sys.stderr.isatty():
+        with _moving(title) as tell:
+            yield tell
+        return
+    note(title)
+    told: set[str] = set()
+
+    def say(finding: Finding) -> None:
+        subject = finding.subject.partition("/")[0]
+        if subject not in told:
+            note(f"  {scenario.name}  {subject}")
+            told.add(subject)
+
+    yield say
+
+
+@contextmanager
+def _moving(title: str) -> Iterator[Tell]:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.completed:g} checks", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[subject]}", style="dim", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None, subject="the world is being made")
+
+        def tell(finding: Finding) -> None:
+            progress.update(task, advance=1, subject=finding.subject.partition("/")[0])
+
+        yield tell
+
+
+def _summarise(performance: Performance) -> None:
+    wrong = sum(not each.ok for each in performance.findings)
+    name = performance.scenario.name
+    verdict = f"{wrong} NOT AS EXPECTED" if wrong else "all as expected"
+    note(f"{name}: {len(performance.findings)} checks, {verdict}")
+    if performance.error:
+        note(f"{name}: could not be played to its end: {performance.error}")
+
+
+def _print_results(performances: Sequence[Performance]) -> None:
+    from vifguard.lab.table import rows
+
+    table = rows(finding for each in performances for finding in each.findings)
+    print_table(
+        _RESULTS,
+        [
+            {
+                "scenario": row.scenario,
+                "subject": row.subject,
+                "expected": row.expected,
+                "seen": row.seen,
+                "why": row.why,
+                "verdict": "WRONG" if row.faults else "ok",
+            }
+            for row in table
+        ],
+    )
+    for row in table:
+        for fault in row.faults:
+            print_line(f"WRONG  {row.scenario}  {fault}")
+    _print_waiting(performances)
+
+
+def _print_waiting(performances: Sequence[Performance]) -> None:
+    """Rows of the catalogue that need what does not exist yet."""
+    if any(each.scenario.name == "s1" for each in performances):
+        waiting = _waiting()
+        print_line(f"waiting: {sum(map(len, waiting.values()))} rows of the catalogue")
+        for feature, ids in waiting.items():
+            print_line(f"  for {feature}: {', '.join(ids)}")
+
+
+def _waiting() -> dict[str, list[str]]:
+    from vifguard.lab.attacks import CATALOGUE
+
+    found: dict[str, list[str]] = {}
+    for attack in CATALOGUE:
+        if attack.waits_for:
+            found.setdefault(attack.waits_for, []).append(attack.id)
+    return found
+
+
+def _document(performances: Sequence[Performance]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "ok": all(each.ok for each in performances),
+        "scenarios": [
+            {
+                "name": each.scenario.name,
+                "title": each.scenario.title,
+                "ok": each.ok,
+                "error": each.error,
+                "findings": [asdict(finding) | {"ok": finding.ok} for finding in each.findings],
+            }
+            for each in performances
+        ],
+        "waiting": _waiting(),
+    }
+
+
+def _print_world(world: World) -> None:
+    print_table(
+        _GUESTS,
+        [
+            {
+                "guest": guest.name,
+                "project": guest.project,
+                "network": nic.net.name,
+                "mac": nic.interface.mac,
+                "addresses": list(nic.addresses.values()),
+            }
+            for guest in world.guests.values()
+            for nic in guest.nics
+        ],
+    )
+    this: Run = world.run
+    print_line("")
+    print_line("vifguard lab shell attacker        a shell inside a guest (or outside, or host)")
+    print_line(f"vifguard port list --data-dir {world.server.data_dir}")
+    print_line(f"vifguard drops --data-dir {world.server.data_dir}")
+    print_line(f"vifguard lab down                  removes it (run {this.pid})")
