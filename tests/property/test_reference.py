@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
+from random import Random
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -147,6 +148,17 @@ def test_checksums_are_not_judged(data, policy) -> None:
         )
     elif frame.ethertype == IPV6 and isinstance(frame.body, IPv6):
         assert frame.body.size <= len(data) - 14
+
+
+def test_the_tiny_world_reaches_every_reason() -> None:
+    """A strategy that never comes near a rule would prove nothing of it."""
+    dice, seen = Random(1), set()
+    for _ in range(20_000):
+        policy = tiny.policy_of(dice.randbytes(40))
+        frame = tiny.frame_of(dice.randbytes(tiny.TAPE))
+        direction = dice.choice(tuple(Direction))
+        seen.add(verdict(policy, direction, frame, bucket=Bucket()).reason)
+    assert seen == {None, *Reason} - {Reason.NO_POLICY}
 
 
 ADDRESSES4 = st.integers(1, 2**32 - 1).map(IPv4Address)

@@ -139,6 +139,7 @@ ROWS = [
             (dhcp4(MAC_A, 1, magic=bytes(4)), Reason.DHCP_SHAPE),
             (asks(build.dhcpv4(MAC_A)[:239]), Reason.DHCP_SHAPE),
             (asks(b""), Reason.DHCP_SHAPE),
+            (asks(build.dhcpv4(MAC_A), src=IP4_A, ports=(1068, 67)), Reason.DHCP_SHAPE),
         )
     ),
     *(
@@ -284,6 +285,13 @@ def test_the_client_address_is_judged_where_it_can_be_read(payload: bytes, reaso
     assert said(ROUTER, asks(payload, src=IP4_A, ports=(5, 67))) is Reason.DHCP_SHAPE
     cut = asks(payload, src=IP4_A, ports=(5, 67), more_fragments=True)
     assert said(STRICT, cut) is Reason.DHCP_SHAPE
+
+
+def test_only_what_goes_to_a_server_has_a_client_address() -> None:
+    octets = bytes(12) + b"\x0a\x00\x00\x0b"
+    for dport in (66, 68, 69):
+        only_ip = replace(STRICT, guards=frozenset({Guard.IP}))
+        assert said(only_ip, asks(octets, src=IP4_A, ports=(5, dport))) is None
 
 
 def test_later_fragments_are_for_others_to_judge() -> None:

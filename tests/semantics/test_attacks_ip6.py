@@ -212,6 +212,44 @@ def test_reports_from_unspecified_in_their_shape_only(fields, payload, reason) -
     assert said(ROUTER, packet) is None
 
 
+GROUP = str(build.solicited_node(IP6_A))
+
+
+@pytest.mark.parametrize(
+    ("dst", "payload", "fields", "passes"),
+    [
+        ("ff02::2", build.rs(), {}, True),
+        (GROUP, build.ns(IP6_A), {}, True),
+        (GROUP, build.ns(IP6_V), {}, True),
+        (ALL6, build.rs(), {}, False),
+        (GROUP, build.rs(), {}, False),
+        ("ff02::2", build.ns(IP6_A), {}, False),
+        ("ff02::1:fe00:a", build.ns(IP6_A), {}, False),
+        (IP6_V, build.ns(IP6_A), {}, False),
+        ("ff02::2", build.icmpv6(134, 0, bytes(12)), {}, False),
+        (GROUP, build.na(IP6_A), {}, False),
+        ("ff02::2", build.rs(), {"hop_limit": 254}, False),
+        (GROUP, build.ns(IP6_A), {"hop_limit": 254}, False),
+        ("ff02::2", build.destination_options(build.rs()), {}, False),
+        (GROUP, build.hop_by_hop(build.ns(IP6_A)), {}, False),
+        (GROUP, build.fragment(build.ns(IP6_A)), {}, False),
+    ],
+)
+def test_solicitations_from_unspecified_in_their_shape_only(dst, payload, fields, passes) -> None:
+    """What this guard alone says, where none of the others helps it."""
+    only_ip = replace(STRICT, guards=frozenset({Guard.IP}))
+    packet = ip6("::", payload, **({"dst": dst, "hop_limit": 255} | fields))
+    assert said(only_ip, packet) is (None if passes else Reason.IPV6_UNSPECIFIED)
+
+
+def test_a_report_from_unspecified_is_whole() -> None:
+    only_ip = replace(STRICT, guards=frozenset({Guard.IP}))
+    report = build.hop_by_hop(build.mld(131, "ff02::5"), ALERT)
+    cut = build.fragment(build.mld(131, "ff02::5"))
+    for payload, reason in ((report, None), (cut, Reason.IPV6_UNSPECIFIED)):
+        assert said(only_ip, ip6("::", payload, "ff02::16", hop_limit=1)) is reason
+
+
 @pytest.mark.parametrize(
     ("src", "on_router"), [("fd77::1", None), (IP6_V, None), ("2001:db8::9", Reason.PUBLIC_SOURCE)]
 )

@@ -263,6 +263,18 @@ def test_options_are_judged_in_order() -> None:
     assert said(STRICT, na(IP6_A, *[PADDING] * 16, other)) is Reason.ND_UNREADABLE
 
 
+def test_whose_it_is_comes_before_its_flags() -> None:
+    assert said(STRICT, na(src=IP6_V, solicited=True)) is Reason.ND_SOURCE
+    assert said(STRICT, na(IP6_V, solicited=True)) is Reason.ND_TARGET
+
+
+@pytest.mark.parametrize("flags", [0x80, 0x20, 0x3F, 0x01])
+def test_only_the_solicited_flag_is_judged(flags: int) -> None:
+    octets = build.na(IP6_A, TLLA).octets
+    message = build.icmpv6(136, 0, bytes((flags,)) + octets[5:])
+    assert said(STRICT, nd6(IP6_A, ALL6, message)) is None
+
+
 def test_a_router_is_pinned_in_nd_too() -> None:
     assert said(ROUTER, na(IP6_V)) is Reason.ND_TARGET
     assert said(ROUTER, ns(src=IP6_V)) is Reason.ND_SOURCE
