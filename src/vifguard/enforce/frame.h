@@ -110,9 +110,9 @@ static __always_inline int is_link_local(const struct address *address)
 }
 
 /*
- * Field by field: LLVM before 19 drops stores before a copy of a constant structure
- * (BPFDAGToDAGISel loses the chain of the load it replaces). A test sees to it that the
- * object has no constant data at all.
+ * Field by field: LLVM 14 and 16 (not 19) drop the stores that stand before a copy of a
+ * constant structure, because BPFDAGToDAGISel loses the chain of the load it replaces. A
+ * test sees to it that the object has no constant data at all.
  */
 static __always_inline struct address ipv4(const void *bytes)
 {

@@ -15,7 +15,7 @@ from pathlib import Path
 from vifguard.kernel.bpf import Map, MapSpec, MapType
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_MEMBARRIER = {"x86_64": 324, "aarch64": 283}[platform.machine()]
+_MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), -1)
 _GLOBAL = 1
 _GLOBAL_EXPEDITED = 2
 _EXPEDITED = Path("/sys/kernel/rcu_expedited")
