@@ -13,7 +13,7 @@ from vifguard.lab.attacks.attack import Actor, Kind
 from vifguard.lab.attacks.cast import Station
 from vifguard.lab.attacks.sample import ACTORS, CAST
 from vifguard.lab.attacks.sample import HOST as HOST_STATION
-from vifguard.lab.plug import Interface, give, make_guest, make_host, mute, plug
+from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
 from vifguard.lab.run import Run, run
 
 BRIDGE = "br-control"
@@ -63,13 +63,11 @@ def _guest(this: Run, host: str, name: str, station: Station, index: int) -> Pla
     there, tap = this.netns(name), f"tap{index}"
     make_guest(there)
     interface = Interface(there, "eth0", host, tap, station.mac)
-    plug(interface)
-    netns.ip([f"link set {tap} address fe:76:00:00:00:{index:02x} master {BRIDGE} up"], host)
     six = name != Actor.ONLY_4.value
+    plug(interface, muted=not six)
+    netns.ip([f"link set {tap} address fe:76:00:00:00:{index:02x} master {BRIDGE} up"], host)
     addresses = [ip_interface(f"{station.ip4}/24")]
     if six:
         addresses.append(ip_interface(f"{station.ip6}/64"))
-    else:
-        mute(interface)
     give(interface, addresses)
     return Place(name, station, there, "eth0", tap, six=six)

@@ -23,6 +23,7 @@ _GUEST = {
 }
 # A reply counts even in the very tick of the last update: the victim is as weak as can be.
 _GULLIBLE = {"ipv4/neigh/{}/locktime": "-1"}
+_MUTED = {"ipv6/conf/{}/disable_ipv6": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ _NO_BRIDGE_FIREWALL = {
 }
 
 
-def plug(interface: Interface, *, mtu: int = 1500) -> None:
-    """Make the pair and raise both ends at once, as a hypervisor does."""
+def plug(interface: Interface, *, mtu: int = 1500, muted: bool = False) -> None:
+    """Make the pair and raise both ends at once, as a hypervisor does.
+
+    `muted` turns the guest's own IPv6 off before: it sends nothing that a test did not.
+    """
     ends = (
         f"{interface.host_device} mtu {mtu} type veth",
         f"name {interface.device} netns {interface.netns} mtu {mtu}",
@@ -64,7 +68,8 @@ def plug(interface: Interface, *, mtu: int = 1500) -> None:
         [f"link add {' peer '.join(ends)}", f"link set {interface.host_device} up"],
         interface.host_netns,
     )
-    netns.within(interface.netns, lambda: sysctl.write(interface.device, _GULLIBLE))
+    settings = _GULLIBLE | (_MUTED if muted else {})
+    netns.within(interface.netns, lambda: sysctl.write(interface.device, settings))
     netns.ip(
         [f"link set {interface.device} address {interface.mac} up"],
         interface.netns,
@@ -85,12 +90,4 @@ def give(interface: Interface, addresses: Iterable[IPv4Interface | IPv6Interface
             for address in addresses
         ],
         interface.netns,
-    )
-
-
-def mute(interface: Interface) -> None:
-    """Turn the guest's own IPv6 off: it sends nothing that a test did not."""
-    netns.within(
-        interface.netns,
-        lambda: sysctl.write(interface.device, {"ipv6/conf/{}/disable_ipv6": "1"}),
     )

@@ -14,10 +14,11 @@ from typing import Any
 
 from vifguard.client.client import Client, Item
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
+from vifguard.kernel import sysctl
 from vifguard.kernel.link import Links
 from vifguard.lab import netns
 from vifguard.lab.plan import OPERATOR, GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
-from vifguard.lab.plug import Interface, give, make_guest, make_host, mute, plug
+from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
 from vifguard.lab.run import Run
 from vifguard.lab.server import Server
 from vifguard.model.address import IPAddress, IPNetwork, Mac
@@ -123,8 +124,7 @@ class World:
         self.outside = Interface(self.outside_netns, "eth0", self.host_netns, UPLINK, _OUTSIDE_MAC)
         plug(self.outside)
         # An uplink that its operator gave to guests alone: the host does not speak on it.
-        uplink = Interface(self.host_netns, UPLINK, "", "", _OUTSIDE_MAC)
-        mute(uplink)
+        netns.within(self.host_netns, lambda: sysctl.write(UPLINK, sysctl.ALONE))
         self.server = Server(run.directory / plan.name, self.host_netns, {PHYSICAL: UPLINK})
         self.server.start()
         cleanup.callback(self.server.stop)
@@ -183,9 +183,7 @@ class World:
             Mac.parse(port["mac_address"]),
         )
         nic = Nic(plan, port, interface, net)
-        plug(interface)
-        if plan.silent or 6 not in plan.families:
-            mute(interface)
+        plug(interface, muted=plan.silent or 6 not in plan.families)
         if not plan.silent:
             give(interface, nic.interfaces)
             self._route(nic)
