@@ -71,7 +71,7 @@ def test_law_1_empty_is_never_any() -> None:
     policy = policy_of(replace(ADDRESSED, fixed_ips=()))
     assert policy.prefixes == frozenset()
     assert not policy.owns(ip_address("10.0.0.5"))
-    assert not policy.owns(ip_address("0.0.0.0"))  # noqa: S104  an address, nobody binds
+    assert not policy.owns(ip_address("0.0.0.0"))
 
 
 def test_ipv6_is_closed_without_an_ipv6_address() -> None:
