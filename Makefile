@@ -8,6 +8,8 @@ OBJECT := src/vifguard/enforce/guard.bpf.o
 PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-venv \
   keepalived dnsmasq-base udhcpc tcpdump iputils-ping netcat-openbsd iperf3 \
   qemu-system-x86 busybox-static cpio kmod
+# What drives a server as a process; the rest of the unit tests is quick.
+SERVER := tests/store tests/api tests/cli
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help setup fmt check test test-kernels demo bench lock clean
@@ -49,9 +51,10 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto -m "not kernel"
+	$(BIN)/pytest -q -n auto -m "not kernel" $(addprefix --ignore=,$(SERVER))
 
-test: check ## everything that proves it: check, real kernels, the lab, and Debian 12's own kernel
+test: check ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
+	$(BIN)/pytest -q -n auto -m "not kernel" $(SERVER)
 	$(SUDO) $(BIN)/pytest -q -m kernel
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6 s8
 	$(MAKE) --no-print-directory test-kernels
