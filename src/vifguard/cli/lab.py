@@ -169,12 +169,11 @@ def _require_bench(scenarios: Sequence[Scenario]) -> None:
 @contextmanager
 def _progress(scenario: Scenario) -> Iterator[Tell]:
     """Tell each finding as it is made: a moving line for a person, lines for a log."""
-    title = f"{scenario.name}: {scenario.title}"
+    note(f"{scenario.name}: {scenario.title}")
     if sys.stderr.isatty():
-        with _moving(title) as tell:
+        with _moving(scenario.name) as tell:
             yield tell
         return
-    note(title)
     told: set[str] = set()
 
     def say(finding: Finding) -> None:
@@ -187,19 +186,19 @@ def _progress(scenario: Scenario) -> Iterator[Tell]:
 
 
 @contextmanager
-def _moving(title: str) -> Iterator[Tell]:
+def _moving(name: str) -> Iterator[Tell]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        TextColumn("{task.completed:g} checks", markup=False),
         TimeElapsedColumn(),
+        TextColumn("{task.completed:5g} checks", markup=False),
         TextColumn("{task.fields[subject]}", style="dim", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None, subject="the world is being made")
+        task = progress.add_task(name, total=None, subject="the world is being made")
 
         def tell(finding: Finding) -> None:
             progress.update(task, advance=1, subject=finding.subject.partition("/")[0])

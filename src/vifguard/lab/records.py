@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vifguard.lab.netns import LabError
-
 PATIENCE = 10.0
 """Seconds within which a drop is reported."""
 
@@ -34,20 +32,30 @@ class Named:
         return f"{self.guard or 'closed'}: {self.reason}"
 
 
+UNREPORTED = Named(None, "no drop record")
+
+Told = Callable[[Named], None]
+
+
 @dataclass(slots=True)
 class _Port:
-    """One port's drops: those not yet heard of, and the last that was."""
+    """One port's drops: those not yet heard of, the last that was, and what nobody sent."""
 
-    outstanding: list[tuple[bytes, Callable[[Named], None]]] = field(default_factory=list)
+    outstanding: list[tuple[bytes, Told]] = field(default_factory=list)
     last: float = 0.0
     expected: int = 0
+    strays: list[str] = field(default_factory=list)
 
 
 class Records:
-    """The drop records of the ports that frames are played from."""
+    """The drop records of the ports that frames are played from.
 
-    def __init__(self, ask: Ask) -> None:
+    After `patience` seconds a drop that was not reported is told as UNREPORTED.
+    """
+
+    def __init__(self, ask: Ask, patience: float = PATIENCE) -> None:
         self._ask = ask
+        self._patience = patience
         self._ports: defaultdict[str, _Port] = defaultdict(_Port)
         self._before: dict[str, int] = {}
         self._looked = 0.0
@@ -58,7 +66,7 @@ class Records:
         self._ports[port_id].last = max((record["at"] for record in answer["drops"]), default=0.0)
         self._before[port_id] = self.counts(port_id).total()
 
-    def expect(self, port_id: str, frame: bytes, told: Callable[[Named], None]) -> None:
+    def expect(self, port_id: str, frame: bytes, told: Told) -> None:
         """A frame was dropped at the port; `told` hears by whom and why, sooner or later."""
         port = self._ports[port_id]
         port.outstanding.append((frame, told))
@@ -70,15 +78,13 @@ class Records:
 
     def flush(self) -> None:
         """Wait until every drop has been reported."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while waiting := self._waiting():
             self._look()
             if time.monotonic() > deadline:
-                port_id, port = waiting[0]
-                raise LabError(
-                    f"{len(port.outstanding)} drops of port {port_id} were not reported in "
-                    f"{PATIENCE:g} s; the first is of {port.outstanding[0][0][:64].hex()}"
-                )
+                for _port_id, port in waiting:
+                    _give_up(port, len(port.outstanding))
+                return
             time.sleep(_AWHILE)
 
     def _waiting(self) -> list[tuple[str, _Port]]:
@@ -97,12 +103,17 @@ class Records:
                 counted[count["guard"] or "closed"] += count["frames"]
         return counted
 
-    def miscounted(self) -> list[str]:
-        """Ports that count other drops than the frames that had to drop; counts come late."""
-        deadline = time.monotonic() + PATIENCE
+    def wrong(self) -> list[str]:
+        """Ports that dropped, or count, other frames than had to drop; counts come late."""
+        deadline = time.monotonic() + self._patience
         while (wrong := self._miscounted()) and time.monotonic() < deadline:
             time.sleep(_AWHILE)
-        return wrong
+        strays = [
+            f"port {port_id} dropped what nobody played: {stray}"
+            for port_id, port in self._ports.items()
+            for stray in port.strays
+        ]
+        return wrong + strays
 
     def _miscounted(self) -> list[str]:
         counted = {
@@ -110,29 +121,34 @@ class Records:
             for port_id, before in self._before.items()
         }
         return [
-            f"port {port_id} counts {count} drops, and {self._ports[port_id].expected} were "
-            f"expected; its last: {self._last(port_id)}"
+            f"port {port_id} counts {count} drops, and {self._ports[port_id].expected} had to be"
             for port_id, count in counted.items()
             if count != self._ports[port_id].expected
         ]
-
-    def _last(self, port_id: str) -> str:
-        """The last drop record of a port, in words."""
-        records = self._ask(port_id)["drops"]
-        if not records:
-            return "none"
-        return f"{records[-1]['guard']} {records[-1]['reason']} {records[-1]['head']}"
 
     def _match(self, port_id: str, port: _Port) -> None:
         for record in self._ask(port_id)["drops"]:
             if record["at"] <= port.last or record["direction"] != "from-guest":
                 continue
             port.last = record["at"]
-            head = bytes.fromhex(record["head"])
-            if not port.outstanding or not _is_head(head, port.outstanding[0][0]):
-                raise LabError(f"port {port_id} dropped what nobody sent: {record}")
+            named, head = Named(record["guard"], record["reason"]), bytes.fromhex(record["head"])
+            # They come in the order of playing: those before the one that matches got lost.
+            place = next(
+                (i for i, (frame, _) in enumerate(port.outstanding) if _is_head(head, frame)), None
+            )
+            if place is None:
+                port.strays.append(f"{named}, {record['head']}")
+                continue
+            _give_up(port, place)
             _frame, told = port.outstanding.pop(0)
-            told(Named(record["guard"], record["reason"]))
+            told(named)
+
+
+def _give_up(port: _Port, count: int) -> None:
+    """The first `count` drops that are waited for will not be reported."""
+    for _frame, told in port.outstanding[:count]:
+        told(UNREPORTED)
+    del port.outstanding[:count]
 
 
 def _is_head(head: bytes, frame: bytes) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from vifguard.lab.finding import Finding
 
@@ -23,11 +22,11 @@ class Row:
 
 
 def rows(findings: Iterable[Finding]) -> list[Row]:
-    """The findings, those of one attack in one row."""
-    return [
-        _row(scenario, subject, tuple(group))
-        for (scenario, subject, _expected), group in groupby(findings, key=_key)
-    ]
+    """The findings in the order of playing, those of one attack in one row."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(_key(finding), []).append(finding)
+    return [_row(scenario, subject, group) for (scenario, subject, _), group in groups.items()]
 
 
 def _key(finding: Finding) -> tuple[str, str, str]:

@@ -71,7 +71,7 @@ class Trial:
         """Tell the rest, and whether every port dropped what it had to and nothing else."""
         self._records.flush()
         self._tell_known()
-        wrong = tuple(self._records.miscounted())
+        wrong = tuple(self._records.wrong())
         self._tell(
             Finding(
                 self._scenario,
@@ -126,8 +126,8 @@ class Trial:
 
     def _await_record(self, opened: _Open, seen: Seen) -> None:
         case = opened.case
-        if not case.is_guarded or seen.unsent:
-            return
+        if not case.is_guarded or seen.unsent or seen.heard:
+            return  # what was heard was not dropped: that is the fault
         guard = case.expected.guard
         opened.awaited += 1
 

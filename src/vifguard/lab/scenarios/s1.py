@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Any
 
 from vifguard.client.errors import RefusedError
 from vifguard.client.resource import PORT
+from vifguard.lab import netns
 from vifguard.lab.arena import Arena, Segment
 from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Prelude, Refused
@@ -22,6 +24,7 @@ from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldP
 from vifguard.lab.referee import Referee
 from vifguard.lab.run import Run
 from vifguard.lab.stage import records_of
+from vifguard.lab.story import Story
 from vifguard.lab.trial import Trial
 from vifguard.lab.world import ENFORCED_WITHIN, World, standing
 
@@ -96,14 +99,34 @@ PLAN = WorldPlan(
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Play the whole catalogue."""
+    """Play the whole catalogue; the host itself must not notice."""
+    story = Story(NAME, tell)
     with standing(run, PLAN) as world, Referee(arena(world)) as referee:
+        before = _configuration(world)
         trial = Trial(NAME, referee, records_of(world), tell)
         for attack in CATALOGUE:
             trial.play(attack)
             for refused in attack.refused:
                 tell(_refusal(world, attack, refused))
         trial.close()
+        story.check(
+            "addresses and routes of the host",
+            expected="as before",
+            seen="as before" if _configuration(world) == before else "changed",
+        )
+        story.check("connections of guests that the host tracks", 0, _tracked(world))
+
+
+def _configuration(world: World) -> tuple[str, ...]:
+    """What an advertisement or a redirect could have changed."""
+    looks = (["ip", "-o", "addr"], ["ip", "route", "show", "table", "all"], ["ip", "-6", "route"])
+    return tuple(netns.run(look, netns=world.host_netns) for look in looks)
+
+
+def _tracked(world: World) -> int:
+    """How many connections the host's kernel tracks; 0 where it cannot."""
+    count = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+    return netns.within(world.host_netns, lambda: int(count.read_text()) if count.exists() else 0)
 
 
 def arena(world: World) -> Arena:

@@ -1,0 +1,50 @@
+"""`vifguard lab` says what there is, and refuses what it cannot play before it makes anything."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from vifguard.cli import lab
+from vifguard.cli.exits import InputError
+from vifguard.lab.finding import Finding
+from vifguard.lab.programme import Performance, missing
+from vifguard.lab.scenarios import SCENARIOS
+from vifguard.lab.scenarios.scenario import Scenario
+
+
+def test_the_scenarios_of_the_demo_are_there() -> None:
+    result = CliRunner().invoke(lab.app, ["list", "--json"])
+    assert result.exit_code == 0
+    assert {each["name"] for each in json.loads(result.stdout)} == set(SCENARIOS)
+    assert {"s1", "s2", "s3", "s5", "s6", "s8"} <= set(SCENARIOS)
+
+
+def test_an_unknown_scenario_is_named() -> None:
+    result = CliRunner().invoke(lab.app, ["run", "s99"])
+    assert isinstance(result.exception, InputError)
+    assert "s99" in str(result.exception)
+    assert "s1" in str(result.exception)
+
+
+def test_a_program_that_is_not_installed_is_named() -> None:
+    scenario = SCENARIOS["s2"]
+    other = Scenario("x", "", scenario.plan, scenario.play, ("sh", "no-such-program"))
+    assert missing([other]) == ["no-such-program"]
+
+
+@pytest.mark.parametrize(
+    ("findings", "error", "ok"),
+    [
+        ([Finding("s", "a", "x", "x")], "", True),
+        ([Finding("s", "a", "x", "y", faults=("y",))], "", False),
+        ([Finding("s", "a", "x", "x")], "the bench broke", False),
+        ([], "", False),
+    ],
+)
+def test_only_what_was_played_to_its_end_and_found_right_is_well(
+    findings: list[Finding], error: str, *, ok: bool
+) -> None:
+    assert Performance(SCENARIOS["s1"], findings, error).ok is ok
