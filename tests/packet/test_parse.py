@@ -80,6 +80,29 @@ def test_llc_and_snap() -> None:
     assert body(build.Piece(b"\xaa\xaa\x03abc", 6)) == Llc(6, 0xAA, 0xAA, 3, Opaque(b"abc"))
 
 
+def test_the_border_between_lengths_and_types() -> None:
+    assert isinstance(body(b"abc", ethertype=0x05FF), Llc)
+    assert body(b"abc", ethertype=0x0600) == Opaque(b"abc")
+    assert body(build.llc(b"")) == Llc(3, 0x42, 0x42, 3, Opaque(b""))
+    assert body(build.snap(b"")) == Llc(8, 0xAA, 0xAA, 3, Opaque(b""), 0, 0x88B5)
+    almost = build.llc(b"\0\0\0\x08\x06", dsap=0xAA, ssap=0xAB)
+    assert body(almost) == Llc(8, 0xAA, 0xAB, 3, Opaque(b"\0\0\0\x08\x06"))
+    assert body(build.vlan(b"", 7)) == Tagged((Tag(0x8100, 7, 0),), 0x88B5, Opaque(b""))
+
+
+def test_sixteen_tags_are_followed() -> None:
+    piece = build.arp(MAC, FOUR[0])
+    for _ in range(16):
+        piece = build.vlan(piece)
+    sixteen = body(piece)
+    assert isinstance(sixteen, Tagged)
+    assert (len(sixteen.tags), sixteen.ethertype) == (16, 0x0806)
+    seventeen = body(build.vlan(piece))
+    assert isinstance(seventeen, Tagged)
+    assert (len(seventeen.tags), seventeen.ethertype) == (16, 0x8100)
+    assert isinstance(seventeen.body, Opaque)
+
+
 @pytest.mark.parametrize("wrap", [build.vlan, build.snap])
 def test_a_stack_has_an_end(wrap) -> None:
     piece = build.Piece(b"", 0x88B5)
@@ -153,6 +176,12 @@ def test_ipv6() -> None:
         upper=Udp(1, 2, 11, b"abc"),
     )
     assert packet.size == 75
+
+
+def test_a_fragment_header_says_which() -> None:
+    packet = body(build.ipv6(*SIX, build.fragment(b"", 0x1ABC, more=True, ident=0x12345678)))
+    assert isinstance(packet, IPv6)
+    assert packet.fragment == Fragment(0x1ABC, more=True, ident=0x12345678)
 
 
 def test_padding_belongs_to_nobody() -> None:
@@ -244,6 +273,16 @@ def test_dhcp() -> None:
     assert isinstance(
         upper4(build.udp(68, 67, message.replace(b"\x63\x82", b"ab"))).message, Unreadable
     )
+
+
+def test_dhcp_is_read_on_either_port_of_its_family() -> None:
+    four, six = build.dhcpv4(MAC), build.dhcpv6()
+    for ports in ((67, 9), (9, 67), (68, 9), (9, 68)):
+        assert isinstance(upper4(build.udp(*ports, four)).message, Dhcp4)
+        assert upper6(build.udp(*ports, four)).message is None
+    for ports in ((546, 9), (9, 546), (547, 9), (9, 547)):
+        assert isinstance(upper6(build.udp(*ports, six)).message, Dhcp6)
+        assert upper4(build.udp(*ports, six)).message is None
 
 
 def test_dhcpv6() -> None:

@@ -168,6 +168,31 @@ def test_octets_behind_the_packet_are_nothing() -> None:
         (build.Piece(bytes(20), 6), None),
         (build.Piece(b"\0", 50), None),
         (build.Piece(b"\0", 59), None),
+        # Headers that end where the packet ends, and headers that say they end behind it.
+        (build.Piece(b"", 59), None),
+        (build.destination_options(build.Piece(b"", 59)), None),
+        (build.fragment(build.Piece(b"", 59)), None),
+        (build.authentication(build.Piece(b"", 50), bytes(6)), None),
+        *(
+            (build.destination_options(build.Piece(bytes(8), 50), length=length), reason)
+            for length, reason in (
+                (0, None),
+                (1, None),
+                (2, Reason.HEADERS_UNREADABLE),
+                (255, Reason.HEADERS_UNREADABLE),
+            )
+        ),
+        *(
+            (build.authentication(build.Piece(bytes(8), 50), bytes(6), length=length), reason)
+            for length, reason in (
+                (0, None),
+                (2, None),
+                (3, Reason.HEADERS_UNREADABLE),
+                (255, Reason.HEADERS_UNREADABLE),
+            )
+        ),
+        (build.fragment(build.destination_options(UDP)), None),
+        (build.fragment(build.authentication(build.extension(135, UDP))), None),
         (build.Piece(b"\0", 1), None),
     ],
 )
