@@ -15,7 +15,7 @@ from vifguard.lab.attacks.attack import Actor, Attack, Effect, Kind, Outcome, Pa
 from vifguard.lab.judge import faults
 from vifguard.lab.netns import LabError
 from vifguard.lab.referee import Referee, Seen
-from vifguard.lab.trial import cases
+from vifguard.lab.trial import Case, cases
 from vifguard.model.guard import Guard
 
 pytestmark = pytest.mark.kernel
@@ -58,6 +58,17 @@ def is_attack(variant: Variant) -> bool:
     return any(expected.outcome is Outcome.DROP for expected in variant.expect.values())
 
 
+def played(referee: Referee, case: Case) -> Seen:
+    """What came of the frame; again where the victim, by talking itself, undid it at once."""
+    variant, cast = case.variant, referee.arena.cast(case.segment, case.variant.actor, case.path)
+    offload = variant.offload(cast) if variant.offload else None
+    for _ in range(5):
+        seen = referee.play(case.segment, variant.actor, case.frame, offload)
+        if gets_through(variant, case.path, seen):
+            break
+    return seen
+
+
 @pytest.mark.parametrize(
     "attack",
     [a for a in CATALOGUE if any(is_attack(v) or v.effect is Effect.HOST for v in a.variants)],
@@ -71,9 +82,7 @@ def test_every_attack_gets_through_where_nothing_guards(
         variant = case.variant
         if not is_attack(variant) and variant.effect is not Effect.HOST:
             continue
-        cast = arena.cast(segment, variant.actor, case.path)
-        offload = variant.offload(cast) if variant.offload else None
-        seen = referee.play(segment, variant.actor, case.frame, offload)
+        seen = played(referee, case)
         assert gets_through(variant, case.path, seen), f"{variant.name}, {case.path}: {seen}"
         if variant.effect not in HARMLESS and case.path is Path.GUEST and is_attack(variant):
             # The judge, told that the port was strict, sees that it was not.

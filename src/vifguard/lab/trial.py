@@ -16,7 +16,7 @@ from vifguard.lab.referee import Referee, Seen
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
+class Case:
     """One frame to play: a variant on a segment along a path."""
 
     attack: Attack
@@ -27,6 +27,7 @@ class _Case:
 
     @property
     def expected(self) -> Expected:
+        """What must become of it there."""
         return self.variant.expect[self.segment.kind]
 
     @property
@@ -39,7 +40,7 @@ class _Case:
 class _Open:
     """A case that was played; its drop records are still to come."""
 
-    case: _Case
+    case: Case
     seen: str
     faults: list[str]
     why: list[str] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Trial:
             self._referee.arena.preludes[attack.prelude](segment)
             self._referee.settle()
 
-    def _play(self, case: _Case) -> None:
+    def _play(self, case: Case) -> None:
         """Cold; then, where there is a twin, the twin and the same frame right behind it."""
         seen = self._once(case)
         opened = _Open(case, _word(seen), self._judged(case, seen))
@@ -99,13 +100,13 @@ class Trial:
             self._await_record(opened, again)
         self._open.append(opened)
 
-    def _once(self, case: _Case) -> Seen:
+    def _once(self, case: Case) -> Seen:
         variant = case.variant
         cast = self._referee.arena.cast(case.segment, variant.actor, case.path)
         offload = variant.offload(cast) if variant.offload else None
         return self._referee.play(case.segment, variant.actor, case.frame, offload)
 
-    def _twin(self, case: _Case) -> list[str]:
+    def _twin(self, case: Case) -> list[str]:
         """Play the legal frame on the same path; what is wrong with what came of it."""
         variant = VARIANTS[case.variant.twin]
         actor = Actor.GUEST if case.variant.actor is Actor.CLOSED else case.variant.actor
@@ -117,11 +118,11 @@ class Trial:
             actor=actor,
             offload=variant.offload,
         )
-        twin = _Case(case.attack, played, case.segment, case.path, variant.frame(cast))
+        twin = Case(case.attack, played, case.segment, case.path, variant.frame(cast))
         wrong = self._judged(twin, self._once(twin))
         return [f"its legal twin {case.variant.twin}: {each}" for each in wrong]
 
-    def _judged(self, case: _Case, seen: Seen) -> list[str]:
+    def _judged(self, case: Case, seen: Seen) -> list[str]:
         return faults(case.variant, case.expected, case.segment, case.path, case.frame, seen)
 
     def _await_record(self, opened: _Open, seen: Seen) -> None:
@@ -158,7 +159,7 @@ class Trial:
         )
 
 
-def cases(arena: Arena, attack: Attack, segment: Segment) -> Iterator[_Case]:
+def cases(arena: Arena, attack: Attack, segment: Segment) -> Iterator[Case]:
     """Every different frame of a row on a segment, along the paths that lead somewhere."""
     for variant in attack.variants:
         if segment.kind not in variant.expect or variant.actor not in segment.actors:
@@ -168,7 +169,7 @@ def cases(arena: Arena, attack: Attack, segment: Segment) -> Iterator[_Case]:
             frame = variant.frame(arena.cast(segment, variant.actor, path))
             if frame not in played:
                 played.add(frame)
-                yield _Case(attack, variant, segment, path, frame)
+                yield Case(attack, variant, segment, path, frame)
 
 
 def _paths(variant: Variant, segment: Segment) -> Iterable[Path]:

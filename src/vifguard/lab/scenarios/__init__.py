@@ -11,7 +11,7 @@ from vifguard.lab.scenarios.scenario import Scenario
 _ALL = (
     Scenario(s1.NAME, s1.TITLE, s1.PLAN, s1.play),
     Scenario(s2.NAME, s2.TITLE, s2.PLAN, s2.play, ("ip", "ping", "keepalived")),
-    Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft", "sysctl")),
+    Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft")),
     Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),
     Scenario(s6.NAME, s6.TITLE, s6.PLAN, s6.play),
     Scenario(s8.NAME, s8.TITLE, s8.PLAN, s8.play),

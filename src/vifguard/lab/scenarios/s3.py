@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
+from vifguard.kernel import sysctl
 from vifguard.lab import netns
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import PASS, Attack, Frame, Kind, Variant, drop, everywhere
@@ -51,6 +52,7 @@ PLAN = WorldPlan(
     ),
 )
 
+_FORWARDING = {"ipv4/conf/{}/forwarding": "1", "ipv6/conf/{}/forwarding": "1"}
 _MASQUERADE = """
 table {family} nat {{
     chain postrouting {{
@@ -79,10 +81,7 @@ def _route(router: Guest, inside: Guest) -> None:
     """Make a router of the guest, and lead the private network through it."""
     for family in ("ip", "ip6"):
         netns.run(["nft", "-f", "-"], stdin=_MASQUERADE.format(family=family), netns=router.netns)
-    netns.run(
-        ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
-        netns=router.netns,
-    )
+    netns.within(router.netns, lambda: sysctl.write("all", _FORWARDING))
     private = router.nics[1].addresses
     netns.ip(
         [f"route replace default via {private[version]} dev eth0" for version in (4, 6)],
