@@ -1,5 +1,5 @@
 import pytest
-from tests.enforce.world import World, mounted
+from tests.enforce.world import World, mounted, nowhere
 
 from vifguard.enforce.ebpf import EbpfDriver
 
@@ -28,5 +28,5 @@ def driver(world):
 
 @pytest.fixture
 def private():
-    with EbpfDriver.private() as it:
+    with nowhere(2, 3, 4), EbpfDriver.private() as it:
         yield it

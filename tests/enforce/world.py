@@ -26,6 +26,7 @@ from vifguard.packet.build import ethernet, ipv4, udp
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _ETH_P_ALL = 3
+_NEW_NET = 0x40000000
 _RCVBUFFORCE = 33
 _TUNSETIFF, _TAP_WITHOUT_INFO = 0x400454CA, 0x1002
 T = TypeVar("T")
@@ -60,7 +61,7 @@ def run(*command: str, check: bool = True) -> str:
 
 
 def enter(netns: int) -> None:
-    if _LIBC.setns(netns, 0x40000000):
+    if _LIBC.setns(netns, _NEW_NET):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 
@@ -207,6 +208,11 @@ class World:
         self._stations.append(macvtap)
         return macvtap
 
+    def here(self, work: Callable[[], T]) -> T:
+        """What `work` returns in the host's namespace, called from another thread."""
+        enter(self._here)
+        return work()
+
     def inside(self, guest: Guest, work: Callable[[], T]) -> T:
         """What `work` returns in the guest's namespace; a socket stays where it was made."""
         there = os.open(f"/run/netns/{guest.name}", os.O_RDONLY)
@@ -254,6 +260,26 @@ def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
 def attach(guest: Guest, *prefixes: str, revision: int = 1, **more) -> Attachment:
     policy = policy_of(guest.number, *prefixes, **more)
     return Attachment(policy, guest.ifindex, swapped=False, revision=revision)
+
+
+@contextmanager
+def nowhere(*indexes: int) -> Iterator[None]:
+    """This thread in a namespace without a name, where interfaces with these indexes exist.
+
+    BPF_PROG_TEST_RUN wants the interface it is told of.
+    """
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        assert _LIBC.unshare(_NEW_NET) == 0, os.strerror(ctypes.get_errno())
+        there = {index for index, _ in socket.if_nameindex()}
+        for index in set(indexes) - there:
+            number, peer = str(index), str(index + max(indexes))
+            veth = ("type", "veth", "peer", "name", f"p{number}", "index", peer)
+            run("ip", "link", "add", f"v{number}", "index", number, *veth)
+        yield
+    finally:
+        enter(home)
+        os.close(home)
 
 
 @contextmanager

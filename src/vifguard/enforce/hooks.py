@@ -116,9 +116,13 @@ class Tcx:
                     link.pin(path)
 
     def remove(self, ifindex: int) -> None:
-        """Unpin; nobody else holds the links."""
+        """Detach and unpin; a kill in between leaves a dead link, as of a lost interface."""
         for name, _ in self._hooks:
-            Path(self._path(ifindex, name)).unlink(missing_ok=True)
+            path = Path(self._path(ifindex, name))
+            if path.exists():
+                with Link.open(path) as link:
+                    link.detach()
+                path.unlink()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -47,6 +47,7 @@ class Command(IntEnum):
     MAP_DELETE_BATCH = 27
     LINK_CREATE = 28
     LINK_UPDATE = 29
+    LINK_DETACH = 34
 
 
 class MapType(IntEnum):
@@ -405,6 +406,13 @@ class Link(Handle):
     def about(self) -> LinkInfo:
         """What the kernel says of the link."""
         return LinkInfo(*_LINK_INFO.unpack(self.info(_LINK_INFO.size)))
+
+    def detach(self) -> None:
+        """Take the program off its interface before this returns.
+
+        Unpinning alone leaves that to a work queue of the kernel.
+        """
+        call(Command.LINK_DETACH, _pack("I", self.fd))
 
     def update(self, program: Program) -> None:
         """Put `program` in the place of the link's present one, between two packets."""
