@@ -248,6 +248,21 @@ def test_listeners() -> None:
     assert isinstance(upper4(build.Piece(bytes(7), 2)), Opaque)
 
 
+def test_records_with_sources_and_auxiliary_data_are_passed_over() -> None:
+    first, second = IPv6Address("ff02::5"), IPv6Address("ff02::6")
+    record = b"\x01\x02\x01\x01" + first.packed + bytes(257 * 16 + 2 * 4)
+    report = build.icmpv6(143, 0, b"\0\0\0\x02" + record + bytes(4) + second.packed)
+    assert upper6(report).message == Mld((first, second))
+    record4 = b"\x01\x02\x01\x01" + FOUR[0].packed + bytes(257 * 4 + 2 * 4)
+    report4 = build.igmp(0x22, "0.0.0.2", rest=record4 + bytes(4) + FOUR[1].packed)
+    assert upper4(report4) == Igmp(0x22, FOUR)
+
+
+def test_the_type_of_a_dhcp_message() -> None:
+    for tail, kind in ((b"\x0c\x01a\x35\x01\x05", 5), (b"\x35\x00", None), (b"\x0c\x01a", None)):
+        assert upper4(build.udp(68, 67, build.dhcpv4(MAC, tail=tail))).message.kind == kind
+
+
 def test_dhcp() -> None:
     addresses = {"ciaddr": "10.0.0.1", "yiaddr": "10.0.0.2", "giaddr": "10.0.0.4"}
     message = build.dhcpv4(MAC, 3, build.dhcp_option(82, b"ab"), xid=9, **addresses)
