@@ -49,7 +49,7 @@ def place(state: State, port: HostPort) -> Placement:
     found = _find(state, port)
     if found.link is None or found.closed:
         return found
-    bridge, why = _bridge(state, port.segment)
+    bridge, why = _bridge(state, state.segment(port.segment.network_id))
     if found.swapped:
         bridge, why = None, _why_not_swapped(port, found.link)
     closed = port.policy.closed or why

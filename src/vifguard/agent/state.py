@@ -59,9 +59,10 @@ _EVERYTHING = Touched(everything=True)
 
 @dataclass(slots=True)
 class _Presence:
-    """A network and its ports here."""
+    """A network and its ports here; `said` is of what revision its segment is, and the tie."""
 
     segment: Segment
+    said: tuple[int, str, bool, int] = (0, "", False, 0)
     ports: set[str] = field(default_factory=set)
 
 
@@ -157,35 +158,55 @@ class State:
             self._put_port(port.policy.port_id, port)
 
     def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
-        """Replace one port; it and those that may want the same interface."""
-        old = self.ports.pop(port_id, None)
+        """Replace one port; it and those that may want the same interface or uplink."""
+        old = self.ports.get(port_id)
         touched = {port_id}
         if old is not None:
-            touched.update(self._rivals(old))
-            self._index_port(old, present=False)
+            touched |= self._rivals(old) | self._index_port(old, present=False)
+            del self.ports[port_id]
         if port is not None:
             self.ports[port_id] = port
-            self._index_port(port, present=True)
-            touched.update(self._rivals(port))
+            touched |= self._index_port(port, present=True) | self._rivals(port)
         return touched
 
-    def _index_port(self, port: HostPort, *, present: bool) -> None:
-        port_id = port.policy.port_id
+    def _index_port(self, port: HostPort, *, present: bool) -> set[str]:
+        """Put a port into the indexes; the ports of networks that this may concern."""
+        port_id, network_id = port.policy.port_id, port.segment.network_id
         change = _with if present else _without
         change(self._claims, claimed_name(port), port_id)
         change(self._port_macs, _tail(port.mac), port_id)
-        self._join(port.segment, port_id, present=present)
+        before = self._beside(network_id)
+        told = self._networks[network_id].segment if network_id in self._networks else None
+        self._join(port, port_id, present=present)
+        tells = self._networks[network_id].segment if network_id in self._networks else None
+        return set() if told == tells else self._ports_of(before | self._beside(network_id))
 
-    def _join(self, segment: Segment, port_id: str, *, present: bool) -> None:
+    def _beside(self, network_id: str) -> set[str]:
+        """The networks, this included, that want a network's bridge or uplink."""
+        presence = self._networks.get(network_id)
+        if presence is None:
+            return set()
+        device = self.physical.get(presence.segment.physical, "")
+        name = bridge_name(network_id)
+        return {*self.networks_of_bridge(name), *self.networks_of_uplink(device)}
+
+    def _ports_of(self, networks: Iterable[str]) -> set[str]:
+        here = (self._networks[each].ports for each in networks if each in self._networks)
+        return set().union(*here)
+
+    def _join(self, port: HostPort, port_id: str, *, present: bool) -> None:
         """A port more or fewer on a network; what the newest says of it is true."""
+        segment = port.segment
         presence = self._networks.get(segment.network_id)
         if presence is not None:
             self._index_network(presence.segment, _without)
         else:
             presence = self._networks[segment.network_id] = _Presence(segment)
+        said = (port.revision, segment.physical, segment.shared, segment.mtu)
         if present:
-            presence.segment = segment
             presence.ports.add(port_id)
+            if said >= presence.said:
+                presence.segment, presence.said = segment, said
         else:
             presence.ports.discard(port_id)
         if presence.ports:
@@ -198,8 +219,15 @@ class State:
         if segment.physical in self.physical:
             change(self._uplinks, self.physical[segment.physical], segment.network_id)
 
-    def _rivals(self, port: HostPort) -> tuple[str, ...]:
-        return (*self.claimants(claimed_name(port)), *self._same_tail(port.mac))
+    def _rivals(self, port: HostPort) -> set[str]:
+        """Those who claim the same interface, or would if it were not for this port."""
+        name = claimed_name(port)
+        link = self.named(name)
+        by_mac = (
+            *self._same_tail(port.mac),
+            *(self._same_tail(link.mac) if link and link.mac else ()),
+        )
+        return {*self.claimants(name), *by_mac}
 
     def _same_tail(self, mac: Mac) -> tuple[str, ...]:
         return self._port_macs.get(_tail(mac), ())
@@ -243,14 +271,13 @@ class State:
         if link is None:
             return frozenset()
         ports = set(self.claimants(link.name))
+        for port_id in self.claimants(link.name):
+            # Who has found its interface by name leaves another to those with its MAC.
+            ports.update(self._same_tail(self.ports[port_id].mac))
         if link.mac:
             ports.update(self._same_tail(link.mac))
-        for network_id in (
-            *self.networks_of_bridge(link.name),
-            *self.networks_of_uplink(link.name),
-        ):
-            ports |= self._networks[network_id].ports
-        return frozenset(ports)
+        networks = (*self.networks_of_bridge(link.name), *self.networks_of_uplink(link.name))
+        return frozenset(ports | self._ports_of(networks))
 
 
 def claimed_name(port: HostPort) -> str:

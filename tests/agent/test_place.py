@@ -1,0 +1,155 @@
+"""Where a port is found, and where it is not."""
+
+from __future__ import annotations
+
+import pytest
+from tests.agent.facts import complete, link, mac, port, port_id, tap
+
+from vifguard.agent.place import CONTESTED, Placement, place
+from vifguard.agent.state import AllLinks, State
+from vifguard.feed.messages import HostPort
+from vifguard.kernel.link import Link
+from vifguard.wire.bridge import mark
+
+
+def placed(ports: list[HostPort], links: list[Link], **physical: str) -> dict[int, Placement]:
+    state = State(physical)
+    state.take(complete(*ports))
+    state.take(AllLinks(tuple(links)))
+    return {int(i[:8], 16): place(state, each) for i, each in state.ports.items()}
+
+
+def test_by_the_name_it_was_told():
+    found = placed([port(1, interface="vnet7")], [link(3, "vnet7"), link(4, tap(1))])
+    assert found[1].link == link(3, "vnet7")
+
+
+def test_by_the_usual_name():
+    assert placed([port(1)], [link(3, tap(1)), link(4, "vnet1", 1)])[1].link == link(3, tap(1))
+
+
+@pytest.mark.parametrize("own", [mac(1), mac(1, 0xFE)])
+def test_by_mac_or_what_libvirt_makes_of_it(own):
+    device = Link(3, "vnet0", own, "tun")
+    assert placed([port(1)], [device, link(4, "vnet1", 2)])[1].link == device
+
+
+def test_a_name_that_it_was_told_is_not_replaced_by_a_mac():
+    found = placed([port(1, interface="vnet7")], [link(3, "vnet0", 1)])[1]
+    assert found.link is None
+    assert not found.closed
+    assert "vnet7" in found.note
+
+
+@pytest.mark.parametrize("kind", ["bridge", "bond", "vlan", "", "ifb"])
+def test_no_device_of_the_host_itself_is_found_by_mac(kind):
+    assert placed([port(1)], [link(3, "any", 1, kind=kind)])[1].link is None
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        link(3, "x", kind="bridge"),
+        link(3, "x", kind="vlan"),
+        link(3, "x", loopback=True),
+        Link(3, "x", None, "tun"),
+    ],
+)
+def test_what_is_no_guests_ethernet_port_is_refused(device):
+    found = placed([port(1, interface="x")], [device])[1]
+    assert found.link is None
+    assert "x is no Ethernet port" in found.closed
+
+
+def test_several_claims_of_a_name_close_them_all_and_one_guards_the_interface():
+    ports = [port(1, interface="x"), port(2, interface="x"), port(3)]
+    found = placed(ports, [link(3, "x"), link(4, tap(3))])
+    assert [found[n].closed != "" for n in (1, 2, 3)] == [True, True, False]
+    assert [found[n].link is not None for n in (1, 2)] == [True, False]
+    assert found[1].contested
+
+
+def test_several_claims_of_a_mac_close_them_all():
+    ports = [port(1), port(2, own=mac(1), network=2)]
+    found = placed(ports, [link(3, "vnet0", 1)])
+    assert all(found[n].closed and found[n].bridge is None for n in (1, 2))
+
+
+def test_once_contested_by_mac_it_takes_a_name_to_have_it():
+    """Else: make a port with a stopped guest's MAC, plug it, remove the port."""
+    device = link(3, "vnet0", 1, alias=mark(CONTESTED))
+    found = placed([port(1)], [device])[1]
+    assert found.link is None
+    assert "binding:profile" in found.closed
+    assert placed([port(1, interface="vnet0")], [device])[1].link == device
+
+
+def test_an_interface_that_was_a_ports_is_found_by_no_other_through_a_mac():
+    device = link(3, "vnet0", 1, alias=mark(port_id(9)))
+    found = placed([port(1)], [device])[1]
+    assert found.link is None
+    assert "binding:profile" in found.note
+
+
+def test_its_own_interface_stays_its_own_whoever_else_has_the_mac():
+    device = link(3, "vnet0", 1, alias=mark(port_id(1)))
+    found = placed([port(1), port(2, own=mac(1), network=2)], [device, link(4, "vnet1", 1)])
+    assert found[1].link == device
+    assert found[2].link == link(4, "vnet1", 1)
+
+
+def test_two_interfaces_with_one_mac_are_none():
+    found = placed([port(1)], [link(3, "vnet0", 1), link(4, "vnet1", 1)])[1]
+    assert found.link is None
+    assert "2 interfaces" in found.closed
+
+
+def test_an_interface_that_has_a_name_claimed_is_found_by_no_mac():
+    device = link(3, tap(2), 1)
+    found = placed([port(1), port(2)], [device])
+    assert found[1].link is None
+    assert found[2].link == device
+
+
+def test_a_physical_network_needs_an_uplink_that_the_host_was_told():
+    ports = [port(1, physical="physnet1")]
+    links = [link(3, tap(1)), link(4, "eth1", kind="")]
+    assert "physnet1" in placed(ports, links)[1].closed
+    found = placed(ports, links, physnet1="eth1")[1]
+    assert (found.closed, found.bridge and found.bridge.uplink) == ("", "eth1")
+
+
+def test_a_mapped_bridge_is_the_networks_bridge():
+    links = [link(3, tap(1)), link(4, "br0", kind="bridge")]
+    bridge = placed([port(1, physical="physnet1")], links, physnet1="br0")[1].bridge
+    assert bridge
+    assert (bridge.name, bridge.ours, bridge.uplink) == ("br0", False, "")
+
+
+def test_two_networks_whose_bridges_would_have_one_name_never_share_it():
+    first, second = port(1), port(2, network=1)
+    other = f"{second.segment.network_id[:12]}ffff"
+    twin = HostPort(
+        second.policy,
+        type(second.segment)(other, second.segment.shared, "", 1500),
+        second.mac,
+        "",
+        1,
+    )
+    found = placed([first, twin], [link(3, tap(1)), link(4, tap(2))])
+    assert sorted(bool(found[n].closed) for n in (1, 2)) == [False, True]
+
+
+def test_a_closed_policy_closes_the_place():
+    found = placed([port(1, closed="because")], [link(3, tap(1))])[1]
+    assert (found.closed, found.bridge) == ("because", None)
+    assert found.link is not None
+
+
+@pytest.mark.parametrize("kind", ["macvtap", "macvlan"])
+def test_what_stands_on_another_device_is_swapped_and_in_no_bridge(kind):
+    device = link(3, "mvt0", 1, kind=kind, lower=2)
+    found = placed([port(1)], [device])[1]
+    assert (found.swapped, found.bridge, found.closed) == (True, None, "")
+    isolated = placed([port(1, shared=False)], [device])[1]
+    assert "isolated" in isolated.closed

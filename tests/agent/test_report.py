@@ -1,0 +1,127 @@
+"""What goes up: the latest of each, in order, whatever becomes of the server."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from vifguard.agent.report import PORTS_AT_ONCE, RECORDS_KEPT, Outbox, Reporter
+from vifguard.feed.messages import (
+    Claim,
+    DropCount,
+    DropRecord,
+    FeedError,
+    HostReport,
+    PortReport,
+    Report,
+    Sighting,
+)
+from vifguard.model.address import Mac, parse_address
+from vifguard.model.port import PortState
+from vifguard.model.verdict import Direction, Reason
+
+ABOUT = HostReport("6.1", "ebpf", frozenset(), (), (), isolation=True)
+ADDRESS = parse_address("10.0.0.1")
+MAC = Mac.parse("02:00:00:00:00:01")
+DROP = DropRecord("p", 1.0, Direction.FROM_GUEST, None, Reason.HELD_CLOSED, 60, b"x")
+
+
+def told(number: int, revision: int = 1) -> PortReport:
+    return PortReport(f"p{number}", revision, PortState.ENFORCED)
+
+
+def taken(outbox: Outbox) -> Report:
+    report = outbox.take()
+    assert report
+    return report
+
+
+def test_the_latest_of_each_port_goes_up():
+    outbox = Outbox("h")
+    outbox.put_ports([told(1, 1), told(2, 1)])
+    outbox.put_ports([told(1, 2)])
+    assert set(taken(outbox).ports) == {told(1, 2), told(2, 1)}
+
+
+def test_many_ports_go_up_in_portions():
+    outbox = Outbox("h")
+    outbox.put_ports(told(n) for n in range(PORTS_AT_ONCE + 1))
+    assert [len(taken(outbox).ports) for _ in range(2)] == [PORTS_AT_ONCE, 1]
+
+
+def test_a_claim_goes_up_with_what_was_seen_before_it():
+    outbox = Outbox("h")
+    sightings = [Sighting("p2", ADDRESS, 1.0), Sighting("p2", ADDRESS, 2.0)]
+    outbox.put_claims([], sightings)
+    outbox.put_claims([Claim("p1", ADDRESS, MAC, 3.0)], [])
+    report = taken(outbox)
+    assert report.claims == (Claim("p1", ADDRESS, MAC, 3.0),)
+    assert report.sightings == (Sighting("p2", ADDRESS, 2.0),)
+
+
+def test_drops_wait_for_company_and_are_not_kept_for_ever():
+    outbox = Outbox("h")
+    count = DropCount("p", Direction.FROM_GUEST, None, 7)
+    outbox.put_drops([DROP] * (RECORDS_KEPT + 5), [replace(count, frames=5)])
+    outbox.put_drops([], [count])
+    report = taken(outbox)
+    assert len(report.drops) == RECORDS_KEPT
+    assert report.counts == (count,)
+
+
+def test_nothing_more_comes_from_a_closed_outbox():
+    outbox = Outbox("h")
+    outbox.put_ports([told(1)])
+    outbox.close()
+    assert taken(outbox).ports == (told(1),)
+    assert outbox.take() is None
+
+
+class Server:
+    """Refuses what it is told to refuse, and wakes who waits for what it took."""
+
+    def __init__(self, refusals: list[Exception]) -> None:
+        self.refusals = refusals
+        self.taken: list[Report] = []
+        self.done = threading.Event()
+
+    def next(self, after: int, timeout: float) -> None:
+        raise NotImplementedError
+
+    def report(self, report: Report) -> None:
+        if self.refusals:
+            raise self.refusals.pop()
+        self.taken.append(report)
+        self.done.set()
+
+
+@pytest.mark.parametrize("error", [FeedError("gone"), RuntimeError("a bug")])
+def test_a_server_that_comes_back_is_told_again_who_speaks(error):
+    server = Server([])
+    outbox, stop = Outbox("h"), threading.Event()
+    reporter = Reporter(outbox, server, stop)
+    reporter.start()
+    outbox.say(ABOUT)
+    assert server.done.wait(10)
+    server.refusals, _ = [error], server.done.clear()
+    outbox.put_ports([told(1)])
+    assert server.done.wait(10)
+    stop.set()
+    outbox.close()
+    reporter.join(10)
+    assert not reporter.is_alive()
+    assert server.taken[-1] == Report("h", ABOUT, (told(1),))
+
+
+def test_an_agent_that_stops_does_not_wait_for_a_server_that_is_gone():
+    server = Server([FeedError("gone")] * 100)
+    outbox, stop = Outbox("h"), threading.Event()
+    reporter = Reporter(outbox, server, stop)
+    outbox.put_ports([told(1)])
+    reporter.start()
+    stop.set()
+    outbox.close()
+    reporter.join(10)
+    assert not reporter.is_alive()

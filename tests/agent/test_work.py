@@ -1,0 +1,138 @@
+"""The worker: one bad port never stops another, and what failed is tried again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.agent.facts import complete, link, port, port_id, tap, update
+
+from vifguard.agent import work
+from vifguard.agent.reconcile import Settled
+from vifguard.agent.report import Outbox
+from vifguard.agent.state import State, Touched
+from vifguard.agent.watch import FloorLost
+from vifguard.agent.work import Unable, Worker
+from vifguard.feed.messages import PortReport
+from vifguard.kernel.link import FilterGone, NoticesLost
+from vifguard.model.port import PortState
+
+
+class Hands:
+    """Settles all but the ports in `broken`; those in `failing` want another try."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.broken: set[str] = set()
+        self.failing: set[str] = set()
+        self.settled: list[str] = []
+        self.swept = 0
+
+    def settle(self, touched: Touched) -> Settled:
+        if touched.ports & self.broken:
+            raise RuntimeError("a bug")
+        self.settled += sorted(touched.ports)
+        reports = (
+            PortReport(i, self.state.ports[i].revision, PortState.ENFORCED)
+            for i in touched.ports
+            if i in self.state.ports
+        )
+        failing, self.failing = touched.ports & self.failing, set()
+        return Settled(tuple(reports), frozenset(failing))
+
+    def sweep(self) -> None:
+        self.swept += 1
+
+
+class Bench:
+    """A worker in a thread, and what it did."""
+
+    def __init__(self) -> None:
+        self.state = State({})
+        self.hands = Hands(self.state)
+        self.outbox = Outbox("h")
+        self.links: list[Any] = []
+        self.looks = 0
+        self.worker = Worker(self.state, self.hands, self.outbox, self._look, 3600)
+        self.worker._compare()
+        self.looks = 0
+
+    def _look(self) -> list[Any]:
+        self.looks += 1
+        return self.links
+
+    def settle(self, *events: Any) -> None:
+        for event in events:
+            self.worker.settle(self.state.take(event))
+
+    def told(self) -> set[str]:
+        report = self.outbox.take()
+        assert report
+        return {each.port_id for each in report.ports}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_nothing_is_done_before_one_complete_update(bench):
+    bench.settle(link(3, tap(1)), update(port(1)))
+    assert (bench.hands.settled, bench.hands.swept) == ([], 0)
+    bench.settle(complete(port(1)))
+    assert (bench.hands.settled, bench.hands.swept) == ([port_id(1)], 1)
+
+
+def test_a_port_that_cannot_be_settled_leaves_the_others_alone(bench):
+    bench.hands.broken = {port_id(2)}
+    bench.settle(complete(port(1), port(2), port(3)))
+    assert sorted(bench.hands.settled) == [port_id(1), port_id(3)]
+    assert bench.hands.swept == 1
+    assert bench.told() == {port_id(1), port_id(3)}
+
+
+def test_everything_is_settled_in_portions_and_swept_once(bench, monkeypatch):
+    monkeypatch.setattr(work, "AT_ONCE", 2)
+    bench.settle(complete(*(port(n) for n in range(1, 6))))
+    assert sorted(bench.hands.settled) == [port_id(n) for n in range(1, 6)]
+    assert bench.hands.swept == 1
+
+
+def test_only_news_is_told(bench):
+    bench.settle(complete(port(1), port(2)))
+    assert bench.told() == {port_id(1), port_id(2)}
+    bench.settle(update(port(1, revision=2), port(2), revision=2))
+    assert bench.told() == {port_id(1)}
+
+
+def test_what_failed_is_tried_again(bench, monkeypatch):
+    monkeypatch.setattr(work, "RETRY", 0.0)
+    bench.settle(complete(port(1), port(2)))
+    bench.hands.failing = {port_id(2)}
+    bench.settle(update(port(2, revision=2), revision=2))
+    bench.hands.settled.clear()
+    assert bench.worker._due().ports == {port_id(2)}
+    assert bench.worker._due().ports == frozenset()
+
+
+def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypatch):
+    monkeypatch.setattr(work, "SPACING", 0.0)
+    bench.settle(complete(port(1)))
+    bench.links = [link(3, tap(1))]
+    for notice in (NoticesLost(), FloorLost()):
+        assert not bench.worker._take(notice)
+    assert bench.worker._due().everything
+    assert not bench.worker._due()
+    assert bench.looks == 1
+    assert bench.state.named(tap(1)) == link(3, tap(1))
+
+
+def test_a_lost_filter_touches_its_interface(bench):
+    assert bench.worker._take(FilterGone(7)) == Touched(links=frozenset({7}))
+
+
+def test_a_host_that_can_hold_nothing_says_why(bench):
+    bench.state.take(complete(port(1)))
+    bench.state.take(link(3, tap(1)))
+    (report,) = Unable(bench.state, "no BPF").settle(Touched(frozenset({port_id(1)}))).reports
+    assert report == PortReport(port_id(1), 1, PortState.HELD_CLOSED, tap(1), "no BPF")
