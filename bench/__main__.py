@@ -7,6 +7,7 @@ import os
 import sys
 
 from bench import api, drops, packet, port, result
+from vifguard.lab.programme import ending_tidily
 
 BENCHES = {"packet": packet, "drops": drops, "port": port, "api": api}
 
@@ -20,15 +21,22 @@ def main() -> int:
     asked = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("the benches make namespaces and load programs; run them as root")
+    with ending_tidily():
+        missed = _run(asked.benches or list(BENCHES), quick=asked.quick)
+    return int(missed and asked.enforce)
+
+
+def _run(names: list[str], *, quick: bool) -> bool:
+    """Whether any goal was missed."""
     missed = False
-    for name in asked.benches or BENCHES:
+    for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        figures = BENCHES[name].measure(quick=asked.quick)
+        figures = BENCHES[name].measure(quick=quick)
         goals = BENCHES[name].goals(figures)
         result.show(figures, goals)
         print(result.write(name, figures, goals))
         missed |= any(not goal.is_met for goal in goals)
-    return int(missed and asked.enforce)
+    return missed
 
 
 if __name__ == "__main__":

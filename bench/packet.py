@@ -12,7 +12,7 @@ from bench.world import World, build_flood, world
 from vifguard.model.guard import Profile
 from vifguard.packet import build
 
-SLOT_MS = 150
+SLOT_MS = 100
 FORGED = 2000
 
 VARIANTS: dict[str, tuple[int, Profile | None]] = {
@@ -29,7 +29,7 @@ BASE = "no filter"
 def measure(*, quick: bool) -> dict[str, Any]:
     """CPU ns a delivered packet, for each variant and family, and its ratio to no filter."""
     build_flood()
-    rounds = 3 if quick else 11
+    rounds = 5 if quick else 61
     with ExitStack() as worlds:
         made = {
             name: worlds.enter_context(world(f"p{number}", ports, profile))

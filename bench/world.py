@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import bpffs, sysctl
+from vifguard.kernel import bpffs, rcu, sysctl
 from vifguard.lab import netns
 from vifguard.model.address import Mac, parse_network
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
@@ -24,6 +24,8 @@ from vifguard.model.policy import PortPolicy, Storm
 T = TypeVar("T")
 
 FLOOD = Path("build/flood")
+_CROWD = 7
+"""The group (`ip link`) of the interfaces that are only there."""
 UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
 
 
@@ -83,12 +85,19 @@ class World:
             ["bridge", "-n", self.name, "fdb", "add", self.b.mac, "dev", "tap2", "master", "static"]
         )
         pairs = (self.ports - 2 + 1) // 2
-        netns.ip([f"link add x{i} type veth peer name y{i}" for i in range(pairs)], self.name)
+        netns.ip(
+            [f"link add x{i} group {_CROWD} type veth peer name y{i}" for i in range(pairs)],
+            self.name,
+        )
 
     def down(self) -> None:
         """Remove it, guards and pins included."""
         if self.driver is not None:
             self.inside(self.driver.remove_all)
+        if self.ports > 2:
+            # At once: a namespace takes its time with them, which is the next bench's.
+            with rcu.expedited():
+                netns.ip([f"link delete group {_CROWD}"], self.name)
         for each in (self.name, self.a.netns, self.b.netns):
             netns.remove(each)
         if self.bpf_dir.parent.is_mount():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vifguard.enforce.state import NO_HOOKS, Hooks
+from vifguard.kernel import bpf
 from vifguard.kernel.bpf import AttachType, Link, Program
 from vifguard.kernel.tc import Clsact, Hook
 
@@ -89,8 +90,8 @@ class Tcx:
         return guest_hooks(swapped=swapped)
 
     def seen(self, ifindex: int) -> Hooks:
-        """What the pinned links run."""
-        ingress, egress = (self._seen(ifindex, name) for name, _ in self._hooks)
+        """What stands there and is pinned, so that it stays."""
+        ingress, egress = (self._seen(ifindex, *hook) for hook in self._hooks)
         return ingress, egress
 
     def ifindexes(self) -> Iterator[int]:
@@ -130,15 +131,23 @@ class Tcx:
     def _path(self, ifindex: int, name: str) -> str:
         return f"{self._links}/{ifindex}-{name}"
 
-    def _seen(self, ifindex: int, name: str) -> str:
+    def _seen(self, ifindex: int, name: str, where: AttachType) -> str:
+        path = self._path(ifindex, name)
+        if not os.path.exists(path):  # noqa: PTH110 - 20,000 times
+            return ""
         try:
-            with Link.open(self._path(ifindex, name)) as link:
-                about = link.about
-        except FileNotFoundError:
+            programs = bpf.attached(ifindex, where)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
             return ""
-        if about.ifindex != ifindex:
-            return ""
-        return self._names.get(about.program, _STALE)
+        own = (self._names[each] for each in programs if each in self._names)
+        return next(own, "") or self._stale(ifindex, path)
+
+    def _stale(self, ifindex: int, path: str) -> str:
+        """Whether the pinned link is alive, on another build's program."""
+        with Link.open(path) as link:
+            return _STALE if link.about.ifindex == ifindex else ""
 
 
 class ClsactFilters:

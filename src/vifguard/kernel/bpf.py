@@ -71,6 +71,8 @@ SCHED_CLS = 3
 """`BPF_PROG_TYPE_SCHED_CLS`: the only program type here."""
 
 _F_BEFORE = 1 << 3
+_PROGRAMS_AT_A_HOOK = 64
+"""`BPF_MPROG_MAX`: no hook takes more."""
 
 
 class VerifierError(OSError):
@@ -419,8 +421,15 @@ class Link(Handle):
         call(Command.LINK_UPDATE, _pack("IIII", self.fd, program.fd, 0, 0))
 
 
-def query(ifindex: int, where: AttachType) -> int:
-    """How many programs stand at a TCX hook; OSError(EINVAL) where the kernel has none."""
-    attributes = _pack("IIIIQIIQQQ", ifindex, where, 0, 0, 0, 0, 0, 0, 0, 0)
+def attached(ifindex: int, where: AttachType) -> tuple[int, ...]:
+    """The ids of the programs at a TCX hook, in their order.
+
+    OSError(EINVAL) where the kernel has no TCX, OSError(ENODEV) for no such interface.
+    """
+    room = _PROGRAMS_AT_A_HOOK
+    ids = (ctypes.c_uint32 * room)()
+    where_to = ctypes.addressof(ids)
+    attributes = _pack("IIIIQIIQQQ", ifindex, where, 0, 0, where_to, room, 0, 0, 0, 0)
     call(Command.PROG_QUERY, attributes)
-    return int(struct.unpack_from("=I", attributes.raw, 24)[0])
+    (count,) = struct.unpack_from("=I", attributes, 24)
+    return tuple(ids[:count])

@@ -24,7 +24,7 @@ def missing(try_it: Callable[[], object]) -> str:
 
 def has_tcx() -> bool:
     """Whether links can stand at TCX hooks (Linux 6.6)."""
-    return not missing(lambda: bpf.query(_LOOPBACK, AttachType.TCX_INGRESS))
+    return not missing(lambda: bpf.attached(_LOOPBACK, AttachType.TCX_INGRESS))
 
 
 def programs() -> str:
