@@ -70,6 +70,15 @@ def test_a_shared_network_reaches_beyond_the_host(host, far):
     guest.ear.until(back)
 
 
+def test_the_host_itself_says_nothing_on_its_uplink(host):
+    host.ip("link", "set", "up0", "up")
+    within(host.name, lambda: Path("/proc/sys/net/ipv6/conf/up0/disable_ipv6").write_text("0"))
+    eventually(lambda: "up0" in within(host.name, Path("/proc/thread-self/net/if_inet6").read_text))
+    host.start()
+    host.enforced(1)
+    assert "up0" not in within(host.name, Path("/proc/thread-self/net/if_inet6").read_text)
+
+
 def test_an_uplink_that_carries_the_hosts_own_addresses_is_not_taken(host):
     host.ip("address", "add", "192.0.2.1/24", "dev", "up0")
     host.start()

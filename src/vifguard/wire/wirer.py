@@ -96,6 +96,8 @@ class Wirer:
             if self._links.has_addresses(uplink.index):
                 # To take it would cut the host off.
                 raise NetlinkError(errno.EBUSY, "the host itself has addresses on it")
+            # Else the host's own router solicitations go out among the guests' frames.
+            sysctl.write(uplink.name, sysctl.ALONE)
             change = LinkChange(uplink.index, master=bridge, up=True)
             _raise_first(self._links.change([change]))
             if self._vlan_floor:
