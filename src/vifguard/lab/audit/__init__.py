@@ -1,0 +1,1 @@
+"""The conformance kit as a black box: a host that is not ours, judged from its guests alone."""
