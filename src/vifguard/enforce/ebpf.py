@@ -7,7 +7,7 @@ force; what it leaves over besides is swept by the next complete look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -191,12 +191,24 @@ class EbpfDriver:
 
         OSError for a frame that `is_testable` does not hold of.
         """
+        return self.test_all(direction, (frame,), ifindex)[0]
+
+    def test_all(
+        self, direction: Direction, frames: Sequence[bytes], ifindex: int = 1
+    ) -> list[Dropped | None]:
+        """What the program says of each of at most 4096 frames.
+
+        The records are read behind the last of them: a record that its reader waits for
+        makes the kernel wake him, at three times the cost of a frame.
+        """
         self.events.drops()
-        action, _ = self._programs[_PROGRAMS[direction]].test_run(frame, ifindex=ifindex)
+        run = self._programs[_PROGRAMS[direction]].test_run
+        shot = [run(frame, ifindex=ifindex)[0] == _SHOT for frame in frames]
         records = self.events.drops()
-        if (action == _SHOT) != bool(records):
-            raise DriverError(f"action {action} with {len(records)} drop records")
-        return records[-1] if records else None
+        if len(records) != sum(shot):
+            raise DriverError(f"{sum(shot)} dropped frames with {len(records)} drop records")
+        following = iter(records)
+        return [next(following) if each else None for each in shot]
 
     @staticmethod
     def is_testable(frame: bytes) -> bool:

@@ -6,6 +6,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.enforce.driver import Claimed, Dropped
@@ -75,5 +76,6 @@ def unpack_address(data: bytes) -> IPAddress:
     return IPv6Address(data[4:20])
 
 
+@lru_cache(maxsize=1024)
 def _port_id(identity: bytes) -> str:
     return str(uuid.UUID(bytes=identity)) if any(identity) else ""

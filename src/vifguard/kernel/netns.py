@@ -25,7 +25,7 @@ def in_throwaway(work: Callable[[], T]) -> T:
 
     def enter() -> None:
         try:
-            _leave()
+            leave()
             done.append(work())
         except BaseException as error:  # noqa: BLE001  carried to the caller's thread
             failed.append(error)
@@ -38,7 +38,8 @@ def in_throwaway(work: Callable[[], T]) -> T:
     return done[0]
 
 
-def _leave() -> None:
+def leave() -> None:
+    """Put the calling thread into a new namespace, without a name, for good; OSError why not."""
     if _LIBC.unshare(_CLONE_NEWNET):
         code = ctypes.get_errno()
         raise OSError(code, f"no new network namespace: {os.strerror(code)}")
