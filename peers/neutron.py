@@ -1,0 +1,112 @@
+"""OpenStack Neutron's iptables firewall driver and ARP protection, without its agent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from peers.host import standing
+from peers.peer import Peer, package
+from peers.segment import (
+    EVERYTHING,
+    ROUTED4,
+    ROUTED6,
+    VIP4,
+    VIP6,
+    VMAC4,
+    VMAC6,
+    Guest,
+    segment,
+)
+from vifguard.kernel import sysctl
+from vifguard.lab import netns
+from vifguard.lab.audit.site import Site
+from vifguard.lab.run import Run
+from vifguard.model.guard import Guard
+
+PYTHON = Path("build/neutron/bin/python")
+"""Of the environment that `make audit-peers` installs Neutron in."""
+
+_SCRIPT = Path(__file__).with_name("linuxbridge.py")
+_FIREWALL = {f"bridge/bridge-nf-call-{tables}": "1" for tables in ("iptables", "ip6tables")}
+
+
+@contextmanager
+def up(run: Run) -> Iterator[Site]:
+    """A bridge, and Neutron's rules for each of three ports."""
+    members = segment(run, "neutron")
+    with standing(run, "neutron") as host:
+        netns.within(host.netns, lambda: sysctl.write("", _FIREWALL))
+        members.plug(host.netns)
+        host.bridge("brq77777777-aa", members.taps)
+        ports = [
+            _port(guest, _pairs(guest) if guest is members.attacker else [])
+            for guest in members.guests
+        ]
+        # Isolated: beside the script lies a module of Neutron's name.
+        host.run(
+            str(PYTHON), "-I", "-W", "ignore", str(_SCRIPT), str(host.folder("state")),
+            stdin=json.dumps(ports),
+        )  # fmt: skip
+        yield members.site("Neutron iptables", EVERYTHING)
+
+
+def _port(guest: Guest, pairs: list[dict[str, str]]) -> dict[str, Any]:
+    """What Neutron is told of a port."""
+    return {
+        "device": guest.tap,
+        "mac_address": str(guest.mac),
+        "addresses": guest.addresses,
+        "allowed_address_pairs": pairs,
+    }
+
+
+def _pairs(guest: Guest) -> list[dict[str, str]]:
+    """Allowed address pairs: shared addresses with either MAC, routed prefixes with its own."""
+    own = [(each, guest.mac) for each in (VIP4, VIP6, ROUTED4, ROUTED6)]
+    return [
+        {"ip_address": str(address), "mac_address": str(mac)}
+        for address, mac in (*own, (VIP4, VMAC4), (VIP6, VMAC6))
+    ]
+
+
+def _versions() -> str:
+    asked = "from importlib.metadata import version; print(version('neutron'))"
+    done = subprocess.run([PYTHON, "-c", asked], capture_output=True, text=True, check=False)
+    return f"neutron {done.stdout.strip() or 'not installed'}, {package('iptables')}"
+
+
+PEER = Peer(
+    key="neutron",
+    name="Neutron iptables",
+    versions=_versions,
+    configuration=(
+        "`firewall_driver = iptables` with `enable_ipset`, and the Linux bridge agent's ARP and"
+        " MAC protection, both called as the agent calls them; port security on, a security"
+        " group that lets everything in; `bridge-nf-call-iptables` and `-ip6tables` are 1"
+    ),
+    sources=(
+        "https://docs.openstack.org/neutron/2024.2/admin/intro-os-networking.html#security-groups",
+        "https://docs.openstack.org/neutron/2024.2/admin/deploy-lb-provider.html",
+    ),
+    up=up,
+    promises={
+        Guard.MAC: "only the source MAC of the port",
+        Guard.IP: "only the source addresses of the port, and its EUI-64 link-local address",
+        Guard.ARP: "separate ARP filtering keeps traffic for another instance from it",
+        Guard.DHCP: "no DHCP and DHCPv6 responses from an instance",
+        Guard.RA: "no router advertisements from an instance",
+    },
+    programs=("iptables", "ip6tables", "ebtables", "ipset", str(PYTHON)),
+    notes=(
+        (
+            "2024.2 is the last release with the Linux bridge agent; the firewall driver itself"
+            " lives on."
+        ),
+        "Neutron lets all ND and all non-IP traffic of the port's MAC through on purpose.",
+    ),
+)

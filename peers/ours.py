@@ -1,0 +1,88 @@
+"""vifguard itself: its server and its agent, audited from outside as any other host."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from peers.peer import Peer
+from peers.segment import NET4, NET6, ROUTED4, ROUTED6, VMAC4, VMAC6
+from vifguard import __version__
+from vifguard.lab.attacks.attack import Kind
+from vifguard.lab.audit.site import Namespace, Post, Site
+from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
+from vifguard.lab.run import Run
+from vifguard.lab.world import Guest, World, standing
+from vifguard.model.guard import Guard
+
+_NAMES = ("attacker", "victim", "third")
+_ROUTED: Mapping[str, Any] = {
+    "allowed_address_pairs": [{"ip_address": str(each)} for each in (ROUTED4, ROUTED6)]
+}
+_PLAN = WorldPlan(
+    "ours",
+    networks=(
+        NetworkPlan("segment", (str(NET4), str(NET6)), uplink=True, body={"public": True}),
+    ),
+    guests=tuple(
+        GuestPlan(
+            name,
+            f"project-{name}",
+            (NicPlan("segment", by_operator=_ROUTED if name == "attacker" else {}),),
+        )
+        for name in _NAMES
+    ),
+    groups=(
+        GroupPlan(
+            "group", "project-attacker", "segment", ("attacker",),
+            {"vrid4": VMAC4.octets[-1], "vrid6": VMAC6.octets[-1]},
+        ),
+    ),
+)  # fmt: skip
+
+
+@contextmanager
+def up(run: Run) -> Iterator[Site]:
+    """A shared network with a guest of each of three projects; nothing is said of guards."""
+    with standing(run, _PLAN) as world:
+        attacker, victim, third = (_post(world.guests[name]) for name in _NAMES)
+        shared = [each["ip_address"] for each in world.groups["group"]["addresses"]]
+        yield Site(
+            name="vifguard", attacker=attacker, victim=victim, third=third, level=Kind.S,
+            net4=NET4, net6=NET6, outside=_outside(world), vmac4=VMAC4, vmac6=VMAC6,
+            vip4=next(IPv4Address(each) for each in shared if ":" not in each),
+            vip6=next(IPv6Address(each) for each in shared if ":" in each),
+            routed4=ROUTED4, routed6=ROUTED6,
+        )  # fmt: skip
+
+
+def _post(guest: Guest) -> Post:
+    """A guest as the audit sees it."""
+    interface, addresses = guest.nic.interface, guest.nic.addresses
+    return Post(
+        guest.name,
+        Namespace(guest.netns, interface.device),
+        interface.mac,
+        IPv4Address(str(addresses[4])),
+        IPv6Address(str(addresses[6])),
+    )
+
+
+def _outside(world: World) -> Post:
+    """Who is beyond the uplink: the gateway of both subnets."""
+    outside = world.outside
+    return Post("outside", Namespace(outside.netns, outside.device), outside.mac, NET4[1], NET6[1])
+
+
+PEER = Peer(
+    key="vifguard",
+    name="vifguard",
+    versions=lambda: f"vifguard {__version__}, Linux {platform.release()}",
+    configuration="a shared network; profile `strict`, which is its default",
+    sources=("guards.md",),
+    up=up,
+    promises=dict.fromkeys(Guard, "as written in guards.md"),
+)
