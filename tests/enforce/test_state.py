@@ -142,3 +142,8 @@ def test_difference():
 
 def test_ids_are_told_apart():
     assert uuid_of(1) != uuid_of(2)
+
+
+def test_security_groups_are_refused_and_not_skipped():
+    with pytest.raises(ValueError, match="security groups"):
+        state_of(guards=GUARDS_OF[Profile.STRICT] | {Guard.GROUPS})

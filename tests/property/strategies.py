@@ -71,9 +71,13 @@ def macs() -> st.SearchStrategy[Mac]:
     return st.one_of(near, st.binary(min_size=6, max_size=6).map(Mac))
 
 
+SINGLE = tuple(guard for guard in Guard if guard is not Guard.GROUPS)
+"""The guards that judge a frame by itself, and not by the frames before it."""
+
+
 def guard_sets() -> st.SearchStrategy[frozenset[Guard]]:
     """Profiles, sets closed under what a guard brings along, and any sets at all."""
-    any_set = st.frozensets(st.sampled_from(Guard))
+    any_set = st.frozensets(st.sampled_from(SINGLE))
     return st.one_of(st.sampled_from(tuple(GUARDS_OF.values())), any_set.map(with_implied), any_set)
 
 
@@ -107,7 +111,7 @@ def guards_of(tape: Tape) -> frozenset[Guard]:
     kind = tape.pick(*([Profile.STRICT] * 6), *Profile, None, None)
     if kind is not None:
         return GUARDS_OF[kind]
-    drawn = frozenset(guard for guard in Guard if tape.octet() % 2)
+    drawn = frozenset(guard for guard in SINGLE if tape.octet() % 2)
     return tape.pick(drawn, with_implied(drawn))
 
 

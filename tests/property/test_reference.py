@@ -151,14 +151,18 @@ def test_checksums_are_not_judged(data, policy) -> None:
 
 
 def test_the_tiny_world_reaches_every_reason() -> None:
-    """A strategy that never comes near a rule would prove nothing of it."""
+    """A strategy that never comes near a rule would prove nothing of it.
+
+    The reasons of `groups`, from 110 on, are those of frames that came before.
+    """
     dice, seen = Random(1), set()
     for _ in range(20_000):
         policy = tiny.policy_of(dice.randbytes(40))
         frame = tiny.frame_of(dice.randbytes(tiny.TAPE))
         direction = dice.choice(tuple(Direction))
         seen.add(verdict(policy, direction, frame, bucket=Bucket()).reason)
-    assert seen == {None, *Reason} - {Reason.NO_POLICY}
+    single = {reason for reason in Reason if reason < Reason.NOT_ALLOWED}
+    assert seen == {None, *single} - {Reason.NO_POLICY}
 
 
 ADDRESSES4 = st.integers(1, 2**32 - 1).map(IPv4Address)

@@ -19,6 +19,7 @@ enum guard {
 	DHCP = 8,
 	RA = 9,
 	STORM = 10,
+	GROUPS = 11,
 };
 
 enum reason {
@@ -72,4 +73,10 @@ enum reason {
 	REDIRECT = 91,
 
 	STORM_RATE = 100,
+
+	NOT_ALLOWED = 110,
+	FLOW_INVALID = 111,
+	ICMP_UNRELATED = 112,
+	FRAGMENT_UNKNOWN = 113,
+	FRAGMENT_OVERLAP = 114,
 };

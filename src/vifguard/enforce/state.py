@@ -110,6 +110,8 @@ def pack_address(address: IPAddress) -> bytes:
 def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) -> PortState:
     """The state that holds a policy; ValueError says what of it cannot be held."""
     policy = attachment.policy
+    if Guard.GROUPS in policy.guards:
+        raise ValueError("security groups are not held by this driver yet")
     addresses = _Addresses.of(policy)
     macs = _Macs.of(policy)
     public = _prefixes(policy.public) if Guard.PUBLIC_IP in policy.guards else frozenset()

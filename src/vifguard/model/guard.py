@@ -23,12 +23,14 @@ class Guard(StrEnum):
     DHCP = "dhcp"
     RA = "ra"
     STORM = "storm"
+    GROUPS = "groups"
 
 
 ALWAYS: frozenset[Guard] = frozenset({Guard.HOST})
 """What no profile turns off: the guest never reaches the host's own control protocols."""
 
-SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS
+SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS - {Guard.GROUPS}
+"""What a profile may name. `groups` is on where a port has security groups, by no profile."""
 
 
 class Profile(StrEnum):
@@ -61,6 +63,7 @@ _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
         Guard.ND: frozenset({Guard.MAC, Guard.ETHERTYPE}),
         Guard.DHCP: frozenset({Guard.ETHERTYPE}),
         Guard.RA: frozenset({Guard.ETHERTYPE}),
+        Guard.GROUPS: frozenset({Guard.ETHERTYPE, Guard.MAC}),
     }
 )
 

@@ -29,7 +29,9 @@ class PortPolicy:
 
     `prefixes` are the addresses that are the port's own: it may answer for them and send
     from them. `watched` are those of them that belong to an IP group, whose holder is
-    observed. `closed` says why the port passes nothing at all; empty means it is open.
+    observed. `security_groups` are ids, whose rules stand elsewhere, as many ports share
+    them; `stateful` says whether connections are tracked. `closed` says why the port passes
+    nothing at all; empty means it is open.
     """
 
     port_id: str
@@ -42,6 +44,8 @@ class PortPolicy:
     roles: frozenset[Role] = frozenset()
     ethertypes: frozenset[int] = frozenset()
     storm: Storm = DEFAULT_STORM
+    security_groups: frozenset[str] = frozenset()
+    stateful: bool = True
     closed: str = ""
 
     def owns_mac(self, mac: Mac) -> bool:

@@ -89,6 +89,12 @@ class Reason(IntEnum):
 
     STORM_RATE = 100, "broadcast and multicast above the port's rate"
 
+    NOT_ALLOWED = 110, "no rule of the port's security groups allows it"
+    FLOW_INVALID = 111, "it belongs to no connection and can open none"
+    ICMP_UNRELATED = 112, "an ICMP error about no connection of the port"
+    FRAGMENT_UNKNOWN = 113, "a fragment whose first did not pass"
+    FRAGMENT_OVERLAP = 114, "a fragment that reaches into the header that was judged"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

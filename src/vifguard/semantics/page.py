@@ -12,6 +12,8 @@ from vifguard.semantics import (
     arp,
     dhcp,
     ethertype,
+    flow,
+    groups,
     headers,
     host,
     ip,
@@ -36,6 +38,7 @@ _TEXTS: Mapping[Guard, ModuleType] = MappingProxyType(
         Guard.DHCP: dhcp,
         Guard.RA: ra,
         Guard.STORM: storm,
+        Guard.GROUPS: groups,
     }
 )
 
@@ -58,6 +61,7 @@ def page() -> str:
     ]
     for place, guard in enumerate(Guard, start=1):
         sections += [_section(f"`{guard}`", _TEXTS[guard]), _reasons(_reasons_of(place))]
+    sections.append(_section("Connections", flow))
     return "\n\n".join(sections) + "\n"
 
 

@@ -20,7 +20,20 @@ from vifguard.model.guard import ALWAYS, Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Direction, Reason, Verdict
 from vifguard.packet.frame import Frame, parse
-from vifguard.semantics import arp, dhcp, ethertype, host, ip, mac, nd, public_ip, ra, storm
+from vifguard.semantics import (
+    arp,
+    dhcp,
+    ethertype,
+    groups,
+    host,
+    ip,
+    mac,
+    nd,
+    public_ip,
+    ra,
+    storm,
+)
+from vifguard.semantics.groups import Memory
 from vifguard.semantics.objection import drop
 from vifguard.semantics.storm import Bucket
 
@@ -47,10 +60,10 @@ CHECKS: Mapping[Direction, tuple[tuple[Guard, Check], ...]] = MappingProxyType(
         ),
     }
 )
-"""Every check but storm's, which has a memory and comes last."""
+"""Every check that has no memory; then come those that have one: storm, and groups."""
 
 
-def verdict(
+def verdict(  # noqa: PLR0913 - what a verdict depends on
     policy: PortPolicy,
     direction: Direction,
     frame: bytes | Frame,
@@ -58,12 +71,13 @@ def verdict(
     tag: int | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
+    memory: Memory | None = None,
 ) -> Verdict:
     """What becomes of the frame. Without a bucket, `storm` does not object."""
-    return judge(policy, direction, frame, tag=tag, now=now, bucket=bucket)[0]
+    return judge(policy, direction, frame, tag=tag, now=now, bucket=bucket, memory=memory)[0]
 
 
-def judge(
+def judge(  # noqa: PLR0913 - what a verdict depends on
     policy: PortPolicy,
     direction: Direction,
     frame: bytes | Frame,
@@ -71,11 +85,13 @@ def judge(
     tag: int | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
+    memory: Memory | None = None,
 ) -> tuple[Verdict, Bucket | None]:
     """The verdict, and the storm bucket after it.
 
     `tag` is the TPID of a tag that the kernel took off the bytes (a Frame knows its own);
-    `now` is in nanoseconds, of any steady clock.
+    `now` is in nanoseconds, of any steady clock. `memory` is what `groups` judges by, and it
+    learns of what passes; without one, no group is known and nothing is remembered.
     """
     if policy.closed:
         return drop(None, Reason.HELD_CLOSED, policy.closed), bucket
@@ -85,7 +101,17 @@ def judge(
             objection = check(policy, seen)
             if objection is not None:
                 return objection, bucket
-    counts = direction is Direction.FROM_GUEST and Guard.STORM in policy.guards
-    if bucket is None or not counts or not seen.is_to_group:
-        return PASS, bucket
-    return storm.draw(policy.storm, bucket, now)
+    if bucket is not None and _counts(policy, direction, seen):
+        said, bucket = storm.draw(policy.storm, bucket, now)
+        if said is not PASS:
+            return said, bucket
+    if Guard.GROUPS in policy.guards:
+        said = groups.check(policy, direction, seen, memory or Memory(), now) or PASS
+        return said, bucket
+    return PASS, bucket
+
+
+def _counts(policy: PortPolicy, direction: Direction, frame: Frame) -> bool:
+    """Whether `storm` counts a frame that nothing else objects to."""
+    guarded = Guard.STORM in policy.guards and frame.is_to_group
+    return guarded and direction is Direction.FROM_GUEST

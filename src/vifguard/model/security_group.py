@@ -1,0 +1,84 @@
+"""Security groups: who may talk with a port, as rules that only ever allow.
+
+A port has any number of groups; what one of their rules allows is allowed. No group, no rule
+and an empty set of addresses allow nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vifguard.model.address import IPNetwork
+from vifguard.model.verdict import Direction
+
+PORTS_OF = frozenset({6, 17, 33, 132, 136})
+"""The protocols whose rules may name ports: TCP, UDP, DCCP, SCTP, UDP-Lite."""
+
+ICMP_OF = {4: 1, 6: 58}
+"""The protocol of each IP version whose rules may name a type and a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Destination ports, both ends included; zero is a port."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 0xFFFF:
+            raise ValueError(f"{self.low} to {self.high} is no range of ports from 0 to 65535")
+
+    def __contains__(self, port: int) -> bool:
+        return self.low <= port <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpType:
+    """An ICMP type, and one of its codes or, with None, all."""
+
+    kind: int
+    code: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.kind <= 0xFF or not 0 <= (self.code or 0) <= 0xFF:
+            raise ValueError(f"type {self.kind} code {self.code} is no ICMP message")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may be opened in one direction, with one IP version.
+
+    `protocol` None is any, 0 is a protocol like others. `ports` are those that the opening
+    packet is addressed to. `remote` is a prefix, or the id of a set of addresses (a group's
+    members, an address group); None is anywhere.
+    """
+
+    direction: Direction
+    version: int
+    protocol: int | None = None
+    ports: PortRange | None = None
+    icmp: IcmpType | None = None
+    remote: IPNetwork | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.version not in (4, 6):
+            raise ValueError(f"there is no IP version {self.version}")
+        if self.protocol is not None and not 0 <= self.protocol <= 0xFF:
+            raise ValueError(f"{self.protocol} is no IP protocol from 0 to 255")
+        if self.ports is not None and self.protocol not in PORTS_OF:
+            raise ValueError(f"protocol {self.protocol} has no ports")
+        if self.icmp is not None and self.protocol != ICMP_OF[self.version]:
+            raise ValueError(f"protocol {self.protocol} of IPv{self.version} has no ICMP types")
+        version = getattr(self.remote, "version", self.version)
+        if version != self.version:
+            raise ValueError(f"{self.remote} is not of IPv{self.version}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """What the groups of a host say: rules by group, prefixes by set. What is missing is empty."""
+
+    rules: Mapping[str, frozenset[Rule]] = field(default_factory=dict)
+    sets: Mapping[str, frozenset[IPNetwork]] = field(default_factory=dict)

@@ -1,0 +1,78 @@
+"""The packet that an ICMP error quotes, as far as it tells which connection it was of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from vifguard.model.address import IPAddress
+from vifguard.packet.icmp6 import Icmp6
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
+from vifguard.packet.upper import ICMP, ICMPV6, TCP, Icmp4
+
+_LEAST = 8
+"""Octets of the upper header that every error quotes (RFC 792; RFC 4443 quotes more)."""
+
+_ANSWERS = {ICMP: (0, 14), ICMPV6: (129,)}
+_QUESTIONS = {ICMP: (8, 13), ICMPV6: (128,)}
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A quoted packet that was whole, or a first fragment.
+
+    `sport` and `dport` are the first four octets behind the IP header, ports or not; for an
+    echo or timestamp `ident` is its identifier and `answers` whether it was the answer.
+    `sequence` is TCP's, None for other protocols.
+    """
+
+    src: IPAddress
+    dst: IPAddress
+    protocol: int
+    sport: int
+    dport: int
+    ident: int = 0
+    answers: bool = False
+    sequence: int | None = None
+
+
+def read_quoted(packet: IPv4 | IPv6) -> Quoted | None:
+    """What the ICMP error in `packet` quotes; None where that cannot be read.
+
+    A quoted later fragment and quoted IPv6 extension headers tell no ports: they cannot.
+    """
+    upper = packet.upper
+    if not isinstance(upper, Icmp4 | Icmp6):
+        return None
+    octets = upper.body[4:]
+    return _quoted4(octets) if isinstance(packet, IPv4) else _quoted6(octets)
+
+
+def _quoted4(octets: bytes) -> Quoted | None:
+    header = (octets[0] & 0xF) * 4 if octets else 0
+    if len(octets) < header + _LEAST or header < 20 or octets[0] >> 4 != 4:
+        return None
+    if (octets[6] & 0x1F) << 8 | octets[7]:
+        return None
+    src, dst = IPv4Address(octets[12:16]), IPv4Address(octets[16:20])
+    return _of(src, dst, octets[9], octets[header : header + _LEAST])
+
+
+def _quoted6(octets: bytes) -> Quoted | None:
+    if len(octets) < 40 + _LEAST or octets[0] >> 4 != 6:
+        return None
+    src, dst = IPv6Address(octets[8:24]), IPv6Address(octets[24:40])
+    return _of(src, dst, octets[6], octets[40 : 40 + _LEAST])
+
+
+def _of(src: IPAddress, dst: IPAddress, protocol: int, upper: bytes) -> Quoted | None:
+    sport, dport = upper[0] << 8 | upper[1], upper[2] << 8 | upper[3]
+    if protocol in _ANSWERS:
+        kind = upper[0]
+        answers = kind in _ANSWERS[protocol]
+        if not answers and kind not in _QUESTIONS[protocol]:
+            return None
+        return Quoted(src, dst, protocol, 0, 0, upper[4] << 8 | upper[5], answers)
+    sequence = int.from_bytes(upper[4:8], "big") if protocol == TCP else None
+    return Quoted(src, dst, protocol, sport, dport, sequence=sequence)

@@ -1,0 +1,480 @@
+"""Security groups: rules, connections, errors about them, fragments."""
+
+from dataclasses import replace
+
+import pytest
+from tests.semantics.guarded import FAMILIES, FROM, GUARDED, TO, Family, Port, rule
+from tests.semantics.world import LL_A, LL_G, MAC_A, MAC_G, MAC_V
+
+from vifguard.model.guard import Guard, with_implied
+from vifguard.model.security_group import IcmpType, PortRange, Rule
+from vifguard.model.verdict import Reason
+from vifguard.packet import build
+from vifguard.semantics.flow import ACK, FIN, RST, SYN
+
+NOT_ALLOWED, INVALID = Reason.NOT_ALLOWED, Reason.FLOW_INVALID
+UNRELATED = Reason.ICMP_UNRELATED
+ASK, ANSWER = build.udp(4000, 53), build.udp(53, 4000)
+ISN, PEER = 1000, 0xFFFFFFF0
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: f"IPv{family.version}")
+def port(request: pytest.FixtureRequest) -> Port:
+    return Port(request.param)
+
+
+@pytest.fixture
+def client(port: Port) -> Port:
+    """A port whose guest may open anything."""
+    port.allow(rule(FROM, port.family))
+    return port
+
+
+@pytest.fixture
+def server(port: Port) -> Port:
+    """A port that may be asked for TCP port 80."""
+    port.allow(rule(TO, port.family, 6, port=80))
+    return port
+
+
+def segment(sport: int, dport: int, flags: int, sequence: int, acknowledged: int = 0, data=b""):
+    return build.tcp(sport, dport, data, flags=flags, sequence=sequence, acknowledged=acknowledged)
+
+
+def connect(client: Port) -> None:
+    """From port 4000 to 80, the sequence numbers of the peer about to wrap."""
+    assert client.out(segment(4000, 80, SYN, ISN)) is None
+    assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+    assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
+
+
+class TestRules:
+    def test_nothing_is_allowed_where_no_rule_says_so(self, port):
+        assert port.out(ASK) is NOT_ALLOWED
+        assert port.back(ASK) is NOT_ALLOWED
+        port.policy = replace(port.policy, security_groups=frozenset())
+        port.allow(rule(FROM, port.family))
+        assert port.out(ASK) is NOT_ALLOWED
+
+    def test_a_group_that_nobody_knows_allows_nothing(self, client):
+        client.policy = replace(client.policy, security_groups=frozenset({"unknown"}))
+        assert client.out(ASK) is NOT_ALLOWED
+
+    def test_a_rule_is_of_one_direction_and_one_family(self, client):
+        assert client.out(ASK) is None
+        assert client.back(build.udp(9, 9)) is NOT_ALLOWED
+        (other,) = (family for family in FAMILIES if family != client.family)
+        client.family = other
+        assert client.out(ASK) is NOT_ALLOWED
+
+    def test_ports_are_those_that_the_packet_is_addressed_to(self, port):
+        port.allow(rule(TO, port.family, 17, ports=PortRange(0, 53)))
+        assert port.back(build.udp(9, 0)) is None
+        assert port.back(build.udp(9, 53)) is None
+        assert port.back(build.udp(53, 54)) is NOT_ALLOWED
+
+    def test_protocol_zero_is_a_protocol(self, port):
+        port.allow(rule(FROM, port.family, 0 if port.family.version == 4 else 253))
+        number = {"protocol": 0} if port.family.version == 4 else {"next_header": 253}
+        assert port.out(b"data", **number) is None
+        assert port.out(ASK) is NOT_ALLOWED
+
+    def test_a_remote_is_a_prefix_or_a_set(self, port):
+        family = port.family
+        bits = 32 if family.version == 4 else 128
+        port.allow(rule(TO, family, remote=f"{family.other}/{bits}"))
+        assert port.back(ASK) is None
+        assert port.back(ASK, src=family.third) is NOT_ALLOWED
+        port.allow(rule(TO, family, remote="members"), sets={"members": [f"{family.third}/{bits}"]})
+        assert port.back(ASK, src=family.third) is None
+        assert port.back(ASK) is NOT_ALLOWED
+
+    def test_an_empty_set_is_nobody(self, port):
+        port.allow(rule(TO, port.family, remote="members"), sets={"members": []})
+        assert port.back(ASK) is NOT_ALLOWED
+
+    @pytest.mark.parametrize("code", [None, 0])
+    def test_icmp_by_type_and_code(self, port, code):
+        kind = 8 if port.family.version == 4 else 128
+        port.allow(rule(TO, port.family, port.family.icmp_protocol, icmp=IcmpType(kind, code)))
+        assert port.back(port.family.icmp(8, 128)) is None
+        assert (port.back(port.family.icmp(8, 128, b"next", 1)) is None) == (code is None)
+        assert port.back(port.family.icmp(9, 140)) is NOT_ALLOWED
+
+    def test_several_groups_allow_what_one_of_them_does(self, client):
+        client.policy = replace(client.policy, security_groups=frozenset({"web", "empty"}))
+        assert client.out(ASK) is None
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"version": 5}, "version 5"),
+            ({"protocol": 256}, "256"),
+            ({"protocol": 47, "ports": PortRange(1, 2)}, "no ports"),
+            ({"protocol": 58, "icmp": IcmpType(8)}, "no ICMP types"),
+        ],
+    )
+    def test_a_rule_that_means_nothing_cannot_be_made(self, fields, said):
+        with pytest.raises(ValueError, match=said):
+            Rule(**{"direction": FROM, "version": 4, **fields})
+
+    @pytest.mark.parametrize(("low", "high"), [(2, 1), (-1, 1), (0, 65536)])
+    def test_a_range_that_is_none_cannot_be_made(self, low, high):
+        with pytest.raises(ValueError, match=f"{low} to {high}"):
+            PortRange(low, high)
+
+
+class TestIdentityComesFirst:
+    def test_no_connection_excuses_a_forged_source(self, client):
+        assert client.out(ASK) is None
+        stolen = client.family.packet(client.family.third, client.family.other, ASK)
+        said = client.frame(FROM, build.ethernet(MAC_A, MAC_V, stolen))
+        assert said in (Reason.IPV4_SOURCE, Reason.IPV6_SOURCE)
+
+    def test_what_another_guard_drops_is_not_remembered(self, client):
+        stolen = client.family.packet(client.family.third, client.family.other, ASK)
+        client.frame(FROM, build.ethernet(MAC_A, MAC_V, stolen))
+        assert not client.memory.flows
+
+    def test_groups_bring_along_what_they_would_be_hollow_without(self):
+        assert with_implied({Guard.GROUPS}) >= {Guard.ETHERTYPE, Guard.MAC}
+
+
+class TestAlwaysAllowed:
+    def test_what_is_no_ip(self, port):
+        assert port.frame(FROM, build.ethernet(MAC_A, MAC_V, build.arp(MAC_A, "10.0.0.10"))) is None
+
+    def test_neighbours_and_listeners(self, port):
+        asked = build.ipv6(LL_G, "fd00::a", build.ns("fd00::a", build.slla(MAC_G)), hop_limit=255)
+        assert port.frame(TO, build.ethernet(MAC_G, MAC_A, asked)) is None
+        answer = build.ipv6("fd00::a", LL_G, build.na("fd00::a", build.tlla(MAC_A)), hop_limit=255)
+        assert port.frame(FROM, build.ethernet(MAC_A, MAC_G, answer)) is None
+        alert = build.hop_by_hop(build.mldv2_report("ff02::5"), build.router_alert6())
+        report = build.ipv6(LL_A, "ff02::16", alert, hop_limit=1)
+        assert port.frame(FROM, build.ethernet(MAC_A, "33:33:00:00:00:16", report)) is None
+
+    def test_a_redirect_asks_the_rules(self, port):
+        moved = build.ipv6(LL_G, "fd00::a", build.redirect("fd00::b", "fd00::b"), hop_limit=255)
+        assert port.frame(TO, build.ethernet(MAC_G, MAC_A, moved)) is NOT_ALLOWED
+
+    def test_a_dhcp_client(self, port):
+        ask = build.udp(68, 67, build.dhcpv4(MAC_A))
+        packet = build.ipv4("0.0.0.0", "255.255.255.255", ask)
+        assert port.frame(FROM, build.ethernet(MAC_A, "ff:ff:ff:ff:ff:ff", packet)) is None
+        offer = build.ipv4("10.0.0.1", "10.0.0.10", build.udp(67, 68, bytes(240)))
+        assert port.frame(TO, build.ethernet(MAC_G, MAC_A, offer)) is None
+        other = build.ipv4("10.0.0.1", "10.0.0.10", build.udp(67, 69, bytes(240)))
+        assert port.frame(TO, build.ethernet(MAC_G, MAC_A, other)) is NOT_ALLOWED
+
+
+class TestUdp:
+    def test_an_answer_passes_and_only_from_who_was_asked(self, client):
+        assert client.back(ANSWER) is NOT_ALLOWED
+        assert client.out(ASK) is None
+        assert client.back(ANSWER) is None
+        assert client.back(ANSWER, src=client.family.third) is NOT_ALLOWED
+        assert client.back(build.udp(53, 4001)) is NOT_ALLOWED
+        assert client.back(build.udp(54, 4000)) is NOT_ALLOWED
+
+    def test_unanswered_it_ends_after_30_seconds_and_answered_after_180(self, client):
+        client.out(ASK)
+        client.wait(30)
+        assert client.back(ANSWER) is NOT_ALLOWED
+        client.out(ASK)
+        client.wait(29)
+        assert client.back(ANSWER) is None
+        client.wait(179)
+        assert client.back(ANSWER) is None
+        client.wait(180)
+        assert client.back(ANSWER) is NOT_ALLOWED
+
+    def test_to_many_nothing_is_remembered(self, client):
+        to = "224.0.0.251" if client.family.version == 4 else "ff02::fb"
+        assert client.out(build.udp(5353, 5353), to) is None
+        assert not client.memory.flows
+
+
+class TestTcp:
+    def test_a_client_connects_talks_and_ends(self, client):
+        connect(client)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1, b"hello" * 10)) is None
+        assert client.out(segment(4000, 80, FIN | ACK, ISN + 1, (PEER + 51) % 2**32)) is None
+        assert client.back(segment(80, 4000, ACK, (PEER + 51) % 2**32, ISN + 2)) is None
+        assert client.back(segment(80, 4000, FIN | ACK, (PEER + 51) % 2**32, ISN + 2)) is None
+        assert client.out(segment(4000, 80, ACK, ISN + 2, (PEER + 52) % 2**32)) is None
+        client.wait(120)
+        assert client.back(segment(80, 4000, FIN | ACK, (PEER + 51) % 2**32, ISN + 2)) is INVALID
+
+    def test_a_server_is_asked_and_answers(self, server):
+        assert server.back(segment(4000, 80, SYN, ISN)) is None
+        assert server.out(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+        assert server.back(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
+        assert server.out(segment(80, 4000, ACK, PEER + 1, ISN + 1, b"page")) is None
+        assert server.out(segment(4000, 81, SYN, ISN)) is NOT_ALLOWED
+
+    @pytest.mark.parametrize("flags", [SYN | ACK, RST, RST | ACK, FIN | ACK, 0, FIN, SYN | FIN])
+    def test_what_opens_nothing_is_invalid_whatever_the_rules(self, port, flags):
+        port.allow(rule(FROM, port.family), rule(TO, port.family))
+        assert port.back(segment(80, 4000, flags, PEER, ISN)) is INVALID
+
+    def test_an_open_connection_survives_the_loss_of_the_table(self, client):
+        connect(client)
+        client.memory.flows.clear()
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+        assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+        client.wait(3600)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+
+    def test_a_syn_ack_must_answer_the_syn(self, client):
+        client.out(segment(4000, 80, SYN, ISN))
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 2)) is INVALID
+        assert client.out(segment(4000, 80, SYN | ACK, ISN, 0)) is INVALID
+        assert client.out(segment(4000, 80, ACK, ISN + 1, 0)) is INVALID
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+
+    def test_a_retransmitted_syn(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        client.wait(59)
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        client.wait(59)
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+
+    def test_half_open_ends_after_60_seconds(self, client):
+        client.out(segment(4000, 80, SYN, ISN))
+        client.wait(60)
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is INVALID
+
+    def test_open_ends_after_a_day(self, client):
+        connect(client)
+        client.wait(86399)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+        client.wait(86400)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+
+    def test_a_simultaneous_open(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        assert client.back(segment(80, 4000, SYN, PEER)) is None
+        assert client.out(segment(4000, 80, SYN | ACK, ISN, PEER + 1)) is None
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+        assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
+        client.wait(600)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+
+    def test_a_challenge_and_the_reset_that_answers_it(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        assert client.back(segment(80, 4000, ACK, 5, 77)) is None
+        client.out(segment(4000, 80, RST, 77))
+        assert client.out(segment(4000, 80, SYN, ISN + 9)) is None
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 10)) is None
+
+    def test_a_refusal_must_acknowledge_the_syn(self, client):
+        client.out(segment(4000, 80, SYN, ISN))
+        assert client.back(segment(80, 4000, RST | ACK, 0, ISN)) is INVALID
+        assert client.back(segment(80, 4000, RST, 0)) is INVALID
+        assert client.back(segment(80, 4000, RST | ACK, 0, ISN + 1)) is None
+        client.wait(10)
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is INVALID
+
+    @pytest.mark.parametrize("distance", [1 << 30, 1 << 31, (1 << 32) - (1 << 16) - 1])
+    @pytest.mark.parametrize("flags", [RST, FIN | ACK])
+    def test_a_guessed_end_outside_the_window_is_invalid(self, client, flags, distance):
+        connect(client)
+        guess = (PEER + 1 + distance) % 2**32
+        assert client.back(segment(80, 4000, flags, guess, ISN + 1)) is INVALID
+
+    def test_a_guessed_reset_inside_the_window_ends_nothing_here(self, client):
+        connect(client)
+        assert client.back(segment(80, 4000, RST, (PEER + 5000) % 2**32)) is None
+        client.wait(3600)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+
+    def test_an_exact_reset_ends_it(self, client):
+        connect(client)
+        assert client.back(segment(80, 4000, RST, PEER + 1)) is None
+        client.wait(10)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+
+    def test_a_syn_into_an_open_connection_has_no_effect(self, client):
+        connect(client)
+        assert client.back(segment(80, 4000, SYN, 5)) is None
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+
+    def test_of_an_ended_connection_a_syn_opens_a_new_one_if_the_rules_allow(self, client):
+        connect(client)
+        client.back(segment(80, 4000, RST, PEER + 1))
+        assert client.back(segment(80, 4000, SYN, 7)) is NOT_ALLOWED
+        assert client.out(segment(4000, 80, SYN, ISN + 5000)) is None
+        assert client.back(segment(80, 4000, SYN | ACK, 9, ISN + 5001)) is None
+
+    @pytest.mark.parametrize("flags", [0, FIN, 8])
+    def test_no_segment_without_ack(self, client, flags):
+        connect(client)
+        assert client.out(segment(4000, 80, flags, ISN + 1)) is INVALID
+
+
+class TestIcmp:
+    def test_an_echo_is_answered_once_it_was_asked(self, client):
+        ident = b"\x12\x34\x00\x01"
+        family = client.family
+        assert client.back(family.icmp(0, 129, ident)) is INVALID
+        assert client.out(family.icmp(8, 128, ident)) is None
+        assert client.back(family.icmp(0, 129, ident)) is None
+        assert client.back(family.icmp(0, 129, b"\x12\x35\x00\x01")) is INVALID
+        assert client.back(family.icmp(8, 128, ident)) is NOT_ALLOWED
+        client.wait(30)
+        assert client.back(family.icmp(0, 129, ident)) is INVALID
+
+    def test_an_error_about_a_living_connection_passes(self, client):
+        client.out(ASK)
+        assert client.back(error(client.family, ASK), src=client.family.third) is None
+        assert client.back(error(client.family, build.udp(4001, 53))) is UNRELATED
+
+    def test_an_error_about_what_the_guest_heard_passes_out(self, server):
+        server.allow(rule(TO, server.family, 17))
+        server.back(ASK)
+        assert server.out(error(server.family, ASK, towards_guest=True)) is None
+        assert server.out(error(server.family, ASK)) is UNRELATED
+
+    def test_an_error_is_addressed_to_who_sent_what_it_quotes(self, client):
+        client.out(ASK)
+        quoted = client.family.packet(client.family.third, client.family.other, ASK)
+        assert client.back(error_quoting(client.family, quoted)) is UNRELATED
+
+    def test_an_error_whatever_the_rules(self, port):
+        port.allow(rule(FROM, port.family), rule(TO, port.family))
+        assert port.back(error(port.family, ASK)) is UNRELATED
+
+    def test_an_error_prolongs_nothing(self, client):
+        client.out(ASK)
+        client.wait(29)
+        assert client.back(error(client.family, ASK)) is None
+        client.wait(1)
+        assert client.back(ANSWER) is NOT_ALLOWED
+
+    def test_a_blind_error_quotes_no_number_that_was_sent(self, client):
+        connect(client)
+        client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1))
+        sent = segment(4000, 80, ACK, ISN + 1, PEER + 1)
+        assert client.back(error(client.family, sent)) is None
+        guessed = segment(4000, 80, ACK, ISN + 2**31, PEER + 1)
+        assert client.back(error(client.family, guessed)) is UNRELATED
+
+    def test_an_error_about_an_echo(self, client):
+        echo = client.family.icmp(8, 128, b"\x00\x07\x00\x01")
+        client.out(echo)
+        assert client.back(error(client.family, echo)) is None
+        assert (
+            client.back(error(client.family, client.family.icmp(0, 129, b"\0\7\0\1"))) is UNRELATED
+        )
+
+    @pytest.mark.parametrize("cut", range(0, 28, 3))
+    def test_a_quote_cut_short_is_unrelated(self, client, cut):
+        client.out(ASK)
+        whole = client.family.packet(client.family.guest, client.family.other, ASK)
+        octets = build.ethernet(MAC_A, MAC_V, whole)[14 : 14 + cut]
+        message = client.family.icmp(3, 1, bytes(4) + octets)
+        assert client.back(message) is UNRELATED
+
+
+class TestRevocation:
+    def test_a_rule_that_goes_takes_its_connections_and_no_others(self, port):
+        web, dns = rule(FROM, port.family, 6, port=80), rule(FROM, port.family, 17, port=53)
+        port.allow(web, dns)
+        connect(port)
+        port.out(ASK)
+        port.allow(dns)
+        assert port.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+        assert port.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is NOT_ALLOWED
+        assert port.back(ANSWER) is None
+
+    def test_it_stays_ended_when_the_rule_returns(self, client):
+        rules = client.memory.book
+        connect(client)
+        client.allow()
+        client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1))
+        client.memory.book = rules
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+
+    def test_a_member_that_goes_takes_its_own(self, port):
+        family, bits = port.family, 32 if port.family.version == 4 else 128
+        members = [f"{family.other}/{bits}", f"{family.third}/{bits}"]
+        from_members = rule(TO, family, 17, remote="members")
+        port.allow(from_members, sets={"members": members})
+        assert port.back(ASK) is None
+        assert port.back(ASK, src=family.third) is None
+        port.allow(from_members, sets={"members": members[:1]})
+        assert port.out(ANSWER) is None
+        assert port.out(ANSWER, family.third) is NOT_ALLOWED
+
+    def test_another_rule_that_allows_the_same_keeps_it(self, client):
+        client.out(ASK)
+        client.allow(rule(FROM, client.family, 17, port=53))
+        assert client.back(ANSWER) is None
+
+
+class TestStateless:
+    @pytest.fixture
+    def stateless(self, port):
+        port.policy = replace(GUARDED, stateful=False)
+        port.allow(rule(FROM, port.family, 17, port=53))
+        return port
+
+    def test_an_answer_asks_the_rules_too(self, stateless):
+        assert stateless.out(ASK) is None
+        assert stateless.back(ANSWER) is NOT_ALLOWED
+        assert not stateless.memory.flows
+
+    def test_an_error_asks_the_rules_too(self, stateless):
+        assert stateless.back(error(stateless.family, ASK)) is NOT_ALLOWED
+
+
+class TestFragments:
+    def test_later_ones_follow_their_first(self, client):
+        first, *later = pieces(client.family, build.udp(4000, 53, bytes(4000)))
+        assert later
+        assert all(play(client, each) is Reason.FRAGMENT_UNKNOWN for each in later)
+        assert play(client, first) is None
+        assert [play(client, each) for each in later] == [None] * len(later)
+        client.wait(30)
+        assert play(client, later[0]) is Reason.FRAGMENT_UNKNOWN
+
+    def test_a_refused_first_takes_its_later_ones_along(self, server):
+        first, later, *_ = pieces(server.family, build.udp(4000, 53, bytes(4000)))
+        assert play(server, first) is NOT_ALLOWED
+        assert play(server, later) is Reason.FRAGMENT_UNKNOWN
+
+    def test_another_identification_is_another_packet(self, client):
+        first, *_ = pieces(client.family, build.udp(4000, 53, bytes(4000)), ident=1)
+        _, later, *_ = pieces(client.family, build.udp(4000, 53, bytes(4000)), ident=2)
+        assert play(client, first) is None
+        assert play(client, later) is Reason.FRAGMENT_UNKNOWN
+
+    def test_none_reaches_into_the_header_that_was_judged(self, client):
+        whole = segment(4000, 80, SYN, ISN, data=bytes(64))
+        first, *_ = pieces(client.family, whole, size=40)
+        _, small, *_ = pieces(client.family, whole, size=16)
+        assert play(client, first) is None
+        assert play(client, small) is Reason.FRAGMENT_OVERLAP
+
+
+def error(family: Family, payload, *, towards_guest: bool = False):
+    """Somebody cannot be reached, says somebody, and quotes what was sent."""
+    ends = (family.guest, family.other)
+    return error_quoting(family, family.packet(*(ends[::-1] if towards_guest else ends), payload))
+
+
+def error_quoting(family: Family, packet):
+    octets = build.ethernet(MAC_A, MAC_V, packet)[14:]
+    return family.icmp(3, 1, bytes(4) + octets[: (28 if family.version == 4 else 48)], 1)
+
+
+def pieces(family: Family, payload, **fields):
+    return [
+        build.ethernet(MAC_A, MAC_V, each)
+        for each in build.fragments(family.guest, family.other, payload, **fields)
+    ]
+
+
+def play(port: Port, data: bytes):
+    return port.frame(FROM, data)
