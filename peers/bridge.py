@@ -27,7 +27,10 @@ PEER = Peer(
     key="bridge",
     name="plain bridge",
     versions=lambda: f"Linux {platform.release()}",
-    configuration="a Linux bridge with its defaults and no filter: the control, which must fail",
+    configuration=(
+        "a Linux bridge with its defaults, no filter, and no `br_netfilter`: the control, which"
+        " must fail"
+    ),
     sources=("man 8 ip-link",),
     up=up,
 )

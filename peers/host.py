@@ -15,16 +15,17 @@ from vifguard.lab.netns import LabError
 from vifguard.lab.run import Run
 
 _PATIENCE = 60.0
+_TABLES = ("iptables", "ip6tables")
 _BRIDGE_MAC = "02:76:67:00:00:01"
 
 # Back out of the mount namespace of `ip netns exec`, which hides the control groups, into one
 # where only /sys is the new namespace's: container managers need both.
 _PRIVATE = """\
-groups=$(mktemp -d)
-mount --rbind /sys/fs/cgroup "$groups"
+mount --rbind /sys/fs/cgroup "$1"
 mount -t sysfs sysfs /sys
-mount --rbind "$groups" /sys/fs/cgroup
-umount -l "$groups" && rmdir "$groups"
+mount --rbind "$1" /sys/fs/cgroup
+umount -l "$1"
+shift
 umount /sys/fs/cgroup/unified 2>/dev/null || true
 while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
 shift
@@ -35,7 +36,7 @@ exec "$@"
 class Host:
     """The namespace in which a peer's daemons run; made by `standing`."""
 
-    def __init__(self, run: Run, key: str, cleanup: ExitStack) -> None:
+    def __init__(self, run: Run, key: str, cleanup: ExitStack, *, iptables: bool) -> None:
         self.netns = run.netns(f"{key}-host")
         self.directory = run.directory / key
         self.directory.mkdir(mode=0o700)
@@ -43,6 +44,8 @@ class Host:
         netns.add(self.netns)
         # The host says nothing by itself on the segment that is judged.
         netns.within(self.netns, lambda: sysctl.write("default", sysctl.ALONE))
+        calls = {f"bridge/bridge-nf-call-{each}": str(int(iptables)) for each in _TABLES}
+        netns.within(self.netns, lambda: sysctl.write("", calls))
 
     def run(self, *command: str, stdin: str = "") -> str:
         """The output of a command in the host's namespace; LabError where it fails."""
@@ -59,7 +62,18 @@ class Host:
         `binds` are directories that take the place of others, for this program only.
         """
         pairs = [str(path) for pair in (binds or {}).items() for path in pair]
-        private = ("unshare", "--mount", "--propagation", "private", "sh", "-ec", _PRIVATE, "sh")
+        groups = str(self.folder("groups"))
+        private = (
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-ec",
+            _PRIVATE,
+            "sh",
+            groups,
+        )
         log = self.directory / f"{Path(command[0]).name}.log"
         daemon = Daemon(
             self.netns,
@@ -86,10 +100,13 @@ class Host:
 
 
 @contextmanager
-def standing(run: Run, key: str) -> Iterator[Host]:
-    """A host for as long as it is looked at; the run's sweep takes its namespace."""
+def standing(run: Run, key: str, *, iptables: bool = False) -> Iterator[Host]:
+    """A host for as long as it is looked at; the run's sweep takes its namespace.
+
+    With `iptables`, bridged packets go through iptables and ip6tables (br_netfilter).
+    """
     with ExitStack() as cleanup:
-        yield Host(run, key, cleanup)
+        yield Host(run, key, cleanup, iptables=iptables)
 
 
 def await_(what: str, look: Callable[[], bool], *daemons: Daemon) -> None:

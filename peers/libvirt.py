@@ -11,8 +11,6 @@ from pathlib import Path
 from peers.host import Host, await_, standing
 from peers.peer import Peer, package
 from peers.segment import VIP4, Guest, Permits, segment
-from vifguard.kernel import sysctl
-from vifguard.lab import netns
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
 from vifguard.lab.run import Run
@@ -35,16 +33,13 @@ auth_unix_ro = "none"
 """
 _DRIVERS = Path("/usr/lib")
 _DRIVER = "*/libvirt/connection-driver/libvirt_driver_nwfilter.so"
-# What libvirt itself asks of a host on whose bridges it filters.
-_FIREWALL = {f"bridge/bridge-nf-call-{tables}": "1" for tables in ("iptables", "ip6tables")}
 
 
 @contextmanager
 def up(run: Run) -> Iterator[Site]:
     """A bridge, libvirtd, and a binding for each of three ports."""
     members = segment(run, "libvirt", six=False)
-    with standing(run, "libvirt") as host:
-        netns.within(host.netns, lambda: sysctl.write("", _FIREWALL))
+    with standing(run, "libvirt", iptables=True) as host:
         members.plug(host.netns)
         host.bridge("br0", members.taps)
         virsh = _libvirtd(host)

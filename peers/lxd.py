@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from peers.peer import Peer, package
 from peers.segment import UPLINK, Guest, Permits, Segment, segment
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
-from vifguard.lab.run import Run
+from vifguard.lab.run import PREFIX, Run
 from vifguard.model.guard import Guard
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -32,9 +33,10 @@ _BRIDGE = "br0"
 def up(run: Run) -> Iterator[Site]:
     """A bridge, an LXD server, and three containers that do nothing."""
     members = segment(run, "lxd")
-    with standing(run, "lxd") as host:
+    with standing(run, "lxd", iptables=True) as host:
         members.plug(host.netns, members.outside)
         host.bridge(_BRIDGE, (UPLINK,))
+        _sweep()
         lxd = _Lxd(host)
         try:
             lxd.make(members)
@@ -75,10 +77,7 @@ class _Lxd:
             self.run("lxc", "delete", "--force", *(guest.netns for guest in members.guests))
         with suppress(LabError):
             self.run("lxd", "shutdown", "--timeout=20")
-        for group in _GROUPS.glob("*/lxc.pivot"):
-            # Where its helpers waited; the kernel refuses it while it is anybody else's.
-            with suppress(OSError):
-                group.rmdir()
+        _sweep()
 
     def _start(self, guest: Guest) -> int:
         """The process id of the started container; it bears the name of the guest's namespace."""
@@ -104,6 +103,18 @@ class _Lxd:
         except LabError:
             return False
         return True
+
+
+def _sweep() -> None:
+    """Remove the control groups of containers that are gone, a killed run's as well.
+
+    The kernel refuses it of a group that anything lives in, whosever it is.
+    """
+    for name in ("lxc.pivot", f"lxc.*.{PREFIX}*"):
+        for group in _GROUPS.glob(f"*/{name}"):
+            for folder, _, _ in os.walk(group, topdown=False):
+                with suppress(OSError):
+                    Path(folder).rmdir()
 
 
 def _write_image(path: Path) -> None:
@@ -134,7 +145,8 @@ PEER = Peer(
     versions=lambda: f"{package('lxd')}, {package('nftables')}",
     configuration=(
         "bridged NICs with `security.mac_filtering`, `security.ipv4_filtering` and"
-        " `security.ipv6_filtering`, `ipv4.address` and `ipv6.address` given"
+        " `security.ipv6_filtering`, `ipv4.address` and `ipv6.address` given;"
+        " `bridge-nf-call-ip6tables` is 1, as the IPv6 filter demands"
     ),
     sources=(
         (

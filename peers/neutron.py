@@ -22,25 +22,21 @@ from peers.segment import (
     Guest,
     segment,
 )
-from vifguard.kernel import sysctl
-from vifguard.lab import netns
 from vifguard.lab.audit.site import Site
 from vifguard.lab.run import Run
 from vifguard.model.guard import Guard
 
-PYTHON = Path("build/neutron/bin/python")
+PYTHON = Path(__file__).parents[1] / "build" / "neutron" / "bin" / "python"
 """Of the environment that `make audit-peers` installs Neutron in."""
 
 _SCRIPT = Path(__file__).with_name("linuxbridge.py")
-_FIREWALL = {f"bridge/bridge-nf-call-{tables}": "1" for tables in ("iptables", "ip6tables")}
 
 
 @contextmanager
 def up(run: Run) -> Iterator[Site]:
     """A bridge, and Neutron's rules for each of three ports."""
     members = segment(run, "neutron")
-    with standing(run, "neutron") as host:
-        netns.within(host.netns, lambda: sysctl.write("", _FIREWALL))
+    with standing(run, "neutron", iptables=True) as host:
         members.plug(host.netns)
         host.bridge("brq77777777-aa", members.taps)
         ports = [

@@ -1,0 +1,90 @@
+"""`python -m peers [bridge libvirt ...]`: audit other makers' hosts, write docs/conformance.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from peers import bridge, libvirt, lxd, neutron, ours, ovn
+from peers.page import Result, page
+from peers.peer import Peer
+from vifguard.lab.audit.auditor import audit
+from vifguard.lab.audit.report import LEGAL, Report
+from vifguard.lab.programme import ending_tidily
+from vifguard.lab.run import run
+
+PEERS = {module.PEER.key: module.PEER for module in (bridge, libvirt, lxd, ovn, neutron, ours)}
+_PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
+_RATE = 2000.0
+"""Frames a second: nobody else is on these hosts."""
+
+_console = Console(width=100, highlight=False)
+
+
+def main() -> int:
+    """Audit the peers asked for; 1 when vifguard itself does not conform.
+
+    The page is written when all were asked for, or where `--page` says.
+    """
+    parser = argparse.ArgumentParser(prog="peers", description=__doc__)
+    parser.add_argument("peers", nargs="*", choices=[*PEERS, []], default=[])
+    parser.add_argument("--page", type=Path, help="write the page there")
+    asked = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("the peers need namespaces and daemons of their own; run them as root")
+    with ending_tidily():
+        results = [_result(PEERS[key]) for key in asked.peers or PEERS]
+    target = asked.page or (None if asked.peers else _PAGE)
+    if target:
+        target.write_text(page(results, _machine()))
+        _console.print(str(target))
+    return int(not all(_holds(result) for result in results if result.peer is ours.PEER))
+
+
+def _result(peer: Peer) -> Result:
+    """Stand a peer up, audit it, take it down; whatever goes wrong is a row of the page."""
+    absent = [program for program in peer.programs if shutil.which(program) is None]
+    if absent:
+        return _failed(peer, f"not installed: {', '.join(absent)}")
+    _console.print(f"{peer.name} ...")
+    try:
+        with run() as this, peer.up(this) as site:
+            report = audit(site, lambda _: None, rate=_RATE)
+    except Exception as error:  # noqa: BLE001 - one host that fails must not hide the others
+        return _failed(peer, f"{type(error).__name__}: {error}")
+    _show(report)
+    return Result(peer=peer, versions=peer.versions(), report=report)
+
+
+def _failed(peer: Peer, reason: str) -> Result:
+    _console.print(f"{peer.name}: not run: {reason}", markup=False)
+    return Result(peer=peer, versions=peer.versions(), reason=reason.splitlines()[0])
+
+
+def _show(report: Report) -> None:
+    table = Table("guard", "held", "failed", "not testable")
+    for tally in report.tallies:
+        name = "legal frames" if tally.guard == LEGAL else tally.guard
+        table.add_row(name, *map(str, (tally.passed, tally.failed, tally.untestable)))
+    _console.print(table, f"{report.sent} frames in {report.seconds:.0f} s")
+
+
+def _holds(result: Result) -> bool:
+    return result.report is not None and result.report.conformant
+
+
+def _machine() -> str:
+    today = datetime.now(UTC).date()
+    return f"{today}, {platform.system()} {platform.release()}, {os.cpu_count()} processors"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
