@@ -1,0 +1,197 @@
+"""The auditor: plays the catalogue at a site, and tells what the host did with each frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from vifguard.lab.attacks.attack import Kind, Offload
+from vifguard.lab.audit.bench import Bench, DeadError, Seen, datagram
+from vifguard.lab.audit.judge import Played, judged, untestable
+from vifguard.lab.audit.report import Record, Report, Status
+from vifguard.lab.audit.schedule import Case, Shot, cases
+from vifguard.lab.audit.site import Post, Site, SiteError
+from vifguard.lab.audit.stacks import Stacks
+from vifguard.lab.audit.wire import Field, Paper, Wire
+from vifguard.lab.finding import Finding, Tell
+from vifguard.lab.referee import on_one_cpu
+
+RATE, LIMIT = 200.0, 600.0
+"""Frames a second, and seconds, that an audit takes unless told otherwise."""
+
+_GRACE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One frame that would be sent: by which post, and for which frame of the catalogue."""
+
+    post: str
+    purpose: str
+    frame: bytes
+
+
+def audit(
+    site: Site,
+    tell: Tell,
+    *,
+    rate: float = RATE,
+    limit: float = LIMIT,
+    default_route: bool = False,
+) -> Report:
+    """Play the catalogue at a site; `tell` hears each finding as it is made.
+
+    At most `rate` frames a second for at most `limit` seconds. Raises SiteError where the
+    site cannot be audited: a device that carries a default route is refused unless
+    `default_route` says that it may be used, since it leads to others than the guests.
+    """
+    _check(site, rate, limit)
+    with ExitStack() as cleanup:
+        cleanup.enter_context(on_one_cpu())
+        field = cleanup.enter_context(Field(site, rate, limit + _GRACE))
+        if not default_route:
+            _refuse_default_routes(site, field)
+        stacks = cleanup.enter_context(Stacks(site))
+        return examine(site, field, tell, stacks=stacks, limit=limit)
+
+
+def examine(
+    site: Site, wire: Wire, tell: Tell, *, stacks: Stacks | None = None, limit: float = LIMIT
+) -> Report:
+    """Play the catalogue over a wire that stands."""
+    counted = _Counted(wire)
+    began = time.monotonic()
+    playing = _Playing(site, counted, stacks, began + limit)
+    records = []
+    for case in cases(site):
+        record = playing.play(case)
+        records.append(record)
+        tell(_finding(site, record))
+    seconds = time.monotonic() - began
+    return Report(site.name, site.level, tuple(records), playing.interrupted, counted.sent, seconds)
+
+
+def rehearse(site: Site) -> list[Planned]:
+    """Every frame that an audit of the site would send, in order; none is sent.
+
+    The auditor itself plays, on paper: there each frame reaches whom it is addressed to. At a
+    real host more legal datagrams follow where one got lost.
+    """
+    _check(site, RATE, LIMIT)
+    planned: list[Planned] = []
+    purpose = "legal datagrams reach everyone"
+
+    def told(post: Post, frame: bytes) -> None:
+        planned.append(Planned(post.name, purpose, frame))
+
+    bench = Bench(site, Paper(site.posts, told))
+    bench.prove()
+    for case in cases(site):
+        purpose = case.attack.variant_id(case.variant)
+        if not case.why:
+            _played(bench, case)
+    return planned
+
+
+class _Playing:
+    """One audit as it goes; `interrupted` says why it cannot go on."""
+
+    def __init__(self, site: Site, wire: Wire, stacks: Stacks | None, deadline: float) -> None:
+        self._site, self._deadline = site, deadline
+        self._bench = Bench(site, wire, stacks.untruths if stacks else frozenset)
+        self.interrupted = ""
+        try:
+            self._bench.prove()
+        except DeadError as error:
+            self.interrupted = str(error)
+
+    def play(self, case: Case) -> Record:
+        """What is said of a case."""
+        if case.why:
+            return untestable(case, case.why)
+        if not self.interrupted and time.monotonic() > self._deadline:
+            self.interrupted = "the time limit was reached"
+        if self.interrupted:
+            return untestable(case, self.interrupted)
+        try:
+            return judged(case, self._site, _played(self._bench, case))
+        except DeadError as error:
+            subject = case.attack.variant_id(case.variant)
+            self.interrupted = f"since {subject}: {error}"
+            return untestable(case, self.interrupted)
+
+
+def _played(bench: Bench, case: Case) -> Played:
+    """Cold; then, where there is a legal twin, the twin and the same frame right behind it."""
+
+    def play(shot: Shot) -> Seen:
+        return bench.play(case.player, shot.frame, shot.offload)
+
+    cold = play(case.shot)
+    if case.twin is None or cold.unsent:
+        return Played(cold)
+    twin = play(case.twin)
+    if case.warm is not None:
+        play(case.warm)
+    return Played(cold, twin, play(case.shot))
+
+
+class _Counted:
+    """A wire that counts what is sent."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.sent = 0
+
+    def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
+        self._wire.send(post, frame, offload)
+        self.sent += 1
+
+    def hear(self, patience: float) -> list[tuple[str, bytes]]:
+        return self._wire.hear(patience)
+
+
+def _finding(site: Site, record: Record) -> Finding:
+    failed = record.status is Status.FAIL
+    return Finding(
+        scenario=site.name,
+        subject=record.id,
+        expected=record.expected,
+        seen=record.seen,
+        why="" if failed else "; ".join(record.why),
+        where=f"level {site.level.profile}",
+        faults=record.why if failed else (),
+    )
+
+
+def _check(site: Site, rate: float, limit: float) -> None:
+    """Raise SiteError for a site, or bounds, that make no sense."""
+    if not rate > 0 or not limit > 0:
+        raise SiteError(f"rate {rate:g} and limit {limit:g} must be above 0")
+    if site.level is Kind.I:
+        raise SiteError("an isolated network's host is asked to hold nothing: give S, R or M")
+    for what, values in (
+        ("name", [post.name for post in site.posts]),
+        ("MAC", [str(post.mac) for post in site.posts]),
+        ("device", [str(post.reach) for post in site.posts]),
+    ):
+        if twice := {value for value in values if values.count(value) > 1}:
+            raise SiteError(f"two posts have the same {what}: {', '.join(sorted(twice))}")
+    for sender, to in _pairs(site):
+        datagram(sender, to, 0)
+
+
+def _pairs(site: Site) -> Iterator[tuple[Post, Post]]:
+    return ((one, other) for one in site.posts for other in site.posts if one is not other)
+
+
+def _refuse_default_routes(site: Site, field: Field) -> None:
+    leading = [post for post in site.posts if field.facts[post.name].default_route]
+    if leading:
+        names = ", ".join(f"{post.name} ({post.reach.device})" for post in leading)
+        raise SiteError(
+            f"a default route goes by the device of {names}: attacks would leave by it. Audit "
+            "a device of the segment alone, or say that this one may be used"
+        )

@@ -1,0 +1,194 @@
+"""The bench of an audit: plays one frame at a site and tells everything that came of it.
+
+Nothing is concluded from silence alone. Behind each frame goes an ordinary datagram from the
+player's own MAC and address to every listener's own: when all have heard it, whatever the
+frame did has been done. Where a datagram is lost, every guest speaks once, so that a host
+that learned something wrong can learn better; if it is lost even then, the bench is dead and
+says nothing more of the host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from vifguard.lab.attacks.attack import Offload
+from vifguard.lab.audit.site import Post, Site, SiteError
+from vifguard.lab.audit.wire import Wire
+from vifguard.lab.netns import LabError
+from vifguard.lab.wiretap import CannotSendError
+from vifguard.packet import build
+
+PATIENCE = 2.0
+"""Seconds after which a legal datagram is lost."""
+
+_DISCARD = 9
+_TRIES = 3
+
+
+class DeadError(LabError):
+    """Legal datagrams no longer get through: the bench can judge nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one frame.
+
+    `unsent` says why its device refused it. `heard` has the post's name once for each time
+    it was heard; `moved` and `poisoned` say what is believed wrongly since.
+    """
+
+    unsent: str = ""
+    heard: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    poisoned: tuple[str, ...] = ()
+
+
+Untruths = Callable[[], frozenset[str]]
+"""What the guests' stacks believe wrongly of one another."""
+
+
+class Bench:
+    """Plays frames at a site, over its wire."""
+
+    def __init__(
+        self,
+        site: Site,
+        wire: Wire,
+        untruths: Untruths = frozenset,
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._posts, self._wire, self._untruths = site.posts, wire, untruths
+        self._patience = patience
+        self._marks = 0
+        self._believed = untruths()
+        self._frame, self._offload = b"", False
+        self._heard: list[str] = []
+
+    def prove(self) -> None:
+        """See that everyone's legal datagrams reach everyone; DeadError where they do not."""
+        for post in self._posts:
+            others = [each for each in self._posts if each is not post]
+            if lost := self._mark(post, others):
+                raise DeadError(_lost(post, lost))
+
+    def play(self, player: Post, frame: bytes, offload: Offload | None = None) -> Seen:
+        """Play one frame and tell what came of it."""
+        self._frame, self._offload, self._heard = frame, offload is not None, []
+        others = [post for post in self._posts if post is not player]
+        try:
+            self._wire.send(player, frame, offload)
+        except CannotSendError as error:
+            return Seen(unsent=str(error))
+        owner = next((post for post in others if frame[6:12] == post.mac.octets), None)
+        moved = [] if owner is None else self._asked_for(owner, player, others)
+        if lost := self._mark(player, others):
+            moved += self._healed(player, lost)
+        before, self._believed = self._believed, self._untruths()
+        return Seen(
+            heard=tuple(self._heard),
+            moved=tuple(dict.fromkeys(moved)),
+            poisoned=tuple(sorted(self._believed - before)),
+        )
+
+    def _asked_for(self, owner: Post, player: Post, others: Sequence[Post]) -> list[str]:
+        """Where a datagram to the owner of a forged MAC goes now; then let the owner speak."""
+        third = next((post for post in others if post is not owner), None)
+        if third is None:
+            return []  # the player's own datagram to the owner shows it
+        # When the player's datagram has come, the host has done what it does with the frame.
+        if lost := self._mark(player, [post for post in others if post is not owner]):
+            return self._healed(player, lost)
+        probe = self._datagram(third, owner)
+        self._wire.send(third, probe)
+        found = self._await({(owner.name, probe), (player.name, probe)}, enough=1)
+        moved = []
+        if (player.name, probe) in found:
+            moved.append(f"frames to the {owner.name}'s MAC go to the {player.name}")
+        elif not found:
+            moved.append(f"frames to the {owner.name}'s MAC get lost")
+        self._mark(owner, [post for post in self._posts if post is not owner])
+        return moved
+
+    def _healed(self, player: Post, lost: Sequence[Post]) -> list[str]:
+        """Let everyone speak, and see that datagrams get through again."""
+        still = list(lost)
+        for _ in range(_TRIES):
+            for post in self._posts:
+                self._mark(post, [each for each in self._posts if each is not post], wait=False)
+            still = self._mark(player, still)
+            if not still:
+                return [f"frames to the {each.name}'s MAC got lost until it spoke" for each in lost]
+        raise DeadError(_lost(player, still))
+
+    def _mark(self, sender: Post, to: Iterable[Post], *, wait: bool = True) -> list[Post]:
+        """Send each a datagram; those that did not hear it."""
+        marks = {(post.name, self._datagram(sender, post)): post for post in to}
+        for _name, legal in marks:
+            self._wire.send(sender, legal)
+        if not wait:
+            return []
+        found = self._await(set(marks), enough=len(marks))
+        return [post for mark, post in marks.items() if mark not in found]
+
+    def _await(self, marks: set[tuple[str, bytes]], *, enough: int) -> set[tuple[str, bytes]]:
+        """Hear until so many of the marks were heard; those that were."""
+        found: set[tuple[str, bytes]] = set()
+        deadline = time.monotonic() + self._patience
+        while len(found) < enough:
+            heard = self._wire.hear(deadline - time.monotonic())
+            found |= marks.intersection(heard)
+            self._note(heard)
+            if time.monotonic() >= deadline:
+                break
+        self._note(self._wire.hear(0))
+        return found
+
+    def _note(self, heard: Iterable[tuple[str, bytes]]) -> None:
+        self._heard += [name for name, frame in heard if self._is_it(frame)]
+
+    def _is_it(self, heard: bytes) -> bool:
+        if heard == self._frame:
+            return True
+        if self._offload:
+            return _flow(heard) == _flow(self._frame)
+        return bare(heard) == bare(self._frame)
+
+    def _datagram(self, sender: Post, to: Post) -> bytes:
+        self._marks += 1
+        return datagram(sender, to, self._marks)
+
+
+def datagram(sender: Post, to: Post, number: int) -> bytes:
+    """A legal datagram to the discard port, of the first family that both have an address of."""
+    said = build.udp(4000, _DISCARD, b"vifguard audit %08x" % number)
+    if sender.ip4 and to.ip4:
+        return build.ethernet(sender.mac, to.mac, build.ipv4(sender.ip4, to.ip4, said))
+    if sender.ip6 and to.ip6:
+        return build.ethernet(sender.mac, to.mac, build.ipv6(sender.ip6, to.ip6, said))
+    raise SiteError(f"{sender.name} and {to.name} have no addresses of one family")
+
+
+def bare(frame: bytes) -> bytes:
+    """The frame as a receiver takes it: without priority or VLAN tags, and without padding.
+
+    A host that takes the tags off, or fills the frame up, has delivered it all the same.
+    """
+    addresses, rest = frame[:12], frame[12:]
+    while rest[:2] in (b"\x81\x00", b"\x88\xa8"):
+        rest = rest[4:]
+    return addresses + rest.rstrip(b"\0")
+
+
+def _flow(frame: bytes) -> bytes:
+    """Who speaks to whom with which ports: what every segment of a super-packet keeps."""
+    if frame[12:14] == b"\x08\x00":
+        return frame[:14] + frame[26:38]
+    return frame[:14] + frame[22:58]
+
+
+def _lost(sender: Post, lost: Iterable[Post]) -> str:
+    names = ", ".join(post.name for post in lost)
+    return f"legal datagrams of the {sender.name} do not reach the {names}"

@@ -1,0 +1,148 @@
+"""What is played at a site: each frame of the catalogue, or why it cannot be played there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from vifguard.lab.attacks import CATALOGUE, VARIANTS
+from vifguard.lab.attacks.attack import (
+    Actor,
+    Attack,
+    Effect,
+    Expected,
+    Offload,
+    Outcome,
+    Path,
+    Variant,
+)
+from vifguard.lab.attacks.cast import Cast
+from vifguard.lab.audit.cast import Roles
+from vifguard.lab.audit.site import Guest, Post, Site
+
+_NOBODY_PLAYS = {
+    Actor.ONLY_4: "no port of an IPv4 address alone is at hand",
+    Actor.ONLY_6: "no port of an IPv6 address alone is at hand",
+    Actor.ROLES: "no port that may serve DHCP and advertise routers is at hand",
+    Actor.CLOSED: "no port that the host holds closed is at hand",
+    Actor.IP_GUARD: "no port with the address guard alone is at hand",
+    Actor.OUTSIDE: "no post beyond the host's uplink is at hand",
+}
+_FAMILIES = {b"\x08\x00": 4, b"\x08\x06": 4, b"\x86\xdd": 6}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame to send, and what a device is asked to do with it."""
+
+    frame: bytes
+    offload: Offload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One frame of the catalogue at a site.
+
+    `why` says why it cannot be played there, empty where it can. `twin` is the legal frame
+    that must pass, `no_twin` why there is none here; `warm` is played behind the twin.
+    """
+
+    attack: Attack
+    variant: Variant
+    expected: Expected
+    player: Post
+    shot: Shot
+    why: str = ""
+    twin: Shot | None = None
+    no_twin: str = ""
+    warm: Shot | None = None
+
+    @property
+    def must_drop(self) -> bool:
+        """Whether nobody may hear it."""
+        return self.expected.outcome is Outcome.DROP
+
+
+def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> Iterator[Case]:
+    """Every frame that says something of the site's level, in the order of the catalogue."""
+    roles = Roles.of(site)
+    for attack in rows:
+        for variant in attack.variants:
+            if site.level in variant.expect:
+                yield _case(site, roles, attack, variant)
+
+
+def _case(site: Site, roles: Roles, attack: Attack, variant: Variant) -> Case:
+    player = {Actor.GUEST: site.attacker, Actor.OUTSIDE: site.outside}.get(variant.actor)
+    expected = variant.expect[site.level]
+    why = _waits(attack, variant, expected)
+    if player is None:
+        missing = why or _NOBODY_PLAYS[variant.actor]
+        return Case(attack, variant, expected, site.attacker, Shot(b""), missing)
+    cast = roles.cast.playing(roles.stations[player.name])
+    shot = _shot(variant, cast)
+    why = why or roles.lacking(shot.frame) or _unfit(shot, expected, player)
+    twin, no_twin = _twin(site, roles, variant, player)
+    return Case(
+        attack,
+        variant,
+        expected,
+        player,
+        Shot(b"") if roles.lacking(shot.frame) else shot,
+        why,
+        twin,
+        no_twin,
+        Shot(variant.warm(cast)) if variant.warm else None,
+    )
+
+
+def _waits(attack: Attack, variant: Variant, expected: Expected) -> str:
+    """Why no audit can play it, whatever the site; empty where one can."""
+    if attack.waits_for:
+        return f"the kit cannot play it before it knows {attack.waits_for}"
+    if attack.prelude is not None:
+        return f"only the host itself can do what comes before it: {attack.prelude}"
+    if Path.GUEST not in variant.paths or expected.outcome is Outcome.CONTAINED:
+        return "only the host's own sockets could hear it"
+    return ""
+
+
+def _unfit(shot: Shot, expected: Expected, player: Post) -> str:
+    if shot.offload is not None and isinstance(player.reach, Guest):
+        return "a guest over a command sends no offloaded segments"
+    family = _FAMILIES.get(shot.frame[12:14])
+    address = {4: player.ip4, 6: player.ip6}.get(family, True) if family else True
+    if expected.outcome is Outcome.PASS and address is None:
+        return f"the {player.name} has no IPv{family} address here"
+    return ""
+
+
+def _twin(site: Site, roles: Roles, variant: Variant, player: Post) -> tuple[Shot | None, str]:
+    """The legal frame that proves that the filter does not just drop everything."""
+    if not variant.twin:
+        return None, ""
+    twin = VARIANTS[variant.twin]
+    expected = twin.expect.get(site.level)
+    shot = _shot(twin, roles.cast.playing(roles.stations[player.name]))
+    if expected is None or expected.outcome is not Outcome.PASS:
+        why = f"it need not pass at level {site.level.profile}"
+    else:
+        why = roles.lacking(shot.frame) or _unfit(shot, expected, player)
+    return (None, f"its legal twin {variant.twin}: {why}") if why else (shot, "")
+
+
+def _shot(variant: Variant, cast: Cast) -> Shot:
+    return Shot(variant.frame(cast), variant.offload(cast) if variant.offload else None)
+
+
+def unheard(case: Case) -> str:
+    """Why even an unguarded host would let nobody hear the frame; empty where one would not."""
+    if case.variant.effect is Effect.HOST:
+        return "only the host itself could hear it, so that silence proves nothing"
+    if case.variant.effect is Effect.NONE:
+        return "no bridge forwards it, so that silence proves nothing"
+    if case.variant.effect is Effect.UNSENT:
+        return "a kernel throws it away before any filter, so that silence proves nothing"
+    if case.shot.frame[:6] == case.player.mac.octets:
+        return "it is addressed to the player itself, so that silence proves nothing"
+    return ""
