@@ -43,12 +43,12 @@ lock: $(VENV)/.installed ## pin every dependency with its hashes
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt pyproject.toml
 
 fmt: setup ## format
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench peers
+	$(BIN)/ruff check --fix src tests bench peers
 
 check: setup ## format, lint, types, import contract, unit tests; under a minute
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench peers
+	$(BIN)/ruff check src tests bench peers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not kernel" $(addprefix --ignore=,$(SERVER))
@@ -67,6 +67,30 @@ demo: setup ## the whole problem on one host, on real kernels, in about two minu
 
 bench: setup ## what a packet, a port and an API call cost; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench
+
+PEER_PACKAGES := libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter iptables ipset \
+  conntrack lxd openvswitch-switch ovn-central ovn-host busybox-static nftables ethtool
+
+build/peer-packages: Makefile
+	@mkdir -p build
+	@missing=$$(for p in $(PEER_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get -qq -o DPkg::Lock::Timeout=300 update && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+	    -o DPkg::Lock::Timeout=300 install $$missing >/dev/null; \
+	fi
+	@touch $@
+
+# The last release with the Linux bridge agent, in an environment that nothing else sees.
+build/neutron/.installed: build/packages
+	@$(PYTHON) -m venv build/neutron
+	@build/neutron/bin/pip install --quiet --disable-pip-version-check \
+	  "neutron==25.2.3" setuptools "pyroute2<0.8"
+	@touch $@
+
+.PHONY: audit-peers
+audit-peers: setup build/peer-packages build/neutron/.installed ## hosts that others wrote, audited by the same kit; writes docs/conformance.md
+	$(SUDO) $(BIN)/python -m peers
 
 clean: ## what building left
 	rm -rf $(VENV) build $(OBJECT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -57,7 +57,7 @@ def _result(peer: Peer) -> Result:
     _console.print(f"{peer.name} ...")
     try:
         with run() as this, peer.up(this) as site:
-            report = audit(site, lambda _: None, rate=_RATE)
+            report = audit(site, lambda _: None, rate=_RATE, default_route=True)
     except Exception as error:  # noqa: BLE001 - one host that fails must not hide the others
         return _failed(peer, f"{type(error).__name__}: {error}")
     _show(report)

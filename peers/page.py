@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from peers.peer import Peer
-from vifguard.lab.audit.report import LEGAL, Report, Status
+from vifguard.lab.audit.report import LEGAL, Record, Report, Status
 from vifguard.model.guard import Guard
 
 _PREFACE = """\
@@ -119,17 +119,17 @@ def _promises(peer: Peer) -> Iterator[str]:
 
 def _remarks(report: Report) -> Iterator[str]:
     """Why frames were not testable, and whether the audit came to its end."""
-    reasons = Counter(
-        reason
-        for record in report.records
-        if record.status is Status.UNTESTABLE
-        for reason in record.why[:1]
-    )
+    untestable = [record for record in report.records if record.status is Status.UNTESTABLE]
+    reasons = Counter(_reason(report, record) for record in untestable)
     if reasons:
         yield "Not testable, by reason:"
         yield "\n".join(f"- {reason}: {number}" for reason, number in sorted(reasons.items()))
-    if report.interrupted:
-        yield f"**Ended early**: {report.interrupted}."
+
+
+def _reason(report: Report, record: Record) -> str:
+    # What ended an audit early names the frame after which the host was dead: a recipe.
+    first = record.why[0] if record.why else "no reason was told"
+    return "the audit had ended early" if first == report.interrupted else first
 
 
 def _row(head: str, cells: Iterable[str]) -> str:

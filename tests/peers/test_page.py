@@ -91,9 +91,14 @@ def test_a_peer_that_did_not_run_is_in_the_table_with_the_reason() -> None:
     assert "**Not run here**: no such daemon" in text
 
 
-def test_an_audit_that_ended_early_says_so() -> None:
-    text = page([result("it", report(record(LEGAL, Status.PASS), interrupted="time"))], "today")
-    assert "**Ended early**: time." in text
+def test_an_audit_that_ended_early_says_so_and_not_by_which_frame() -> None:
+    dead = f"since {RECIPE}/reply: nobody hears the legal datagrams"
+    ended = report(
+        record(LEGAL, Status.PASS), record(Guard.ND, Status.UNTESTABLE, dead), interrupted=dead
+    )
+    text = page([result("it", ended)], "today")
+    assert "- the audit had ended early: 1" in text
+    assert RECIPE not in text
     assert row(text, "conformant at `strict`") == ["no"]
 
 
