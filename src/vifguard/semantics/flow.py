@@ -19,10 +19,12 @@ SYN, ACK and RST. Of a connection whose opener's SYN alone was seen:
 * ACK alone is legal from the other side only (a challenge, RFC 9293, 3.5.1).
 
 In an open connection a SYN is passed on without effect: the receiver challenges it (RFC 5961).
-RST and FIN must lie within 2^30 ahead, or 2^16 behind, of what their receiver acknowledged
-last; an RST ends the connection only if it hits that number exactly, else it is passed on
-without effect. Before any acknowledgment, an RST must acknowledge the receiver's SYN, or
-continue its own sender's. Of a connection that has ended, a SYN alone opens a new one.
+Of each side one number is known: at first the one behind its SYN, then the last that the other
+side acknowledged. RST and FIN must lie within 2^30 ahead, or 2^16 behind, of their sender's
+acknowledged number; an RST ends the connection only if it hits that exactly, else it is passed
+on without effect. While nothing of its sender was acknowledged, a FIN is invalid, and an RST
+must follow its sender's SYN, or the challenge to it, or acknowledge its receiver's SYN where
+its sender sent none. Of a connection that has ended, a SYN alone opens a new one.
 
 **How long** (seconds since its last packet): TCP half-open 60, open 86400, with both FINs seen
 120, reset 10; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered.
@@ -92,10 +94,15 @@ _OTHERS = {State.HALF_OPEN: 60, State.OPEN: 600}
 
 @dataclass(slots=True)
 class Side:
-    """What one side of a TCP connection said: the number behind its SYN, its last ACK."""
+    """What is known of what one side of a TCP connection sent.
 
-    start: int | None = None
-    acked: int | None = None
+    `number` is the sequence number that the other side waits for: as announced by a SYN, or
+    as `acknowledged` by the other side. Of a side that was only asked, it is the number in
+    its challenge.
+    """
+
+    number: int | None = None
+    acknowledged: bool = False
     finished: bool = False
 
 
@@ -133,20 +140,19 @@ class Flow:
     def open_with(self, segment: Tcp | None, now: int) -> None:
         """Begin with a packet that `may_open`."""
         if segment is not None:
-            side = self.sides[self.opening.direction]
+            opener, answerer = self._sides(self.opening.direction)
             if segment.flags & SYN:
-                side.start = _behind_syn(segment)
+                opener.number = _behind_syn(segment)
             else:
-                side.acked = segment.acknowledged
+                answerer.number, answerer.acknowledged = segment.acknowledged, True
         self.refresh(now)
 
     def is_sent(self, by: Direction, sequence: int) -> bool:
         """Whether a TCP sequence number can be of what a side sent (RFC 5927, 4.1)."""
-        other = self.sides[_other(by)]
-        if other.acked is None:
-            start = self.sides[by].start
-            return start is not None and (sequence + 1) % _SPACE == start
-        return _in_window(sequence, other.acked)
+        side = self.sides[by]
+        if side.number is None or side.acknowledged:
+            return side.acknowledged and _in_window(sequence, side)
+        return (sequence + 1) % _SPACE == side.number
 
     def _take_segment(self, direction: Direction, segment: Tcp, now: int) -> bool:
         flags = segment.flags
@@ -159,36 +165,45 @@ class Flow:
         return self._acknowledge(direction, segment, now)
 
     def _reset(self, direction: Direction, segment: Tcp, now: int) -> bool:
-        sender, receiver = self.sides[direction], self.sides[_other(direction)]
-        if receiver.acked is not None:
-            if not _in_window(segment.sequence, receiver.acked):
-                return False
-            hits = segment.sequence == receiver.acked
-        elif segment.flags & ACK and receiver.start is not None:
-            hits = segment.acknowledged == receiver.start
+        sender, _ = self._sides(direction)
+        if not sender.acknowledged:
+            hits = self._resets_early(direction, segment)
+        elif _in_window(segment.sequence, sender):
+            hits = segment.sequence == sender.number
         else:
-            hits = sender.start is not None and segment.sequence == sender.start
-        if receiver.acked is None and not hits:
             return False
         if hits:
             self.state = State.RESET
             self.refresh(now)
-        return True
+        return hits or sender.acknowledged
+
+    def _resets_early(self, direction: Direction, segment: Tcp) -> bool:
+        """Whether an RST ends a connection while nothing of its sender was acknowledged."""
+        sender, receiver = self._sides(direction)
+        half_open = self.state is State.HALF_OPEN
+        if half_open and direction is not self.opening.direction:
+            return bool(segment.flags & ACK) and segment.acknowledged == receiver.number
+        challenged = half_open and not receiver.acknowledged
+        return segment.sequence == sender.number or (
+            challenged and segment.sequence == receiver.number
+        )
 
     def _synchronise(self, direction: Direction, segment: Tcp, now: int) -> bool:
         """SYN, with ACK or without, of a connection that has not ended."""
-        sender, receiver = self.sides[direction], self.sides[_other(direction)]
+        sender, receiver = self._sides(direction)
         opener = direction is self.opening.direction
         if segment.flags & FIN:
             return False
         if self.state in (State.OPEN, State.FINISHED, State.RESET):
             return True
         if segment.flags & ACK:
-            answers = receiver.start is not None and segment.acknowledged == receiver.start
-            if not answers or (opener and self.state is State.HALF_OPEN):
+            if segment.acknowledged != receiver.number or (
+                opener and self.state is State.HALF_OPEN
+            ):
                 return False
-            sender.acked = segment.acknowledged
-        sender.start = _behind_syn(segment)
+            receiver.acknowledged = True
+        if not sender.acknowledged:
+            sender.number = _behind_syn(segment)
         if not opener:
             self.state = State.ANSWERED
         self.refresh(now)
@@ -196,37 +211,43 @@ class Flow:
 
     def _acknowledge(self, direction: Direction, segment: Tcp, now: int) -> bool:
         """A segment with ACK, and perhaps FIN."""
-        sender, receiver = self.sides[direction], self.sides[_other(direction)]
+        sender, receiver = self._sides(direction)
         opener = direction is self.opening.direction
         if segment.flags & FIN and not (
-            receiver.acked is not None and _in_window(segment.sequence, receiver.acked)
+            sender.acknowledged and _in_window(segment.sequence, sender)
         ):
             return False
-        if self.state is State.HALF_OPEN and opener and sender.acked is None:
-            return False
-        if sender.acked is None or (segment.acknowledged - sender.acked) % _SPACE < _AHEAD:
-            sender.acked = segment.acknowledged
+        if self.state is State.HALF_OPEN and not (sender if not opener else receiver).acknowledged:
+            return self._challenge(segment, now, opener=opener)
+        if not receiver.acknowledged or _ahead(segment.acknowledged, receiver) < _AHEAD:
+            receiver.number, receiver.acknowledged = segment.acknowledged, True
         if segment.flags & FIN:
             sender.finished = True
         self._advance(now, opener=opener)
         return True
 
+    def _challenge(self, segment: Tcp, now: int, *, opener: bool) -> bool:
+        """An ACK while nothing but the opener's SYN was seen: its answerer knows it already."""
+        if opener or segment.flags & FIN:
+            return False
+        answerer = self.sides[_other(self.opening.direction)]
+        answerer.number = segment.acknowledged
+        self.refresh(now)
+        return True
+
     def _advance(self, now: int, *, opener: bool) -> None:
         if self.state is State.RESET:
             return
-        opened, answered = (self.sides[d] for d in (self.opening.direction, self._answering))
-        if self.state is State.HALF_OPEN and not opener:
-            # A challenge opens nothing; an answer to what began without a SYN does.
-            self.state = State.HALF_OPEN if opened.acked is None else State.OPEN
-        elif self.state is State.ANSWERED and opener:
+        opened, answered = self._sides(self.opening.direction)
+        if self.state is (State.ANSWERED if opener else State.HALF_OPEN):
             self.state = State.OPEN
         if opened.finished and answered.finished:
             self.state = State.FINISHED
         self.refresh(now)
 
-    @property
-    def _answering(self) -> Direction:
-        return _other(self.opening.direction)
+    def _sides(self, sender: Direction) -> tuple[Side, Side]:
+        """The sender's and the other one."""
+        return self.sides[sender], self.sides[_other(sender)]
 
 
 def may_open(segment: Tcp | None) -> bool:
@@ -240,9 +261,13 @@ def _behind_syn(segment: Tcp) -> int:
     return (segment.sequence + 1) % _SPACE
 
 
-def _in_window(sequence: int, acked: int) -> bool:
-    distance = (sequence - acked) % _SPACE
+def _in_window(sequence: int, side: Side) -> bool:
+    distance = _ahead(sequence, side)
     return distance < _AHEAD or distance >= _SPACE - _BEHIND
+
+
+def _ahead(sequence: int, side: Side) -> int:
+    return (sequence - (side.number or 0)) % _SPACE
 
 
 def _other(direction: Direction) -> Direction:
