@@ -10,6 +10,7 @@ import typer
 from vifguard import __version__
 from vifguard.cli import (
     apply,
+    audit,
     down,
     drops,
     host,
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 for noun in (network, subnet, port, ip_group, host, user, lab):
     app.add_typer(noun.app)
-for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops):
+for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops, audit.audit):
     app.command()(command)
 
 

@@ -110,17 +110,17 @@ class _Playing:
     def play(self, case: Case) -> Record:
         """What is said of a case."""
         if case.why:
-            return untestable(case, case.why)
+            return untestable(case, self._site, case.why)
         if not self.interrupted and time.monotonic() > self._deadline:
             self.interrupted = "the time limit was reached"
         if self.interrupted:
-            return untestable(case, self.interrupted)
+            return untestable(case, self._site, self.interrupted)
         try:
             return judged(case, self._site, _played(self._bench, case))
         except DeadError as error:
             subject = case.attack.variant_id(case.variant)
             self.interrupted = f"since {subject}: {error}"
-            return untestable(case, self.interrupted)
+            return untestable(case, self._site, self.interrupted)
 
 
 def _played(bench: Bench, case: Case) -> Played:

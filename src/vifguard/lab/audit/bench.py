@@ -174,12 +174,23 @@ def datagram(sender: Post, to: Post, number: int) -> bytes:
 def bare(frame: bytes) -> bytes:
     """The frame as a receiver takes it: without priority or VLAN tags, and without padding.
 
-    A host that takes the tags off, or fills the frame up, has delivered it all the same.
+    A host that takes tags off, fills the frame up, or cuts what follows the packet's own end
+    (as Linux does where it calls iptables for a bridge) has delivered it all the same.
     """
     addresses, rest = frame[:12], frame[12:]
     while rest[:2] in (b"\x81\x00", b"\x88\xa8"):
         rest = rest[4:]
-    return addresses + rest.rstrip(b"\0")
+    return addresses + rest[: _end(rest)].rstrip(b"\0")
+
+
+def _end(packet: bytes) -> int | None:
+    """Where the packet behind an Ethernet type ends by its own words; None where it has none."""
+    kind = packet[:2]
+    if kind == b"\x08\x00" and len(packet) >= 6:
+        return 2 + int.from_bytes(packet[4:6], "big")
+    if kind == b"\x86\xdd" and len(packet) >= 8:
+        return 2 + 40 + int.from_bytes(packet[6:8], "big")
+    return None
 
 
 def _flow(frame: bytes) -> bytes:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from vifguard.lab.attacks.attack import Outcome
 from vifguard.lab.audit.bench import Seen
-from vifguard.lab.audit.report import LEGAL, Record, Status
-from vifguard.lab.audit.schedule import Case, unheard
+from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Status
+from vifguard.lab.audit.schedule import Case, is_stray, unheard
 from vifguard.lab.audit.site import Post, Site
-from vifguard.model.address import Mac
 from vifguard.packet.text import describe
 
 
@@ -29,54 +28,61 @@ def judged(case: Case, site: Site, played: Played) -> Record:
     plays = [("", played.cold)]
     if played.again is not None:
         plays.append(("behind a legal frame: ", played.again))
+    word = _word(plays)
     faults = [when + fault for when, seen in plays for fault in _faults(case, site, seen)]
     if faults:
-        return _record(case, Status.FAIL, _word(plays), tuple(faults))
+        return _record(case, site, Status.FAIL, word, tuple(faults))
     if why := _proves_nothing(case, site, played):
-        return _record(case, Status.UNTESTABLE, _word(plays), (why,))
-    return _record(case, Status.PASS, _word(plays))
+        return _record(case, site, Status.UNTESTABLE, word, (why,))
+    return _record(case, site, Status.PASS, word)
 
 
-def untestable(case: Case, why: str) -> Record:
+def untestable(case: Case, site: Site, why: str) -> Record:
     """What is said of a case that cannot be played."""
-    return _record(case, Status.UNTESTABLE, "not played", (why,))
+    return _record(case, site, Status.UNTESTABLE, "not played", (why,))
 
 
-def faults_of_legal(case: Case, site: Site, frame: bytes, seen: Seen) -> list[str]:
-    """What is wrong with what came of a legal frame of the case's player."""
-    if seen.unsent:
-        return []
-    others = [post for post in site.posts if post is not case.player]
-    must = [post for post in others if addressed(frame, post)]
-    group = Mac(frame[:6]).is_group
-    counts = Counter(seen.heard)
-    faults = [f"not delivered to the {post.name}" for post in must if not counts[post.name]]
-    if group and Mac(frame[:6]) != _EVERYONE and len(faults) < len(must):
-        faults = []  # a host may hand a multicast to whom asked for it alone
+def undelivered(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
+    """Whom a frame that passes should have reached and did not."""
+    must = [post for post in site.posts if post is not player and _is_to(frame, post)]
+    lost = [f"not delivered to the {post.name}" for post in must if post.name not in seen.heard]
+    # A host may hand a multicast only to whoever asked for it.
+    is_multicast = bool(frame[0] & 1) and frame[:6] != _EVERYONE
+    return [] if is_multicast and len(lost) < len(must) else lost
+
+
+def strayed(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
+    """Whom a frame that passes reached and should not have."""
     # Beyond the uplink nobody guards: what is for nobody here may go there.
-    guests = [post for post in others if post is not site.outside and post not in must]
-    faults += [
+    guests = [post for post in site.posts if post is not player and post is not site.outside]
+    return [
         f"delivered to the {post.name}, to whom it is not addressed"
         for post in guests
-        if counts[post.name]
+        if post.name in seen.heard and not _is_to(frame, post)
     ]
-    if case.shot.offload is None:
-        faults += [f"delivered {n} times to the {name}" for name, n in counts.items() if n > 1]
-    return faults + list(seen.moved) + list(seen.poisoned)
 
 
-_EVERYONE = Mac(b"\xff" * 6)
+_EVERYONE = b"\xff" * 6
 
 
-def addressed(frame: bytes, post: Post) -> bool:
-    """Whether a post must hear a frame that passes."""
+def _is_to(frame: bytes, post: Post) -> bool:
     return bool(frame[0] & 1) or frame[:6] == post.mac.octets
 
 
 def _faults(case: Case, site: Site, seen: Seen) -> list[str]:
-    if case.expected.outcome is Outcome.PASS:
-        return faults_of_legal(case, site, case.shot.frame, seen)
-    return list(_faults_of_attack(seen))
+    if seen.unsent:
+        return []
+    if case.must_drop:
+        return list(_faults_of_attack(seen))
+    frame = case.shot.frame
+    faults = strayed(site, case.player, frame, seen)
+    if case.is_legal:
+        faults += undelivered(site, case.player, frame, seen)
+    if case.shot.offload is None:
+        counts = Counter(seen.heard)
+        faults += [f"delivered {n} times to the {name}" for name, n in counts.items() if n > 1]
+    # At a level that does not guard ARP or ND, whoever believes what passes is not at fault.
+    return faults + list(seen.moved)
 
 
 def _faults_of_attack(seen: Seen) -> Iterator[str]:
@@ -87,22 +93,26 @@ def _faults_of_attack(seen: Seen) -> Iterator[str]:
 
 
 def _proves_nothing(case: Case, site: Site, played: Played) -> str:
-    """Why silence, or delivery, says nothing of the host here; empty where it does."""
+    """Why what was seen says nothing of the host; empty where it does."""
     if played.cold.unsent:
         return f"the {case.player.name}'s device refuses to send it: {played.cold.unsent}"
-    if not case.must_drop:
+    if case.must_drop:
+        return unheard(case) or case.no_twin or _twin_lost(case, site, played)
+    if case.is_legal or is_stray(case.shot.frame, site):
         return ""
-    if why := unheard(case) or case.no_twin:
-        return why
-    if case.twin is not None and played.twin is not None:
-        if played.twin.unsent:
-            return f"its legal twin {case.variant.twin}: {played.twin.unsent}"
-        wrong = faults_of_legal(case, site, case.twin.frame, played.twin)
-        if wrong:
-            return (
-                f"its legal twin {case.variant.twin} was {wrong[0]}:"
-                " a filter that drops everything proves nothing"
-            )
+    if undelivered(site, case.player, case.shot.frame, played.cold):
+        return "the host refuses it, though the level does not ask for that"
+    return unheard(case)
+
+
+def _twin_lost(case: Case, site: Site, played: Played) -> str:
+    if case.twin is None or played.twin is None:
+        return ""
+    twin = f"its legal twin {case.variant.twin}"
+    if played.twin.unsent:
+        return f"{twin} is not sent: {played.twin.unsent}"
+    if lost := undelivered(site, case.player, case.twin.frame, played.twin):
+        return f"{twin} is {lost[0]}: a filter that drops everything proves nothing"
     return ""
 
 
@@ -118,15 +128,15 @@ def _word(plays: Sequence[tuple[str, Seen]]) -> str:
     return ", ".join(parts)
 
 
-def _record(case: Case, status: Status, seen: str, why: tuple[str, ...] = ()) -> Record:
-    expected, frame = case.expected, case.shot.frame
-    guard = None if expected.outcome is Outcome.PASS else expected.guard or case.attack.guard
+def _record(case: Case, site: Site, status: Status, seen: str, why: tuple[str, ...] = ()) -> Record:
+    frame = case.shot.frame
+    is_leak = not case.must_drop and is_stray(frame, site)
     return Record(
-        guard=guard.value if guard else LEGAL,
+        guard=_guard(case, is_leak=is_leak),
         attack=case.attack.id,
         variant=case.variant.name,
         title=case.attack.title,
-        expected=_expectation(case),
+        expected="no guest hears it" if is_leak else _EXPECTED[case.expected.outcome],
         seen=seen,
         status=status,
         why=why,
@@ -136,9 +146,21 @@ def _record(case: Case, status: Status, seen: str, why: tuple[str, ...] = ()) ->
     )
 
 
-def _expectation(case: Case) -> str:
-    return {
-        Outcome.DROP: "nobody hears it",
-        Outcome.PASS: "delivered to whom it is addressed",
-        Outcome.CONTAINED: "it never reaches the host",
-    }[case.expected.outcome]
+def _guard(case: Case, *, is_leak: bool) -> str:
+    """Whose frame it is: the guard that must refuse it, or what stands in its place.
+
+    What is for nobody breaks no rule of its sender: each receiver's guard refuses it.
+    """
+    if case.is_legal:
+        return LEGAL
+    if case.expected.outcome is Outcome.PASS and not is_leak:
+        return HARMLESS
+    guard = case.expected.guard or case.attack.guard
+    return guard.value if guard else LEGAL
+
+
+_EXPECTED = {
+    Outcome.DROP: "nobody hears it",
+    Outcome.PASS: "delivered to whom it is addressed",
+    Outcome.CONTAINED: "it never reaches the host",
+}

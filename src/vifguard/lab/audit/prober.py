@@ -13,6 +13,7 @@ promiscuous mode, which the kernel takes back with the socket.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -143,7 +144,7 @@ def _send(ear: socket.socket, frame: bytes) -> str:
     try:
         ear.send(frame)
     except OSError as error:
-        return str(error)
+        return f"{errno.errorcode.get(error.errno or 0, '?')} {error.strerror}"
     return ""
 
 

@@ -9,8 +9,12 @@ from enum import StrEnum
 from vifguard.lab.attacks.attack import Kind
 from vifguard.model.guard import Guard
 
-LEGAL = "legal"
-"""Where a guard's name stands for the frames that must pass."""
+LEGAL, HARMLESS = "legal", "harmless"
+"""In a guard's place: the legal frames, which must pass; and odd ones that no guard of the
+level objects to, which may."""
+
+
+_NAMES = {LEGAL: "legal frames", HARMLESS: "harmless oddities"}
 
 
 class Status(StrEnum):
@@ -25,9 +29,9 @@ class Status(StrEnum):
 class Record:
     """One frame of the catalogue, and what the host did with it.
 
-    `guard` is the guard that must refuse it, or LEGAL. `why` says what is wrong, or why it
-    cannot be tested here; empty where it passed. `frame` is empty where the site could not
-    even express it; `text` is the frame in one line.
+    `guard` is the guard that must refuse it, or LEGAL, or HARMLESS. `why` says what is wrong, or
+    why it cannot be tested here; empty where it passed. `frame` is empty where the site could
+    not even express it; `text` is the frame in one line.
     """
 
     guard: str
@@ -50,7 +54,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many frames of one guard (or LEGAL) were handled as they must be."""
+    """How many frames of one guard (or LEGAL, or HARMLESS) were handled as they must be."""
 
     guard: str
     passed: int
@@ -79,28 +83,56 @@ class Report:
 
     @property
     def conformant(self) -> bool:
-        """Whether the host holds its level: all was played, nothing failed, legal frames passed.
+        """Whether the host holds its level: all was played, nothing failed, something is proved.
 
         A host that lets nothing pass is not conformant, however many attacks it refused.
         """
-        legal = self.tally(LEGAL)
-        failed = any(record.status is Status.FAIL for record in self.records)
-        return not self.interrupted and not failed and legal.passed > 0
+        return not self.interrupted and not self.total.failed and self._is_proved
+
+    @property
+    def _is_proved(self) -> bool:
+        refused = sum(self.tally(guard).passed for guard in Guard)
+        return refused > 0 and self.tally(LEGAL).passed > 0
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for the whole."""
+        level = self.level.profile
+        if self.interrupted:
+            return f"Not everything could be played: {self.interrupted}."
+        if failed := self.total.failed:
+            return f"Not conformant at level {level}: {failed} frames failed."
+        if not self._is_proved:
+            return "Nothing is proved: no legal frame passed, or no attack could be tested."
+        return f"Conformant at level {level}, as far as it can be seen from here."
 
     def tally(self, guard: str) -> Tally:
-        """The figures of one guard, or of LEGAL."""
+        """The figures of one guard, of LEGAL or of HARMLESS."""
         return _tally(guard, (record for record in self.records if record.guard == guard))
 
     @property
     def tallies(self) -> tuple[Tally, ...]:
-        """The figures of every guard that has any, in the order of the guards; LEGAL last."""
+        """The figures of every guard that has any, in their order; then LEGAL and HARMLESS."""
         present = {record.guard for record in self.records}
-        return tuple(self.tally(guard) for guard in (*Guard, LEGAL) if guard in present)
+        return tuple(self.tally(guard) for guard in (*Guard, LEGAL, HARMLESS) if guard in present)
+
+    @property
+    def figures(self) -> tuple[tuple[str, Tally], ...]:
+        """What a person reads: the name of each line, and its figures; all together last."""
+        lines = [(_NAMES.get(tally.guard, tally.guard), tally) for tally in self.tallies]
+        return (*lines, ("all", self.total))
 
     @property
     def total(self) -> Tally:
         """The figures of all together."""
         return _tally("all", self.records)
+
+
+def shortened(frame: bytes, most: int) -> str:
+    """The frame in hex, or its first octets and how many there are."""
+    if len(frame) <= most:
+        return frame.hex()
+    return f"{frame[:most].hex()}... ({len(frame)} octets)"
 
 
 def _tally(guard: str, records: Iterable[Record]) -> Tally:

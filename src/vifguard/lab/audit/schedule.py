@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vifguard.lab.attacks import CATALOGUE, VARIANTS
@@ -59,17 +59,36 @@ class Case:
 
     @property
     def must_drop(self) -> bool:
-        """Whether nobody may hear it."""
+        """Whether a guard of the level must refuse it."""
         return self.expected.outcome is Outcome.DROP
 
+    @property
+    def is_legal(self) -> bool:
+        """Whether it is ordinary traffic of a guest that keeps the rules."""
+        return self.attack.group == "K" and self.expected.outcome is Outcome.PASS
 
-def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> Iterator[Case]:
-    """Every frame that says something of the site's level, in the order of the catalogue."""
+
+def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> list[Case]:
+    """Every frame that says something of the site's level, in the order of the catalogue.
+
+    Those to a MAC that nobody has come first: once an attack has forged that MAC, even a host
+    that floods knows where it is, and its silence would prove nothing.
+    """
     roles = Roles.of(site)
-    for attack in rows:
-        for variant in attack.variants:
-            if site.level in variant.expect:
-                yield _case(site, roles, attack, variant)
+    found = [
+        _case(site, roles, attack, variant)
+        for attack in rows
+        for variant in attack.variants
+        if site.level in variant.expect
+    ]
+    return sorted(found, key=lambda case: not is_stray(case.shot.frame, site))
+
+
+def is_stray(frame: bytes, site: Site) -> bool:
+    """Whether the frame is addressed to one MAC that no post has."""
+    if not frame or frame[0] & 1:
+        return False
+    return all(frame[:6] != post.mac.octets for post in site.posts)
 
 
 def _case(site: Site, roles: Roles, attack: Attack, variant: Variant) -> Case:

@@ -81,7 +81,11 @@ class _Here:
         self.fileno, self.close = self._tap.fileno, self._tap.close
 
     def send(self, frame: bytes, offload: Offload | None) -> None:
-        self._tap.send(frame, offload)
+        try:
+            self._tap.send(frame, offload)
+        except CannotSendError as error:
+            # Where it was is known: a report says the same of every namespace.
+            raise CannotSendError(str(error).rpartition(": ")[2]) from error
 
     def heard(self) -> list[bytes]:
         return [each.frame for each in self._tap.drain() if not each.outgoing]
@@ -137,6 +141,8 @@ class _There:
             self._process.kill()
             self._process.wait()
         self._reader.join(5)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
         os.close(self._bell)
 
     def _tell(self, line: str) -> None:
@@ -172,7 +178,7 @@ class _There:
     def _ended(self) -> str:
         assert self._process.stderr is not None  # noqa: S101 - a pipe, by `_start`
         self._process.kill()
-        # Its prompts are not what went wrong.
+        # What went wrong, without its prompts.
         said = self._process.stderr.read().decode(errors="replace").replace(">>> ", "").strip()
         return f"the command ended: {said[-500:] or self._process.wait()}"
 
