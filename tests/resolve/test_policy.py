@@ -12,14 +12,17 @@ from vifguard.model.intent import Intent
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, FixedIp, Port
-from vifguard.resolve.policy import resolve
+from vifguard.model.security_group import SecurityGroup
+from vifguard.resolve.policy import governing, resolve
 from vifguard.resolve.touched import (
     AllPorts,
+    PortsInGroup,
     PortsOnNetwork,
     Touched,
     touched_by_ip_group,
     touched_by_network,
     touched_by_port,
+    touched_by_security_group,
     touched_by_subnet,
 )
 
@@ -29,8 +32,8 @@ OWN = Network("n-own", "blue")
 ADDRESSED = Port("p", "n-shared", "blue", MAC, fixed_ips=(FixedIp("s", ip_address("10.0.0.5")),))
 
 
-def policy_of(port, *, networks=(SHARED, OWN), groups=(), public=()):
-    return resolve(Intent.of(1, networks, [port], groups, public), port)
+def policy_of(port, *, networks=(SHARED, OWN), groups=(), public=(), security_groups=()):
+    return resolve(Intent.of(1, networks, [port], groups, public, security_groups), port)
 
 
 def test_shared_is_strict() -> None:
@@ -122,6 +125,50 @@ def test_nobody_else_may_answer_for_it() -> None:
     assert not policy_of(replace(ADDRESSED, id="r"), groups=[GROUP]).owns(ip_address("10.0.0.100"))
 
 
+WEB = SecurityGroup("g-web", "blue")
+BULK = SecurityGroup("g-bulk", "blue", stateful=False)
+
+
+def in_groups(*groups: SecurityGroup, **fields) -> Port:
+    return replace(ADDRESSED, security_groups=frozenset(g.id for g in groups), **fields)
+
+
+def test_a_port_that_groups_do_not_filter_has_no_such_guard() -> None:
+    assert Guard.GROUPS not in policy_of(ADDRESSED).guards
+
+
+def test_groups_are_a_guard_whatever_the_profile_and_bring_theirs_along() -> None:
+    assert policy_of(in_groups(WEB), security_groups=[WEB]).guards == (
+        GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+    )
+    policy = policy_of(in_groups(WEB, profile=Profile.OFF), security_groups=[WEB])
+    assert policy.guards == {Guard.ETHERTYPE, Guard.MAC, Guard.GROUPS}
+    assert policy.security_groups == {WEB.id}
+    assert policy.stateful
+
+
+def test_law_1_no_group_at_all_is_a_guard_that_lets_nothing_pass() -> None:
+    policy = policy_of(in_groups())
+    assert Guard.GROUPS in policy.guards
+    assert policy.security_groups == frozenset()
+
+
+def test_without_port_security_no_group_filters() -> None:
+    policy = policy_of(in_groups(WEB, port_security_enabled=False), security_groups=[WEB])
+    assert policy.guards == frozenset()
+    assert policy.security_groups == frozenset()
+    assert not policy.closed
+
+
+def test_a_port_is_stateful_as_its_groups_are() -> None:
+    assert not policy_of(in_groups(BULK), security_groups=[BULK]).stateful
+    assert "stateless" in policy_of(in_groups(WEB, BULK), security_groups=[WEB, BULK]).closed
+
+
+def test_a_dangling_group_closes_the_port() -> None:
+    assert WEB.id in policy_of(in_groups(WEB, BULK), security_groups=[BULK]).closed
+
+
 ports = st.builds(
     Port,
     id=st.sampled_from(["p", "q", "r"]),
@@ -131,6 +178,15 @@ ports = st.builds(
     fixed_ips=st.sampled_from([(), (FixedIp("s", ip_address("10.0.0.5")),)]),
     profile=st.sampled_from([None, *Profile]),
     admin_state_up=st.booleans(),
+    port_security_enabled=st.booleans(),
+    security_groups=st.none() | st.frozensets(st.sampled_from(["web", "bulk"])),
+)
+security_groups = st.builds(
+    SecurityGroup,
+    id=st.sampled_from(["web", "bulk"]),
+    project_id=st.just("blue"),
+    name=st.sampled_from(["", "x"]),
+    stateful=st.booleans(),
 )
 networks = st.builds(
     Network,
@@ -167,7 +223,7 @@ def nouns(strategy):
 
 worlds = st.fixed_dictionaries(
     {"ports": nouns(ports), "networks": nouns(networks), "subnets": nouns(subnets)}
-    | {"groups": nouns(groups)}
+    | {"groups": nouns(groups), "security_groups": nouns(security_groups)}
 )
 
 
@@ -177,8 +233,9 @@ def intent_of(world) -> Intent:
         for subnet in world["subnets"].values()
         if (network := world["networks"].get(subnet.network_id)) and network.public
     }
+    kinds = ("networks", "ports", "groups")
     return Intent.of(
-        1, world["networks"].values(), world["ports"].values(), world["groups"].values(), public
+        1, *(world[kind].values() for kind in kinds), public, world["security_groups"].values()
     )
 
 
@@ -187,6 +244,8 @@ def named(touched: Touched, world) -> set[str]:
         return set(world["ports"])
     if isinstance(touched, PortsOnNetwork):
         return {p.id for p in world["ports"].values() if p.network_id == touched.network_id}
+    if isinstance(touched, PortsInGroup):
+        return {p.id for p in world["ports"].values() if touched.group_id in governing(p)}
     return set(touched.ids)
 
 
@@ -198,12 +257,17 @@ def touched(kind: str, world, before, after) -> Touched:
             return touched_by_network(before, after)
         case "groups":
             return touched_by_ip_group(before, after)
+        case "security_groups":
+            return touched_by_security_group(before, after)
         case _:
             network = world["networks"].get((after or before).network_id)
             return touched_by_subnet(network or OWN, before, after)
 
 
-@given(worlds, worlds, st.sampled_from(["ports", "networks", "subnets", "groups"]), st.data())
+KINDS = ["ports", "networks", "subnets", "groups", "security_groups"]
+
+
+@given(worlds, worlds, st.sampled_from(KINDS), st.data())
 def test_narrowing_never_changes_the_meaning(world, other, kind, data) -> None:
     key = data.draw(st.sampled_from(sorted({*world[kind], *other[kind]}) or ["none"]))
     before, after = world[kind].get(key), other[kind].get(key)

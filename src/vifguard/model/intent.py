@@ -9,6 +9,7 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network
 from vifguard.model.port import Port
+from vifguard.model.security_group import SecurityGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Intent:
     """What is wanted at one revision.
 
     `public` holds the cidrs of every subnet on a network marked public, whether or not that
-    network itself is in this snapshot.
+    network itself is in this snapshot. `security_groups` are those that the ports have; what
+    they say is no part of it, as rules and members stand beside the ports on each host.
     """
 
     revision: int
@@ -24,6 +26,7 @@ class Intent:
     ports: Mapping[str, Port]
     groups_of: Mapping[str, tuple[IpGroup, ...]]
     public: frozenset[IPNetwork]
+    security_groups: Mapping[str, SecurityGroup]
 
     @classmethod
     def of(
@@ -33,6 +36,7 @@ class Intent:
         ports: Iterable[Port],
         groups: Iterable[IpGroup],
         public: Iterable[IPNetwork],
+        security_groups: Iterable[SecurityGroup] = (),
     ) -> Intent:
         """Index the nouns."""
         groups_of: dict[str, tuple[IpGroup, ...]] = {}
@@ -45,4 +49,5 @@ class Intent:
             {port.id: port for port in ports},
             groups_of,
             frozenset(public),
+            {group.id: group for group in security_groups},
         )

@@ -40,7 +40,8 @@ class Port:
     """A connection of one virtual interface to one network.
 
     `profile` and `guards` are None where the network's apply. `interface` names the host's
-    device; empty means that the agent finds it by its usual name or its MAC.
+    device; empty means that the agent finds it by its usual name or its MAC. `security_groups`
+    are ids; no group at all lets nothing pass, and None says that groups do not filter it.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Port:
     port_security_enabled: bool = True
     profile: Profile | None = None
     guards: frozenset[Guard] | None = None
+    security_groups: frozenset[str] | None = None
     roles: frozenset[Role] = frozenset()
     ethertypes: frozenset[int] = frozenset()
     storm: Storm | None = None

@@ -7,7 +7,7 @@ and an empty set of addresses allow nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vifguard.model.address import IPNetwork
 from vifguard.model.verdict import Direction
@@ -75,6 +75,12 @@ class Rule:
         if version != self.version:
             raise ValueError(f"{self.remote} is not of IPv{self.version}")
 
+    def canonical(self) -> Rule:
+        """The same meaning in one form: a prefix that holds every address is no remote."""
+        if self.remote is None or isinstance(self.remote, str) or self.remote.prefixlen:
+            return self
+        return replace(self, remote=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
@@ -82,3 +88,60 @@ class Rulebook:
 
     rules: Mapping[str, frozenset[Rule]] = field(default_factory=dict)
     sets: Mapping[str, frozenset[IPNetwork]] = field(default_factory=dict)
+
+
+DEFAULT = "default"
+"""The name of the group that a project's ports have where nobody chose another."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroup:
+    """Rules that the ports of one project may share, and the addresses of its member ports.
+
+    The id is also that of the set of these addresses. A port's groups are all stateful, or
+    none is. `is_default` marks the one that new ports of the project get.
+    """
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    stateful: bool = True
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityGroupRule:
+    """A rule as a noun of its own: it belongs to a group and means `rule`.
+
+    `protocol` is the rule's protocol in the owner's word (`tcp`, `6`); None is any. A remote
+    set is an address group's where `of_address_group` says so, else a security group's.
+    """
+
+    id: str
+    project_id: str
+    group_id: str
+    rule: Rule
+    protocol: str | None = None
+    description: str = ""
+    of_address_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGroup:
+    """Prefixes under one name, for rules to refer to; the id is that of their set."""
+
+    id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    addresses: frozenset[IPNetwork] = frozenset()
+
+
+def default_rules(group: SecurityGroup) -> tuple[Rule, ...]:
+    """What a new group allows: to open anything; the default one also its members to each other."""
+    opened = tuple(Rule(Direction.FROM_GUEST, version) for version in (4, 6))
+    if not group.is_default:
+        return opened
+    members = (Rule(Direction.TO_GUEST, version, remote=group.id) for version in (4, 6))
+    return (*opened, *members)

@@ -9,6 +9,7 @@ from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import Port
+from vifguard.model.security_group import SecurityGroup
 
 
 def resolve(intent: Intent, port: Port) -> PortPolicy:
@@ -29,7 +30,9 @@ def resolve(intent: Intent, port: Port) -> PortPolicy:
         roles=port.roles,
         ethertypes=port.ethertypes,
         storm=port.storm or network.storm,
-        closed=_why_closed(network, port),
+        security_groups=governing(port),
+        stateful=all(group.stateful for group in _known(intent, port)),
+        closed=_why_closed(network, port) or _why_ungoverned(intent, port),
     )
 
 
@@ -39,9 +42,22 @@ def closed(port: Port, why: str) -> PortPolicy:
 
 
 def guards_of(network: Network, port: Port) -> frozenset[Guard]:
-    """The guards in force: the port's own choice, else its network's, else the default."""
+    """The guards in force: the port's own choice, else its network's, else the default.
+
+    Security groups are a guard of their own, whatever the choice, and bring others along.
+    """
     if not port.port_security_enabled:
         return GUARDS_OF[Profile.OFF]
+    chosen = _chosen_guards(network, port)
+    return chosen if port.security_groups is None else with_implied({*chosen, Guard.GROUPS})
+
+
+def governing(port: Port) -> frozenset[str]:
+    """The security groups that say what passes; none without port security."""
+    return (port.security_groups or frozenset()) if port.port_security_enabled else frozenset()
+
+
+def _chosen_guards(network: Network, port: Port) -> frozenset[Guard]:
     for noun in (port, network):
         if noun.guards is not None:
             return with_implied(noun.guards)
@@ -84,6 +100,19 @@ def _link_local(network: Network, prefixes: frozenset[IPNetwork]) -> LinkLocal:
     if any(prefix.version == 6 for prefix in prefixes):
         return network.link_local
     return LinkLocal.NONE
+
+
+def _known(intent: Intent, port: Port) -> list[SecurityGroup]:
+    found = (intent.security_groups.get(group) for group in governing(port))
+    return [group for group in found if group is not None]
+
+
+def _why_ungoverned(intent: Intent, port: Port) -> str:
+    if missing := governing(port) - intent.security_groups.keys():
+        return f"security group {min(missing)} does not exist"
+    if len({group.stateful for group in _known(intent, port)}) > 1:
+        return "its security groups are stateful and stateless ones"
+    return ""
 
 
 def _why_closed(network: Network, port: Port) -> str:

@@ -2,6 +2,9 @@
 
 A full resolve of the intent after the change must differ from the one before only on the
 ports named here (a property test holds it).
+
+A rule, an address group and who is a member of a security group touch no port but the member
+itself: a port's policy names its groups, and what these say stands once on each host.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
+from vifguard.model.security_group import SecurityGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,18 @@ class PortsOnNetwork:
 
 
 @dataclass(frozen=True, slots=True)
+class PortsInGroup:
+    """Every port that has one security group."""
+
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AllPorts:
     """Every port there is."""
 
 
-Touched = ThesePorts | PortsOnNetwork | AllPorts
+Touched = ThesePorts | PortsOnNetwork | PortsInGroup | AllPorts
 
 NOTHING = ThesePorts(frozenset())
 
@@ -62,3 +73,11 @@ def touched_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> Touche
     """Those who are, or were, its members."""
     groups = (group for group in (before, after) if group is not None)
     return ThesePorts(frozenset(member for group in groups for member in group.members))
+
+
+def touched_by_security_group(before: SecurityGroup | None, after: SecurityGroup | None) -> Touched:
+    """Those who have it, when it comes or goes or begins or ends to be stateful."""
+    group = after or before
+    if group is None or (before and before.stateful) == (after and after.stateful):
+        return NOTHING
+    return PortsInGroup(group.id)
