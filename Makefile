@@ -60,7 +60,7 @@ test: check ## everything that proves it: servers, real kernels, the lab, Debian
 	$(MAKE) --no-print-directory test-kernels
 
 test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
-	$(SUDO) tests/kernels/run
+	$(SUDO) tests/kernels/run || [ $$? = 77 ]
 
 demo: setup ## the whole problem on one host, on real kernels, in about two minutes
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6
