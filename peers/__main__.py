@@ -17,7 +17,7 @@ from peers import bridge, libvirt, lxd, neutron, ours, ovn
 from peers.page import Result, page
 from peers.peer import Peer
 from vifguard.lab.audit.auditor import audit
-from vifguard.lab.audit.report import LEGAL, Report
+from vifguard.lab.audit.report import Report
 from vifguard.lab.programme import ending_tidily
 from vifguard.lab.run import run
 
@@ -71,8 +71,7 @@ def _failed(peer: Peer, reason: str) -> Result:
 
 def _show(report: Report) -> None:
     table = Table("guard", "held", "failed", "not testable")
-    for tally in report.tallies:
-        name = "legal frames" if tally.guard == LEGAL else tally.guard
+    for name, tally in report.figures:
         table.add_row(name, *map(str, (tally.passed, tally.failed, tally.untestable)))
     _console.print(table, f"{report.sent} frames in {report.seconds:.0f} s")
 

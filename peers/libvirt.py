@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from peers.host import Host, await_, standing
-from peers.peer import Peer, package
+from peers.peer import THROUGH_IPTABLES, Peer, package
 from peers.segment import VIP4, Guest, Permits, segment
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
@@ -103,7 +103,7 @@ PEER = Peer(
     ),
     sources=(
         "https://libvirt.org/formatnwfilter.html#pre-existing-network-filters",
-        "https://libvirt.org/formatnwfilter.html#limitations",
+        "https://libvirt.org/formatnwfilter.html#usage-of-variables-in-filters",
     ),
     up=up,
     promises={
@@ -114,6 +114,7 @@ PEER = Peer(
     },
     programs=("libvirtd", "virsh", "iptables", "ebtables"),
     notes=(
+        THROUGH_IPTABLES,
         (
             "It passes no IPv6 at all, in either direction, so its guests have none and only"
             " IPv4 is judged."

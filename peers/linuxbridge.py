@@ -26,7 +26,8 @@ _NETWORK = "77777777-aaaa-4bbb-8ccc-000000000001"
 
 def main() -> None:
     """Guard the ports: the firewall driver, then the protection of MAC and ARP."""
-    _configure(sys.argv[1])
+    _, state = sys.argv
+    _configure(state)
     ports = [_port(port) for port in json.load(sys.stdin)]
     driver = IptablesFirewallDriver()
     driver.update_security_group_rules(_GROUP, _open_group())

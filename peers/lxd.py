@@ -5,20 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from peers.host import Host, await_, standing
-from peers.peer import Peer, package
+from peers.peer import THROUGH_IPTABLES, Peer, package
 from peers.segment import UPLINK, Guest, Permits, Segment, segment
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
-from vifguard.lab.run import PREFIX, Run
+from vifguard.lab.run import BASE, PREFIX, Run
 from vifguard.model.guard import Guard
 
 _GROUPS = Path("/sys/fs/cgroup")
+_LOCKS = Path("/run/lxc/lock")
 _BUSYBOX = Path("/bin/busybox")
 _INITTAB = b"::sysinit:/bin/true\n::respawn:/bin/sleep 3600\n"
 _METADATA = b"""\
@@ -106,15 +108,20 @@ class _Lxd:
 
 
 def _sweep() -> None:
-    """Remove the control groups of containers that are gone, a killed run's as well.
+    """Remove what LXC leaves outside its server's directory, a killed run's as well.
 
-    The kernel refuses it of a group that anything lives in, whosever it is.
+    The kernel refuses to remove a control group that anything lives in, whosever it is.
     """
     for name in ("lxc.pivot", f"lxc.*.{PREFIX}*"):
         for group in _GROUPS.glob(f"*/{name}"):
             for folder, _, _ in os.walk(group, topdown=False):
                 with suppress(OSError):
                     Path(folder).rmdir()
+    ours = _LOCKS / BASE.relative_to("/")
+    shutil.rmtree(ours, ignore_errors=True)
+    for empty in (ours.parent, _LOCKS, _LOCKS.parent):
+        with suppress(OSError):
+            empty.rmdir()
 
 
 def _write_image(path: Path) -> None:
@@ -165,4 +172,11 @@ PEER = Peer(
         Guard.ETHERTYPE: "nothing but ARP, IPv4 and IPv6 while an IP filter is on",
     },
     programs=("lxd", "lxc", "nft", "busybox"),
+    notes=(
+        THROUGH_IPTABLES,
+        (
+            "DHCP, DHCPv6 and router solicitations of an instance go to the host alone, whose own"
+            " server answers them; they count as not delivered to the other guests."
+        ),
+    ),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.host import standing
-from peers.peer import Peer, package
+from peers.peer import THROUGH_IPTABLES, Peer, package
 from peers.segment import (
     EVERYTHING,
     ROUTED4,
@@ -22,6 +22,8 @@ from peers.segment import (
     Guest,
     segment,
 )
+from vifguard.kernel import sysctl
+from vifguard.lab import netns
 from vifguard.lab.audit.site import Site
 from vifguard.lab.run import Run
 from vifguard.model.guard import Guard
@@ -29,6 +31,7 @@ from vifguard.model.guard import Guard
 PYTHON = Path(__file__).parents[1] / "build" / "neutron" / "bin" / "python"
 """Of the environment that `make audit-peers` installs Neutron in."""
 
+_WITH_IPV6 = {"ipv6/conf/{}/disable_ipv6": "0"}
 _SCRIPT = Path(__file__).with_name("linuxbridge.py")
 
 
@@ -39,12 +42,15 @@ def up(run: Run) -> Iterator[Site]:
     with standing(run, "neutron", iptables=True) as host:
         members.plug(host.netns)
         host.bridge("brq77777777-aa", members.taps)
+        # Neutron writes no rules for IPv6 where new interfaces are told to have none.
+        netns.within(host.netns, lambda: sysctl.write("default", _WITH_IPV6))
         ports = [
             _port(guest, _pairs(guest) if guest is members.attacker else [])
             for guest in members.guests
         ]
         # Isolated: beside the script lies a module of Neutron's name.
         host.run(
+            "env", f"XDG_CACHE_HOME={host.folder('cache')}",
             str(PYTHON), "-I", "-W", "ignore", str(_SCRIPT), str(host.folder("state")),
             stdin=json.dumps(ports),
         )  # fmt: skip
@@ -82,8 +88,9 @@ PEER = Peer(
     versions=_versions,
     configuration=(
         "`firewall_driver = iptables` with `enable_ipset`, and the Linux bridge agent's ARP and"
-        " MAC protection, both called as the agent calls them; port security on, a security"
-        " group that lets everything in; `bridge-nf-call-iptables` and `-ip6tables` are 1"
+        " MAC protection, both called as the agent calls them; port security on, allowed address"
+        " pairs for what is shared and routed, a security group that"
+        " lets everything in; `bridge-nf-call-iptables` and `-ip6tables` are 1"
     ),
     sources=(
         "https://docs.openstack.org/neutron/2024.2/admin/intro-os-networking.html#security-groups",
@@ -99,6 +106,7 @@ PEER = Peer(
     },
     programs=("iptables", "ip6tables", "ebtables", "ipset", str(PYTHON)),
     notes=(
+        THROUGH_IPTABLES,
         (
             "2024.2 is the last release with the Linux bridge agent; the firewall driver itself"
             " lives on."

@@ -145,7 +145,7 @@ PEER = Peer(
     versions=lambda: f"{package('ovn-central')}, {package('openvswitch-switch')}",
     configuration=(
         "a logical switch port with `addresses` and `port_security` set to the guest's MAC and"
-        " both addresses; userspace datapath"
+        " both addresses, and whatever it shares and routes; userspace datapath"
     ),
     sources=("man 5 ovn-nb, Logical_Switch_Port, port_security",),
     up=up,
@@ -156,4 +156,11 @@ PEER = Peer(
         Guard.IP: "sends from, and receives to, its own addresses",
     },
     programs=("ovn-northd", "ovn-controller", "ovs-vswitchd", "ovsdb-server", "ethtool"),
+    notes=(
+        (
+            "The switch itself answers ARP and neighbour solicitations for addresses that it"
+            " knows; such requests count as not delivered, and what has them as its twin as"
+            " silent."
+        ),
+    ),
 )

@@ -7,26 +7,37 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from peers.peer import Peer
-from vifguard.lab.audit.report import LEGAL, Record, Report, Status
+from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Report, Status
 from vifguard.model.guard import Guard
 
 _PREFACE = """\
 # Conformance of real hosts
 
 Printed by `make audit-peers`, which stands up each host below in namespaces of its own, plays
-the catalogue of [attacks.md](attacks.md) at it as `vifguard audit` does with any host, from one
-guest and with no knowledge of what is inside, and takes it down. What a guard must refuse is
-in [guards.md](guards.md); what conformant means, in [drivers.md](drivers.md).
+the catalogue of [attacks.md](attacks.md) at it as `vifguard audit` does with any host, from its
+guests and from beyond its uplink and with no knowledge of what is inside, and takes it down.
+What a guard must refuse is in [guards.md](guards.md); what conformant means, in
+[drivers.md](drivers.md).
 
-The hosts are configured as their makers document it best; each section says how. They were
-made for purposes of their own: **not promised** marks what a host's makers never claimed of
-it, by the documents named. A count is *refused of played*: of the frames of a guard that must
-be refused, how many were. A refusal counts only where the legal twin of the frame passes on
-the same path; where it does not, the frame is *not testable*. *legal frames* are those that
-must pass, *delivered of played*. What an attack is, and that it is published, is in
-attacks.md; which host lets which one pass is told here in counts only."""
+## How to read it
+
+The hosts are configured as their makers document it best; each section says how, and where
+that is written. They were made for purposes of their own. **Not promised** marks what a host's
+makers never claimed of it. What they did claim is quoted in short, and is often narrower than
+our guard: a count below the whole does not say that a promise was broken.
+
+A count is *refused of played*. A refusal counts only where the legal twin of the frame, which
+must pass, does pass on the same path. **Silent** are the others that nobody heard: whether a
+guard refused them cannot be told, because their twin did not come through either, or because
+no bridge forwards such a frame. **Legal frames** are those that must pass, *delivered of
+played*. **Harmless oddities** break no guard's rule and may pass or not, but must do no harm.
+**Not testable** is what these sites cannot express or the kit cannot see from outside.
+
+Which attack is known from where is in attacks.md; what a named host lets pass is told here in
+counts only."""
 
 _NOT_RUN = "not run"
+_TWIN = "its legal twin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +52,7 @@ class Result:
 
 def page(results: Sequence[Result], machine: str) -> str:
     """The whole page, in Markdown; the same but for `machine` and versions in each run."""
-    parts = [_PREFACE, f"Last run: {machine}.", "\n".join(_table(results))]
+    parts = [_PREFACE, "## The table", f"Last run: {machine}.", "\n".join(_table(results))]
     parts += ("\n\n".join(_section(result)) for result in results)
     return "\n\n".join(parts) + "\n"
 
@@ -52,6 +63,7 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
     for guard in _played(results):
         yield _row(f"`{guard}`", (_cell(result, guard) for result in results))
     yield _row("**legal frames**", (_figure(result, LEGAL) for result in results))
+    yield _row("harmless oddities", (_figure(result, HARMLESS) for result in results))
     yield _row("not testable", (_untestable(result) for result in results))
     yield _row("conformant at `strict`", (_conformant(result) for result in results))
 
@@ -65,8 +77,12 @@ def _played(results: Iterable[Result]) -> list[Guard]:
 
 
 def _cell(result: Result, guard: Guard) -> str:
-    figure = _figure(result, guard)
-    return figure if guard in result.peer.promises else f"{figure}, not promised"
+    parts = [_figure(result, guard)]
+    if result.report is not None and (silent := _silent(result.report, guard)):
+        parts.append(f"{silent} silent")
+    if guard not in result.peer.promises:
+        parts.append("not promised")
+    return ", ".join(parts)
 
 
 def _figure(result: Result, guard: str) -> str:
@@ -77,7 +93,20 @@ def _figure(result: Result, guard: str) -> str:
 
 
 def _untestable(result: Result) -> str:
-    return _NOT_RUN if result.report is None else str(result.report.total.untestable)
+    if result.report is None:
+        return _NOT_RUN
+    silent = sum(_silent(result.report, guard) for guard in (*Guard, LEGAL, HARMLESS))
+    return str(result.report.total.untestable - silent)
+
+
+def _silent(report: Report, guard: str) -> int:
+    """How many frames of a guard nobody heard, where that proves nothing."""
+    return sum(
+        record.guard == guard
+        and record.status is Status.UNTESTABLE
+        and record.seen.startswith("nobody heard")
+        for record in report.records
+    )
 
 
 def _conformant(result: Result) -> str:
@@ -118,18 +147,22 @@ def _promises(peer: Peer) -> Iterator[str]:
 
 
 def _remarks(report: Report) -> Iterator[str]:
-    """Why frames were not testable, and whether the audit came to its end."""
+    """Why frames were silent or not testable."""
     untestable = [record for record in report.records if record.status is Status.UNTESTABLE]
     reasons = Counter(_reason(report, record) for record in untestable)
     if reasons:
-        yield "Not testable, by reason:"
+        yield "Silent or not testable, by reason:"
         yield "\n".join(f"- {reason}: {number}" for reason, number in sorted(reasons.items()))
 
 
 def _reason(report: Report, record: Record) -> str:
-    # What ended an audit early names the frame after which the host was dead: a recipe.
+    """The first reason, without what names a frame, or a namespace of this run."""
     first = record.why[0] if record.why else "no reason was told"
-    return "the audit had ended early" if first == report.interrupted else first
+    if first == report.interrupted:
+        return "the audit had ended early"
+    if first.startswith(_TWIN):
+        return f"{_TWIN} does not pass here"
+    return first.partition(":")[0]
 
 
 def _row(head: str, cells: Iterable[str]) -> str:

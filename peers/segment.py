@@ -141,8 +141,9 @@ def segment(run: Run, key: str, *, six: bool = True) -> Segment:
         Guest(
             name,
             run.netns(f"{key}-{name}"),
-            # As the tap of an OpenStack port is named: eleven characters behind `tap`.
-            f"tap0000000a-0{number}",
+            # As OpenStack names taps: eleven characters of an id, of which Neutron's chains
+            # bear only the first ten.
+            f"tap0000000{number}-00",
             Mac.parse(f"fa:16:3e:00:00:0{number}"),
             NET4[10 + number],
             NET6[0x10 + number],

@@ -37,9 +37,9 @@ def peer(name: str, *guards: Guard) -> Peer:
     )
 
 
-def record(guard: str, status: Status, *why: str) -> Record:
+def record(guard: str, status: Status, *why: str, seen: str = "not played") -> Record:
     return Record(
-        guard, RECIPE, "reply", "an ARP reply", "drop", "?", status, why, b"\xff" * 42, "arp reply"
+        guard, RECIPE, "reply", "an ARP reply", "drop", seen, status, why, b"\xff" * 42, "arp"
     )
 
 
@@ -55,7 +55,13 @@ MIXED = report(
     record(Guard.ARP, Status.PASS),
     record(Guard.ARP, Status.FAIL, "heard by victim"),
     record(Guard.ND, Status.FAIL, "heard by victim"),
-    record(Guard.RA, Status.UNTESTABLE, "the legal twin does not pass"),
+    record(Guard.RA, Status.UNTESTABLE, "the host has none: 13 bytes on eth0 in lab4711"),
+    record(
+        Guard.RA,
+        Status.UNTESTABLE,
+        "its legal twin L09/own was not delivered to the third",
+        seen="nobody heard it",
+    ),
     record(LEGAL, Status.PASS),
 )
 
@@ -80,8 +86,14 @@ def test_what_was_never_promised_is_marked_beside_the_count() -> None:
 
 def test_a_guard_of_which_nothing_could_be_tested_has_no_count() -> None:
     text = page([result("it", MIXED, Guard.RA)], "today")
-    assert row(text, "`ra`") == ["-"]
-    assert "- the legal twin does not pass: 1" in text
+    assert row(text, "`ra`") == ["-, 1 silent"]
+    assert "- its legal twin does not pass here: 1" in text
+
+
+def test_reasons_name_nothing_of_this_run() -> None:
+    text = page([result("it", MIXED)], "today")
+    assert "- the host has none: 1" in text
+    assert "lab4711" not in text
 
 
 def test_a_peer_that_did_not_run_is_in_the_table_with_the_reason() -> None:
