@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,18 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from peers import bridge, libvirt, lxd, neutron, ours, ovn
+from peers.examine import examine
 from peers.page import Result, page
 from peers.peer import Peer
-from vifguard.lab.audit.auditor import audit
 from vifguard.lab.audit.report import Report
 from vifguard.lab.programme import ending_tidily
-from vifguard.lab.run import run
 
 PEERS = {module.PEER.key: module.PEER for module in (bridge, libvirt, lxd, ovn, neutron, ours)}
 _PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
-_RATE = 2000.0
-"""Frames a second: nobody else is on these hosts."""
-
 _console = Console(width=100, highlight=False)
 
 
@@ -41,7 +36,7 @@ def main() -> int:
     if os.geteuid() != 0:
         parser.error("the peers need namespaces and daemons of their own; run them as root")
     with ending_tidily():
-        results = [_result(PEERS[key]) for key in asked.peers or PEERS]
+        results = [_told(PEERS[key]) for key in asked.peers or PEERS]
     target = asked.page or (None if asked.peers else _PAGE)
     if target:
         target.write_text(page(results, _machine()))
@@ -49,24 +44,15 @@ def main() -> int:
     return int(not all(_holds(result) for result in results if result.peer is ours.PEER))
 
 
-def _result(peer: Peer) -> Result:
-    """Stand a peer up, audit it, take it down; whatever goes wrong is a row of the page."""
-    absent = [program for program in peer.programs if shutil.which(program) is None]
-    if absent:
-        return _failed(peer, f"not installed: {', '.join(absent)}")
+def _told(peer: Peer) -> Result:
+    """What became of a peer, told as it is known."""
     _console.print(f"{peer.name} ...")
-    try:
-        with run() as this, peer.up(this) as site:
-            report = audit(site, lambda _: None, rate=_RATE, default_route=True)
-    except Exception as error:  # noqa: BLE001 - one host that fails must not hide the others
-        return _failed(peer, f"{type(error).__name__}: {error}")
-    _show(report)
-    return Result(peer=peer, versions=peer.versions(), report=report)
-
-
-def _failed(peer: Peer, reason: str) -> Result:
-    _console.print(f"{peer.name}: not run: {reason}", markup=False)
-    return Result(peer=peer, versions=peer.versions(), reason=reason.splitlines()[0])
+    result = examine(peer)
+    if result.report is None:
+        _console.print(f"not run: {result.reason}", markup=False)
+    else:
+        _show(result.report)
+    return result
 
 
 def _show(report: Report) -> None:

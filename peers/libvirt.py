@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from peers.host import Host, await_, standing
-from peers.peer import THROUGH_IPTABLES, Peer, package
+from peers.peer import Peer, package
 from peers.segment import VIP4, Guest, Permits, segment
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
@@ -114,7 +114,6 @@ PEER = Peer(
     },
     programs=("libvirtd", "virsh", "iptables", "ebtables"),
     notes=(
-        THROUGH_IPTABLES,
         (
             "It passes no IPv6 at all, in either direction, so its guests have none and only"
             " IPv4 is judged."

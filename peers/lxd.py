@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from peers.host import Host, await_, standing
-from peers.peer import THROUGH_IPTABLES, Peer, package
+from peers.peer import Peer, package
 from peers.segment import UPLINK, Guest, Permits, Segment, segment
 from vifguard.lab.audit.site import Site
 from vifguard.lab.netns import LabError
@@ -173,7 +173,6 @@ PEER = Peer(
     },
     programs=("lxd", "lxc", "nft", "busybox"),
     notes=(
-        THROUGH_IPTABLES,
         (
             "DHCP, DHCPv6 and router solicitations of an instance go to the host alone, whose own"
             " server answers them; they count as not delivered to the other guests."

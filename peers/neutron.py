@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from peers.host import standing
-from peers.peer import THROUGH_IPTABLES, Peer, package
+from peers.peer import Peer, package
 from peers.segment import (
     EVERYTHING,
     ROUTED4,
@@ -68,11 +68,19 @@ def _port(guest: Guest, pairs: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _pairs(guest: Guest) -> list[dict[str, str]]:
-    """Allowed address pairs: shared addresses with either MAC, routed prefixes with its own."""
-    own = [(each, guest.mac) for each in (VIP4, VIP6, ROUTED4, ROUTED6)]
+    """Allowed address pairs: what is shared and routed, with each MAC that uses it.
+
+    A virtual router advertises itself from its virtual MAC and its own address (RFC 9568).
+    """
+    pairs = {
+        guest.mac: (VIP4, VIP6, ROUTED4, ROUTED6),
+        VMAC4: (VIP4, guest.ip4),
+        VMAC6: (VIP6, guest.ip6, guest.mac.link_local),
+    }
     return [
         {"ip_address": str(address), "mac_address": str(mac)}
-        for address, mac in (*own, (VIP4, VMAC4), (VIP6, VMAC6))
+        for mac, addresses in pairs.items()
+        for address in addresses
     ]
 
 
@@ -106,11 +114,13 @@ PEER = Peer(
     },
     programs=("iptables", "ip6tables", "ebtables", "ipset", str(PYTHON)),
     notes=(
-        THROUGH_IPTABLES,
         (
             "2024.2 is the last release with the Linux bridge agent; the firewall driver itself"
             " lives on."
         ),
-        "Neutron lets all ND and all non-IP traffic of the port's MAC through on purpose.",
+        (
+            "By its documentation it lets neighbour discovery, and non-IP traffic of the port's"
+            " MAC, through on purpose."
+        ),
     ),
 )

@@ -26,9 +26,6 @@ from vifguard.lab.audit.site import Site
 from vifguard.lab.run import Run
 from vifguard.model.guard import Guard
 
-_LOCAL = " ".join(str(each) for each in (VIP4, VIP6, ROUTED4, ROUTED6))
-# What the attacker's port may use beside its own: addresses with its MAC, and virtual MACs.
-_SHARED = (_LOCAL, f"{VMAC4} {VIP4}", f"{VMAC6} {VIP6}")
 _SCHEMAS = {
     "nb": Path("/usr/share/ovn/ovn-nb.ovsschema"),
     "sb": Path("/usr/share/ovn/ovn-sb.ovsschema"),
@@ -49,9 +46,21 @@ def up(run: Run) -> Iterator[Site]:
         chassis = _Chassis(host)
         chassis.lead_out()
         for guest in members.guests:
-            chassis.plug(guest, _SHARED if guest is members.attacker else ())
+            chassis.plug(guest, *(_shared(guest) if guest is members.attacker else ()))
         chassis.settle(members)
         yield members.site("OVN port_security", EVERYTHING)
+
+
+def _shared(guest: Guest) -> tuple[str, str, str]:
+    """Further elements of port_security: what is shared and routed, with each MAC that uses it.
+
+    A virtual router advertises itself from its virtual MAC and its own address (RFC 9568).
+    """
+    return (
+        f"{guest.mac} {VIP4} {VIP6} {ROUTED4} {ROUTED6}",
+        f"{VMAC4} {VIP4} {guest.ip4}",
+        f"{VMAC6} {VIP6} {guest.ip6} {guest.mac.link_local}",
+    )
 
 
 class _Chassis:
@@ -99,14 +108,13 @@ class _Chassis:
             "--", "lsp-set-options", "outside", "network_name=physnet1",
         )  # fmt: skip
 
-    def plug(self, guest: Guest, shared: tuple[str, ...]) -> None:
+    def plug(self, guest: Guest, *shared: str) -> None:
         """A logical port that may use what is the guest's and what is shared; its interface."""
         identity = " ".join((str(guest.mac), *guest.addresses))
-        secured = (" ".join((identity, *shared[:1])), *shared[1:])
         self.nbctl(
             "lsp-add", "segment", guest.name,
             "--", "lsp-set-addresses", guest.name, identity,
-            "--", "lsp-set-port-security", guest.name, *secured,
+            "--", "lsp-set-port-security", guest.name, identity, *shared,
         )  # fmt: skip
         self.vsctl(
             "add-port", "br-int", guest.tap, "--", "set", "Interface", guest.tap,
@@ -159,8 +167,7 @@ PEER = Peer(
     notes=(
         (
             "The switch itself answers ARP and neighbour solicitations for addresses that it"
-            " knows; such requests count as not delivered, and what has them as its twin as"
-            " silent."
+            " knows; such requests count as delivered."
         ),
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
 from peers.peer import Peer
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Report, Status
@@ -40,6 +42,10 @@ _NOT_RUN = "not run"
 _TWIN = "its legal twin"
 
 
+Reasons = Counter[str]
+"""How many frames were silent or not testable, by reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of one peer: a report, or the reason why there is none."""
@@ -53,7 +59,9 @@ class Result:
 def page(results: Sequence[Result], machine: str) -> str:
     """The whole page, in Markdown; the same but for `machine` and versions in each run."""
     parts = [_PREFACE, "## The table", f"Last run: {machine}.", "\n".join(_table(results))]
-    parts += ("\n\n".join(_section(result)) for result in results)
+    everywhere = _everywhere(results)
+    parts += _remarks("Silent or not testable at every host", everywhere)
+    parts += ("\n\n".join(_section(result, everywhere)) for result in results)
     return "\n\n".join(parts) + "\n"
 
 
@@ -115,7 +123,7 @@ def _conformant(result: Result) -> str:
     return "yes" if result.report.conformant else "no"
 
 
-def _section(result: Result) -> Iterator[str]:
+def _section(result: Result, everywhere: Reasons) -> Iterator[str]:
     peer = result.peer
     yield f"## {peer.name}"
     yield f"Versions: {result.versions}."
@@ -125,7 +133,7 @@ def _section(result: Result) -> Iterator[str]:
     if result.report is None:
         yield f"**Not run here**: {result.reason}"
     else:
-        yield from _remarks(result.report)
+        yield from _remarks("Silent or not testable", _reasons(result.report) - everywhere)
 
 
 def _source(source: str) -> str:
@@ -146,13 +154,24 @@ def _promises(peer: Peer) -> Iterator[str]:
             yield f"| `{guard}` | {peer.promises[guard]} |"
 
 
-def _remarks(report: Report) -> Iterator[str]:
-    """Why frames were silent or not testable."""
-    untestable = [record for record in report.records if record.status is Status.UNTESTABLE]
-    reasons = Counter(_reason(report, record) for record in untestable)
+def _remarks(head: str, reasons: Reasons) -> Iterator[str]:
     if reasons:
-        yield "Silent or not testable, by reason:"
+        yield f"{head}, by reason:"
         yield "\n".join(f"- {reason}: {number}" for reason, number in sorted(reasons.items()))
+
+
+def _everywhere(results: Iterable[Result]) -> Reasons:
+    """What every host that ran has in common: the kit's own limits, not the hosts'."""
+    each = [_reasons(result.report) for result in results if result.report]
+    if len(each) < 2:
+        return Counter()
+    return reduce(and_, each)
+
+
+def _reasons(report: Report) -> Reasons:
+    return Counter(
+        _reason(report, record) for record in report.records if record.status is Status.UNTESTABLE
+    )
 
 
 def _reason(report: Report, record: Record) -> str:

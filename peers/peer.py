@@ -34,14 +34,6 @@ class Peer:
     notes: tuple[str, ...] = ()
 
 
-THROUGH_IPTABLES = (
-    "Bridged packets go through iptables here (`br_netfilter`), which checks IP headers, cuts off"
-    " octets behind the packet and, with connection tracking, reassembles fragments: legal frames"
-    " of such shapes arrive in another one or not at all, and count as not delivered."
-)
-"""What holds of every host whose filter needs br_netfilter."""
-
-
 def package(name: str) -> str:
     """`name version` of an installed Debian package; the name alone where it is not one."""
     shown = subprocess.run(

@@ -133,3 +133,12 @@ def test_configuration_promises_sources_and_notes_are_stated() -> None:
 def test_the_page_is_the_same_each_time_but_for_machine_and_versions(status: Status) -> None:
     results = [result("it", report(record(Guard.IP, status), record(LEGAL, Status.PASS)))]
     assert page(results, "Monday") == page(results, "Tuesday").replace("Tuesday", "Monday")
+
+
+def test_what_holds_of_every_host_is_told_once() -> None:
+    own = report(record(Guard.IP, Status.UNTESTABLE, "it has no IPv6"))
+    both = report(*MIXED.records, *own.records)
+    text = page([result("it", both), result("other", MIXED), result("gone", None)], "today")
+    assert text.count("- the host has none: 1") == 1
+    assert text.index("- the host has none: 1") < text.index("## it")
+    assert text.index("## it") < text.index("- it has no IPv6: 1") < text.index("## other")
