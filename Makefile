@@ -68,6 +68,7 @@ demo: setup ## the whole problem on one host, on real kernels, in about two minu
 bench: setup ## what a packet, a port and an API call cost; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench
 
+# Their services are not needed: each peer starts daemons of its own.
 PEER_PACKAGES := libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter iptables ipset \
   conntrack lxd openvswitch-switch ovn-central ovn-host busybox-static nftables ethtool
 

@@ -1,4 +1,8 @@
-"""`python -m peers [bridge libvirt ...]`: audit other makers' hosts, write docs/conformance.md."""
+"""`python -m peers [bridge libvirt ...]`: audit other makers' hosts, write docs/conformance.md.
+
+Each host goes before the next one comes, also when it fails or the run is told to end; what
+a killed run left, `vifguard lab down` removes.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ def main() -> int:
 
     The page is written when all were asked for, or where `--page` says.
     """
-    parser = argparse.ArgumentParser(prog="peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="peers", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("peers", nargs="*", choices=[*PEERS, []], default=[])
     parser.add_argument("--page", type=Path, help="write the page there")
     asked = parser.parse_args()

@@ -26,7 +26,6 @@ mount -t sysfs sysfs /sys
 mount --rbind "$1" /sys/fs/cgroup
 umount -l "$1"
 shift
-umount /sys/fs/cgroup/unified 2>/dev/null || true
 while [ "$1" != -- ]; do mount --bind "$1" "$2"; shift 2; done
 shift
 exec "$@"
@@ -44,8 +43,7 @@ class Host:
         netns.add(self.netns)
         # The host says nothing by itself on the segment that is judged.
         netns.within(self.netns, lambda: sysctl.write("default", sysctl.ALONE))
-        calls = {f"bridge/bridge-nf-call-{each}": str(int(iptables)) for each in _TABLES}
-        netns.within(self.netns, lambda: sysctl.write("", calls))
+        netns.within(self.netns, lambda: _call_iptables(wanted=iptables))
 
     def run(self, *command: str, stdin: str = "") -> str:
         """The output of a command in the host's namespace; LabError where it fails."""
@@ -97,6 +95,14 @@ class Host:
             f"link set {device} up",
         ]
         netns.ip([*lines, *(f"link set {port} master {device}" for port in ports)], self.netns)
+
+
+def _call_iptables(*, wanted: bool) -> None:
+    """Whether bridged packets of this namespace go through iptables and ip6tables."""
+    if wanted and not Path("/proc/sys/net/bridge").is_dir():
+        raise LabError("this kernel has no br_netfilter; try: modprobe br_netfilter")
+    settings = {f"bridge/bridge-nf-call-{each}": str(int(wanted)) for each in _TABLES}
+    sysctl.write("", settings)
 
 
 @contextmanager

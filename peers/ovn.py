@@ -166,6 +166,10 @@ PEER = Peer(
     programs=("ovn-northd", "ovn-controller", "ovs-vswitchd", "ovsdb-server", "ethtool"),
     notes=(
         (
+            "An operator can have more of OVN by writing ACLs, also against DHCP servers and router"
+            " advertisements; `port_security` alone is judged."
+        ),
+        (
             "The switch itself answers ARP and neighbour solicitations for addresses that it"
             " knows; such requests count as delivered."
         ),
