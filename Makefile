@@ -12,7 +12,7 @@ PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-ven
 SERVER := tests/store tests/api tests/cli
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup fmt check test test-kernels demo bench lock clean
+.PHONY: help setup fmt check test test-kernels demo bench fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,12 +43,12 @@ lock: $(VENV)/.installed ## pin every dependency with its hashes
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt pyproject.toml
 
 fmt: setup ## format
-	$(BIN)/ruff format src tests bench peers
-	$(BIN)/ruff check --fix src tests bench peers
+	$(BIN)/ruff format src tests bench peers fuzz
+	$(BIN)/ruff check --fix src tests bench peers fuzz
 
 check: setup ## format, lint, types, import contract, unit tests; under a minute
-	$(BIN)/ruff format --check src tests bench peers
-	$(BIN)/ruff check src tests bench peers
+	$(BIN)/ruff format --check src tests bench peers fuzz
+	$(BIN)/ruff check src tests bench peers fuzz
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not kernel" $(addprefix --ignore=,$(SERVER))
@@ -92,6 +92,10 @@ build/neutron/.installed: build/packages
 .PHONY: audit-peers
 audit-peers: setup build/peer-packages build/neutron/.installed ## hosts that others wrote, audited by the same kit; writes docs/conformance.md
 	$(SUDO) $(BIN)/python -m peers
+
+MINUTES ?= 5
+fuzz: setup ## reference against eBPF program on frames that nobody wrote; MINUTES=5
+	$(SUDO) $(BIN)/python -m fuzz --minutes $(MINUTES)
 
 clean: ## what building left
 	rm -rf $(VENV) build $(OBJECT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,15 @@
+"""Looking for a frame of which the reference and the eBPF program say different things.
+
+Every frame is judged twice: by the reference (`vifguard.semantics`) and by the program itself
+(BPF_PROG_TEST_RUN), at several of many ports that are held at once, in both directions. They
+must agree on the verdict, the guard and the reason, and the drop record must tell of this
+frame. Frames come from two searches:
+
+- *guided* (`guided`, libFuzzer by way of atheris): keeps what reaches new code in `packet` and
+  `semantics`;
+- *structured* (`search`): changes fields, headers, options and lengths of known frames, and
+  keeps what shows a new behaviour: a shape that got a reason it never got before.
+
+What either keeps is the corpus (`fuzz/corpus`), which every later run starts from and the tests
+replay; what they disagreed on is kept in `fuzz/regressions`, with a sentence each.
+"""

@@ -1,0 +1,92 @@
+"""The frames that a search starts from, and those that are kept of it: one a line, as hex."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from random import Random
+
+from tests.property import strategies
+from tests.triangle import universe
+
+from fuzz import house
+from fuzz.ports import is_testable
+from fuzz.shape import behaviours
+from vifguard.lab.attacks import VARIANTS
+from vifguard.lab.attacks.attack import Actor
+from vifguard.model.policy import PortPolicy
+from vifguard.model.verdict import Direction
+from vifguard.packet.frame import parse
+from vifguard.semantics.verdict import verdict
+
+KEPT = Path(__file__).with_name("corpus") / "frames.hex"
+_LONGEST_KEPT = 700
+_TAPES = 20_000
+_OF_THE_UNIVERSE = 3000
+
+
+def kept() -> list[bytes]:
+    """The corpus in the repository."""
+    return [bytes.fromhex(line) for line in KEPT.read_text().split()] if KEPT.exists() else []
+
+
+def keep(frames: Iterable[bytes]) -> int:
+    """Make the fewest and shortest frames that show all their behaviours the corpus; its size."""
+    few = sorted(fewest(frames), key=lambda frame: (len(frame), frame))
+    KEPT.write_text("".join(f"{frame.hex()}\n" for frame in few))
+    return len(few)
+
+
+def catalogue() -> Iterator[bytes]:
+    """The frames of the attack catalogue, played by the port and from outside, to two peers."""
+    for variant in VARIANTS.values():
+        player = house.CAST.g if variant.actor is Actor.OUTSIDE else house.CAST.a
+        for peer in (house.CAST.p, house.CAST.g):
+            yield variant.frame(house.CAST.playing(player).towards(peer))
+
+
+def tape(random: Random) -> bytes:
+    """Any frame of the tiny world of `tests.property.strategies`."""
+    return strategies.frame_of(random.randbytes(strategies.TAPE))
+
+
+def seeds(random: Random) -> list[bytes]:
+    """What a search begins with: the corpus, the catalogue, and some of the tiny universe."""
+    tiny = [frame for _, frame in universe.frames()]
+    return [*kept(), *catalogue(), *random.sample(tiny, _OF_THE_UNIVERSE)]
+
+
+def everything(random: Random) -> Iterator[bytes]:
+    """All frames that are known, and many tapes: for the first corpus."""
+    yield from (frame for _, frame in universe.frames())
+    yield from catalogue()
+    yield from (tape(random) for _ in range(_TAPES))
+
+
+def fewest(frames: Iterable[bytes]) -> list[bytes]:
+    """Some of the frames that show all behaviours.
+
+    Short ones come first, so that they are the ones that stay.
+    """
+    judges = list(house.fixed())
+    seen: set[object] = set()
+    few = []
+    for frame in sorted(set(frames), key=lambda frame: (len(frame), frame)):
+        if len(frame) > _LONGEST_KEPT or not is_testable(frame):
+            continue
+        shows = _shown(judges, frame)
+        if not shows <= seen:
+            seen |= shows
+            few.append(frame)
+    return few
+
+
+def _shown(judges: Iterable[PortPolicy], frame: bytes) -> set[object]:
+    """What the frame shows at the ports of all judges together."""
+    parsed = parse(frame)
+    reasons = {
+        (direction, verdict(policy, direction, parsed).reason)
+        for policy in judges
+        for direction in Direction
+    }
+    return {(way, each) for way, reason in reasons for each in behaviours(parsed, reason)}

@@ -1,0 +1,145 @@
+"""Many ports held at once by one private driver, and what it and the reference say there.
+
+The programs are given frames as if they stood on interfaces that exist: they are made in a
+network namespace that has no name and ends with the process. All ports share the maps, so a
+program that looked up another port's addresses would be found out too.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from vifguard.enforce.driver import Attachment, Dropped
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel import netns
+from vifguard.lab.netns import ip
+from vifguard.model.policy import PortPolicy
+from vifguard.model.verdict import Action, Direction, Verdict
+from vifguard.packet.frame import Frame
+from vifguard.packet.text import describe
+from vifguard.semantics.storm import Bucket
+from vifguard.semantics.verdict import verdict
+
+_FULL = Bucket()
+_NOW = 1
+"""Storm is judged too, where it needs no memory: plenty for everything, or nothing at all."""
+
+LONGEST = 1514
+"""Octets; a test run takes little more than a page."""
+
+
+def is_testable(frame: bytes) -> bool:
+    """Whether the program can be asked."""
+    return len(frame) <= LONGEST and EbpfDriver.is_testable(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A frame of which two say different things; `program` is text, what was told of it."""
+
+    policy: PortPolicy
+    direction: Direction
+    frame: bytes
+    reference: str
+    program: str
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What it has in common with others of the same cause, probably."""
+        return self.direction, *self.reference.split()[:2], self.program
+
+    def __str__(self) -> str:
+        return (
+            f"{self.direction} {describe(self.frame)}\n  {self.frame.hex()}\n  {self.policy}\n"
+            f"  reference: {self.reference}\n  program:   {self.program}"
+        )
+
+
+class Ports:
+    """Ports by number, from 0. Making one puts the calling thread into a new namespace."""
+
+    def __init__(self, policies: Sequence[PortPolicy]) -> None:
+        netns.leave()
+        names = [f"fuzz{number}" for number in range(len(policies))]
+        ip(f"link add {name} type bridge" for name in names)
+        self._ifindexes = [socket.if_nametoindex(name) for name in names]
+        self._driver = EbpfDriver.private()
+        self.policies = list(policies)
+        self.hold({})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._driver.close()
+
+    def hold(self, policies: dict[int, PortPolicy]) -> None:
+        """Give ports other policies; all are read back."""
+        for number, policy in policies.items():
+            self.policies[number] = policy
+        wanted = self._driver.render(
+            Attachment(policy, ifindex, swapped=False, revision=1)
+            for ifindex, policy in zip(self._ifindexes, self.policies, strict=True)
+        )
+        if wanted.refused:
+            raise ValueError(f"policies that cannot be held: {wanted.refused}")
+        change = self._driver.diff(wanted, self._driver.observe(None))
+        if change:
+            self._driver.apply(change)
+        if len(self._driver.held(wanted, self._driver.observe(None))) != len(self.policies):
+            raise ValueError("the kernel holds other policies than it was given")
+
+    def judge(self, number: int, direction: Direction, frame: Frame) -> Verdict:
+        """What the reference says."""
+        try:
+            return verdict(self.policies[number], direction, frame, now=_NOW, bucket=_FULL)
+        except Exception as error:
+            error.add_note(f"{direction} {frame.octets.hex()} under {self.policies[number]}")
+            raise
+
+    def disagreements(
+        self,
+        number: int,
+        direction: Direction,
+        frames: Sequence[bytes],
+        wanted: Sequence[Verdict],
+    ) -> list[Disagreement]:
+        """The frames, testable ones, of which the program says something else."""
+        ifindex = self._ifindexes[number]
+        told = self._driver.test_all(direction, frames, ifindex)
+        return [
+            Disagreement(
+                self.policies[number], direction, frame, str(said), _text(frame, seen, ifindex)
+            )
+            for frame, said, seen in zip(frames, wanted, told, strict=True)
+            if not _agree(said, seen) or not _is_of(frame, seen, ifindex)
+        ]
+
+
+def _agree(said: Verdict, seen: Dropped | None) -> bool:
+    if seen is None:
+        return said.action is Action.PASS
+    return said.reason is seen.reason and said.guard is seen.guard
+
+
+def _is_of(frame: bytes, seen: Dropped | None, ifindex: int) -> bool:
+    """Whether a drop record tells of this frame."""
+    return seen is None or (
+        seen.length == len(frame) and seen.ifindex == ifindex and frame.startswith(seen.head)
+    )
+
+
+def _text(frame: bytes, seen: Dropped | None, ifindex: int) -> str:
+    if seen is None:
+        return "pass"
+    told = str(Verdict(Action.DROP, seen.guard, seen.reason))
+    return told if _is_of(frame, seen, ifindex) else f"{told}, recorded of another frame"

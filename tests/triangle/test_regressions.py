@@ -1,0 +1,77 @@
+"""What fuzzing kept: the corpus and old disagreements, judged by both again; and the search."""
+
+from random import Random
+
+import pytest
+from fuzz import corpus, house, regression
+from fuzz.mutate import Mutator, Seed
+from fuzz.ports import Disagreement, is_testable
+from tests.triangle import universe
+from tests.triangle.agreement import disagreement
+from tests.triangle.kernel import Kernel
+
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.model.verdict import Direction
+from vifguard.packet.frame import parse
+
+pytestmark = pytest.mark.kernel
+
+SHOWN = 20
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    with EbpfDriver.private() as driver:
+        yield Kernel(driver)
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return [(frame, parse(frame)) for frame in corpus.kept() if is_testable(frame)]
+
+
+def test_what_was_once_judged_differently_is_judged_alike(kernel) -> None:
+    for kept in regression.kept():
+        assert kept.sentence, f"{kept.name} says what it showed"
+        kernel.hold(kept.policy)
+        assert not disagreement(kernel, kept.policy, kept.direction, kept.frame), kept.name
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [*universe.policies()],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_corpus_is_judged_alike(kernel, frames, name, policy) -> None:
+    kernel.hold(policy)
+    found = [
+        said
+        for direction in Direction
+        for frame, parsed in frames
+        if (said := disagreement(kernel, policy, direction, frame, parsed))
+    ]
+    assert not found, f"{name}: {len(found)} frames:\n" + "\n".join(found[:SHOWN])
+
+
+def test_a_regression_is_read_as_it_was_kept(tmp_path, monkeypatch, frames) -> None:
+    monkeypatch.setattr(regression, "KEPT", tmp_path)
+    port = house.drawn(Random(1), 1)
+    found = Disagreement(port, Direction.FROM_GUEST, frames[0][0], "pass", "drop host/runt")
+    regression.keep(found)
+    (read,) = regression.kept()
+    assert (read.policy, read.direction, read.frame) == (port, found.direction, found.frame)
+
+
+def test_the_corpus_shows_each_behaviour_once(frames) -> None:
+    octets = [frame for frame, _ in frames]
+    assert 1000 < len(octets) == len(set(octets))
+    assert corpus.KEPT.stat().st_size < 1 << 20
+
+
+def test_the_same_seed_makes_the_same_frames(frames) -> None:
+    def made():
+        mutator = Mutator(Random(7))
+        seeds = [Seed(frame) for frame, _ in frames[:200]]
+        return [mutator.mutate(one, two) for one, two in zip(seeds, seeds[::-1], strict=True)]
+
+    assert made() == made()
