@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from vifguard.lab.attacks.attack import Kind, Offload
-from vifguard.lab.audit.bench import Bench, DeadError, Seen, datagram
-from vifguard.lab.audit.judge import Played, judged, untestable
+from vifguard.lab.audit.bench import PATIENCE, Bench, DeadError, Seen, datagram
+from vifguard.lab.audit.judge import Played, judged, late, untestable
 from vifguard.lab.audit.report import Record, Report, Status
 from vifguard.lab.audit.schedule import Case, Shot, cases
 from vifguard.lab.audit.site import Post, Site, SiteError
@@ -58,17 +58,26 @@ def audit(
 
 
 def examine(
-    site: Site, wire: Wire, tell: Tell, *, stacks: Stacks | None = None, limit: float = LIMIT
+    site: Site,
+    wire: Wire,
+    tell: Tell,
+    *,
+    stacks: Stacks | None = None,
+    limit: float = LIMIT,
+    patience: float = PATIENCE,
 ) -> Report:
-    """Play the catalogue over a wire that stands."""
+    """Play the catalogue over a wire that stands; what is not heard in `patience` s is lost."""
     counted = _Counted(wire)
     began = time.monotonic()
-    playing = _Playing(site, counted, stacks, began + limit)
+    untruths = stacks.untruths if stacks else frozenset
+    bench = Bench(site, counted, untruths, patience=patience)
+    playing = _Playing(site, bench, began + limit)
     records = []
     for case in cases(site):
         record = playing.play(case)
         records.append(record)
         tell(_finding(site, record))
+    records = [late(each) if each.frame in bench.late else each for each in records]
     seconds = time.monotonic() - began
     return Report(site.name, site.level, tuple(records), playing.interrupted, counted.sent, seconds)
 
@@ -98,9 +107,8 @@ def rehearse(site: Site) -> list[Planned]:
 class _Playing:
     """One audit as it goes; `interrupted` says why it cannot go on."""
 
-    def __init__(self, site: Site, wire: Wire, stacks: Stacks | None, deadline: float) -> None:
-        self._site, self._deadline = site, deadline
-        self._bench = Bench(site, wire, stacks.untruths if stacks else frozenset)
+    def __init__(self, site: Site, bench: Bench, deadline: float) -> None:
+        self._site, self._bench, self._deadline = site, bench, deadline
         self.interrupted = ""
         try:
             self._bench.prove()
@@ -126,16 +134,16 @@ class _Playing:
 def _played(bench: Bench, case: Case) -> Played:
     """Cold; then, where there is a legal twin, the twin and the same frame right behind it."""
 
-    def play(shot: Shot) -> Seen:
-        return bench.play(case.player, shot.frame, shot.offload)
+    def play(shot: Shot, *, legal: bool = False) -> Seen:
+        return bench.play(case.player, shot.frame, shot.offload, legal=legal)
 
-    cold = play(case.shot)
+    cold = play(case.shot, legal=case.is_legal)
     if case.twin is None or cold.unsent:
         return Played(cold)
-    twin = play(case.twin)
+    twin = play(case.twin, legal=True)
     if case.warm is not None:
         play(case.warm)
-    return Played(cold, twin, play(case.shot))
+    return Played(cold, twin, play(case.shot, legal=case.is_legal))
 
 
 class _Counted:
@@ -143,6 +151,7 @@ class _Counted:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self.spoken = wire.spoken
         self.sent = 0
 
     def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:

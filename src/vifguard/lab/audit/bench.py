@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from vifguard.lab.attacks.attack import Offload
+from vifguard.lab.audit import service
 from vifguard.lab.audit.site import Post, Site, SiteError
 from vifguard.lab.audit.wire import Wire
 from vifguard.lab.netns import LabError
@@ -23,7 +24,11 @@ from vifguard.packet import build
 PATIENCE = 2.0
 """Seconds after which a legal datagram is lost."""
 
-_DISCARD = 9
+SOON = 0.5
+"""Seconds within which a host that answers by itself does so."""
+
+_OUR_PORT, _DISCARD = 4242, 9
+"""No frame of the catalogue comes from our port: no datagram is taken for what it follows."""
 _TRIES = 3
 
 
@@ -36,11 +41,13 @@ class Seen:
     """What came of one frame.
 
     `unsent` says why its device refused it. `heard` has the post's name once for each time
-    it was heard; `moved` and `poisoned` say what is believed wrongly since.
+    it was heard; `moved` and `poisoned` say what is believed wrongly since. `served` says
+    how the host did by itself what a legal frame is for, without handing it on.
     """
 
     unsent: str = ""
     heard: tuple[str, ...] = ()
+    served: str = ""
     moved: tuple[str, ...] = ()
     poisoned: tuple[str, ...] = ()
 
@@ -65,7 +72,9 @@ class Bench:
         self._marks = 0
         self._believed = untruths()
         self._frame, self._offload = b"", False
-        self._heard: list[str] = []
+        self._heard: list[tuple[str, bytes]] = []
+        self._played: dict[bytes, bytes] = {}
+        self._late: list[tuple[bytes, bytes]] = []
 
     def prove(self) -> None:
         """See that everyone's legal datagrams reach everyone; DeadError where they do not."""
@@ -74,8 +83,10 @@ class Bench:
             if lost := self._mark(post, others):
                 raise DeadError(_lost(post, lost))
 
-    def play(self, player: Post, frame: bytes, offload: Offload | None = None) -> Seen:
-        """Play one frame and tell what came of it."""
+    def play(
+        self, player: Post, frame: bytes, offload: Offload | None = None, *, legal: bool = False
+    ) -> Seen:
+        """Play one frame and tell what came of it; of a `legal` one also how it was served."""
         self._frame, self._offload, self._heard = frame, offload is not None, []
         others = [post for post in self._posts if post is not player]
         try:
@@ -87,11 +98,54 @@ class Bench:
         if lost := self._mark(player, others):
             moved += self._healed(player, lost)
         before, self._believed = self._believed, self._untruths()
+        self._played[bare(frame)] = frame
+        heard = tuple(name for name, came in self._heard if self._is_of(came, frame))
         return Seen(
-            heard=tuple(self._heard),
+            heard=heard,
+            served=self._served(player, frame) if legal and not heard else "",
             moved=tuple(dict.fromkeys(moved)),
             poisoned=tuple(sorted(self._believed - before)),
         )
+
+    @property
+    def late(self) -> set[bytes]:
+        """Frames that somebody heard only when others were played already."""
+        return {frame for came, frame in self._late if self._is_of(came, frame)}
+
+    def _is_of(self, came: bytes, frame: bytes) -> bool:
+        # A guest's own stack may ask what a forged tag was put around.
+        return came == frame or came not in self._wire.spoken
+
+    def _served(self, player: Post, frame: bytes) -> str:
+        """How a legal frame that nobody heard was served all the same; empty where it was not."""
+        address = service.asked_for(frame)
+        asked = service.owner(address, self._posts) if address else None
+        if address and asked and asked is not player:
+            # The answer may have come while the frame's effects were awaited: ask again.
+            self._wire.send(player, frame)
+            came = lambda heard: service.answers(heard, address, asked.mac)  # noqa: E731
+            if self._overheard(player, lambda heard: any(map(came, heard))):
+                return "the host itself answered"
+        elif service.is_fragment(frame):
+            to = next((post for post in self._posts if frame[:6] == post.mac.octets), None)
+            for part in service.whole(frame):
+                self._wire.send(player, part)
+            if to is not None and self._overheard(to, service.is_whole):
+                return "its datagram is delivered as a whole"
+        return ""
+
+    def _overheard(self, post: Post, enough: Callable[[list[bytes]], bool]) -> bool:
+        """Hear at one post until it was enough; whether it was."""
+        came: list[bytes] = []
+        deadline = time.monotonic() + min(SOON, self._patience)
+        while True:
+            heard = self._wire.hear(deadline - time.monotonic())
+            came += [frame for name, frame in heard if name == post.name]
+            self._note(heard)
+            if enough(came):
+                return True
+            if time.monotonic() >= deadline:
+                return False
 
     def _asked_for(self, owner: Post, player: Post, others: Sequence[Post]) -> list[str]:
         """Where a datagram to the owner of a forged MAC goes now; then let the owner speak."""
@@ -147,7 +201,11 @@ class Bench:
         return found
 
     def _note(self, heard: Iterable[tuple[str, bytes]]) -> None:
-        self._heard += [name for name, frame in heard if self._is_it(frame)]
+        for name, frame in heard:
+            if self._is_it(frame):
+                self._heard.append((name, frame))
+            elif (earlier := self._played.get(bare(frame))) is not None:
+                self._late.append((frame, earlier))
 
     def _is_it(self, heard: bytes) -> bool:
         if heard == self._frame:
@@ -163,7 +221,7 @@ class Bench:
 
 def datagram(sender: Post, to: Post, number: int) -> bytes:
     """A legal datagram to the discard port, of the first family that both have an address of."""
-    said = build.udp(4000, _DISCARD, b"vifguard audit %08x" % number)
+    said = build.udp(_OUR_PORT, _DISCARD, b"vifguard audit %08x" % number)
     if sender.ip4 and to.ip4:
         return build.ethernet(sender.mac, to.mac, build.ipv4(sender.ip4, to.ip4, said))
     if sender.ip6 and to.ip6:
@@ -194,10 +252,10 @@ def _end(packet: bytes) -> int | None:
 
 
 def _flow(frame: bytes) -> bytes:
-    """Who speaks to whom with which ports: what every segment of a super-packet keeps."""
+    """Who says what to whom from which port: what every segment of a super-packet keeps."""
     if frame[12:14] == b"\x08\x00":
-        return frame[:14] + frame[26:38]
-    return frame[:14] + frame[22:58]
+        return frame[:14] + frame[23:24] + frame[26:38]
+    return frame[:14] + frame[20:21] + frame[22:58]
 
 
 def _lost(sender: Post, lost: Iterable[Post]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vifguard.lab.attacks.attack import Outcome
 from vifguard.lab.audit.bench import Seen
@@ -37,6 +37,13 @@ def judged(case: Case, site: Site, played: Played) -> Record:
     return _record(case, site, Status.PASS, word)
 
 
+def late(record: Record) -> Record:
+    """What is said of a frame after all when somebody heard it later than awaited."""
+    if record.status is Status.FAIL or record.guard in {LEGAL, HARMLESS}:
+        return record
+    return replace(record, status=Status.FAIL, seen="heard late", why=("delivered after a while",))
+
+
 def untestable(case: Case, site: Site, why: str) -> Record:
     """What is said of a case that cannot be played."""
     return _record(case, site, Status.UNTESTABLE, "not played", (why,))
@@ -44,6 +51,8 @@ def untestable(case: Case, site: Site, why: str) -> Record:
 
 def undelivered(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
     """Whom a frame that passes should have reached and did not."""
+    if seen.served:
+        return []
     must = [post for post in site.posts if post is not player and _is_to(frame, post)]
     lost = [f"not delivered to the {post.name}" for post in must if post.name not in seen.heard]
     # A host may hand a multicast only to whoever asked for it.
@@ -121,6 +130,8 @@ def _word(plays: Sequence[tuple[str, Seen]]) -> str:
     unsent = plays[0][1].unsent
     if unsent:
         return "not sent"
+    if served := next((seen.served for _when, seen in plays if seen.served), ""):
+        return served
     names = dict.fromkeys(name for _when, seen in plays for name in seen.heard)
     parts = [f"heard by {', '.join(names)}"] if names else ["nobody heard it"]
     if any(seen.moved or seen.poisoned for _when, seen in plays):

@@ -6,6 +6,7 @@ nothing of the rest. Commands and answers are JSON, one a line:
     in   {"send": HEX}          out  {"sent": WHY-NOT}     empty when it was sent
                                 out  {"facts": {...}}      once, at the start
                                 out  {"heard": HEX}        each frame that came in
+                                out  {"spoken": HEX}       each that the guest itself sent
 
 It ends with its input, or after its lifetime. It configures nothing: the socket asks for
 promiscuous mode, which the kernel takes back with the socket.
@@ -99,16 +100,16 @@ def listen(device: str) -> socket.socket:
     return ear
 
 
-def heard(ear: socket.socket) -> list[bytes]:
-    """Every frame that came in since the last time, tags where they were on the wire."""
-    frames: list[bytes] = []
+def heard(ear: socket.socket) -> list[tuple[str, bytes]]:
+    """Every frame since the last time, `heard` or `spoken`, tags where they were on the wire."""
+    frames: list[tuple[str, bytes]] = []
     while True:
         try:
             data, ancillary, _flags, address = ear.recvmsg(_LONGEST, 64)
         except BlockingIOError:
             return frames
-        if address[2] != _OUTGOING:
-            frames.append(_with_tag(data, ancillary))
+        kind = "spoken" if address[2] == _OUTGOING else "heard"
+        frames.append((kind, _with_tag(data, ancillary)))
 
 
 def _with_tag(data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:
@@ -157,9 +158,9 @@ def serve(device: str, lifetime: int) -> None:
         while True:
             ready, _, _ = select.select([0, ear.fileno()], [], [])
             if ear.fileno() in ready:
-                for frame in heard(ear):
+                for kind, frame in heard(ear):
                     if not _is_own(frame, ports):
-                        _say({"heard": frame.hex()})
+                        _say({kind: frame.hex()})
             if 0 in ready:
                 data = os.read(0, 1 << 16)
                 if not data:

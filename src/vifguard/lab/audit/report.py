@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vifguard.lab.attacks.attack import Kind
@@ -42,7 +42,7 @@ class Record:
     seen: str
     status: Status
     why: tuple[str, ...] = ()
-    frame: bytes = b""
+    frame: bytes = field(default=b"", repr=False)
     text: str = ""
     published: tuple[str, ...] = ()
 

@@ -19,7 +19,7 @@ from vifguard.lab.attacks.attack import Offload
 from vifguard.lab.audit import prober
 from vifguard.lab.audit.site import Guest, Namespace, Post, Site, SiteError
 from vifguard.lab.netns import LabError, within
-from vifguard.lab.wiretap import CannotSendError, Wiretap
+from vifguard.lab.wiretap import CannotSendError, Heard, Wiretap
 from vifguard.model.address import Mac
 
 ANSWERS_WITHIN = 30.0
@@ -27,7 +27,12 @@ ANSWERS_WITHIN = 30.0
 
 
 class Wire(Protocol):
-    """Everything that the posts of a site send and hear."""
+    """Everything that the posts of a site send and hear.
+
+    `spoken` are the frames that the guests' own stacks sent: nobody played them.
+    """
+
+    spoken: set[bytes]
 
     def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
         """Send from a post; raises CannotSendError where its device refuses."""
@@ -63,8 +68,8 @@ class Line(Protocol):
     def send(self, frame: bytes, offload: Offload | None) -> None:
         """Send one frame."""
 
-    def heard(self) -> list[bytes]:
-        """Every frame that came in since the last time."""
+    def heard(self) -> list[Heard]:
+        """Every frame since the last time: what came in, and what the guest's own stack sent."""
 
     def close(self) -> None:
         """Let go of the device."""
@@ -87,8 +92,8 @@ class _Here:
             # Where it was is known: a report says the same of every namespace.
             raise CannotSendError(str(error).rpartition(": ")[2]) from error
 
-    def heard(self) -> list[bytes]:
-        return [each.frame for each in self._tap.drain() if not each.outgoing]
+    def heard(self) -> list[Heard]:
+        return list(self._tap.drain())
 
 
 class _There:
@@ -99,7 +104,7 @@ class _There:
 
     def __init__(self, reach: Guest, lifetime: float) -> None:
         self._name = f"{' '.join(reach.command)}: {reach.device}"
-        self._frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._frames: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._bell, self._ringer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._process = _start(reach)
@@ -122,7 +127,7 @@ class _There:
         if why := self._answer("sent"):
             raise CannotSendError(str(why))
 
-    def heard(self) -> list[bytes]:
+    def heard(self) -> list[Heard]:
         while _drained(self._bell):
             pass
         frames = []
@@ -167,8 +172,8 @@ class _There:
         with self._process.stdout as told:
             for line in told:
                 answer = json.loads(line)
-                if "heard" in answer:
-                    self._frames.put(bytes.fromhex(answer["heard"]))
+                if frame := answer.get("heard") or answer.get("spoken"):
+                    self._frames.put(Heard(bytes.fromhex(frame), outgoing="spoken" in answer))
                     _ring(self._ringer)
                 else:
                     self._answers.put(answer)
@@ -221,6 +226,7 @@ class Field:
         self._between, self._next = 1.0 / rate, 0.0
         self._cleanup = ExitStack()
         self._lines: dict[str, Line] = {}
+        self.spoken: set[bytes] = set()
         self.facts: dict[str, Facts] = {}
         try:
             for post in site.posts:
@@ -254,8 +260,14 @@ class Field:
     def hear(self, patience: float) -> list[tuple[str, bytes]]:
         """What came in, by post."""
         ready = self._poll.poll(max(0.0, patience) * 1000)
-        names = [self._names[descriptor] for descriptor, _event in ready]
-        return [(name, frame) for name in names for frame in self._lines[name].heard()]
+        came = []
+        for name in (self._names[descriptor] for descriptor, _event in ready):
+            for each in self._lines[name].heard():
+                if each.outgoing:
+                    self.spoken.add(each.frame)
+                else:
+                    came.append((name, each.frame))
+        return came
 
     def _open(self, post: Post, lifetime: float) -> None:
         line: Line
@@ -292,6 +304,7 @@ class Paper:
     def __init__(self, posts: Iterable[Post], told: Callable[[Post, bytes], None]) -> None:
         self._posts, self._told = tuple(posts), told
         self._heard: list[tuple[str, bytes]] = []
+        self.spoken: set[bytes] = set()
 
     def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
         """Note the frame."""
