@@ -16,17 +16,21 @@ import pytest
 from sqlalchemy import Engine, event, insert, select, update
 from tests.store.world import Clock, World, held
 
+from vifguard.feed.messages import SetChange
 from vifguard.model.guard import Profile
 from vifguard.model.network import Network
 from vifguard.model.port import Port
+from vifguard.model.security_group import Rule
+from vifguard.model.verdict import Direction
 from vifguard.resolve.touched import AllPorts
 from vifguard.store import intent, networks, ports, tables
 from vifguard.store.feed import StoreFeed
-from vifguard.store.rows import next_key
+from vifguard.store.rows import key, next_key
 from vifguard.store.store import Store
 
 MANY = 10_000
 BIG = {"ports", "allocations", "address_pairs", "free_ranges", "journal", "enforcements"}
+BIG |= {"port_security_groups", "set_prefixes", "set_journal", "host_groups", "host_sets"}
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +182,38 @@ def test_the_lowest_free_address_among_ten_thousand(crowd: World) -> None:
         port = crowd.port(network)
     assert port.fixed_ips == victim.fixed_ips
     assert not scans(crowd, seen)
+
+
+def test_a_member_more_of_a_hundred_thousand_is_one_prefix_read_by_index(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/16")
+    group = world.security_group()
+    world.rule(group, Rule(Direction.TO_GUEST, 4, remote=group.id))
+    groups = frozenset({group.id})
+    ports = [world.port(network, security_groups=groups) for _ in range(3)]
+    with world.store.change() as change:
+        members = (IPv4Address("172.16.0.0") + n for n in range(100_000))
+        rows = [
+            {"set_id": group.id, "first": key(each), "length": 32, "port_id": f"elsewhere-{n}"}
+            for n, each in enumerate(members)
+        ]
+        change.connection.execute(insert(tables.set_prefixes), rows)
+    before = world.complete()
+    assert len(before.sets[group.id].added) == 100_003
+    with statements() as seen:
+        member = world.port(network, host="h2", security_groups=groups)
+        update = world.store.update_after("h1", before.revision)
+    assert not scans(world, seen)
+    assert update is not None
+    assert not update.ports
+    assert not update.groups
+    address = ip_network(str(member.fixed_ips[0].address))
+    assert update.sets == {group.id: SetChange(complete=False, added=frozenset({address}))}
+    with statements() as seen:
+        world.delete_port(member)
+        world.delete_port(ports[0])
+        world.store.update_after("h1", update.revision)
+    assert not scans(world, seen)
 
 
 def test_eight_threads_never_get_the_same_address_mac_or_revision(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ import vifguard.store as store_room
 from vifguard.feed.messages import DropCount, DropRecord, HostReport, Report
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
-from vifguard.store import drops, hosts, ip_groups, networks, ports, subnets
+from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, subnets
 from vifguard.store.errors import ConflictError, DatabaseError, InUseError, MacTakenError
+from vifguard.store.sqlite import engine_of
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
 
@@ -109,6 +111,47 @@ def test_isolation_is_offered_when_every_host_can_hold_it(world: World) -> None:
     unable = HostReport("6.1", "x", frozenset(), (), (), isolation=False)
     world.store.record_report(Report("h2", about=unable))
     assert "h2" in why()
+
+
+def test_security_groups_are_offered_when_every_host_can_hold_them(world: World) -> None:
+    def why() -> str:
+        with world.store.read() as snapshot:
+            return hosts.why_no_groups(snapshot)
+
+    assert "no host" in why()
+    world.store.record_report(Report("h1", about=replace(ABOUT, features=frozenset({"groups"}))))
+    assert why() == ""
+    world.store.record_report(Report("h2", about=ABOUT))
+    assert "h2" in why()
+
+
+def test_the_ports_of_the_first_release_stay_as_they_were(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path / "x.db")
+    migrations.upgrade(engine, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(_A_NETWORK)
+        connection.exec_driver_sql(_A_PORT)
+    engine.dispose()
+    world = World(Store.open(tmp_path / "x.db"))
+    update = world.complete()
+    assert [port.policy.port_id for port in update.ports] == ["port"]
+    assert Guard.GROUPS not in update.ports[0].policy.guards
+    assert update.ports[0].policy.guards
+    world.store.close()
+
+
+_A_NETWORK = """
+INSERT INTO networks (id, project_id, name, shared, public, physical, mtu, admin_state_up,
+ port_security_enabled, link_local, storm_rate, storm_burst, description, revision_number,
+ created_at, updated_at)
+VALUES ('net', 'p1', '', 1, 0, '', 1500, 1, 1, 'eui64', 1, 1, '', 1, 1, 1)
+"""
+_A_PORT = """
+INSERT INTO ports (id, network_id, project_id, mac, name, admin_state_up, port_security_enabled,
+ host, interface, device_id, device_owner, vnic_type, description, policy_revision,
+ revision_number, created_at, updated_at)
+VALUES ('port', 'net', 'p1', x'020000000001', '', 1, 1, 'h1', '', '', '', 'normal', '', 1, 1, 1, 1)
+"""
 
 
 def test_a_host_is_alive_while_it_speaks(world: World) -> None:

@@ -10,7 +10,8 @@ from vifguard.model.address import Mac
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import Port
-from vifguard.store import ip_groups, networks, ports, subnets
+from vifguard.model.security_group import AddressGroup, Rule, SecurityGroup, SecurityGroupRule
+from vifguard.store import address_groups, ip_groups, networks, ports, security_groups, subnets
 from vifguard.store.addresses import Wish, usable
 from vifguard.store.ports import Draft
 from vifguard.store.store import Store
@@ -94,6 +95,47 @@ class World:
             if wishes is None:
                 wishes = (Wish(subnets.of_network(change, network.id)[0].id),)
             return ip_groups.create(change, group, tuple(wishes)).group
+
+    def security_group(self, *rules: Rule, **fields: Any) -> SecurityGroup:
+        """A group with these rules beside those that every new one has."""
+        group = SecurityGroup(**{"id": str(uuid4()), "project_id": "p1"} | fields)
+        with self.store.change() as change:
+            made = security_groups.create(change, group).group
+        for rule in rules:
+            self.rule(made, rule)
+        return made
+
+    def rule(self, group: SecurityGroup, rule: Rule, **fields: Any) -> SecurityGroupRule:
+        noun = SecurityGroupRule(str(uuid4()), group.project_id, group.id, rule, **fields)
+        with self.store.change() as change:
+            return security_groups.create_rule(change, noun).rule
+
+    def drop_rule(self, rule: SecurityGroupRule) -> None:
+        with self.store.change() as change:
+            security_groups.delete_rules(change, [security_groups.get_rule(change, rule.id)])
+
+    def set_security_group(self, group: SecurityGroup, **changes: Any) -> SecurityGroup:
+        with self.store.change() as change:
+            before = security_groups.get(change, group.id)
+            return security_groups.update_group(change, before, changes).group
+
+    def drop_security_group(self, group: SecurityGroup) -> None:
+        with self.store.change() as change:
+            security_groups.delete_group(change, group.id)
+
+    def address_group(self, *cidrs: str, **fields: Any) -> AddressGroup:
+        prefixes = frozenset(map(ip_network, cidrs))
+        group = AddressGroup(
+            **{"id": str(uuid4()), "project_id": "p1", "addresses": prefixes} | fields
+        )
+        with self.store.change() as change:
+            return address_groups.create(change, group).group
+
+    def set_addresses(self, group: AddressGroup, *cidrs: str) -> AddressGroup:
+        with self.store.change() as change:
+            before = address_groups.get(change, group.id)
+            prefixes = {"addresses": frozenset(map(ip_network, cidrs))}
+            return address_groups.update_group(change, before, prefixes).group
 
     def set_port(self, port: Port, wishes: Any = None, **changes: Any) -> Port:
         with self.store.change() as change:

@@ -23,6 +23,7 @@ from vifguard.model.address import (
     parse_network,
 )
 from vifguard.model.policy import Storm
+from vifguard.model.security_group import Rule
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ _NOT_THIS = (
 )
 _DIFFERENT = 4096
 """How many different sets and segments are remembered: those of many ports are equal."""
+_LONGEST = 64
+"""Members of a set that is remembered; those of large groups are nobody else's."""
 
 
 class CodecError(ValueError):
@@ -87,6 +90,15 @@ def _bytes(raw: object, _: object) -> bytes:
     return bytes.fromhex(raw)
 
 
+def _remote(raw: object, _: object) -> IPNetwork | str | None:
+    """The remote of a rule: a prefix has a slash, the id of a set has none."""
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not raw:
+        raise CodecError(f"{raw!r} is neither a prefix nor the id of a set")
+    return parse_network(raw) if "/" in raw else raw
+
+
 def _sequence(raw: object) -> list[Any]:
     if not isinstance(raw, list | tuple):
         raise CodecError(f"{raw!r} is no list")
@@ -108,13 +120,17 @@ def _set_reader(kind: Any) -> Callable[[object, object], frozenset[Any]]:
     def read_any(raw: object, _: object) -> frozenset[Any]:
         items = tuple(_sequence(raw))
         # To a cache, 1 is True; texts are only themselves.
-        return remembered(items) if all(type(each) is str for each in items) else read(items)
+        short = len(items) <= _LONGEST and all(type(each) is str for each in items)
+        return remembered(items) if short else read(items)
 
     return read_any
 
 
-def _set_writer(_: Any) -> Callable[[frozenset[Any]], list[Any]]:
-    return lambda items: sorted(_CONVERTER.unstructure(each) for each in items)
+def _set_writer(kind: Any) -> Callable[[frozenset[Any]], list[Any]]:
+    (element,) = get_args(kind)
+    # A rule has no order of its own; its text has, as its fields come in one order.
+    order = repr if element is Rule else None
+    return lambda items: sorted((_CONVERTER.unstructure(each) for each in items), key=order)
 
 
 def _tuple_reader(kind: Any) -> Callable[[object, object], tuple[Any, ...]]:
@@ -151,6 +167,7 @@ def _converter() -> Converter:
     for address in (IPv4Address, IPv6Address, IPv4Network, IPv6Network):
         converter.register_unstructure_hook(address, str)
     converter.register_structure_hook(IPNetwork, lambda raw, _: parse_network(raw))
+    converter.register_structure_hook(IPNetwork | str | None, _remote)
     converter.register_structure_hook_factory(_is_set, _set_reader)
     converter.register_unstructure_hook_factory(_is_set, _set_writer)
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)

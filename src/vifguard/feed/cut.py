@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vifguard.feed.messages import HostPort, Segment, Update
+from vifguard.feed.messages import HostPort, Segment, SetChange, Update
 from vifguard.model.intent import Intent
 from vifguard.model.network import Network
 from vifguard.model.port import Port
+from vifguard.model.security_group import Rule
 from vifguard.resolve.policy import resolve
 
 
@@ -17,17 +18,22 @@ def cut(
     revisions: Mapping[str, int],
     *,
     gone: Iterable[str] | None = None,
+    groups: Mapping[str, frozenset[Rule]] | None = None,
+    sets: Mapping[str, SetChange] | None = None,
 ) -> Update:
     """The host's ports in `intent`; complete when `gone` is None, else a change.
 
-    `revisions` gives for each port the revision that last changed it.
+    `revisions` gives for each port the revision that last changed it; `groups` and `sets` are
+    what the host must be told beside its ports.
     """
     ports = tuple(
         host_port(intent, port, revisions[port.id])
         for port in intent.ports.values()
         if port.host == host
     )
-    return Update(intent.revision, gone is None, ports, frozenset(gone or ()))
+    return Update(
+        intent.revision, gone is None, ports, frozenset(gone or ()), groups or {}, sets or {}
+    )
 
 
 def host_port(intent: Intent, port: Port, revision: int) -> HostPort:

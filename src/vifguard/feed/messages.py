@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from vifguard.model.address import IPAddress, Mac
+from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import PortState
+from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
 
 
@@ -37,17 +39,33 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True)
+class SetChange:
+    """What a set of addresses holds: `added` alone if it is `complete`, else a change of it."""
+
+    complete: bool
+    added: frozenset[IPNetwork]
+    removed: frozenset[IPNetwork] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """What a host must hold from `revision` on.
 
-    `complete`: `ports` is everything and whatever else the host holds must go. Otherwise
-    `ports` changed and `gone` ended since the revision that the agent named.
+    `complete`: `ports`, `groups` and `sets` are everything and whatever else the host holds
+    must go. Otherwise `ports` changed and `gone` ended since the revision that the agent named;
+    `groups` are the rules of those whose rules changed, and `sets` those that changed. Both are
+    by id, and hold for every port of the host that refers to them, whatever else it is told.
+
+    A group that no port has, and a set that no rule refers to, the host is told no more of: it
+    must forget them, and is told them whole when something refers to them again.
     """
 
     revision: int
     complete: bool
     ports: tuple[HostPort, ...]
     gone: frozenset[str] = frozenset()
+    groups: Mapping[str, frozenset[Rule]] = field(default_factory=dict)
+    sets: Mapping[str, SetChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

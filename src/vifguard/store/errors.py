@@ -44,6 +44,10 @@ class ConflictError(StoreError):
     """The change contradicts what is there."""
 
 
+class RuleExistsError(ConflictError):
+    """A rule of the group means the same."""
+
+
 class UplinkTakenError(ConflictError):
     """Another network has the uplink."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select, update
 
 from vifguard.feed.messages import HostReport
+from vifguard.model.guard import Guard
 from vifguard.store import ports
 from vifguard.store.errors import MissingError
 from vifguard.store.tables import hosts
@@ -57,6 +58,15 @@ def why_no_isolation(snapshot: Snapshot) -> str:
         return "no host has reported yet"
     unable = [host.name for host in known if not host.about.isolation]
     return f"host {', '.join(unable)} cannot keep networks apart" if unable else ""
+
+
+def why_no_groups(snapshot: Snapshot) -> str:
+    """Why security groups cannot be offered; empty when every host can hold them."""
+    known = read(snapshot)
+    if not known:
+        return "no host has reported yet"
+    unable = [host.name for host in known if Guard.GROUPS not in host.about.features]
+    return f"host {', '.join(unable)} cannot hold security groups" if unable else ""
 
 
 def write(change: Change, name: str, about: HostReport, now: float) -> None:

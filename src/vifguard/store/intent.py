@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, bindparam, or_, select, true
 
 from vifguard.model.intent import Intent
-from vifguard.store import ip_groups, networks, ports, subnets
+from vifguard.model.port import Port
+from vifguard.store import ip_groups, networks, ports, security_groups, subnets
 from vifguard.store.tables import journal, revision
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
@@ -65,8 +66,15 @@ class _Which:
             found,
             [each.group for each in self._groups.run(snapshot, values)],
             subnets.public_prefixes(snapshot),
+            security_groups.by_id(snapshot, _groups_of(found)).values(),
         )
         return intent, {each.port.id: each.policy_revision for each in stored}
+
+
+def _groups_of(found: Iterable[Port]) -> set[str]:
+    # Equal for most ports: looked through once each.
+    different = {port.security_groups for port in found if port.security_groups}
+    return {group_id for groups in different for group_id in groups}
 
 
 _THESE = _Which(port_table.c.id.in_(bindparam("ids", expanding=True)))

@@ -15,7 +15,7 @@ from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
 from vifguard.resolve.touched import AllPorts, touched_by_port
-from vifguard.store import addresses, identity, ip_groups, subnets
+from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
 from vifguard.store.addresses import AUTOMATIC, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.rows import (
@@ -31,7 +31,14 @@ from vifguard.store.rows import (
     port_values,
     stamp_of,
 )
-from vifguard.store.tables import address_pairs, allocations, enforcements, hosts, ports
+from vifguard.store.tables import (
+    address_pairs,
+    allocations,
+    enforcements,
+    hosts,
+    port_security_groups,
+    ports,
+)
 from vifguard.store.transaction import Change, Snapshot
 
 _OUI = bytes((0xFA, 0x16, 0x3E))
@@ -54,7 +61,7 @@ class Draft:
 class Reads:
     """The statements that read the ports a condition on their table selects.
 
-    Three, however many ports there are. Built once where the condition has parameters: the
+    Four, however many ports there are. Built once where the condition has parameters: the
     building costs more than the reading.
     """
 
@@ -71,6 +78,11 @@ class Reads:
             .join(ports, ports.c.id == address_pairs.c.port_id)
             .where(which)
             .order_by(address_pairs.c.port_id, address_pairs.c.position)
+        )
+        self._groups = (
+            select(port_security_groups)
+            .join(ports, ports.c.id == port_security_groups.c.port_id)
+            .where(which)
         )
         reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
         self._ports = (
@@ -89,9 +101,17 @@ class Reads:
         pairs: dict[str, list[AddressPair]] = defaultdict(list)
         for row in execute(self._pairs, values):
             pairs[row.port_id].append(pair_of(row))
+        groups: dict[str, list[str]] = defaultdict(list)
+        for port_id, group_id in execute(self._groups, values):
+            groups[port_id].append(group_id)
         return [
             StoredPort(
-                port_of(row, tuple(fixed.get(row.id, ())), tuple(pairs.get(row.id, ()))),
+                port_of(
+                    row,
+                    tuple(fixed.get(row.id, ())),
+                    tuple(pairs.get(row.id, ())),
+                    groups.get(row.id, ()),
+                ),
                 row.policy_revision,
                 _enforcement_of(row),
                 stamp_of(row),
@@ -153,9 +173,9 @@ def create(change: Change, network: Network, draft: Draft) -> StoredPort:
         raise identity.mac_taken(mac, network.id) from None
     if port.address_pairs:
         change.connection.execute(insert(address_pairs), pair_values(port))
-    fixed = _take_all(change, port, draft.wishes)
+    kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes))
+    _regroup(change, None, kept)
     change.note(port.id, (port.host,))
-    kept = replace(port, fixed_ips=fixed)
     return StoredPort(kept, change.revision, NOT_REPORTED, Stamp(**stamp))
 
 
@@ -178,12 +198,14 @@ def update_port(
     if wishes is not None or after.mac != before.port.mac:
         after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
     _write(change, before, after)
+    _regroup(change, before.port, after)
     return get(change, after.id)
 
 
 def delete_port(change: Change, port: Port) -> None:
     """Delete a port: its addresses are free, and IP groups no longer count it a member."""
     ip_groups.forget_member(change, port.id)
+    _regroup(change, port, None)
     by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
     for fixed in port.fixed_ips:
         addresses.release(change, by_id[fixed.subnet_id], fixed.address)
@@ -196,7 +218,26 @@ def bind_unbound(change: Change, host: str) -> None:
     unbound = ports.c.host == ""
     if change.connection.scalar(select(ports.c.id).where(unbound).limit(1)):
         change.connection.execute(update(ports).where(unbound).values(host=host))
+        followers.adopt_all(change, host)
         change.touch(AllPorts())
+
+
+def _regroup(change: Change, before: Port | None, after: Port | None) -> None:
+    """Write which security groups a port has, and tell who follows them of its addresses."""
+    had = (before and before.security_groups) or frozenset()
+    has = (after and after.security_groups) or frozenset()
+    this = after or before
+    if this is None or not had | has:
+        return
+    if gone := sorted(had - has):
+        mine = port_security_groups.c.port_id == this.id
+        which = mine & port_security_groups.c.group_id.in_(gone)
+        change.connection.execute(delete(port_security_groups).where(which))
+    if come := sorted(has - had):
+        rows = [{"port_id": this.id, "group_id": group_id} for group_id in come]
+        change.connection.execute(insert(port_security_groups), rows)
+    followers.move(change, before, after)
+    sets.bring(change, this.id, sets.of_port(before), sets.of_port(after))
 
 
 def _write(change: Change, before: StoredPort, after: Port) -> None:

@@ -15,6 +15,16 @@ from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+from vifguard.model.security_group import (
+    ICMP_OF,
+    AddressGroup,
+    IcmpType,
+    PortRange,
+    Rule,
+    SecurityGroup,
+    SecurityGroupRule,
+)
+from vifguard.model.verdict import Direction
 
 Values = dict[str, Any]
 """Column names and their values."""
@@ -88,6 +98,31 @@ class StoredPort:
     port: Port
     policy_revision: int
     enforcement: Enforcement
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRule:
+    """A rule of a security group as it is kept."""
+
+    rule: SecurityGroupRule
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecurityGroup:
+    """A security group as it is kept, and its rules in the order they were made."""
+
+    group: SecurityGroup
+    rules: tuple[StoredRule, ...]
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAddressGroup:
+    """An address group as it is kept."""
+
+    group: AddressGroup
     stamp: Stamp
 
 
@@ -210,10 +245,16 @@ def port_values(port: Port) -> Values:
         "vnic_type": port.vnic_type,
         "binding_profile": dict(port.binding_profile) or None,
         "description": port.description,
+        "grouped": port.security_groups is not None,
     }
 
 
-def port_of(row: Record, fixed: tuple[FixedIp, ...], pairs: tuple[AddressPair, ...]) -> Port:
+def port_of(
+    row: Record,
+    fixed: tuple[FixedIp, ...],
+    pairs: tuple[AddressPair, ...],
+    groups: Iterable[str] = (),
+) -> Port:
     """The port of a row, with the addresses that other tables keep."""
     return Port(
         id=row.id,
@@ -227,6 +268,7 @@ def port_of(row: Record, fixed: tuple[FixedIp, ...], pairs: tuple[AddressPair, .
         port_security_enabled=row.port_security_enabled,
         profile=_profile(row.profile),
         guards=_guards(row.guards),
+        security_groups=frozenset(groups) if row.grouped else None,
         roles=frozenset(map(Role, row.roles or ())),
         ethertypes=frozenset(row.ethertypes or ()),
         storm=None if row.storm_rate is None else Storm(row.storm_rate, row.storm_burst),
@@ -295,6 +337,109 @@ def group_of(row: Record, addresses: Sequence[IPAddress], members: Iterable[str]
         pinned=row.held_by or row.pinned,
         max_moves=row.max_moves,
         description=row.description,
+    )
+
+
+def security_group_values(group: SecurityGroup) -> Values:
+    """The columns of a security group, without its stamp and the revision of its rules."""
+    return {
+        "id": group.id,
+        "project_id": group.project_id,
+        "name": group.name,
+        "description": group.description,
+        "stateful": group.stateful,
+        "default_of": group.project_id if group.is_default else None,
+    }
+
+
+def security_group_of(row: Record) -> SecurityGroup:
+    """The security group of a row."""
+    return SecurityGroup(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        description=row.description,
+        stateful=row.stateful,
+        is_default=row.default_of is not None,
+    )
+
+
+def rule_values(noun: SecurityGroupRule) -> Values:
+    """The columns of a rule, without its stamp."""
+    rule = noun.rule
+    low, high = _range_of(rule)
+    is_set = isinstance(rule.remote, str)
+    return {
+        "id": noun.id,
+        "group_id": noun.group_id,
+        "project_id": noun.project_id,
+        "direction": rule.direction,
+        "version": rule.version,
+        "protocol": rule.protocol,
+        "protocol_word": noun.protocol,
+        "low": low,
+        "high": high,
+        "remote_prefix": None if is_set or rule.remote is None else str(rule.remote),
+        "remote_group_id": rule.remote if is_set and not noun.of_address_group else None,
+        "remote_address_group_id": rule.remote if is_set and noun.of_address_group else None,
+        "meaning": meaning_of(rule),
+        "description": noun.description,
+    }
+
+
+def rule_of(row: Record) -> SecurityGroupRule:
+    """The rule of a row."""
+    return SecurityGroupRule(
+        id=row.id,
+        project_id=row.project_id,
+        group_id=row.group_id,
+        rule=_rule(row),
+        protocol=row.protocol_word,
+        description=row.description,
+        of_address_group=row.remote_address_group_id is not None,
+    )
+
+
+def meaning_of(rule: Rule) -> str:
+    """A text that is equal for rules that mean the same."""
+    canonical = rule.canonical()
+    low, high = _range_of(rule)
+    parts = (rule.direction, rule.version, rule.protocol, low, high, canonical.remote)
+    return " ".join("any" if part is None else str(part) for part in parts)
+
+
+def address_group_values(group: AddressGroup) -> Values:
+    """The columns of an address group, without its stamp; its prefixes are a set's."""
+    return {
+        "id": group.id,
+        "project_id": group.project_id,
+        "name": group.name,
+        "description": group.description,
+    }
+
+
+def address_group_of(row: Record, addresses: Iterable[IPNetwork]) -> AddressGroup:
+    """The address group of a row."""
+    return AddressGroup(row.id, row.project_id, row.name, row.description, frozenset(addresses))
+
+
+def _range_of(rule: Rule) -> tuple[int | None, int | None]:
+    if rule.ports is not None:
+        return rule.ports.low, rule.ports.high
+    return (None, None) if rule.icmp is None else (rule.icmp.kind, rule.icmp.code)
+
+
+def _rule(row: Record) -> Rule:
+    prefix = None if row.remote_prefix is None else ip_network(row.remote_prefix)
+    is_icmp = row.protocol == ICMP_OF[row.version]
+    has_range = row.low is not None
+    return Rule(
+        Direction(row.direction),
+        row.version,
+        row.protocol,
+        PortRange(row.low, row.high) if has_range and not is_icmp else None,
+        IcmpType(row.low, row.high) if has_range and is_icmp else None,
+        prefix or row.remote_group_id or row.remote_address_group_id,
     )
 
 

@@ -11,13 +11,24 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from vifguard.feed.cut import cut
-from vifguard.feed.messages import Report, Update
-from vifguard.store import enforcements, holders, hosts, intent, migrations, sqlite
+from vifguard.feed.messages import Report, SetChange, Update
+from vifguard.model.security_group import Rule
+from vifguard.store import (
+    enforcements,
+    followers,
+    holders,
+    hosts,
+    intent,
+    migrations,
+    security_groups,
+    sets,
+    sqlite,
+)
 from vifguard.store.bell import Bell
 from vifguard.store.drops import DropLog
 from vifguard.store.errors import DatabaseError
 from vifguard.store.tables import ports
-from vifguard.store.transaction import DELTA_LIMIT, Change, Snapshot
+from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
 
 ALIVE = 90.0
@@ -91,11 +102,12 @@ class Store:
             changed = intent.changed_ports(snapshot, host, after)
             if changed is None or len(changed) > DELTA_LIMIT:
                 return _complete(snapshot, host)
-            if not changed:
+            groups, moved = _told(snapshot, host, after)
+            if not (changed or groups or moved):
                 return None
             nouns, revisions = intent.of_ports(snapshot, changed)
         here = {port.id for port in nouns.ports.values() if port.host == host}
-        return cut(nouns, host, revisions, gone=changed - here)
+        return cut(nouns, host, revisions, gone=changed - here, groups=groups, sets=moved)
 
     def record_report(self, report: Report) -> None:
         """Take in what an agent reports. A host's word counts for its own ports only."""
@@ -164,7 +176,16 @@ class Store:
 def _complete(snapshot: Snapshot, host: str) -> Update:
     with uncollected():
         nouns, revisions = intent.of_host(snapshot, host)
-        return cut(nouns, host, revisions)
+        groups, whole = _told(snapshot, host, BEFORE_ALL)
+        return cut(nouns, host, revisions, groups=groups, sets=whole)
+
+
+def _told(
+    snapshot: Snapshot, host: str, after: int
+) -> tuple[dict[str, frozenset[Rule]], dict[str, SetChange]]:
+    """What a host must be told of groups and sets, beside its ports."""
+    changed = followers.groups(snapshot, host, after)
+    return security_groups.meanings(snapshot, changed), sets.changes(snapshot, host, after)
 
 
 def _path_of(where: str) -> Path:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -127,6 +128,8 @@ ports = Table(
     # The revision of the last change that touched what the host must hold for the port.
     Column("policy_revision", BigInteger, nullable=False),
     *_stamp(),
+    # Whether security groups filter the port; with none of them, they let nothing pass.
+    Column("grouped", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("network_id", "mac"),
 )
 
@@ -256,4 +259,103 @@ journal = Table(
     Column("host", String(255)),
     Column("port_id", _ID),
     Index(None, "host", "revision"),
+)
+
+security_groups = Table(
+    "security_groups",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("name"),
+    _text("description"),
+    Column("stateful", Boolean, nullable=False),
+    # The project whose default it is: it has one.
+    Column("default_of", String(64), unique=True),
+    # The revision of the last change of its rules.
+    Column("rules_revision", BigInteger, nullable=False, index=True),
+    *_stamp(),
+)
+
+address_groups = Table(
+    "address_groups",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("name"),
+    _text("description"),
+    *_stamp(),
+)
+
+security_group_rules = Table(
+    "security_group_rules",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("group_id", _ID, ForeignKey("security_groups.id"), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("direction", 16),
+    Column("version", Integer, nullable=False),
+    Column("protocol", Integer),
+    # The protocol as its owner wrote it: a name or a number.
+    Column("protocol_word", String(16)),
+    # Ports, or an ICMP type and code.
+    Column("low", Integer),
+    Column("high", Integer),
+    Column("remote_prefix", String(64)),
+    Column("remote_group_id", _ID, ForeignKey("security_groups.id"), index=True),
+    Column("remote_address_group_id", _ID, ForeignKey("address_groups.id"), index=True),
+    # Equal for rules that mean the same, however they are written.
+    _text("meaning"),
+    _text("description"),
+    *_stamp(),
+    UniqueConstraint("group_id", "meaning"),
+)
+
+port_security_groups = Table(
+    "port_security_groups",
+    metadata,
+    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", _ID, ForeignKey("security_groups.id"), primary_key=True, index=True),
+)
+
+# What each set holds, and which port brought it there; nobody's is an address group's own.
+# A set has the id of its security group or address group.
+set_prefixes = Table(
+    "set_prefixes",
+    metadata,
+    Column("set_id", _ID, primary_key=True),
+    Column("first", _KEY, primary_key=True),
+    Column("length", Integer, primary_key=True, autoincrement=False),
+    Column("port_id", _ID, primary_key=True),
+)
+
+# Which prefix came to or went from which set at which revision, of the sets that hosts follow.
+set_journal = Table(
+    "set_journal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("set_id", _ID, nullable=False),
+    Column("first", _KEY, nullable=False),
+    Column("length", Integer, nullable=False),
+)
+
+# The groups that the ports of a host have, how many ports, and since which revision there is
+# one; and the sets that rules of these groups refer to.
+host_groups = Table(
+    "host_groups",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("group_id", _ID, primary_key=True, index=True),
+    Column("ports", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Index(None, "host", "since"),
+)
+
+host_sets = Table(
+    "host_sets",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("set_id", _ID, primary_key=True, index=True),
+    Column("since", BigInteger, nullable=False),
+    Index(None, "host", "since"),
 )

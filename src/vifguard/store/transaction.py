@@ -17,9 +17,9 @@ from sqlalchemy import (
     update,
 )
 
-from vifguard.resolve.touched import AllPorts, PortsOnNetwork, ThesePorts, Touched
+from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
 from vifguard.store.rows import Stamp, Values
-from vifguard.store.tables import journal, ports, revision
+from vifguard.store.tables import journal, port_security_groups, ports, revision, set_journal
 
 JOURNAL_LENGTH = 8192
 """Revisions that the journal remembers; an agent further behind gets a complete update."""
@@ -49,6 +49,9 @@ class _Touching:
         self.hosts = select(ports.c.host).where(bound).distinct()
 
 
+BEFORE_ALL = -1
+"""A revision before every other."""
+
 DELTA_LIMIT = 500
 """Ports of a change that are named one by one; beyond, everything is sent, and said to be."""
 
@@ -56,6 +59,10 @@ _HERE = ports.c.network_id == bindparam("this_network")
 _MANY = select(ports.c.id).where(_HERE).offset(DELTA_LIMIT).limit(1)
 _ON_NETWORK = _Touching(_HERE)
 _CROWD = _Touching(_HERE, each=False)
+_MEMBERS = select(port_security_groups.c.port_id).where(
+    port_security_groups.c.group_id == bindparam("this_group")
+)
+_IN_GROUP = _Touching(ports.c.id.in_(_MEMBERS))
 _THESE = _Touching(ports.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -99,7 +106,8 @@ class Change(Snapshot):
         """
         ahead = revision.c.value + _GAP
         self.connection.execute(update(revision).values(value=ahead, journal_from=ahead))
-        self.connection.execute(delete(journal))
+        for each in (journal, set_journal):
+            self.connection.execute(delete(each))
 
     def made(self) -> Values:
         """The stamp's columns of a noun made in this change."""
@@ -134,6 +142,8 @@ class Change(Snapshot):
                 here: Values = {"this_network": network_id}
                 crowded = self.connection.execute(_MANY, here).first() is not None
                 self._touch(_CROWD if crowded else _ON_NETWORK, here)
+            case PortsInGroup(group_id):
+                self._touch(_IN_GROUP, {"this_group": group_id})
             case ThesePorts(ids) if ids:
                 self._touch(_THESE, {"ids": sorted(ids)})
 
@@ -146,5 +156,6 @@ class Change(Snapshot):
     def _trim(self) -> None:
         oldest = self._revision - JOURNAL_LENGTH
         if oldest > 0:
-            self.connection.execute(delete(journal).where(journal.c.revision <= oldest))
+            for each in (journal, set_journal):
+                self.connection.execute(delete(each).where(each.c.revision <= oldest))
             self.connection.execute(update(revision).values(journal_from=oldest))

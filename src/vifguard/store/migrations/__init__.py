@@ -13,8 +13,11 @@ from sqlalchemy import Engine
 from vifguard.store.errors import DatabaseError
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the database to this release; raises DatabaseError where it is from a later one."""
+def upgrade(engine: Engine, to: str = "head") -> None:
+    """Bring the database to this release, or to the migration `to` that was once the last.
+
+    Raises DatabaseError where it is from a later release.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
@@ -30,4 +33,4 @@ def upgrade(engine: Engine) -> None:
                 f"run the release that wrote it, or a later one"
             )
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)

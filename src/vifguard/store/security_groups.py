@@ -1,0 +1,211 @@
+"""Security groups and their rules: read, create, update, delete."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from vifguard.model.security_group import (
+    DEFAULT,
+    Rule,
+    SecurityGroup,
+    SecurityGroupRule,
+    default_rules,
+)
+from vifguard.resolve.touched import touched_by_security_group
+from vifguard.store import followers
+from vifguard.store.errors import InUseError, MissingError, RuleExistsError
+from vifguard.store.rows import (
+    Stamp,
+    StoredRule,
+    StoredSecurityGroup,
+    meaning_of,
+    rule_of,
+    rule_values,
+    security_group_of,
+    security_group_values,
+    stamp_of,
+)
+from vifguard.store.tables import port_security_groups, security_group_rules, security_groups
+from vifguard.store.transaction import Change, Snapshot
+
+_DEFAULT_DESCRIPTION = "Default security group"
+
+_SOME = select(security_groups).where(security_groups.c.id.in_(bindparam("ids", expanding=True)))
+_RULES = (
+    select(security_group_rules)
+    .where(security_group_rules.c.group_id.in_(bindparam("ids", expanding=True)))
+    .order_by(security_group_rules.c.created_at, security_group_rules.c.id)
+)
+_DEFAULT_OF = select(security_groups.c.id).where(
+    security_groups.c.default_of == bindparam("project_id")
+)
+_STAMP = select(
+    security_groups.c.revision_number, security_groups.c.created_at, security_groups.c.updated_at
+).where(security_groups.c.id == bindparam("id"))
+_SAME = select(security_group_rules.c.id).where(
+    security_group_rules.c.group_id == bindparam("group_id"),
+    security_group_rules.c.meaning == bindparam("meaning"),
+)
+
+
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSecurityGroup]:
+    """The groups that a condition on their table selects, in the order they were made."""
+    order = (security_groups.c.created_at, security_groups.c.id)
+    rows = snapshot.connection.execute(select(security_groups).where(which).order_by(*order)).all()
+    rules: dict[str, list[StoredRule]] = defaultdict(list)
+    for row in snapshot.connection.execute(_RULES, {"ids": [row.id for row in rows]}):
+        rules[row.group_id].append(StoredRule(rule_of(row), stamp_of(row)))
+    return [
+        StoredSecurityGroup(security_group_of(row), tuple(rules[row.id]), stamp_of(row))
+        for row in rows
+    ]
+
+
+def get(snapshot: Snapshot, group_id: str) -> StoredSecurityGroup:
+    """One group; raises MissingError."""
+    found = read(snapshot, security_groups.c.id == group_id)
+    if not found:
+        raise MissingError("security-group", group_id)
+    return found[0]
+
+
+def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
+    """The groups with these ids, by id; those that do not exist are left out."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = snapshot.connection.execute(_SOME, {"ids": wanted})
+    return {row.id: security_group_of(row) for row in rows}
+
+
+def meanings(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, frozenset[Rule]]:
+    """What the rules of these groups say; of a group without rules, nothing."""
+    found: dict[str, set[Rule]] = {group_id: set() for group_id in ids}
+    for row in snapshot.connection.execute(_RULES, {"ids": sorted(found)}) if found else ():
+        found[row.group_id].add(rule_of(row).rule.canonical())
+    return {group_id: frozenset(rules) for group_id, rules in found.items()}
+
+
+def create(change: Change, group: SecurityGroup) -> StoredSecurityGroup:
+    """Store a group with the rules that every new one has."""
+    values = security_group_values(group) | {"rules_revision": change.revision} | change.made()
+    change.connection.execute(insert(security_groups).values(values))
+    for rule in default_rules(group):
+        _insert(change, SecurityGroupRule(str(uuid4()), group.project_id, group.id, rule))
+    return get(change, group.id)
+
+
+def ensure_default(change: Change, project_id: str) -> str:
+    """The id of a project's default group, which is made where there is none yet."""
+    found = change.connection.scalar(_DEFAULT_OF, {"project_id": project_id})
+    if found is not None:
+        return str(found)
+    group_id = str(uuid4())
+    made = SecurityGroup(
+        group_id, project_id, DEFAULT, _DEFAULT_DESCRIPTION, stateful=True, is_default=True
+    )
+    create(change, made)
+    return group_id
+
+
+def update_group(
+    change: Change, before: StoredSecurityGroup, changes: Mapping[str, Any]
+) -> StoredSecurityGroup:
+    """Change fields of a group; raises InUseError where ports would change their kind with it."""
+    after = replace(before.group, **changes)
+    if after.stateful != before.group.stateful:
+        _require_unused(change, after.id)
+    values = security_group_values(after) | change.changed_from(before.stamp)
+    _update(change, after.id, values)
+    change.touch(touched_by_security_group(before.group, after))
+    return get(change, after.id)
+
+
+def delete_group(change: Change, group_id: str) -> None:
+    """Delete a group, its rules, and other groups' rules that refer to it.
+
+    Raises InUseError while a port has it.
+    """
+    _require_unused(change, group_id)
+    refers = security_group_rules.c.remote_group_id == group_id
+    others = read_rules(change, refers & (security_group_rules.c.group_id != group_id))
+    delete_rules(change, others)
+    mine = security_group_rules.c.group_id == group_id
+    change.connection.execute(delete(security_group_rules).where(mine))
+    change.connection.execute(delete(security_groups).where(security_groups.c.id == group_id))
+    change.mark()
+
+
+def read_rules(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredRule]:
+    """The rules that a condition on their table selects, in the order they were made."""
+    order = (security_group_rules.c.created_at, security_group_rules.c.id)
+    rows = snapshot.connection.execute(select(security_group_rules).where(which).order_by(*order))
+    return [StoredRule(rule_of(row), stamp_of(row)) for row in rows]
+
+
+def get_rule(snapshot: Snapshot, rule_id: str) -> StoredRule:
+    """One rule; raises MissingError."""
+    found = read_rules(snapshot, security_group_rules.c.id == rule_id)
+    if not found:
+        raise MissingError("security-group-rule", rule_id)
+    return found[0]
+
+
+def create_rule(change: Change, rule: SecurityGroupRule) -> StoredRule:
+    """Add a rule to its group; raises RuleExistsError where one of the group means the same."""
+    stored = _insert(change, rule)
+    _rules_changed(change, rule.group_id)
+    return stored
+
+
+def delete_rules(change: Change, rules: Iterable[StoredRule]) -> None:
+    """Delete rules; what they alone allowed is allowed no more."""
+    by_group: dict[str, list[SecurityGroupRule]] = defaultdict(list)
+    for each in rules:
+        by_group[each.rule.group_id].append(each.rule)
+    for group_id, gone in by_group.items():
+        ids = [rule.id for rule in gone]
+        which = security_group_rules.c.id.in_(ids)
+        change.connection.execute(delete(security_group_rules).where(which))
+        _rules_changed(change, group_id, tuple(gone))
+
+
+def _insert(change: Change, rule: SecurityGroupRule) -> StoredRule:
+    values = rule_values(rule)
+    stamp = change.made()
+    try:
+        change.connection.execute(insert(security_group_rules).values(values | stamp))
+    except IntegrityError:
+        this = {"group_id": rule.group_id, "meaning": meaning_of(rule.rule)}
+        same = change.connection.scalar(_SAME, this)
+        raise RuleExistsError(f"Security group rule already exists. Rule id is {same}.") from None
+    return StoredRule(rule, Stamp(**stamp))
+
+
+def _rules_changed(change: Change, group_id: str, gone: tuple[SecurityGroupRule, ...] = ()) -> None:
+    row = change.connection.execute(_STAMP, {"id": group_id}).one()
+    stamp = change.changed_from(stamp_of(row))
+    _update(change, group_id, {"rules_revision": change.revision} | stamp)
+    followers.rules_changed(change, group_id, gone)
+
+
+def _update(change: Change, group_id: str, values: Mapping[str, Any]) -> None:
+    this = security_groups.c.id == group_id
+    change.connection.execute(update(security_groups).where(this).values(values))
+
+
+def _require_unused(change: Change, group_id: str) -> None:
+    users = select(port_security_groups.c.port_id).where(
+        port_security_groups.c.group_id == group_id
+    )
+    if port_id := change.connection.scalar(users.limit(1)):
+        raise InUseError(
+            "security-group", f"Security Group {group_id} in use: port {port_id} has it."
+        )

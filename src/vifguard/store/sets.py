@@ -1,0 +1,156 @@
+"""Sets of addresses: what the members of a security group, or an address group, bring to each.
+
+A set is told to a host whole when the host begins to follow it (`followers`), then by change:
+the journal names each prefix that came or went, and what became of it is what is there now.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import and_, bindparam, delete, exists, insert, select
+
+from vifguard.feed.messages import SetChange
+from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.port import Port
+from vifguard.resolve.policy import governing
+from vifguard.store.rows import key, prefix_of
+from vifguard.store.tables import host_sets, set_journal, set_prefixes
+from vifguard.store.transaction import BEFORE_ALL, Change, Snapshot
+
+Brought = frozenset[tuple[str, IPNetwork]]
+"""Sets, and the prefixes that one port or address group brings to them."""
+
+_OWN = ""
+"""Who brings what an address group holds: no port."""
+
+_INSERT = insert(set_prefixes)
+_DELETE = delete(set_prefixes).where(
+    set_prefixes.c.set_id == bindparam("this_set_id"),
+    set_prefixes.c.first == bindparam("this_first"),
+    set_prefixes.c.length == bindparam("this_length"),
+    set_prefixes.c.port_id == bindparam("this_port_id"),
+)
+_FOLLOWED = select(host_sets.c.set_id, host_sets.c.host).where(
+    host_sets.c.set_id.in_(bindparam("sets", expanding=True))
+)
+_JOURNAL = insert(set_journal)
+_CONTENT = (
+    select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length)
+    .where(set_prefixes.c.set_id.in_(bindparam("sets", expanding=True)))
+    .distinct()
+)
+_BEGUN = select(host_sets.c.set_id).where(
+    host_sets.c.host == bindparam("host"), host_sets.c.since > bindparam("after")
+)
+_IS_THERE = exists().where(
+    set_prefixes.c.set_id == set_journal.c.set_id,
+    set_prefixes.c.first == set_journal.c.first,
+    set_prefixes.c.length == set_journal.c.length,
+)
+_MOVED = (
+    select(
+        set_journal.c.set_id,
+        set_journal.c.first,
+        set_journal.c.length,
+        _IS_THERE.label("is_there"),
+    )
+    .join(
+        host_sets,
+        and_(
+            host_sets.c.set_id == set_journal.c.set_id,
+            host_sets.c.host == bindparam("host"),
+            host_sets.c.since <= bindparam("after"),
+        ),
+    )
+    .where(set_journal.c.revision > bindparam("after"))
+    .distinct()
+)
+
+
+def of_port(port: Port | None) -> Brought:
+    """What a port brings: its addresses and address pairs, to the set of each of its groups."""
+    if port is None:
+        return frozenset()
+    prefixes = {host_prefix(fixed.address) for fixed in port.fixed_ips}
+    prefixes |= {pair.prefix for pair in port.address_pairs}
+    return frozenset((group, prefix) for group in governing(port) for prefix in prefixes)
+
+
+def bring(change: Change, port_id: str, before: Brought, after: Brought) -> None:
+    """A port brings other prefixes than before, or the same to other sets."""
+    if gone := before - after:
+        change.connection.execute(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
+    if come := after - before:
+        change.connection.execute(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
+    _tell(change, gone | come)
+
+
+def hold(
+    change: Change, set_id: str, before: Iterable[IPNetwork], after: Iterable[IPNetwork]
+) -> None:
+    """An address group holds other prefixes than before."""
+    was, is_now = (frozenset((set_id, prefix) for prefix in each) for each in (before, after))
+    bring(change, _OWN, was, is_now)
+
+
+def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[IPNetwork]]:
+    """What these sets hold; one that holds nothing is left out."""
+    found: dict[str, set[IPNetwork]] = defaultdict(set)
+    for row in snapshot.connection.execute(_CONTENT, {"sets": sorted(set_ids)}):
+        found[row.set_id].add(prefix_of(row))
+    return {set_id: frozenset(prefixes) for set_id, prefixes in found.items()}
+
+
+def changes(snapshot: Snapshot, host: str, after: int) -> dict[str, SetChange]:
+    """What a host must be told of the sets it follows; of all of them, whole, after BEFORE_ALL."""
+    here = {"host": host, "after": after}
+    begun = snapshot.connection.scalars(_BEGUN, here).all()
+    held = content(snapshot, begun) if begun else {}
+    whole = {each: SetChange(complete=True, added=held.get(each, frozenset())) for each in begun}
+    return whole | (_moved(snapshot, here) if after > BEFORE_ALL else {})
+
+
+def _moved(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChange]:
+    found: dict[str, tuple[set[IPNetwork], set[IPNetwork]]] = {}
+    for row in snapshot.connection.execute(_MOVED, here):
+        gone_and_come = found.setdefault(row.set_id, (set(), set()))
+        gone_and_come[bool(row.is_there)].add(prefix_of(row))
+    return {
+        set_id: SetChange(complete=False, added=frozenset(come), removed=frozenset(gone))
+        for set_id, (gone, come) in found.items()
+    }
+
+
+def _tell(change: Change, moved: Brought) -> None:
+    """Journal what moved in sets that somebody follows, and wake who does."""
+    if not moved:
+        return
+    sets = {set_id for set_id, _ in moved}
+    following = change.connection.execute(_FOLLOWED, {"sets": sorted(sets)}).all()
+    followed = {row.set_id for row in following}
+    rows = [
+        {"revision": change.revision, "set_id": set_id, **_prefix(prefix)}
+        for set_id, prefix in _sorted(moved)
+        if set_id in followed
+    ]
+    if rows:
+        change.connection.execute(_JOURNAL, rows)
+        change.woken |= {row.host for row in following}
+
+
+def _sorted(brought: Brought) -> list[tuple[str, IPNetwork]]:
+    return sorted(brought, key=lambda each: (each[0], each[1].version, each[1]))
+
+
+def _row(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:
+    return {"set_id": set_id, **_prefix(prefix), "port_id": port_id}
+
+
+def _this(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:
+    return {f"this_{name}": each for name, each in _row(port_id, set_id, prefix).items()}
+
+
+def _prefix(prefix: IPNetwork) -> dict[str, object]:
+    return {"first": key(prefix.network_address), "length": prefix.prefixlen}
