@@ -108,7 +108,7 @@ class Mutator:
     def _with_options(self, frame: bytes, found: Layout, _other: Seed) -> bytes:
         """IPv4 options, or more of them."""
         at = found.network
-        if not at or frame[at - 2 : at] != b"\x08\x00" or not 0x45 <= frame[at] < 0x4F:
+        if not at or frame[at - 2 : at] != b"\x08\x00" or not b"\x45" <= frame[at:] < b"\x4f":
             return self._overwrite(frame, found, _other)
         words = 1 + self._below(0x4F - frame[at])
         kinds = (
