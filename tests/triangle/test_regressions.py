@@ -1,16 +1,20 @@
 """What fuzzing kept: the corpus and old disagreements, judged by both again; and the search."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from fuzz import corpus, house, regression
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Disagreement, is_testable
+from fuzz.search import Search
 from tests.triangle import universe
 from tests.triangle.agreement import disagreement
 from tests.triangle.kernel import Kernel
 
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel.netns import in_throwaway
+from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse
 
@@ -51,6 +55,21 @@ def test_the_corpus_is_judged_alike(kernel, frames, name, policy) -> None:
         if (said := disagreement(kernel, policy, direction, frame, parsed))
     ]
     assert not found, f"{name}: {len(found)} frames:\n" + "\n".join(found[:SHOWN])
+
+
+def test_a_difference_is_found() -> None:
+    def search():
+        found = Search(corpus.kept()[::5], Random(1))
+        before = found.tally.disagreements
+        strict = next(n for n, policy in enumerate(house.fixed()) if Guard.IP in policy.guards)
+        # The kernel goes on with the policy that it was given.
+        judged = replace(found._ports.policies[strict], prefixes=frozenset())
+        found._ports.policies[strict] = judged
+        return before, found.run(lambda tally: tally.frames < 20_000)
+
+    before, tally = in_throwaway(search)
+    assert before == 0
+    assert {found.policy.prefixes for found in tally.kinds.values()} == {frozenset()}
 
 
 def test_a_regression_is_read_as_it_was_kept(tmp_path, monkeypatch, frames) -> None:
