@@ -166,12 +166,19 @@ def _reach(name: str, place: str, command: str | None) -> Reach:
         raise InputError(f"--{name} {place!r} names no device")
     if command is None:
         return Namespace(where, device)
-    words = shlex.split(command)
+    words = _split(command)
     if words[-1:] != ["-"]:
         raise InputError(f"--guest-command {command!r} does not end with `python3 -`")
     if bool(slash) != any("{}" in word for word in words):
         raise InputError(f"--guest-command {command!r} needs {{}} where --{name} has a GUEST/")
     return Guest(tuple(word.replace("{}", where) for word in words), device)
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"--guest-command {command!r}: {error}") from None
 
 
 def _interface(text: str) -> Interface:

@@ -33,8 +33,12 @@ def asked_for(frame: bytes) -> IPAddress | None:
     return message.target if message else None
 
 
-def answers(frame: bytes, address: IPAddress, mac: Mac) -> bool:
-    """Whether a frame says that the address is at this MAC."""
+def is_told(frames: Iterable[bytes], address: IPAddress, mac: Mac) -> bool:
+    """Whether one of these says that the address is at this MAC."""
+    return any(_answers(frame, address, mac) for frame in frames)
+
+
+def _answers(frame: bytes, address: IPAddress, mac: Mac) -> bool:
     body = parse(frame).body
     if isinstance(body, Arp):
         return body.op == _REPLY and (body.sender_ip, body.sender_mac) == (address, mac)
