@@ -7,16 +7,9 @@ from vifguard.model.verdict import PASS, Action, Direction, Verdict
 
 LOOPBACK = 1
 _SCOPE = frozenset({LOOPBACK})
-_HEADERS = {b"\x08\x00": 34, b"\x86\xdd": 54}
 
-
-def takes(frame: bytes) -> bool:
-    """Whether the kernel takes the frame for a test run.
-
-    It refuses one with nothing behind Ethernet and one that is too short for the IP header
-    it announces (bpf_prog_test_run_skb, Linux 6.18); the lab sends those over an interface.
-    """
-    return len(frame) >= _HEADERS.get(frame[12:14], 15)
+takes = EbpfDriver.is_testable
+"""Whether the kernel takes a frame for a test run; the lab sends the others over an interface."""
 
 
 class Kernel:
