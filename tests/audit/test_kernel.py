@@ -21,7 +21,6 @@ from vifguard.lab.audit.own import own_site
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Report, Status
 from vifguard.lab.audit.site import Guest, Namespace, Site, SiteError
 from vifguard.lab.audit.wire import facts_of
-from vifguard.lab.netns import LabError
 from vifguard.lab.run import run
 from vifguard.model.guard import Guard
 
@@ -146,6 +145,12 @@ def test_what_a_device_tells_is_the_same_here_and_over_a_command(host: Bridge) -
     assert {"203.0.113.11/24", "2001:db8:5::11/64"} <= set(here.addresses)
 
 
+def test_what_a_login_says_first_is_not_taken_for_an_answer(host: Bridge) -> None:
+    script = f'echo Welcome; echo; echo 7; exec ip netns exec {host.guests[0]} python3 "$@"'
+    told = facts_of(Guest(("sh", "-c", script, "sh", "-"), "eth0"))
+    assert told.mac == host.site.attacker.mac
+
+
 def test_what_is_not_there_is_named(host: Bridge) -> None:
     attacker = host.site.attacker
     for reach in (
@@ -156,7 +161,7 @@ def test_what_is_not_there_is_named(host: Bridge) -> None:
         with pytest.raises(SiteError, match=r"nowhere|eth7|nix"):
             audited(replace(host.site, attacker=replace(attacker, reach=reach)))
     for command in (("false", "-"), ("ip", "netns", "exec", "nowhere", "python3", "-")):
-        with pytest.raises(LabError, match=command[0]):
+        with pytest.raises(SiteError, match=command[0]):
             audited(replace(host.site, attacker=replace(attacker, reach=Guest(command, "eth0"))))
 
 

@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from vifguard.lab.audit.report import Report
     from vifguard.lab.audit.site import Site
 
-_POST = "[NETNS/]DEVICE[,mac=MAC][,ip=ADDRESS][,ip6=ADDRESS][,ll=ADDRESS]"
+_POST = "GUEST"
 
 Attacker = Annotated[
     str | None,
     typer.Option(
         metavar=_POST,
-        help="The guest's interface that plays. What is not given is read from the device; "
-        "`none` is an address that the host does not permit.",
+        help="Who plays: [NETNS/]DEVICE, and where the device itself should not be asked "
+        ",mac=MAC ,ip=ADDRESS ,ip6=ADDRESS ,ll=ADDRESS, or none for what the host does not "
+        "permit. Others are written likewise.",
     ),
 ]
 Victim = Annotated[str | None, typer.Option(metavar=_POST, help="Whose identity is stolen.")]

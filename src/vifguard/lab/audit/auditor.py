@@ -202,5 +202,5 @@ def _refuse_default_routes(site: Site, field: Field) -> None:
         names = ", ".join(f"{post.name} ({post.reach.device})" for post in leading)
         raise SiteError(
             f"a default route goes by the device of {names}: attacks would leave by it. Audit "
-            "a device of the segment alone, or say that this one may be used"
+            "a device of the segment alone, or insist (--even-with-default-route)"
         )

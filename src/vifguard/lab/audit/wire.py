@@ -113,8 +113,10 @@ class _There:
         try:
             self._tell(_program(reach.device, lifetime))
             self.facts = Facts.of(self._answer("facts"))
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, LabError):
+                raise SiteError(str(error)) from error
             raise
 
     def fileno(self) -> int:
@@ -171,11 +173,11 @@ class _There:
         assert self._process.stdout is not None  # noqa: S101 - a pipe, by `_start`
         with self._process.stdout as told:
             for line in told:
-                answer = json.loads(line)
+                answer = _read(line)
                 if frame := answer.get("heard") or answer.get("spoken"):
                     self._frames.put(Heard(bytes.fromhex(frame), outgoing="spoken" in answer))
                     _ring(self._ringer)
-                else:
+                elif answer:
                     self._answers.put(answer)
         self._answers.put({})
         os.close(self._ringer)
@@ -202,6 +204,15 @@ def _program(device: str, lifetime: float) -> str:
     """The prober and its start, in one line."""
     source = f"{inspect.getsource(prober)}\nrun({device!r}, {int(lifetime)})\n"
     return f"exec({source!r})"
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """What a line tells; nothing where it is none of the prober's, such as a login's greeting."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _ring(bell: int) -> None:
