@@ -100,9 +100,11 @@ class Bench:
             moved += self._healed(player, lost)
         before, self._believed = self._believed, self._untruths()
         self._played[bare(frame)] = frame
-        heard = tuple(name for name, came in self._heard if self._is_of(came, frame))
+        heard = [name for name, came in self._heard if self._is_of(came, frame)]
+        if frame in self._wire.spoken:  # the player's own stack said the same
+            heard = list(dict.fromkeys(heard))
         return Seen(
-            heard=heard,
+            heard=tuple(heard),
             served=self._served(player, frame) if legal and not heard else "",
             moved=tuple(dict.fromkeys(moved)),
             poisoned=tuple(sorted(self._believed - before)),
