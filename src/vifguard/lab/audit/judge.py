@@ -27,7 +27,7 @@ def judged(case: Case, site: Site, played: Played) -> Record:
     """What is said of a case that was played."""
     plays = [("", played.cold)]
     if played.again is not None:
-        plays.append(("behind a legal frame: ", played.again))
+        plays.append(("after a legal frame: ", played.again))
     word = _word(plays)
     faults = [when + fault for when, seen in plays for fault in _faults(case, site, seen)]
     if faults:
