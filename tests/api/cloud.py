@@ -100,9 +100,10 @@ class Cloud:
             raise AttributeError(name)
         return User(self.http, name)
 
-    def has_host(self, name: str = "h1", *, isolation: bool = True) -> None:
-        """A host reports what it is."""
-        about = HostReport("6.1.0", "ebpf", frozenset({"tcx"}), (), ("x",), isolation)
+    def has_host(self, name: str = "h1", *, isolation: bool = True, groups: bool = False) -> None:
+        """A host reports what it is, and what it can hold."""
+        features = frozenset({"tcx", "groups"} if groups else {"tcx"})
+        about = HostReport("6.1.0", "ebpf", features, (), ("x",), isolation)
         self.store.record_report(Report(name, about=about))
 
     def enforces(self, port: dict[str, Any], host: str = "h1", **more: Any) -> None:

@@ -202,7 +202,7 @@ PORT_ROWS: list[tuple[str, Any]] = [
     *[("storm", bad) for bad in (1, {}, {"rate": 1}, {"rate": -1, "burst": 1}, [], "off")],
     *[("storm", {"rate": bad, "burst": 1}) for bad in BAD_NUMBER],
     ("storm", {"rate": 1, "burst": 1, "colour": 1}),
-    *[("security_groups", bad) for bad in ([OTHER], "default", None, {}, ["default"])],
+    *[("security_groups", bad) for bad in ([OTHER, OTHER], "default", None, {}, ["default"])],
     *[
         ("binding:host_id", bad)
         for bad in ("h 1", "h\n", "-rf", "../h", "h;id", "h$(id)", "hé", 1, True, [], "x" * 256)

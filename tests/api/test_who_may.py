@@ -7,11 +7,8 @@ import pytest
 from tests.api.cloud import Cloud, refusal
 
 from vifguard.api import quota
+from vifguard.api.app import RESOURCES
 from vifguard.api.attributes import Resource
-from vifguard.api.ext.ip_groups import GROUPS
-from vifguard.api.v2.networks import NETWORKS
-from vifguard.api.v2.ports import PORTS
-from vifguard.api.v2.subnets import SUBNETS
 from vifguard.api.who import ACTIONS, OPEN, UserRole
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
@@ -38,7 +35,7 @@ def test_every_route_by_every_role(cloud: Cloud) -> None:
         if action in OPEN:
             continue
         where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
-        for name in ("network_id", "subnet_id", "port_id", "group_id"):
+        for name in ("network_id", "subnet_id", "port_id", "group_id", "rule_id"):
             where = where.replace("{" + name + "}", NOBODY)
         answer = cloud.http.request(
             method,
@@ -217,12 +214,17 @@ def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
     network = cloud.alice.network("10.0.0.0/24")
     port = cloud.alice.make("port", network_id=network["id"])
     group = cloud.alice.make("ip_group", network_id=network["id"], members=[port["id"]])
+    cloud.has_host(groups=True)
+    security_group = cloud.alice.make("security_group", name="web")
+    addresses = cloud.alice.make("address_group", addresses=["192.0.2.0/24"])
     before = cloud.rows()
     kept = {
         "networks": (network["id"], "network", "NetworkNotFound"),
         "subnets": (network["subnets"][0], "subnet", "SubnetNotFound"),
         "ports": (port["id"], "port", "PortNotFound"),
         "ip-groups": (group["id"], "ip_group", "IpGroupNotFound"),
+        "security-groups": (security_group["id"], "security_group", "SecurityGroupNotFound"),
+        "address-groups": (addresses["id"], "address_group", "AddressGroupNotFound"),
     }
     for path, (key, one, kind) in kept.items():
         where = f"{path}/{key}"
@@ -236,6 +238,14 @@ def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
             nobody = refusal(cloud.bob.call("GET", f"{path}/{NOBODY}"))[2]
             assert message.replace(key, NOBODY) == nobody
         assert cloud.bob.get(path) == {one + "s": []}
+    rule = security_group["security_group_rules"][0]["id"]
+    assert cloud.bob.get("security-group-rules") == {"security_group_rules": []}
+    for method in ("GET", "DELETE"):
+        answer = cloud.bob.call(method, f"security-group-rules/{rule}")
+        assert refusal(answer)[:2] == (404, "SecurityGroupRuleNotFound")
+    for verb in ("add_addresses", "remove_addresses"):
+        where = f"address-groups/{addresses['id']}/{verb}"
+        assert refusal(cloud.bob.call("PUT", where, {"addresses": []}))[0] == 404
     for extra in (f"ports/{port['id']}/wait", f"ports/{port['id']}/drops"):
         assert refusal(cloud.bob.call("GET", extra))[0] == 404
     assert refusal(cloud.bob.call("GET", f"ip-groups/{group['id']}/events"))[0] == 404
@@ -280,7 +290,7 @@ def test_a_member_of_the_same_project_is_as_good(cloud: Cloud, own: dict[str, An
     assert cloud.amy.change("network", own["id"], name="ours")["name"] == "ours"
 
 
-@pytest.mark.parametrize("resource", [NETWORKS, SUBNETS, PORTS, GROUPS], ids=lambda r: r.one)
+@pytest.mark.parametrize("resource", [*{id(r): r for r in RESOURCES.values()}.values()])
 def test_what_may_be_set_is_settable_by_somebody_named(resource: Resource) -> None:
     names = [attribute.name for attribute in resource.attributes]
     assert len(names) == len(set(names))

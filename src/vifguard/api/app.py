@@ -18,9 +18,20 @@ from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.identity import Identity
 from vifguard.api.openapi import document
-from vifguard.api.v2 import networks, ports, subnets, versions
+from vifguard.api.v2 import (
+    address_groups,
+    networks,
+    ports,
+    security_group_rules,
+    security_groups,
+    subnets,
+    versions,
+)
+from vifguard.api.v2.address_groups import ADDRESS_GROUPS
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
+from vifguard.api.v2.security_groups import SECURITY_GROUPS
 from vifguard.api.v2.subnets import SUBNETS
 from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
@@ -45,6 +56,8 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     v2 = APIRouter(prefix="/v2.0")
     for module in (versions, networks, subnets, ports, ip_groups, hosts, drops, wait, feed):
         v2.include_router(module.router)
+    for module in (security_groups, security_group_rules, address_groups):
+        v2.include_router(module.router)
     app.include_router(versions.root)
     app.include_router(v2)
     app.add_exception_handler(Refusal, _refused)
@@ -55,10 +68,11 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     return app
 
 
+_ALL = (NETWORKS, SUBNETS, PORTS, GROUPS, HOSTS)
+_OF_GROUPS = (SECURITY_GROUPS, SECURITY_GROUP_RULES, ADDRESS_GROUPS)
+
 RESOURCES: Final = {
-    name: resource
-    for resource in (NETWORKS, SUBNETS, PORTS, GROUPS, HOSTS)
-    for name in (resource.one, resource.many)
+    name: resource for resource in (*_ALL, *_OF_GROUPS) for name in (resource.one, resource.many)
 }
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from vifguard.api.convert import Converter, Schema, quoted
-from vifguard.api.errors import bad_request, forbidden
+from vifguard.api.convert import Converter, Schema, UnfitError, quoted
+from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.who import Rule, Standing, User
 
 MAX_BULK = 1000
@@ -154,6 +154,8 @@ class Resource:
     def _convert(self, name: str, value: Any) -> Any:
         try:
             return self.by_name[name].converter.read(value)
+        except UnfitError as error:
+            raise Refusal(400, error.kind, f"Invalid input for {name}. Reason: {error}.") from None
         except ValueError as error:
             raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
 

@@ -52,7 +52,11 @@ _LINK_LOCAL = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
 
 
 class UnfitError(ValueError):
-    """A value that is not what it should be; the message quotes it."""
+    """A value that is not what it should be; the message quotes it, `kind` is Neutron's word."""
+
+    def __init__(self, message: str, kind: str = "HTTPBadRequest") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from vifguard.store.errors import (
     MacTakenError,
     MissingError,
     NoAddressLeftError,
+    RuleExistsError,
     SharedInUseError,
     StoreError,
     UplinkTakenError,
@@ -27,6 +28,7 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         NoAddressLeftError: (409, "IpAddressGenerationFailure"),
         WrongAddressError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
+        RuleExistsError: (409, "SecurityGroupRuleExists"),
         UplinkTakenError: (409, "FlatNetworkInUse"),
         SharedInUseError: (409, "InvalidSharedSetting"),
     }
@@ -39,6 +41,9 @@ _KIND = MappingProxyType(
         "port": "Port",
         "ip-group": "IpGroup",
         "host": "Host",
+        "security-group": "SecurityGroup",
+        "security-group-rule": "SecurityGroupRule",
+        "address-group": "AddressGroup",
     }
 )
 

@@ -9,12 +9,32 @@ from sqlalchemy import Table, func, select
 
 from vifguard.api.errors import conflict
 from vifguard.api.who import User
-from vifguard.store.tables import ip_groups, networks, ports, subnets
+from vifguard.store.tables import (
+    address_groups,
+    ip_groups,
+    networks,
+    ports,
+    security_group_rules,
+    security_groups,
+    set_prefixes,
+    subnets,
+)
 from vifguard.store.transaction import Snapshot
 
 QUOTA: Mapping[Table, int] = MappingProxyType(
-    {networks: 100, subnets: 100, ports: 500, ip_groups: 100}
+    {
+        networks: 100,
+        subnets: 100,
+        ports: 500,
+        ip_groups: 100,
+        security_groups: 100,
+        security_group_rules: 4000,
+        address_groups: 100,
+    }
 )
+
+ADDRESSES = 10_000
+"""Of all address groups of a project."""
 
 
 def require_room(snapshot: Snapshot, user: User, table: Table, project_id: str, more: int) -> None:
@@ -23,9 +43,27 @@ def require_room(snapshot: Snapshot, user: User, table: Table, project_id: str, 
         return
     mine = select(func.count()).select_from(table).where(table.c.project_id == project_id)
     has = snapshot.connection.execute(mine).scalar_one()
-    if has + more > QUOTA[table]:
+    _require(table.name, project_id, has, more, QUOTA[table])
+
+
+def require_address_room(snapshot: Snapshot, user: User, project_id: str, more: int) -> None:
+    """Raise Refusal (409) where `more` addresses in address groups would exceed the quota."""
+    if user.is_operator:
+        return
+    mine = (
+        select(func.count())
+        .select_from(set_prefixes)
+        .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
+        .where(address_groups.c.project_id == project_id)
+    )
+    has = snapshot.connection.execute(mine).scalar_one()
+    _require("address_group addresses", project_id, has, more, ADDRESSES)
+
+
+def _require(what: str, project_id: str, has: int, more: int, most: int) -> None:
+    if has + more > most:
         raise conflict(
             "OverQuota",
-            f"Quota exceeded for resources: {table.name}. Project {project_id} has {has} of "
-            f"{QUOTA[table]}; delete some, or ask the operator.",
+            f"Quota exceeded for resources: {what}. Project {project_id} has {has} of {most}; "
+            f"delete some, or ask the operator.",
         )

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, or_, select, true
 
 from vifguard.api.who import User
 from vifguard.model.network import Network
-from vifguard.store import ip_groups, networks, ports, subnets
+from vifguard.model.security_group import SecurityGroup
+from vifguard.store import (
+    address_groups,
+    ip_groups,
+    networks,
+    ports,
+    security_groups,
+    subnets,
+)
 from vifguard.store.errors import MissingError
-from vifguard.store.rows import StoredGroup, StoredNetwork, StoredPort, StoredSubnet
+from vifguard.store.rows import (
+    StoredAddressGroup,
+    StoredGroup,
+    StoredNetwork,
+    StoredPort,
+    StoredRule,
+    StoredSecurityGroup,
+    StoredSubnet,
+)
+from vifguard.store.tables import address_groups as address_group_table
 from vifguard.store.tables import ip_groups as group_table
 from vifguard.store.tables import networks as network_table
 from vifguard.store.tables import ports as port_table
+from vifguard.store.tables import security_group_rules as rule_table
+from vifguard.store.tables import security_groups as security_group_table
 from vifguard.store.tables import subnets as subnet_table
 from vifguard.store.transaction import Snapshot
 
@@ -38,6 +59,21 @@ def ports_of(user: User) -> ColumnElement[bool]:
 def groups_of(user: User) -> ColumnElement[bool]:
     """The IP groups a user sees: its project's."""
     return true() if user.is_operator else group_table.c.project_id == user.project_id
+
+
+def security_groups_of(user: User) -> ColumnElement[bool]:
+    """The security groups a user sees: its project's."""
+    return true() if user.is_operator else security_group_table.c.project_id == user.project_id
+
+
+def rules_of(user: User) -> ColumnElement[bool]:
+    """The rules a user sees: those of its project's groups."""
+    return true() if user.is_operator else rule_table.c.project_id == user.project_id
+
+
+def address_groups_of(user: User) -> ColumnElement[bool]:
+    """The address groups a user sees: its project's."""
+    return true() if user.is_operator else address_group_table.c.project_id == user.project_id
 
 
 def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
@@ -76,3 +112,44 @@ def group(snapshot: Snapshot, user: User, group_id: str) -> StoredGroup:
     if not (user.is_operator or stored.group.project_id == user.project_id):
         raise MissingError("ip-group", group_id)
     return stored
+
+
+def security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecurityGroup:
+    """One security group that the user sees; raises MissingError."""
+    stored = security_groups.get(snapshot, group_id)
+    if not (user.is_operator or stored.group.project_id == user.project_id):
+        raise MissingError("security-group", group_id)
+    return stored
+
+
+def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredRule:
+    """One rule that the user sees; raises MissingError."""
+    stored = security_groups.get_rule(snapshot, rule_id)
+    if not (user.is_operator or stored.rule.project_id == user.project_id):
+        raise MissingError("security-group-rule", rule_id)
+    return stored
+
+
+def address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:
+    """One address group that the user sees; raises MissingError."""
+    stored = address_groups.get(snapshot, group_id)
+    if not (user.is_operator or stored.group.project_id == user.project_id):
+        raise MissingError("address-group", group_id)
+    return stored
+
+
+def require_security_groups(
+    snapshot: Snapshot, project_id: str, ids: Iterable[str]
+) -> list[SecurityGroup]:
+    """The groups that objects of a project may refer to: its own; raises MissingError."""
+    found = security_groups.by_id(snapshot, ids)
+    for group_id in sorted(ids):
+        if group_id not in found or found[group_id].project_id != project_id:
+            raise MissingError("security-group", group_id)
+    return list(found.values())
+
+
+def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) -> None:
+    """Raise MissingError unless a project's rules may refer to an address group: its own."""
+    if address_groups.get(snapshot, group_id).group.project_id != project_id:
+        raise MissingError("address-group", group_id)

@@ -31,8 +31,9 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.enforced import enforced_revision, status, status_reason
-from vifguard.api.errors import bad_request, conflict
+from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.interface import binding_profile
+from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import (
     admin_state_up,
@@ -61,7 +62,7 @@ from vifguard.model.guard import Role
 from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import networks, ports, subnets
+from vifguard.store import hosts, networks, ports, security_groups, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.ports import Draft
 from vifguard.store.rows import StoredPort
@@ -74,6 +75,7 @@ router = APIRouter(tags=["ports"])
 MAX_ADDRESSES = 64
 """Fixed addresses of a port, and address pairs."""
 
+_MAX_GROUPS = 32
 
 _fixed_ips = wishes(MAX_ADDRESSES)
 _pairs = list_of(
@@ -118,7 +120,7 @@ PORTS: Final = Resource(
         Attribute("storm", nullable(storm), STORM, STORM, None, "storm"),
         Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
         Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
-        Attribute("security_groups", list_of(exactly(), 0), OWNER, OWNER, ()),
+        Attribute("security_groups", set_of(uuid, _MAX_GROUPS), OWNER, OWNER),
         Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
         Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
         Attribute(
@@ -176,7 +178,8 @@ def create_port(call: Caller) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
-        made = [_create(change, call, each) for each in given]
+        grouped = not hosts.why_no_groups(change)
+        made = [_create(change, call, each, grouped=grouped) for each in given]
     return call.created(PORTS, [show(stored, network) for stored, network in made])
 
 
@@ -199,6 +202,7 @@ def update_port(call: Caller, port_id: str) -> Response:
             given, Standing(call.user, before.port.project_id, network, before.port)
         )
         changes = _changes(given, network)
+        changes |= _regrouped(change, replace(before.port, **changes), given)
         _require_sound(change, replace(before.port, **changes), given)
         after = ports.update_port(change, network, before, changes, given.get("fixed_ips"))
     return call.one(PORTS, show(after, network))
@@ -212,7 +216,9 @@ def delete_port(call: Caller, port_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> tuple[StoredPort, Network]:
+def _create(
+    change: Change, call: Call, given: Given, *, grouped: bool
+) -> tuple[StoredPort, Network]:
     user = call.user
     network = visible.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or user.project_id
@@ -225,6 +231,7 @@ def _create(change: Change, call: Call, given: Given) -> tuple[StoredPort, Netwo
     fields = usual | _changes(given, network)
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(change, port, given)
+    port = replace(port, security_groups=_first_groups(change, port, given, grouped=grouped))
     return ports.create(
         change, network, Draft(port, given["mac_address"], given["fixed_ips"])
     ), network
@@ -276,6 +283,64 @@ def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
                 )
 
 
+def _first_groups(
+    change: Change, port: Port, given: Given, *, grouped: bool
+) -> frozenset[str] | None:
+    """The groups of a new port, where there are any: by default, that of its project."""
+    asked = given["security_groups"]
+    if not grouped:
+        if asked:
+            require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
+        return None
+    if asked:
+        _require_groups(change, port, asked)
+    if asked is None and port.port_security_enabled:
+        return frozenset({security_groups.ensure_default(change, port.project_id)})
+    return asked or frozenset()
+
+
+def _regrouped(change: Change, port: Port, given: Given) -> dict[str, Any]:
+    """What a request changes of a port's groups; `port` is as it will be without."""
+    has, asked = port.security_groups, given.get("security_groups")
+    if asked is None:
+        if has and not port.port_security_enabled:
+            raise conflict(
+                "PortSecurityPortHasSecurityGroup",
+                "Port has security group associated. Cannot disable port security or IP address "
+                "until security group is removed.",
+            )
+        return {}
+    if asked and asked != has:
+        require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
+    if asked:
+        _require_groups(change, port, asked)
+    if has is None and hosts.why_no_groups(change):
+        return {}
+    return {"security_groups": asked}
+
+
+def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
+    """Groups are the project's own, all of one kind, and on a port that is filtered."""
+    if not port.port_security_enabled:
+        raise Refusal(
+            400,
+            "PortSecurityAndIPRequiredForSecurityGroups",
+            "Port security must be enabled and port must have an IP address in order to use "
+            "security groups.",
+        )
+    found = visible.require_security_groups(change, port.project_id, asked)
+    if len({group.stateful for group in found}) > 1:
+        raise conflict(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port at "
+            "the same time while attempting the operation.",
+        )
+
+
+def _quoted(ids: frozenset[str]) -> str:
+    return ", ".join(sorted(ids))
+
+
 def _shown(snapshot: Snapshot, found: Iterable[StoredPort]) -> list[dict[str, Any]]:
     stored = list(found)
     by_id = networks.by_id(snapshot, {each.port.network_id for each in stored})
@@ -307,7 +372,7 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "storm": show_storm(port.storm),
         "device_id": port.device_id,
         "device_owner": port.device_owner,
-        "security_groups": [],
+        "security_groups": sorted(port.security_groups or ()),
         "binding:host_id": port.host,
         "binding:profile": dict(port.binding_profile),
         "binding:vnic_type": port.vnic_type,

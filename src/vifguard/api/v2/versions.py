@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.call import Caller
+from vifguard.api.call import Call, Caller
 from vifguard.api.errors import Refusal
+from vifguard.store import hosts
 
 root = APIRouter(tags=["server"])
 router = APIRouter(tags=["server"])
@@ -33,6 +35,17 @@ _EXTENSIONS: Final = {
     "hosts": "Hosts and what they can enforce",
     "ip-groups": "IP groups: addresses that several ports may answer for",
     "port-wait": "Waiting until a port's policy is enforced",
+}
+
+# Listed while every host can hold security groups.
+_OF_GROUPS: Final = {
+    "address-group": "Address group",
+    "port-security-groups-filtering": "Port filtering on security groups",
+    "security-group": "security-group",
+    "security-groups-normalized-cidr": "Normalized CIDR field for rules",
+    "security-groups-remote-address-group": "Remote address group id field for rules",
+    "security-groups-rules-belongs-to-default-sg": "Rules tell whether they are of a default group",
+    "stateful-security-group": "Stateful security group",
 }
 
 
@@ -67,19 +80,26 @@ def healthz() -> Response:
 
 
 @router.get("/extensions", name="list_extensions")
-def list_extensions(_call: Caller) -> Response:
+def list_extensions(call: Caller) -> Response:
     """The parts of the dialect that this server speaks."""
-    return JSONResponse({"extensions": [_extension(alias) for alias in _EXTENSIONS]})
+    return JSONResponse({"extensions": [_extension(*each) for each in _spoken(call).items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
-def show_extension(_call: Caller, alias: str) -> Response:
+def show_extension(call: Caller, alias: str) -> Response:
     """One part of the dialect."""
-    if alias not in _EXTENSIONS:
+    spoken = _spoken(call)
+    if alias not in spoken:
         raise Refusal(
             404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."
         )
-    return JSONResponse({"extension": _extension(alias)})
+    return JSONResponse({"extension": _extension(alias, spoken[alias])})
+
+
+def _spoken(call: Call) -> Mapping[str, str]:
+    with call.store.read() as snapshot:
+        why_not = hosts.why_no_groups(snapshot)
+    return _EXTENSIONS if why_not else _EXTENSIONS | _OF_GROUPS
 
 
 def _version(request: Request) -> dict[str, Any]:
@@ -87,11 +107,11 @@ def _version(request: Request) -> dict[str, Any]:
     return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}
 
 
-def _extension(alias: str) -> dict[str, Any]:
+def _extension(alias: str, name: str) -> dict[str, Any]:
     return {
         "alias": alias,
-        "name": _EXTENSIONS[alias],
-        "description": _EXTENSIONS[alias],
+        "name": name,
+        "description": name,
         "updated": "2026-11-23T00:00:00-00:00",
         "links": [],
     }

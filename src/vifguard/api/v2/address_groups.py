@@ -1,0 +1,178 @@
+"""Address groups: prefixes under one name, for rules to refer to."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
+from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.offered import require_groups_offered
+from vifguard.api.quota import require_address_room, require_room
+from vifguard.api.shapes import common, show_stamp, stamped
+from vifguard.api.who import OWNER, Standing
+from vifguard.model.address import IPNetwork, parse_prefix
+from vifguard.model.security_group import AddressGroup
+from vifguard.store import address_groups
+from vifguard.store.rows import StoredAddressGroup
+from vifguard.store.tables import address_groups as table
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["security groups"])
+
+_MAX_ADDRESSES = 10_000
+
+
+def _read_prefix(value: Any) -> IPNetwork:
+    prefix = parse_prefix(value)
+    if prefix.prefixlen == 0:
+        # Not every kind of table that holds sets can hold this one.
+        raise UnfitError(f"{quoted(value)} is every address; a rule without a remote says that")
+    return prefix
+
+
+_addresses = mapped(
+    many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES),
+    frozenset,
+)
+
+ADDRESS_GROUPS: Final = Resource(
+    "address_group",
+    "address_groups",
+    (
+        *common(),
+        Attribute("addresses", _addresses, OWNER, None, frozenset(), "addresses"),
+        Attribute("shared", boolean),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/address-groups", name="list_address_groups")
+def list_address_groups(call: Caller) -> Response:
+    """The address groups of the user's project."""
+    with call.store.read() as snapshot:
+        found = address_groups.read(snapshot, visible.address_groups_of(call.user))
+    return JSONResponse(call.listing(ADDRESS_GROUPS).answer([_show(each) for each in found]))
+
+
+@router.post("/address-groups", name="create_address_group", status_code=201)
+def create_address_group(call: Caller) -> Response:
+    """Create one address group, or several at once."""
+    given = ADDRESS_GROUPS.read_post(call.document)
+    with call.store.change() as change:
+        require_groups_offered(change, "An address group")
+        made = [_create(change, call, each) for each in given]
+    return call.created(ADDRESS_GROUPS, [_show(each) for each in made])
+
+
+@router.get("/address-groups/{group_id}", name="show_address_group")
+def show_address_group(call: Caller, group_id: str) -> Response:
+    """One address group."""
+    with call.store.read() as snapshot:
+        found = visible.address_group(snapshot, call.user, group_id)
+    return call.one(ADDRESS_GROUPS, _show(found))
+
+
+@router.put("/address-groups/{group_id}", name="update_address_group")
+def update_address_group(call: Caller, group_id: str) -> Response:
+    """Change an address group's name or description."""
+    given = ADDRESS_GROUPS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.address_group(change, call.user, group_id)
+        ADDRESS_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
+        after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
+    return call.one(ADDRESS_GROUPS, _show(after))
+
+
+@router.put("/address-groups/{group_id}/add_addresses", name="add_addresses")
+def add_addresses(call: Caller, group_id: str) -> Response:
+    """Add addresses; every host whose rules name the group is told of these alone."""
+    given = _given_addresses(call)
+    with call.store.change() as change:
+        require_groups_offered(change, "An address of an address group")
+        before = visible.address_group(change, call.user, group_id)
+        held = before.group.addresses
+        if known := held & given:
+            raise Refusal(
+                400,
+                "AddressesAlreadyExist",
+                f"Addresses {_listed(known)} already exist in the address group {group_id}.",
+            )
+        require_address_room(change, call.user, before.group.project_id, len(given))
+        after = address_groups.update_group(change, before, {"addresses": held | given})
+    return call.one(ADDRESS_GROUPS, _show(after))
+
+
+@router.put("/address-groups/{group_id}/remove_addresses", name="remove_addresses")
+def remove_addresses(call: Caller, group_id: str) -> Response:
+    """Remove addresses; connections that they alone allowed end."""
+    given = _given_addresses(call)
+    with call.store.change() as change:
+        before = visible.address_group(change, call.user, group_id)
+        held = before.group.addresses
+        if unknown := given - held:
+            raise Refusal(
+                404,
+                "AddressesNotFound",
+                f"Addresses {_listed(unknown)} not found in the address group {group_id}.",
+            )
+        after = address_groups.update_group(change, before, {"addresses": held - given})
+    return call.one(ADDRESS_GROUPS, _show(after))
+
+
+@router.delete("/address-groups/{group_id}", name="delete_address_group", status_code=204)
+def delete_address_group(call: Caller, group_id: str) -> Response:
+    """Delete an address group that no rule names."""
+    with call.store.change() as change:
+        found = visible.address_group(change, call.user, group_id)
+        address_groups.delete_group(change, found.group)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredAddressGroup:
+    project_id = given["project_id"] or call.user.project_id
+    ADDRESS_GROUPS.authorize_post(given, Standing(call.user, project_id))
+    require_room(change, call.user, table, project_id, 1)
+    require_address_room(change, call.user, project_id, len(given["addresses"]))
+    group = AddressGroup(id=str(uuid4()), project_id=project_id, **ADDRESS_GROUPS.fields(given))
+    return address_groups.create(change, group)
+
+
+def _given_addresses(call: Call) -> frozenset[IPNetwork]:
+    if set(call.document) != {"addresses"}:
+        raise bad_request("Unable to find 'addresses' in request body")
+    try:
+        found: frozenset[IPNetwork] = _addresses.read(call.document["addresses"])
+    except ValueError as error:
+        raise bad_request(f"Invalid input for addresses. Reason: {error}.") from None
+    return found
+
+
+def _sorted(prefixes: frozenset[IPNetwork]) -> list[IPNetwork]:
+    return sorted(prefixes, key=lambda each: (each.version, each.network_address, each.prefixlen))
+
+
+def _listed(prefixes: frozenset[IPNetwork]) -> str:
+    shown = [str(each) for each in _sorted(prefixes)]
+    return ", ".join(shown[:10]) + (" and others" if len(shown) > 10 else "")
+
+
+def _show(stored: StoredAddressGroup) -> dict[str, Any]:
+    group = stored.group
+    return {
+        "id": group.id,
+        "name": group.name,
+        "project_id": group.project_id,
+        "tenant_id": group.project_id,
+        "description": group.description,
+        "addresses": [str(each) for each in _sorted(group.addresses)],
+        "shared": False,
+        **show_stamp(stored.stamp),
+    }

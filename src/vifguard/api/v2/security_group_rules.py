@@ -1,0 +1,313 @@
+"""Rules of security groups: what Neutron calls ingress and egress ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import (
+    Converter,
+    UnfitError,
+    boolean,
+    exactly,
+    integer,
+    nullable,
+    project,
+    quoted,
+    text,
+    uuid,
+)
+from vifguard.api.errors import Refusal, conflict
+from vifguard.api.offered import require_groups_offered
+from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import show_stamp, stamped, strings
+from vifguard.api.who import OWN_PROJECT, OWNER, Standing
+from vifguard.model.address import AddressError, IPNetwork, parse_prefix
+from vifguard.model.security_group import (
+    ICMP_OF,
+    PORTS_OF,
+    IcmpType,
+    PortRange,
+    Rule,
+    SecurityGroup,
+    SecurityGroupRule,
+)
+from vifguard.model.verdict import Direction
+from vifguard.store import security_groups
+from vifguard.store.errors import MissingError
+from vifguard.store.rows import StoredRule, meaning_of
+from vifguard.store.tables import security_group_rules as table
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["security groups"])
+
+_DIRECTION: Mapping[str, Direction] = MappingProxyType(
+    {"ingress": Direction.TO_GUEST, "egress": Direction.FROM_GUEST}
+)
+_WORD = {direction: word for word, direction in _DIRECTION.items()}
+_VERSION = {"ipv4": 4, "ipv6": 6}
+_INTEGER = integer(0, 65535)
+
+
+def _read_port(value: Any) -> int:
+    try:
+        port: int = _INTEGER.read(value)
+    except ValueError:
+        raise UnfitError(
+            f"Invalid value for port {quoted(value)}", "SecurityGroupInvalidPortValue"
+        ) from None
+    return port
+
+
+def _read_ethertype(value: Any) -> int:
+    if isinstance(value, str) and value.lower() in _VERSION:
+        return _VERSION[value.lower()]
+    raise UnfitError(
+        f"Security group rule for ethertype {quoted(value)} not supported. Allowed values are "
+        f"['IPv4', 'IPv6']",
+        "SecurityGroupRuleInvalidEtherType",
+    )
+
+
+def _read_prefix(value: Any) -> IPNetwork:
+    try:
+        return parse_prefix(value)
+    except AddressError as error:
+        raise UnfitError(str(error), "InvalidCIDR") from None
+
+
+_port = nullable(Converter(_INTEGER.schema, _read_port))
+_ethertype = Converter({"enum": ["IPv4", "IPv6"]}, _read_ethertype)
+_prefix = nullable(Converter({"type": "string", "format": "cidr"}, _read_prefix))
+
+SECURITY_GROUP_RULES: Final = Resource(
+    "security_group_rule",
+    "security_group_rules",
+    (
+        Attribute("id", uuid),
+        Attribute("project_id", project, OWN_PROJECT),
+        Attribute("tenant_id", project),
+        Attribute("description", text(), OWNER, None, "", "description"),
+        Attribute("security_group_id", uuid, OWNER, default=REQUIRED),
+        Attribute("direction", exactly(*_DIRECTION), OWNER, default=REQUIRED),
+        Attribute("ethertype", _ethertype, OWNER, default=4),
+        Attribute("protocol", protocol, OWNER),
+        Attribute("port_range_min", _port, OWNER),
+        Attribute("port_range_max", _port, OWNER),
+        Attribute("remote_ip_prefix", _prefix, OWNER),
+        Attribute("remote_group_id", nullable(uuid), OWNER),
+        Attribute("remote_address_group_id", nullable(uuid), OWNER),
+        Attribute("normalized_cidr", nullable(text())),
+        Attribute("belongs_to_default_sg", boolean),
+        Attribute("tags", strings),
+        *stamped(),
+    ),
+)
+
+_NARROW = {
+    "id": table.c.id,
+    "project_id": table.c.project_id,
+    "security_group_id": table.c.group_id,
+    "remote_group_id": table.c.remote_group_id,
+    "remote_address_group_id": table.c.remote_address_group_id,
+}
+
+
+@router.get("/security-group-rules", name="list_security_group_rules")
+def list_security_group_rules(call: Caller) -> Response:
+    """The rules of the project's security groups."""
+    listing = call.listing(SECURITY_GROUP_RULES)
+    which = visible.rules_of(call.user)
+    for name, column in _NARROW.items():
+        if "" not in listing.filters.get(name, ("",)):
+            which &= column.in_(listing.filters[name])
+    with call.store.read() as snapshot:
+        shown = _shown(snapshot, security_groups.read_rules(snapshot, which))
+    return JSONResponse(listing.answer(shown))
+
+
+@router.post("/security-group-rules", name="create_security_group_rule", status_code=201)
+def create_security_group_rule(call: Caller) -> Response:
+    """Add one rule to a security group, or several at once."""
+    given = SECURITY_GROUP_RULES.read_post(call.document)
+    if len({each["security_group_id"] for each in given}) > 1:
+        raise _refused(
+            "SecurityGroupNotSingleGroupRules",
+            "Only allowed to update rules for one security profile at a time",
+        )
+    with call.store.change() as change:
+        require_groups_offered(change, "A security group rule")
+        group = visible.security_group(change, call.user, given[0]["security_group_id"]).group
+        rules = [_rule(change, call, group, each) for each in given]
+        if len({meaning_of(rule.rule) for rule in rules}) < len(rules):
+            raise conflict(
+                "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST."
+            )
+        require_room(change, call.user, table, group.project_id, len(rules))
+        made = [security_groups.create_rule(change, rule) for rule in rules]
+    return call.created(SECURITY_GROUP_RULES, [show(each, group) for each in made])
+
+
+@router.get("/security-group-rules/{rule_id}", name="show_security_group_rule")
+def show_security_group_rule(call: Caller, rule_id: str) -> Response:
+    """One rule."""
+    with call.store.read() as snapshot:
+        found = visible.security_group_rule(snapshot, call.user, rule_id)
+        return call.one(SECURITY_GROUP_RULES, _shown(snapshot, [found])[0])
+
+
+@router.delete(
+    "/security-group-rules/{rule_id}", name="delete_security_group_rule", status_code=204
+)
+def delete_security_group_rule(call: Caller, rule_id: str) -> Response:
+    """Delete a rule; connections that it alone allowed end."""
+    with call.store.change() as change:
+        found = visible.security_group_rule(change, call.user, rule_id)
+        security_groups.delete_rules(change, [found])
+    return Response(status_code=204)
+
+
+def _rule(change: Change, call: Call, group: SecurityGroup, given: Given) -> SecurityGroupRule:
+    SECURITY_GROUP_RULES.authorize_post(given, Standing(call.user, group.project_id))
+    if given["project_id"] not in (None, group.project_id):
+        raise MissingError("security-group", group.id)
+    version, named = given["ethertype"], given["protocol"]
+    known = None if named is None else named.of(version)
+    remote = _remote(change, group.project_id, given, version)
+    ports, icmp = _range(known, version, given["port_range_min"], given["port_range_max"])
+    if known is not None and version == 4 and known.number in ONLY_IPV6:
+        raise _refused(
+            "SecurityGroupEthertypeConflictWithProtocol",
+            f"Invalid ethertype IPv4 for protocol {known.word}.",
+        )
+    number, word = (None, None) if known is None else (known.number, known.word)
+    rule = Rule(_DIRECTION[given["direction"]], version, number, ports, icmp, remote)
+    return SecurityGroupRule(
+        id=str(uuid4()),
+        project_id=group.project_id,
+        group_id=group.id,
+        rule=rule,
+        protocol=word,
+        of_address_group=given["remote_address_group_id"] is not None,
+        **SECURITY_GROUP_RULES.fields(given),
+    )
+
+
+def _remote(
+    snapshot: Snapshot, project_id: str, given: Given, version: int
+) -> IPNetwork | str | None:
+    """The one remote that a request names; a set must be the project's own."""
+    prefix, group_id = given["remote_ip_prefix"], given["remote_group_id"]
+    address_group_id = given["remote_address_group_id"]
+    if sum(each is not None for each in (prefix, group_id, address_group_id)) > 1:
+        raise _refused(
+            "SecurityGroupMultipleRemoteEntites",
+            "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be "
+            "provided.",
+        )
+    if prefix is not None and prefix.version != version:
+        raise _refused(
+            "SecurityGroupRuleParameterConflict",
+            f"Conflicting value ethertype IPv{version} for CIDR {prefix}",
+        )
+    if group_id is not None:
+        visible.require_security_groups(snapshot, project_id, {group_id})
+    if address_group_id is not None:
+        visible.require_address_group(snapshot, project_id, address_group_id)
+    remote: IPNetwork | str | None = prefix or group_id or address_group_id
+    return remote
+
+
+def _range(
+    known: Protocol | None, version: int, low: int | None, high: int | None
+) -> tuple[PortRange | None, IcmpType | None]:
+    """Ports, or an ICMP type and code: Neutron has the same words for both."""
+    if low is None and high is None:
+        return None, None
+    if known is None:
+        raise _refused(
+            "SecurityGroupProtocolRequiredWithPorts",
+            "Must also specify protocol if port range is given.",
+        )
+    if known.number in PORTS_OF:
+        if low is None or high is None or low > high:
+            raise _refused(
+                "SecurityGroupInvalidPortRange",
+                f"For TCP/UDP protocols, port_range_min must be <= port_range_max: they are "
+                f"{low} and {high}",
+            )
+        return PortRange(low, high), None
+    if known.number != ICMP_OF[version]:
+        raise _refused(
+            "SecurityGroupInvalidProtocolForPort",
+            f"Ports cannot be specified for protocol {known.word}. Ports are only supported for "
+            f"DCCP, SCTP, TCP, UDP, UDPLITE.",
+        )
+    return None, _icmp(low, high)
+
+
+def _icmp(kind: int | None, code: int | None) -> IcmpType:
+    for value, field, name in ((kind, "type", "port_range_min"), (code, "code", "port_range_max")):
+        if value is not None and value > 0xFF:
+            raise _refused(
+                "SecurityGroupInvalidIcmpValue",
+                f"Invalid value for ICMP {field} ({name}) {value}. It must be 0 to 255.",
+            )
+    if kind is None:
+        raise _refused(
+            "SecurityGroupMissingIcmpType",
+            f"ICMP code (port-range-max) {code} is provided but ICMP type (port-range-min) is "
+            f"missing.",
+        )
+    return IcmpType(kind, code)
+
+
+def _refused(kind: str, message: str) -> Refusal:
+    return Refusal(400, kind, message)
+
+
+def _shown(snapshot: Snapshot, found: Sequence[StoredRule]) -> list[dict[str, Any]]:
+    by_id = security_groups.by_id(snapshot, {each.rule.group_id for each in found})
+    return [show(each, by_id[each.rule.group_id]) for each in found]
+
+
+def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
+    """A rule as the API shows it."""
+    noun, rule = stored.rule, stored.rule.rule
+    low, high = _shown_range(rule)
+    prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
+    set_id = rule.remote if isinstance(rule.remote, str) else None
+    return {
+        "id": noun.id,
+        "project_id": noun.project_id,
+        "tenant_id": noun.project_id,
+        "description": noun.description,
+        "security_group_id": noun.group_id,
+        "direction": _WORD[rule.direction],
+        "ethertype": f"IPv{rule.version}",
+        "protocol": noun.protocol,
+        "port_range_min": low,
+        "port_range_max": high,
+        "remote_ip_prefix": prefix,
+        "remote_group_id": None if noun.of_address_group else set_id,
+        "remote_address_group_id": set_id if noun.of_address_group else None,
+        "normalized_cidr": prefix,
+        "belongs_to_default_sg": group.is_default,
+        "tags": [],
+        **show_stamp(stored.stamp),
+    }
+
+
+def _shown_range(rule: Rule) -> tuple[int | None, int | None]:
+    if rule.ports is not None:
+        return rule.ports.low, rule.ports.high
+    return (None, None) if rule.icmp is None else (rule.icmp.kind, rule.icmp.code)

@@ -1,0 +1,138 @@
+"""Security groups: who may talk with the ports that have them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import Converter, boolean
+from vifguard.api.errors import conflict
+from vifguard.api.offered import require_groups_offered
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import common, show_stamp, stamped, strings
+from vifguard.api.v2 import security_group_rules
+from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
+from vifguard.api.who import OWNER, Standing
+from vifguard.model.security_group import DEFAULT, SecurityGroup
+from vifguard.store import security_groups
+from vifguard.store.rows import StoredSecurityGroup
+from vifguard.store.tables import security_groups as table
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["security groups"])
+
+_rules = Converter({"type": "array", "items": SECURITY_GROUP_RULES.schema}, lambda value: value)
+
+SECURITY_GROUPS: Final = Resource(
+    "security_group",
+    "security_groups",
+    (
+        *common(),
+        Attribute("stateful", boolean, OWNER, OWNER, default=True, field="stateful"),
+        Attribute("shared", boolean),
+        Attribute("security_group_rules", _rules),
+        Attribute("tags", strings),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/security-groups", name="list_security_groups")
+def list_security_groups(call: Caller) -> Response:
+    """The security groups of the user's project. Asking makes none."""
+    listing = call.listing(SECURITY_GROUPS)
+    which = visible.security_groups_of(call.user)
+    for name, column in (("id", table.c.id), ("name", table.c.name)):
+        if name in listing.filters:
+            which &= column.in_(listing.filters[name])
+    with call.store.read() as snapshot:
+        found = security_groups.read(snapshot, which)
+    return JSONResponse(listing.answer([_show(each) for each in found]))
+
+
+@router.post("/security-groups", name="create_security_group", status_code=201)
+def create_security_group(call: Caller) -> Response:
+    """Create one security group, or several at once."""
+    given = SECURITY_GROUPS.read_post(call.document)
+    with call.store.change() as change:
+        require_groups_offered(change, "A security group")
+        made = [_create(change, call, each) for each in given]
+    return call.created(SECURITY_GROUPS, [_show(each) for each in made])
+
+
+@router.get("/security-groups/{group_id}", name="show_security_group")
+def show_security_group(call: Caller, group_id: str) -> Response:
+    """One security group, with its rules."""
+    with call.store.read() as snapshot:
+        found = visible.security_group(snapshot, call.user, group_id)
+    return call.one(SECURITY_GROUPS, _show(found))
+
+
+@router.put("/security-groups/{group_id}", name="update_security_group")
+def update_security_group(call: Caller, group_id: str) -> Response:
+    """Change a security group; whether it is stateful, only while no port has it."""
+    given = SECURITY_GROUPS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.security_group(change, call.user, group_id)
+        SECURITY_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
+        if before.group.is_default and "name" in given:
+            raise conflict(
+                "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
+            )
+        _require_no_default(given)
+        after = security_groups.update_group(change, before, SECURITY_GROUPS.fields(given))
+    return call.one(SECURITY_GROUPS, _show(after))
+
+
+@router.delete("/security-groups/{group_id}", name="delete_security_group", status_code=204)
+def delete_security_group(call: Caller, group_id: str) -> Response:
+    """Delete a security group that no port has, and the rules that refer to it."""
+    with call.store.change() as change:
+        found = visible.security_group(change, call.user, group_id)
+        if found.group.is_default and not call.user.is_operator:
+            raise conflict(
+                "SecurityGroupCannotRemoveDefault",
+                "Insufficient rights for removing default security group.",
+            )
+        security_groups.delete_group(change, group_id)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
+    project_id = given["project_id"] or call.user.project_id
+    SECURITY_GROUPS.authorize_post(given, Standing(call.user, project_id))
+    _require_no_default(given)
+    security_groups.ensure_default(change, project_id)
+    require_room(change, call.user, table, project_id, 1)
+    group = SecurityGroup(id=str(uuid4()), project_id=project_id, **SECURITY_GROUPS.fields(given))
+    return security_groups.create(change, group)
+
+
+def _require_no_default(given: Given) -> None:
+    if (given.get("name") or "").lower() == DEFAULT:
+        raise conflict(
+            "SecurityGroupDefaultAlreadyExists",
+            "Default security group already exists: the name is its own.",
+        )
+
+
+def _show(stored: StoredSecurityGroup) -> dict[str, Any]:
+    group = stored.group
+    return {
+        "id": group.id,
+        "name": group.name,
+        "project_id": group.project_id,
+        "tenant_id": group.project_id,
+        "description": group.description,
+        "stateful": group.stateful,
+        "shared": False,
+        "security_group_rules": [security_group_rules.show(each, group) for each in stored.rules],
+        "tags": [],
+        **show_stamp(stored.stamp),
+    }
