@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from vifguard.packet.frame import parse
 from vifguard.semantics.verdict import verdict
 
 KEPT = Path(__file__).with_name("corpus") / "frames.hex"
-_LONGEST_KEPT = 700
+_LONGEST_KEPT = 420
 _TAPES = 20_000
 _OF_THE_UNIVERSE = 3000
 
@@ -64,29 +65,27 @@ def everything(random: Random) -> Iterator[bytes]:
 
 
 def fewest(frames: Iterable[bytes]) -> list[bytes]:
-    """Some of the frames that show all behaviours.
-
-    Short ones come first, so that they are the ones that stay.
-    """
+    """Few of the frames, rather short ones, that show all behaviours that all of them show."""
     judges = list(house.fixed())
-    seen: set[object] = set()
-    few = []
+    shown: dict[bytes, set[object]] = {}
+    times: Counter[object] = Counter()
     for frame in sorted(set(frames), key=lambda frame: (len(frame), frame)):
         if len(frame) > _LONGEST_KEPT or not is_testable(frame):
             continue
         shows = _shown(judges, frame)
-        if not shows <= seen:
-            seen |= shows
-            few.append(frame)
-    return few
+        if not shows <= times.keys():
+            shown[frame] = shows
+            times.update(shows)
+    for frame in [*shown][::-1]:  # What shorter ones and later ones show together is not needed.
+        if all(times[behaviour] > 1 for behaviour in shown[frame]):
+            times.subtract(shown.pop(frame))
+    return list(shown)
 
 
 def _shown(judges: Iterable[PortPolicy], frame: bytes) -> set[object]:
     """What the frame shows at the ports of all judges together."""
     parsed = parse(frame)
     reasons = {
-        (direction, verdict(policy, direction, parsed).reason)
-        for policy in judges
-        for direction in Direction
+        verdict(policy, direction, parsed).reason for policy in judges for direction in Direction
     }
-    return {(way, each) for way, reason in reasons for each in behaviours(parsed, reason)}
+    return set().union(*(behaviours(parsed, reason) for reason in reasons))

@@ -77,7 +77,7 @@ class Mutator:
         return fitted(cut, found) if self._draw() < 0.5 else cut
 
     def _pad(self, frame: bytes, _found: Layout, _other: Seed) -> bytes:
-        size = (60, 61, 64, len(frame) + 1, len(frame) + 8)[self._below(5)]
+        size = (60, 61, 64, len(frame) + 1, len(frame) + 8, LONGEST)[self._below(6)]
         return frame.ljust(size, (b"\x00", b"\xff", b"\x01")[self._below(3)])
 
     def _flip(self, frame: bytes, _found: Layout, _other: Seed) -> bytes:
@@ -97,8 +97,8 @@ class Mutator:
         if not at or frame[at - 2 : at] != b"\x86\xdd" or len(frame) < at + 40:
             return self._flip(frame, found, _other)
         kind = EXTENSIONS[self._below(len(EXTENSIONS))]
-        size = 8 if self._draw() < 0.7 else 8 * (1 + self._below(4))
-        length = size // 4 - 2 if kind == 51 else size // 8 - 1
+        size = 8 * (1, 1, 1, 1, 2, 3, 4, 1 + self._below(256))[self._below(8)]
+        length = (size // 4 - 2 if kind == 51 else size // 8 - 1) & 255
         body = bytes((frame[at + 6], 0 if kind == 44 else length)).ljust(size, b"\x00")
         if kind == 0 and self._draw() < 0.5:
             body = body[:2] + b"\x05\x02\x00\x00" + body[6:]

@@ -15,7 +15,7 @@ from vifguard.packet.unreadable import Unreadable
 from vifguard.packet.upper import Icmp4, Udp
 
 _NO_DIGITS = str.maketrans("", "", "0123456789")
-_PORTS = frozenset({67, 68, 546, 547})
+_PORTS = {67: "server", 68: "client", 546: "client", 547: "server"}
 _EXTENSIONS = frozenset({0, 43, 44, 51})
 _OPTIONS_4 = frozenset({1, 131, 137})
 _OPTIONS_6 = frozenset({1, 2})
@@ -31,13 +31,14 @@ def behaviours(frame: Frame, reason: Reason | None) -> frozenset[object]:
 
     Parts, not their product: else nearly every frame would be a kind of its own.
     """
-    body, long = frame.body, len(frame.octets) > _SHORT
-    around, inside = _around(body), _inside(body)
-    return frozenset({(around, reason), (inside, reason, long), (around[:2], inside)})
+    body = frame.body
+    inside, around = _inside(body), _around(body)
+    shown = {(part, reason) for part in around}
+    return frozenset({*shown, (inside, reason), (inside, around[0]), len(frame.octets) > _SHORT})
 
 
 def _around(body: object) -> tuple[object, ...]:
-    """The headers below the upper layer."""
+    """Of the headers below the upper layer: first whether it is a fragment, then the others."""
     if isinstance(body, IPv4):
         options = body.options
         kinds: object = ""
@@ -45,12 +46,13 @@ def _around(body: object) -> tuple[object, ...]:
             kinds = _why(options)
         elif options:
             kinds = _OPTIONS_4.intersection(option.kind for option in options)
-        return 4, (body.more_fragments, body.offset > 0), body.ttl in _HOPS, kinds
+        place = 4, body.more_fragments, body.offset > 0
+        return place, (4, kinds), (4, body.ttl in _HOPS)
     if isinstance(body, IPv6):
         kinds6 = _EXTENSIONS.intersection(extension.kind for extension in body.extensions)
         fragment = body.fragment
-        place = fragment and (fragment.offset > 0, fragment.more)
-        return 6, place, body.hop_limit in _HOPS, kinds6, _some(len(body.extensions))
+        place6 = 6, fragment and (fragment.offset > 0, fragment.more)
+        return place6, (6, kinds6), (6, _some(len(body.extensions))), (6, body.hop_limit in _HOPS)
     return (type(body),)
 
 
@@ -69,10 +71,9 @@ def _inside(body: object) -> object:
 
 def _upper(upper: object) -> object:
     if isinstance(upper, Udp):
-        ports = (upper.sport in _PORTS and upper.sport, upper.dport in _PORTS and upper.dport)
-        return ports, _message(upper.message)
+        return _PORTS.get(upper.sport), _PORTS.get(upper.dport), _message(upper.message)
     if isinstance(upper, Icmp6):
-        return upper.kind in _ICMP_6 and upper.kind, upper.code == 0, _message(upper.message)
+        return upper.kind in _ICMP_6 and upper.kind, _message(upper.message)
     if isinstance(upper, Icmp4):
         return "icmp", upper.kind in _ICMP_4
     if isinstance(upper, Igmp):
@@ -85,8 +86,8 @@ def _message(message: object) -> object:
         kinds = _OPTIONS_6.intersection(option.kind for option in message.options)
         return kinds, _some(len(message.options)), message.broken.translate(_NO_DIGITS)
     if isinstance(message, Dhcp4):
-        sort = (message.op == 1, message.htype == 1, message.hlen == 6, int(message.giaddr) == 0)
-        return sort, _some(len(message.options)), message.broken
+        fields = (message.op == 1, message.htype == 1, message.hlen == 6, not int(message.giaddr))
+        return (*fields, False).index(False), message.broken
     if isinstance(message, Dhcp6):
         return min(message.kind, 14), message.broken
     return _why(message) if isinstance(message, Unreadable) else type(message)
@@ -97,5 +98,5 @@ def _why(body: Unreadable) -> str:
 
 
 def _some(number: int) -> int:
-    """None, one, a few, or many."""
-    return min(number, 2) if number < 8 else min(number, 17)
+    """None, one, a few, and whether it is at or above the limits of eight and sixteen."""
+    return max(border for border in (0, 1, 2, 8, 9, 16, 17) if border <= number)
