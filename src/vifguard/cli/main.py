@@ -9,6 +9,7 @@ import typer
 
 from vifguard import __version__
 from vifguard.cli import (
+    address_group,
     apply,
     audit,
     down,
@@ -18,6 +19,8 @@ from vifguard.cli import (
     lab,
     network,
     port,
+    security_group,
+    security_group_rule,
     subnet,
     up,
     user,
@@ -32,7 +35,18 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for noun in (network, subnet, port, ip_group, host, user, lab):
+for noun in (
+    network,
+    subnet,
+    port,
+    ip_group,
+    security_group,
+    security_group_rule,
+    address_group,
+    host,
+    user,
+    lab,
+):
     app.add_typer(noun.app)
 for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops, audit.audit):
     app.command()(command)

@@ -8,15 +8,15 @@ from typing import Any
 import typer
 
 from vifguard.cli.session import Session, session_of
-from vifguard.client.resource import HOST, Resource
+from vifguard.client.resource import HOST, SECURITY_GROUP_RULE, Resource
 
 Completer = Callable[[typer.Context, str], list[str]]
 
 
 def find(session: Session, resource: Resource, name: str) -> dict[str, Any]:
-    """The object with this id or name; a host goes by its name alone."""
-    if resource is HOST:
-        return session.client.show(HOST, name)
+    """The object with this id or name; a host goes by its name alone, a rule by its id."""
+    if resource in {HOST, SECURITY_GROUP_RULE}:
+        return session.client.show(resource, name)
     return session.client.find(resource, name)
 
 
@@ -26,9 +26,20 @@ def id_of(session: Session, resource: Resource, name: str) -> str:
     return found
 
 
-def names_of(session: Session, resource: Resource) -> Mapping[str, str]:
+def ids_in(
+    session: Session, resource: Resource, names: list[str] | None, project: str | None
+) -> list[str] | None:
+    """The ids of objects of a project, whose names others may use too; None is "not given"."""
+    if names is None:
+        return None
+    filters = {} if project is None else {"project_id": project}
+    return [session.client.find(resource, name, **filters)["id"] for name in names]
+
+
+def names_of(session: Session, resource: Resource, **filters: str) -> Mapping[str, str]:
     """The name of each object by its id; for showing references."""
-    return {item["id"]: item["name"] or item["id"] for item in session.client.list(resource)}
+    found = session.client.list(resource, **filters)
+    return {item["id"]: item["name"] or item["id"] for item in found}
 
 
 def completer(resource: Resource) -> Completer:
@@ -37,7 +48,7 @@ def completer(resource: Resource) -> Completer:
     def complete(context: typer.Context, incomplete: str) -> list[str]:
         try:
             session = session_of(context)
-            names = [item["name"] or item["id"] for item in session.client.list(resource)]
+            names = [item.get("name") or item["id"] for item in session.client.list(resource)]
         except Exception:  # noqa: BLE001  a shell that completes must never show a traceback
             return []
         return [name for name in names if name.startswith(incomplete)]

@@ -8,11 +8,12 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.addresses import fixed_ips
-from vifguard.cli.names import completer, find, id_of, names_of
-from vifguard.cli.output import Column, plain, waiting
+from vifguard.cli.names import completer, find, id_of, ids_in, names_of
+from vifguard.cli.output import Column, note, plain, waiting
 from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.security_group_rule import rule_columns
 from vifguard.cli.session import Session, with_session
-from vifguard.client.resource import HOST, NETWORK, PORT
+from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
 
 app = noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
 add_show(app, PORT)
@@ -54,6 +55,14 @@ Host = Annotated[
 ]
 Interface = Annotated[
     str | None, typer.Option(help="The host's device; else it is found by its name or MAC.")
+]
+SecurityGroup = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--security-group",
+        help="A security group that it has; repeatable; or none: nothing passes.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
 ]
 DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
 DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
@@ -103,6 +112,7 @@ def create(
     guards: values.Guards = None,
     roles: values.Roles = None,
     ethertype: Ethertype = None,
+    security_group: SecurityGroup = None,
     storm: values.StormRate = None,
     host: Host = None,
     interface: Interface = None,
@@ -123,6 +133,7 @@ def create(
         port_security_enabled=port_security,
         roles=values.words(roles),
         ethertypes=values.ethertypes(ethertype),
+        security_groups=_groups(session, security_group, project),
         storm=values.storm(storm),
         device_id=device_id,
         device_owner=device_owner,
@@ -149,6 +160,7 @@ def set_port(
     guards: values.Guards = None,
     roles: values.Roles = None,
     ethertype: Ethertype = None,
+    security_group: SecurityGroup = None,
     storm: values.StormRate = None,
     host: Host = None,
     interface: Interface = None,
@@ -167,6 +179,7 @@ def set_port(
         port_security_enabled=port_security,
         roles=values.words(roles),
         ethertypes=values.ethertypes(ethertype),
+        security_groups=_groups(session, security_group, port["project_id"]),
         storm=values.storm(storm),
         device_id=device_id,
         device_owner=device_owner,
@@ -187,6 +200,31 @@ def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
     with waiting(f"waiting for port {which} to be enforced"):
         port = session.client.wait_for_port(key, timeout)
     session.show(port)
+
+
+@app.command()
+@with_session
+def rules(session: Session, which: Which) -> None:
+    """The rules that say what may be opened with the port, and the group each comes from."""
+    port = find(session, PORT, which)
+    groups = [session.client.show(SECURITY_GROUP, key) for key in port["security_groups"]]
+    if "groups" not in port["guards_in_force"]:
+        note(f"security groups do not filter port {which}: what its other guards pass, passes")
+    elif not groups:
+        note(f"port {which} has no security group: nothing passes but what is always allowed")
+    found = [
+        rule | {"security_group": group["name"]}
+        for group in groups
+        for rule in group["security_group_rules"]
+    ]
+    mine = {"project_id": port["project_id"]}
+    named = () if session.json or not found else (SECURITY_GROUP, ADDRESS_GROUP)
+    names = {key: name for kind in named for key, name in names_of(session, kind, **mine).items()}
+    session.table((Column("GROUP", "security_group"), *rule_columns(found, names)), found)
+
+
+def _groups(session: Session, names: list[str] | None, project: str | None) -> list[str] | None:
+    return ids_in(session, SECURITY_GROUP, values.many(names), project)
 
 
 def _binding(host: str | None) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ from vifguard.client.errors import (
     UnreachableError,
     refusal,
 )
-from vifguard.client.resource import IP_GROUP, PORT, Resource
+from vifguard.client.resource import ADDRESS_GROUP, IP_GROUP, PORT, Resource
 
 Item = dict[str, Any]
 """One object as the API shows it."""
@@ -171,6 +171,19 @@ class Client:
         """The history of an IP group: moves of its addresses, and two members claiming one."""
         answer = self.call("GET", f"{_path(IP_GROUP, group_id)}/events")
         return self._many(answer, "events")
+
+    def add_addresses(self, group_id: str, addresses: Sequence[str]) -> Item:
+        """The address group, with these addresses more."""
+        return self._readdress(group_id, "add_addresses", addresses)
+
+    def remove_addresses(self, group_id: str, addresses: Sequence[str]) -> Item:
+        """The address group, without these addresses."""
+        return self._readdress(group_id, "remove_addresses", addresses)
+
+    def _readdress(self, group_id: str, verb: str, addresses: Sequence[str]) -> Item:
+        path = f"{_path(ADDRESS_GROUP, group_id)}/{verb}"
+        answer = self.call("PUT", path, body={"addresses": [*addresses]})
+        return self._one(answer, ADDRESS_GROUP.singular)
 
     def drops(self, port_id: str | None = None) -> Item:
         """The latest refused frames (`drops`) and their number a guard (`counts`).

@@ -29,3 +29,8 @@ SUBNET = Resource("subnet", "subnet", "subnets", "subnets")
 PORT = Resource("port", "port", "ports", "ports")
 IP_GROUP = Resource("ip-group", "ip_group", "ip_groups", "ip-groups")
 HOST = Resource("host", "host", "hosts", "hosts")
+SECURITY_GROUP = Resource("security-group", "security_group", "security_groups", "security-groups")
+SECURITY_GROUP_RULE = Resource(
+    "security-group-rule", "security_group_rule", "security_group_rules", "security-group-rules"
+)
+ADDRESS_GROUP = Resource("address-group", "address_group", "address_groups", "address-groups")

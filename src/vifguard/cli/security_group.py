@@ -1,0 +1,75 @@
+"""`vifguard security-group`: who may talk with the ports that have it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vifguard.cli import values
+from vifguard.cli.names import completer, id_of
+from vifguard.cli.output import Column
+from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.session import Session, with_session
+from vifguard.client.resource import SECURITY_GROUP
+
+app = noun_app(SECURITY_GROUP, "Security groups: rules that ports share, and their members.")
+add_show(app, SECURITY_GROUP)
+add_delete(app, SECURITY_GROUP)
+
+Which = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(SECURITY_GROUP)),
+]
+Stateful = Annotated[
+    bool | None,
+    typer.Option(
+        "--stateful/--stateless",
+        help="Whether what belongs to an open connection passes; fixed once a port has the group.",
+    ),
+]
+
+
+@app.command("list")
+@with_session
+def list_security_groups(session: Session, project: values.Project = None) -> None:
+    """The security groups that you may see."""
+    columns = (
+        Column("ID", "id"),
+        Column("NAME", "name"),
+        Column("PROJECT", "project_id"),
+        Column("STATEFUL", "stateful"),
+        Column("RULES", "security_group_rules", lambda rules: str(len(rules))),
+        Column("DESCRIPTION", "description"),
+    )
+    found = session.client.list(SECURITY_GROUP, **values.present(project_id=project))
+    session.table(columns, found)
+
+
+@app.command()
+@with_session
+def create(
+    session: Session,
+    name: values.Name,
+    project: values.Project = None,
+    stateful: Stateful = None,
+    description: values.Description = None,
+) -> None:
+    """Create a security group; its members may open anything, and nobody opens to them."""
+    body = values.present(name=name, project_id=project, stateful=stateful, description=description)
+    session.show(session.client.create(SECURITY_GROUP, body))
+
+
+@app.command("set")
+@with_session
+def set_security_group(
+    session: Session,
+    which: Which,
+    name: values.NewName = None,
+    stateful: Stateful = None,
+    description: values.Description = None,
+) -> None:
+    """Change a security group; its rules are nouns of their own."""
+    key = id_of(session, SECURITY_GROUP, which)
+    body = values.present(name=name, stateful=stateful, description=description)
+    session.show(session.client.update(SECURITY_GROUP, key, values.changes(body)))
