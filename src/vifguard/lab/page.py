@@ -17,6 +17,9 @@ _GROUPS = {
     "F": "Router advertisements and DHCP",
     "G": "Ethernet types, tags and encapsulations",
     "H": "The host, and who hears what",
+    "I": "API calls",
+    "J": "Lifecycle",
+    "X": "Our own, from the standards",
     "K": "Legitimate look-alikes that must pass",
 }
 
@@ -50,7 +53,12 @@ def page() -> str:
 def _figures() -> str:
     waiting = sum(bool(attack.waits_for) for attack in CATALOGUE)
     variants = sum(len(attack.variants) for attack in CATALOGUE)
-    return f"{len(CATALOGUE)} rows, {variants} frames; {waiting} rows wait for a later feature."
+    calls = sum(len(attack.refused) for attack in CATALOGUE)
+    elsewhere = sum(bool(attack.proved_by) for attack in CATALOGUE)
+    return (
+        f"{len(CATALOGUE)} rows, {variants} frames, {calls} calls; {elsewhere} rows name tests of"
+        f" their own; {waiting} rows wait for a later feature."
+    )
 
 
 def _row(attack: Attack) -> str:
@@ -69,6 +77,9 @@ def _parts(attack: Attack) -> Iterator[str]:
     if attack.refused:
         calls = ", ".join(f"`{refused.name}`" for refused in attack.refused)
         yield f"Refused by the API, with nothing stored: {calls}."
+    if attack.proved_by:
+        tests = ", ".join(f"`{test}`" for test in attack.proved_by)
+        yield f"Proved by {tests}."
     if attack.waits_for:
         yield f"Waits for {attack.waits_for}."
     if attack.note:

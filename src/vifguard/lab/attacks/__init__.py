@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from vifguard.lab.attacks import arp, dhcp, ethertype, ipv4, ipv6, isolation, legal, mac, nd
+from vifguard.lab.attacks import (
+    arp,
+    calls,
+    dhcp,
+    ethertype,
+    ipv4,
+    ipv6,
+    isolation,
+    legal,
+    lifecycle,
+    mac,
+    nd,
+    standards,
+)
 from vifguard.lab.attacks.attack import Attack, Variant
 
 CATALOGUE: tuple[Attack, ...] = (
@@ -17,9 +30,12 @@ CATALOGUE: tuple[Attack, ...] = (
     *dhcp.ROWS,
     *ethertype.ROWS,
     *isolation.ROWS,
+    *calls.ROWS,
+    *lifecycle.ROWS,
+    *standards.ROWS,
     *legal.ROWS,
 )
-"""Every row: groups A to H, then section K."""
+"""Every row: groups A to J, our own (X), then section K."""
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {attack.variant_id(variant): variant for attack in CATALOGUE for variant in attack.variants}

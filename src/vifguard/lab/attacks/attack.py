@@ -176,10 +176,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """A row: an attack of groups A to H, or a legitimate look-alike of group K.
+    """A row: an attack of groups A to J, one of our own (X), or a legitimate look-alike (K).
 
     `published` holds advisories only; empty is a protocol quirk. `waits_for` says which
     later feature a row needs before it can be played; such a row is counted as waiting.
+    `proved_by` names tests (`file::test`) for what the lab does not play itself.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Attack:
     refused: tuple[Refused, ...] = ()
     prelude: Prelude | None = None
     waits_for: str = ""
+    proved_by: tuple[str, ...] = ()
     note: str = ""
 
     def variant_id(self, variant: Variant) -> str:
