@@ -12,7 +12,7 @@ PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-ven
 SERVER := tests/store tests/api tests/cli
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup fmt check test test-kernels demo bench fuzz lock clean
+.PHONY: help setup fmt check test test-kernels conformance-full demo bench fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,11 @@ test: check ## everything that proves it: servers, real kernels, the lab, Debian
 
 test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
 	$(SUDO) tests/kernels/run || [ $$? = 77 ]
+
+conformance-full: setup ## the catalogue by each way to attach, in both orders of ports (four minutes)
+	for attach in tcx clsact; do for s in s1 s1r; do \
+	  echo "$$s, $$attach"; $(SUDO) VIFGUARD_ATTACH=$$attach $(BIN)/vifguard lab run $$s || exit 1; \
+	done; done
 
 demo: setup ## the whole problem on one host, on real kernels, in about two minutes
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6

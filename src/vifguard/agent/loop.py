@@ -84,7 +84,7 @@ class Agent:
 
     def _open_driver(self, cleanup: ExitStack) -> tuple[EbpfDriver | None, tuple[str, ...]]:
         try:
-            driver = EbpfDriver(self._settings.bpf_dir)
+            driver = EbpfDriver(self._settings.bpf_dir, tcx=self._settings.tcx)
         except (DriverError, OSError) as error:
             log.warning("no guard can be put on this host: %s", error)
             return None, (f"guards: {error}",)

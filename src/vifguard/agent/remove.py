@@ -15,7 +15,8 @@ def remove(settings: Settings) -> None:
     Each interface is cut off (out of its bridge, and down) before it loses its guard.
     Raises DriverError and OSError.
     """
-    with Links() as links, Floor() as floor, EbpfDriver(settings.bpf_dir) as driver:
+    driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
+    with Links() as links, Floor() as floor, driver:
         guarded = driver.observe(None).ports.keys()
         for link in links.all():
             if link.index in guarded:

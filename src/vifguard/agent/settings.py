@@ -12,9 +12,10 @@ class Settings:
     """`bpf_dir`: where guards are pinned. `physical`: physical network -> uplink or bridge.
 
     `compare_every`: seconds after which everything is compared with the kernel, though
-    nobody told of a change.
+    nobody told of a change. `tcx` chooses how guards are attached; None is what the kernel has.
     """
 
     bpf_dir: Path
     physical: Mapping[str, str] = field(default_factory=dict)
     compare_every: float = 300.0
+    tcx: bool | None = None

@@ -10,9 +10,10 @@ import typer
 from vifguard.cli.exits import ExitCode, InputError
 from vifguard.cli.output import note, print_json, print_line
 from vifguard.cli.session import DATA_DIR, Json
-from vifguard.cli.up import BPF_DIR, DataDir
+from vifguard.cli.up import BPF_DIR, Attach, DataDir, uses_tcx
 
 if TYPE_CHECKING:
+    from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
 
 Remove = Annotated[
@@ -28,6 +29,7 @@ PATIENCE = 10.0
 def down(
     data_dir: DataDir = DATA_DIR,
     bpf_dir: BpfDir = None,
+    attach: Attach = None,
     *,
     remove: Remove = False,
     json: Json = False,
@@ -37,13 +39,14 @@ def down(
     The guards stay in force. With --remove each guarded interface is cut off from its
     network and then loses its guard.
     """
+    from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
 
     layout = Layout(data_dir)
     stopped = _stop(layout)
     pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
     if remove:
-        _remove(layout, pinned)
+        _remove(layout, Settings(bpf_dir=pinned, tcx=uses_tcx(attach)))
     if json:
         print_json({"stopped": stopped, "removed": str(pinned) if remove else None})
         return
@@ -63,9 +66,8 @@ def _stop(layout: Layout) -> list[int]:
     return sorted(pid for pid in pids if pid is not None)
 
 
-def _remove(layout: Layout, bpf_dir: Path) -> None:
+def _remove(layout: Layout, settings: Settings) -> None:
     from vifguard.agent.remove import remove
-    from vifguard.agent.settings import Settings
     from vifguard.cli.service import pid_file
     from vifguard.enforce.driver import DriverError
 
@@ -73,6 +75,6 @@ def _remove(layout: Layout, bpf_dir: Path) -> None:
     # No agent may start meanwhile: it would guard again what loses its guard here.
     with pid_file.held(layout.pid_file("agent")):
         try:
-            remove(Settings(bpf_dir=bpf_dir))
+            remove(settings)
         except (DriverError, OSError) as error:
             raise InputError(f"not everything could be removed: {error}") from None

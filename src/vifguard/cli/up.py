@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -48,6 +49,23 @@ Physical = Annotated[
         "--physical", metavar="NAME=DEVICE", help="The uplink of a physical network; repeatable."
     ),
 ]
+
+
+class Hook(StrEnum):
+    """The two ways to attach guards to an interface."""
+
+    TCX = "tcx"
+    CLSACT = "clsact"
+
+
+Attach = Annotated[
+    Hook | None,
+    typer.Option(
+        "--attach",
+        envvar="VIFGUARD_ATTACH",
+        help="How guards are attached; else as the kernel can. The same for up and down.",
+    ),
+]
 BpfDir = Annotated[Path, typer.Option(help="Where programs and maps are pinned.")]
 Host = Annotated[str, typer.Option(help="This host's name; else what the kernel says.")]
 ReadyFd = Annotated[
@@ -68,6 +86,7 @@ def up(
     listen: Listen = LISTEN,
     physical: Physical = None,
     bpf_dir: BpfDir = BPF_DIR,
+    attach: Attach = None,
     host: Host = "",
     ready_fd: ReadyFd = None,
     *,
@@ -78,7 +97,7 @@ def up(
     Prints READY and the server's URL once both work. The guards outlive the process:
     `vifguard down --remove` takes them away.
     """
-    settings = _settings(bpf_dir, physical)
+    settings = _settings(bpf_dir, physical, attach)
     with _process(data_dir, "server", "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
         server, store, url = _server(layout, cleanup, listen, insecure=insecure_listen)
@@ -107,6 +126,7 @@ def agent(
     data_dir: DataDir = DATA_DIR,
     physical: Physical = None,
     bpf_dir: BpfDir = BPF_DIR,
+    attach: Attach = None,
     host: Host = "",
     ready_fd: ReadyFd = None,
 ) -> None:
@@ -115,7 +135,7 @@ def agent(
     from vifguard.client.client import Client
     from vifguard.client.feed import HttpFeed
 
-    settings = _settings(bpf_dir, physical)
+    settings = _settings(bpf_dir, physical, attach)
     endpoint = Session(url=server, user=user, password_file=password_file).endpoint()
     with _process(data_dir, "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
@@ -194,10 +214,16 @@ def _leave(code: ExitCode) -> NoReturn:
     leave(code)
 
 
-def _settings(bpf_dir: Path, physical: list[str] | None) -> Settings:
+def _settings(bpf_dir: Path, physical: list[str] | None, attach: Hook | None) -> Settings:
     from vifguard.agent.settings import Settings
 
-    return Settings(bpf_dir=bpf_dir, physical=dict(_uplink(text) for text in physical or ()))
+    uplinks = dict(_uplink(text) for text in physical or ())
+    return Settings(bpf_dir=bpf_dir, physical=uplinks, tcx=uses_tcx(attach))
+
+
+def uses_tcx(attach: Hook | None) -> bool | None:
+    """What `--attach` says to the agent."""
+    return None if attach is None else attach is Hook.TCX
 
 
 def _uplink(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from vifguard.lab.scenarios import s1, s2, s3, s5, s6, s8
@@ -10,6 +11,12 @@ from vifguard.lab.scenarios.scenario import Scenario
 
 _ALL = (
     Scenario(s1.NAME, s1.TITLE, s1.PLAN, s1.play),
+    Scenario(
+        s1.REVERSED.name,
+        f"{s1.TITLE}, ports in reverse order",
+        s1.REVERSED,
+        partial(s1.play, plan=s1.REVERSED),
+    ),
     Scenario(s2.NAME, s2.TITLE, s2.PLAN, s2.play, ("ip", "ping", "keepalived")),
     Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft")),
     Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),

@@ -61,7 +61,7 @@ _ROLES: Mapping[str, Any] = {"roles": ["dhcp-server", "router-advertiser"]}
 
 
 def _guests(kind: Kind, network: NetworkPlan) -> tuple[GuestPlan, ...]:
-    """Everyone on a segment; the victim's port is older than the attacker's, the peer's younger."""
+    """Everyone on a segment, in the order in which their ports are made."""
     name = network.name
     other = _RED if kind is Kind.I else _BLUE
 
@@ -87,27 +87,34 @@ def _group(network: NetworkPlan) -> GroupPlan:
     )
 
 
-PLAN = WorldPlan(
-    NAME,
-    networks=(*_NETWORKS.values(), _ELSEWHERE),
-    guests=(
-        *(guest for kind, network in _NETWORKS.items() for guest in _guests(kind, network)),
-        GuestPlan("elsewhere-guest", _BLUE, (NicPlan("elsewhere"),)),
-    ),
-    groups=tuple(_group(network) for network in _NETWORKS.values()),
-)
+def _plan(name: str, step: int) -> WorldPlan:
+    """The world, its ports made from the first to the last, or (-1) from the last to the first.
+
+    So the victim's port is older than the attacker's, and the peer's younger; or else the
+    other way round.
+    """
+    guests = [guest for kind, network in _NETWORKS.items() for guest in _guests(kind, network)]
+    return WorldPlan(
+        name,
+        networks=(*_NETWORKS.values(), _ELSEWHERE),
+        guests=(*guests[::step], GuestPlan("elsewhere-guest", _BLUE, (NicPlan("elsewhere"),))),
+        groups=tuple(_group(network) for network in _NETWORKS.values()),
+    )
 
 
-def play(run: Run, tell: Tell) -> None:
+PLAN, REVERSED = _plan(NAME, 1), _plan(f"{NAME}r", -1)
+
+
+def play(run: Run, tell: Tell, plan: WorldPlan = PLAN) -> None:
     """Play the whole catalogue; the host itself must not notice."""
-    story = Story(NAME, tell)
-    with standing(run, PLAN) as world, Referee(arena(world)) as referee:
+    story = Story(plan.name, tell)
+    with standing(run, plan) as world, Referee(arena(world)) as referee:
         before = _configuration(world)
-        trial = Trial(NAME, referee, records_of(world), tell)
+        trial = Trial(plan.name, referee, records_of(world), tell)
         for attack in CATALOGUE:
             trial.play(attack)
             for refused in attack.refused:
-                tell(_refusal(world, attack, refused))
+                tell(_refusal(plan.name, world, attack, refused))
         trial.close()
         story.check(
             "addresses and routes of the host",
@@ -152,7 +159,7 @@ def arena(world: World) -> Arena:
     )
 
 
-def _refusal(world: World, attack: Attack, refused: Refused) -> Finding:
+def _refusal(name: str, world: World, attack: Attack, refused: Refused) -> Finding:
     """Ask as the operator, who may choose everything: what is refused is refused to all."""
     net = world.nets["s"]
     before = len(world.operator.list(PORT, network_id=net.id))
@@ -167,5 +174,5 @@ def _refusal(world: World, attack: Attack, refused: Refused) -> Finding:
     if len(world.operator.list(PORT, network_id=net.id)) != before:
         faults.append("something was stored")
     return Finding(
-        NAME, f"{attack.id}/{refused.name}", "refused", seen, where="API", faults=tuple(faults)
+        name, f"{attack.id}/{refused.name}", "refused", seen, where="API", faults=tuple(faults)
     )
