@@ -1,0 +1,20 @@
+"""Group X: our own rows, from the standards: each length, count, pointer and order of headers.
+
+What a filter reads it can misread. Each row takes one field that says how long something is,
+how many there are, or what comes next, and lets it lie, at its ends and one beside them; where
+the lie is harmless the row says so, and the same frame with a stolen identity must still die.
+"""
+
+from __future__ import annotations
+
+from vifguard.lab.attacks.attack import Attack
+from vifguard.lab.attacks.standards import dhcp, discovery, inward, ipv4, ipv6, link
+
+ROWS: tuple[Attack, ...] = (
+    *link.ROWS,
+    *ipv4.ROWS,
+    *ipv6.ROWS,
+    *discovery.ROWS,
+    *dhcp.ROWS,
+    *inward.ROWS,
+)
