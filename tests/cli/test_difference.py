@@ -9,7 +9,7 @@ from vifguard.cli.declared.carry_out import api_body
 from vifguard.cli.declared.declaration import DeclarationError, Declared, declared_objects
 from vifguard.cli.declared.difference import Create, Delete, Step, Update, difference
 from vifguard.cli.declared.document import parse_document
-from vifguard.cli.declared.nouns import Made, Named
+from vifguard.cli.declared.nouns import NOUN_OF, Made, Named
 from vifguard.cli.declared.wording import change_of, line_of
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
 
@@ -99,7 +99,12 @@ def steps(
     *,
     prune: bool = False,
 ) -> tuple[Step, ...]:
-    present = {NETWORK: networks, SUBNET: subnets, PORT: ports, IP_GROUP: groups}
+    present = dict.fromkeys(NOUN_OF, ()) | {
+        NETWORK: networks,
+        SUBNET: subnets,
+        PORT: ports,
+        IP_GROUP: groups,
+    }
     return difference(declared_objects(parse_document(text)), present, prune=prune)
 
 

@@ -1,6 +1,7 @@
 """Security groups as a person and a program use them, against a server with a host of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,141 @@ def test_the_rules_of_a_port_and_where_each_comes_from(groups: Shell) -> None:
 def test_it_is_refused_with_the_reason_where_no_host_can_hold_it(vifguard: Shell) -> None:
     run = vifguard("security-group", "create", "web", code=4)
     assert "no host has reported" in run.err
+
+
+CLOUD = """
+projects:
+  shop:
+    address_groups: {office: {addresses: [192.0.2.0/24]}}
+    security_groups:
+      web:
+        rules:
+          - {direction: ingress, protocol: tcp, port_range_min: 80, port_range_max: 80}
+          - {direction: ingress, protocol: 1, remote_address_group: office}
+          - {direction: egress, protocol: tcp, remote_group: db}
+      db:
+        description: databases
+        rules:
+          - {direction: ingress, protocol: TCP, port_range_min: 5432, port_range_max: 5432,
+             remote_group: web}
+    ports:
+      www: {network: lan, security_groups: [web]}
+      sql: {network: lan, security_groups: [db]}
+"""
+
+
+def rules_of(shell: Shell, group: str) -> set[tuple[Any, ...]]:
+    names = {
+        one["id"]: one["name"]
+        for noun in ("security-group", "address-group")
+        for one in shell.json(noun, "list")
+    }
+    mine = ("--group", group, "--project", "shop")
+    return {
+        (
+            rule["direction"],
+            rule["protocol"],
+            rule["port_range_min"],
+            names.get(rule["remote_group_id"] or rule["remote_address_group_id"]),
+        )
+        for rule in shell.json("security-group-rule", "list", *mine)
+    }
+
+
+class TestApply:
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        (tmp_path / "cloud.yaml").write_text(CLOUD)
+        return tmp_path / "cloud.yaml"
+
+    @pytest.fixture
+    def shop(self, groups: Shell) -> Iterator[Shell]:
+        """The command; the project is empty again afterwards."""
+        yield groups
+        for noun in ("port", "security-group", "address-group"):
+            mine = groups.json(noun, "list", "--project", "shop")
+            if ids := [one["id"] for one in mine]:
+                groups(noun, "delete", *ids)
+
+    def test_groups_that_refer_to_each_other_come_into_being(self, shop: Shell, file: Path) -> None:
+        shop("apply", "-f", file)
+        assert rules_of(shop, "web") == {
+            ("ingress", "tcp", 80, None),
+            ("ingress", "1", None, "office"),
+            ("egress", "tcp", None, "db"),
+        }
+        assert rules_of(shop, "db") == {("ingress", "tcp", 5432, "web")}
+        assert shop("apply", "-f", file).out == "no changes\n"
+        ports = shop.json("port", "list", "--project", "shop")
+        (port,) = (one for one in ports if one["name"] == "www")
+        mine = shop.json("security-group", "list", "--project", "shop")
+        (web,) = (one for one in mine if one["name"] == "web")
+        assert port["security_groups"] == [web["id"]]
+
+    @staticmethod
+    def web(shop: Shell) -> set[str]:
+        mine = shop.json("security-group-rule", "list", "--group", "web", "--project", "shop")
+        return {one["id"] for one in mine}
+
+    def test_what_differs_is_changed_and_the_rest_kept(self, shop: Shell, file: Path) -> None:
+        shop("apply", "-f", file)
+        before = self.web(shop)
+        changed = CLOUD.replace("80", "443").replace("192.0.2.0/24", "198.51.100.0/24")
+        file.write_text(changed.replace("protocol: 1,", "protocol: icmp,"))
+        done = shop("apply", "-f", file).out
+        assert (
+            "~ address-group shop/office (addresses: [192.0.2.0/24] -> [198.51.100.0/24])" in done
+        )
+        assert "~ security-group-rules shop/web (rules: " in done
+        assert len(done.splitlines()) == 2
+        assert ("ingress", "tcp", 443, None) in rules_of(shop, "web")
+        assert len(self.web(shop) & before) == 2
+        assert shop("apply", "-f", file).out == "no changes\n"
+
+    def test_a_step_that_is_refused_takes_the_others_back(self, shop: Shell, file: Path) -> None:
+        shop("apply", "-f", file)
+        before = [rules_of(shop, name) for name in ("web", "db")]
+        changed = CLOUD.replace("192.0.2.0/24", "198.51.100.0/24").replace("80", "443")
+        file.write_text(changed.replace("sql: {", "sql: {mac_address: 'fa:16:3e:00:00:01', "))
+        mine = shop.json("port", "list", "--project", "shop")
+        (www,) = (one for one in mine if one["name"] == "www")
+        shop("port", "set", www["id"], "--mac", "fa:16:3e:00:00:01")
+        run = shop("apply", "-f", file, code=1)
+        assert "changed security-group-rules shop/web back" in run.err
+        assert [rules_of(shop, name) for name in ("web", "db")] == before
+        (office,) = shop.json("address-group", "list", "--project", "shop")
+        assert office["addresses"] == ["192.0.2.0/24"]
+
+    def test_prune_leaves_the_default_group(self, shop: Shell, file: Path) -> None:
+        shop("apply", "-f", file)
+        file.write_text("projects: {shop: {address_groups: {office: {}}}}")
+        shop("apply", "-f", file, "--prune")
+        mine = shop.json("security-group", "list", "--project", "shop")
+        assert [one["name"] for one in mine] == ["default"]
+        assert not shop.json("port", "list", "--project", "shop")
+
+    @pytest.mark.parametrize(
+        ("rule", "why"),
+        [
+            ("{direction: ingress, protocol: tpc}", "'tpc' not supported"),
+            ("{direction: in}", "'in' is not in"),
+            ("{protocol: tcp}", "'direction' not specified"),
+            ("{direction: ingress, port_range_min: 80}", "Must also specify protocol"),
+            ("{direction: ingress, remote_ip_prefix: 10.0.0.1/8}", "host bits set"),
+            ("{direction: ingress, remote_group: nobody}", "there is no security-group 'nobody'"),
+            ("{direction: ingress, colour: red}", "'colour'"),
+            ("tcp", "is no rule"),
+            ("{direction: ingress}, {direction: ingress, protocol: any}", "means the same"),
+        ],
+    )
+    def test_a_bad_rule_changes_nothing(self, shop: Shell, file: Path, rule: str, why: str) -> None:
+        groups = f"{{web: {{rules: [{rule}]}}}}"
+        file.write_text(f"projects: {{shop: {{security_groups: {groups}}}}}")
+        run = shop("apply", "-f", file, code=2)
+        assert why in run.err
+        assert "nothing was changed" in run.err
+        assert not [
+            one
+            for one in shop.json("security-group", "list", "--project", "shop")
+            if one["name"] != "default"
+        ]

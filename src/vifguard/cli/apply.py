@@ -22,7 +22,7 @@ Prune = Annotated[
 
 @with_session
 def apply(session: Session, file: File, *, dry_run: DryRun = False, prune: Prune = False) -> None:
-    """Bring the networks, subnets, ports and IP groups of a file into being.
+    """Bring the networks, subnets, groups and ports of a file into being.
 
     The whole file is checked before anything changes; when the server refuses a step, the
     steps taken before it are taken back. A second run changes nothing.

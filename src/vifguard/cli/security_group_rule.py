@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, find, id_of, names_of
+from vifguard.cli.names import completer, find, names_of
 from vifguard.cli.output import Column
 from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.session import Session, with_session
@@ -60,7 +60,8 @@ def list_rules(session: Session, group: OfGroup = None, project: values.Project 
     """The rules of the security groups that you may see."""
     filters = values.present(project_id=project)
     if group is not None:
-        filters["security_group_id"] = id_of(session, SECURITY_GROUP, group)
+        owner = session.client.find(SECURITY_GROUP, group, **filters)
+        filters["security_group_id"] = owner["id"]
     found = session.client.list(SECURITY_GROUP_RULE, **filters)
     kinds = () if session.json else (SECURITY_GROUP, ADDRESS_GROUP)
     names: dict[str, str] = {

@@ -123,6 +123,11 @@ class Client:
         answer = self.call("POST", resource.path, body=wrapped)
         return self._one(answer, resource.singular)
 
+    def create_many(self, resource: Resource, bodies: Sequence[Mapping[str, Any]]) -> Items:
+        """Create several objects, all or none."""
+        wrapped = {resource.plural: [dict(body) for body in bodies]}
+        return self._many(self.call("POST", resource.path, body=wrapped), resource.plural)
+
     def update(self, resource: Resource, key: str, body: Mapping[str, Any]) -> Item:
         """Change the fields named in `body`."""
         wrapped = {resource.singular: dict(body)}

@@ -180,32 +180,42 @@ def _rule(change: Change, call: Call, group: SecurityGroup, given: Given) -> Sec
     SECURITY_GROUP_RULES.authorize_post(given, Standing(call.user, group.project_id))
     if given["project_id"] not in (None, group.project_id):
         raise MissingError("security-group", group.id)
+    rule, known = meaning(given)
+    if (group_id := given["remote_group_id"]) is not None:
+        visible.require_security_groups(change, group.project_id, {group_id})
+    if (address_group_id := given["remote_address_group_id"]) is not None:
+        visible.require_address_group(change, group.project_id, address_group_id)
+    return SecurityGroupRule(
+        id=str(uuid4()),
+        project_id=group.project_id,
+        group_id=group.id,
+        rule=rule,
+        protocol=None if known is None else known.word,
+        of_address_group=address_group_id is not None,
+        **SECURITY_GROUP_RULES.fields(given),
+    )
+
+
+def meaning(given: Given) -> tuple[Rule, Protocol | None]:
+    """What a request says, and its word for the protocol; whose the remote is, is not asked.
+
+    Raises Refusal (400) where its attributes contradict each other.
+    """
     version, named = given["ethertype"], given["protocol"]
     known = None if named is None else named.of(version)
-    remote = _remote(change, group.project_id, given, version)
+    remote = _remote(given, version)
     ports, icmp = _range(known, version, given["port_range_min"], given["port_range_max"])
     if known is not None and version == 4 and known.number in ONLY_IPV6:
         raise _refused(
             "SecurityGroupEthertypeConflictWithProtocol",
             f"Invalid ethertype IPv4 for protocol {known.word}.",
         )
-    number, word = (None, None) if known is None else (known.number, known.word)
-    rule = Rule(_DIRECTION[given["direction"]], version, number, ports, icmp, remote)
-    return SecurityGroupRule(
-        id=str(uuid4()),
-        project_id=group.project_id,
-        group_id=group.id,
-        rule=rule,
-        protocol=word,
-        of_address_group=given["remote_address_group_id"] is not None,
-        **SECURITY_GROUP_RULES.fields(given),
-    )
+    number = None if known is None else known.number
+    return Rule(_DIRECTION[given["direction"]], version, number, ports, icmp, remote), known
 
 
-def _remote(
-    snapshot: Snapshot, project_id: str, given: Given, version: int
-) -> IPNetwork | str | None:
-    """The one remote that a request names; a set must be the project's own."""
+def _remote(given: Given, version: int) -> IPNetwork | str | None:
+    """The one remote that a request names."""
     prefix, group_id = given["remote_ip_prefix"], given["remote_group_id"]
     address_group_id = given["remote_address_group_id"]
     if sum(each is not None for each in (prefix, group_id, address_group_id)) > 1:
@@ -219,10 +229,6 @@ def _remote(
             "SecurityGroupRuleParameterConflict",
             f"Conflicting value ethertype IPv{version} for CIDR {prefix}",
         )
-    if group_id is not None:
-        visible.require_security_groups(snapshot, project_id, {group_id})
-    if address_group_id is not None:
-        visible.require_address_group(snapshot, project_id, address_group_id)
     remote: IPNetwork | str | None = prefix or group_id or address_group_id
     return remote
 

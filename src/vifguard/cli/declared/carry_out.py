@@ -1,15 +1,17 @@
-"""Takes the steps, one request each, and takes them back when the server refuses one."""
+"""Takes the steps, mostly one request each, and takes them back when the server refuses one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vifguard.cli.declared import rules
 from vifguard.cli.declared.difference import Create, Delete, Step, Update
 from vifguard.cli.declared.nouns import NOUN_OF, Item, Made
 from vifguard.cli.exits import HalfwayError
 from vifguard.client.errors import ClientError
-from vifguard.client.resource import Resource
+from vifguard.client.resource import ADDRESS_GROUP, SECURITY_GROUP, Resource
+from vifguard.model.address import parse_prefix
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -36,15 +38,44 @@ def carry_out(client: Client, steps: Sequence[Step], tell: Tell) -> None:
 
 def _take(client: Client, step: Step, ids: dict[Made, str]) -> None:
     match step:
+        case Create(resource=rules.RULES):
+            body = api_body(step.resource, step.values, {}, ids)
+            _set(client, step.resource, ids[_group_of(step)], body)
         case Create():
             body = {"name": step.name, "project_id": step.project}
             body |= api_body(step.resource, step.values, {}, ids)
             ids[step.made] = client.create(step.resource, body)["id"]
         case Update():
             body = api_body(step.resource, step.values, step.current, ids)
-            client.update(step.resource, step.current["id"], body)
+            _set(client, step.resource, step.current["id"], body)
         case Delete():
             client.delete(step.resource, step.current["id"])
+
+
+def _set(client: Client, resource: Resource, key: str, body: Mapping[str, Any]) -> None:
+    """Change an object, and what is beside it, which no update of it changes."""
+    beside = {each.attribute.name for each in NOUN_OF[resource].fields if each.beside}
+    own = {name: value for name, value in body.items() if name not in beside}
+    if own:
+        client.update(resource, key, own)
+    for name in body.keys() & beside:
+        if resource == rules.RULES:
+            rules.set_rules(client, key, body[name])
+        else:
+            _set_addresses(client, key, body[name])
+
+
+def _set_addresses(client: Client, key: str, wanted: Sequence[str]) -> None:
+    has = set(client.show(ADDRESS_GROUP, key)["addresses"])
+    wants = {str(parse_prefix(text)) for text in wanted}
+    if new := sorted(wants - has):
+        client.add_addresses(key, new)
+    if old := sorted(has - wants):
+        client.remove_addresses(key, old)
+
+
+def _group_of(step: Create) -> Made:
+    return Made(SECURITY_GROUP, step.project, step.name)
 
 
 def _undo(client: Client, taken: Sequence[Step], ids: Mapping[Made, str]) -> Iterator[str]:
@@ -60,11 +91,13 @@ def _undo(client: Client, taken: Sequence[Step], ids: Mapping[Made, str]) -> Ite
 
 def _take_back(client: Client, step: Step, ids: Mapping[Made, str]) -> str:
     match step:
+        case Create(resource=rules.RULES):
+            return f"{step} go with their group"
         case Create():
             client.delete(step.resource, ids[step.made])
             return f"deleted {step} again"
         case Update():
-            client.update(step.resource, step.current["id"], before(step))
+            _set(client, step.resource, step.current["id"], before(step))
             return f"changed {step} back"
         case Delete():
             return f"{step} is deleted and stays so"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.api import convert
-from vifguard.cli.declared.nouns import NOUNS, Field, Noun
+from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, Field, Noun
 from vifguard.client.resource import Resource
 
 
@@ -41,7 +41,7 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
     objects = list(reading.objects(document))
     if reading.problems:
         raise DeclarationError(reading.problems)
-    order = [noun.resource for noun in NOUNS.values()]
+    order = list(NOUN_OF)
     return tuple(sorted(objects, key=lambda one: order.index(one.resource)))
 
 
@@ -58,11 +58,21 @@ class _Reading:
             for plural, entries in self._mapping(nouns, where, tuple(NOUNS)).items():
                 noun = NOUNS[plural]
                 for name, entry in self._named(entries, f"{where}.{plural}", convert.text()):
-                    values = self._values(noun, entry, f"{where}.{plural}.{name}")
-                    yield Declared(noun.resource, project, name, values)
+                    place = f"{where}.{plural}.{name}"
+                    for each, given in self._parts(noun, entry, place):
+                        values = self._values(each, given, place)
+                        yield Declared(each.resource, project, name, values)
 
-    def _values(self, noun: Noun, entry: Any, where: str) -> dict[str, Any]:
-        given = self._mapping(entry, where, tuple(noun.by_name))
+    def _parts(self, noun: Noun, entry: Any, where: str) -> Iterator[tuple[Noun, dict[str, Any]]]:
+        """A noun's own part of an entry, and what else the entry says."""
+        part = PARTS.get(noun.resource)
+        beside = tuple(part.by_name) if part else ()
+        given = self._mapping(entry, where, (*noun.by_name, *beside))
+        yield noun, {key: value for key, value in given.items() if key not in beside}
+        if part and (rest := {key: value for key, value in given.items() if key in beside}):
+            yield part, rest
+
+    def _values(self, noun: Noun, given: dict[str, Any], where: str) -> dict[str, Any]:
         for field in noun.fields:
             if field.required and field.name not in given:
                 self.problems.append(f"{where}: {field.name} is missing")

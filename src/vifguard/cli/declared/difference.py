@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.cli.declared.declaration import DeclarationError, Declared
-from vifguard.cli.declared.nouns import NOUN_OF, Item, Made, Named
-from vifguard.client.resource import NETWORK, SUBNET, Resource
+from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item, Made, Named
+from vifguard.client.resource import NETWORK, SECURITY_GROUP, SUBNET, Resource
+from vifguard.model.security_group import DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +209,12 @@ def _surplus(declared: Sequence[Declared], present: Present) -> Iterator[Delete]
     """What the declared projects have beyond the declared, dependents first."""
     projects = {item.project for item in declared}
     wanted = {(item.resource, item.project, item.name) for item in declared}
-    for resource in reversed(tuple(NOUN_OF)):
+    for resource in (noun.resource for noun in reversed(list(NOUNS.values()))):
         for one in present[resource]:
             project, name = one["project_id"], one["name"]
-            if project in projects and (resource, project, name) not in wanted:
+            # Every project has a default group: it comes with the first port.
+            is_default = resource is SECURITY_GROUP and name == DEFAULT
+            if project in projects and (resource, project, name) not in wanted and not is_default:
                 yield Delete(resource, project, name or one["id"], one)
 
 

@@ -15,10 +15,21 @@ from uuid import UUID, uuid5
 from vifguard.api import attributes, convert
 from vifguard.api.attributes import REQUIRED, Attribute
 from vifguard.api.ext.ip_groups import GROUPS
+from vifguard.api.v2.address_groups import ADDRESS_GROUPS
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.security_groups import SECURITY_GROUPS
 from vifguard.api.v2.subnets import SUBNETS
-from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET, Resource
+from vifguard.cli.declared import rules
+from vifguard.client.resource import (
+    ADDRESS_GROUP,
+    IP_GROUP,
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SUBNET,
+    Resource,
+)
 from vifguard.model.guard import with_implied
 
 Item = Mapping[str, Any]
@@ -49,13 +60,16 @@ class Field:
     """One key that a file may give a noun.
 
     `attribute` is the API's; `refer` puts references where the file has names; `holds` says
-    whether an object of the server already has a declared value.
+    whether an object of the server already has a declared value, `told` is what is told of the
+    one it has. What is `beside` the object no update of it changes: requests of its own do.
     """
 
     name: str
     attribute: Attribute
     refer: Callable[[Any], Any] = lambda value: value
     same: Callable[[Field, Any, Item], bool] | None = None
+    told: Callable[[Any], Any] = lambda value: value
+    beside: bool = False
 
     @property
     def required(self) -> bool:
@@ -65,7 +79,7 @@ class Field:
     @property
     def lasting(self) -> bool:
         """Whether it cannot change once the object exists."""
-        return self.attribute.put is None
+        return self.attribute.put is None and not self.beside
 
     def read(self, value: Any) -> Any:
         """The model's value; ValueError where the API would refuse it."""
@@ -110,6 +124,22 @@ def _from_subnet(value: Any) -> Any:
 
 def _same_set(field: Field, value: Any, item: Item) -> bool:
     return set(field.read(value)) == set(field.read(item[field.attribute.name]))
+
+
+def _same_rules(field: Field, value: Any, item: Item) -> bool:
+    """The rules mean the same, however they are written."""
+    return bool(field.read(value) == field.read(rules.said(item[field.attribute.name])))
+
+
+def _with_remote(value: Any) -> Any:
+    """A rule's `remote_group` and `remote_address_group` by name for the API's ids."""
+    if not isinstance(value, dict):
+        return value
+    kinds = {"remote_group": SECURITY_GROUP, "remote_address_group": ADDRESS_GROUP}
+    return {
+        f"{key}_id" if key in kinds else key: _named(kinds[key])(one) if key in kinds else one
+        for key, one in value.items()
+    }
 
 
 def _same_addresses(field: Field, value: Any, item: Item) -> bool:
@@ -201,6 +231,14 @@ NOUNS: Mapping[str, Noun] = {
             Field("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),
         ),
     ),
+    "address_groups": Noun(
+        ADDRESS_GROUP,
+        (
+            *_plain(ADDRESS_GROUPS, "description"),
+            Field("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=True),
+        ),
+    ),
+    "security_groups": Noun(SECURITY_GROUP, _plain(SECURITY_GROUPS, "description", "stateful")),
     "ports": Noun(
         PORT,
         (
@@ -218,6 +256,12 @@ NOUNS: Mapping[str, Noun] = {
                 "port_security_enabled",
                 PORTS.by_name["port_security_enabled"],
                 same=_same_security,
+            ),
+            Field(
+                "security_groups",
+                PORTS.by_name["security_groups"],
+                _each(_named(SECURITY_GROUP)),
+                _same_set,
             ),
             Field("host", PORTS.by_name["binding:host_id"], same=_same_host),
             Field(
@@ -242,5 +286,35 @@ NOUNS: Mapping[str, Noun] = {
 }
 """Every noun of a file, in the order in which objects are created."""
 
-NOUN_OF: Mapping[Resource, Noun] = {noun.resource: noun for noun in NOUNS.values()}
-"""The same by what they are to a client."""
+PARTS: Mapping[Resource, Noun] = {
+    SECURITY_GROUP: Noun(
+        rules.RULES,
+        (
+            Field(
+                "rules",
+                rules.ATTRIBUTE,
+                _each(_with_remote),
+                _same_rules,
+                rules.said,
+                beside=True,
+            ),
+        ),
+    ),
+}
+"""What a noun's entry also says, carried out once all objects of the noun are there.
+
+A group's rules refer to other groups, which may refer to it.
+"""
+
+
+def _by_resource() -> dict[Resource, Noun]:
+    found = {}
+    for noun in NOUNS.values():
+        found[noun.resource] = noun
+        if part := PARTS.get(noun.resource):
+            found[part.resource] = part
+    return found
+
+
+NOUN_OF: Mapping[Resource, Noun] = _by_resource()
+"""The nouns and their parts by what they are to a client, in the same order."""

@@ -44,7 +44,7 @@ def change_of(step: Step) -> Mapping[str, Any]:
 def _old_and_new(step: Update) -> dict[str, tuple[Any, Any]]:
     fields = NOUN_OF[step.resource].by_name
     return {
-        name: (step.current.get(fields[name].attribute.name), value)
+        name: (fields[name].told(step.current.get(fields[name].attribute.name)), value)
         for name, value in step.values.items()
     }
 

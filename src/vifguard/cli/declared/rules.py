@@ -1,0 +1,82 @@
+"""The rules of a security group as a file has them: together, and known by what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from vifguard.api.attributes import Attribute
+from vifguard.api.convert import Converter, UnfitError, quoted
+from vifguard.api.errors import Refusal
+from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES, meaning
+from vifguard.api.who import OWNER
+from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+from vifguard.model.security_group import Rule
+
+if TYPE_CHECKING:
+    from vifguard.client.client import Client
+
+RULES: Final = Resource(
+    "security-group-rules",
+    SECURITY_GROUP.singular,
+    SECURITY_GROUP.plural,
+    SECURITY_GROUP.path,
+)
+"""All rules of one group, as one thing: it goes by the group's name and id."""
+
+_OWNER = "security_group_id"
+_ANY_GROUP = "00000000-0000-4000-8000-000000000000"
+_SAID = tuple(
+    attribute.name
+    for attribute in SECURITY_GROUP_RULES.attributes
+    if attribute.post is not None and attribute.name not in {_OWNER, "project_id"}
+)
+
+
+def said(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rules as their owner may have written them: without what the server adds."""
+    return [{key: one[key] for key in _SAID if one.get(key) not in (None, "")} for one in shown]
+
+
+def meaning_of(value: Any) -> Rule:
+    """What one rule means; ValueError where the API would refuse it."""
+    if not isinstance(value, dict) or _OWNER in value:
+        raise UnfitError(f"{quoted(value)} is no rule, which has a direction and more")
+    try:
+        (given,) = SECURITY_GROUP_RULES.read_post(
+            {SECURITY_GROUP_RULE.singular: {_OWNER: _ANY_GROUP, **value}}
+        )
+        return meaning(given)[0].canonical()
+    except Refusal as refusal:
+        raise UnfitError(refusal.message) from None
+
+
+def _read(value: Any) -> frozenset[Rule]:
+    if not isinstance(value, list):
+        raise UnfitError(f"{quoted(value)} is not a list")
+    found: set[Rule] = set()
+    for one in value:
+        rule = meaning_of(one)
+        if rule in found:
+            raise UnfitError(f"{quoted(one)} means the same as a rule before it")
+        found.add(rule)
+    return frozenset(found)
+
+
+ATTRIBUTE: Final = Attribute(
+    "security_group_rules", Converter({"type": "array"}, _read), OWNER, OWNER, ()
+)
+
+
+def set_rules(client: Client, group_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+    """Give a group these rules and no others; those that it has in other words it keeps."""
+    found = client.show(SECURITY_GROUP, group_id)["security_group_rules"]
+    has = {meaning_of(rule): one["id"] for rule, one in zip(said(found), found, strict=True)}
+    wants = {meaning_of(rule): rule for rule in said(wanted)}
+    new = [rule | {_OWNER: group_id} for key, rule in wants.items() if key not in has]
+    # First what is new: a connection that both allow lives on.
+    if new:
+        client.create_many(SECURITY_GROUP_RULE, new)
+    for key, rule_id in has.items():
+        if key not in wants:
+            client.delete(SECURITY_GROUP_RULE, rule_id)
