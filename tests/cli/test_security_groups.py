@@ -120,7 +120,7 @@ def test_the_rules_of_a_port_and_where_each_comes_from(groups: Shell) -> None:
 
 def test_it_is_refused_with_the_reason_where_no_host_can_hold_it(vifguard: Shell) -> None:
     run = vifguard("security-group", "create", "web", code=4)
-    assert "no host has reported" in run.err
+    assert "A security group cannot be offered" in run.err
 
 
 CLOUD = """
