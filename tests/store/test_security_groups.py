@@ -389,6 +389,17 @@ class Script:
         self.addresses = [world.address_group("10.1.0.0/16") for _ in range(2)]
         self.ports: list[Any] = []
         self.rules: list[Any] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Groups that refer to each other and themselves, and members of theirs on each host."""
+        for n, group in enumerate(self.groups):
+            for remote in (group, self.groups[n - 1], self.addresses[n % 2]):
+                rule, is_addresses = Rule(TO, 4, n, remote=remote.id), remote in self.addresses
+                self.rules.append(self.world.rule(group, rule, of_address_group=is_addresses))
+            for host in ("h1", "h2")[: n + 1]:
+                network = self.networks[n % 2]
+                self.ports.append(self.world.port(network, host=host, **in_group(group)))
 
     def step(self) -> None:
         names = ["add_port", "move_port", "regroup", "readdress", "drop_port", "secure"]
