@@ -43,9 +43,9 @@ class PipeFeed:
 
 
 def main() -> None:
-    directory, physical, compare = sys.argv[1:4]
+    directory, physical, compare, tcx = sys.argv[1:5]
     logging.basicConfig(level=logging.WARNING, format="%(threadName)s %(message)s")
-    settings = Settings(Path(directory), json.loads(physical), float(compare))
+    settings = Settings(Path(directory), json.loads(physical), float(compare), json.loads(tcx))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Agent(PipeFeed(), "here", settings).run(stop)

@@ -190,6 +190,22 @@ def test_a_flushed_ruleset_is_put_back(pair):
     eventually(lambda: {tap_of(3), bridge_of(1)} <= pair.held())
 
 
+def test_filters_that_somebody_took_off_are_put_back():
+    with hosts(tcx=False) as host:
+        for number in (1, 2):
+            host.guest(number).plug()
+        host.ports = {port_id(1): port(1), port_id(2): port(2, profile=Profile.OFF)}
+        host.start()
+        host.enforced(1, 2)
+        first, second = host.guests
+        assert "from_guest" in host.tc("filter", "show", "dev", first.tap, "ingress")
+        host.tc("qdisc", "del", "dev", first.tap, "clsact")
+        eventually(lambda: "from_guest" in host.tc("filter", "show", "dev", first.tap, "ingress"))
+        eventually(lambda: host.links()[first.tap].up)
+        host.enforced(1)
+        assert first.heard_by(second, forged(1), legal(1)) == [legal(1)]
+
+
 def test_a_removed_port_leaves_its_interface_cut_off_and_its_bridge_goes_last(pair):
     pair.remove(1)
     eventually(lambda: pair.members(bridge_of(1)) == {tap_of(2)})

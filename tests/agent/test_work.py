@@ -127,8 +127,11 @@ def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypat
     assert bench.state.named(tap(1)) == link(3, tap(1))
 
 
-def test_a_lost_filter_touches_its_interface(bench):
+def test_a_lost_filter_touches_its_interface_and_whose_it_is(bench):
     assert bench.worker._take(FilterGone(7)) == Touched(links=frozenset({7}))
+    bench.settle(complete(port(1)))
+    bench.state.take(link(7, tap(1)))
+    assert bench.worker._take(FilterGone(7)) == Touched(frozenset({port_id(1)}), frozenset({7}))
 
 
 def test_a_host_that_can_hold_nothing_says_why(bench):

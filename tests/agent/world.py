@@ -278,10 +278,16 @@ class Guest:
 class Host:
     """A namespace that is a host, and the agent that runs there."""
 
-    def __init__(self, physical: Mapping[str, str] | None = None, compare: float = 300) -> None:
+    def __init__(
+        self,
+        physical: Mapping[str, str] | None = None,
+        compare: float = 300,
+        *,
+        tcx: bool | None = None,
+    ) -> None:
         self.name = f"vgag{os.getpid()}-{next(_names)}"
         self.bpf_dir = Path("/sys/fs/bpf", self.name)
-        self.settings = Settings(self.bpf_dir, physical or {}, compare)
+        self.settings = Settings(self.bpf_dir, physical or {}, compare, tcx)
         self.ports: dict[str, HostPort] = {}
         self.revision = 1
         self.guests: list[Guest] = []
@@ -312,6 +318,9 @@ class Host:
     def nft(self, *command: str) -> str:
         return run("nsenter", f"--net=/run/netns/{self.name}", "nft", *command)
 
+    def tc(self, *command: str) -> str:
+        return run("nsenter", f"--net=/run/netns/{self.name}", "tc", *command)
+
     def held(self) -> set[str]:
         """The devices at which the floor drops, both ways."""
         found = re.findall(
@@ -334,6 +343,7 @@ class Host:
             str(self.bpf_dir),
             json.dumps(dict(self.settings.physical)),
             str(self.settings.compare_every),
+            json.dumps(self.settings.tcx),
         )
         self.told.clear()
         self.agent = _inside(self.name, "pipe_agent.py", *arguments)
@@ -445,8 +455,10 @@ class Host:
 
 
 @contextmanager
-def hosts(physical: Mapping[str, str] | None = None, compare: float = 300) -> Iterator[Host]:
-    host = Host(physical, compare)
+def hosts(
+    physical: Mapping[str, str] | None = None, compare: float = 300, *, tcx: bool | None = None
+) -> Iterator[Host]:
+    host = Host(physical, compare, tcx=tcx)
     try:
         yield host
     finally:

@@ -98,6 +98,10 @@ class State:
             return self._link(event.index, None)
         return self._all_links(event.links)
 
+    def touched_by(self, index: int) -> Touched:
+        """What something else at a link than the link itself touched, such as its filters."""
+        return Touched(self._interested(self.links.get(index)), frozenset({index}))
+
     def named(self, name: str) -> Link | None:
         """The link of this name."""
         index = self._link_names.get(name)

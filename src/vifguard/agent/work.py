@@ -127,7 +127,8 @@ class Worker:
             self._compare_at = min(self._compare_at, self._compared + SPACING)
             return NOTHING
         if isinstance(notice, FilterGone):
-            return Touched(links=frozenset({notice.index}))
+            # Its port with it: a guard at a link that is no port's would go for good.
+            return self._state.touched_by(notice.index)
         if isinstance(notice, Stop):
             return NOTHING
         if isinstance(notice, Update) and notice.complete:
