@@ -58,14 +58,14 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 test: check ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
 	$(BIN)/pytest -q -n auto -m "not kernel" $(SERVER)
 	$(SUDO) $(BIN)/pytest -q -m kernel
-	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6 s8
+	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6 s8 lifecycle
 	$(MAKE) --no-print-directory test-kernels
 
 test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
 	$(SUDO) tests/kernels/run || [ $$? = 77 ]
 
-conformance-full: setup ## the catalogue by each way to attach, in both orders of ports (four minutes)
-	for attach in tcx clsact; do for s in s1 s1r; do \
+conformance-full: setup ## the catalogue by each way to attach, in both orders of ports (five minutes)
+	for attach in tcx clsact; do for s in s1 s1r lifecycle; do \
 	  echo "$$s, $$attach"; $(SUDO) VIFGUARD_ATTACH=$$attach $(BIN)/vifguard lab run $$s || exit 1; \
 	done; done
 

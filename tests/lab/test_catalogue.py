@@ -8,6 +8,7 @@ import pytest
 from vifguard.lab.attacks import CATALOGUE, VARIANTS
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Outcome, Variant
 from vifguard.lab.attacks.sample import cast_of, policy_of
+from vifguard.lab.scenarios import lifecycle
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Action
 from vifguard.semantics.verdict import verdict
@@ -70,6 +71,11 @@ def test_names_are_unique() -> None:
 def test_a_row_is_played_refused_waits_or_says_where(attack: Attack) -> None:
     done = attack.variants or attack.refused or attack.waits_for or attack.proved_by
     assert done or "cenario s" in attack.note
+
+
+def test_the_lifecycle_plays_what_says_so() -> None:
+    says = {attack.id for attack in CATALOGUE if "Scenario `lifecycle`" in attack.note}
+    assert says == set(lifecycle.STORIES)
 
 
 @pytest.mark.parametrize("attack", CATALOGUE, ids=lambda attack: attack.id)

@@ -41,3 +41,8 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {attack.variant_id(variant): variant for attack in CATALOGUE for variant in attack.variants}
 )
 """Every variant by its id, `attack/variant`."""
+
+WAITING_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"the guard `groups`": ("every row with one security group", "every row with several")}
+)
+"""By feature: what of the matrix (attacks by driver, path, groups and order) waits for it."""

@@ -1,7 +1,9 @@
 """Group J, lifecycle: moments in which a guard is not there yet, no more, or half.
 
-Each is a story under a flood of forged frames, of which none may be heard. The stories are
-tests, as they kill, restart and replace what the lab itself stands on; a row names them.
+Each is a story under a flood of forged frames, of which none may be heard. The scenario
+`lifecycle` plays those that need no more than one whole host; what needs a look inside the
+driver or the agent (killed at each instruction, a map that is full) is a test, which the row
+names.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from vifguard.lab.attacks.attack import Attack
 _APPLY = "tests/enforce/test_apply.py"
 _LIFE = "tests/agent/test_life.py"
 _FLOOD = "tests/agent/test_flood.py"
+_PLAYED = "Scenario `lifecycle` plays it."
 
 
 def _row(
@@ -41,24 +44,27 @@ ROWS: tuple[Attack, ...] = (
             f"{_FLOOD}::test_from_plug_to_guard_nothing_passes_either_way",
             f"{_FLOOD}::test_killed_at_any_moment_of_a_plug_it_leaves_nothing_open",
         ),
+        note=_PLAYED,
     ),
     _row(
         "lc-dead-vlan-not-dead",
         "Ports held closed that still reach each other",
         proved_by=(f"{_LIFE}::test_a_closed_policy_is_installed_closed",),
-        note="There is no quarantine VLAN: a closed port is a verdict, in both directions.",
+        note=f"{_PLAYED} There is no quarantine VLAN: a closed port is a verdict, both ways.",
     ),
     _row(
         "lc-reload-blink",
         "A change of a live port under a flood",
         ("LP#1708731",),
         (f"{_APPLY}::test_a_change_under_a_flood_leaks_nothing_and_loses_nothing",),
+        note=_PLAYED,
     ),
     _row(
         "lc-partial-batch",
         "The applier is killed in the midst of a change",
         ("LP#1934917", "LP#1952770"),
         (f"{_APPLY}::test_killed_in_the_midst_of_changes",),
+        note=_PLAYED,
     ),
     _row(
         "lc-clear-before-check",
@@ -75,13 +81,15 @@ ROWS: tuple[Attack, ...] = (
             "tests/agent/test_restart.py::test_a_server_that_is_gone_changes_nothing",
             "tests/agent/test_restart.py::test_an_end_leaves_everything_in_force",
         ),
+        note=_PLAYED,
     ),
     _row(
         "lc-switch-restart",
         "The switch below is restarted",
         ("LP#1805808", "LP#1912651"),
-        waits_for="the driver for Open vSwitch",
-        note=f"A Linux bridge that is deleted comes back: {_LIFE}.",
+        (f"{_LIFE}::test_a_deleted_bridge_comes_back_with_its_members",),
+        "the driver for Open vSwitch",
+        f"{_PLAYED} It deletes a Linux bridge; the other switch's restart waits.",
     ),
     _row(
         "lc-external-flush",
@@ -89,8 +97,10 @@ ROWS: tuple[Attack, ...] = (
         ("CVE-2025-54410", "CVE-2025-54388"),
         (
             f"{_LIFE}::test_a_flushed_ruleset_is_put_back",
+            f"{_LIFE}::test_filters_that_somebody_took_off_are_put_back",
             f"{_APPLY}::test_what_somebody_took_away_is_seen_and_put_back",
         ),
+        note=_PLAYED,
     ),
     _row(
         "lc-migrate-rules-lost",
@@ -112,6 +122,7 @@ ROWS: tuple[Attack, ...] = (
             f"{_FLOOD}::test_nothing_forged_passes_in_a_ports_whole_life",
             f"{_APPLY}::test_a_revision_is_read_back",
         ),
+        note=_PLAYED,
     ),
     _row(
         "lc-established-survives-revoke",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from vifguard.lab.scenarios import s1, s2, s3, s5, s6, s8
+from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s5, s6, s8
 from vifguard.lab.scenarios.scenario import Scenario
 
 _ALL = (
@@ -22,6 +22,7 @@ _ALL = (
     Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),
     Scenario(s6.NAME, s6.TITLE, s6.PLAN, s6.play),
     Scenario(s8.NAME, s8.TITLE, s8.PLAN, s8.play),
+    Scenario(lifecycle.NAME, lifecycle.TITLE, lifecycle.PLAN, lifecycle.play, ("ip", "nft", "tc")),
 )
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({each.name: each for each in _ALL})

@@ -1,0 +1,429 @@
+"""The lifecycle: group J of the catalogue, in which nothing but time passes.
+
+A guest floods with forged frames from beginning to end. Meanwhile ports come, change, close
+and go, the agent is killed in the midst of it, and others flush what is not theirs. Of the
+flood nobody may ever hear one frame.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from types import MappingProxyType
+from typing import Any
+
+from vifguard.client.resource import PORT
+from vifguard.lab import netns
+from vifguard.lab.arena import Segment
+from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.attack import Actor, Kind
+from vifguard.lab.attacks.cast import Cast, Station
+from vifguard.lab.attacks.legal import UNKNOWN_MAC
+from vifguard.lab.casting import small_segment
+from vifguard.lab.finding import Tell
+from vifguard.lab.flood import Flood, came_in
+from vifguard.lab.plan import GuestPlan, NetworkPlan, NicPlan, WorldPlan
+from vifguard.lab.plug import make_guest, plug, unplug
+from vifguard.lab.run import Run
+from vifguard.lab.story import Story, until
+from vifguard.lab.tables import Tables, ifindex
+from vifguard.lab.wiretap import Wiretap
+from vifguard.lab.world import ENFORCED_WITHIN, Guest, Nic, World, standing
+from vifguard.model.address import Mac
+
+NAME = "lifecycle"
+TITLE = "a port's whole life, and its agent's deaths, under a flood of forged frames"
+
+_RED, _BLUE = "red", "blue"
+_LATE, _LATE_4 = Mac.parse("02:00:00:00:1a:7e"), IPv4Address("203.0.113.200")
+_CHANGES, _PER_CHANGE = 200, 5
+_PLUGS = _KILLS = 3
+_ENOUGH = 300
+"""Frames that must come in at a port before its flood counts as one."""
+
+PLAN = WorldPlan(
+    NAME,
+    networks=(NetworkPlan("s", ("203.0.113.0/24", "2001:db8:5::/64"), uplink=True),),
+    guests=(
+        GuestPlan("victim", _BLUE, (NicPlan("s"),)),
+        GuestPlan("attacker", _RED, (NicPlan("s", silent=True),)),
+        GuestPlan("peer", _BLUE, (NicPlan("s"),)),
+    ),
+)
+
+
+_FORGED: Mapping[str, Callable[[Cast], bytes]] = {
+    "another's MAC": lambda c: f.udp4(c, src_mac=c.v.mac, dst=f.BROADCAST_4),
+    "another's IPv4 address": lambda c: f.udp4(c, src=c.v.ip4),
+    "another's IPv6 address": lambda c: f.udp6(c, src=c.v.ip6),
+    "another's address in ARP": lambda c: f.arp(c, 1, spa=c.v.ip4),
+    "another's address in neighbour discovery": lambda c: f.own_na(c, c.v.ip6),
+}
+
+
+def forged(c: Cast) -> tuple[bytes, ...]:
+    """What the flood is made of: a frame for each guard whose absence must show at once."""
+    return tuple(make(c) for make in _FORGED.values())
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The world, who listens, and the flood that is on."""
+
+    story: Story
+    world: World
+    segment: Segment
+    cleanup: ExitStack
+    ears: dict[str, Wiretap] = field(default_factory=dict)
+    heard: dict[str, list[bytes]] = field(default_factory=dict)
+    doors: dict[str, Wiretap] = field(default_factory=dict)
+    said: int = 0
+
+    @property
+    def cast(self) -> Cast:
+        """The attacker's."""
+        return self.segment.cast
+
+    def nic(self, name: str) -> Nic:
+        """A guest's interface."""
+        return self.world.guests[name].nic
+
+    def listen(self, name: str, inside: str, device: str = "") -> None:
+        """Hear from now on what arrives at a device, or anywhere in a namespace."""
+        self.ears[name] = Wiretap(inside, device)
+        self.cleanup.callback(self.ears[name].close)
+
+    def flood(self, name: str, frames: Iterable[bytes]) -> Flood:
+        """A flood from a guest, until it is left."""
+        guest = self.world.guests[name]
+        return Flood(guest.netns, "eth0", frames, self.world.run.directory / f"flood-{name}")
+
+    def flooded(self, name: str) -> None:
+        """Wait until many more frames have come in at the guest's port."""
+        host, tap = self.world.host_netns, self.nic(name).interface.host_device
+        before = came_in(host, tap)
+        until(f"a flood from {name}", lambda: came_in(host, tap) >= before + _ENOUGH)
+
+    def send(self, name: str, frame: bytes) -> None:
+        """Send one frame from a guest; its socket is kept, and hears nothing."""
+        if name not in self.doors:
+            self.doors[name] = Wiretap(self.world.guests[name].netns, "eth0", 0)
+            self.cleanup.callback(self.doors[name].close)
+        self.doors[name].send(frame)
+
+    def say(self, c: Cast) -> bytes:
+        """A legal datagram that nobody has sent before."""
+        self.said += 1
+        return f.udp4(c, data=self.said.to_bytes(8, "big") + f.DATA)
+
+    def drain(self) -> None:
+        """Take down what has been heard by now."""
+        for name, ear in self.ears.items():
+            frames = [each.frame for each in ear.drain() if not each.outgoing]
+            self.heard.setdefault(name, []).extend(frames)
+
+    def settle(self) -> None:
+        """Return once whatever was on its way has been heard.
+
+        The victim sends a mark beyond the uplink through the queue of each CPU: what was
+        before it in any queue of the host is through.
+        """
+        cast = self.cast.playing(self.cast.v).towards(self.cast.g)
+        before = os.sched_getaffinity(0)
+        try:
+            for cpu in sorted(before):
+                os.sched_setaffinity(0, {cpu})
+                self._mark("victim", cast, "outside")
+        finally:
+            os.sched_setaffinity(0, before)
+
+    def legal(self, name: str = "attacker", station: Station | None = None) -> None:
+        """Wait until what the guest may send reaches the peer."""
+        self._mark(name, self.cast.playing(station or self.cast.a), "peer")
+
+    def count(self, name: str, *frames: bytes) -> int:
+        """How often someone has heard these, since the last call of `forget`."""
+        self.settle()
+        return sum(frame in frames for frame in self.heard.get(name, ()))
+
+    def forget(self) -> None:
+        """What was heard so far is no matter."""
+        self.settle()
+        self.heard.clear()
+
+    @contextmanager
+    def silence(self, row: str, what: str, *frames: bytes) -> Iterator[None]:
+        """Of the flood, and of these frames besides, nobody may hear any meanwhile."""
+        self.forget()
+        yield
+        self.story.check(f"{row}: the victim's MAC elsewhere {what}", 0, self._misled())
+        never = (*forged(self.cast), *frames)
+        leaked = sum(self.count(name, *never) for name in self.ears)
+        self.story.check(f"{row}: forged frames that were heard {what}", 0, leaked)
+
+    def update(self, name: str, **body: Any) -> None:
+        """Change a guest's port; it is not waited for."""
+        self.world.operator.update(PORT, self.nic(name).port_id, body)
+
+    def enforced(self, *names: str) -> None:
+        """Wait until the API says that these ports are as they should be."""
+        self.world.await_enforced(*(self.nic(name) for name in names))
+
+    def _misled(self) -> int:
+        """How often the bridge believes the victim's MAC to be where it is not."""
+        host = self.world.host_netns
+        victim = self.nic("victim").interface
+        with closing(Tables(host)) as tables:
+            believed = tables.forwarding(ifindex(host, self.segment.bridge))
+        true = ifindex(host, victim.host_device)
+        return sum(each.mac == victim.mac and each.ifindex != true for each in believed)
+
+    def _mark(self, name: str, cast: Cast, listener: str) -> None:
+        """Say things until one is heard: a bridge that was just made learns of carriers late."""
+        marks: set[bytes] = set()
+
+        def heard() -> bool:
+            marks.add(mark := self.say(cast))
+            self.send(name, mark)
+            self.drain()
+            return not marks.isdisjoint(self.heard.get(listener, ()))
+
+        until(f"a datagram from {name} at {listener}", heard)
+
+
+def play(run: Run, tell: Tell) -> None:
+    """Flood, and let each story happen meanwhile."""
+    story = Story(NAME, tell)
+    with standing(run, PLAN) as world, ExitStack() as cleanup:
+        segment = small_segment(
+            world, Kind.S, world.nets["s"], "attacker", victim="victim", peer="peer"
+        )
+        stage = _Stage(story, world, segment, cleanup)
+        for each in segment.everyone:
+            if each is not segment.actors[Actor.GUEST]:
+                stage.listen(each.name, each.netns, each.device)
+        cleanup.enter_context(stage.flood("attacker", forged(stage.cast)))
+        _control(stage)
+        for row, happen in STORIES.items():
+            with story.during(row):
+                happen(row, stage)
+
+
+def _control(stage: _Stage) -> None:
+    """A flood that nobody could hear would prove nothing."""
+    stage.update("attacker", port_security_enabled=False)
+    stage.enforced("attacker")
+    for name, make in _FORGED.items():
+        frame = make(stage.cast)
+        stage.story.must(
+            f"without guards the peer hears {name}",
+            "heard",
+            lambda frame=frame: stage.count("peer", frame) > 0,  # type: ignore[misc]
+        )
+    stage.update("attacker", port_security_enabled=True)
+    stage.enforced("attacker")
+
+
+def _plug(row: str, stage: _Stage) -> None:
+    """A guest that floods before there is a port, and would hear what a bridge floods."""
+    guest = Guest("late", stage.world.run.netns(f"{NAME}-late"), _RED)
+    stage.world.guests["late"] = guest
+    make_guest(guest.netns)
+    stage.listen("late", guest.netns)
+    station = Station(_LATE, _LATE_4, stage.cast.net6[0x200])
+    frames = forged(stage.cast.playing(station))
+    stray = f.udp4(stage.cast.playing(stage.cast.p), dst=stage.cast.g.ip4, dst_mac=UNKNOWN_MAC)
+    with stage.flood("late", frames), stage.flood("peer", [stray]):
+        stage.flooded("peer")
+        with _deaf(row, stage, "from before there was a port", frames, stray):
+            stage.world.add_nic(guest, _late_port(stage, station))
+            stage.enforced("late")
+            stage.flooded("late")
+        stage.legal("late", station)
+        for turn in range(_PLUGS):
+            with _deaf(row, stage, f"when plugged again ({turn + 1})", frames, stray):
+                _replug(stage)
+            stage.legal("late", station)
+        stage.update("late", port_security_enabled=False)
+        stage.story.must(
+            f"{row}: without its guards it hears frames for others",
+            "heard",
+            lambda: stage.count("late", stray) > 0,
+        )
+        stage.update("late", port_security_enabled=True)
+        stage.enforced("late")
+
+
+@contextmanager
+def _deaf(
+    row: str, stage: _Stage, what: str, frames: Iterable[bytes], stray: bytes
+) -> Iterator[None]:
+    """Nobody hears the frames of the guest that comes late, and it hears nothing stray."""
+    with stage.silence(row, what, *frames):
+        yield
+        strays = stage.count("late", stray)
+        stage.story.check(f"{row}: frames for others that the guest heard {what}", 0, strays)
+
+
+def _late_port(stage: _Stage, station: Station) -> NicPlan:
+    addresses = {4: station.ip4, 6: station.ip6}
+    fixed = [
+        {"subnet_id": subnet["id"], "ip_address": str(addresses[version])}
+        for version, subnet in stage.world.nets["s"].subnets.items()
+    ]
+    body = {"mac_address": str(station.mac), "fixed_ips": fixed}
+    return NicPlan("s", by_operator=body, silent=True)
+
+
+def _replug(stage: _Stage) -> None:
+    """The interface goes, and comes again."""
+    nic = stage.nic("late")
+    stage.doors.pop("late").close()
+    unplug(nic.interface)
+    until("the port is absent", lambda: _status(stage, nic) != "ACTIVE")
+    plug(nic.interface, muted=True)
+    until("the port is enforced", lambda: _status(stage, nic) == "ACTIVE")
+    stage.flooded("late")
+
+
+def _status(stage: _Stage, nic: Nic) -> str:
+    return str(stage.world.operator.show(PORT, nic.port_id)["status"])
+
+
+def _closed(row: str, stage: _Stage) -> None:
+    """Two closed ports whose guests send each other what is legal."""
+    cast = stage.cast
+    to_peer, to_attacker = f.udp4(cast), f.udp4(cast.playing(cast.p).towards(cast.a))
+    stage.listen("attacker", stage.world.guests["attacker"].netns, "eth0")
+    for name in ("attacker", "peer"):
+        stage.update(name, admin_state_up=False)
+    stage.enforced("attacker", "peer")
+    with (
+        stage.flood("attacker", [to_peer]),
+        stage.flood("peer", [to_attacker]),
+        stage.silence(row, "at closed ports", to_peer, to_attacker),
+    ):
+        stage.flooded("attacker")
+        stage.flooded("peer")
+    for name in ("attacker", "peer"):
+        stage.update(name, admin_state_up=True)
+    stage.enforced("attacker", "peer")
+    stage.ears.pop("attacker")
+    stage.legal()
+
+
+def _changes(row: str, stage: _Stage) -> None:
+    """The port changes again and again; what is legal before and after passes all the while."""
+    said: set[bytes] = set()
+    with stage.silence(row, f"while its port changed {_CHANGES} times"):
+        for number in range(_CHANGES):
+            stage.update("attacker", allowed_address_pairs=_pairs(number, 1))
+            for _ in range(_PER_CHANGE):
+                said.add(frame := stage.say(stage.cast))
+                stage.send("attacker", frame)
+            stage.drain()
+        stage.enforced("attacker")
+        stage.settle()
+        heard = [frame for frame in stage.heard["peer"] if frame in said]
+    lost = len(said) - len(set(heard))
+    stage.story.check(f"{row}: of {len(said)} legal frames meanwhile are lost", 0, lost)
+    stage.story.check(f"{row}: legal frames that came twice", 0, len(heard) - len(set(heard)))
+
+
+def _killed(row: str, stage: _Stage) -> None:
+    """The agent dies with changes half made; it comes back to what is wanted."""
+    for turn in range(_KILLS):
+        with stage.silence(row, f"with {turn + 1} changes under way"):
+            for number in range(turn + 1):
+                stage.update("attacker", allowed_address_pairs=_pairs(turn + number, 20))
+            stage.world.server.kill()
+            stage.flooded("attacker")
+            stage.world.server.start()
+            stage.enforced("attacker")
+        stage.legal()
+
+
+def _down(row: str, stage: _Stage) -> None:
+    """Nobody runs; then somebody does, and is asked to end."""
+    server = stage.world.server
+    for how, end in (("killed", server.kill), ("stopped", server.stop)):
+        with stage.silence(row, f"while the agent was {how}"):
+            end()
+            stage.flooded("attacker")
+            stage.legal()
+            server.start()
+            stage.enforced("attacker")
+            stage.flooded("attacker")
+
+
+def _flush(row: str, stage: _Stage) -> None:
+    """Somebody flushes every rule of the host, and takes off what can be taken off."""
+    host, tap = stage.world.host_netns, stage.nic("attacker").interface.host_device
+    rules = netns.run(["nft", "list", "ruleset"], netns=host)
+    with stage.silence(row, "when all rules were flushed"):
+        netns.run(["nft", "flush", "ruleset"], netns=host)
+        stage.flooded("attacker")
+        until("its rules are back", lambda: _rules(host) == rules)
+    # Guards on tcx links have no qdisc to delete; those on clsact come back within moments.
+    subprocess.run(
+        ["ip", "netns", "exec", host, "tc", "qdisc", "del", "dev", tap, "clsact"],
+        capture_output=True,
+        check=False,
+    )
+
+    def quiet() -> bool:
+        stage.forget()
+        stage.flooded("attacker")
+        return not any(stage.count(name, *forged(stage.cast)) for name in stage.ears)
+
+    stage.story.must(f"{row}: guards that somebody took off", "back", quiet)
+
+
+def _rules(host: str) -> str:
+    return netns.run(["nft", "list", "ruleset"], netns=host)
+
+
+def _bridge(row: str, stage: _Stage) -> None:
+    """The network's bridge is deleted, and made anew with the guards in front of it."""
+    host = stage.world.host_netns
+    with stage.silence(row, "when its bridge was deleted"):
+        netns.ip([f"link del {stage.segment.bridge}"], host)
+        stage.flooded("attacker")
+        stage.legal()
+
+
+def _taken_away(row: str, stage: _Stage) -> None:
+    """What the API calls enforced is enforced: a prefix that was taken away is gone."""
+    given = f.udp4(stage.cast, src=IPv4Address("10.66.0.5"))
+    with stage.flood("attacker", [given]):
+        stage.update("attacker", allowed_address_pairs=_pairs(0, 1))
+        until("what was given passes", lambda: stage.count("peer", given) > 0)
+        stage.update("attacker", allowed_address_pairs=[])
+        stage.world.operator.wait_for_port(stage.nic("attacker").port_id, ENFORCED_WITHIN)
+        with stage.silence(row, "once the API said it was taken away", given):
+            stage.flooded("attacker")
+    stage.legal()
+
+
+def _pairs(start: int, count: int) -> list[dict[str, str]]:
+    """Prefixes that hold nobody's address; the first of them is 10.66.0.0/24."""
+    return [{"ip_address": f"10.66.{start + number}.0/24"} for number in range(count)]
+
+
+STORIES: Mapping[str, Callable[[str, _Stage], None]] = MappingProxyType(
+    {
+        "lc-plug-window": _plug,
+        "lc-dead-vlan-not-dead": _closed,
+        "lc-reload-blink": _changes,
+        "lc-running-not-updated": _taken_away,
+        "lc-switch-restart": _bridge,
+        "lc-external-flush": _flush,
+        "lc-partial-batch": _killed,
+        "lc-agent-down": _down,
+    }
+)
+"""The rows of group J that are played here."""
