@@ -15,7 +15,7 @@ from vifguard.lab.netns import LabError
 from vifguard.lab.run import Run
 
 _PATIENCE = 60.0
-_TABLES = ("iptables", "ip6tables")
+_TABLES = ("iptables", "ip6tables", "arptables")
 _BRIDGE_MAC = "02:76:67:00:00:01"
 
 # Back out of the mount namespace of `ip netns exec`, which hides the control groups, into one
@@ -109,7 +109,8 @@ def _call_iptables(*, wanted: bool) -> None:
 def standing(run: Run, key: str, *, iptables: bool = False) -> Iterator[Host]:
     """A host for as long as it is looked at; the run's sweep takes its namespace.
 
-    With `iptables`, bridged packets go through iptables and ip6tables (br_netfilter).
+    With `iptables`, bridged packets go through iptables, ip6tables and arptables
+    (br_netfilter), which drop headers cut short whatever their rules.
     """
     with ExitStack() as cleanup:
         yield Host(run, key, cleanup, iptables=iptables)
