@@ -139,6 +139,28 @@ def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host)
     assert "nothing runs" in again.stdout
 
 
+def test_guards_are_attached_as_told(machine: Host) -> None:
+    def filters() -> str:
+        return machine.run("tc", "filter", "show", "dev", "vga", "ingress").stdout
+
+    plugged(machine, "vga", "vgb")
+    with machine.up("--attach", "clsact"):
+        made(machine.shell)
+        assert "vifguard:from_guest" in filters()
+        send(machine, "gvga", frame(FORGED))
+        await_drop(machine.shell, "a", "source-mac")
+    assert "vifguard:from_guest" in filters()
+    done = machine.down("--remove", "--attach", "clsact")
+    assert done.returncode == 0, done.stderr
+    assert "vifguard" not in filters()
+
+
+def test_another_way_to_attach_is_refused(machine: Host) -> None:
+    run = execute("up", "--attach", "xdp", "--data-dir", machine.data_dir)
+    assert run.code == 2
+    assert "xdp" in run.err
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly_when_told(machine: Host, number: int) -> None:
     with machine.up() as process:
