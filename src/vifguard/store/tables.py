@@ -247,6 +247,7 @@ hosts = Table(
     _json("floor"),
     Column("isolation", Boolean, nullable=False),
     Column("seen_at", Float, nullable=False),
+    Column("reached", BigInteger, server_default="0", nullable=False),
 )
 
 # Which port changed for which host at which revision. No port: any port of the host may have;
