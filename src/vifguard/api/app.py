@@ -18,21 +18,7 @@ from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.identity import Identity
 from vifguard.api.openapi import document
-from vifguard.api.v2 import (
-    address_groups,
-    networks,
-    ports,
-    security_group_rules,
-    security_groups,
-    subnets,
-    versions,
-)
-from vifguard.api.v2.address_groups import ADDRESS_GROUPS
-from vifguard.api.v2.networks import NETWORKS
-from vifguard.api.v2.ports import PORTS
-from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
-from vifguard.api.v2.security_groups import SECURITY_GROUPS
-from vifguard.api.v2.subnets import SUBNETS
+from vifguard.api.v2 import parts, versions
 from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
 
@@ -54,9 +40,9 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     app.state.identity = identity
     app.state.guesses = CapacityLimiter(1)
     v2 = APIRouter(prefix="/v2.0")
-    for module in (versions, networks, subnets, ports, ip_groups, hosts, drops, wait, feed):
-        v2.include_router(module.router)
-    for module in (security_groups, security_group_rules, address_groups):
+    for router in parts.ROUTERS:
+        v2.include_router(router)
+    for module in (ip_groups, hosts, drops, wait, feed):
         v2.include_router(module.router)
     app.include_router(versions.root)
     app.include_router(v2)
@@ -68,11 +54,10 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     return app
 
 
-_ALL = (NETWORKS, SUBNETS, PORTS, GROUPS, HOSTS)
-_OF_GROUPS = (SECURITY_GROUPS, SECURITY_GROUP_RULES, ADDRESS_GROUPS)
-
 RESOURCES: Final = {
-    name: resource for resource in (*_ALL, *_OF_GROUPS) for name in (resource.one, resource.many)
+    name: resource
+    for resource in (*parts.RESOURCES, GROUPS, HOSTS)
+    for name in (resource.one, resource.many)
 }
 
 

@@ -1,0 +1,36 @@
+"""What the API has of Neutron v2.0: its routers and its resources, for the application to join."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vifguard.api.v2 import (
+    address_groups,
+    networks,
+    ports,
+    security_group_rules,
+    security_groups,
+    subnets,
+    versions,
+)
+
+MODULES: Final = (
+    versions,
+    networks,
+    subnets,
+    ports,
+    security_groups,
+    security_group_rules,
+    address_groups,
+)
+
+ROUTERS: Final = tuple(module.router for module in MODULES)
+
+RESOURCES: Final = (
+    networks.NETWORKS,
+    subnets.SUBNETS,
+    ports.PORTS,
+    security_groups.SECURITY_GROUPS,
+    security_group_rules.SECURITY_GROUP_RULES,
+    address_groups.ADDRESS_GROUPS,
+)
