@@ -76,7 +76,7 @@ class User:
 
 def path_of(one: str) -> str:
     """The collection of a kind of object."""
-    return f"{one.replace('_', '-')}s"
+    return "rbac-policies" if one == "rbac_policy" else f"{one.replace('_', '-')}s"
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str, str]:

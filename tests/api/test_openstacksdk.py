@@ -92,6 +92,31 @@ def test_a_port_lives_and_dies(cloud: Cloud, sdk: Connection) -> None:
         sdk.network.get_port(port.id)
 
 
+def test_an_rbac_policy_lives_and_dies(sdk: Connection) -> None:
+    network = sdk.network.create_network(name="front")
+    policy = sdk.network.create_rbac_policy(
+        object_type="network",
+        object_id=network.id,
+        target_project_id="p1",
+        action="access_as_shared",
+    )
+    assert policy.target_project_id == "p1"
+    assert [each.id for each in sdk.network.rbac_policies(object_id=network.id)] == [policy.id]
+    changed = sdk.network.update_rbac_policy(policy, target_project_id="p2")
+    assert sdk.network.get_rbac_policy(policy.id).target_project_id == "p2"
+    assert sdk.network.find_rbac_policy(policy.id).object_id == network.id
+    with pytest.raises(openstack.exceptions.ConflictException, match="already exists"):
+        sdk.network.create_rbac_policy(
+            object_type="network",
+            object_id=network.id,
+            target_project_id="p2",
+            action="access_as_shared",
+        )
+    sdk.network.delete_rbac_policy(changed)
+    assert list(sdk.network.rbac_policies()) == []
+    sdk.network.delete_network(network)
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")

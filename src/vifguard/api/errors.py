@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from vifguard.store.errors import (
     AddressTakenError,
     ConflictError,
+    DuplicatePolicyError,
     InUseError,
     MacTakenError,
     MissingError,
@@ -28,6 +29,7 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         NoAddressLeftError: (409, "IpAddressGenerationFailure"),
         WrongAddressError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
+        DuplicatePolicyError: (409, "DuplicateRbacPolicy"),
         RuleExistsError: (409, "SecurityGroupRuleExists"),
         UplinkTakenError: (409, "FlatNetworkInUse"),
         SharedInUseError: (409, "InvalidSharedSetting"),
@@ -44,6 +46,7 @@ _KIND = MappingProxyType(
         "security-group": "SecurityGroup",
         "security-group-rule": "SecurityGroupRule",
         "address-group": "AddressGroup",
+        "rbac-policy": "RbacPolicy",
     }
 )
 

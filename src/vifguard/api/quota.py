@@ -14,6 +14,7 @@ from vifguard.store.tables import (
     ip_groups,
     networks,
     ports,
+    rbac_policies,
     security_group_rules,
     security_groups,
     set_prefixes,
@@ -30,6 +31,7 @@ QUOTA: Mapping[Table, int] = MappingProxyType(
         security_groups: 100,
         security_group_rules: 4000,
         address_groups: 100,
+        rbac_policies: 100,
     }
 )
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, Table, or_, select, true
 
+from vifguard.api.errors import forbidden
 from vifguard.api.who import User
 from vifguard.model.network import Network
+from vifguard.model.rbac_policy import RbacPolicy, Sharable
 from vifguard.model.security_group import SecurityGroup
 from vifguard.store import (
     address_groups,
     ip_groups,
     networks,
     ports,
+    rbac_policies,
     security_groups,
     subnets,
 )
@@ -31,17 +35,18 @@ from vifguard.store.tables import address_groups as address_group_table
 from vifguard.store.tables import ip_groups as group_table
 from vifguard.store.tables import networks as network_table
 from vifguard.store.tables import ports as port_table
+from vifguard.store.tables import rbac_policies as rbac_policy_table
 from vifguard.store.tables import security_group_rules as rule_table
 from vifguard.store.tables import security_groups as security_group_table
 from vifguard.store.tables import subnets as subnet_table
 from vifguard.store.transaction import Snapshot
 
+Stored = TypeVar("Stored")
+
 
 def networks_of(user: User) -> ColumnElement[bool]:
-    """The networks a user sees: its project's, and the shared ones."""
-    if user.is_operator:
-        return true()
-    return or_(network_table.c.project_id == user.project_id, network_table.c.shared)
+    """The networks a user sees: its project's, and those shared with it."""
+    return _own_or_shared(user, network_table, Sharable.NETWORK)
 
 
 def subnets_of(user: User) -> ColumnElement[bool]:
@@ -62,8 +67,8 @@ def groups_of(user: User) -> ColumnElement[bool]:
 
 
 def security_groups_of(user: User) -> ColumnElement[bool]:
-    """The security groups a user sees: its project's."""
-    return true() if user.is_operator else security_group_table.c.project_id == user.project_id
+    """The security groups a user sees: its project's, and those shared with it."""
+    return _own_or_shared(user, security_group_table, Sharable.SECURITY_GROUP)
 
 
 def rules_of(user: User) -> ColumnElement[bool]:
@@ -72,28 +77,29 @@ def rules_of(user: User) -> ColumnElement[bool]:
 
 
 def address_groups_of(user: User) -> ColumnElement[bool]:
-    """The address groups a user sees: its project's."""
-    return true() if user.is_operator else address_group_table.c.project_id == user.project_id
+    """The address groups a user sees: its project's, and those shared with it."""
+    return _own_or_shared(user, address_group_table, Sharable.ADDRESS_GROUP)
+
+
+def rbac_policies_of(user: User) -> ColumnElement[bool]:
+    """The RBAC policies a user sees: those its project made."""
+    return true() if user.is_operator else rbac_policy_table.c.project_id == user.project_id
 
 
 def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
     """One network that the user sees; raises MissingError."""
-    stored = networks.get(snapshot, network_id)
-    if not sees_network(user, stored.network):
+    found = _found(networks.get, snapshot, network_id)
+    owner = None if found is None else found.network.project_id
+    if found is None or not _sees(snapshot, user, owner, network_id):
         raise MissingError("network", network_id)
-    return stored
-
-
-def sees_network(user: User, wanted: Network) -> bool:
-    """Whether the user sees a network."""
-    return user.is_operator or wanted.shared or wanted.project_id == user.project_id
+    return found
 
 
 def subnet(snapshot: Snapshot, user: User, subnet_id: str) -> tuple[StoredSubnet, Network]:
     """One subnet that the user sees, and its network; raises MissingError."""
     stored = subnets.get(snapshot, subnet_id)
     owner = networks.get(snapshot, stored.subnet.network_id).network
-    if not sees_network(user, owner):
+    if not _sees(snapshot, user, owner.project_id, owner.id):
         raise MissingError("subnet", subnet_id)
     return stored, owner
 
@@ -106,6 +112,14 @@ def port(snapshot: Snapshot, user: User, port_id: str) -> StoredPort:
     return stored
 
 
+def rbac_policy(snapshot: Snapshot, user: User, policy_id: str) -> RbacPolicy:
+    """One RBAC policy that the user sees; raises MissingError."""
+    found = rbac_policies.get(snapshot, policy_id)
+    if not (user.is_operator or found.project_id == user.project_id):
+        raise MissingError("rbac-policy", policy_id)
+    return found
+
+
 def group(snapshot: Snapshot, user: User, group_id: str) -> StoredGroup:
     """One IP group that the user sees; raises MissingError."""
     stored = ip_groups.get(snapshot, group_id)
@@ -116,10 +130,18 @@ def group(snapshot: Snapshot, user: User, group_id: str) -> StoredGroup:
 
 def security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecurityGroup:
     """One security group that the user sees; raises MissingError."""
-    stored = security_groups.get(snapshot, group_id)
-    if not (user.is_operator or stored.group.project_id == user.project_id):
+    found = _found(security_groups.get, snapshot, group_id)
+    owner = None if found is None else found.group.project_id
+    if found is None or not _sees(snapshot, user, owner, group_id):
         raise MissingError("security-group", group_id)
-    return stored
+    return found
+
+
+def own_security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecurityGroup:
+    """One security group that the user may change; raises MissingError, or Refusal (403)."""
+    found = security_group(snapshot, user, group_id)
+    require_owner(user, found.group.project_id, "security group", group_id)
+    return found
 
 
 def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredRule:
@@ -132,24 +154,68 @@ def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredR
 
 def address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:
     """One address group that the user sees; raises MissingError."""
-    stored = address_groups.get(snapshot, group_id)
-    if not (user.is_operator or stored.group.project_id == user.project_id):
+    found = _found(address_groups.get, snapshot, group_id)
+    owner = None if found is None else found.group.project_id
+    if found is None or not _sees(snapshot, user, owner, group_id):
         raise MissingError("address-group", group_id)
-    return stored
+    return found
+
+
+def own_address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:
+    """One address group that the user may change; raises MissingError, or Refusal (403)."""
+    found = address_group(snapshot, user, group_id)
+    require_owner(user, found.group.project_id, "address group", group_id)
+    return found
+
+
+def require_owner(user: User, project_id: str, noun: str, ident: str) -> None:
+    """Raise Refusal (403) where the user sees an object that it may use and not change."""
+    if not (user.is_operator or user.project_id == project_id):
+        raise forbidden(
+            f"{noun.capitalize()} {ident} is another project's: it may be used, and changed only "
+            f"by its owner or the operator."
+        )
 
 
 def require_security_groups(
     snapshot: Snapshot, project_id: str, ids: Iterable[str]
 ) -> list[SecurityGroup]:
-    """The groups that objects of a project may refer to: its own; raises MissingError."""
+    """The groups that objects of a project may refer to: its own, and those shared with it.
+
+    Raises MissingError.
+    """
     found = security_groups.by_id(snapshot, ids)
+    foreign = [each for each in ids if each in found and found[each].project_id != project_id]
+    shared = rbac_policies.among(snapshot, foreign, project_id)
     for group_id in sorted(ids):
-        if group_id not in found or found[group_id].project_id != project_id:
+        if group_id not in found or (group_id in foreign and group_id not in shared):
             raise MissingError("security-group", group_id)
     return list(found.values())
 
 
 def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) -> None:
-    """Raise MissingError unless a project's rules may refer to an address group: its own."""
-    if address_groups.get(snapshot, group_id).group.project_id != project_id:
+    """Raise MissingError unless a project's rules may refer to an address group."""
+    owner = address_groups.get(snapshot, group_id).group.project_id
+    if owner != project_id and not rbac_policies.is_shared(snapshot, group_id, project_id):
         raise MissingError("address-group", group_id)
+
+
+def _own_or_shared(user: User, table: Table, kind: Sharable) -> ColumnElement[bool]:
+    if user.is_operator:
+        return true()
+    shared = table.c.id.in_(rbac_policies.shared_with(kind, user.project_id))
+    return or_(table.c.project_id == user.project_id, shared)
+
+
+def _sees(snapshot: Snapshot, user: User, owner: str | None, ident: str) -> bool:
+    """Whether a user sees what is `owner`'s; None is nobody's, and takes as long to look for."""
+    if owner is not None and (user.is_operator or owner == user.project_id):
+        return True
+    return rbac_policies.is_shared(snapshot, ident, user.project_id)
+
+
+def _found(get: Callable[[Snapshot, str], Stored], snapshot: Snapshot, ident: str) -> Stored | None:
+    try:
+        return get(snapshot, ident)
+    except MissingError:
+        return None

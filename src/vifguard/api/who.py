@@ -49,6 +49,7 @@ ACTIONS: Mapping[str, frozenset[UserRole]] = MappingProxyType(
         **_crud("address_group", "address_groups"),
         "add_addresses": _WRITE,
         "remove_addresses": _WRITE,
+        **_crud("rbac_policy", "rbac_policies"),
         # A hypervisor's hook binds a port and waits for it, with the service's role.
         "show_port": _READ | {_S},
         "update_port": _WRITE | {_S},

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
-from vifguard.store import sets
+from vifguard.store import rbac_policies, sets
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.rows import (
     StoredAddressGroup,
@@ -70,5 +70,6 @@ def delete_group(change: Change, group: AddressGroup) -> None:
             f"Address group {group.id} is in use on one or more security group rules.",
         )
     sets.hold(change, group.id, group.addresses, frozenset[IPNetwork]())
+    rbac_policies.forget(change, group.id)
     change.connection.execute(delete(address_groups).where(address_groups.c.id == group.id))
     change.mark()

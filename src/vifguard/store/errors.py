@@ -56,5 +56,9 @@ class SharedInUseError(ConflictError):
     """A shared network cannot become isolated as it is used."""
 
 
+class DuplicatePolicyError(ConflictError):
+    """The object is shared with that target already."""
+
+
 class DatabaseError(StoreError):
     """The database cannot be opened, or belongs to another release."""

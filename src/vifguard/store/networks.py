@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.network import Network
+from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
-from vifguard.store import subnets
+from vifguard.store import rbac_policies, subnets
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.rows import StoredNetwork, network_of, network_values, stamp_of
 from vifguard.store.tables import ip_groups, networks, ports
@@ -45,6 +47,8 @@ def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, Network]:
 def create(change: Change, network: Network) -> StoredNetwork:
     """Store a network; raises UplinkTakenError where its uplink is taken."""
     _require_uplink_free(change, network)
+    if network.shared:
+        _share_with_all(change, network)
     change.connection.execute(insert(networks).values(network_values(network) | change.made()))
     change.touch(touched_by_network(None, network))
     return get(change, network.id)
@@ -53,15 +57,27 @@ def create(change: Change, network: Network) -> StoredNetwork:
 def update_network(
     change: Change, before: StoredNetwork, changes: Mapping[str, Any]
 ) -> StoredNetwork:
-    """Change fields of a network; raises ConflictError where others stand on them."""
+    """Change fields of a network; raises ConflictError where others stand on them.
+
+    `shared` means with every project; it stays shared while single ones have it.
+    """
     after = replace(before.network, **changes)
     _require_uplink_free(change, after)
-    if before.network.shared and not after.shared:
-        _require_one_owner(change, after)
-    values = network_values(after) | change.changed_from(before.stamp)
-    change.connection.execute(update(networks).where(networks.c.id == after.id).values(values))
-    change.touch(_touched(before.network, after))
-    return get(change, after.id)
+    if "shared" in changes:
+        after = replace(after, shared=_with_all(change, after))
+    return _write(change, before, after)
+
+
+def reshare(change: Change, network_id: str, lost: str | None = None) -> StoredNetwork:
+    """Let a network be shared while anybody shares it; `lost` is a target that does no more.
+
+    Raises SharedInUseError where who loses it uses it.
+    """
+    before = get(change, network_id)
+    after = replace(before.network, shared=bool(rbac_policies.targets(change, network_id)))
+    if lost is not None:
+        _require_unused(change, after, lost)
+    return _write(change, before, after)
 
 
 def delete_network(change: Change, network: Network) -> None:
@@ -77,9 +93,39 @@ def delete_network(change: Change, network: Network) -> None:
             )
     for subnet in subnets.of_network(change, network.id):
         subnets.delete_subnet(change, network, subnet)
+    rbac_policies.forget(change, network.id)
     change.connection.execute(delete(networks).where(networks.c.id == network.id))
     change.mark()
     change.touch(touched_by_network(network, None))
+
+
+def _write(change: Change, before: StoredNetwork, after: Network) -> StoredNetwork:
+    values = network_values(after) | change.changed_from(before.stamp)
+    change.connection.execute(update(networks).where(networks.c.id == after.id).values(values))
+    change.touch(_touched(before.network, after))
+    return get(change, after.id)
+
+
+def _with_all(change: Change, network: Network) -> bool:
+    """Share a network with every project, or no more; whether it is shared with any then."""
+    targets = rbac_policies.targets(change, network.id)
+    if network.shared:
+        if EVERY_PROJECT not in targets:
+            _share_with_all(change, network)
+        return True
+    still = bool(targets - {EVERY_PROJECT})
+    if EVERY_PROJECT in targets:
+        rbac_policies.withdraw(change, network.id, EVERY_PROJECT)
+        _require_unused(change, replace(network, shared=still), EVERY_PROJECT)
+    return still
+
+
+def _share_with_all(change: Change, network: Network) -> None:
+    policy_id = str(uuid4())
+    rbac_policies.create(
+        change,
+        RbacPolicy(policy_id, network.project_id, Sharable.NETWORK, network.id, EVERY_PROJECT),
+    )
 
 
 def _touched(before: Network, after: Network) -> Touched:
@@ -108,22 +154,44 @@ def _require_uplink_free(change: Change, network: Network) -> None:
         )
 
 
-def _require_one_owner(change: Change, network: Network) -> None:
-    """What becomes isolated must be one project's, and on one host."""
-    here = ports.c.network_id == network.id
-    stranger = change.connection.scalar(
-        select(ports.c.id).where(here, ports.c.project_id != network.project_id)
-    )
-    if stranger:
-        raise SharedInUseError(
-            f"Unable to reconfigure sharing settings for network {network.id}. Multiple tenants "
-            f"are using it: port {stranger} is another project's."
+def _require_unused(change: Change, network: Network, lost: str) -> None:
+    """Who loses a network has nothing on it; what becomes isolated is on one host."""
+    remaining = rbac_policies.targets(change, network.id)
+    if EVERY_PROJECT in remaining:
+        return
+    strangers = _projects_on(change, network.id) - {network.project_id} - remaining
+    if lost != EVERY_PROJECT and network.shared:
+        strangers &= {lost}
+    if strangers:
+        used = f"project_id={', '.join(sorted(strangers))}"
+        raise _shared_in_use(network, f"Multiple tenants are using it: {used}")
+    if not network.shared:
+        _require_isolable(change, network)
+
+
+def _projects_on(change: Change, network_id: str) -> set[str]:
+    found: set[str] = set()
+    for table in (ports, ip_groups):
+        mine = select(table.c.project_id).where(table.c.network_id == network_id).distinct()
+        found |= set(change.connection.scalars(mine))
+    return found
+
+
+def _require_isolable(change: Change, network: Network) -> None:
+    if network.physical:
+        raise _shared_in_use(
+            network, f"It has the uplink {network.physical!r}, and an isolated network has none"
         )
-    hosts = change.connection.scalars(
-        select(ports.c.host).where(here, ports.c.host != "").distinct().limit(2)
-    ).all()
+    here = (ports.c.network_id == network.id) & (ports.c.host != "")
+    hosts = change.connection.scalars(select(ports.c.host).where(here).distinct().limit(2)).all()
     if len(hosts) > 1:
-        raise SharedInUseError(
-            f"Unable to reconfigure sharing settings for network {network.id}: its ports are on "
-            f"hosts {', '.join(hosts)}, and an isolated network is kept on one host."
+        raise _shared_in_use(
+            network,
+            f"Its ports are on hosts {', '.join(hosts)}; an isolated network is kept on one host",
         )
+
+
+def _shared_in_use(network: Network, why: str) -> SharedInUseError:
+    return SharedInUseError(
+        f"Unable to reconfigure sharing settings for network {network.id}. {why}."
+    )

@@ -19,7 +19,7 @@ from vifguard.model.security_group import (
     default_rules,
 )
 from vifguard.resolve.touched import touched_by_security_group
-from vifguard.store import followers
+from vifguard.store import followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.rows import (
     Stamp,
@@ -139,6 +139,7 @@ def delete_group(change: Change, group_id: str) -> None:
     delete_rules(change, others)
     mine = security_group_rules.c.group_id == group_id
     change.connection.execute(delete(security_group_rules).where(mine))
+    rbac_policies.forget(change, group_id)
     change.connection.execute(delete(security_groups).where(security_groups.c.id == group_id))
     change.mark()
 

@@ -360,3 +360,16 @@ host_sets = Table(
     Column("since", BigInteger, nullable=False),
     Index(None, "host", "since"),
 )
+
+# Which other projects may use an object: see and refer to it, not change it.
+rbac_policies = Table(
+    "rbac_policies",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("kind", 32),
+    Column("object_id", _ID, nullable=False),
+    _text("target", 64),
+    UniqueConstraint("object_id", "target"),
+    Index(None, "target", "kind"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 from uuid import uuid4
 
@@ -18,8 +19,9 @@ from vifguard.api.quota import require_address_room, require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import IPNetwork, parse_prefix
+from vifguard.model.rbac_policy import Sharable
 from vifguard.model.security_group import AddressGroup
-from vifguard.store import address_groups
+from vifguard.store import address_groups, rbac_policies
 from vifguard.store.rows import StoredAddressGroup
 from vifguard.store.tables import address_groups as table
 from vifguard.store.transaction import Change
@@ -59,7 +61,10 @@ def list_address_groups(call: Caller) -> Response:
     """The address groups of the user's project."""
     with call.store.read() as snapshot:
         found = address_groups.read(snapshot, visible.address_groups_of(call.user))
-    return JSONResponse(call.listing(ADDRESS_GROUPS).answer([_show(each) for each in found]))
+        shared = rbac_policies.all_shared(snapshot, Sharable.ADDRESS_GROUP, call.user.project_id)
+    return JSONResponse(
+        call.listing(ADDRESS_GROUPS).answer([_show(each, shared) for each in found])
+    )
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)
@@ -77,7 +82,8 @@ def show_address_group(call: Caller, group_id: str) -> Response:
     """One address group."""
     with call.store.read() as snapshot:
         found = visible.address_group(snapshot, call.user, group_id)
-    return call.one(ADDRESS_GROUPS, _show(found))
+        shared = rbac_policies.among(snapshot, [group_id], call.user.project_id)
+    return call.one(ADDRESS_GROUPS, _show(found, shared))
 
 
 @router.put("/address-groups/{group_id}", name="update_address_group")
@@ -85,10 +91,11 @@ def update_address_group(call: Caller, group_id: str) -> Response:
     """Change an address group's name or description."""
     given = ADDRESS_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.address_group(change, call.user, group_id)
+        before = visible.own_address_group(change, call.user, group_id)
         ADDRESS_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
         after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
-    return call.one(ADDRESS_GROUPS, _show(after))
+        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+    return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.put("/address-groups/{group_id}/add_addresses", name="add_addresses")
@@ -97,7 +104,7 @@ def add_addresses(call: Caller, group_id: str) -> Response:
     given = _given_addresses(call)
     with call.store.change() as change:
         require_groups_offered(change, "An address of an address group")
-        before = visible.address_group(change, call.user, group_id)
+        before = visible.own_address_group(change, call.user, group_id)
         held = before.group.addresses
         if known := held & given:
             raise Refusal(
@@ -107,7 +114,8 @@ def add_addresses(call: Caller, group_id: str) -> Response:
             )
         require_address_room(change, call.user, before.group.project_id, len(given))
         after = address_groups.update_group(change, before, {"addresses": held | given})
-    return call.one(ADDRESS_GROUPS, _show(after))
+        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+    return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.put("/address-groups/{group_id}/remove_addresses", name="remove_addresses")
@@ -115,7 +123,7 @@ def remove_addresses(call: Caller, group_id: str) -> Response:
     """Remove addresses; connections that they alone allowed end."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        before = visible.address_group(change, call.user, group_id)
+        before = visible.own_address_group(change, call.user, group_id)
         held = before.group.addresses
         if unknown := given - held:
             raise Refusal(
@@ -124,14 +132,15 @@ def remove_addresses(call: Caller, group_id: str) -> Response:
                 f"Addresses {_listed(unknown)} not found in the address group {group_id}.",
             )
         after = address_groups.update_group(change, before, {"addresses": held - given})
-    return call.one(ADDRESS_GROUPS, _show(after))
+        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+    return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.delete("/address-groups/{group_id}", name="delete_address_group", status_code=204)
 def delete_address_group(call: Caller, group_id: str) -> Response:
     """Delete an address group that no rule names."""
     with call.store.change() as change:
-        found = visible.address_group(change, call.user, group_id)
+        found = visible.own_address_group(change, call.user, group_id)
         address_groups.delete_group(change, found.group)
     return Response(status_code=204)
 
@@ -164,7 +173,7 @@ def _listed(prefixes: frozenset[IPNetwork]) -> str:
     return ", ".join(shown[:10]) + (" and others" if len(shown) > 10 else "")
 
 
-def _show(stored: StoredAddressGroup) -> dict[str, Any]:
+def _show(stored: StoredAddressGroup, shared: Container[str] = ()) -> dict[str, Any]:
     group = stored.group
     return {
         "id": group.id,
@@ -173,6 +182,6 @@ def _show(stored: StoredAddressGroup) -> dict[str, Any]:
         "tenant_id": group.project_id,
         "description": group.description,
         "addresses": [str(each) for each in _sorted(group.addresses)],
-        "shared": False,
+        "shared": group.id in shared,
         **show_stamp(stored.stamp),
     }

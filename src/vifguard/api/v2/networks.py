@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -34,7 +34,8 @@ from vifguard.api.who import NETWORK_OWNER, OPERATOR, STORM, Standing
 from vifguard.model.guard import LinkLocal
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
-from vifguard.store import hosts, networks
+from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
+from vifguard.store import hosts, networks, rbac_policies
 from vifguard.store.rows import StoredNetwork
 from vifguard.store.tables import networks as table
 from vifguard.store.tables import subnets as subnet_table
@@ -106,7 +107,7 @@ def list_networks(call: Caller) -> Response:
     """The networks of the user's project, and the shared ones."""
     with call.store.read() as snapshot:
         found = networks.read(snapshot, visible.networks_of(call.user))
-        shown = _shown(snapshot, found)
+        shown = _shown(snapshot, call, found)
     return JSONResponse(call.listing(NETWORKS).answer(shown))
 
 
@@ -116,7 +117,7 @@ def create_network(call: Caller) -> Response:
     given = NETWORKS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
-        shown = _shown(change, made)
+        shown = _shown(change, call, made)
     return call.created(NETWORKS, shown)
 
 
@@ -125,7 +126,7 @@ def show_network(call: Caller, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
         found = visible.network(snapshot, call.user, network_id)
-        return call.one(NETWORKS, _shown(snapshot, [found])[0])
+        return call.one(NETWORKS, _shown(snapshot, call, [found])[0])
 
 
 @router.put("/networks/{network_id}", name="update_network")
@@ -138,9 +139,10 @@ def update_network(call: Caller, network_id: str) -> Response:
         _require_owner(standing, "update")
         NETWORKS.authorize_put(given, standing)
         changes = NETWORKS.fields(given)
-        _require_sound(replace(before.network, **changes))
+        others = rbac_policies.targets(change, network_id) - {EVERY_PROJECT}
+        _require_sound(replace(before.network, **changes), shared=bool(others))
         after = networks.update_network(change, before, changes)
-        return call.one(NETWORKS, _shown(change, [after])[0])
+        return call.one(NETWORKS, _shown(change, call, [after])[0])
 
 
 @router.delete("/networks/{network_id}", name="delete_network", status_code=204)
@@ -159,7 +161,7 @@ def _create(change: Change, call: Call, given: Given) -> StoredNetwork:
     network = Network(id=str(uuid4()), project_id=project_id, **NETWORKS.fields(given))
     NETWORKS.authorize_post(given, Standing(user, project_id, network))
     network = replace(network, physical=_physical(given))
-    _require_sound(network)
+    _require_sound(network, shared=False)
     if not user.is_operator and (why := hosts.why_no_isolation(change)):
         raise forbidden(f"A network of a project's own cannot be offered: {why}.")
     require_room(change, user, table, project_id, 1)
@@ -181,13 +183,14 @@ def _physical(given: Given) -> str:
     return name or ""
 
 
-def _require_sound(network: Network) -> None:
+def _require_sound(network: Network, *, shared: bool) -> None:
+    """Raise Refusal where attributes contradict; `shared` is whether single projects have it."""
     if network.profile is not None and network.guards is not None:
         raise bad_request(
             "Invalid input for guards. Reason: guard_profile and guards are both set; set one "
             "of them to null."
         )
-    if network.physical and not network.shared:
+    if network.physical and not (network.shared or shared):
         raise bad_request(
             f"Invalid input for shared. Reason: network {network.id} has the uplink "
             f"{network.physical!r}, and an isolated network has none; set shared to true."
@@ -203,8 +206,9 @@ def _require_owner(standing: Standing, verb: str) -> None:
         )
 
 
-def _shown(snapshot: Snapshot, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
+def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
     stored = list(found)
+    shared = rbac_policies.all_shared(snapshot, Sharable.NETWORK, call.user.project_id)
     subnet_ids: dict[str, list[str]] = defaultdict(list)
     rows = snapshot.connection.execute(
         select(subnet_table.c.network_id, subnet_table.c.id)
@@ -213,10 +217,10 @@ def _shown(snapshot: Snapshot, found: Iterable[StoredNetwork]) -> list[dict[str,
     )
     for network_id, subnet_id in rows:
         subnet_ids[network_id].append(subnet_id)
-    return [_show(each, subnet_ids.get(each.network.id, [])) for each in stored]
+    return [_show(each, subnet_ids.get(each.network.id, []), shared) for each in stored]
 
 
-def _show(stored: StoredNetwork, subnet_ids: list[str]) -> dict[str, Any]:
+def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) -> dict[str, Any]:
     network = stored.network
     return {
         "id": network.id,
@@ -225,7 +229,7 @@ def _show(stored: StoredNetwork, subnet_ids: list[str]) -> dict[str, Any]:
         "tenant_id": network.project_id,
         "description": network.description,
         "admin_state_up": network.admin_state_up,
-        "shared": network.shared,
+        "shared": network.id in shared,
         "mtu": network.mtu,
         "port_security_enabled": network.port_security_enabled,
         "provider:network_type": "flat" if network.physical else "local",

@@ -8,6 +8,7 @@ from vifguard.api.v2 import (
     address_groups,
     networks,
     ports,
+    rbac_policies,
     security_group_rules,
     security_groups,
     subnets,
@@ -22,6 +23,7 @@ MODULES: Final = (
     security_groups,
     security_group_rules,
     address_groups,
+    rbac_policies,
 )
 
 ROUTERS: Final = tuple(module.router for module in MODULES)
@@ -33,4 +35,5 @@ RESOURCES: Final = (
     security_groups.SECURITY_GROUPS,
     security_group_rules.SECURITY_GROUP_RULES,
     address_groups.ADDRESS_GROUPS,
+    rbac_policies.RBAC_POLICIES,
 )

@@ -146,7 +146,7 @@ def create_security_group_rule(call: Caller) -> Response:
         )
     with call.store.change() as change:
         require_groups_offered(change, "A security group rule")
-        group = visible.security_group(change, call.user, given[0]["security_group_id"]).group
+        group = visible.own_security_group(change, call.user, given[0]["security_group_id"]).group
         rules = [_rule(change, call, group, each) for each in given]
         if len({meaning_of(rule.rule) for rule in rules}) < len(rules):
             raise conflict(

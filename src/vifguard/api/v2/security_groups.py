@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Final
 from uuid import uuid4
 
@@ -19,8 +20,9 @@ from vifguard.api.shapes import common, show_stamp, stamped, strings
 from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.api.who import OWNER, Standing
+from vifguard.model.rbac_policy import Sharable
 from vifguard.model.security_group import DEFAULT, SecurityGroup
-from vifguard.store import security_groups
+from vifguard.store import rbac_policies, security_groups
 from vifguard.store.rows import StoredSecurityGroup
 from vifguard.store.tables import security_groups as table
 from vifguard.store.transaction import Change
@@ -53,7 +55,8 @@ def list_security_groups(call: Caller) -> Response:
             which &= column.in_(listing.filters[name])
     with call.store.read() as snapshot:
         found = security_groups.read(snapshot, which)
-    return JSONResponse(listing.answer([_show(each) for each in found]))
+        shared = rbac_policies.all_shared(snapshot, Sharable.SECURITY_GROUP, call.user.project_id)
+    return JSONResponse(listing.answer([_show(each, shared) for each in found]))
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)
@@ -71,7 +74,8 @@ def show_security_group(call: Caller, group_id: str) -> Response:
     """One security group, with its rules."""
     with call.store.read() as snapshot:
         found = visible.security_group(snapshot, call.user, group_id)
-    return call.one(SECURITY_GROUPS, _show(found))
+        shared = rbac_policies.among(snapshot, [group_id], call.user.project_id)
+    return call.one(SECURITY_GROUPS, _show(found, shared))
 
 
 @router.put("/security-groups/{group_id}", name="update_security_group")
@@ -79,7 +83,7 @@ def update_security_group(call: Caller, group_id: str) -> Response:
     """Change a security group; whether it is stateful, only while no port has it."""
     given = SECURITY_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.security_group(change, call.user, group_id)
+        before = visible.own_security_group(change, call.user, group_id)
         SECURITY_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
         if before.group.is_default and "name" in given:
             raise conflict(
@@ -87,14 +91,15 @@ def update_security_group(call: Caller, group_id: str) -> Response:
             )
         _require_no_default(given)
         after = security_groups.update_group(change, before, SECURITY_GROUPS.fields(given))
-    return call.one(SECURITY_GROUPS, _show(after))
+        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+    return call.one(SECURITY_GROUPS, _show(after, shared))
 
 
 @router.delete("/security-groups/{group_id}", name="delete_security_group", status_code=204)
 def delete_security_group(call: Caller, group_id: str) -> Response:
     """Delete a security group that no port has, and the rules that refer to it."""
     with call.store.change() as change:
-        found = visible.security_group(change, call.user, group_id)
+        found = visible.own_security_group(change, call.user, group_id)
         if found.group.is_default and not call.user.is_operator:
             raise conflict(
                 "SecurityGroupCannotRemoveDefault",
@@ -122,7 +127,7 @@ def _require_no_default(given: Given) -> None:
         )
 
 
-def _show(stored: StoredSecurityGroup) -> dict[str, Any]:
+def _show(stored: StoredSecurityGroup, shared: Container[str] = ()) -> dict[str, Any]:
     group = stored.group
     return {
         "id": group.id,
@@ -131,7 +136,7 @@ def _show(stored: StoredSecurityGroup) -> dict[str, Any]:
         "tenant_id": group.project_id,
         "description": group.description,
         "stateful": group.stateful,
-        "shared": False,
+        "shared": group.id in shared,
         "security_group_rules": [security_group_rules.show(each, group) for each in stored.rules],
         "tags": [],
         **show_stamp(stored.stamp),

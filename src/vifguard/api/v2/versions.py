@@ -26,6 +26,7 @@ _EXTENSIONS: Final = {
     "port-security": "Port Security",
     "project-id": "project_id field enabled",
     "provider": "Provider Network",
+    "rbac-policies": "RBAC Policies",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-revisions": "Resource revision numbers",
@@ -40,6 +41,8 @@ _EXTENSIONS: Final = {
 # Listed while every host can hold security groups.
 _OF_GROUPS: Final = {
     "address-group": "Address group",
+    "rbac-address-group": "Add address_group type to RBAC",
+    "rbac-security-groups": "Add security_group type to network RBAC",
     "port-security-groups-filtering": "Port filtering on security groups",
     "security-group": "security-group",
     "security-groups-normalized-cidr": "Normalized CIDR field for rules",

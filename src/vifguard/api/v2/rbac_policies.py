@@ -1,0 +1,186 @@
+"""RBAC policies: which other projects may see and use an object."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
+from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.quota import require_room
+from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
+from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
+from vifguard.store import rbac_policies, sharing
+from vifguard.store.tables import rbac_policies as table
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["rbac policies"])
+
+_ACTION: Final = "access_as_shared"
+
+
+def _read_kind(value: Any) -> Sharable:
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in {kind.value for kind in Sharable}:
+        return Sharable(word)
+    raise UnfitError(f"{quoted(value)} is not a valid RBAC object type", "InvalidInput")
+
+
+def _read_target(value: Any) -> str:
+    try:
+        return EVERY_PROJECT if value == EVERY_PROJECT else str(project.read(value))
+    except ValueError:
+        raise UnfitError(
+            f"{quoted(value)} is not a valid target project ID; expected a project's id or '*'",
+            "InvalidInput",
+        ) from None
+
+
+_kind = Converter({"type": "string", "enum": [kind.value for kind in Sharable]}, _read_kind)
+_target = Converter({"type": "string", "maxLength": 64}, _read_target)
+
+_SHARER = Rule(
+    "the operator to '*', and otherwise by who shares",
+    lambda standing, value: standing.user.is_operator or value != EVERY_PROJECT,
+)
+
+RBAC_POLICIES: Final = Resource(
+    "rbac_policy",
+    "rbac_policies",
+    (
+        Attribute("id", uuid),
+        Attribute("project_id", project, OWN_PROJECT),
+        Attribute("tenant_id", project),
+        Attribute("object_type", _kind, OWNER, default=REQUIRED),
+        Attribute("object_id", uuid, OWNER, default=REQUIRED),
+        # The same twice: the old word is the one that clients still send.
+        Attribute("target_tenant", _target, _SHARER, _SHARER),
+        Attribute("target_project", _target, _SHARER, _SHARER),
+        Attribute("action", text(), OWNER, default=REQUIRED),
+    ),
+)
+
+
+@router.get("/rbac-policies", name="list_rbac_policies")
+def list_rbac_policies(call: Caller) -> Response:
+    """The policies that the user's project made."""
+    listing = call.listing(RBAC_POLICIES)
+    with call.store.read() as snapshot:
+        found = rbac_policies.read(snapshot, visible.rbac_policies_of(call.user))
+    return JSONResponse(listing.answer([_show(each) for each in found]))
+
+
+@router.post("/rbac-policies", name="create_rbac_policy", status_code=201)
+def create_rbac_policy(call: Caller) -> Response:
+    """Share one object, or several at once."""
+    given = RBAC_POLICIES.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+    return call.created(RBAC_POLICIES, [_show(each) for each in made])
+
+
+@router.get("/rbac-policies/{policy_id}", name="show_rbac_policy")
+def show_rbac_policy(call: Caller, policy_id: str) -> Response:
+    """One policy."""
+    with call.store.read() as snapshot:
+        found = visible.rbac_policy(snapshot, call.user, policy_id)
+    return call.one(RBAC_POLICIES, _show(found))
+
+
+@router.put("/rbac-policies/{policy_id}", name="update_rbac_policy")
+def update_rbac_policy(call: Caller, policy_id: str) -> Response:
+    """Share with another project instead, while the one there was does not use the object."""
+    given = RBAC_POLICIES.read_put(call.document)
+    with call.store.change() as change:
+        policy = visible.rbac_policy(change, call.user, policy_id)
+        RBAC_POLICIES.authorize_put(given, Standing(call.user, policy.project_id))
+        owner = _owner(change, call.user, policy.kind, policy.object_id)
+        if (target := _given_target(given)) is not None:
+            policy = sharing.retarget(change, policy, target, owner)
+    return call.one(RBAC_POLICIES, _show(policy))
+
+
+@router.delete("/rbac-policies/{policy_id}", name="delete_rbac_policy", status_code=204)
+def delete_rbac_policy(call: Caller, policy_id: str) -> Response:
+    """Share an object no more, while the project that has it does not use it."""
+    with call.store.change() as change:
+        policy = visible.rbac_policy(change, call.user, policy_id)
+        owner = _owner(change, call.user, policy.kind, policy.object_id)
+        sharing.unshare(change, policy, owner)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> RbacPolicy:
+    user = call.user
+    project_id = given["project_id"] or user.project_id
+    RBAC_POLICIES.authorize_post(given, Standing(user, project_id))
+    kind: Sharable = given["object_type"]
+    if given["action"] != _ACTION:
+        raise Refusal(
+            400,
+            "InvalidActionForType",
+            f"Invalid input for operation: Invalid action {quoted(given['action'])} for object "
+            f"type '{kind}'. Valid actions: ('{_ACTION}',).",
+        )
+    target = _given_target(given)
+    if target is None:
+        raise bad_request(
+            "Failed to parse request. Required attribute 'target_tenant' not specified"
+        )
+    _owner(change, user, kind, given["object_id"])
+    require_room(change, user, table, project_id, 1)
+    policy = RbacPolicy(str(uuid4()), project_id, kind, given["object_id"], target)
+    return sharing.share(change, policy)
+
+
+def _given_target(given: Given) -> str | None:
+    new, old = given.get("target_project"), given.get("target_tenant")
+    if None not in (new, old) and new != old:
+        raise bad_request("'target_project' and 'target_tenant' do not match")
+    target: str | None = new if new is not None else old
+    return target
+
+
+def _owner(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> str:
+    """The project whose the object is; raises MissingError, or Refusal where it is not the user's.
+
+    A network that is shared has the operator as its master, and its owner still says with whom.
+    """
+    owner = _project_of(snapshot, user, kind, object_id)
+    if not (user.is_operator or owner == user.project_id):
+        raise Refusal(
+            400,
+            "InvalidInput",
+            "Invalid input for operation: Only admins can manipulate policies on objects they do "
+            "not own.",
+        )
+    return owner
+
+
+def _project_of(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> str:
+    match kind:
+        case Sharable.NETWORK:
+            return visible.network(snapshot, user, object_id).network.project_id
+        case Sharable.SECURITY_GROUP:
+            return visible.security_group(snapshot, user, object_id).group.project_id
+        case Sharable.ADDRESS_GROUP:
+            return visible.address_group(snapshot, user, object_id).group.project_id
+
+
+def _show(policy: RbacPolicy) -> dict[str, Any]:
+    return {
+        "id": policy.id,
+        "project_id": policy.project_id,
+        "tenant_id": policy.project_id,
+        "object_type": policy.kind,
+        "object_id": policy.object_id,
+        "target_tenant": policy.target,
+        "target_project": policy.target,
+        "action": _ACTION,
+    }

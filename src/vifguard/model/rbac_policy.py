@@ -1,0 +1,32 @@
+"""RBAC policies: which other projects may use an object of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+EVERY_PROJECT: Final = "*"
+"""The target that means every project."""
+
+
+class Sharable(StrEnum):
+    """The kinds of objects that can be shared, in Neutron's words."""
+
+    NETWORK = "network"
+    SECURITY_GROUP = "security_group"
+    ADDRESS_GROUP = "address_group"
+
+
+@dataclass(frozen=True, slots=True)
+class RbacPolicy:
+    """One project, or every one, may see and use one object, and not change it.
+
+    `project_id` is who shares, `target` with whom.
+    """
+
+    id: str
+    project_id: str
+    kind: Sharable
+    object_id: str
+    target: str
