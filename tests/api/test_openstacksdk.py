@@ -117,6 +117,20 @@ def test_an_rbac_policy_lives_and_dies(sdk: Connection) -> None:
     sdk.network.delete_network(network)
 
 
+def test_a_default_rule_lives_and_dies(cloud: Cloud, sdk: Connection) -> None:
+    cloud.has_host(groups=True)
+    assert len(list(sdk.network.default_security_group_rules())) == 4
+    rule = sdk.network.create_default_security_group_rule(
+        direction="ingress", protocol="tcp", port_range_min=22, port_range_max=22
+    )
+    assert sdk.network.get_default_security_group_rule(rule.id).protocol == "tcp"
+    assert sdk.network.find_default_security_group_rule(rule.id).id == rule.id
+    group = sdk.network.create_security_group(name="web")
+    assert 22 in {each["port_range_min"] for each in group.security_group_rules}
+    sdk.network.delete_default_security_group_rule(rule)
+    assert len(list(sdk.network.default_security_group_rules())) == 4
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")

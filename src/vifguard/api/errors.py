@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from vifguard.store.errors import (
     AddressTakenError,
     ConflictError,
+    DefaultRuleExistsError,
     DuplicatePolicyError,
     InUseError,
     MacTakenError,
@@ -30,6 +31,7 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         WrongAddressError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
         DuplicatePolicyError: (409, "DuplicateRbacPolicy"),
+        DefaultRuleExistsError: (409, "DefaultSecurityGroupRuleExists"),
         RuleExistsError: (409, "SecurityGroupRuleExists"),
         UplinkTakenError: (409, "FlatNetworkInUse"),
         SharedInUseError: (409, "InvalidSharedSetting"),
@@ -45,6 +47,7 @@ _KIND = MappingProxyType(
         "host": "Host",
         "security-group": "SecurityGroup",
         "security-group-rule": "SecurityGroupRule",
+        "default-security-group-rule": "DefaultSecurityGroupRule",
         "address-group": "AddressGroup",
         "rbac-policy": "RbacPolicy",
     }

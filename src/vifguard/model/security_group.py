@@ -138,10 +138,26 @@ class AddressGroup:
     addresses: frozenset[IPNetwork] = frozenset()
 
 
-def default_rules(group: SecurityGroup) -> tuple[Rule, ...]:
-    """What a new group allows: to open anything; the default one also its members to each other."""
-    opened = tuple(Rule(Direction.FROM_GUEST, version) for version in (4, 6))
-    if not group.is_default:
-        return opened
-    members = (Rule(Direction.TO_GUEST, version, remote=group.id) for version in (4, 6))
-    return (*opened, *members)
+MEMBERS = "PARENT"
+"""The remote of a default rule that means the members of the group which gets the rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRule:
+    """A rule that every new group begins with: a project's default one, others, or both."""
+
+    id: str
+    rule: Rule
+    protocol: str | None = None
+    description: str = ""
+    in_default: bool = False
+    in_others: bool = True
+
+    def begins(self, group: SecurityGroup) -> bool:
+        """Whether a new group has the rule."""
+        return self.in_default if group.is_default else self.in_others
+
+    def of(self, group: SecurityGroup, rule_id: str) -> SecurityGroupRule:
+        """The rule that a new group has of it."""
+        rule = replace(self.rule, remote=group.id) if self.rule.remote == MEMBERS else self.rule
+        return SecurityGroupRule(rule_id, group.project_id, group.id, rule, self.protocol)

@@ -48,6 +48,10 @@ class RuleExistsError(ConflictError):
     """A rule of the group means the same."""
 
 
+class DefaultRuleExistsError(ConflictError):
+    """A default rule for the same groups means the same."""
+
+
 class UplinkTakenError(ConflictError):
     """Another network has the uplink."""
 

@@ -367,7 +367,7 @@ def security_group_of(row: Record) -> SecurityGroup:
 def rule_values(noun: SecurityGroupRule) -> Values:
     """The columns of a rule, without its stamp."""
     rule = noun.rule
-    low, high = _range_of(rule)
+    low, high = range_of(rule)
     is_set = isinstance(rule.remote, str)
     return {
         "id": noun.id,
@@ -393,7 +393,7 @@ def rule_of(row: Record) -> SecurityGroupRule:
         id=row.id,
         project_id=row.project_id,
         group_id=row.group_id,
-        rule=_rule(row),
+        rule=rule_in(row, row.remote_group_id or row.remote_address_group_id),
         protocol=row.protocol_word,
         description=row.description,
         of_address_group=row.remote_address_group_id is not None,
@@ -403,7 +403,7 @@ def rule_of(row: Record) -> SecurityGroupRule:
 def meaning_of(rule: Rule) -> str:
     """A text that is equal for rules that mean the same."""
     canonical = rule.canonical()
-    low, high = _range_of(rule)
+    low, high = range_of(rule)
     parts = (rule.direction, rule.version, rule.protocol, low, high, canonical.remote)
     return " ".join("any" if part is None else str(part) for part in parts)
 
@@ -423,13 +423,15 @@ def address_group_of(row: Record, addresses: Iterable[IPNetwork]) -> AddressGrou
     return AddressGroup(row.id, row.project_id, row.name, row.description, frozenset(addresses))
 
 
-def _range_of(rule: Rule) -> tuple[int | None, int | None]:
+def range_of(rule: Rule) -> tuple[int | None, int | None]:
+    """The ports of a rule, or its ICMP type and code, as its row has them."""
     if rule.ports is not None:
         return rule.ports.low, rule.ports.high
     return (None, None) if rule.icmp is None else (rule.icmp.kind, rule.icmp.code)
 
 
-def _rule(row: Record) -> Rule:
+def rule_in(row: Record, remote_set: str | None) -> Rule:
+    """What a rule of a row means, of a group or a default one; `remote_set` is its remote's id."""
     prefix = None if row.remote_prefix is None else ip_network(row.remote_prefix)
     is_icmp = row.protocol == ICMP_OF[row.version]
     has_range = row.low is not None
@@ -439,7 +441,7 @@ def _rule(row: Record) -> Rule:
         row.protocol,
         PortRange(row.low, row.high) if has_range and not is_icmp else None,
         IcmpType(row.low, row.high) if has_range and is_icmp else None,
-        prefix or row.remote_group_id or row.remote_address_group_id,
+        prefix or remote_set,
     )
 
 

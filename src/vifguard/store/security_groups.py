@@ -16,10 +16,9 @@ from vifguard.model.security_group import (
     Rule,
     SecurityGroup,
     SecurityGroupRule,
-    default_rules,
 )
 from vifguard.resolve.touched import touched_by_security_group
-from vifguard.store import followers, rbac_policies
+from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.rows import (
     Stamp,
@@ -97,8 +96,9 @@ def create(change: Change, group: SecurityGroup) -> StoredSecurityGroup:
     """Store a group with the rules that every new one has."""
     values = security_group_values(group) | {"rules_revision": change.revision} | change.made()
     change.connection.execute(insert(security_groups).values(values))
-    for rule in default_rules(group):
-        _insert(change, SecurityGroupRule(str(uuid4()), group.project_id, group.id, rule))
+    for default in default_rules.read(change):
+        if default.begins(group):
+            _insert(change, default.of(group, str(uuid4())))
     return get(change, group.id)
 
 

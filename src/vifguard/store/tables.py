@@ -373,3 +373,23 @@ rbac_policies = Table(
     UniqueConstraint("object_id", "target"),
     Index(None, "target", "kind"),
 )
+
+# What every new security group begins with; `remote_group_id` is the word for its members.
+default_rules = Table(
+    "default_rules",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("direction", 16),
+    Column("version", Integer, nullable=False),
+    Column("protocol", Integer),
+    Column("protocol_word", String(16)),
+    Column("low", Integer),
+    Column("high", Integer),
+    Column("remote_prefix", String(64)),
+    Column("remote_group_id", _ID),
+    _text("meaning"),
+    _text("description"),
+    Column("in_default", Boolean, nullable=False),
+    Column("in_others", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

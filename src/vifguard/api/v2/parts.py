@@ -6,6 +6,7 @@ from typing import Final
 
 from vifguard.api.v2 import (
     address_groups,
+    default_security_group_rules,
     networks,
     ports,
     rbac_policies,
@@ -22,6 +23,7 @@ MODULES: Final = (
     ports,
     security_groups,
     security_group_rules,
+    default_security_group_rules,
     address_groups,
     rbac_policies,
 )
@@ -34,6 +36,7 @@ RESOURCES: Final = (
     ports.PORTS,
     security_groups.SECURITY_GROUPS,
     security_group_rules.SECURITY_GROUP_RULES,
+    default_security_group_rules.DEFAULT_RULES,
     address_groups.ADDRESS_GROUPS,
     rbac_policies.RBAC_POLICIES,
 )

@@ -31,6 +31,7 @@ from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import show_stamp, stamped, strings
 from vifguard.api.who import OWN_PROJECT, OWNER, Standing
+from vifguard.api.who import Rule as Who
 from vifguard.model.address import AddressError, IPNetwork, parse_prefix
 from vifguard.model.security_group import (
     ICMP_OF,
@@ -44,7 +45,7 @@ from vifguard.model.security_group import (
 from vifguard.model.verdict import Direction
 from vifguard.store import security_groups
 from vifguard.store.errors import MissingError
-from vifguard.store.rows import StoredRule, meaning_of
+from vifguard.store.rows import StoredRule, meaning_of, range_of
 from vifguard.store.tables import security_group_rules as table
 from vifguard.store.transaction import Change, Snapshot
 
@@ -89,6 +90,19 @@ _port = nullable(Converter(_INTEGER.schema, _read_port))
 _ethertype = Converter({"enum": ["IPv4", "IPv6"]}, _read_ethertype)
 _prefix = nullable(Converter({"type": "string", "format": "cidr"}, _read_prefix))
 
+
+def said(who: Who) -> tuple[Attribute, ...]:
+    """The attributes of what a rule says, for `who` to set."""
+    return (
+        Attribute("direction", exactly(*_DIRECTION), who, default=REQUIRED),
+        Attribute("ethertype", _ethertype, who, default=4),
+        Attribute("protocol", protocol, who),
+        Attribute("port_range_min", _port, who),
+        Attribute("port_range_max", _port, who),
+        Attribute("remote_ip_prefix", _prefix, who),
+    )
+
+
 SECURITY_GROUP_RULES: Final = Resource(
     "security_group_rule",
     "security_group_rules",
@@ -98,12 +112,7 @@ SECURITY_GROUP_RULES: Final = Resource(
         Attribute("tenant_id", project),
         Attribute("description", text(), OWNER, None, "", "description"),
         Attribute("security_group_id", uuid, OWNER, default=REQUIRED),
-        Attribute("direction", exactly(*_DIRECTION), OWNER, default=REQUIRED),
-        Attribute("ethertype", _ethertype, OWNER, default=4),
-        Attribute("protocol", protocol, OWNER),
-        Attribute("port_range_min", _port, OWNER),
-        Attribute("port_range_max", _port, OWNER),
-        Attribute("remote_ip_prefix", _prefix, OWNER),
+        *said(OWNER),
         Attribute("remote_group_id", nullable(uuid), OWNER),
         Attribute("remote_address_group_id", nullable(uuid), OWNER),
         Attribute("normalized_cidr", nullable(text())),
@@ -288,32 +297,34 @@ def _shown(snapshot: Snapshot, found: Sequence[StoredRule]) -> list[dict[str, An
 
 def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
     """A rule as the API shows it."""
-    noun, rule = stored.rule, stored.rule.rule
-    low, high = _shown_range(rule)
-    prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
-    set_id = rule.remote if isinstance(rule.remote, str) else None
+    noun, remote = stored.rule, stored.rule.rule.remote
+    set_id = remote if isinstance(remote, str) else None
+    shown = show_meaning(noun.rule, noun.protocol)
     return {
         "id": noun.id,
         "project_id": noun.project_id,
         "tenant_id": noun.project_id,
         "description": noun.description,
         "security_group_id": noun.group_id,
-        "direction": _WORD[rule.direction],
-        "ethertype": f"IPv{rule.version}",
-        "protocol": noun.protocol,
-        "port_range_min": low,
-        "port_range_max": high,
-        "remote_ip_prefix": prefix,
+        **shown,
         "remote_group_id": None if noun.of_address_group else set_id,
         "remote_address_group_id": set_id if noun.of_address_group else None,
-        "normalized_cidr": prefix,
+        "normalized_cidr": shown["remote_ip_prefix"],
         "belongs_to_default_sg": group.is_default,
         "tags": [],
         **show_stamp(stored.stamp),
     }
 
 
-def _shown_range(rule: Rule) -> tuple[int | None, int | None]:
-    if rule.ports is not None:
-        return rule.ports.low, rule.ports.high
-    return (None, None) if rule.icmp is None else (rule.icmp.kind, rule.icmp.code)
+def show_meaning(rule: Rule, protocol: str | None) -> dict[str, Any]:
+    """What a rule says, in Neutron's words, without a remote that is a set."""
+    low, high = range_of(rule)
+    prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
+    return {
+        "direction": _WORD[rule.direction],
+        "ethertype": f"IPv{rule.version}",
+        "protocol": protocol,
+        "port_range_min": low,
+        "port_range_max": high,
+        "remote_ip_prefix": prefix,
+    }

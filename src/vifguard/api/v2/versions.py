@@ -45,6 +45,7 @@ _OF_GROUPS: Final = {
     "rbac-security-groups": "Add security_group type to network RBAC",
     "port-security-groups-filtering": "Port filtering on security groups",
     "security-group": "security-group",
+    "security-groups-default-rules": "Default rules for security groups",
     "security-groups-normalized-cidr": "Normalized CIDR field for rules",
     "security-groups-remote-address-group": "Remote address group id field for rules",
     "security-groups-rules-belongs-to-default-sg": "Rules tell whether they are of a default group",

@@ -1,0 +1,99 @@
+"""Default rules: what every new security group begins with. The operator's to choose."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api.attributes import Attribute, Given, Resource
+from vifguard.api.call import Caller
+from vifguard.api.convert import boolean, exactly, nullable, text, uuid
+from vifguard.api.offered import require_groups_offered
+from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
+from vifguard.api.who import OPERATOR
+from vifguard.model.security_group import MEMBERS, DefaultRule
+from vifguard.store import default_rules
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["security groups"])
+
+DEFAULT_RULES: Final = Resource(
+    "default_security_group_rule",
+    "default_security_group_rules",
+    (
+        Attribute("id", uuid),
+        Attribute("description", text(), OPERATOR, None, "", "description"),
+        *said(OPERATOR),
+        Attribute("remote_group_id", nullable(exactly(MEMBERS)), OPERATOR),
+        # A group of one project is not for the groups of all.
+        Attribute("remote_address_group_id", exactly(None), OPERATOR),
+        Attribute("used_in_default_sg", boolean, OPERATOR, None, default=False, field="in_default"),
+        Attribute(
+            "used_in_non_default_sg", boolean, OPERATOR, None, default=True, field="in_others"
+        ),
+    ),
+)
+
+
+@router.get("/default-security-group-rules", name="list_default_security_group_rules")
+def list_default_security_group_rules(call: Caller) -> Response:
+    """What new security groups begin with."""
+    listing = call.listing(DEFAULT_RULES)
+    with call.store.read() as snapshot:
+        found = default_rules.read(snapshot)
+    return JSONResponse(listing.answer([_show(each) for each in found]))
+
+
+@router.post(
+    "/default-security-group-rules", name="create_default_security_group_rule", status_code=201
+)
+def create_default_security_group_rule(call: Caller) -> Response:
+    """Let the groups that are made from now on begin with one more rule, or several."""
+    given = DEFAULT_RULES.read_post(call.document)
+    with call.store.change() as change:
+        require_groups_offered(change, "A default security group rule")
+        made = [_create(change, each) for each in given]
+    return call.created(DEFAULT_RULES, [_show(each) for each in made])
+
+
+@router.get("/default-security-group-rules/{rule_id}", name="show_default_security_group_rule")
+def show_default_security_group_rule(call: Caller, rule_id: str) -> Response:
+    """One default rule."""
+    with call.store.read() as snapshot:
+        found = default_rules.get(snapshot, rule_id)
+    return call.one(DEFAULT_RULES, _show(found))
+
+
+@router.delete(
+    "/default-security-group-rules/{rule_id}",
+    name="delete_default_security_group_rule",
+    status_code=204,
+)
+def delete_default_security_group_rule(call: Caller, rule_id: str) -> Response:
+    """Delete a default rule; groups that there are keep what they began with."""
+    with call.store.change() as change:
+        default_rules.drop(change, default_rules.get(change, rule_id).id)
+    return Response(status_code=204)
+
+
+def _create(change: Change, given: Given) -> DefaultRule:
+    rule, known = meaning(given)
+    word = None if known is None else known.word
+    fields = DEFAULT_RULES.fields(given)
+    return default_rules.create(change, DefaultRule(str(uuid4()), rule, word, **fields))
+
+
+def _show(default: DefaultRule) -> dict[str, Any]:
+    members = default.rule.remote if isinstance(default.rule.remote, str) else None
+    return {
+        "id": default.id,
+        "description": default.description,
+        **show_meaning(default.rule, default.protocol),
+        "remote_group_id": members,
+        "remote_address_group_id": None,
+        "used_in_default_sg": default.in_default,
+        "used_in_non_default_sg": default.in_others,
+    }
