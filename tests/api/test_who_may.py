@@ -1,63 +1,95 @@
 """Who may do what: every route by every role, every reserved attribute by every standing."""
 
 import re
-from itertools import product
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from sqlalchemy import event
 from tests.api.cloud import Cloud, refusal
 
 from vifguard.api import quota
 from vifguard.api.app import RESOURCES
 from vifguard.api.attributes import Resource
-from vifguard.api.who import ACTIONS, OPEN, UserRole
+from vifguard.api.policy import LINES, Reach, line
+from vifguard.api.policy_page import actions, page
+from vifguard.api.who import UserRole
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
 BY_ROLE = {"admin": "admin", "member": "alice", "reader": "rita", "service": "agent"}
 
 
-def routes(document: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Method, path and action of every route."""
-    return [
+ROUTES = [each for each in actions() if not line(each[2]).is_open]
+
+
+def place(path: str) -> str:
+    """The path of an object that does not exist."""
+    where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
+    return re.sub(r"\{\w+\}", NOBODY, where)
+
+
+def ask(cloud: Cloud, method: str, path: str, user: str | None) -> httpx.Response:
+    return cloud.http.request(
+        method,
+        place(path),
+        auth=None if user is None else (user, user),
+        json={} if method in {"POST", "PUT"} else None,
+        params={"timeout": "0"},
+    )
+
+
+def test_every_route_has_a_line_and_every_line_a_route(cloud: Cloud) -> None:
+    assert {action for _, _, action in actions()} == LINES.keys()
+    document = cloud.http.get("/openapi.json").json()
+    served = {
         (method.upper(), path, operation["operationId"])
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-    ]
+    }
+    assert served == set(actions())
 
 
-def test_every_route_has_an_action_and_every_action_a_route(cloud: Cloud) -> None:
-    found = {action for _, _, action in routes(cloud.http.get("/openapi.json").json())}
-    assert found == ACTIONS.keys() | OPEN
-
-
-def test_every_route_by_every_role(cloud: Cloud) -> None:
-    document = cloud.http.get("/openapi.json").json()
-    for (method, path, action), (role, user) in product(routes(document), BY_ROLE.items()):
-        if action in OPEN:
-            continue
-        where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
-        where = re.sub(r"\{\w+_id\}", NOBODY, where)
-        answer = cloud.http.request(
-            method,
-            where,
-            auth=(user, user),
-            json={} if method in {"POST", "PUT"} else None,
-            params={"timeout": "0"},
-        )
-        denied = UserRole(role) not in ACTIONS[action]
-        assert (answer.status_code == 403) == denied, (method, path, role, answer.text)
+@pytest.mark.parametrize(("method", "path", "action"), ROUTES, ids=[each[2] for each in ROUTES])
+def test_every_route_by_every_role(cloud: Cloud, method: str, path: str, action: str) -> None:
+    for role, user in BY_ROLE.items():
+        answer = ask(cloud, method, path, user)
         assert answer.status_code < 500
-        assert cloud.http.request(method, where).status_code == 401
+        denied = getattr(line(action), role) is Reach.NONE
+        assert (answer.status_code == 403) == denied, (role, answer.text)
+        assert answer.status_code != 401
+    assert ask(cloud, method, path, None).status_code == 401
+
+
+def test_what_is_open_asks_for_no_name(cloud: Cloud) -> None:
+    for method, path, action in actions():
+        if line(action).is_open:
+            assert ask(cloud, method, path, None).status_code in {200, 300, 503}
+
+
+def test_the_page_of_the_table_is_what_the_table_says() -> None:
+    printed = Path(__file__).parents[2] / "docs" / "policy.md"
+    assert printed.read_text() == page(), "python -m vifguard.api.policy_page > docs/policy.md"
 
 
 def test_an_action_that_nobody_listed_is_nobodys(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = {action: roles for action, roles in ACTIONS.items() if action != "list_networks"}
-    monkeypatch.setattr("vifguard.api.call.ACTIONS", listed)
+    listed = {action: each for action, each in LINES.items() if action != "list_networks"}
+    monkeypatch.setattr("vifguard.api.policy.LINES", listed)
     status, kind, message = refusal(cloud.admin.call("GET", "networks"))
     assert (status, kind) == (403, "PolicyNotAuthorized")
     assert "nobody" in message
+
+
+def test_of_several_roles_the_farthest_counts() -> None:
+    member, service = UserRole.MEMBER, UserRole.SERVICE
+    assert line("show_port").reach({member}) is Reach.OWN
+    assert line("show_port").reach({member, service}) is Reach.ALL
+    assert line("show_port").reach(()) is Reach.NONE
+    assert line("no_such_action").reach(UserRole) is Reach.NONE
 
 
 @pytest.fixture
@@ -254,6 +286,46 @@ def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
     assert cloud.bob.refused("subnet", **here)[1] == "NetworkNotFound"
     assert cloud.bob.refused("ip_group", network_id=network["id"])[1] == "NetworkNotFound"
     assert cloud.rows() == before
+
+
+@contextmanager
+def statements(cloud: Cloud) -> Iterator[list[str]]:
+    """Within, what is asked of the database is listed."""
+    said: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    event.listen(cloud.store._engine, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(cloud.store._engine, "before_cursor_execute", note)
+
+
+def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Cloud) -> None:
+    """The same questions to the database, in the same order: timing tells nothing."""
+    cloud.has_host(groups=True)
+    network = cloud.alice.network("10.0.0.0/24")
+    port = cloud.alice.make("port", network_id=network["id"])
+    group = cloud.alice.make("ip_group", network_id=network["id"], members=[port["id"]])
+    web = cloud.alice.make("security_group", name="web")
+    addresses = cloud.alice.make("address_group", addresses=["192.0.2.0/24"])
+    for path, one, key in (
+        ("networks", "network", network["id"]),
+        ("subnets", "subnet", network["subnets"][0]),
+        ("ports", "port", port["id"]),
+        ("ip-groups", "ip_group", group["id"]),
+        ("security-groups", "security_group", web["id"]),
+        ("address-groups", "address_group", addresses["id"]),
+    ):
+        for method, body in (("GET", None), ("PUT", {one: {"name": "x"}}), ("DELETE", None)):
+            asked = []
+            for ident in (key, NOBODY):
+                with statements(cloud) as said:
+                    assert cloud.bob.call(method, f"{path}/{ident}", body).status_code == 404
+                asked.append(said)
+            assert asked[0] == asked[1], (method, path)
 
 
 def test_a_reader_reads(cloud: Cloud, own: dict[str, Any]) -> None:

@@ -39,13 +39,8 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     app.state.store = store
     app.state.identity = identity
     app.state.guesses = CapacityLimiter(1)
-    v2 = APIRouter(prefix="/v2.0")
-    for router in parts.ROUTERS:
-        v2.include_router(router)
-    for module in (ip_groups, hosts, drops, wait, feed):
-        v2.include_router(module.router)
-    app.include_router(versions.root)
-    app.include_router(v2)
+    for prefix, router in SERVED:
+        app.include_router(router, prefix=prefix)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StoreError, _refused_by_store)
     app.add_exception_handler(HTTPException, _not_served)
@@ -53,6 +48,13 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
 
+
+SERVED: Final[tuple[tuple[str, APIRouter], ...]] = (
+    ("", versions.root),
+    *(("/v2.0", router) for router in parts.ROUTERS),
+    *(("/v2.0", module.router) for module in (ip_groups, hosts, drops, wait, feed)),
+)
+"""Every router, under its prefix."""
 
 RESOURCES: Final = {
     name: resource

@@ -19,7 +19,8 @@ from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.identity import Identity
 from vifguard.api.listing import Listing
-from vifguard.api.who import ACTIONS, OPEN, User
+from vifguard.api.policy import Reach, line
+from vifguard.api.who import User
 from vifguard.store.store import Store
 
 _MAX_QUERY = 8192
@@ -110,12 +111,10 @@ async def _user(identity: Identity, guesses: CapacityLimiter, request: Request) 
 
 
 def _require_allowed(action: str, user: User) -> None:
-    if action in OPEN:
-        return
-    allowed = ACTIONS.get(action, frozenset())
-    if not allowed & user.roles:
-        who = " or ".join(sorted(allowed)) or "nobody"
-        has = ", ".join(sorted(user.roles))
+    allowed = line(action)
+    if allowed.reach(user.roles) is Reach.NONE:
+        who = " or ".join(allowed.roles) or "nobody"
+        has = ", ".join(sorted(user.roles)) or "nothing here"
         raise forbidden(f"{action} is allowed for {who}; user {user.name!r} is {has}.")
 
 

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from vifguard.api.attributes import REQUIRED, Attribute, Resource
 from vifguard.api.convert import Schema
-from vifguard.api.who import ACTIONS, OPEN
+from vifguard.api.policy import line
 
 Document = dict[str, Any]
 
@@ -50,9 +50,10 @@ def action_of(operation: Document) -> str:
 def _complete(operation: Document, resources: Mapping[str, Resource]) -> None:
     action = action_of(operation)
     operation["responses"].pop("422", None)
-    if action not in OPEN:
+    allowed = line(action)
+    if not allowed.is_open:
         operation["security"] = [{"basic": []}]
-        operation["description"] += f"\n\nFor: {', '.join(sorted(ACTIONS[action]))}."
+        operation["description"] += f"\n\nFor: {', '.join(allowed.roles)}."
         operation["responses"]["4XX"] = _json("The request is refused.", _ref("Error"))
     verb, _, noun = action.partition("_")
     if noun in resources:

@@ -90,18 +90,22 @@ def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
     """One network that the user sees; raises MissingError."""
     found = _found(networks.get, snapshot, network_id)
     owner = None if found is None else found.network.project_id
-    if found is None or not _sees(snapshot, user, owner, network_id):
+    sees = _sees(snapshot, user, owner, network_id)
+    if found is None or not sees:
         raise MissingError("network", network_id)
     return found
 
 
 def subnet(snapshot: Snapshot, user: User, subnet_id: str) -> tuple[StoredSubnet, Network]:
     """One subnet that the user sees, and its network; raises MissingError."""
-    stored = subnets.get(snapshot, subnet_id)
-    owner = networks.get(snapshot, stored.subnet.network_id).network
-    if not _sees(snapshot, user, owner.project_id, owner.id):
+    stored = _found(subnets.get, snapshot, subnet_id)
+    network_id = subnet_id if stored is None else stored.subnet.network_id
+    found = _found(networks.get, snapshot, network_id)
+    owner = None if found is None else found.network.project_id
+    sees = _sees(snapshot, user, owner, network_id)
+    if stored is None or found is None or not sees:
         raise MissingError("subnet", subnet_id)
-    return stored, owner
+    return stored, found.network
 
 
 def port(snapshot: Snapshot, user: User, port_id: str) -> StoredPort:
@@ -122,19 +126,19 @@ def rbac_policy(snapshot: Snapshot, user: User, policy_id: str) -> RbacPolicy:
 
 def group(snapshot: Snapshot, user: User, group_id: str) -> StoredGroup:
     """One IP group that the user sees; raises MissingError."""
-    stored = ip_groups.get(snapshot, group_id)
-    if not (user.is_operator or stored.group.project_id == user.project_id):
+    found = ip_groups.read(snapshot, groups_of(user) & (group_table.c.id == group_id))
+    if not found:
         raise MissingError("ip-group", group_id)
-    return stored
+    return found[0]
 
 
 def security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecurityGroup:
     """One security group that the user sees; raises MissingError."""
-    found = _found(security_groups.get, snapshot, group_id)
-    owner = None if found is None else found.group.project_id
-    if found is None or not _sees(snapshot, user, owner, group_id):
+    which = security_groups_of(user) & (security_group_table.c.id == group_id)
+    found = security_groups.read(snapshot, which)
+    if not found:
         raise MissingError("security-group", group_id)
-    return found
+    return found[0]
 
 
 def own_security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecurityGroup:
@@ -154,11 +158,11 @@ def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredR
 
 def address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:
     """One address group that the user sees; raises MissingError."""
-    found = _found(address_groups.get, snapshot, group_id)
-    owner = None if found is None else found.group.project_id
-    if found is None or not _sees(snapshot, user, owner, group_id):
+    which = address_groups_of(user) & (address_group_table.c.id == group_id)
+    found = address_groups.read(snapshot, which)
+    if not found:
         raise MissingError("address-group", group_id)
-    return found
+    return found[0]
 
 
 def own_address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:

@@ -1,12 +1,11 @@
-"""Who may do what: actions by role, attributes by standing. What is not listed is denied."""
+"""Who asks, and who may choose what: attributes by standing. Actions by role are `policy`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from vifguard.model.network import Network
@@ -21,58 +20,6 @@ class UserRole(StrEnum):
     MEMBER = "member"
     READER = "reader"
     SERVICE = "service"
-
-
-_A, _M, _R, _S = UserRole.ADMIN, UserRole.MEMBER, UserRole.READER, UserRole.SERVICE
-_READ = frozenset({_A, _M, _R})
-_WRITE = frozenset({_A, _M})
-_OPERATOR = frozenset({_A})
-_AGENT = frozenset({_A, _S})
-
-
-def _crud(one: str, many: str) -> dict[str, frozenset[UserRole]]:
-    reads = {f"list_{many}": _READ, f"show_{one}": _READ}
-    return reads | {f"{verb}_{one}": _WRITE for verb in ("create", "update", "delete")}
-
-
-ACTIONS: Mapping[str, frozenset[UserRole]] = MappingProxyType(
-    {
-        **_crud("network", "networks"),
-        **_crud("subnet", "subnets"),
-        **_crud("port", "ports"),
-        **_crud("ip_group", "ip_groups"),
-        **_crud("security_group", "security_groups"),
-        "list_security_group_rules": _READ,
-        "show_security_group_rule": _READ,
-        "create_security_group_rule": _WRITE,
-        "delete_security_group_rule": _WRITE,
-        "list_default_security_group_rules": _READ,
-        "show_default_security_group_rule": _READ,
-        "create_default_security_group_rule": _OPERATOR,
-        "delete_default_security_group_rule": _OPERATOR,
-        **_crud("address_group", "address_groups"),
-        "add_addresses": _WRITE,
-        "remove_addresses": _WRITE,
-        **_crud("rbac_policy", "rbac_policies"),
-        # A hypervisor's hook binds a port and waits for it, with the service's role.
-        "show_port": _READ | {_S},
-        "update_port": _WRITE | {_S},
-        "wait_port": _READ | {_S},
-        "list_port_drops": _READ,
-        "list_ip_group_events": _READ,
-        "list_drops": _OPERATOR,
-        "list_hosts": _OPERATOR,
-        "show_host": _OPERATOR,
-        "list_extensions": _READ | {_S},
-        "show_extension": _READ | {_S},
-        "next_update": _AGENT,
-        "deliver_report": _AGENT,
-    }
-)
-"""Every route's name, and the roles that may use it."""
-
-OPEN = frozenset({"versions", "version", "version_slash", "healthz", "openapi"})
-"""The routes that need no name: what a client reads before it says who it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,111 @@
+"""The table of policy: what each action is for each role. What is not listed is denied.
+
+`docs/policy.md` is printed from it; a test walks the router and asks for every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from vifguard.api.who import UserRole
+
+
+class Reach(StrEnum):
+    """How far an action goes for a role."""
+
+    NONE = "no"
+    OWN = "own"
+    ALL = "all"
+
+
+_NONE, _OWN, _ALL = Reach.NONE, Reach.OWN, Reach.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One action by every role; `nobody` is who has not said who it is."""
+
+    admin: Reach = _ALL
+    member: Reach = _NONE
+    reader: Reach = _NONE
+    service: Reach = _NONE
+    nobody: Reach = _NONE
+
+    def reach(self, roles: Iterable[UserRole]) -> Reach:
+        """The farthest that one of the roles goes."""
+        found: set[Reach] = {getattr(self, role.value) for role in roles}
+        return next((reach for reach in (_ALL, _OWN) if reach in found), _NONE)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may, without a name."""
+        return self.nobody is not _NONE
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles that may, in the order of the table."""
+        return [role for role in ROLES[:-1] if getattr(self, role) is not _NONE]
+
+
+ROLES: Final = tuple(field.name for field in fields(Line))
+"""The columns of the table."""
+
+_DENIED = Line(admin=_NONE)
+_READ = Line(member=_OWN, reader=_OWN)
+_WRITE = Line(member=_OWN)
+_OPERATOR = Line()
+_AGENT = Line(service=_ALL)
+_OPEN = Line(_ALL, _ALL, _ALL, _ALL, _ALL)
+
+
+def _crud(one: str, many: str) -> dict[str, Line]:
+    reads = {f"list_{many}": _READ, f"show_{one}": _READ}
+    return reads | {f"{verb}_{one}": _WRITE for verb in ("create", "update", "delete")}
+
+
+LINES: Mapping[str, Line] = MappingProxyType(
+    {
+        **_crud("network", "networks"),
+        **_crud("subnet", "subnets"),
+        **_crud("port", "ports"),
+        **_crud("ip_group", "ip_groups"),
+        **_crud("security_group", "security_groups"),
+        "list_security_group_rules": _READ,
+        "show_security_group_rule": _READ,
+        "create_security_group_rule": _WRITE,
+        "delete_security_group_rule": _WRITE,
+        **_crud("address_group", "address_groups"),
+        "add_addresses": _WRITE,
+        "remove_addresses": _WRITE,
+        **_crud("rbac_policy", "rbac_policies"),
+        # A hypervisor's hook binds a port and waits for it, with the service's role.
+        "show_port": Line(member=_OWN, reader=_OWN, service=_ALL),
+        "update_port": Line(member=_OWN, service=_ALL),
+        "wait_port": Line(member=_OWN, reader=_OWN, service=_ALL),
+        "list_port_drops": _READ,
+        "list_ip_group_events": _READ,
+        "list_drops": _OPERATOR,
+        "list_hosts": _OPERATOR,
+        "show_host": _OPERATOR,
+        "list_extensions": Line(_ALL, _ALL, _ALL, _ALL),
+        "show_extension": Line(_ALL, _ALL, _ALL, _ALL),
+        "next_update": _AGENT,
+        "deliver_report": _AGENT,
+        # What a client reads before it says who it is.
+        "versions": _OPEN,
+        "version": _OPEN,
+        "version_slash": _OPEN,
+        "healthz": _OPEN,
+        "openapi": _OPEN,
+    }
+)
+"""Every action, which is the name of its route."""
+
+
+def line(action: str) -> Line:
+    """The line of an action; that of nobody where it has none."""
+    return LINES.get(action, _DENIED)
