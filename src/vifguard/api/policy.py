@@ -78,6 +78,11 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "show_security_group_rule": _READ,
         "create_security_group_rule": _WRITE,
         "delete_security_group_rule": _WRITE,
+        # Every project's groups begin with them: the operator's to choose, everybody's to read.
+        "list_default_security_group_rules": Line(_ALL, _ALL, _ALL),
+        "show_default_security_group_rule": Line(_ALL, _ALL, _ALL),
+        "create_default_security_group_rule": _OPERATOR,
+        "delete_default_security_group_rule": _OPERATOR,
         **_crud("address_group", "address_groups"),
         "add_addresses": _WRITE,
         "remove_addresses": _WRITE,
