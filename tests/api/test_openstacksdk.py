@@ -131,6 +131,16 @@ def test_a_default_rule_lives_and_dies(cloud: Cloud, sdk: Connection) -> None:
     assert len(list(sdk.network.default_security_group_rules())) == 4
 
 
+def test_a_quota_is_set_and_reset(sdk: Connection) -> None:
+    assert sdk.network.get_quota_default("p1").ports == 500
+    assert sdk.network.update_quota("p1", ports=7, rbac_policies=-1).ports == 7
+    assert sdk.network.get_quota("p1").rbac_policies == -1
+    assert sdk.network.get_quota("p1", details=True).ports["used"] == 0
+    assert [each.project_id for each in sdk.network.quotas()] == ["p1"]
+    sdk.network.delete_quota("p1")
+    assert sdk.network.get_quota("p1").ports == 500
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")

@@ -28,6 +28,7 @@ ROUTES = [each for each in actions() if not line(each[2]).is_open]
 def place(path: str) -> str:
     """The path of an object that does not exist."""
     where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
+    where = where.replace("{project_id}", "p1")
     return re.sub(r"\{\w+\}", NOBODY, where)
 
 

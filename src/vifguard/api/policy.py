@@ -87,6 +87,11 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "add_addresses": _WRITE,
         "remove_addresses": _WRITE,
         **_crud("rbac_policy", "rbac_policies"),
+        "list_quotas": _OPERATOR,
+        **{f"show_quota{what}": _READ for what in ("", "_default", "_details")},
+        **{f"show_quota_{word}": _READ for word in ("project", "tenant")},
+        "update_quota": _OPERATOR,
+        "delete_quota": _OPERATOR,
         # A hypervisor's hook binds a port and waits for it, with the service's role.
         "show_port": Line(member=_OWN, reader=_OWN, service=_ALL),
         "update_port": Line(member=_OWN, service=_ALL),

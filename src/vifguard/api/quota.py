@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Select, Table, bindparam, func, select
 
 from vifguard.api.errors import conflict
 from vifguard.api.who import User
+from vifguard.store import quotas
+from vifguard.store.quotas import UNLIMITED
 from vifguard.store.tables import (
     address_groups,
     ip_groups,
@@ -34,38 +37,81 @@ QUOTA: Mapping[Table, int] = MappingProxyType(
         rbac_policies: 100,
     }
 )
+"""What a project may have where the operator says nothing else."""
 
 ADDRESSES = 10_000
 """Of all address groups of a project."""
 
+_ADDRESSES: Final = "address_group_address"
+
+NAMES: Final[Mapping[Table, str]] = MappingProxyType(
+    {
+        networks: "network",
+        subnets: "subnet",
+        ports: "port",
+        ip_groups: "ip_group",
+        security_groups: "security_group",
+        security_group_rules: "security_group_rule",
+        address_groups: "address_group",
+        rbac_policies: "rbac_policy",
+    }
+)
+"""What each is called in a quota."""
+
+RESOURCES: Final = (*NAMES.values(), _ADDRESSES)
+"""Everything that has a quota."""
+
+
+def _count(table: Table) -> Select[int]:
+    mine = table.c.project_id == bindparam("project_id")
+    return select(func.count()).select_from(table).where(mine)
+
+
+_COUNTS: Final[Mapping[str, Select[int]]] = MappingProxyType(
+    {
+        **{name: _count(table) for table, name in NAMES.items()},
+        _ADDRESSES: select(func.count())
+        .select_from(set_prefixes)
+        .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
+        .where(address_groups.c.project_id == bindparam("project_id")),
+    }
+)
+
 
 def require_room(snapshot: Snapshot, user: User, table: Table, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` objects would exceed the project's quota."""
-    if user.is_operator:
-        return
-    mine = select(func.count()).select_from(table).where(table.c.project_id == project_id)
-    has = snapshot.connection.execute(mine).scalar_one()
-    _require(table.name, project_id, has, more, QUOTA[table])
+    _require(snapshot, user, NAMES[table], project_id, more)
 
 
 def require_address_room(snapshot: Snapshot, user: User, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` addresses in address groups would exceed the quota."""
+    _require(snapshot, user, _ADDRESSES, project_id, more)
+
+
+def usual() -> dict[str, int]:
+    """The quotas of a project that has none of its own."""
+    return {**{name: QUOTA[table] for table, name in NAMES.items()}, _ADDRESSES: ADDRESSES}
+
+
+def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:
+    """The quotas of a project."""
+    return usual() | quotas.of_project(snapshot, project_id)
+
+
+def used(snapshot: Snapshot, project_id: str, resource: str) -> int:
+    """How many of a resource a project has."""
+    return snapshot.connection.execute(_COUNTS[resource], {"project_id": project_id}).scalar_one()
+
+
+def _require(snapshot: Snapshot, user: User, resource: str, project_id: str, more: int) -> None:
     if user.is_operator:
         return
-    mine = (
-        select(func.count())
-        .select_from(set_prefixes)
-        .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
-        .where(address_groups.c.project_id == project_id)
-    )
-    has = snapshot.connection.execute(mine).scalar_one()
-    _require("address_group addresses", project_id, has, more, ADDRESSES)
-
-
-def _require(what: str, project_id: str, has: int, more: int, most: int) -> None:
-    if has + more > most:
+    own = quotas.get(snapshot, project_id, resource)
+    most = usual()[resource] if own is None else own
+    has = used(snapshot, project_id, resource) if most != UNLIMITED else 0
+    if most != UNLIMITED and has + more > most:
         raise conflict(
             "OverQuota",
-            f"Quota exceeded for resources: {what}. Project {project_id} has {has} of {most}; "
-            f"delete some, or ask the operator.",
+            f"Quota exceeded for resources: ['{resource}']. Project {project_id} has {has} of "
+            f"{most}; delete some, or ask the operator.",
         )

@@ -393,3 +393,12 @@ default_rules = Table(
     Column("in_others", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+# How many of a resource a project may have, where it is not the usual; -1 is any number.
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("resource", String(64), primary_key=True),
+    Column("most", Integer, nullable=False),
+)

@@ -9,6 +9,7 @@ from vifguard.api.v2 import (
     default_security_group_rules,
     networks,
     ports,
+    quotas,
     rbac_policies,
     security_group_rules,
     security_groups,
@@ -26,6 +27,7 @@ MODULES: Final = (
     default_security_group_rules,
     address_groups,
     rbac_policies,
+    quotas,
 )
 
 ROUTERS: Final = tuple(module.router for module in MODULES)

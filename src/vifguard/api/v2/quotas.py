@@ -1,0 +1,137 @@
+"""Quotas: how much a project may have, and has. The operator says."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import quota
+from vifguard.api.attributes import Attribute, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import boolean, integer, project
+from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.who import OPERATOR, Standing
+from vifguard.store import quotas
+from vifguard.store.quotas import UNLIMITED
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["quotas"])
+
+_MOST = integer(UNLIMITED, 2**31 - 1)
+
+QUOTAS: Final = Resource(
+    "quota",
+    "quotas",
+    (
+        *(Attribute(name, _MOST, None, OPERATOR) for name in quota.RESOURCES),
+        # Whose they are the path says; clients say it again.
+        Attribute("project_id", project, None, OPERATOR),
+        Attribute("tenant_id", project),
+        # Below what the project has already, only where it is said that this is meant.
+        Attribute("force", boolean, None, OPERATOR),
+        Attribute("check_limit", boolean, None, OPERATOR),
+    ),
+)
+
+
+@router.get("/quotas", name="list_quotas")
+def list_quotas(call: Caller) -> Response:
+    """The projects that have quotas of their own."""
+    with call.store.read() as snapshot:
+        found = quotas.read(snapshot)
+    shown = [
+        {**quota.usual(), **own, "project_id": project_id, "tenant_id": project_id}
+        for project_id, own in found.items()
+    ]
+    return JSONResponse({"quotas": shown})
+
+
+@router.get("/quotas/project", name="show_quota_project")
+def show_quota_project(call: Caller) -> Response:
+    """Whose quotas the user's own are."""
+    return JSONResponse({"project": {"project_id": call.user.project_id}})
+
+
+@router.get("/quotas/tenant", name="show_quota_tenant")
+def show_quota_tenant(call: Caller) -> Response:
+    """The same, in the old word."""
+    return JSONResponse({"tenant": {"tenant_id": call.user.project_id}})
+
+
+@router.get("/quotas/{project_id}", name="show_quota")
+def show_quota(call: Caller, project_id: str) -> Response:
+    """How much a project may have."""
+    _require_own(call, project_id)
+    with call.store.read() as snapshot:
+        return JSONResponse({"quota": quota.of_project(snapshot, project_id)})
+
+
+@router.get("/quotas/{project_id}/default", name="show_quota_default")
+def show_quota_default(call: Caller, project_id: str) -> Response:
+    """How much a project may have of which nobody said anything."""
+    _require_own(call, project_id)
+    return JSONResponse({"quota": quota.usual()})
+
+
+@router.get("/quotas/{project_id}/details", name="show_quota_details")
+def show_quota_details(call: Caller, project_id: str) -> Response:
+    """How much a project may have, and has. Nothing is ever reserved."""
+    _require_own(call, project_id)
+    with call.store.read() as snapshot:
+        shown = {
+            name: {"limit": most, "used": quota.used(snapshot, project_id, name), "reserved": 0}
+            for name, most in quota.of_project(snapshot, project_id).items()
+        }
+    return JSONResponse({"quota": shown})
+
+
+@router.put("/quotas/{project_id}", name="update_quota")
+def update_quota(call: Caller, project_id: str) -> Response:
+    """Give a project quotas of its own."""
+    given = QUOTAS.read_put(call.document)
+    if given.get("project_id") not in (None, project_id):
+        raise bad_request(f"'project_id' does not match: the path says {project_id!r}")
+    with call.store.change() as change:
+        QUOTAS.authorize_put(given, Standing(call.user, project_id))
+        limits = {name: given[name] for name in quota.RESOURCES if name in given}
+        if not given.get("force"):
+            _require_enough(change, project_id, limits)
+        quotas.write(change, _known(project_id), limits)
+        return JSONResponse({"quota": quota.of_project(change, project_id)})
+
+
+@router.delete("/quotas/{project_id}", name="delete_quota", status_code=204)
+def delete_quota(call: Caller, project_id: str) -> Response:
+    """Give a project the usual quotas again."""
+    with call.store.change() as change:
+        if not quotas.drop(change, project_id):
+            raise Refusal(
+                404, "TenantQuotaNotFound", f"Quota for project {project_id} could not be found."
+            )
+    return Response(status_code=204)
+
+
+def _known(project_id: str) -> str:
+    try:
+        return str(project.read(project_id))
+    except ValueError as error:
+        raise bad_request(f"Invalid input for project_id. Reason: {error}.") from None
+
+
+def _require_enough(change: Change, project_id: str, limits: dict[str, Any]) -> None:
+    for name, most in limits.items():
+        has = quota.used(change, project_id, name)
+        if most != UNLIMITED and has > most:
+            raise bad_request(
+                f"Quota limit {most} for {name} must be greater than or equal to already used {has}"
+            )
+
+
+def _require_own(call: Call, project_id: str) -> None:
+    if not (call.user.is_operator or call.user.project_id == project_id):
+        raise forbidden(
+            f"The quotas of project {project_id} are for the operator; user {call.user.name!r} "
+            f"may ask for those of {call.user.project_id}."
+        )

@@ -1,0 +1,18 @@
+"""How much single projects may have, where it is not the usual."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the table."""
+    op.create_table(
+        "quotas",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("resource", sa.String(length=64), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "resource", name=op.f("pk_quotas")),
+    )
