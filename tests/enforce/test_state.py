@@ -4,6 +4,7 @@ import pytest
 from tests.enforce.world import mac_of, policy_of, uuid_of
 
 from vifguard.enforce.driver import Attachment
+from vifguard.enforce.rules import GROUPS_A_PORT
 from vifguard.enforce.state import (
     NO_EXTRAS,
     Change,
@@ -144,6 +145,14 @@ def test_ids_are_told_apart():
     assert uuid_of(1) != uuid_of(2)
 
 
-def test_security_groups_are_refused_and_not_skipped():
-    with pytest.raises(ValueError, match="security groups"):
-        state_of(guards=GUARDS_OF[Profile.STRICT] | {Guard.GROUPS})
+def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
+    guards = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+    many = frozenset(str(i) for i in range(GROUPS_A_PORT + 1))
+    with pytest.raises(ValueError, match="17 security groups at a port; 16 can be held"):
+        state_of(guards=guards, security_groups=many)
+    assert state_of(guards=guards, security_groups=frozenset(sorted(many)[1:])).extras.groups
+
+
+def test_a_port_with_the_guard_and_no_group_is_told_from_one_without_the_guard():
+    guards = GUARDS_OF[Profile.STRICT]
+    assert state_of(guards=guards | {Guard.GROUPS}).extras != state_of(guards=guards).extras

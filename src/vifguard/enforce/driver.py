@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
+from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
 
 WantedT = TypeVar("WantedT")
@@ -37,6 +39,18 @@ class Attachment:
     ifindex: int
     swapped: bool
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookChange:
+    """What groups and sets say from now on, by id. `complete`: all others say nothing.
+
+    The rules of a group are told whole; none at all, and nothing is allowed by it.
+    """
+
+    complete: bool
+    groups: Mapping[str, frozenset[Rule]]
+    sets: Mapping[str, SetChange]
 
 
 class DriverError(Exception):
@@ -68,6 +82,13 @@ class Driver(Protocol[WantedT, SeenT, ChangeT]):
     @property
     def features(self) -> frozenset[str]:
         """What this driver can do on this host, as tried, not as guessed."""
+
+    def hold(self, change: BookChange) -> frozenset[str]:
+        """Bring what groups and sets say into force for every port that has these groups.
+
+        The first change must be complete. Returns the groups that cannot be held from now on,
+        or can again: their ports are to be rendered anew.
+        """
 
     def render(self, attachments: Iterable[Attachment]) -> WantedT:
         """The state that holds these policies. A port that cannot be rendered is closed."""

@@ -14,16 +14,26 @@ from pathlib import Path
 from typing import Self
 
 from vifguard.enforce import state
-from vifguard.enforce.driver import ApplyError, Attachment, DriverError, Dropped, PortError
+from vifguard.enforce.book import Book
+from vifguard.enforce.driver import (
+    ApplyError,
+    Attachment,
+    BookChange,
+    DriverError,
+    Dropped,
+    PortError,
+)
 from vifguard.enforce.events import Events
 from vifguard.enforce.hooks import FROM_GUEST, TO_GUEST, Attaching, ClsactFilters, Nowhere, Tcx
 from vifguard.enforce.pins import Pins
 from vifguard.enforce.ports import Ports, isolated
-from vifguard.enforce.state import NO_HOOKS, Change, PortState, Seen, Wanted
+from vifguard.enforce.settings import Settings
+from vifguard.enforce.state import NO_HOOKS, Change, Hooks, PortState, Seen, Wanted
 from vifguard.kernel import probe, rcu
-from vifguard.kernel.bpf import Map, Program, VerifierError
+from vifguard.kernel.bpf import Map, MapSpec, Program, VerifierError
 from vifguard.kernel.elf import ObjectFile
 from vifguard.model.address import IPAddress
+from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
@@ -38,9 +48,13 @@ class EbpfDriver:
     DriverError says why it cannot.
     """
 
-    def __init__(self, bpf_dir: Path | None, *, tcx: bool | None = None) -> None:
-        """`tcx` chooses how to attach; None tries what the kernel has."""
+    def __init__(self, bpf_dir: Path | None, *, tcx: bool | None = None, buckets: int = 0) -> None:
+        """`tcx` chooses how to attach; None tries what the kernel has.
+
+        `buckets`: how many the table of connections has, a power of two; 0 for the usual.
+        """
         code = _object()
+        self._buckets = buckets
         self._pins = Pins(bpf_dir) if bpf_dir else None
         try:
             self._load(code, tcx=probe.has_tcx() if tcx is None else tcx)
@@ -51,17 +65,17 @@ class EbpfDriver:
                 self._pins.close()
 
     @classmethod
-    def private(cls) -> Self:
+    def private(cls, buckets: int = 1024) -> Self:
         """A driver without pins and attachments, gone with the process.
 
         Its frames come from `test`, and it records every drop.
         """
-        return cls(None)
+        return cls(None, buckets=buckets)
 
     def _load(self, code: ObjectFile, *, tcx: bool) -> None:
         self._attaching: Attaching
         if not self._pins:
-            self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
+            self._maps = {name: self._made(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
             self._attaching = Nowhere()
         else:
@@ -72,12 +86,20 @@ class EbpfDriver:
             else:
                 self._attaching = ClsactFilters(self._programs)
         self._ports = Ports(self._maps)
+        self._settings = Settings(self._maps)
+        self._book = Book(self._maps, self._settings)
         self.events = Events(self._maps)
+
+    def _made(self, spec: MapSpec) -> Map:
+        if self._buckets and spec.name == "flows":
+            spec = replace(spec, max_entries=self._buckets)
+        return Map.create(spec)
 
     def close(self) -> None:
         """Let go; what is pinned and attached stays in force."""
         self.events.close()
         self._ports.close()
+        self._settings.close()
         self._attaching.close()
         handles: list[Map | Program] = [*self._maps.values(), *self._programs.values()]
         for handle in handles:
@@ -96,6 +118,10 @@ class EbpfDriver:
         """How it attaches: `tcx`, `clsact`, or `none` for a private one."""
         return frozenset({"ebpf", self._attaching.name})
 
+    def hold(self, change: BookChange) -> frozenset[str]:
+        """Bring what groups and sets say into force; the groups that became holdable or not."""
+        return self._book.hold(change)
+
     def render(self, attachments: Iterable[Attachment]) -> Wanted:
         """The state that holds these policies; what cannot be held is refused and closed."""
         ports: dict[int, PortState] = {}
@@ -106,12 +132,19 @@ class EbpfDriver:
                 refused[each.ifindex] = f"two ports on interface {each.ifindex}"
             else:
                 try:
-                    ports[each.ifindex] = state.render(each, hooks, report_all=self._pins is None)
+                    ports[each.ifindex] = self._render(each, hooks)
                     continue
                 except ValueError as error:
                     refused[each.ifindex] = str(error)
             ports[each.ifindex] = state.closed(each, hooks)
         return Wanted(ports, refused)
+
+    def _render(self, attachment: Attachment, hooks: Hooks) -> PortState:
+        if Guard.GROUPS in attachment.policy.guards:
+            why = self._book.why_not(attachment.policy.security_groups)
+            if why:
+                raise ValueError(why)
+        return state.render(attachment, hooks, report_all=self._pins is None)
 
     def observe(self, scope: frozenset[int] | None) -> Seen:
         """Read back what the kernel holds; complete, it also finds what belongs to no port."""
@@ -158,6 +191,9 @@ class EbpfDriver:
                 with isolated(ifindex, failed):
                     self._attaching.remove(ifindex)
                     self._ports.clear(ifindex)
+            if self._ports.allow_less:
+                self._ports.allow_less = False
+                self._settings.raise_generation()
             if change.sweep:
                 self._sweep()
             self._ports.collect()
@@ -185,6 +221,14 @@ class EbpfDriver:
     def refill(self, ifindex: int) -> None:
         """Make the port's storm bucket full."""
         self._maps["buckets"].delete(state.word(ifindex))
+
+    def set_clock(self, now: int) -> None:
+        """Let the programs' time for connections be this (ns); 0: the kernel's. For tests."""
+        self._settings.set_clock(now)
+
+    def set_generation(self, generation: int) -> None:
+        """Let the rules be of this generation, of 32 bits. For tests."""
+        self._settings.set_generation(generation)
 
     def test(self, direction: Direction, frame: bytes, ifindex: int = 1) -> Dropped | None:
         """What the program says of a frame: None passes. For a private driver.

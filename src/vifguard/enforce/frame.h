@@ -39,6 +39,7 @@ struct frame {
 			__u8 routing; /* a routing header among them */
 			__u8 alert; /* the first is an 8-byte hop-by-hop with router alert (MLD) */
 			__u8 options; /* IPv4: the header is longer than 20 bytes */
+			__u16 fragment_at; /* IPv6: offset of the fragment header */
 		};
 		__u32 facts[5];
 	};
@@ -253,6 +254,9 @@ static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame,
 	if (kind == FRAGMENT) {
 		__u32 offset = header[2] | (header[3] & 0xf8);
 		frame->fragment = offset ? FRAGMENTED | LATER : FRAGMENTED;
+		frame->fragment_at = frame->upper - size;
+		if (header[3] & 1)
+			frame->fragment |= MORE;
 		if (offset && is_extension(frame->protocol))
 			return UNREADABLE;
 	}

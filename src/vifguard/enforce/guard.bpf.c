@@ -12,6 +12,8 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
+#include "established.h"
+#include "groups.h"
 #include "internet.h"
 #include "report.h"
 
@@ -44,6 +46,7 @@ static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct por
 	JUDGE(DHCP, dhcp(skb, port, &frame));
 	JUDGE(RA, ra(port, &frame));
 	JUDGE(STORM, storm(port, &frame));
+	JUDGE(GROUPS, groups(skb, port, &frame, FROM_GUEST));
 	if (port->flags & WATCHED)
 		saw_frame(skb, port, &frame, &message);
 	return 0;
@@ -62,6 +65,7 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
 	if (port->guards & 1 << MAC && !is_group(frame.to) && !owns_mac(port, frame.to))
 		return OBJECTION(MAC, DESTINATION_MAC);
+	JUDGE(GROUPS, groups(skb, port, &frame, TO_GUEST));
 	return 0;
 }
 
@@ -179,12 +183,31 @@ int from_guest(struct __sk_buff *skb)
 	/* Source and type in one comparison, as the entry holds them. */
 	__u64 source = load64(data + 6);
 	__u32 length = skb->len - ETH_HLEN;
-	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length))
+	int has_groups = port->guards & 1 << GROUPS;
+	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length) &&
+	    (!has_groups || established4(port, data + ETH_HLEN, end, FROM_GUEST)))
 		return TC_ACT_UNSPEC;
 	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
-	    fast_ipv6(port, data + ETH_HLEN, length))
+	    fast_ipv6(port, data + ETH_HLEN, length) &&
+	    (!has_groups || established6(port, data + ETH_HLEN, end, FROM_GUEST)))
 		return TC_ACT_UNSPEC;
 	return slow_from_guest(skb, port);
+}
+
+/* To the guest: what `fast_ipv4` proves of the other direction, as far as groups need it. */
+static __always_inline int answered4(const struct port *port, const __u8 *packet,
+				     const __u8 *end, __u32 total)
+{
+	return packet + 24 <= end && !(load16(packet + 6) & bpf_htons(0x3fff)) &&
+	       is_plain(packet[9], total - 20, packet + 20, 67) &&
+	       established4(port, packet, end, TO_GUEST);
+}
+
+static __always_inline int answered6(const struct port *port, const __u8 *packet,
+				     const __u8 *end, __u32 payload)
+{
+	return packet + 44 <= end && is_plain(packet[6], payload, packet + 40, 546) &&
+	       established6(port, packet, end, TO_GUEST);
 }
 
 SEC("tc")
@@ -203,10 +226,12 @@ int to_guest(struct __sk_buff *skb)
 	__u16 type = load16(data + 12);
 	__u32 total = bpf_ntohs(load16(packet + 2));
 	__u32 payload = bpf_ntohs(load16(packet + 4));
-	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length)
+	int has_groups = port->guards & 1 << GROUPS;
+	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length &&
+	    (!has_groups || answered4(port, packet, end, total)))
 		return TC_ACT_UNSPEC;
 	if (type == bpf_htons(ETH_P_IPV6) && packet[0] >> 4 == 6 && payload &&
-	    payload + 40 <= length)
+	    payload + 40 <= length && (!has_groups || answered6(port, packet, end, payload)))
 		return TC_ACT_UNSPEC;
 	return slow_to_guest(skb, port);
 }

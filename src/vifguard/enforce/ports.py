@@ -36,6 +36,8 @@ class Ports:
         self._public_users = Counter(public for _, public in keys)
         self._old_policies: set[int] = set()
         self._old_publics: set[int] = set()
+        self.allow_less = False
+        """Whether some port's groups changed, or ended, since somebody looked."""
 
     def close(self) -> None:
         """Let go of the maps' memory."""
@@ -154,6 +156,8 @@ class Ports:
         before, after = (state.keys_of(entry) if entry else _NOTHING for entry in (old, new))
         if before[0] and before[0] != after[0]:
             self._old_policies.add(before[0])
+            had, has = (self._sides.groups(policy) for policy in (before[0], after[0]))
+            self.allow_less |= bool(had) and had != has
         self._public_users[after[1]] += 1
         self._public_users[before[1]] -= 1
         if before[1] and not self._public_users[before[1]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from vifguard.enforce.state import NO_EXTRAS, Extras, Prefixes
 from vifguard.kernel.bpf import Map
@@ -13,6 +15,26 @@ _PRESENT = b"\x01"
 _LPM_BITS = 64
 
 
+@dataclass(slots=True)
+class _Found:
+    """The extras of a policy, while they are gathered from the maps."""
+
+    macs: set[bytes] = field(default_factory=set)
+    addresses: set[tuple[bytes, bool]] = field(default_factory=set)
+    prefixes: set[tuple[int, bytes]] = field(default_factory=set)
+    ethertypes: set[int] = field(default_factory=set)
+    groups: bytes = b""
+
+    def extras(self) -> Extras:
+        return Extras(
+            frozenset(self.macs),
+            frozenset(self.addresses),
+            frozenset(self.prefixes),
+            frozenset(self.ethertypes),
+            self.groups,
+        )
+
+
 class Sides:
     """The extras of policies and the sets of public prefixes, by their ids."""
 
@@ -20,7 +42,7 @@ class Sides:
         """`last`: no new id is as low as this, nor as any that is found."""
         self._macs, self._addresses = maps["macs"], maps["addresses"]
         self._prefixes, self._ethertypes = maps["prefixes"], maps["ethertypes"]
-        self._public = maps["public_prefixes"]
+        self._public, self._groups = maps["public_prefixes"], maps["port_groups"]
         self.policies: dict[int, Extras] = {}
         self.publics: dict[int, Prefixes] = {}
         self.scan()
@@ -28,28 +50,19 @@ class Sides:
 
     def scan(self) -> None:
         """Read everything back."""
-        found: dict[
-            int, tuple[set[bytes], set[tuple[bytes, bool]], set[tuple[int, bytes]], set[int]]
-        ]
-        found = {}
-
-        def of(
-            key: bytes,
-        ) -> tuple[set[bytes], set[tuple[bytes, bool]], set[tuple[int, bytes]], set[int]]:
-            return found.setdefault(_number(key), (set(), set(), set(), set()))
-
+        found: dict[int, _Found] = defaultdict(_Found)
         for key, _ in self._macs.contents():
-            of(key[:4])[0].add(key[4:10])
+            found[_number(key[:4])].macs.add(key[4:10])
         for key, value in self._addresses.contents():
-            of(key[:4])[1].add((key[4:], bool(_ADDRESS_STATE.unpack(value)[2])))
+            watched = bool(_ADDRESS_STATE.unpack(value)[2])
+            found[_number(key[:4])].addresses.add((key[4:], watched))
         for key, _ in self._prefixes.contents():
-            of(key[4:8])[2].add((_number(key[:4]) - _LPM_BITS, key[8:]))
+            found[_number(key[4:8])].prefixes.add((_number(key[:4]) - _LPM_BITS, key[8:]))
         for key, _ in self._ethertypes.contents():
-            of(key[:4])[3].add(_number(key[4:]))
-        self.policies = {
-            policy: Extras(frozenset(m), frozenset(a), frozenset(p), frozenset(t))
-            for policy, (m, a, p, t) in found.items()
-        }
+            found[_number(key[:4])].ethertypes.add(_number(key[4:]))
+        for key, value in self._groups.contents():
+            found[_number(key)].groups = value
+        self.policies = {policy: each.extras() for policy, each in found.items()}
         publics: dict[int, set[tuple[int, bytes]]] = {}
         for key, _ in self._public.contents():
             publics.setdefault(_number(key[4:8]), set()).add(
@@ -70,7 +83,12 @@ class Sides:
             frozenset(
                 t for t in known.ethertypes if self._ethertypes.lookup(_ethertype_key(policy, t))
             ),
+            (known.groups and self._groups.lookup(struct.pack("=I", policy))) or b"",
         )
+
+    def groups(self, policy: int) -> bytes:
+        """The groups of a policy, as they were written."""
+        return self.policies.get(policy, NO_EXTRAS).groups
 
     def watched(self, policy: int) -> frozenset[bytes]:
         """The watched addresses of a policy."""
@@ -109,6 +127,8 @@ class Sides:
             self._ethertypes.update_many(
                 [(_ethertype_key(policy, t), _PRESENT) for t in extras.ethertypes]
             )
+            if extras.groups:
+                self._groups.update(struct.pack("=I", policy), extras.groups)
         except OSError:
             self.delete(policy)
             raise
@@ -121,6 +141,8 @@ class Sides:
         self._addresses.delete_many(_key(policy, a) for a, _ in extras.addresses)
         self._prefixes.delete_many(_prefix_key(policy, p) for p in extras.prefixes)
         self._ethertypes.delete_many(_ethertype_key(policy, t) for t in extras.ethertypes)
+        if extras.groups:
+            self._groups.delete(struct.pack("=I", policy))
 
     def public(self, prefixes: Prefixes) -> int:
         """The id of a set of public prefixes, which is written if nobody has it yet."""

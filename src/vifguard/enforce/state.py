@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 from vifguard.enforce.driver import Attachment
+from vifguard.enforce.rules import port_groups
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard, LinkLocal, Role
 from vifguard.model.policy import PortPolicy, Storm
@@ -52,16 +53,17 @@ class Extras:
     """What of a policy does not fit into an entry.
 
     `addresses` -> whether watched; addresses are `struct address`, prefixes the number of
-    bits and a `struct address`.
+    bits and a `struct address`, groups a `struct port_groups` where the guard is on.
     """
 
     macs: frozenset[bytes] = frozenset()
     addresses: frozenset[tuple[bytes, bool]] = frozenset()
     prefixes: frozenset[tuple[int, bytes]] = frozenset()
     ethertypes: frozenset[int] = frozenset()
+    groups: bytes = b""
 
     def __bool__(self) -> bool:
-        return bool(self.macs or self.addresses or self.prefixes or self.ethertypes)
+        return any((self.macs, self.addresses, self.prefixes, self.ethertypes, self.groups))
 
 
 NO_EXTRAS = Extras()
@@ -110,8 +112,6 @@ def pack_address(address: IPAddress) -> bytes:
 def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) -> PortState:
     """The state that holds a policy; ValueError says what of it cannot be held."""
     policy = attachment.policy
-    if Guard.GROUPS in policy.guards:
-        raise ValueError("security groups are not held by this driver yet")
     addresses = _Addresses.of(policy)
     macs = _Macs.of(policy)
     public = _prefixes(policy.public) if Guard.PUBLIC_IP in policy.guards else frozenset()
@@ -138,7 +138,10 @@ def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) ->
         _port_id(policy.port_id),
         attachment.revision,
     )
-    extras = Extras(macs.others, addresses.others, addresses.prefixes, policy.ethertypes)
+    groups = b""
+    if Guard.GROUPS in policy.guards:
+        groups = port_groups(policy.security_groups, stateful=policy.stateful)
+    extras = Extras(macs.others, addresses.others, addresses.prefixes, policy.ethertypes, groups)
     if policy.closed or not extras:
         extras = NO_EXTRAS
     return PortState(entry, extras, public, hooks)

@@ -94,6 +94,7 @@ class Reason(IntEnum):
     ICMP_UNRELATED = 112, "an ICMP error about no connection of the port"
     FRAGMENT_UNKNOWN = 113, "a fragment whose first did not pass"
     FRAGMENT_OVERLAP = 114, "a fragment that reaches into the header that was judged"
+    FLOW_TABLE_FULL = 115, "no room for one more connection of the port"
 
 
 @dataclass(frozen=True, slots=True)

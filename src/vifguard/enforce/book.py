@@ -1,0 +1,124 @@
+"""The rules of groups and the members of sets in the kernel: written once for all their ports.
+
+What allows more comes before what allows less, and the generation last: from then on each
+connection is judged by the rules once more, when its next packet comes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from vifguard.enforce import rules
+from vifguard.enforce.driver import BookChange
+from vifguard.enforce.rules import Element, Elements
+from vifguard.enforce.settings import Settings
+from vifguard.kernel.bpf import Map
+from vifguard.model.security_group import Rule
+
+_MAPS = (*rules.OF_RULES, *rules.OF_SETS)
+_PRESENT = b"\x01"
+
+
+class Book:
+    """What groups and sets say. The first change must be complete: it finds what is there."""
+
+    def __init__(self, maps: Mapping[str, Map], settings: Settings) -> None:
+        self._maps = maps
+        self._settings = settings
+        self._held: dict[str, Elements] = {}
+        self._named: dict[str, frozenset[str]] = {}
+        self._refused: dict[str, str] = {}
+        self._torn: dict[str, str] = {}
+
+    def why_not(self, groups: Iterable[str]) -> str:
+        """Why a port with these groups cannot be held; empty when it can."""
+        return next((why for group in sorted(groups) if (why := self._why_not(group))), "")
+
+    def hold(self, change: BookChange) -> frozenset[str]:
+        """Make the kernel say what the change says; the groups that became holdable or not."""
+        groups = {*self._held, *self._refused, *change.groups}
+        before = {group: self._why_not(group) for group in groups}
+        less = self._replace(change) if change.complete else self._change(change)
+        if less:
+            self._settings.raise_generation()
+        return frozenset(group for group, why in before.items() if self._why_not(group) != why)
+
+    def _why_not(self, group: str) -> str:
+        torn = (self._torn[name] for name in self._named.get(group, ()) if name in self._torn)
+        return self._refused.get(group) or next(torn, "")
+
+    def _change(self, change: BookChange) -> bool:
+        """Whether anything that was allowed may be so no more."""
+        less = False
+        for set_id, said in change.sets.items():
+            gone = rules.members_of(set_id, said.removed)
+            old = self._found(set_id) if said.complete else dict.fromkeys(gone, _PRESENT)
+            less |= self._put_set(set_id, old, rules.members_of(set_id, said.added))
+        for group, rules_ in change.groups.items():
+            less |= self._put_group(group, self._elements(group, rules_))
+        return less
+
+    def _replace(self, change: BookChange) -> bool:
+        """The same, of everything: whatever else the kernel has goes."""
+        self._held, self._refused, self._torn, self._named = {}, {}, {}, {}
+        less, seen = False, self._seen()
+        for set_id, said in change.sets.items():
+            wanted = tuple(rules.members_of(set_id, said.added))
+            old = {each: seen.pop(each) for each in wanted if each in seen}
+            less |= self._put_set(set_id, old, wanted)
+        for group, rules_ in change.groups.items():
+            elements = self._elements(group, rules_)
+            self._held[group] = {each: seen.pop(each) for each in elements if each in seen}
+            less |= self._put_group(group, elements)
+        return self._turn(seen, {}) or less
+
+    def _elements(self, group: str, said: frozenset[Rule]) -> Elements:
+        self._refused.pop(group, None)
+        self._named[group] = rules.sets_named(said)
+        try:
+            return rules.elements_of(group, said)
+        except ValueError as error:
+            self._refused[group] = str(error)
+            return {}
+
+    def _put_group(self, group: str, wanted: Elements) -> bool:
+        old = self._held.pop(group, {})
+        try:
+            less = self._turn(old, wanted)
+        except OSError as error:
+            self._refused[group] = f"its rules do not fit: {os.strerror(error.errno or 0)}"
+            return self._turn(old | wanted, {})
+        if wanted:
+            self._held[group] = wanted
+        return less
+
+    def _put_set(self, set_id: str, old: Elements, added: Iterable[Element]) -> bool:
+        """A set that does not fit stays torn, and its groups unheld, until it is said anew."""
+        try:
+            less = self._turn(old, dict.fromkeys(added, _PRESENT))
+        except OSError as error:
+            self._torn[set_id] = f"its addresses do not fit: {os.strerror(error.errno or 0)}"
+            return True
+        return less
+
+    def _turn(self, old: Elements, wanted: Elements) -> bool:
+        """Make elements `wanted` that are `old`; whether something went or changed."""
+        new: dict[str, list[tuple[bytes, bytes]]] = {}
+        for (name, key), value in wanted.items():
+            if old.get((name, key)) != value:
+                new.setdefault(name, []).append((key, value))
+        for name, items in new.items():
+            self._maps[name].update_many(items)
+        gone = [each for each in old if each not in wanted]
+        for name, key in gone:
+            self._maps[name].delete(key)
+        return bool(gone) or any(old.get(each, value) != value for each, value in wanted.items())
+
+    def _seen(self) -> Elements:
+        return {(name, key): value for name in _MAPS for key, value in self._maps[name].contents()}
+
+    def _found(self, set_id: str) -> Elements:
+        """The elements of one set that the kernel has."""
+        there = ((name, key) for name in rules.OF_SETS for key, _ in self._maps[name].contents())
+        return {each: _PRESENT for each in there if rules.is_of_set(each, set_id)}

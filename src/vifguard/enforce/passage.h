@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/* A packet as the guard groups sees it: whose connection it is of, and what rules may ask. */
+#pragma once
+
+#include "link.h"
+#include "rules.h"
+#include "tcp.h"
+
+/* How a packet is judged. */
+enum way { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR };
+
+/* One packet on its way through this guard. Not on the stack, which is small. */
+struct passage {
+	struct flow key; /* which connection; the rest of it is what a new one begins with */
+	struct flow found; /* the connection as it was found */
+	struct opening opening; /* what rules are asked of the packet */
+	struct opening first; /* ... and of the one that opened the connection */
+	struct segment segment;
+	struct choice choice;
+	__u64 now;
+	__u64 hash;
+	__u32 direction;
+	__u32 is_tcp;
+	__u32 way;
+	__u32 sent_by; /* of an error: who sent what it quotes */
+	__u32 sequence; /* ... and with what number */
+};
+
+MAP(passages, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct passage, 1, 0);
+
+static __always_inline int has_ports(__u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int is_icmp(const struct frame *frame)
+{
+	return frame->protocol == (frame->type == ETH_P_IP ? IPPROTO_ICMP : ICMPV6);
+}
+
+static __always_inline int is_icmp_error(const struct frame *frame)
+{
+	__u8 type = frame->icmp_type;
+	if (frame->type == ETH_P_IP)
+		return type == 3 || type == 4 || type == 11 || type == 12;
+	return type >= 1 && type <= 4;
+}
+
+static __always_inline int asks(__u8 protocol, __u8 type)
+{
+	return protocol == ICMPV6 ? type == 128 : type == 8 || type == 13;
+}
+
+static __always_inline int answers(__u8 protocol, __u8 type)
+{
+	return protocol == ICMPV6 ? type == 129 : type == 0 || type == 14;
+}
+
+static __always_inline int is_to_many(const struct frame *frame)
+{
+	__u32 word = frame->destination.word[0];
+	if (frame->type == ETH_P_IPV6)
+		return is_multicast6(&frame->destination);
+	return word == 0xffffffff || (bpf_ntohl(word) & 0xf0000000) == 0xe0000000;
+}
+
+static __always_inline void swap_ends(__u32 *ports)
+{
+	*ports = *ports << 16 | *ports >> 16;
+}
+
+/* An echo's identifier, and who asked: 0 the guest, 1 the other side. */
+static __always_inline __u32 echo_ports(__u16 identifier, int asked_by_guest)
+{
+	return identifier | (asked_by_guest ? 0 : (__u32)bpf_htons(1) << 16);
+}
+
+/* An ICMPv6 message may end within the identifier. */
+static __always_inline __u16 identifier_of(struct __sk_buff *skb, const struct frame *frame)
+{
+	__u8 bytes[2] = {};
+	__u32 at = frame->upper + 4;
+	if (at + 2 <= frame->end)
+		bpf_skb_load_bytes(skb, at, bytes, 2);
+	else if (at + 1 <= frame->end)
+		bpf_skb_load_bytes(skb, at, bytes + 1, 1);
+	return bytes[0] | bytes[1] << 8;
+}
+
+/* The ports as they stand in the packet, source first; false where there are none. */
+static __always_inline int read_ports(struct __sk_buff *skb, const struct frame *frame,
+				      __u32 *ports)
+{
+	return has_ports(frame->protocol) && frame->upper + 4 <= frame->end &&
+	       !bpf_skb_load_bytes(skb, frame->upper, ports, 4);
+}
+
+static __always_inline void read_segment(struct __sk_buff *skb, const struct frame *frame,
+					 struct segment *segment)
+{
+	__be32 words[3] = {}; /* sequence, acknowledgement, offset with flags and window */
+	bpf_skb_load_bytes(skb, frame->upper + 4, words, sizeof(words));
+	segment->sequence = bpf_ntohl(words[0]);
+	segment->acknowledged = bpf_ntohl(words[1]);
+	segment->flags = bpf_ntohl(words[2]) >> 16 & 0xff;
+}
+
+/* Whose the packet is, and what rules may ask of it. */
+static __noinline int read_passage(struct __sk_buff *skb, const struct frame *frame,
+				   struct passage *p)
+{
+	int is_ipv6 = frame->type == ETH_P_IPV6, from_guest = p->direction == FROM_GUEST;
+	const struct address *local = from_guest ? &frame->source : &frame->destination;
+	const struct address *remote = from_guest ? &frame->destination : &frame->source;
+	__u32 ports = 0;
+
+	__builtin_memcpy(p->key.local, local->word, sizeof(p->key.local));
+	__builtin_memcpy(p->key.remote, remote->word, sizeof(p->key.remote));
+	__builtin_memcpy(p->opening.remote, remote->word, sizeof(p->opening.remote));
+	p->key.protocol = p->opening.protocol = frame->protocol;
+	p->key.kind = is_ipv6 ? 6 : 4;
+	p->key.state = HALF_OPEN;
+	p->key.bits = from_guest ? 0 : OPENED_FROM_OUTSIDE;
+	p->key.number[0] = p->key.number[1] = 0;
+	p->opening.scope = scope_bits(p->direction, is_ipv6);
+	p->opening.length = WITHOUT_FIELD;
+	p->is_tcp = frame->protocol == IPPROTO_TCP;
+	if (is_icmp(frame)) {
+		int asked_by_guest = from_guest != answers(frame->protocol, frame->icmp_type);
+		p->opening.field = frame->icmp_type | frame->icmp_code << 8;
+		p->opening.length = WITH_FIELD;
+		ports = echo_ports(identifier_of(skb, frame), asked_by_guest);
+	} else if (read_ports(skb, frame, &ports)) {
+		p->opening.field = ports >> 16;
+		p->opening.length = WITH_FIELD;
+		if (!from_guest)
+			swap_ends(&ports);
+	}
+	p->key.ports = ports;
+	if (p->is_tcp) {
+		read_segment(skb, frame, &p->segment);
+	} else if (p->opening.length == WITH_FIELD) {
+		p->key.number[0] = p->opening.field;
+		p->key.bits |= HAS_PORTS;
+	}
+	return 0;
+}
+
+/* What rules are asked of the packet that opened a connection. */
+static __always_inline void read_first(const struct flow *flow, struct opening *first)
+{
+	__u32 opener = side_of_opener(flow);
+	__builtin_memcpy(first->remote, flow->remote, sizeof(first->remote));
+	first->protocol = flow->protocol;
+	first->scope = scope_bits(opener, flow->kind == 6);
+	first->length = WITHOUT_FIELD;
+	if (flow->protocol == IPPROTO_TCP) {
+		first->field = opener == FROM_GUEST ? flow->ports >> 16 : flow->ports;
+		first->length = WITH_FIELD;
+	} else if (flow->bits & HAS_PORTS) {
+		first->field = flow->number[0];
+		first->length = WITH_FIELD;
+	}
+}

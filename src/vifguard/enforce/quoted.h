@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/*
+ * ICMP errors: the connection that one speaks of is that of the packet it quotes. Quoted
+ * later fragments and quoted IPv6 extension headers tell no ports: they are of none.
+ */
+#pragma once
+
+#include "passage.h"
+
+/* The packet that an ICMP error quotes; addresses in network byte order. */
+struct quoted {
+	__u32 source[4];
+	__u32 destination[4];
+	__u8 upper[8];
+	__u32 protocol;
+};
+
+static __noinline int read_quoted4(struct __sk_buff *skb, const struct frame *frame,
+				   struct quoted *quoted)
+{
+	__u8 header[20];
+	__u32 at = frame->upper + 8;
+	if (at + 28 > frame->end || bpf_skb_load_bytes(skb, at, header, sizeof(header)))
+		return 0;
+	__u32 size = (header[0] & 15) * 4;
+	if (header[0] >> 4 != 4 || size < 20 || at + size + 8 > frame->end ||
+	    header[6] & 0x1f || header[7])
+		return 0;
+	__builtin_memcpy(quoted->source, header + 12, 4);
+	__builtin_memcpy(quoted->destination, header + 16, 4);
+	quoted->protocol = header[9];
+	return !bpf_skb_load_bytes(skb, at + size, quoted->upper, sizeof(quoted->upper));
+}
+
+static __noinline int read_quoted6(struct __sk_buff *skb, const struct frame *frame,
+				   struct quoted *quoted)
+{
+	__u8 header[40];
+	__u32 at = frame->upper + 8;
+	if (at + 48 > frame->end || bpf_skb_load_bytes(skb, at, header, sizeof(header)) ||
+	    header[0] >> 4 != 6)
+		return 0;
+	__builtin_memcpy(quoted->source, header + 8, 16);
+	__builtin_memcpy(quoted->destination, header + 24, 16);
+	quoted->protocol = header[6];
+	return !bpf_skb_load_bytes(skb, at + 40, quoted->upper, sizeof(quoted->upper));
+}
+
+static __always_inline int is_word_same(const __u32 *a, const __u32 *b)
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+/* What stands for the ports of a quoted packet, source first; false: nothing does. */
+static __always_inline int quoted_ports(struct passage *p, const struct quoted *quoted)
+{
+	const __u8 *upper = quoted->upper;
+	__u8 protocol = quoted->protocol;
+
+	p->key.ports = 0;
+	if (protocol == IPPROTO_ICMP || protocol == ICMPV6) {
+		int answer = answers(protocol, upper[0]);
+		if (!answer && !asks(protocol, upper[0]))
+			return 0;
+		p->key.ports = echo_ports(upper[4] | upper[5] << 8,
+					  (p->sent_by == FROM_GUEST) != answer);
+	} else if (has_ports(protocol)) {
+		__builtin_memcpy(&p->key.ports, upper, 4);
+		if (p->sent_by == TO_GUEST)
+			swap_ends(&p->key.ports);
+	}
+	return 1;
+}
+
+/* An ICMP error: the connection that it speaks of becomes the one to look for. */
+static __noinline int read_error(struct __sk_buff *skb, const struct frame *frame,
+				 struct passage *p)
+{
+	struct quoted quoted = {};
+	__be32 sequence;
+	int is_read = frame->type == ETH_P_IP ? read_quoted4(skb, frame, &quoted) :
+						read_quoted6(skb, frame, &quoted);
+	if (!is_read || !is_word_same(quoted.source, frame->destination.word))
+		return 0;
+	p->sent_by = p->direction == FROM_GUEST ? TO_GUEST : FROM_GUEST;
+	if (p->sent_by == FROM_GUEST) {
+		__builtin_memcpy(p->key.local, quoted.source, 16);
+		__builtin_memcpy(p->key.remote, quoted.destination, 16);
+	} else {
+		__builtin_memcpy(p->key.local, quoted.destination, 16);
+		__builtin_memcpy(p->key.remote, quoted.source, 16);
+	}
+	p->key.protocol = quoted.protocol;
+	__builtin_memcpy(&sequence, quoted.upper + 4, 4);
+	p->sequence = bpf_ntohl(sequence);
+	return quoted_ports(p, &quoted);
+}

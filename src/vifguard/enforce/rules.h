@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/*
+ * What security groups allow. Rules stand once for all ports that have the group, and so
+ * that a question costs the same with ten rules and with thousands:
+ *
+ * - A *scope* is a group, a direction and an IP version; a *class* is all rules of a scope
+ *   with the same remote. Both are digests, so that nothing has to be handed out.
+ * - `remotes`: scope and address -> the class of the longest prefix that holds it; the next
+ *   shorter one is found by asking again for less.
+ * - `remote_sets`: scope -> the sets that its rules name, with the class of each.
+ * - `allowed`: class, protocol and port -> whether some rule of the class allows it. Ports
+ *   are cut into prefixes, so any match is enough.
+ *
+ * `field` is what a rule may ask of a packet beside its protocol: the port it is addressed
+ * to, or an ICMP type and code.
+ */
+#pragma once
+
+#include "maps.h"
+
+#define GROUPS_A_PORT 16
+#define SETS_A_SCOPE 16
+#define NESTED_PREFIXES 8
+#define SCOPE_BITS 64
+
+/* Bits of `allowed_key` that a question has. */
+#define WITHOUT_FIELD 72
+#define WITH_FIELD 88
+
+struct port_groups {
+	__u32 count;
+	__u32 stateful;
+	__u64 group[GROUPS_A_PORT]; /* the two lowest bits are 0: direction, version */
+};
+
+struct remote_key {
+	__u32 length; /* bits */
+	__u32 scope[2];
+	__u32 address[4];
+};
+
+struct remote {
+	__u64 class;
+	__u32 length; /* of the prefix itself, bits */
+	__u32 zero;
+};
+
+struct set_class {
+	__u64 set; /* the lowest bit says the IP version */
+	__u64 class;
+};
+
+struct scope_sets {
+	__u32 count;
+	__u32 zero;
+	struct set_class of[SETS_A_SCOPE];
+};
+
+struct member_key {
+	__u64 set;
+	__u32 address[4];
+};
+
+struct member_prefix_key {
+	__u32 length;
+	__u32 set[2];
+	__u32 address[4];
+};
+
+struct allowed_key {
+	__u32 length;
+	__u32 class[2];
+	__u8 protocol;
+	__u8 field[2]; /* network byte order */
+	__u8 zero;
+};
+
+MAP(port_groups, BPF_MAP_TYPE_HASH, __u32, struct port_groups, ENTRIES, BPF_F_NO_PREALLOC);
+MAP(remotes, BPF_MAP_TYPE_LPM_TRIE, struct remote_key, struct remote, 1048576, BPF_F_NO_PREALLOC);
+MAP(remote_sets, BPF_MAP_TYPE_HASH, __u64, struct scope_sets, 65536, BPF_F_NO_PREALLOC);
+MAP(members, BPF_MAP_TYPE_HASH, struct member_key, __u8, 4194304, BPF_F_NO_PREALLOC);
+MAP(member_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct member_prefix_key, __u8, 1048576,
+    BPF_F_NO_PREALLOC);
+MAP(allowed, BPF_MAP_TYPE_LPM_TRIE, struct allowed_key, __u8, 4194304, BPF_F_NO_PREALLOC);
+
+/* The packet that opens something, as far as a rule can ask. */
+struct opening {
+	__u32 remote[4];
+	__u32 length; /* WITH_FIELD, or not */
+	__u16 field; /* network byte order */
+	__u8 protocol;
+	__u8 scope; /* direction and IP version, as the lowest bits of a scope */
+};
+
+static __always_inline __u8 scope_bits(__u32 direction, int is_ipv6)
+{
+	return (direction == TO_GUEST) << 1 | !!is_ipv6;
+}
+
+/* Functions of their own: what they leave on the stack would multiply the verifier's paths. */
+static __noinline int class_allows(const struct opening *opening, __u64 class)
+{
+	struct allowed_key key = {};
+	key.length = opening->length;
+	key.class[0] = class;
+	key.class[1] = class >> 32;
+	key.protocol = opening->protocol;
+	__builtin_memcpy(key.field, &opening->field, 2);
+	return bpf_map_lookup_elem(&allowed, &key) != 0;
+}
+
+static __noinline int is_member(const struct opening *opening, __u64 set)
+{
+	struct member_key key = {};
+	key.set = set;
+	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
+	if (bpf_map_lookup_elem(&members, &key))
+		return 1;
+	struct member_prefix_key prefix = {};
+	prefix.length = SCOPE_BITS + 128;
+	prefix.set[0] = set;
+	prefix.set[1] = set >> 32;
+	__builtin_memcpy(prefix.address, opening->remote, sizeof(prefix.address));
+	return bpf_map_lookup_elem(&member_prefixes, &prefix) != 0;
+}
+
+static __noinline int prefixes_allow(const struct opening *opening, __u64 scope)
+{
+	struct remote_key key = {};
+	key.length = SCOPE_BITS + 128;
+	key.scope[0] = scope;
+	key.scope[1] = scope >> 32;
+	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
+	for (int i = 0; i < NESTED_PREFIXES; i++) {
+		const struct remote *remote = bpf_map_lookup_elem(&remotes, &key);
+		if (!remote)
+			return 0;
+		if (class_allows(opening, remote->class))
+			return 1;
+		if (!remote->length)
+			return 0;
+		key.length = SCOPE_BITS + remote->length - 1;
+	}
+	return 0;
+}
+
+static __noinline int sets_allow(const struct opening *opening, __u64 scope)
+{
+	const struct scope_sets *sets = bpf_map_lookup_elem(&remote_sets, &scope);
+	if (!sets)
+		return 0;
+	for (__u32 i = 0; i < SETS_A_SCOPE; i++) {
+		if (i >= sets->count)
+			return 0;
+		/* Few rules meet most packets: the cheaper question first. */
+		if (class_allows(opening, sets->of[i].class) && is_member(opening, sets->of[i].set))
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether some rule of the port's groups allows to open it. */
+static __noinline int rules_allow(const struct port_groups *groups, const struct opening *opening)
+{
+	for (__u32 i = 0; i < GROUPS_A_PORT; i++) {
+		if (i >= groups->count)
+			return 0;
+		__u64 scope = groups->group[i] | opening->scope;
+		if (prefixes_allow(opening, scope) || sets_allow(opening, scope))
+			return 1;
+	}
+	return 0;
+}
