@@ -55,7 +55,7 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not kernel" $(addprefix --ignore=,$(SERVER))
 
-test: check ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
+test: check build/keystone/.installed ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
 	$(BIN)/pytest -q -n auto -m "not kernel" $(SERVER)
 	$(SUDO) $(BIN)/pytest -q -m kernel
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6 s8 lifecycle
@@ -94,6 +94,12 @@ build/neutron/.installed: build/packages
 	@$(PYTHON) -m venv build/neutron
 	@build/neutron/bin/pip install --quiet --disable-pip-version-check \
 	  "neutron==25.2.3" setuptools "pyroute2<0.8"
+	@touch $@
+
+# An identity service for the tests, in an environment that nothing else sees.
+build/keystone/.installed: build/packages
+	@$(PYTHON) -m venv build/keystone
+	@build/keystone/bin/pip install --quiet --disable-pip-version-check "keystone==30.0.0"
 	@touch $@
 
 .PHONY: audit-peers

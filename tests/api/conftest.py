@@ -1,15 +1,13 @@
 """A real server on loopback; each test gives it a store of its own."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from tests.api.cloud import PASSWORDS, Cloud
+from tests.api.serving import served
 
 from vifguard.api.app import create_app
 from vifguard.api.identity import Identity, account, write_accounts
@@ -35,18 +33,6 @@ def empty_server_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-class _Server(uvicorn.Server):
-    """Says when it serves."""
-
-    def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", access_log=False))
-        self.serving = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.serving.set()
-
-
 @pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory, identity: Identity
@@ -54,18 +40,8 @@ def server(
     """One server for the session, and a client of it."""
     store = Store.open(tmp_path_factory.mktemp("server") / "store.db")
     app = create_app(store, identity)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        # Sockets made this way have no protocol number, and asyncio then leaves Nagle on.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        serving = _Server(app)
-        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
-        thread.start()
-        assert serving.serving.wait(30)
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
-            yield app, http
-        serving.should_exit = True
-        thread.join(30)
+    with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+        yield app, http
     store.close()
 
 

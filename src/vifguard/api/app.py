@@ -12,11 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 import vifguard
+from vifguard.api.authenticator import Authenticator
+from vifguard.api.call import Way
 from vifguard.api.errors import Refusal, answer, refusal_of
 from vifguard.api.ext import drops, feed, hosts, ip_groups, wait
 from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
-from vifguard.api.identity import Identity
 from vifguard.api.openapi import document
 from vifguard.api.v2 import parts, versions
 from vifguard.store.errors import StoreError
@@ -25,8 +26,11 @@ from vifguard.store.store import Store
 _LOG = logging.getLogger(__name__)
 
 
-def create_app(store: Store, identity: Identity) -> FastAPI:
-    """The server over a store, for the users of an identity."""
+def create_app(store: Store, *authenticators: Authenticator) -> FastAPI:
+    """The server over a store, for the users that the authenticators know.
+
+    Of several, the first counts whose header a request has.
+    """
     app = FastAPI(
         title="vifguard",
         version=vifguard.__version__,
@@ -37,8 +41,7 @@ def create_app(store: Store, identity: Identity) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.store = store
-    app.state.identity = identity
-    app.state.guesses = CapacityLimiter(1)
+    app.state.ways = tuple(Way(each, CapacityLimiter(each.at_once)) for each in authenticators)
     for prefix, router in SERVED:
         app.include_router(router, prefix=prefix)
     app.add_exception_handler(Refusal, _refused)

@@ -14,10 +14,10 @@ from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.attributes import Resource
+from vifguard.api.authenticator import Authenticator
 from vifguard.api.convert import integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
-from vifguard.api.identity import Identity
 from vifguard.api.listing import Listing
 from vifguard.api.policy import Reach, line
 from vifguard.api.who import User
@@ -25,6 +25,14 @@ from vifguard.store.store import Store
 
 _MAX_QUERY = 8192
 _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to know who asks, and the queue of those who wait for it."""
+
+    authenticator: Authenticator
+    limiter: CapacityLimiter
 
 
 @dataclass(frozen=True)
@@ -82,8 +90,7 @@ class Call:
 
 async def _call(request: Request) -> Call:
     """The call of a request; raises Refusal (401, 403, 413)."""
-    state = request.app.state
-    user = await _user(state.identity, state.guesses, request)
+    user = await _user(request)
     _require_allowed(request.scope["route"].name, user)
     raw = request.url.query
     if len(raw) > _MAX_QUERY:
@@ -94,20 +101,32 @@ async def _call(request: Request) -> Call:
         raise bad_request("The query has more than 200 parts.") from None
     _require_json(request)
     url = str(request.url.replace(query=""))
-    return Call(state.store, user, query, await _body(request), url)
+    return Call(request.app.state.store, user, query, await _body(request), url)
 
 
 Caller = Annotated[Call, Depends(_call)]
 
 
-async def _user(identity: Identity, guesses: CapacityLimiter, request: Request) -> User:
-    header = request.headers.get("authorization")
-    # Guessing passwords waits in a queue of its own, and never for the threads that serve.
-    user = identity.known(header) or await run_sync(identity.verify, header, limiter=guesses)
-    if user is None:
-        challenge = {"WWW-Authenticate": 'Basic realm="vifguard", charset="UTF-8"'}
-        raise Refusal(401, "HTTPUnauthorized", "A valid name and password are needed.", challenge)
-    return user
+async def _user(request: Request) -> User:
+    """Who asks, as the first authenticator says whose header is there; raises Refusal."""
+    ways: tuple[Way, ...] = request.app.state.ways
+    for way in ways:
+        value = request.headers.get(way.authenticator.header)
+        if value is not None:
+            user = way.authenticator.known(value) or await run_sync(
+                # What is slow waits in a queue of its own, and not for the threads that serve.
+                way.authenticator.verify,
+                value,
+                limiter=way.limiter,
+            )
+            if user is None:
+                break
+            return user
+    words = " or ".join(way.authenticator.words for way in ways)
+    challenge = ", ".join(way.authenticator.challenge for way in ways)
+    raise Refusal(
+        401, "HTTPUnauthorized", f"Say who you are, by {words}.", {"WWW-Authenticate": challenge}
+    )
 
 
 def _require_allowed(action: str, user: User) -> None:

@@ -51,6 +51,12 @@ class Account:
 class Identity:
     """The users of one file. Threads share one."""
 
+    header = "authorization"
+    challenge = 'Basic realm="vifguard", charset="UTF-8"'
+    words = "a valid name and password"
+    # Guesses must not take every core.
+    at_once = 1
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()

@@ -1,0 +1,33 @@
+"""A way to know who asks. Several may stand beside each other; each reads a header of its own."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vifguard.api.who import User
+
+
+class Authenticator(Protocol):
+    """Knows users by one request header. Threads share one."""
+
+    @property
+    def header(self) -> str:
+        """The request header that says who asks, in lower case."""
+
+    @property
+    def challenge(self) -> str:
+        """What a refusal's WWW-Authenticate header asks for."""
+
+    @property
+    def words(self) -> str:
+        """What is needed, for the message of a refusal."""
+
+    @property
+    def at_once(self) -> int:
+        """How many may be verified at the same time; the rest wait their turn."""
+
+    def known(self, value: str) -> User | None:
+        """The user of a header that was verified lately; never slow."""
+
+    def verify(self, value: str) -> User | None:
+        """The user of a header, or None. May be slow; raises Refusal where it cannot be told."""

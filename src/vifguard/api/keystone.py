@@ -1,0 +1,187 @@
+"""Who asks, as Keystone says: project-scoped tokens, checked by Keystone's own middleware.
+
+Configured as every OpenStack service is, by `[keystone_authtoken]` in a file.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from keystoneauth1.exceptions import ClientException
+from keystonemiddleware.auth_token import AuthProtocol
+from oslo_config import cfg
+
+from vifguard.api.convert import project
+from vifguard.api.errors import Refusal
+from vifguard.api.identity import IdentityError
+from vifguard.api.who import User, UserRole
+
+_MAX_TOKEN = 8192
+_MAX_REMEMBERED = 4096
+
+REMEMBERED = 60.0
+"""Seconds for which an answer counts: a token that is revoked is known for no longer."""
+
+
+class Keystone:
+    """The users of a Keystone, by their tokens. Threads share one.
+
+    Roles are matched by name: admin, member, reader and service; others mean nothing here. A
+    token whose application credential has access rules is refused: what it was narrowed to
+    cannot be remembered.
+    """
+
+    header = "x-auth-token"
+    words = "a project-scoped Keystone token"
+    at_once = 8
+
+    def __init__(self, configuration: Path, clock: Callable[[], float] = time.time) -> None:
+        """Raises IdentityError where the file cannot be used."""
+        # Tokens are not for logs, and each refused one would be a line.
+        logging.getLogger("keystonemiddleware").setLevel(logging.ERROR)
+        self._middleware, where = _middleware(configuration)
+        self.challenge = f'Keystone uri="{where}"'
+        self._clock = clock
+        # What was verified is remembered under a key that dies with the process.
+        self._secret = secrets.token_bytes(32)
+        self._remembered: dict[bytes, tuple[User, float]] = {}
+
+    def known(self, value: str) -> User | None:
+        """The user of a token that Keystone vouched for lately."""
+        user, until = self._remembered.get(self._mark(value), (None, 0.0))
+        return user if self._clock() < until else None
+
+    def verify(self, value: str) -> User | None:
+        """The user of a token; raises Refusal (503) where Keystone does not answer."""
+        if (user := self.known(value)) is not None:
+            return user
+        # What is no token must not be passed on in a header.
+        if not value or len(value) > _MAX_TOKEN or not (value.isascii() and value.isprintable()):
+            return None
+        asked = self._clock()
+        vouched = self._ask(value)
+        if vouched is None or (user := _user_of(vouched)) is None:
+            return None
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered = {}
+        until = min(asked + REMEMBERED, _expiry(vouched))
+        self._remembered[self._mark(value)] = (user, until)
+        return user
+
+    def _ask(self, token: str) -> dict[str, Any] | None:
+        """What the middleware tells the service behind it; None where it lets nobody through."""
+        reached: list[dict[str, Any]] = []
+        status: list[str] = []
+        environ = _environ(token) | {_REACHED: reached}
+        for _ in self._middleware(environ, lambda line, *_: status.append(line)):
+            pass
+        if reached:
+            return reached[0]
+        if status[0].startswith("401"):
+            return None
+        message = "Keystone does not answer, so nobody knows who you are; try again."
+        raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "5"})
+
+    def _mark(self, value: str) -> bytes:
+        return hmac.digest(self._secret, value.encode("utf-8", "surrogatepass"), "sha256")
+
+
+_REACHED = "vifguard.reached"
+_GROUP = "keystone_authtoken"
+
+
+def _behind(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    """The service behind the middleware: notes what it was told."""
+    environ[_REACHED].append(environ)
+    start("200 OK", [])
+    return []
+
+
+def _middleware(configuration: Path) -> tuple[Any, str]:
+    """Keystone's middleware, and where clients find Keystone."""
+    _require_private(configuration)
+    options = cfg.ConfigOpts()
+    chosen = {
+        "oslo_config_config": options,
+        "delay_auth_decision": False,
+        "include_service_catalog": False,
+        "service_token_roles_required": True,
+        # Without it, a token with access rules is refused.
+        "service_type": "",
+        # What is remembered, is remembered here.
+        "token_cache_time": -1,
+    }
+    try:
+        options([], project="vifguard", default_config_files=[str(configuration)])
+        made = AuthProtocol(_behind, chosen)
+        group = options[_GROUP]
+    except (cfg.Error, ClientException, ValueError) as error:
+        raise IdentityError(f"{configuration}, [{_GROUP}]: {error}") from None
+    for name in ("www_authenticate_uri", "auth_type"):
+        if not group[name]:
+            raise IdentityError(f"{configuration} needs {name} in [{_GROUP}]")
+    return made, str(group["www_authenticate_uri"])
+
+
+def _require_private(configuration: Path) -> None:
+    try:
+        mode = stat.S_IMODE(configuration.stat().st_mode)
+    except OSError as error:
+        raise IdentityError(f"{configuration} cannot be read: {error.strerror}") from None
+    if mode & 0o007:
+        raise IdentityError(
+            f"{configuration} holds a password and can be read by others: chmod 640 {configuration}"
+        )
+
+
+def _environ(token: str) -> dict[str, Any]:
+    """The least that is a request, with the token."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_X_AUTH_TOKEN": token,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
+def _user_of(vouched: dict[str, Any]) -> User | None:
+    """The user of a token; None where it is for no project, and so for no objects."""
+    roles = {name.strip().lower() for name in (vouched.get("HTTP_X_ROLES") or "").split(",")}
+    # In a cloud with an admin project, the admin of another project is an admin of that alone.
+    if vouched.get("HTTP_X_IS_ADMIN_PROJECT") == "False":
+        roles.discard(UserRole.ADMIN)
+    try:
+        project_id = project.read(vouched.get("HTTP_X_PROJECT_ID"))
+    except ValueError:
+        return None
+    name = vouched.get("HTTP_X_USER_NAME") or vouched.get("HTTP_X_USER_ID") or ""
+    return User(str(name), project_id, frozenset(role for role in UserRole if role in roles))
+
+
+def _expiry(vouched: dict[str, Any]) -> float:
+    """When the token ends (seconds since the epoch); at once where it does not say."""
+    try:
+        said = vouched["keystone.token_info"]["token"]["expires_at"]
+        return datetime.fromisoformat(said).timestamp()
+    except (KeyError, TypeError, ValueError):
+        return 0.0

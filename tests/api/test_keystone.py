@@ -1,0 +1,224 @@
+"""Keystone as it is: clients log in there, and its tokens say who asks here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import openstack
+import pytest
+from openstack.connection import Connection
+from tests.api.keystone_server import KeystoneServer, keystone
+from tests.api.serving import served
+
+from vifguard.api.app import create_app
+from vifguard.api.errors import Refusal
+from vifguard.api.identity import Identity, IdentityError
+from vifguard.api.keystone import REMEMBERED, Keystone
+from vifguard.api.who import UserRole
+from vifguard.store.store import Store
+
+# The SDK deprecates parts of itself that it goes on calling; that is between it and itself.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+USERS = {
+    "alice": ("p1", "member"),
+    "rita": ("p1", "reader"),
+    "bob": ("p2", "member"),
+    "nova": ("services", "service"),
+    "otto": ("p2", "heat_stack_owner"),
+}
+"""Project and role of each; each's password is its name."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A Keystone, a vifguard that asks it, and their clients."""
+
+    keystone: KeystoneServer
+    configuration: Path
+    url: str
+
+    def client(self, name: str, password: str = "", project: str = "") -> Connection:
+        """A client that knows Keystone's address alone, and a password."""
+        project = project or USERS[name][0]
+        auth = self.keystone.auth(name, password or name, project)
+        return openstack.connect(auth=auth, load_yaml_config=False, load_envvars=False)
+
+    def ask(self, token: str, path: str = "networks") -> httpx.Response:
+        """A GET with a token."""
+        headers = {"X-Auth-Token": token}
+        return httpx.get(f"{self.url}/v2.0/{path}", headers=headers, trust_env=False)
+
+
+def settle(server: KeystoneServer, url: str) -> None:
+    """What an operator does once: users, and the service in the catalog."""
+    auth = server.auth("admin", server.password, "admin")
+    with openstack.connect(auth=auth, load_yaml_config=False, load_envvars=False) as operator:
+        identity = operator.identity
+        for name in ("p1", "p2", "services"):
+            identity.create_project(name=name, domain_id="default")
+        identity.create_role(name="heat_stack_owner")
+        for name, (project, role) in (USERS | {"vifguard": ("services", "service")}).items():
+            operator.create_user(name=name, password=name, domain_id="default")
+            operator.grant_role(role, user=name, project=project)
+        network = identity.create_service(name="vifguard", type="network")
+        identity.create_endpoint(service_id=network.id, interface="public", url=url)
+
+
+def configure(directory: Path, server: KeystoneServer, **chosen: str) -> Path:
+    """The file as an operator writes it for any service of OpenStack."""
+    auth = server.auth("vifguard", "vifguard", "services") | {
+        "www_authenticate_uri": server.url,
+        "auth_type": "password",
+        **chosen,
+    }
+    path = directory / "vifguard.conf"
+    lines = "".join(f"{name} = {value}\n" for name, value in auth.items())
+    path.write_text(f"[keystone_authtoken]\n{lines}")
+    path.chmod(0o640)
+    return path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, identity: Identity) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("keystone")
+    with keystone(directory) as server:
+        configuration = configure(directory, server)
+        store = Store.open(directory / "store.db")
+        with served(create_app(store, Keystone(configuration), identity)) as url:
+            settle(server, url)
+            yield World(server, configuration, url)
+        store.close()
+
+
+def test_a_password_is_enough_and_the_catalog_leads_here(world: World) -> None:
+    with world.client("admin", "secret", "admin") as admin:
+        network = admin.network.create_network(name="shared", is_shared=True)
+        admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    with world.client("alice") as alice:
+        assert alice.network.get_endpoint() == f"{world.url}/v2.0"
+        port = alice.network.create_port(network_id=network.id, name="mine")
+        assert port.project_id == alice.current_project_id
+        assert [each.id for each in alice.network.ports()] == [port.id]
+        with pytest.raises(openstack.exceptions.ForbiddenException, match="mac_address"):
+            alice.network.create_port(network_id=network.id, mac_address="02:00:00:00:00:01")
+    with world.client("bob") as bob:
+        assert list(bob.network.ports()) == []
+        with pytest.raises(openstack.exceptions.NotFoundException):
+            bob.network.get_port(port.id)
+    with world.client("rita") as rita:
+        assert [each.id for each in rita.network.ports()] == [port.id]
+        with pytest.raises(openstack.exceptions.ForbiddenException):
+            rita.network.create_port(network_id=network.id)
+
+
+def test_a_service_of_the_cloud_is_one_here(world: World) -> None:
+    with world.client("nova") as nova:
+        assert world.ask(nova.auth_token, "ports").status_code == 403
+        assert world.ask(nova.auth_token, "feed/h1?timeout=0").status_code in {200, 204}
+
+
+def test_a_role_that_means_nothing_here_may_nothing(world: World) -> None:
+    with world.client("otto") as otto:
+        answer = world.ask(otto.auth_token)
+        assert answer.status_code == 403
+        assert answer.json()["NeutronError"]["type"] == "PolicyNotAuthorized"
+
+
+@pytest.mark.parametrize("token", ["", "x", "gAAAAA" + "b" * 200, "x" * 10_000, "a b", "\x7f"])
+def test_what_is_no_token_names_nobody(world: World, token: str) -> None:
+    answer = world.ask(token)
+    assert answer.status_code == 401
+    assert f'Keystone uri="{world.keystone.url}"' in answer.headers["WWW-Authenticate"]
+    assert "Basic" in answer.headers["WWW-Authenticate"]
+
+
+def test_a_token_for_no_project_names_nobody(world: World) -> None:
+    for scope in ("unscoped", {"system": {"all": True}}):
+        assert world.ask(token_for(world, scope)).status_code == 401
+
+
+def token_for(world: World, scope: object) -> str:
+    """A token of Keystone's operator, scoped as asked."""
+    user = {"name": "admin", "password": "secret", "domain": {"id": "default"}}
+    methods = {"methods": ["password"], "password": {"user": user}}
+    body = {"auth": {"identity": methods, "scope": scope}}
+    answer = httpx.post(f"{world.keystone.url}/auth/tokens", json=body, trust_env=False)
+    assert answer.status_code == 201, answer.text
+    return str(answer.headers["X-Subject-Token"])
+
+
+def test_names_and_passwords_of_the_file_go_on_counting(world: World) -> None:
+    url = f"{world.url}/v2.0/networks"
+    assert httpx.get(url, auth=("alice", "alice"), trust_env=False).status_code == 200
+    assert httpx.get(url, auth=("alice", "wrong"), trust_env=False).status_code == 401
+    # Who shows a token is who the token says, or nobody.
+    bad = {"X-Auth-Token": "x"}
+    both = httpx.get(url, auth=("alice", "alice"), headers=bad, trust_env=False)
+    assert both.status_code == 401
+
+
+def test_a_token_that_is_revoked_is_known_for_a_minute_at_most(world: World) -> None:
+    now = [1_700_000_000.0]
+    users = Keystone(world.configuration, lambda: now[0])
+    with world.client("alice") as alice:
+        token = alice.auth_token
+        user = users.verify(token)
+        assert user is not None
+        assert (user.name, user.roles) == ("alice", {UserRole.MEMBER, UserRole.READER})
+        assert user.project_id == alice.current_project_id
+        assert alice.session.delete(
+            f"{world.keystone.url}/auth/tokens", headers={"X-Subject-Token": token}
+        )
+    assert users.known(token) == user
+    now[0] += REMEMBERED
+    assert users.known(token) is None
+    assert users.verify(token) is None
+
+
+def test_a_token_is_known_no_longer_than_it_lives(world: World) -> None:
+    now = [4_000_000_000.0]
+    users = Keystone(world.configuration, lambda: now[0])
+    with world.client("alice") as alice:
+        assert users.verify(alice.auth_token)
+        assert users.known(alice.auth_token) is None
+
+
+def test_without_keystone_nobody_is_refused_as_unknown(world: World, tmp_path: Path) -> None:
+    """A client that is told 401 throws its token away; 503 says that it may come again."""
+    away = configure(
+        tmp_path, world.keystone, auth_url="http://127.0.0.1:9/v3", http_request_max_retries="0"
+    )
+    with pytest.raises(Refusal) as refused:
+        Keystone(away).verify("x")
+    assert refused.value.status == 503
+    assert refused.value.headers
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "www_authenticate_uri"),
+        ("[keystone_authtoken]\nwww_authenticate_uri = http://k/v3\n", "auth_type"),
+        ("[keystone_authtoken]\nauth_type = magic\n", "magic"),
+        ("[keystone_authtoken\n", "keystone_authtoken"),
+        ("nonsense", "vifguard.conf"),
+    ],
+)
+def test_a_file_that_will_not_do_is_told(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "vifguard.conf"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(IdentityError, match=words):
+        Keystone(path)
+    path.chmod(0o644)
+    with pytest.raises(IdentityError, match="chmod 640"):
+        Keystone(path)
+    path.unlink()
+    with pytest.raises(IdentityError, match="cannot be read"):
+        Keystone(path)
