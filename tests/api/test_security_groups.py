@@ -448,6 +448,26 @@ class TestPorts:
         on = held.admin.change("port", bare["id"], port_security_enabled=True)
         assert "groups" in on["guards_in_force"]
 
+    def test_an_owner_may_do_without_and_keeps_what_guards_others(
+        self, held: Cloud, network: dict[str, Any]
+    ) -> None:
+        here = {"network_id": network["id"]}
+        without = held.alice.make("port", **here, security_groups_enabled=False)
+        assert (without["security_groups"], without["security_groups_enabled"]) == ([], False)
+        assert "groups" not in without["guards_in_force"]
+        assert {"mac", "arp", "nd", "ip"} <= set(without["guards_in_force"])
+        again = held.alice.change("port", without["id"], security_groups_enabled=True)
+        assert len(again["security_groups"]) == 1
+        assert "groups" in again["guards_in_force"]
+        refused = (409, "SecurityGroupsDisabled")
+        off = {"security_groups_enabled": False}
+        assert held.alice.refused("port", again["id"], **off)[:2] == refused
+        groups = again["security_groups"]
+        assert held.alice.refused("port", **here, **off, security_groups=groups)[:2] == refused
+        bare = held.alice.change("port", again["id"], **off, security_groups=[])
+        assert "groups" not in bare["guards_in_force"]
+        assert "groups" not in held.alice.change("port", bare["id"], name="x")["guards_in_force"]
+
 
 class TestAddressGroups:
     def test_addresses_come_and_go(self, held: Cloud) -> None:

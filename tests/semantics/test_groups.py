@@ -336,6 +336,12 @@ class TestIcmp:
         assert server.out(error(server.family, ASK, towards_guest=True)) is None
         assert server.out(error(server.family, ASK)) is UNRELATED
 
+    def test_an_error_about_a_tunnel_tells_its_packets_are_too_big(self, client):
+        gre = {"protocol" if client.family.version == 4 else "next_header": 47}
+        sent = client.family.packet(client.family.guest, client.family.other, b"\1" * 20, **gre)
+        client.frame(FROM, build.ethernet(MAC_A, MAC_V, sent))
+        assert client.back(error_quoting(client.family, sent)) is None
+
     def test_an_error_is_addressed_to_who_sent_what_it_quotes(self, client):
         client.out(ASK)
         quoted = client.family.packet(client.family.third, client.family.other, ASK)

@@ -64,6 +64,14 @@ SecurityGroup = Annotated[
         autocompletion=completer(SECURITY_GROUP),
     ),
 ]
+Grouped = Annotated[
+    bool | None,
+    typer.Option(
+        "--grouped/--ungrouped",
+        help="Whether security groups filter it; what keeps it from taking what is another's "
+        "is not theirs.",
+    ),
+]
 DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
 DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
@@ -113,6 +121,7 @@ def create(
     roles: values.Roles = None,
     ethertype: Ethertype = None,
     security_group: SecurityGroup = None,
+    grouped: Grouped = None,
     storm: values.StormRate = None,
     host: Host = None,
     interface: Interface = None,
@@ -134,6 +143,7 @@ def create(
         roles=values.words(roles),
         ethertypes=values.ethertypes(ethertype),
         security_groups=_groups(session, security_group, project),
+        security_groups_enabled=grouped,
         storm=values.storm(storm),
         device_id=device_id,
         device_owner=device_owner,
@@ -161,6 +171,7 @@ def set_port(
     roles: values.Roles = None,
     ethertype: Ethertype = None,
     security_group: SecurityGroup = None,
+    grouped: Grouped = None,
     storm: values.StormRate = None,
     host: Host = None,
     interface: Interface = None,
@@ -180,6 +191,7 @@ def set_port(
         roles=values.words(roles),
         ethertypes=values.ethertypes(ethertype),
         security_groups=_groups(session, security_group, port["project_id"]),
+        security_groups_enabled=grouped,
         storm=values.storm(storm),
         device_id=device_id,
         device_owner=device_owner,

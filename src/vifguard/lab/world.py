@@ -240,6 +240,7 @@ class World:
             "network_id": net.id,
             "name": f"{guest.name}-{net.name}",
             "device_id": guest.name,
+            "security_groups_enabled": "security_groups" in plan.body,
             **plan.body,
         }
         if net.subnets and set(plan.families) != set(net.subnets):

@@ -26,6 +26,12 @@ on without effect. While nothing of its sender was acknowledged, a FIN is invali
 must follow its sender's SYN, or the challenge to it, or acknowledge its receiver's SYN where
 its sender sent none. Of a connection that has ended, a SYN alone opens a new one.
 
+**Room.** A host remembers a bounded number of connections. Where there is no room for one more,
+what goes first is what is over; then what is half open, of the port that has most of it; an open
+connection goes only to a port that has at least two fewer. So no port's flood ends another's
+connections, and the newcomer of a port that has its share is dropped (`flow-table-full`). This
+and what it drops is the only thing here that is not a function of the packets.
+
 **How long** (seconds since its last packet): TCP half-open 60, open 86400, with both FINs seen
 120, reset 10; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered.
 """

@@ -263,7 +263,7 @@ def _quoted_key(
         # An echo is quoted as it was sent: the question, or the answer to it.
         asked_by_guest = (sent_by is _FROM) != quoted.answers
         return Key(quoted.protocol, local, remote, quoted.ident, 0 if asked_by_guest else 1)
-    return Key(quoted.protocol, local, remote, *ends)
+    return Key(quoted.protocol, local, remote, *(ends if quoted.protocol in PORTS_OF else (0, 0)))
 
 
 def _is_fragment(packet: Packet) -> bool:

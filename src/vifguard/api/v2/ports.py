@@ -121,6 +121,7 @@ PORTS: Final = Resource(
         Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
         Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
         Attribute("security_groups", set_of(uuid, _MAX_GROUPS), OWNER, OWNER),
+        Attribute("security_groups_enabled", boolean, OWNER, OWNER),
         Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
         Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
         Attribute(
@@ -287,10 +288,16 @@ def _first_groups(
     change: Change, port: Port, given: Given, *, grouped: bool
 ) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project."""
-    asked = given["security_groups"]
+    asked, enabled = given["security_groups"], given["security_groups_enabled"]
+    if asked and enabled is False:
+        raise _disabled(asked)
     if not grouped:
         if asked:
             require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
+        if enabled:
+            require_groups_offered(change, "security_groups_enabled of a port")
+        return None
+    if enabled is False:
         return None
     if asked:
         _require_groups(change, port, asked)
@@ -302,6 +309,14 @@ def _first_groups(
 def _regrouped(change: Change, port: Port, given: Given) -> dict[str, Any]:
     """What a request changes of a port's groups; `port` is as it will be without."""
     has, asked = port.security_groups, given.get("security_groups")
+    enabled = given.get("security_groups_enabled")
+    if enabled is False:
+        if remaining := has if asked is None else asked:
+            raise _disabled(remaining)
+        return {"security_groups": None}
+    if enabled and has is None and asked is None:
+        require_groups_offered(change, "security_groups_enabled of a port")
+        asked = frozenset({security_groups.ensure_default(change, port.project_id)})
     if asked is None:
         if has and not port.port_security_enabled:
             raise conflict(
@@ -317,6 +332,14 @@ def _regrouped(change: Change, port: Port, given: Given) -> dict[str, Any]:
     if has is None and hosts.why_no_groups(change):
         return {}
     return {"security_groups": asked}
+
+
+def _disabled(groups: frozenset[str]) -> Refusal:
+    return conflict(
+        "SecurityGroupsDisabled",
+        f"security_groups {_quoted(groups)} filter nothing where security_groups_enabled is "
+        "false; give no groups, or leave it true.",
+    )
 
 
 def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
@@ -373,6 +396,7 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "device_id": port.device_id,
         "device_owner": port.device_owner,
         "security_groups": sorted(port.security_groups or ()),
+        "security_groups_enabled": port.security_groups is not None,
         "binding:host_id": port.host,
         "binding:profile": dict(port.binding_profile),
         "binding:vnic_type": port.vnic_type,
