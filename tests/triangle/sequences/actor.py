@@ -21,8 +21,6 @@ from vifguard.packet.pieces.piece import multicast_mac
 from vifguard.semantics.flow import ACK, FIN, RST, SYN
 
 PSH = 8
-GRAIN = 1_200_000_000
-"""A program may forget this much (ns) before the page says: it keeps time in coarse steps."""
 LIFETIMES = (10, 30, 60, 120, 180, 600, 86400)
 OFFSETS = (0, 0, 1, -1, 5000, (1 << 30) - 1, 1 << 30, -(1 << 16), -(1 << 16) - 1, 1 << 31)
 _TALKS = 24
@@ -273,7 +271,7 @@ class Actor:
     def wait(self) -> None:
         """As much time as something lives passes, or a little less or more."""
         lifetime = self.random.choice(LIFETIMES[:-1] * 4 + LIFETIMES) * SECOND
-        self._pass(lifetime + self.random.choice((-GRAIN - 1, 0, 1, SECOND)))
+        self._pass(lifetime + self.random.choice((-1, 0, 1, SECOND)))
 
     def expire(self) -> None:
         """It is just before the end of something that lives, or its end; it goes on then."""
@@ -281,17 +279,12 @@ class Actor:
         near = [end for end in ends if end - self.stage.now < 601 * SECOND] or ends
         if near:
             end = self.random.choice(near)
-            self._pass(max(1, end - self.stage.now + self.random.choice((-GRAIN - 1, 0, 1))))
+            self._pass(max(1, end - self.stage.now + self.random.choice((-1, 0, 1))))
             for _ in range(4):
                 self.again()
 
     def _pass(self, nanoseconds: int) -> None:
-        """Time passes; it does not stop within the grain before an end, where both are right."""
-        now = self.stage.now + nanoseconds
-        for end in sorted(self.stage.reference.ends()):
-            if now < end <= now + GRAIN:
-                now = end
-        self.stage.take(Passed(now - self.stage.now))
+        self.stage.take(Passed(nanoseconds))
 
     # Who talks, and how it is sent.
 

@@ -1,0 +1,105 @@
+"""The eBPF program as a judge of sequences: four interfaces of a moment, one private driver."""
+
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from tests.triangle.sequences.stage import FIRST
+from tests.triangle.sequences.steps import Held
+from tests.triangle.sequences.subject import Said
+
+from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import SetChange
+from vifguard.kernel.netns import in_throwaway
+from vifguard.lab.netns import ip
+from vifguard.model.address import IPNetwork
+from vifguard.model.security_group import Rulebook
+from vifguard.model.verdict import Direction
+
+T = TypeVar("T")
+EMPTY: frozenset = frozenset()
+LAST_GENERATION = 0xFFFFFFFF
+
+
+class Program:
+    """One driver at the ports of a host; its clock never goes back."""
+
+    def __init__(self, driver: EbpfDriver, ports: int = 4) -> None:
+        names = [f"seq{number}" for number in range(ports)]
+        ip(f"link add {name} type bridge" for name in names)
+        self.ifindexes = [socket.if_nametoindex(name) for name in names]
+        self.driver = driver
+        self._now = FIRST
+        self._book: Rulebook | None = None
+        flows = driver._maps["flows"]
+        self.table = flows.memory(flows.spec.max_entries * flows.spec.value_size)
+
+    def begin(self, now: int) -> int:
+        self.table[:] = bytes(len(self.table))
+        self._now = max(now, self._now)
+        self._book = None
+        self.driver.set_generation(LAST_GENERATION - 3)  # It wraps soon.
+        return self._now
+
+    def hold(self, held: Held) -> None:
+        self.driver.hold(_change(self._book, held.book))
+        self._book = held.book
+        attachments = (
+            Attachment(policy, ifindex, swapped=False, revision=1)
+            for policy, ifindex in zip(held.policies, self.ifindexes, strict=True)
+        )
+        wanted = self.driver.render(attachments)
+        assert not wanted.refused, wanted.refused
+        change = self.driver.diff(wanted, self.driver.observe(None))
+        if change is not None:
+            self.driver.apply(change)
+
+    def set_clock(self, now: int) -> None:
+        self._now = now
+        self.driver.set_clock(now)
+
+    def judge(self, port: int, direction: Direction, frame: bytes) -> Said:
+        dropped = self.driver.test(direction, frame, self.ifindexes[port])
+        return dropped and (dropped.guard, dropped.reason)
+
+    def close(self) -> None:
+        """Give back the memory of the table."""
+        self.table.close()
+
+
+def with_program(work: Callable[[Program], T], buckets: int = 1024) -> T:
+    """What `work` returns with a program in a namespace that ends with it."""
+
+    def inside() -> T:
+        with EbpfDriver.private(buckets) as driver:
+            program = Program(driver)
+            try:
+                return work(program)
+            finally:
+                program.close()
+
+    return in_throwaway(inside)
+
+
+def _change(before: Rulebook | None, now: Rulebook) -> BookChange:
+    """What the feed would say: everything at first, then what is otherwise."""
+    if before is None:
+        sets = {name: SetChange(complete=True, added=held) for name, held in now.sets.items()}
+        return BookChange(complete=True, groups=now.rules, sets=sets)
+    names = before.rules.keys() | now.rules.keys()
+    groups = {
+        name: now.rules.get(name, EMPTY)
+        for name in names
+        if before.rules.get(name) != now.rules.get(name)
+    }
+    sets = {
+        name: _moved(before.sets.get(name, EMPTY), now.sets.get(name, EMPTY))
+        for name in before.sets.keys() | now.sets.keys()
+        if before.sets.get(name) != now.sets.get(name)
+    }
+    return BookChange(complete=False, groups=groups, sets=sets)
+
+
+def _moved(before: frozenset[IPNetwork], now: frozenset[IPNetwork]) -> SetChange:
+    return SetChange(complete=False, added=now - before, removed=before - now)
