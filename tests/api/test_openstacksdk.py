@@ -141,6 +141,24 @@ def test_a_quota_is_set_and_reset(sdk: Connection) -> None:
     assert sdk.network.get_quota("p1").ports == 500
 
 
+def test_tags_and_revisions(sdk: Connection) -> None:
+    network = sdk.network.create_network(name="front")
+    sdk.network.set_tags(network, ["red", "blue"])
+    assert sdk.network.get_network(network.id).tags == ["blue", "red"]
+    assert [each.id for each in sdk.network.networks(tags="red")] == [network.id]
+    assert list(sdk.network.networks(not_any_tags="red")) == []
+    port = sdk.network.create_port(network_id=network.id, tags=["x"])
+    assert port.tags == ["x"]
+    seen = port.revision_number
+    changed = sdk.network.update_port(port, name="y", if_revision=seen)
+    assert changed.revision_number == seen + 1
+    with pytest.raises(openstack.exceptions.PreconditionFailedException):
+        sdk.network.update_port(sdk.network.get_port(port.id), name="z", if_revision=seen)
+    with pytest.raises(openstack.exceptions.PreconditionFailedException):
+        sdk.network.delete_port(sdk.network.get_port(port.id), if_revision=seen)
+    sdk.network.delete_port(sdk.network.get_port(port.id), if_revision=seen + 1)
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")

@@ -18,9 +18,11 @@ from vifguard.api.authenticator import Authenticator
 from vifguard.api.convert import integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.if_match import revision_of
 from vifguard.api.listing import Listing
 from vifguard.api.policy import Reach, line
 from vifguard.api.who import User
+from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
 
 _MAX_QUERY = 8192
@@ -44,6 +46,7 @@ class Call:
     query: tuple[tuple[str, str], ...]
     body: bytes
     url: str
+    if_match: str = ""
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -64,6 +67,16 @@ class Call:
         if resource.many in self.document:
             return JSONResponse({resource.many: seen}, status_code=201)
         return JSONResponse({resource.one: seen[0]}, status_code=201)
+
+    def require_revision(self, stamp: Stamp) -> None:
+        """Raise Refusal (412) where the user means another revision of an object than this."""
+        wanted = revision_of(self.if_match)
+        if wanted is not None and wanted != stamp.revision_number:
+            raise Refusal(
+                412,
+                "RevisionNumberConstraintFailed",
+                f"Constrained to {wanted}, but current revision is {stamp.revision_number}",
+            )
 
     def number(self, name: str, default: int) -> int:
         """A whole number in the query; raises Refusal."""
@@ -101,7 +114,9 @@ async def _call(request: Request) -> Call:
         raise bad_request("The query has more than 200 parts.") from None
     _require_json(request)
     url = str(request.url.replace(query=""))
-    return Call(request.app.state.store, user, query, await _body(request), url)
+    if_match = request.headers.get("if-match", "")
+    store: Store = request.app.state.store
+    return Call(store, user, query, await _body(request), url, if_match)
 
 
 Caller = Annotated[Call, Depends(_call)]
@@ -140,12 +155,19 @@ def _require_allowed(action: str, user: User) -> None:
 def _require_json(request: Request) -> None:
     # What a web page may send without asking first (a form, plain text) changes nothing here.
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method in {"POST", "PUT"} and kind != "application/json":
+    if kind == "application/json" or (request.method == "PUT" and _is_empty(request)):
+        return
+    if request.method in {"POST", "PUT"}:
         raise Refusal(
             415,
             "HTTPUnsupportedMediaType",
             f"The content type is {quoted(kind)}; it must be application/json.",
         )
+
+
+def _is_empty(request: Request) -> bool:
+    length = request.headers.get("content-length", "0")
+    return length == "0" and "transfer-encoding" not in request.headers
 
 
 async def _body(request: Request) -> bytes:

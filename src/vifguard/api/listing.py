@@ -17,6 +17,7 @@ from vifguard.model.address import AddressError, parse_address
 Shown = dict[str, Any]
 
 _WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
+_TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
 _SCALAR = frozenset({"string", "integer", "boolean"})
 
 
@@ -91,10 +92,7 @@ class Listing:
         return body
 
     def _matches(self, each: Shown) -> bool:
-        return all(
-            any(_equal(each.get(name), wanted, name) for wanted in values)
-            for name, values in self.filters.items()
-        )
+        return all(_fits(each, name, values) for name, values in self.filters.items())
 
     def _page(self, chosen: list[Shown]) -> tuple[list[Shown], list[dict[str, str]]]:
         start, end = 0, len(chosen)
@@ -129,10 +127,38 @@ class Listing:
         return {"rel": rel, "href": f"{self.url}?{query}"}
 
 
+def _fits(each: Shown, name: str, values: Sequence[str]) -> bool:
+    if name in _TAGS:
+        return all(_tagged(set(each["tags"]), name, set(value.split(","))) for value in values)
+    if name == "fixed_ips":
+        return _has_address(each["fixed_ips"], values)
+    return any(_equal(each.get(name), wanted, name) for wanted in values)
+
+
+def _tagged(has: set[str], name: str, wanted: set[str]) -> bool:
+    found = bool(has & wanted) if name.endswith("-any") else wanted <= has
+    return found is not name.startswith("not-")
+
+
+def _has_address(entries: Sequence[Mapping[str, str]], values: Sequence[str]) -> bool:
+    """Whether one entry has, of each key that is asked for, one of the values."""
+    asked: dict[str, set[str]] = defaultdict(set)
+    for value in values:
+        key, _, wanted = value.partition("=")
+        asked[key].add(_canonical(wanted) if key == "ip_address" else wanted)
+    return any(all(_entry_has(entry, *each) for each in asked.items()) for entry in entries)
+
+
+def _entry_has(entry: Mapping[str, str], key: str, wanted: set[str]) -> bool:
+    if key == "ip_address_substr":
+        return any(part in entry["ip_address"] for part in wanted)
+    return entry.get(key) in wanted
+
+
 def _require_filter(resource: Resource, name: str) -> None:
-    attribute = resource.by_name.get(name)
+    attribute = resource.by_name.get("tags" if name in _TAGS else name)
     if attribute is None or not _can_filter(attribute.converter.schema):
-        raise bad_request(f"Invalid input for operation: {quoted(name)} is no filter of this list.")
+        raise bad_request(f"[{quoted(name)}] is invalid attribute for filtering: no such filter.")
 
 
 def _can_filter(schema: Mapping[str, Any]) -> bool:
@@ -159,7 +185,7 @@ def _equal(value: Any, wanted: str, name: str) -> bool:
 
 
 def _in_list(each: Any, wanted: str) -> bool:
-    if isinstance(each, dict):  # fixed_ips=ip_address=10.0.0.5
+    if isinstance(each, dict):  # addresses=ip_address=10.0.0.5
         key, _, value = wanted.partition("=")
         return key in each and each[key] == (_canonical(value) if key == "ip_address" else value)
     return str(each) == wanted

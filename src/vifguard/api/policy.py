@@ -67,6 +67,18 @@ def _crud(one: str, many: str) -> dict[str, Line]:
     return reads | {f"{verb}_{one}": _WRITE for verb in ("create", "update", "delete")}
 
 
+def _tags(one: str) -> dict[str, Line]:
+    reads = {f"list_{one}_tags": _READ, f"show_{one}_tag": _READ}
+    verbs = ("add_{}_tags", "add_{}_tag", "replace_{}_tags", "remove_{}_tags", "remove_{}_tag")
+    return reads | {verb.format(one): _WRITE for verb in verbs}
+
+
+_TAGGED = (
+    *("network", "subnet", "port", "ip_group"),
+    *("security_group", "security_group_rule", "address_group"),
+)
+
+
 LINES: Mapping[str, Line] = MappingProxyType(
     {
         **_crud("network", "networks"),
@@ -87,6 +99,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "add_addresses": _WRITE,
         "remove_addresses": _WRITE,
         **_crud("rbac_policy", "rbac_policies"),
+        **{action: each for one in _TAGGED for action, each in _tags(one).items()},
         "list_quotas": _OPERATOR,
         **{f"show_quota{what}": _READ for what in ("", "_default", "_details")},
         **{f"show_quota_{word}": _READ for word in ("project", "tenant")},

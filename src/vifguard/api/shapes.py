@@ -70,6 +70,13 @@ seconds: Final = Converter({"type": "number"}, lambda value: value)
 strings: Final = list_of(text(), 100)
 
 
+MAX_TAGS: Final = 50
+"""Tags of one object."""
+
+tags: Final = mapped(list_of(text(), MAX_TAGS), lambda given: tuple(sorted(given)))
+_TAGS: Final = Attribute("tags", strings)
+
+
 def common() -> tuple[Attribute, ...]:
     """The attributes that every resource begins with."""
     return (
@@ -81,9 +88,10 @@ def common() -> tuple[Attribute, ...]:
     )
 
 
-def stamped() -> tuple[Attribute, ...]:
-    """The attributes that every stored resource ends with."""
+def stamped(tagged: Attribute = _TAGS) -> tuple[Attribute, ...]:
+    """The attributes that every stored resource ends with; its tags have routes of their own."""
     return (
+        tagged,
         Attribute("revision_number", integer(0, 2**31)),
         Attribute("created_at", _moment),
         Attribute("updated_at", _moment),
@@ -101,6 +109,7 @@ def show_stamp(stamp: Stamp) -> dict[str, Any]:
         "revision_number": stamp.revision_number,
         "created_at": moment(stamp.created_at / 1_000_000),
         "updated_at": moment(stamp.updated_at / 1_000_000),
+        "tags": list(stamp.tags),
     }
 
 

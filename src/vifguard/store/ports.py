@@ -56,6 +56,7 @@ class Draft:
     port: Port
     mac: Mac | None = None
     wishes: tuple[Wish, ...] | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Reads:
@@ -165,7 +166,7 @@ def create(change: Change, network: Network, draft: Draft) -> StoredPort:
     port = replace(draft.port, mac=mac, fixed_ips=(), host=draft.port.host or _only_host(change))
     identity.require_free(change, port)
     _require_one_host(change, network, port)
-    stamp = change.made()
+    stamp = change.made() | {"tags": draft.tags or None}
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     try:
         change.connection.execute(_INSERT, values)
@@ -176,7 +177,7 @@ def create(change: Change, network: Network, draft: Draft) -> StoredPort:
     kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes))
     _regroup(change, None, kept)
     change.note(port.id, (port.host,))
-    return StoredPort(kept, change.revision, NOT_REPORTED, Stamp(**stamp))
+    return StoredPort(kept, change.revision, NOT_REPORTED, Stamp(**stamp | {"tags": draft.tags}))
 
 
 def update_port(

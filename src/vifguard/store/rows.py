@@ -36,7 +36,7 @@ Record = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How often a noun was changed, and when it was made and last changed.
+    """How often a noun was changed, when it was made and last changed, and its tags in order.
 
     Times are microseconds since the epoch.
     """
@@ -44,6 +44,7 @@ class Stamp:
     revision_number: int
     created_at: int
     updated_at: int
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,7 +448,7 @@ def rule_in(row: Record, remote_set: str | None) -> Rule:
 
 def stamp_of(row: Record) -> Stamp:
     """The stamp of any noun's row."""
-    return Stamp(row.revision_number, row.created_at, row.updated_at)
+    return Stamp(row.revision_number, row.created_at, row.updated_at, tuple(row.tags or ()))
 
 
 def _listed(names: Iterable[str] | None) -> list[str] | None:

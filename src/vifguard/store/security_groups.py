@@ -45,9 +45,7 @@ _RULES = (
 _DEFAULT_OF = select(security_groups.c.id).where(
     security_groups.c.default_of == bindparam("project_id")
 )
-_STAMP = select(
-    security_groups.c.revision_number, security_groups.c.created_at, security_groups.c.updated_at
-).where(security_groups.c.id == bindparam("id"))
+_STAMP = select(security_groups).where(security_groups.c.id == bindparam("id"))
 _SAME = select(security_group_rules.c.id).where(
     security_group_rules.c.group_id == bindparam("group_id"),
     security_group_rules.c.meaning == bindparam("meaning"),

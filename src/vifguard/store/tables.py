@@ -6,6 +6,8 @@ that byte order is address order in every database and families never mix in a r
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -40,12 +42,13 @@ def _json(name: str) -> Column[object]:
     return Column(name, JSON(none_as_null=True))
 
 
-def _stamp() -> tuple[Column[int], ...]:
-    """How often a noun was changed, and when (microseconds since the epoch)."""
+def _stamp() -> tuple[Column[Any], ...]:
+    """How often a noun was changed, and when (microseconds since the epoch); its tags."""
     return (
         Column("revision_number", Integer, nullable=False),
         Column("created_at", BigInteger, nullable=False),
         Column("updated_at", BigInteger, nullable=False),
+        _json("tags"),
     )
 
 

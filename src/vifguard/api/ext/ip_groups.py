@@ -88,6 +88,7 @@ def update_ip_group(call: Caller, group_id: str) -> Response:
     given = GROUPS.read_put(call.document)
     with call.store.change() as change:
         before = visible.group(change, call.user, group_id)
+        call.require_revision(before.stamp)
         network = networks.get(change, before.group.network_id).network
         GROUPS.authorize_put(given, Standing(call.user, before.group.project_id, network))
         changes = _changes(change, call, given, before)
@@ -101,7 +102,9 @@ def update_ip_group(call: Caller, group_id: str) -> Response:
 def delete_ip_group(call: Caller, group_id: str) -> Response:
     """Delete an IP group; its addresses are free again."""
     with call.store.change() as change:
-        ip_groups.delete_group(change, visible.group(change, call.user, group_id))
+        found = visible.group(change, call.user, group_id)
+        call.require_revision(found.stamp)
+        ip_groups.delete_group(change, found)
     return Response(status_code=204)
 
 

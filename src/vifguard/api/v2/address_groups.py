@@ -92,6 +92,7 @@ def update_address_group(call: Caller, group_id: str) -> Response:
     given = ADDRESS_GROUPS.read_put(call.document)
     with call.store.change() as change:
         before = visible.own_address_group(change, call.user, group_id)
+        call.require_revision(before.stamp)
         ADDRESS_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
         after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
         shared = rbac_policies.among(change, [group_id], call.user.project_id)
@@ -105,6 +106,7 @@ def add_addresses(call: Caller, group_id: str) -> Response:
     with call.store.change() as change:
         require_groups_offered(change, "An address of an address group")
         before = visible.own_address_group(change, call.user, group_id)
+        call.require_revision(before.stamp)
         held = before.group.addresses
         if known := held & given:
             raise Refusal(
@@ -124,6 +126,7 @@ def remove_addresses(call: Caller, group_id: str) -> Response:
     given = _given_addresses(call)
     with call.store.change() as change:
         before = visible.own_address_group(change, call.user, group_id)
+        call.require_revision(before.stamp)
         held = before.group.addresses
         if unknown := given - held:
             raise Refusal(
@@ -141,6 +144,7 @@ def delete_address_group(call: Caller, group_id: str) -> Response:
     """Delete an address group that no rule names."""
     with call.store.change() as change:
         found = visible.own_address_group(change, call.user, group_id)
+        call.require_revision(found.stamp)
         address_groups.delete_group(change, found.group)
     return Response(status_code=204)
 

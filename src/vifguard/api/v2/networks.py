@@ -96,7 +96,6 @@ NETWORKS: Final = Resource(
         Attribute("subnets", strings),
         Attribute("availability_zone_hints", strings),
         Attribute("availability_zones", strings),
-        Attribute("tags", strings),
         *stamped(),
     ),
 )
@@ -135,6 +134,7 @@ def update_network(call: Caller, network_id: str) -> Response:
     given = NETWORKS.read_put(call.document)
     with call.store.change() as change:
         before = visible.network(change, call.user, network_id)
+        call.require_revision(before.stamp)
         standing = Standing(call.user, before.network.project_id, before.network)
         _require_owner(standing, "update")
         NETWORKS.authorize_put(given, standing)
@@ -149,7 +149,9 @@ def update_network(call: Caller, network_id: str) -> Response:
 def delete_network(call: Caller, network_id: str) -> Response:
     """Delete a network and its subnets."""
     with call.store.change() as change:
-        network = visible.network(change, call.user, network_id).network
+        found = visible.network(change, call.user, network_id)
+        call.require_revision(found.stamp)
+        network = found.network
         _require_owner(Standing(call.user, network.project_id, network), "delete")
         networks.delete_network(change, network)
     return Response(status_code=204)
@@ -245,6 +247,5 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
         "subnets": subnet_ids,
         "availability_zone_hints": [],
         "availability_zones": [],
-        "tags": [],
         **show_stamp(stored.stamp),
     }

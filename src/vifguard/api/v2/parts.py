@@ -14,6 +14,7 @@ from vifguard.api.v2 import (
     security_group_rules,
     security_groups,
     subnets,
+    tags,
     versions,
 )
 
@@ -28,6 +29,7 @@ MODULES: Final = (
     address_groups,
     rbac_policies,
     quotas,
+    tags,
 )
 
 ROUTERS: Final = tuple(module.router for module in MODULES)

@@ -46,6 +46,7 @@ from vifguard.api.shapes import (
     stamped,
     storm,
     strings,
+    tags,
     wishes,
 )
 from vifguard.api.who import (
@@ -139,8 +140,7 @@ PORTS: Final = Resource(
         Attribute("guards_in_force", strings),
         Attribute("policy_revision", integer(0, 2**63)),
         Attribute("enforced_revision", integer(0, 2**63)),
-        Attribute("tags", strings),
-        *stamped(),
+        *stamped(Attribute("tags", tags, OWNER, None, ())),
     ),
 )
 
@@ -198,6 +198,7 @@ def update_port(call: Caller, port_id: str) -> Response:
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
         before = visible.port(change, call.user, port_id)
+        call.require_revision(before.stamp)
         network = networks.get(change, before.port.network_id).network
         PORTS.authorize_put(
             given, Standing(call.user, before.port.project_id, network, before.port)
@@ -213,7 +214,9 @@ def update_port(call: Caller, port_id: str) -> Response:
 def delete_port(call: Caller, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
-        ports.delete_port(change, visible.port(change, call.user, port_id).port)
+        found = visible.port(change, call.user, port_id)
+        call.require_revision(found.stamp)
+        ports.delete_port(change, found.port)
     return Response(status_code=204)
 
 
@@ -234,7 +237,7 @@ def _create(
     _require_sound(change, port, given)
     port = replace(port, security_groups=_first_groups(change, port, given, grouped=grouped))
     return ports.create(
-        change, network, Draft(port, given["mac_address"], given["fixed_ips"])
+        change, network, Draft(port, given["mac_address"], given["fixed_ips"], given["tags"])
     ), network
 
 
@@ -407,7 +410,6 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "guards_in_force": show_guards(guards_of(network, port)),
         "policy_revision": stored.policy_revision,
         "enforced_revision": enforced_revision(stored, network),
-        "tags": [],
         **show_stamp(stored.stamp),
     }
 

@@ -29,7 +29,7 @@ from vifguard.api.errors import Refusal, conflict
 from vifguard.api.offered import require_groups_offered
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
-from vifguard.api.shapes import show_stamp, stamped, strings
+from vifguard.api.shapes import show_stamp, stamped
 from vifguard.api.who import OWN_PROJECT, OWNER, Standing
 from vifguard.api.who import Rule as Who
 from vifguard.model.address import AddressError, IPNetwork, parse_prefix
@@ -117,7 +117,6 @@ SECURITY_GROUP_RULES: Final = Resource(
         Attribute("remote_address_group_id", nullable(uuid), OWNER),
         Attribute("normalized_cidr", nullable(text())),
         Attribute("belongs_to_default_sg", boolean),
-        Attribute("tags", strings),
         *stamped(),
     ),
 )
@@ -181,6 +180,7 @@ def delete_security_group_rule(call: Caller, rule_id: str) -> Response:
     """Delete a rule; connections that it alone allowed end."""
     with call.store.change() as change:
         found = visible.security_group_rule(change, call.user, rule_id)
+        call.require_revision(found.stamp)
         security_groups.delete_rules(change, [found])
     return Response(status_code=204)
 
@@ -311,7 +311,6 @@ def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
         "remote_address_group_id": set_id if noun.of_address_group else None,
         "normalized_cidr": shown["remote_ip_prefix"],
         "belongs_to_default_sg": group.is_default,
-        "tags": [],
         **show_stamp(stored.stamp),
     }
 

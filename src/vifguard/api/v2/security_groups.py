@@ -16,7 +16,7 @@ from vifguard.api.convert import Converter, boolean
 from vifguard.api.errors import conflict
 from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_room
-from vifguard.api.shapes import common, show_stamp, stamped, strings
+from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.api.who import OWNER, Standing
@@ -39,7 +39,6 @@ SECURITY_GROUPS: Final = Resource(
         Attribute("stateful", boolean, OWNER, OWNER, default=True, field="stateful"),
         Attribute("shared", boolean),
         Attribute("security_group_rules", _rules),
-        Attribute("tags", strings),
         *stamped(),
     ),
 )
@@ -84,6 +83,7 @@ def update_security_group(call: Caller, group_id: str) -> Response:
     given = SECURITY_GROUPS.read_put(call.document)
     with call.store.change() as change:
         before = visible.own_security_group(change, call.user, group_id)
+        call.require_revision(before.stamp)
         SECURITY_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
         if before.group.is_default and "name" in given:
             raise conflict(
@@ -100,6 +100,7 @@ def delete_security_group(call: Caller, group_id: str) -> Response:
     """Delete a security group that no port has, and the rules that refer to it."""
     with call.store.change() as change:
         found = visible.own_security_group(change, call.user, group_id)
+        call.require_revision(found.stamp)
         if found.group.is_default and not call.user.is_operator:
             raise conflict(
                 "SecurityGroupCannotRemoveDefault",
@@ -138,6 +139,5 @@ def _show(stored: StoredSecurityGroup, shared: Container[str] = ()) -> dict[str,
         "stateful": group.stateful,
         "shared": group.id in shared,
         "security_group_rules": [security_group_rules.show(each, group) for each in stored.rules],
-        "tags": [],
         **show_stamp(stored.stamp),
     }

@@ -85,7 +85,6 @@ SUBNETS: Final = Resource(
         Attribute("subnetpool_id", exactly(None), NETWORK_OWNER),
         Attribute("segment_id", exactly(None), NETWORK_OWNER),
         Attribute("service_types", strings),
-        Attribute("tags", strings),
         *stamped(),
     ),
 )
@@ -122,6 +121,7 @@ def update_subnet(call: Caller, subnet_id: str) -> Response:
     given = SUBNETS.read_put(call.document)
     with call.store.change() as change:
         before, network = visible.subnet(change, call.user, subnet_id)
+        call.require_revision(before.stamp)
         standing = Standing(call.user, before.subnet.project_id, network)
         _require_owner(standing, "update")
         SUBNETS.authorize_put(given, standing)
@@ -140,6 +140,7 @@ def delete_subnet(call: Caller, subnet_id: str) -> Response:
     """Delete a subnet that nobody has an address of."""
     with call.store.change() as change:
         found, network = visible.subnet(change, call.user, subnet_id)
+        call.require_revision(found.stamp)
         _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
@@ -307,6 +308,5 @@ def _show(stored: StoredSubnet) -> dict[str, Any]:
         "subnetpool_id": None,
         "segment_id": None,
         "service_types": [],
-        "tags": [],
         **show_stamp(stored.stamp),
     }

@@ -1,0 +1,203 @@
+"""Tags: words that owners put on what they have, to find it again by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter
+from sqlalchemy import Table
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import list_of, text
+from vifguard.api.errors import Refusal
+from vifguard.api.shapes import MAX_TAGS
+from vifguard.api.who import User
+from vifguard.store import tables
+from vifguard.store import tags as rows
+from vifguard.store.rows import Stamp
+from vifguard.store.transaction import Change, Snapshot
+
+router = APIRouter(tags=["tags"])
+
+_given = list_of(text(), 1000)
+
+Find = Callable[[Snapshot, User, str], tuple[str, Stamp]]
+"""The owner's project and the stamp of a noun that the user sees; raises MissingError."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagged:
+    """A kind of object that has tags."""
+
+    one: str
+    table: Table
+    find: Find
+
+    @property
+    def path(self) -> str:
+        return f"/{self.table.name.replace('_', '-')}/{{object_id}}/tags"
+
+    def read(self, call: Call, object_id: str) -> tuple[str, ...]:
+        with call.store.read() as snapshot:
+            return self.find(snapshot, call.user, object_id)[1].tags
+
+    def change(
+        self, call: Call, object_id: str, wanted: Callable[[tuple[str, ...]], Iterable[str]]
+    ) -> list[str]:
+        """Give an object other tags than it has; raises Refusal."""
+        with call.store.change() as change:
+            return self._write(change, call, object_id, wanted)
+
+    def _write(
+        self,
+        change: Change,
+        call: Call,
+        object_id: str,
+        wanted: Callable[[tuple[str, ...]], Iterable[str]],
+    ) -> list[str]:
+        project_id, stamp = self.find(change, call.user, object_id)
+        visible.require_owner(call.user, project_id, self.one.replace("_", " "), object_id)
+        call.require_revision(stamp)
+        after = sorted(set(wanted(stamp.tags)))
+        if len(after) > MAX_TAGS:
+            raise Refusal(
+                400,
+                "BadRequest",
+                f"Bad {self.one} request: The number of tags exceed the per-resource limit of "
+                f"{MAX_TAGS}.",
+            )
+        rows.write(change, self.table, object_id, stamp, after)
+        return after
+
+
+def _network(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.network(snapshot, user, ident)
+    return found.network.project_id, found.stamp
+
+
+def _subnet(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found, _ = visible.subnet(snapshot, user, ident)
+    return found.subnet.project_id, found.stamp
+
+
+def _port(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.port(snapshot, user, ident)
+    return found.port.project_id, found.stamp
+
+
+def _ip_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.group(snapshot, user, ident)
+    return found.group.project_id, found.stamp
+
+
+def _security_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.security_group(snapshot, user, ident)
+    return found.group.project_id, found.stamp
+
+
+def _security_group_rule(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.security_group_rule(snapshot, user, ident)
+    return found.rule.project_id, found.stamp
+
+
+def _address_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.address_group(snapshot, user, ident)
+    return found.group.project_id, found.stamp
+
+
+TAGGED: Final = (
+    _Tagged("network", tables.networks, _network),
+    _Tagged("subnet", tables.subnets, _subnet),
+    _Tagged("port", tables.ports, _port),
+    _Tagged("ip_group", tables.ip_groups, _ip_group),
+    _Tagged("security_group", tables.security_groups, _security_group),
+    _Tagged("security_group_rule", tables.security_group_rules, _security_group_rule),
+    _Tagged("address_group", tables.address_groups, _address_group),
+)
+"""Everything that has tags."""
+
+
+def _route(tagged: _Tagged) -> None:
+    """The routes of one kind; each has a name of its own, and so a line in the table of policy."""
+    one, many = tagged.one, f"{tagged.path}"
+
+    @router.get(many, name=f"list_{one}_tags", description=f"The tags of a {one}.")
+    def list_tags(call: Caller, object_id: str) -> Response:
+        return JSONResponse({"tags": list(tagged.read(call, object_id))})
+
+    @router.post(many, name=f"add_{one}_tags", status_code=201, description="Add tags.")
+    def add_tags(call: Caller, object_id: str) -> Response:
+        new = _named(call)
+        tagged.change(call, object_id, lambda has: (*has, *new))
+        return JSONResponse({"tags": list(new)}, status_code=201)
+
+    @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
+    def replace_tags(call: Caller, object_id: str) -> Response:
+        new = _named(call)
+        return JSONResponse({"tags": tagged.change(call, object_id, lambda _: new)})
+
+    @router.delete(
+        many, name=f"remove_{one}_tags", status_code=204, description="Have no tags any more."
+    )
+    def remove_tags(call: Caller, object_id: str) -> Response:
+        tagged.change(call, object_id, lambda _: ())
+        return Response(status_code=204)
+
+    _route_one(tagged)
+
+
+def _route_one(tagged: _Tagged) -> None:
+    one, single = tagged.one, f"{tagged.path}/{{tag}}"
+
+    @router.get(
+        single, name=f"show_{one}_tag", status_code=204, description="Whether a tag is there."
+    )
+    def show_tag(call: Caller, object_id: str, tag: str) -> Response:
+        _require_there(tag, tagged.read(call, object_id))
+        return Response(status_code=204)
+
+    @router.put(single, name=f"add_{one}_tag", status_code=201, description="Add one tag.")
+    def add_tag(call: Caller, object_id: str, tag: str) -> Response:
+        new = _one(tag)
+        tagged.change(call, object_id, lambda has: (*has, new))
+        return Response(status_code=201)
+
+    @router.delete(single, name=f"remove_{one}_tag", status_code=204, description="Remove one tag.")
+    def remove_tag(call: Caller, object_id: str, tag: str) -> Response:
+        tagged.change(call, object_id, lambda has: set(has) - {_require_there(tag, has)})
+        return Response(status_code=204)
+
+
+for _each in TAGGED:
+    _route(_each)
+
+
+def _named(call: Call) -> tuple[str, ...]:
+    if set(call.document) != {"tags"}:
+        raise _invalid("Invalid tags body")
+    try:
+        found: tuple[str, ...] = _given.read(call.document["tags"])
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+    return found
+
+
+def _one(tag: str) -> str:
+    try:
+        return str(text().read(tag))
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+
+
+def _invalid(why: str) -> Refusal:
+    return Refusal(400, "InvalidInput", f"Invalid input for operation: {why}.")
+
+
+def _require_there(tag: str, has: Iterable[str]) -> str:
+    if tag not in has:
+        raise Refusal(404, "TagNotFound", f"Tag {tag} could not be found.")
+    return tag
