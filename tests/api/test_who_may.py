@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from tests.api.cloud import Cloud, refusal
 
 from vifguard.api import quota
@@ -290,18 +290,18 @@ def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
 
 
 @contextmanager
-def statements(cloud: Cloud) -> Iterator[list[str]]:
+def statements() -> Iterator[list[str]]:
     """Within, what is asked of the database is listed."""
     said: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         said.append(statement)
 
-    event.listen(cloud.store._engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield said
     finally:
-        event.remove(cloud.store._engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Cloud) -> None:
@@ -323,7 +323,7 @@ def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Clou
         for method, body in (("GET", None), ("PUT", {one: {"name": "x"}}), ("DELETE", None)):
             asked = []
             for ident in (key, NOBODY):
-                with statements(cloud) as said:
+                with statements() as said:
                     assert cloud.bob.call(method, f"{path}/{ident}", body).status_code == 404
                 asked.append(said)
             assert asked[0] == asked[1], (method, path)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, fail_after
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from starlette.responses import JSONResponse, Response
@@ -24,6 +24,9 @@ from vifguard.api.policy import Reach, line
 from vifguard.api.who import User
 from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
+
+BODY_SECONDS = 60.0
+"""How long a client may take to send the body of a request."""
 
 _MAX_QUERY = 8192
 _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
@@ -103,8 +106,7 @@ class Call:
 
 async def _call(request: Request) -> Call:
     """The call of a request; raises Refusal (401, 403, 413)."""
-    user = await _user(request)
-    _require_allowed(request.scope["route"].name, user)
+    user = await require_user(request)
     raw = request.url.query
     if len(raw) > _MAX_QUERY:
         raise bad_request(f"The query is longer than {_MAX_QUERY} characters.")
@@ -120,6 +122,15 @@ async def _call(request: Request) -> Call:
 
 
 Caller = Annotated[Call, Depends(_call)]
+
+
+async def require_user(request: Request) -> User:
+    """Who asks, where it may do what it asks for; raises Refusal (401, 403, 429)."""
+    user = await _user(request)
+    request.scope["vifguard.user"] = user
+    request.app.state.rate.take(user)
+    _require_allowed(request.scope["route"].name, user)
+    return user
 
 
 async def _user(request: Request) -> User:
@@ -171,9 +182,18 @@ def _is_empty(request: Request) -> bool:
 
 
 async def _body(request: Request) -> bytes:
+    limit = MAX_REPORT if request.scope["route"].name == "deliver_report" else MAX_BODY
+    try:
+        with fail_after(BODY_SECONDS):
+            return await _read(request, limit)
+    except TimeoutError:
+        message = f"The request body was not complete after {BODY_SECONDS:g} s."
+        raise Refusal(408, "HTTPRequestTimeout", message) from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    limit = MAX_REPORT if request.scope["route"].name == "deliver_report" else MAX_BODY
     async for part in request.stream():
         size += len(part)
         if size > limit:

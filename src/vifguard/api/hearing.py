@@ -7,7 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
+from weakref import WeakSet
 
+from vifguard.api.errors import Refusal
 from vifguard.store.bell import Bell
 
 T = TypeVar("T")
@@ -16,7 +18,10 @@ T = TypeVar("T")
 async def first(
     bell: Bell, topic: str, look: Callable[[], Awaitable[T | None]], patience: float
 ) -> T | None:
-    """What `look` first finds, looking again at each ring; None after `patience` seconds."""
+    """What `look` first finds, looking again at each ring; None after `patience` seconds.
+
+    Raises Refusal (503) where the bell is silenced.
+    """
     deadline = time.monotonic() + patience
     with _rung(bell, topic) as rung:
         while True:
@@ -25,8 +30,25 @@ async def first(
             left = deadline - time.monotonic()
             if found is not None or left <= 0:
                 return found
+            if is_silenced(bell):
+                raise Refusal(503, "HTTPServiceUnavailable", _ENDING, {"Retry-After": "1"})
             with suppress(TimeoutError):
                 await asyncio.wait_for(rung.wait(), left)
+
+
+_ENDING = "The server is ending; nothing is lost, ask again."
+_silenced: WeakSet[Bell] = WeakSet()
+
+
+def silence(bell: Bell) -> None:
+    """Let everybody go who waits for a bell, now and later: the server ends."""
+    _silenced.add(bell)
+    bell.ring(None)
+
+
+def is_silenced(bell: Bell) -> bool:
+    """Whether nobody waits for a bell any more."""
+    return bell in _silenced
 
 
 @contextmanager

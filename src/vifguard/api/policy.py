@@ -18,11 +18,12 @@ class Reach(StrEnum):
     """How far an action goes for a role."""
 
     NONE = "no"
+    LOCAL = "here"
     OWN = "own"
     ALL = "all"
 
 
-_NONE, _OWN, _ALL = Reach.NONE, Reach.OWN, Reach.ALL
+_NONE, _HERE, _OWN, _ALL = Reach.NONE, Reach.LOCAL, Reach.OWN, Reach.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,19 @@ class Line:
     nobody: Reach = _NONE
 
     def reach(self, roles: Iterable[UserRole]) -> Reach:
-        """The farthest that one of the roles goes."""
+        """The farthest that one of the roles goes, from wherever it asks."""
         found: set[Reach] = {getattr(self, role.value) for role in roles}
         return next((reach for reach in (_ALL, _OWN) if reach in found), _NONE)
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may, without a name."""
+        """Whether a name is not needed, at least on this machine."""
         return self.nobody is not _NONE
 
     @property
     def roles(self) -> list[str]:
         """The roles that may, in the order of the table."""
-        return [role for role in ROLES[:-1] if getattr(self, role) is not _NONE]
+        return [role for role in ROLES[:-1] if getattr(self, role) in {_OWN, _ALL}]
 
 
 ROLES: Final = tuple(field.name for field in fields(Line))
@@ -123,6 +124,9 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "version": _OPEN,
         "version_slash": _OPEN,
         "healthz": _OPEN,
+        "readyz": _OPEN,
+        # A scraper on this machine has no name; from elsewhere only the operator's counts.
+        "metrics": Line(_ALL, _HERE, _HERE, _HERE, _HERE),
         "openapi": _OPEN,
     }
 )

@@ -22,6 +22,7 @@ Printed from the table of policy that the server decides by;
 * **own**: the objects of one's own project, and to read those that are shared with it. Another
   project's object is 404 and answered in the same words, after the same queries, as one that
   does not exist. Of what is shared, some things are the owner's: those are 403.
+* **here**: who asks from this machine itself, with or without a name, and not through a proxy.
 * **no**: 403; for nobody, who has not said who it is, 401.
 
 `admin` is the operator. `service` is an agent, or a hypervisor's hook: of a port it changes the

@@ -6,7 +6,7 @@ A flood must not fill a disk: each port has a ring, and only so many ports have 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -55,6 +55,15 @@ class DropLog:
                 for (direction, guard), frames in ring.counts.items()
             ]
         return sorted(records, key=lambda record: record.at), counts
+
+    def totals(self) -> dict[tuple[str, str], int]:
+        """Frames dropped at all ports that are remembered, by direction and guard."""
+        found: dict[tuple[str, str], int] = defaultdict(int)
+        with self._lock:
+            for ring in self._rings.values():
+                for (direction, guard), frames in ring.counts.items():
+                    found[str(direction), str(guard or "")] += frames
+        return dict(found)
 
     def _ring(self, port_id: str) -> _Ring:
         ring = self._rings.setdefault(port_id, _Ring())

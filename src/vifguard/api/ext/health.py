@@ -1,0 +1,46 @@
+"""Whether the server can serve, and what it counts."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import hearing
+from vifguard.api.call import require_user
+from vifguard.store.readiness import why_not_ready
+
+router = APIRouter(tags=["server"])
+
+# A proxy on this machine, to which everybody seems to be on this machine, says one of these.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+@router.get("/readyz", name="readyz")
+def readyz(request: Request) -> Response:
+    """The server can serve: it is not ending, and its database answers."""
+    store = request.app.state.store
+    why = "the server is ending" if hearing.is_silenced(store.changes) else why_not_ready(store)
+    if why:
+        return JSONResponse({"status": "not ready", "reason": why}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/metrics", name="metrics")
+async def metrics(request: Request) -> Response:
+    """What the server counts, for Prometheus: for this machine itself, or the operator."""
+    if not _is_local(request):
+        await require_user(request)
+    text = await run_sync(request.app.state.metrics.text)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_local(request: Request) -> bool:
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    client = request.client
+    # No client: a unix socket.
+    return client is None or not client.host or ip_address(client.host).is_loopback
