@@ -159,6 +159,26 @@ def test_tags_and_revisions(sdk: Connection) -> None:
     sdk.network.delete_port(sdk.network.get_port(port.id), if_revision=seen + 1)
 
 
+def test_a_subnet_pool_lives_and_dies(sdk: Connection) -> None:
+    pool = sdk.network.create_subnet_pool(
+        name="pool", prefixes=["10.0.0.0/16"], default_prefix_length=24, is_shared=True
+    )
+    assert (pool.ip_version, pool.is_shared, pool.minimum_prefix_length) == (4, True, 8)
+    assert sdk.network.find_subnet_pool("pool").id == pool.id
+    assert sdk.network.update_subnet_pool(pool, default_quota=512).default_quota == 512
+    network = sdk.network.create_network(name="front")
+    subnet = sdk.network.create_subnet(
+        network_id=network.id, ip_version=4, subnet_pool_id=pool.id, prefix_length=26
+    )
+    assert (subnet.cidr, subnet.subnet_pool_id) == ("10.0.0.0/26", pool.id)
+    (left,) = sdk.network.network_ip_availabilities()
+    assert (left.network_name, left.total_ips, left.used_ips) == ("front", 61, 0)
+    assert sdk.network.get_network_ip_availability(network.id).total_ips == 61
+    sdk.network.delete_network(network)
+    sdk.network.delete_subnet_pool(pool)
+    assert list(sdk.network.subnet_pools()) == []
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")

@@ -23,6 +23,7 @@ def nouns(cloud: Cloud) -> dict[str, dict[str, Any]]:
         "security_group": group,
         "security_group_rule": group["security_group_rules"][0],
         "address_group": cloud.alice.make("address_group"),
+        "subnetpool": cloud.alice.make("subnetpool", prefixes=["10.0.0.0/8"]),
     }
     assert made["port"]["tags"] == ["a", "b"]
     cloud.alice.call("DELETE", f"ports/{made['port']['id']}/tags")
@@ -31,7 +32,7 @@ def nouns(cloud: Cloud) -> dict[str, dict[str, Any]]:
 
 KINDS = (
     *("network", "subnet", "port", "ip_group"),
-    *("security_group", "security_group_rule", "address_group"),
+    *("security_group", "security_group_rule", "address_group", "subnetpool"),
 )
 
 

@@ -60,11 +60,12 @@ class Given:
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of object: its words, its action's noun, and its attributes."""
+    """A kind of object: its words, its action's noun, its attributes, and which tells it apart."""
 
     one: str
     many: str
     attributes: tuple[Attribute, ...]
+    key: str = "id"
 
     @cached_property
     def by_name(self) -> Mapping[str, Attribute]:

@@ -107,14 +107,14 @@ class Listing:
         page = chosen[start:end]
         links = []
         if self.limit and page and end < len(chosen):
-            links.append(self._link("next", page[-1]["id"], backwards=False))
+            links.append(self._link("next", page[-1][self.resource.key], backwards=False))
         if self.limit and page and start > 0:
-            links.append(self._link("previous", page[0]["id"], backwards=True))
+            links.append(self._link("previous", page[0][self.resource.key], backwards=True))
         return page, links
 
     def _marked(self, chosen: list[Shown]) -> int:
         for index, each in enumerate(chosen):
-            if each["id"] == self.marker:
+            if each[self.resource.key] == self.marker:
                 return index
         raise Refusal(
             404, "MarkerNotFound", f"The marker {quoted(self.marker)} is not in the list."

@@ -76,7 +76,7 @@ def _tags(one: str) -> dict[str, Line]:
 
 _TAGGED = (
     *("network", "subnet", "port", "ip_group"),
-    *("security_group", "security_group_rule", "address_group"),
+    *("security_group", "security_group_rule", "address_group", "subnetpool"),
 )
 
 
@@ -100,6 +100,9 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "add_addresses": _WRITE,
         "remove_addresses": _WRITE,
         **_crud("rbac_policy", "rbac_policies"),
+        **_crud("subnetpool", "subnetpools"),
+        "list_network_ip_availabilities": _OPERATOR,
+        "show_network_ip_availability": _OPERATOR,
         **{action: each for one in _TAGGED for action, each in _tags(one).items()},
         "list_quotas": _OPERATOR,
         **{f"show_quota{what}": _READ for what in ("", "_default", "_details")},

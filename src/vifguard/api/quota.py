@@ -21,6 +21,7 @@ from vifguard.store.tables import (
     security_group_rules,
     security_groups,
     set_prefixes,
+    subnet_pools,
     subnets,
 )
 from vifguard.store.transaction import Snapshot
@@ -35,6 +36,7 @@ QUOTA: Mapping[Table, int] = MappingProxyType(
         security_group_rules: 4000,
         address_groups: 100,
         rbac_policies: 100,
+        subnet_pools: 100,
     }
 )
 """What a project may have where the operator says nothing else."""
@@ -54,6 +56,7 @@ NAMES: Final[Mapping[Table, str]] = MappingProxyType(
         security_group_rules: "security_group_rule",
         address_groups: "address_group",
         rbac_policies: "rbac_policy",
+        subnet_pools: "subnetpool",
     }
 )
 """What each is called in a quota."""

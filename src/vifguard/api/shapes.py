@@ -23,7 +23,7 @@ from vifguard.api.convert import (
     text,
     uuid,
 )
-from vifguard.api.who import OWN_PROJECT, OWNER
+from vifguard.api.who import OWN_PROJECT, OWNER, Rule
 from vifguard.model.guard import SELECTABLE, Guard, Profile
 from vifguard.model.policy import Storm
 from vifguard.store.addresses import Wish
@@ -69,6 +69,9 @@ seconds: Final = Converter({"type": "number"}, lambda value: value)
 """A measured moment, in seconds since the epoch."""
 strings: Final = list_of(text(), 100)
 
+
+NOBODY: Final = Rule("nobody", lambda _standing, _value: False)
+"""Who sees what only requests hold."""
 
 MAX_TAGS: Final = 50
 """Tags of one object."""

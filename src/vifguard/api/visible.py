@@ -19,6 +19,7 @@ from vifguard.store import (
     ports,
     rbac_policies,
     security_groups,
+    subnet_pools,
     subnets,
 )
 from vifguard.store.errors import MissingError
@@ -30,6 +31,7 @@ from vifguard.store.rows import (
     StoredRule,
     StoredSecurityGroup,
     StoredSubnet,
+    StoredSubnetPool,
 )
 from vifguard.store.tables import address_groups as address_group_table
 from vifguard.store.tables import ip_groups as group_table
@@ -38,6 +40,7 @@ from vifguard.store.tables import ports as port_table
 from vifguard.store.tables import rbac_policies as rbac_policy_table
 from vifguard.store.tables import security_group_rules as rule_table
 from vifguard.store.tables import security_groups as security_group_table
+from vifguard.store.tables import subnet_pools as subnet_pool_table
 from vifguard.store.tables import subnets as subnet_table
 from vifguard.store.transaction import Snapshot
 
@@ -79,6 +82,11 @@ def rules_of(user: User) -> ColumnElement[bool]:
 def address_groups_of(user: User) -> ColumnElement[bool]:
     """The address groups a user sees: its project's, and those shared with it."""
     return _own_or_shared(user, address_group_table, Sharable.ADDRESS_GROUP)
+
+
+def subnet_pools_of(user: User) -> ColumnElement[bool]:
+    """The subnet pools a user sees: its project's, and those shared with it."""
+    return _own_or_shared(user, subnet_pool_table, Sharable.SUBNET_POOL)
 
 
 def rbac_policies_of(user: User) -> ColumnElement[bool]:
@@ -169,6 +177,22 @@ def own_address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAd
     """One address group that the user may change; raises MissingError, or Refusal (403)."""
     found = address_group(snapshot, user, group_id)
     require_owner(user, found.group.project_id, "address group", group_id)
+    return found
+
+
+def subnet_pool(snapshot: Snapshot, user: User, pool_id: str) -> StoredSubnetPool:
+    """One subnet pool that the user sees; raises MissingError."""
+    found = _found(subnet_pools.get, snapshot, pool_id)
+    owner = None if found is None else found.pool.project_id
+    if not _sees(snapshot, user, owner, pool_id) or found is None:
+        raise MissingError("subnet-pool", pool_id)
+    return found
+
+
+def own_subnet_pool(snapshot: Snapshot, user: User, pool_id: str) -> StoredSubnetPool:
+    """One subnet pool that the user may change; raises MissingError, or Refusal (403)."""
+    found = subnet_pool(snapshot, user, pool_id)
+    require_owner(user, found.pool.project_id, "subnet pool", pool_id)
     return found
 
 

@@ -53,7 +53,11 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A range of addresses on a network, and where in it ports get theirs."""
+    """A range of addresses on a network, and where in it ports get theirs.
+
+    `subnet_pool_id` is whence the range is. Where there are `service_types`, only ports whose
+    owner is one of them get an address of it without asking.
+    """
 
     id: str
     network_id: str
@@ -68,3 +72,9 @@ class Subnet:
     ipv6_address_mode: str | None = None
     ipv6_ra_mode: str | None = None
     description: str = ""
+    subnet_pool_id: str | None = None
+    service_types: tuple[str, ...] = ()
+
+    def serves(self, device_owner: str) -> bool:
+        """Whether ports of such an owner get addresses of it without asking for the subnet."""
+        return not self.service_types or device_owner in self.service_types

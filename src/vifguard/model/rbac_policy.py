@@ -16,6 +16,7 @@ class Sharable(StrEnum):
     NETWORK = "network"
     SECURITY_GROUP = "security_group"
     ADDRESS_GROUP = "address_group"
+    SUBNET_POOL = "subnetpool"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,22 @@ class DefaultRuleExistsError(ConflictError):
     """A default rule for the same groups means the same."""
 
 
+class DefaultPoolExistsError(ConflictError):
+    """Another subnet pool is the default of the IP version."""
+
+
+class PoolInUseError(ConflictError):
+    """A subnet is from the subnet pool."""
+
+
+class PoolQuotaError(ConflictError):
+    """The project has as much of the subnet pool as it may have."""
+
+
+class PrefixTakenError(ConflictError):
+    """The subnet pool does not have the prefix, or none of the length, any more."""
+
+
 class UplinkTakenError(ConflictError):
     """Another network has the uplink."""
 

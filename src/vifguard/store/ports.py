@@ -272,7 +272,8 @@ def _take_all(change: Change, port: Port, wishes: tuple[Wish, ...] | None) -> tu
         return ()
     choice = subnets.of_network(change, port.network_id)
     if wishes is None:
-        return _take_usual(change, port, choice)
+        served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
+        return _take_usual(change, port, served)
     return tuple(_take(change, port, wish, choice, n) for n, wish in enumerate(wishes))
 
 

@@ -24,6 +24,7 @@ from vifguard.model.security_group import (
     SecurityGroup,
     SecurityGroupRule,
 )
+from vifguard.model.subnet_pool import SubnetPool
 from vifguard.model.verdict import Direction
 
 Values = dict[str, Any]
@@ -60,6 +61,14 @@ class StoredSubnet:
     """A subnet as it is kept."""
 
     subnet: Subnet
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubnetPool:
+    """A subnet pool as it is kept."""
+
+    pool: SubnetPool
     stamp: Stamp
 
 
@@ -200,6 +209,8 @@ def subnet_values(subnet: Subnet) -> Values:
         "ipv6_address_mode": subnet.ipv6_address_mode,
         "ipv6_ra_mode": subnet.ipv6_ra_mode,
         "description": subnet.description,
+        "subnet_pool_id": subnet.subnet_pool_id,
+        "service_types": list(subnet.service_types) or None,
     }
 
 
@@ -219,6 +230,8 @@ def subnet_of(row: Record) -> Subnet:
         ipv6_address_mode=row.ipv6_address_mode,
         ipv6_ra_mode=row.ipv6_ra_mode,
         description=row.description,
+        subnet_pool_id=row.subnet_pool_id,
+        service_types=tuple(row.service_types or ()),
     )
 
 

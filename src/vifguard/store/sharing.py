@@ -16,6 +16,7 @@ from vifguard.store.tables import (
     port_security_groups,
     ports,
     security_group_rules,
+    subnets,
 )
 from vifguard.store.transaction import Change
 
@@ -34,6 +35,9 @@ _USERS: Mapping[Sharable, Executable] = MappingProxyType(
         ),
         Sharable.ADDRESS_GROUP: select(security_group_rules.c.project_id)
         .where(security_group_rules.c.remote_address_group_id == _THIS)
+        .distinct(),
+        Sharable.SUBNET_POOL: select(subnets.c.project_id)
+        .where(subnets.c.subnet_pool_id == _THIS)
         .distinct(),
     }
 )

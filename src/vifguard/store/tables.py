@@ -103,6 +103,8 @@ subnets = Table(
     Column("ipv6_ra_mode", String(32)),
     _text("description"),
     *_stamp(),
+    Column("subnet_pool_id", _ID, index=True),
+    _json("service_types"),
 )
 
 ports = Table(
@@ -404,4 +406,22 @@ quotas = Table(
     Column("project_id", String(64), primary_key=True),
     Column("resource", String(64), primary_key=True),
     Column("most", Integer, nullable=False),
+)
+
+subnet_pools = Table(
+    "subnet_pools",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False, index=True),
+    _text("name"),
+    _text("description"),
+    _json("prefixes"),
+    Column("version", Integer, nullable=False),
+    # How long the prefixes of its subnets may be, and are where nobody says.
+    Column("shortest", Integer, nullable=False),
+    Column("longest", Integer, nullable=False),
+    Column("usual", Integer, nullable=False),
+    Column("quota", Integer),
+    Column("is_default", Boolean, nullable=False),
+    *_stamp(),
 )

@@ -7,12 +7,14 @@ from typing import Final
 from vifguard.api.v2 import (
     address_groups,
     default_security_group_rules,
+    ip_availability,
     networks,
     ports,
     quotas,
     rbac_policies,
     security_group_rules,
     security_groups,
+    subnet_pools,
     subnets,
     tags,
     versions,
@@ -28,6 +30,8 @@ MODULES: Final = (
     default_security_group_rules,
     address_groups,
     rbac_policies,
+    subnet_pools,
+    ip_availability,
     quotas,
     tags,
 )
@@ -43,4 +47,6 @@ RESOURCES: Final = (
     default_security_group_rules.DEFAULT_RULES,
     address_groups.ADDRESS_GROUPS,
     rbac_policies.RBAC_POLICIES,
+    subnet_pools.SUBNET_POOLS,
+    ip_availability.AVAILABILITY,
 )

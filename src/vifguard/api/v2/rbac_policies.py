@@ -171,6 +171,8 @@ def _project_of(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) 
             return visible.security_group(snapshot, user, object_id).group.project_id
         case Sharable.ADDRESS_GROUP:
             return visible.address_group(snapshot, user, object_id).group.project_id
+        case Sharable.SUBNET_POOL:
+            return visible.subnet_pool(snapshot, user, object_id).pool.project_id
 
 
 def _show(policy: RbacPolicy) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
@@ -14,6 +15,8 @@ from vifguard.api import visible
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
+    Converter,
+    UnfitError,
     address,
     boolean,
     cidr,
@@ -23,12 +26,14 @@ from vifguard.api.convert import (
     list_of,
     mapped,
     nullable,
+    quoted,
     record,
     uuid,
 )
 from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.quota import require_room
-from vifguard.api.shapes import common, show_stamp, stamped, strings
+from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
+from vifguard.api.v2.subnet_range import range_of
 from vifguard.api.who import NETWORK_OWNER, Standing
 from vifguard.model.network import HostRoute, Pool, Subnet
 from vifguard.store import subnets
@@ -63,6 +68,24 @@ _routes = list_of(
     20,
 )
 
+_DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{1,240}", re.ASCII)
+
+
+def _read_service_type(value: Any) -> str:
+    if not isinstance(value, str):
+        raise UnfitError(
+            f"Subnet service type {quoted(value)} is not a string", "InvalidInputSubnetServiceType"
+        )
+    if not _DEVICE.fullmatch(value):
+        raise UnfitError(
+            f"Subnet service type {quoted(value)} does not correspond to a valid device owner",
+            "InvalidSubnetServiceType",
+        )
+    return value
+
+
+_service_types = list_of(Converter({"type": "string"}, _read_service_type), 50)
+
 SUBNETS: Final = Resource(
     "subnet",
     "subnets",
@@ -70,7 +93,7 @@ SUBNETS: Final = Resource(
         *common(),
         Attribute("network_id", uuid, NETWORK_OWNER, default=REQUIRED, field="network_id"),
         Attribute("ip_version", mapped(integer(4, 6), _version), NETWORK_OWNER),
-        Attribute("cidr", cidr, NETWORK_OWNER, default=REQUIRED, field="cidr"),
+        Attribute("cidr", nullable(cidr), NETWORK_OWNER),
         Attribute("gateway_ip", nullable(address), NETWORK_OWNER, NETWORK_OWNER),
         Attribute("allocation_pools", _pools, NETWORK_OWNER, NETWORK_OWNER),
         Attribute(
@@ -82,9 +105,13 @@ SUBNETS: Final = Resource(
         Attribute("host_routes", _routes, NETWORK_OWNER, NETWORK_OWNER, (), "host_routes"),
         Attribute("ipv6_ra_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_ra_mode"),
         Attribute("ipv6_address_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_address_mode"),
-        Attribute("subnetpool_id", exactly(None), NETWORK_OWNER),
+        Attribute("subnetpool_id", nullable(uuid), NETWORK_OWNER),
+        Attribute("use_default_subnetpool", boolean, NETWORK_OWNER, default=False, seen_by=NOBODY),
+        Attribute("prefixlen", nullable(integer(0, 128)), NETWORK_OWNER, seen_by=NOBODY),
         Attribute("segment_id", exactly(None), NETWORK_OWNER),
-        Attribute("service_types", strings),
+        Attribute(
+            "service_types", _service_types, NETWORK_OWNER, NETWORK_OWNER, (), "service_types"
+        ),
         *stamped(),
     ),
 )
@@ -153,13 +180,20 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     standing = Standing(user, project_id, network)
     _require_owner(standing, "create")
     SUBNETS.authorize_post(given, standing)
-    if given["ip_version"] not in (None, given["cidr"].version):
+    if given["cidr"] is not None and given["ip_version"] not in (None, given["cidr"].version):
         raise bad_request(
             f"Invalid input for ip_version. Reason: {given['cidr']} is not of version "
             f"{given['ip_version']}."
         )
     require_room(change, user, table, project_id, 1)
-    subnet = Subnet(id=str(uuid4()), project_id=project_id, **SUBNETS.fields(given))
+    found, pool_id = range_of(change, user, given, project_id)
+    subnet = Subnet(
+        id=str(uuid4()),
+        project_id=project_id,
+        cidr=found,
+        subnet_pool_id=pool_id,
+        **SUBNETS.fields(given),
+    )
     subnet = _with_gateway(replace(subnet, gateway=_usual_gateway(subnet)), given)
     pools = given["allocation_pools"]
     subnet = replace(subnet, pools=_usual_pools(subnet) if pools is None else _sorted(pools))
@@ -305,8 +339,8 @@ def _show(stored: StoredSubnet) -> dict[str, Any]:
         ],
         "ipv6_ra_mode": subnet.ipv6_ra_mode,
         "ipv6_address_mode": subnet.ipv6_address_mode,
-        "subnetpool_id": None,
+        "subnetpool_id": subnet.subnet_pool_id,
         "segment_id": None,
-        "service_types": [],
+        "service_types": list(subnet.service_types),
         **show_stamp(stored.stamp),
     }

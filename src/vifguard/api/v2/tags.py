@@ -36,10 +36,11 @@ class _Tagged:
     one: str
     table: Table
     find: Find
+    many: str
 
     @property
     def path(self) -> str:
-        return f"/{self.table.name.replace('_', '-')}/{{object_id}}/tags"
+        return f"/{self.many}/{{object_id}}/tags"
 
     def read(self, call: Call, object_id: str) -> tuple[str, ...]:
         with call.store.read() as snapshot:
@@ -104,19 +105,30 @@ def _security_group_rule(snapshot: Snapshot, user: User, ident: str) -> tuple[st
     return found.rule.project_id, found.stamp
 
 
+def _subnet_pool(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
+    found = visible.subnet_pool(snapshot, user, ident)
+    return found.pool.project_id, found.stamp
+
+
 def _address_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
     found = visible.address_group(snapshot, user, ident)
     return found.group.project_id, found.stamp
 
 
 TAGGED: Final = (
-    _Tagged("network", tables.networks, _network),
-    _Tagged("subnet", tables.subnets, _subnet),
-    _Tagged("port", tables.ports, _port),
-    _Tagged("ip_group", tables.ip_groups, _ip_group),
-    _Tagged("security_group", tables.security_groups, _security_group),
-    _Tagged("security_group_rule", tables.security_group_rules, _security_group_rule),
-    _Tagged("address_group", tables.address_groups, _address_group),
+    _Tagged("network", tables.networks, _network, "networks"),
+    _Tagged("subnet", tables.subnets, _subnet, "subnets"),
+    _Tagged("port", tables.ports, _port, "ports"),
+    _Tagged("ip_group", tables.ip_groups, _ip_group, "ip-groups"),
+    _Tagged("security_group", tables.security_groups, _security_group, "security-groups"),
+    _Tagged(
+        "security_group_rule",
+        tables.security_group_rules,
+        _security_group_rule,
+        "security-group-rules",
+    ),
+    _Tagged("address_group", tables.address_groups, _address_group, "address-groups"),
+    _Tagged("subnetpool", tables.subnet_pools, _subnet_pool, "subnetpools"),
 )
 """Everything that has tags."""
 

@@ -1,0 +1,224 @@
+"""Subnet pools: prefixes for subnets of whoever may use the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api import visible
+from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import (
+    UnfitError,
+    boolean,
+    cidr,
+    exactly,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+)
+from vifguard.api.errors import Refusal
+from vifguard.api.quota import require_room
+from vifguard.api.shapes import common, show_stamp, stamped
+from vifguard.api.who import OPERATOR, OWNER, Standing
+from vifguard.model.address import IPNetwork
+from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
+from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, compact, holds
+from vifguard.store import rbac_policies, sharing, subnet_pools
+from vifguard.store.rows import StoredSubnetPool
+from vifguard.store.tables import subnet_pools as table
+from vifguard.store.transaction import Change
+
+router = APIRouter(tags=["subnet pools"])
+
+_MAX_PREFIXES = 100
+
+
+def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
+    if not given:
+        raise UnfitError("the list of prefixes is empty", "EmptySubnetPoolPrefixList")
+    if len({prefix.version for prefix in given}) > 1:
+        raise UnfitError(
+            "a subnet pool has prefixes of IPv4 or of IPv6, and not of both",
+            "PrefixVersionMismatch",
+        )
+    return compact(given)
+
+
+_prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
+_length = nullable(integer(0, 128))
+
+SUBNET_POOLS: Final = Resource(
+    "subnetpool",
+    "subnetpools",
+    (
+        *common(),
+        Attribute("prefixes", _prefixes, OWNER, OWNER, REQUIRED, "prefixes"),
+        Attribute("ip_version", integer(4, 6)),
+        Attribute("default_prefixlen", _length, OWNER, OWNER),
+        Attribute("min_prefixlen", _length, OWNER, OWNER),
+        Attribute("max_prefixlen", _length, OWNER, OWNER),
+        Attribute("default_quota", nullable(integer(0, 2**31 - 1)), OWNER, OWNER, None, "quota"),
+        Attribute("is_default", boolean, OPERATOR, OPERATOR, default=False, field="is_default"),
+        Attribute("shared", boolean, OPERATOR, None, default=False),
+        Attribute("address_scope_id", exactly(None), OWNER, OWNER),
+        *stamped(),
+    ),
+)
+
+
+@router.get("/subnetpools", name="list_subnetpools")
+def list_subnetpools(call: Caller) -> Response:
+    """The pools of the user's project, and those shared with it."""
+    listing = call.listing(SUBNET_POOLS)
+    with call.store.read() as snapshot:
+        found = subnet_pools.read(snapshot, visible.subnet_pools_of(call.user))
+        shared = rbac_policies.all_shared(snapshot, Sharable.SUBNET_POOL, call.user.project_id)
+    return JSONResponse(listing.answer([_show(each, shared) for each in found]))
+
+
+@router.post("/subnetpools", name="create_subnetpool", status_code=201)
+def create_subnetpool(call: Caller) -> Response:
+    """Create one pool, or several at once."""
+    given = SUBNET_POOLS.read_post(call.document)
+    with call.store.change() as change:
+        made = [_create(change, call, each) for each in given]
+        shared = rbac_policies.all_shared(change, Sharable.SUBNET_POOL, call.user.project_id)
+    return call.created(SUBNET_POOLS, [_show(each, shared) for each in made])
+
+
+@router.get("/subnetpools/{pool_id}", name="show_subnetpool")
+def show_subnetpool(call: Caller, pool_id: str) -> Response:
+    """One pool."""
+    with call.store.read() as snapshot:
+        found = visible.subnet_pool(snapshot, call.user, pool_id)
+        shared = rbac_policies.among(snapshot, [pool_id], call.user.project_id)
+    return call.one(SUBNET_POOLS, _show(found, shared))
+
+
+@router.put("/subnetpools/{pool_id}", name="update_subnetpool")
+def update_subnetpool(call: Caller, pool_id: str) -> Response:
+    """Change a pool; its prefixes may grow, and never lose what subnets could have of them."""
+    given = SUBNET_POOLS.read_put(call.document)
+    with call.store.change() as change:
+        before = visible.own_subnet_pool(change, call.user, pool_id)
+        call.require_revision(before.stamp)
+        SUBNET_POOLS.authorize_put(given, Standing(call.user, before.pool.project_id))
+        after = _with_lengths(replace(before.pool, **SUBNET_POOLS.fields(given)), given)
+        if not all(holds(after.prefixes, prefix) for prefix in before.pool.prefixes):
+            raise _refused(
+                "IllegalSubnetPoolPrefixUpdate",
+                "Illegal update to prefixes: Existing prefixes must be a subset of the new "
+                "prefixes.",
+            )
+        _require_sound(after)
+        lengths = {name: getattr(after, name) for name in ("shortest", "longest", "usual")}
+        kept = subnet_pools.update_pool(change, before, SUBNET_POOLS.fields(given) | lengths)
+        shared = rbac_policies.among(change, [pool_id], call.user.project_id)
+    return call.one(SUBNET_POOLS, _show(kept, shared))
+
+
+@router.delete("/subnetpools/{pool_id}", name="delete_subnetpool", status_code=204)
+def delete_subnetpool(call: Caller, pool_id: str) -> Response:
+    """Delete a pool that no subnet is from."""
+    with call.store.change() as change:
+        found = visible.own_subnet_pool(change, call.user, pool_id)
+        call.require_revision(found.stamp)
+        subnet_pools.delete_pool(change, pool_id)
+    return Response(status_code=204)
+
+
+def _create(change: Change, call: Call, given: Given) -> StoredSubnetPool:
+    project_id = given["project_id"] or call.user.project_id
+    SUBNET_POOLS.authorize_post(given, Standing(call.user, project_id))
+    require_room(change, call.user, table, project_id, 1)
+    version = given["prefixes"][0].version
+    bounds = (USUAL_SHORTEST[version], given["prefixes"][0].max_prefixlen)
+    pool = SubnetPool(
+        id=str(uuid4()),
+        project_id=project_id,
+        shortest=bounds[0],
+        longest=bounds[1],
+        usual=-1,
+        **SUBNET_POOLS.fields(given),
+    )
+    pool = _with_lengths(pool, given)
+    if pool.usual < 0:
+        pool = replace(pool, usual=pool.shortest)
+    _require_sound(pool)
+    stored = subnet_pools.create(change, pool)
+    if given["shared"]:
+        policy_id = str(uuid4())
+        policy = RbacPolicy(policy_id, project_id, Sharable.SUBNET_POOL, pool.id, EVERY_PROJECT)
+        sharing.share(change, policy)
+    return stored
+
+
+def _with_lengths(pool: SubnetPool, given: Given) -> SubnetPool:
+    names = {"min_prefixlen": "shortest", "max_prefixlen": "longest", "default_prefixlen": "usual"}
+    lengths = {field: given.get(name) for name, field in names.items()}
+    return replace(pool, **{field: each for field, each in lengths.items() if each is not None})
+
+
+def _require_sound(pool: SubnetPool) -> None:
+    bits = pool.prefixes[0].max_prefixlen
+    for name, length, limit_name, limit, fits in (
+        (
+            "min_prefixlen",
+            pool.shortest,
+            "max_prefixlen",
+            pool.longest,
+            pool.shortest <= pool.longest,
+        ),
+        ("max_prefixlen", pool.longest, "ip_version_max", bits, pool.longest <= bits),
+        (
+            "default_prefixlen",
+            pool.usual,
+            "min_prefixlen",
+            pool.shortest,
+            pool.usual >= pool.shortest,
+        ),
+        (
+            "default_prefixlen",
+            pool.usual,
+            "max_prefixlen",
+            pool.longest,
+            pool.usual <= pool.longest,
+        ),
+    ):
+        if not fits:
+            raise _refused(
+                "IllegalSubnetPoolPrefixBounds",
+                f"Illegal prefix bounds: {name}={length}, {limit_name}={limit}.",
+            )
+
+
+def _refused(kind: str, message: str) -> Refusal:
+    return Refusal(400, kind, message)
+
+
+def _show(stored: StoredSubnetPool, shared: Container[str]) -> dict[str, Any]:
+    pool = stored.pool
+    return {
+        "id": pool.id,
+        "name": pool.name,
+        "project_id": pool.project_id,
+        "tenant_id": pool.project_id,
+        "description": pool.description,
+        "prefixes": [str(prefix) for prefix in pool.prefixes],
+        "ip_version": pool.version,
+        "default_prefixlen": pool.usual,
+        "min_prefixlen": pool.shortest,
+        "max_prefixlen": pool.longest,
+        "default_quota": pool.quota,
+        "is_default": pool.is_default,
+        "shared": pool.id in shared,
+        "address_scope_id": None,
+        **show_stamp(stored.stamp),
+    }

@@ -1,0 +1,40 @@
+"""How many addresses the pools of subnets have, and how many are taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from vifguard.model.network import Network, Subnet
+from vifguard.store import networks, subnets
+from vifguard.store.tables import allocations
+from vifguard.store.tables import networks as network_table
+from vifguard.store.tables import subnets as subnet_table
+from vifguard.store.transaction import Snapshot
+
+_USED = select(allocations.c.subnet_id, func.count().label("used")).group_by(
+    allocations.c.subnet_id
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """The addresses of a subnet: those in its pools, and those that somebody has."""
+
+    subnet: Subnet
+    total: int
+    used: int
+
+
+def read(snapshot: Snapshot) -> list[tuple[Network, list[Availability]]]:
+    """Every network and its subnets, in the order they were made."""
+    used = {row.subnet_id: row.used for row in snapshot.connection.execute(_USED)}
+    found: dict[str, list[Availability]] = {}
+    for stored in subnets.read(snapshot, subnet_table.c.id.is_not(None)):
+        subnet = stored.subnet
+        total = sum(int(pool.end) - int(pool.start) + 1 for pool in subnet.pools)
+        each = Availability(subnet, total, used.get(subnet.id, 0))
+        found.setdefault(subnet.network_id, []).append(each)
+    every = networks.read(snapshot, network_table.c.id.is_not(None))
+    return [(each.network, found.get(each.network.id, [])) for each in every]
