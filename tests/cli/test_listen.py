@@ -29,6 +29,12 @@ def test_what_others_can_reach_must_be_insisted_on(host: str) -> None:
     with pytest.raises(InputError, match="--insecure-listen"):
         parse_listen(f"{host}:9696", insecure=False)
     assert isinstance(parse_listen(f"{host}:9696", insecure=True), Tcp)
+    assert isinstance(parse_listen(f"{host}:9696", insecure=False, tls=True), Tcp)
+
+
+def test_a_socket_on_this_machine_has_no_certificate() -> None:
+    with pytest.raises(InputError, match="--tls-cert"):
+        parse_listen("unix:/run/v.sock", insecure=False, tls=True)
 
 
 @pytest.mark.parametrize(

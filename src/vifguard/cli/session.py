@@ -57,6 +57,15 @@ PasswordFile = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file",
+        envvar="VIFGUARD_CA_FILE",
+        help="The certificates that vouch for an https server; else the system's.",
+        rich_help_panel=PANEL,
+    ),
+]
 
 
 @dataclass
@@ -68,6 +77,7 @@ class Session:
     url: str = ""
     user: str = ""
     password_file: Path | None = None
+    ca_file: Path | None = None
     timeout: float = 30.0
     _client: Client | None = field(default=None, init=False)
 
@@ -90,7 +100,8 @@ class Session:
             # The data directory's password is not sent to just any address.
             raise InputError(f"--url {self.url} needs --user and --password-file")
         try:
-            return Endpoint(self.url, self.user, read_password(self.password_file))
+            password = read_password(self.password_file)
+            return Endpoint(self.url, self.user, password, str(self.ca_file or ""))
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -139,6 +150,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "url": (Url, ""),
     "user": (User, ""),
     "password_file": (PasswordFile, None),
+    "ca_file": (CaFile, None),
 }
 
 
@@ -173,10 +185,12 @@ def session_of(context: typer.Context) -> Session:
         return str(context.params.get(name) or os.environ.get(variable) or "")
 
     password_file = given("password_file", "VIFGUARD_PASSWORD_FILE")
+    ca_file = given("ca_file", "VIFGUARD_CA_FILE")
     return Session(
         data_dir=Path(given("data_dir", "VIFGUARD_DATA_DIR") or DATA_DIR),
         url=given("url", "VIFGUARD_URL"),
         user=given("user", "VIFGUARD_USER"),
         password_file=Path(password_file) if password_file else None,
+        ca_file=Path(ca_file) if ca_file else None,
         timeout=1.0,
     )

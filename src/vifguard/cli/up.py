@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
@@ -16,17 +14,19 @@ import typer
 
 from vifguard.cli.exits import ExitCode, InputError
 from vifguard.cli.output import note, print_line
-from vifguard.cli.session import DATA_DIR, Session
+from vifguard.cli.service import logs
+from vifguard.cli.service.logs import LogFormat
+from vifguard.cli.serving import Serving, with_serving
+from vifguard.cli.session import DATA_DIR, CaFile, Session
 
 if TYPE_CHECKING:
     from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
     from vifguard.cli.service.life import Part
-    from vifguard.cli.service.parts import ApiServer, HostAgent
+    from vifguard.cli.service.parts import HostAgent
     from vifguard.store.store import Store
 
 BPF_DIR = Path("/sys/fs/bpf/vifguard")
-LISTEN = "127.0.0.1:9696"
 
 DataDir = Annotated[
     Path,
@@ -34,13 +34,6 @@ DataDir = Annotated[
         "--data-dir",
         envvar="VIFGUARD_DATA_DIR",
         help="Where the store, the users and the passwords are; made with mode 0700.",
-    ),
-]
-Listen = Annotated[str, typer.Option(help="HOST:PORT (port 0: any free one) or unix:/path.sock.")]
-InsecureListen = Annotated[
-    bool,
-    typer.Option(
-        "--insecure-listen", help="Listen where others can reach it, though there is no TLS."
     ),
 ]
 Physical = Annotated[
@@ -81,16 +74,21 @@ PasswordFile = Annotated[
 ]
 
 
+LogStyle = Annotated[
+    LogFormat, typer.Option("--log-format", help="Lines for people, or one JSON object a line.")
+]
+
+
+@with_serving
 def up(
+    serving: Serving,
     data_dir: DataDir = DATA_DIR,
-    listen: Listen = LISTEN,
     physical: Physical = None,
     bpf_dir: BpfDir = BPF_DIR,
     attach: Attach = None,
     host: Host = "",
     ready_fd: ReadyFd = None,
-    *,
-    insecure_listen: InsecureListen = False,
+    log_format: LogStyle = LogFormat.TEXT,
 ) -> None:
     """Run the API server and this host's agent in one process, until SIGTERM or SIGINT.
 
@@ -98,23 +96,23 @@ def up(
     `vifguard down --remove` takes them away.
     """
     settings = _settings(bpf_dir, physical, attach)
-    with _process(data_dir, "server", "agent") as (layout, cleanup):
+    with _process(data_dir, log_format, "server", "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
-        server, store, url = _server(layout, cleanup, listen, insecure=insecure_listen)
+        server, store, url = serving.start(layout, cleanup)
         code = _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
     _leave(code)
 
 
+@with_serving
 def serve(
+    serving: Serving,
     data_dir: DataDir = DATA_DIR,
-    listen: Listen = LISTEN,
     ready_fd: ReadyFd = None,
-    *,
-    insecure_listen: InsecureListen = False,
+    log_format: LogStyle = LogFormat.TEXT,
 ) -> None:
     """Run the API server alone; agents on hosts ask it for their ports."""
-    with _process(data_dir, "server") as (layout, cleanup):
-        server, _, url = _server(layout, cleanup, listen, insecure=insecure_listen)
+    with _process(data_dir, log_format, "server") as (layout, cleanup):
+        server, _, url = serving.start(layout, cleanup)
         code = _live([server], url, ready_fd)
     _leave(code)
 
@@ -123,12 +121,14 @@ def agent(
     server: Server,
     user: User = "agent",
     password_file: PasswordFile = None,
+    ca_file: CaFile = None,
     data_dir: DataDir = DATA_DIR,
     physical: Physical = None,
     bpf_dir: BpfDir = BPF_DIR,
     attach: Attach = None,
     host: Host = "",
     ready_fd: ReadyFd = None,
+    log_format: LogStyle = LogFormat.TEXT,
 ) -> None:
     """Run this host's agent alone; it asks the server for its ports and holds them."""
     from vifguard.cli.service.parts import HostAgent
@@ -136,8 +136,9 @@ def agent(
     from vifguard.client.feed import HttpFeed
 
     settings = _settings(bpf_dir, physical, attach)
-    endpoint = Session(url=server, user=user, password_file=password_file).endpoint()
-    with _process(data_dir, "agent") as (layout, cleanup):
+    asker = Session(url=server, user=user, password_file=password_file, ca_file=ca_file)
+    endpoint = asker.endpoint()
+    with _process(data_dir, log_format, "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
         client = cleanup.enter_context(Client(endpoint))
         feed = HttpFeed(client, _name(host))
@@ -146,40 +147,21 @@ def agent(
 
 
 @contextmanager
-def _process(data_dir: Path, *duties: str) -> Iterator[tuple[Layout, ExitStack]]:
+def _process(
+    data_dir: Path, log_format: LogFormat, *duties: str
+) -> Iterator[tuple[Layout, ExitStack]]:
     """The data directory, and the pid file of each duty held while the process lives."""
     from vifguard.cli.service import pid_file
     from vifguard.cli.service.data_dir import DataDir as Layout
 
     os.umask(0o077)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("vifguard").setLevel(logging.INFO)
+    logs.configure(log_format)
     layout = Layout(data_dir)
     layout.prepare()
     with ExitStack() as cleanup:
         for duty in duties:
             cleanup.enter_context(pid_file.held(layout.pid_file(duty)))
         yield layout, cleanup
-
-
-def _server(
-    layout: Layout, cleanup: ExitStack, listen: str, *, insecure: bool
-) -> tuple[ApiServer, Store, str]:
-    from vifguard.api.app import create_app
-    from vifguard.api.identity import Identity
-    from vifguard.cli.service import listen as listening
-    from vifguard.cli.service import users
-    from vifguard.cli.service.parts import ApiServer
-    from vifguard.store.store import Store
-
-    where = listening.parse_listen(listen, insecure=insecure)
-    door, url = cleanup.enter_context(listening.opened(where))
-    if users.introduce(layout):
-        note(f"made an administrator; the password is in {layout.admin_password}")
-    users.refresh_clouds(layout, url)
-    store = Store.open(layout.database)
-    cleanup.callback(store.close)
-    return ApiServer(create_app(store, Identity(layout.users)), door), store, url
 
 
 def _local_agent(store: Store, host: str, settings: Settings) -> HostAgent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,7 +153,8 @@ def _hand_over(
 
     users.remember(Layout(data_dir), name, password)
     if clouds_file is not None:
-        users.write_clouds(clouds_file, read_data_dir(data_dir).url, name, password)
+        known = read_data_dir(data_dir)
+        users.write_clouds(clouds_file, replace(known, user=name, password=password))
     if json:
         print_json({"name": name, "password": password if given is None else None})
     elif given is None:

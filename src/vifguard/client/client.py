@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,7 @@ class Client:
             # nobody could say whether it was carried out. A new one costs 0.2 ms.
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
+            verify=_trust(endpoint),
         )
         self._http = httpx.Client(
             base_url="http://localhost" if endpoint.socket_path else endpoint.url,
@@ -228,6 +230,18 @@ class Client:
 def _path(resource: Resource, key: str) -> str:
     # A key is what a user typed: quoted, it cannot climb to another path.
     return f"{resource.path}/{quote(key, safe='')}"
+
+
+def _trust(endpoint: Endpoint) -> ssl.SSLContext | bool:
+    """What vouches for the server; loading it takes longer than a request, so only for TLS."""
+    if not endpoint.url.startswith("https:"):
+        return False
+    try:
+        return ssl.create_default_context(cafile=endpoint.ca_file or None)
+    except OSError as error:
+        raise UnreachableError(
+            f"{endpoint.ca_file} does not say which servers to trust: {error}"
+        ) from None
 
 
 def _refusal(response: httpx.Response) -> RefusedError:

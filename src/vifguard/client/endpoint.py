@@ -23,12 +23,14 @@ MAX_CLOUDS_BYTES = 1 << 20
 class Endpoint:
     """A server's address and the credentials for it.
 
-    `url` is `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path/of.sock`.
+    `url` is `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path/of.sock`. `ca_file` holds the
+    certificates that vouch for the server (PEM); without it the system's do.
     """
 
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    ca_file: str = ""
 
     def __post_init__(self) -> None:
         if self.socket_path:
@@ -55,14 +57,16 @@ def read_data_dir(data_dir: Path) -> Endpoint:
 
 
 def read_clouds(path: Path, cloud: str = CLOUD) -> Endpoint:
-    """One cloud of a clouds.yaml with `auth_type: http_basic`.
+    """One cloud of a clouds.yaml with `auth_type: http_basic` or `none`.
 
     Raises CloudsFileError where the file is missing, readable for others or says too little.
     """
     document = _load(path)
     try:
-        auth = document["clouds"][cloud]["auth"]
-        return Endpoint(auth["endpoint"], auth.get("username", ""), auth.get("password", ""))
+        found = document["clouds"][cloud]
+        auth, ca_file = found["auth"], str(found.get("cacert", ""))
+        user, password = auth.get("username", ""), auth.get("password", "")
+        return Endpoint(auth["endpoint"], user, password, ca_file)
     except (KeyError, TypeError, AttributeError):
         raise CloudsFileError(f"{path} has no cloud {cloud!r} with auth.endpoint in it") from None
     except ValueError as error:

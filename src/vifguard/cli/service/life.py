@@ -18,8 +18,8 @@ from typing import NoReturn, Protocol
 
 log = logging.getLogger("vifguard")
 
-STOP_SECONDS = 1.8
-"""How long the parts may take to end; a service is stopped within two seconds."""
+STOP_SECONDS = 6.0
+"""How long the parts may take to end; they do at once where no request is being answered."""
 
 
 class Part(Protocol):

@@ -33,30 +33,39 @@ class Unix:
 Listen = Tcp | Unix
 
 
-def parse_listen(text: str, *, insecure: bool) -> Listen:
+def parse_listen(text: str, *, insecure: bool, tls: bool = False) -> Listen:
     """`127.0.0.1:9696`, `[::1]:9696`, `localhost:9696` or `unix:/path.sock`.
 
-    Refuses an address that others can reach unless `insecure`: there is no TLS, and
-    passwords would cross the network in clear.
+    Without TLS, refuses an address that others can reach unless `insecure`: passwords would
+    cross the network in clear.
     """
     if text.startswith("unix:"):
+        if tls:
+            raise InputError(f"--listen {text} is a file of this machine: leave --tls-cert out")
         return _unix(text.removeprefix("unix:"))
     host, _, port = text.rpartition(":")
     if not (port.isascii() and port.isdecimal() and int(port) <= 0xFFFF):
         raise InputError(f"--listen {text!r} is neither HOST:PORT nor unix:/path.sock")
     address = _address(host, text)
-    if not (address.is_loopback or insecure):
+    if not (address.is_loopback or tls or insecure):
         raise InputError(
-            f"--listen {text} would carry passwords over the network in clear: listen on "
-            "127.0.0.1 behind a TLS proxy, or insist with --insecure-listen"
+            f"--listen {text} would carry passwords over the network in clear: give --tls-cert "
+            "and --tls-key, or insist with --insecure-listen"
         )
     return Tcp(address, int(port))
 
 
+def is_private(listen: Listen) -> bool:
+    """Whether nobody but this machine's users can reach it."""
+    return isinstance(listen, Unix) or listen.address.is_loopback
+
+
 @contextmanager
-def opened(listen: Listen) -> Iterator[tuple[socket.socket, str]]:
+def opened(listen: Listen, *, tls: bool = False) -> Iterator[tuple[socket.socket, str]]:
     """The listening socket, and the URL under which clients find it."""
     listening, url = _open(listen)
+    if tls:
+        url = url.replace("http:", "https:", 1)
     try:
         yield listening, url
     finally:

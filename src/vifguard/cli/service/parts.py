@@ -5,26 +5,35 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vifguard.feed.messages import Feed, Report, Update
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from vifguard.agent.settings import Settings
+    from vifguard.cli.service.tls import Certificate
 
 Ready = Callable[[], None]
 
 
+DRAIN_SECONDS = 5
+"""How long requests that are being answered may take once the server is told to stop."""
+
+
 class ApiServer:
-    """Serves an ASGI application on a listening socket."""
+    """Serves the API on a listening socket, in clear or under a certificate."""
 
     name = "API server"
 
-    def __init__(self, app: Any, listening: socket.socket) -> None:
+    def __init__(
+        self, app: FastAPI, listening: socket.socket, certificate: Certificate | None = None
+    ) -> None:
         self._app = app
         self._listening = listening
+        self._certificate = certificate
         self._server: uvicorn.Server | None = None
         self._stopped = False
 
@@ -37,24 +46,36 @@ class ApiServer:
                 await super().startup(sockets)
                 ready()
 
-        config = uvicorn.Config(
-            self._app,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            # Whoever waits for an event is let go: nothing is lost, they ask again.
-            timeout_graceful_shutdown=1,
-        )
-        self._server = Server(config)
+        self._server = Server(self._config())
         self._server.should_exit = self._stopped
         self._server.run(sockets=[self._listening])
 
     def stop(self) -> None:
-        """Accept nothing more and let the running requests end."""
+        """Accept nothing more, let the running requests end and those go who wait."""
+        from vifguard.api.app import drain
+
         self._stopped = True
+        drain(self._app)
         if self._server is not None:
             self._server.should_exit = True
+
+    def _config(self) -> uvicorn.Config:
+        import uvicorn
+
+        from vifguard.cli.service.patience import PatientProtocol
+
+        certificate = self._certificate
+        return uvicorn.Config(
+            self._app,
+            http=PatientProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            ssl_context_factory=None if certificate is None else (lambda *_: certificate.context),
+        )
 
 
 class HostAgent:

@@ -10,7 +10,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,7 +20,7 @@ from vifguard.api.identity import Account, IdentityError, account, read_accounts
 from vifguard.api.who import UserRole
 from vifguard.cli.exits import InputError
 from vifguard.cli.service.data_dir import DataDir, write_private
-from vifguard.client.endpoint import CLOUD, read_data_dir
+from vifguard.client.endpoint import CLOUD, Endpoint, read_data_dir
 
 ADMIN = "admin"
 AGENT = "agent"
@@ -84,11 +86,11 @@ def introduce(data_dir: DataDir) -> bool:
     return True
 
 
-def refresh_clouds(data_dir: DataDir, url: str) -> None:
+def refresh_clouds(data_dir: DataDir, url: str, ca_file: Path | None = None) -> None:
     """Write where the server listens now; an operator who took the password away is obeyed."""
     if data_dir.admin_password.exists():
         password = data_dir.admin_password.read_text(encoding="utf-8").rstrip("\n")
-        write_clouds(data_dir.clouds, url, ADMIN, password)
+        write_clouds(data_dir.clouds, Endpoint(url, ADMIN, password, str(ca_file or "")))
 
 
 def remember(data_dir: DataDir, name: str, password: str) -> None:
@@ -96,13 +98,21 @@ def remember(data_dir: DataDir, name: str, password: str) -> None:
     if name == ADMIN:
         write_private(data_dir.admin_password, password + "\n")
         if data_dir.clouds.exists():
-            write_clouds(data_dir.clouds, read_data_dir(data_dir.path).url, ADMIN, password)
+            known = read_data_dir(data_dir.path)
+            write_clouds(data_dir.clouds, replace(known, user=ADMIN, password=password))
     if name == AGENT:
         write_private(data_dir.agent_password, password + "\n")
 
 
-def write_clouds(path: Path, url: str, user: str, password: str) -> None:
-    """A clouds.yaml for our own command, openstacksdk and the `openstack` command."""
-    auth = {"endpoint": url, "username": user, "password": password}
-    clouds = {"clouds": {CLOUD: {"auth_type": "http_basic", "auth": auth}}}
-    write_private(path, yaml.safe_dump(clouds, sort_keys=False))
+def write_clouds(path: Path, endpoint: Endpoint) -> None:
+    """A clouds.yaml for our own command, openstacksdk and the `openstack` command.
+
+    An endpoint without a user is a server that asks for none.
+    """
+    auth = {"endpoint": endpoint.url}
+    if endpoint.user:
+        auth |= {"username": endpoint.user, "password": endpoint.password}
+    cloud: dict[str, Any] = {"auth_type": "http_basic" if endpoint.user else "none", "auth": auth}
+    if endpoint.ca_file:
+        cloud["cacert"] = endpoint.ca_file
+    write_private(path, yaml.safe_dump({"clouds": {CLOUD: cloud}}, sort_keys=False))
