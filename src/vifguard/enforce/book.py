@@ -28,21 +28,33 @@ class Book:
         self._settings = settings
         self._held: dict[str, Elements] = {}
         self._named: dict[str, frozenset[str]] = {}
+        self._questions: dict[str, int] = {}
         self._refused: dict[str, str] = {}
         self._torn: dict[str, str] = {}
 
     def why_not(self, groups: Iterable[str]) -> str:
         """Why a port with these groups cannot be held; empty when it can."""
-        return next((why for group in sorted(groups) if (why := self._why_not(group))), "")
+        groups = sorted(groups)
+        asked = sum(self._questions.get(group, 0) for group in groups)
+        if asked > rules.QUESTIONS:
+            return (
+                f"its security groups refer to too many remote groups and nested prefixes: {asked} "
+                f"questions a packet, {rules.QUESTIONS} can be asked"
+            )
+        return next((why for group in groups if (why := self._why_not(group))), "")
 
     def hold(self, change: BookChange) -> frozenset[str]:
-        """Make the kernel say what the change says; the groups that became holdable or not."""
+        """Make the kernel say what the change says; the groups whose ports are to be rendered."""
         groups = {*self._held, *self._refused, *change.groups}
-        before = {group: self._why_not(group) for group in groups}
+        before = {group: self._standing(group) for group in groups}
         less = self._replace(change) if change.complete else self._change(change)
         if less:
             self._settings.raise_generation()
-        return frozenset(group for group, why in before.items() if self._why_not(group) != why)
+        return frozenset(group for group, was in before.items() if self._standing(group) != was)
+
+    def _standing(self, group: str) -> tuple[str, int]:
+        """What of a group decides whether its ports can be held."""
+        return self._why_not(group), self._questions.get(group, 0)
 
     def _why_not(self, group: str) -> str:
         torn = (self._torn[name] for name in self._named.get(group, ()) if name in self._torn)
@@ -61,7 +73,8 @@ class Book:
 
     def _replace(self, change: BookChange) -> bool:
         """The same, of everything: whatever else the kernel has goes."""
-        self._held, self._refused, self._torn, self._named = {}, {}, {}, {}
+        self._held, self._refused, self._torn = {}, {}, {}
+        self._named, self._questions = {}, {}
         less, seen = False, self._seen()
         for set_id, said in change.sets.items():
             wanted = tuple(rules.members_of(set_id, said.added))
@@ -75,7 +88,10 @@ class Book:
 
     def _elements(self, group: str, said: frozenset[Rule]) -> Elements:
         self._refused.pop(group, None)
-        self._named[group] = rules.sets_named(said)
+        self._named[group], self._questions[group] = (
+            rules.sets_named(said),
+            rules.questions_of(said),
+        )
         try:
             return rules.elements_of(group, said)
         except ValueError as error:

@@ -86,8 +86,8 @@ class Driver(Protocol[WantedT, SeenT, ChangeT]):
     def hold(self, change: BookChange) -> frozenset[str]:
         """Bring what groups and sets say into force for every port that has these groups.
 
-        The first change must be complete. Returns the groups that cannot be held from now on,
-        or can again: their ports are to be rendered anew.
+        The first change must be complete. Returns the groups of which something changed that
+        decides whether a port can be held: their ports are to be rendered anew.
         """
 
     def render(self, attachments: Iterable[Attachment]) -> WantedT:

@@ -38,6 +38,8 @@ from vifguard.model.verdict import Direction
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
 _SHOT = 2
+_GROUPS = "by_groups"
+"""The program that the two others go on with at ports that have groups."""
 _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
 
 
@@ -85,6 +87,7 @@ class EbpfDriver:
                 self._attaching = Tcx(self._pins.links, self._programs)
             else:
                 self._attaching = ClsactFilters(self._programs)
+        self._maps["continuations"].update(state.word(0), state.word(self._programs[_GROUPS].fd))
         self._ports = Ports(self._maps)
         self._settings = Settings(self._maps)
         self._book = Book(self._maps, self._settings)

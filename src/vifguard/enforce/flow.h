@@ -279,15 +279,3 @@ static __noinline int put(struct choice *choice, struct bucket *bucket, const st
 	unlock(bucket);
 	return to != 0;
 }
-
-/* Forget a connection that the rules no longer allow. */
-static __noinline int forget_flow(struct choice *choice, struct bucket *bucket,
-				  const struct flow *key, __u32 tag)
-{
-	if (!lock(bucket))
-		return 0;
-	if (find(choice, bucket, key, tag))
-		set_tag(bucket, *(volatile __u32 *)&choice->place, 0);
-	unlock(bucket);
-	return 1;
-}

@@ -8,6 +8,7 @@
 #include "quoted.h"
 
 #define FRAGMENT_SECONDS 30
+#define AGAIN -1 /* judge the same packet once more */
 
 /* What no rule should cut a machine from: DHCP, neighbour and listener discovery. */
 static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *frame,
@@ -79,29 +80,6 @@ static __noinline int take(struct bucket *bucket, struct passage *p)
 	return belongs ? 0 : FLOW_INVALID;
 }
 
-/*
- * The connection, if its time is not over and the rules still let it open. A global
- * generation says whether anything that was allowed may be so no more: then each connection
- * is judged once again when its next packet comes, and nobody walks through a table.
- */
-static __always_inline int find_living(struct bucket *bucket, struct passage *p,
-				  const struct port_groups *groups)
-{
-	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
-	if (!flow || is_over(flow, p->now))
-		return 0;
-	p->found = *flow;
-	if (p->found.generation == p->key.generation)
-		return 1;
-	read_first(&p->found, &p->first);
-	if (rules_allow(groups, &p->first)) {
-		flow->generation = p->key.generation;
-		return 1;
-	}
-	forget_flow(&p->choice, bucket, &p->key, tag_of(p->hash));
-	return 0;
-}
-
 static __noinline int open_flow(struct passage *p)
 {
 	struct bucket *bucket = bucket_for(p);
@@ -120,33 +98,62 @@ static __always_inline int judge_error(const struct passage *p)
 	return 0;
 }
 
-/* What a living connection says; OPENS where a packet may open one, by the rules. */
-#define OPENS -1
+/* What a connection says of a packet, beside 0 and reasons. */
+#define OPENS -1 /* it belongs to none, and may open one if the rules allow */
+#define RECALLED -2 /* ask the rules whether its connection may still live */
 
-static __always_inline int by_flow(struct passage *p, const struct port_groups *groups)
+/*
+ * A global generation says whether anything that was allowed may be so no more. Then each
+ * connection is judged once again when its next packet comes, and nobody walks the table.
+ */
+static __noinline int by_flow(struct passage *p)
 {
 	struct bucket *bucket = bucket_for(p);
 	if (!bucket)
 		return FLOW_TABLE_FULL;
-	int lives = find_living(bucket, p, groups);
-	__u32 way = p->way;
-	if (way == AS_ERROR)
-		return lives ? judge_error(p) : ICMP_UNRELATED;
-	int opens = way == BY_FLOW && (!p->is_tcp || may_open(&p->segment));
-	int is_anew = opens && p->is_tcp && p->segment.flags & SYN && p->found.state >= FINISHED;
-	if (lives && !is_anew)
-		return take(bucket, p);
-	return opens ? OPENS : FLOW_INVALID;
+	int opens = p->way == BY_FLOW && (!p->is_tcp || may_open(&p->segment));
+	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
+	if (!flow || is_over(flow, p->now))
+		return p->way == AS_ERROR ? ICMP_UNRELATED : opens ? OPENS : FLOW_INVALID;
+	p->found = *flow;
+	if (p->found.generation != p->key.generation)
+		return RECALLED;
+	if (p->way == AS_ERROR)
+		return judge_error(p);
+	if (opens && p->is_tcp && p->segment.flags & SYN && p->found.state >= FINISHED)
+		return OPENS;
+	return take(bucket, p);
 }
 
+/* The connection is of the present generation, or not at all: its packet is judged again. */
+static __noinline int settle(struct passage *p, int lives)
+{
+	struct bucket *bucket = bucket_for(p);
+	if (!bucket || !lock(bucket))
+		return FLOW_TABLE_FULL;
+	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
+	if (flow && lives)
+		flow->generation = p->key.generation;
+	else if (flow)
+		set_tag(bucket, *(volatile __u32 *)&p->choice.place, 0);
+	unlock(bucket);
+	return AGAIN;
+}
+
+/* The one place where rules are asked, so that verifiers walk through them once. */
 static __noinline int judge_passage(struct passage *p, const struct port_groups *groups)
 {
-	if (p->way != BY_RULES) {
-		int said = by_flow(p, groups);
-		if (said != OPENS)
-			return said;
-	}
-	if (!rules_allow(groups, &p->opening))
+	int said = p->way == BY_RULES ? OPENS : by_flow(p);
+	if (said == RECALLED)
+		read_first(&p->found, &p->asked);
+	else if (said == OPENS)
+		p->asked = p->opening;
+	else
+		return said;
+	int allowed = rules_allow(groups, &p->turn, &p->asked);
+	if (said == RECALLED)
+		return settle(p, allowed);
+	if (!allowed)
 		return NOT_ALLOWED;
 	return p->way == BY_RULES ? 0 : open_flow(p);
 }
@@ -238,26 +245,22 @@ static __noinline int judge_later(struct __sk_buff *skb, const struct frame *fra
 	return first && !is_over(first, p->now) ? 0 : FRAGMENT_UNKNOWN;
 }
 
-static __noinline int groups(struct __sk_buff *skb, const struct port *port,
-			     const struct frame *frame, __u32 direction)
+/* A reason, 0, or AGAIN. */
+static __noinline int groups(struct __sk_buff *skb, const struct port *port, struct passage *p)
 {
-	__u32 zero = 0;
-	struct passage *p = bpf_map_lookup_elem(&passages, &zero);
 	const struct setting *set = setting();
+	const struct frame *frame = &p->frame;
 
-	if (frame->type != ETH_P_IP && frame->type != ETH_P_IPV6)
-		return 0;
 	if (frame->state != SOUND)
 		return unreadable(frame);
-	if (is_basic(skb, frame, direction))
+	if (is_basic(skb, frame, p->direction))
 		return 0;
-	if (!p || !set)
+	if (!set)
 		return FLOW_TABLE_FULL;
-	p->direction = direction;
 	p->now = time_of(set);
+	p->key.ifindex = port->ifindex;
 	/* Before any rule is read: a revocation meanwhile finds the older number. */
 	p->key.generation = *(volatile __u32 *)&set->generation;
-	p->key.ifindex = port->ifindex;
 	if (frame->fragment & LATER)
 		return judge_later(skb, frame, p);
 	int reason = judge_first(skb, port, frame, p);

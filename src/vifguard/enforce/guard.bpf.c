@@ -24,6 +24,23 @@
 			return OBJECTION(guard, reason); \
 	} while (0)
 
+/* Nobody objects so far, and groups, in a program of its own, has the last word. */
+#define ASK_GROUPS 0xffff
+
+static __always_inline __u32 asks_groups(const struct port *port, const struct frame *frame,
+					 __u32 direction)
+{
+	__u32 zero = 0;
+	if (!(port->guards & 1 << GROUPS) || (frame->type != ETH_P_IP && frame->type != ETH_P_IPV6))
+		return 0;
+	struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+	if (passage) {
+		passage->frame = *frame;
+		passage->direction = direction;
+	}
+	return ASK_GROUPS;
+}
+
 static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct port *port)
 {
 	struct frame frame = {};
@@ -46,10 +63,9 @@ static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct por
 	JUDGE(DHCP, dhcp(skb, port, &frame));
 	JUDGE(RA, ra(port, &frame));
 	JUDGE(STORM, storm(port, &frame));
-	JUDGE(GROUPS, groups(skb, port, &frame, FROM_GUEST));
 	if (port->flags & WATCHED)
 		saw_frame(skb, port, &frame, &message);
-	return 0;
+	return asks_groups(port, &frame, FROM_GUEST);
 }
 
 static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port *port)
@@ -65,19 +81,22 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
 	if (port->guards & 1 << MAC && !is_group(frame.to) && !owns_mac(port, frame.to))
 		return OBJECTION(MAC, DESTINATION_MAC);
-	JUDGE(GROUPS, groups(skb, port, &frame, TO_GUEST));
-	return 0;
+	return asks_groups(port, &frame, TO_GUEST);
 }
 
 static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port)
 {
 	__u32 objection = opaque(skb, judge_from_guest(skb, port));
+	if (objection == ASK_GROUPS)
+		return ASK_GROUPS;
 	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
 static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port)
 {
 	__u32 objection = opaque(skb, judge_to_guest(skb, port));
+	if (objection == ASK_GROUPS)
+		return ASK_GROUPS;
 	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
@@ -169,31 +188,6 @@ static __always_inline int fast_ipv6(const struct port *port, const __u8 *packet
 	return 1;
 }
 
-SEC("tc")
-int from_guest(struct __sk_buff *skb)
-{
-	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	const struct port *port = port_of(skb->ifindex);
-
-	if (!port)
-		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
-	if (data + ETH_HLEN + 24 > end || !(port->flags & FAST) || skb->vlan_present ||
-	    is_group(data))
-		return slow_from_guest(skb, port);
-	/* Source and type in one comparison, as the entry holds them. */
-	__u64 source = load64(data + 6);
-	__u32 length = skb->len - ETH_HLEN;
-	int has_groups = port->guards & 1 << GROUPS;
-	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length) &&
-	    (!has_groups || established4(port, data + ETH_HLEN, end, FROM_GUEST)))
-		return TC_ACT_UNSPEC;
-	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
-	    fast_ipv6(port, data + ETH_HLEN, length) &&
-	    (!has_groups || established6(port, data + ETH_HLEN, end, FROM_GUEST)))
-		return TC_ACT_UNSPEC;
-	return slow_from_guest(skb, port);
-}
-
 /* To the guest: what `fast_ipv4` proves of the other direction, as far as groups need it. */
 static __always_inline int answered4(const struct port *port, const __u8 *packet,
 				     const __u8 *end, __u32 total)
@@ -210,30 +204,100 @@ static __always_inline int answered6(const struct port *port, const __u8 *packet
 	       established6(port, packet, end, TO_GUEST);
 }
 
-SEC("tc")
-int to_guest(struct __sk_buff *skb)
+static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct port *port)
 {
 	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	const struct port *port = port_of(skb->ifindex);
 
-	if (!port)
-		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
+	if (data + ETH_HLEN + 24 > end || !(port->flags & FAST) || skb->vlan_present ||
+	    is_group(data))
+		return 0;
+	/* Source and type in one comparison, as the entry holds them. */
+	__u64 source = load64(data + 6);
+	__u32 length = skb->len - ETH_HLEN;
+	int has_groups = port->guards & 1 << GROUPS;
+	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length))
+		return !has_groups || established4(port, data + ETH_HLEN, end, FROM_GUEST);
+	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
+	    fast_ipv6(port, data + ETH_HLEN, length))
+		return !has_groups || established6(port, data + ETH_HLEN, end, FROM_GUEST);
+	return 0;
+}
+
+static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct port *port)
+{
+	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
 	if (data + ETH_HLEN + 20 > end || !(port->flags & FAST) || skb->vlan_present ||
 	    load32(data) != load32(port->mac4) || load16(data + 4) != load16(port->mac4 + 4))
-		return slow_to_guest(skb, port);
+		return 0;
 	const __u8 *packet = data + ETH_HLEN;
 	__u32 length = skb->len - ETH_HLEN;
 	__u16 type = load16(data + 12);
 	__u32 total = bpf_ntohs(load16(packet + 2));
 	__u32 payload = bpf_ntohs(load16(packet + 4));
 	int has_groups = port->guards & 1 << GROUPS;
-	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length &&
-	    (!has_groups || answered4(port, packet, end, total)))
-		return TC_ACT_UNSPEC;
+	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length)
+		return !has_groups || answered4(port, packet, end, total);
 	if (type == bpf_htons(ETH_P_IPV6) && packet[0] >> 4 == 6 && payload &&
-	    payload + 40 <= length && (!has_groups || answered6(port, packet, end, payload)))
+	    payload + 40 <= length)
+		return !has_groups || answered6(port, packet, end, payload);
+	return 0;
+}
+
+/*
+ * Groups are a program of their own: their rules are walked through by the verifier once,
+ * and only ports that have the guard pay for the way there. Where the program is not to be
+ * reached, nothing passes.
+ */
+static __always_inline int ask_groups(struct __sk_buff *skb, const struct port *port,
+				      enum direction direction)
+{
+	bpf_tail_call(skb, &continuations, 0);
+	return drop(skb, port, direction, OBJECTION(GROUPS, FLOW_TABLE_FULL));
+}
+
+SEC("tc")
+int from_guest(struct __sk_buff *skb)
+{
+	const struct port *port = port_of(skb->ifindex);
+
+	if (!port)
+		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
+	if (passes_from_guest(skb, port))
 		return TC_ACT_UNSPEC;
-	return slow_to_guest(skb, port);
+	int said = slow_from_guest(skb, port);
+	return said == ASK_GROUPS ? ask_groups(skb, port, FROM_GUEST) : said;
+}
+
+SEC("tc")
+int to_guest(struct __sk_buff *skb)
+{
+	const struct port *port = port_of(skb->ifindex);
+
+	if (!port)
+		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
+	if (passes_to_guest(skb, port))
+		return TC_ACT_UNSPEC;
+	int said = slow_to_guest(skb, port);
+	return said == ASK_GROUPS ? ask_groups(skb, port, TO_GUEST) : said;
+}
+
+SEC("tc")
+int by_groups(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	const struct port *port = port_of(skb->ifindex);
+	struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+
+	if (!passage)
+		return drop(skb, port, FROM_GUEST, OBJECTION(GROUPS, FLOW_TABLE_FULL));
+	enum direction direction = passage->direction & 1;
+	if (!port)
+		return drop(skb, 0, direction, OBJECTION(CLOSED, NO_POLICY));
+	int reason = groups(skb, port, passage);
+	if (reason == AGAIN)
+		return ask_groups(skb, port, direction);
+	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : TC_ACT_UNSPEC;
 }
 
 /* The helpers used are offered to GPL-compatible programs only. */

@@ -11,12 +11,14 @@ enum way { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR };
 
 /* One packet on its way through this guard. Not on the stack, which is small. */
 struct passage {
+	struct frame frame;
 	struct flow key; /* which connection; the rest of it is what a new one begins with */
 	struct flow found; /* the connection as it was found */
 	struct opening opening; /* what rules are asked of the packet */
-	struct opening first; /* ... and of the one that opened the connection */
+	struct opening asked; /* ... or of the one that opened the connection */
 	struct segment segment;
 	struct choice choice;
+	struct turn turn;
 	__u64 now;
 	__u64 hash;
 	__u32 direction;
@@ -26,7 +28,11 @@ struct passage {
 	__u32 sequence; /* ... and with what number */
 };
 
+/* The guards before this one leave the frame here, and the direction. */
 MAP(passages, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct passage, 1, 0);
+
+/* [0]: the program that judges by groups. */
+MAP(continuations, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32, 1, 0);
 
 static __always_inline int has_ports(__u8 protocol)
 {

@@ -19,9 +19,10 @@
 #include "maps.h"
 
 #define GROUPS_A_PORT 16
-#define SETS_A_SCOPE 16
-#define NESTED_PREFIXES 8
+#define SETS_A_SCOPE 32
+#define QUESTIONS 64 /* that a packet may put to the rules of its port */
 #define SCOPE_BITS 64
+#define LONGEST (SCOPE_BITS + 128)
 
 /* Bits of `allowed_key` that a question has. */
 #define WITHOUT_FIELD 72
@@ -31,6 +32,13 @@ struct port_groups {
 	__u32 count;
 	__u32 stateful;
 	__u64 group[GROUPS_A_PORT]; /* the two lowest bits are 0: direction, version */
+};
+
+/* Which question is next. */
+struct turn {
+	__u32 group;
+	__u32 length; /* of prefixes to ask for, 0: none is left */
+	__u32 set;
 };
 
 struct remote_key {
@@ -109,6 +117,20 @@ static __noinline int class_allows(const struct opening *opening, __u64 class)
 	return bpf_map_lookup_elem(&allowed, &key) != 0;
 }
 
+/* The longest prefix of `length` bits and less that holds the address, or NULL. */
+static __noinline const struct remote *prefix_of(const struct opening *opening, __u64 scope,
+						 __u32 length)
+{
+	struct remote_key key = {};
+	if (!length)
+		return 0;
+	key.length = length;
+	key.scope[0] = scope;
+	key.scope[1] = scope >> 32;
+	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
+	return bpf_map_lookup_elem(&remotes, &key);
+}
+
 static __noinline int is_member(const struct opening *opening, __u64 set)
 {
 	struct member_key key = {};
@@ -117,57 +139,48 @@ static __noinline int is_member(const struct opening *opening, __u64 set)
 	if (bpf_map_lookup_elem(&members, &key))
 		return 1;
 	struct member_prefix_key prefix = {};
-	prefix.length = SCOPE_BITS + 128;
+	prefix.length = LONGEST;
 	prefix.set[0] = set;
 	prefix.set[1] = set >> 32;
 	__builtin_memcpy(prefix.address, opening->remote, sizeof(prefix.address));
 	return bpf_map_lookup_elem(&member_prefixes, &prefix) != 0;
 }
 
-static __noinline int prefixes_allow(const struct opening *opening, __u64 scope)
+/*
+ * Whether some rule of the port's groups allows to open it: one question after another, group
+ * by group, first of its prefixes, from the longest to the shortest, then of its sets. Where
+ * it stands is in memory, so that for the verifier each round is like the one before.
+ */
+static __noinline int rules_allow(const struct port_groups *groups, volatile struct turn *turn,
+				  const struct opening *opening)
 {
-	struct remote_key key = {};
-	key.length = SCOPE_BITS + 128;
-	key.scope[0] = scope;
-	key.scope[1] = scope >> 32;
-	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
-	for (int i = 0; i < NESTED_PREFIXES; i++) {
-		const struct remote *remote = bpf_map_lookup_elem(&remotes, &key);
-		if (!remote)
+	turn->group = turn->set = 0;
+	turn->length = LONGEST;
+	for (int i = 0; i < QUESTIONS; i++) {
+		__u32 group = turn->group, set = turn->set;
+		if (group >= groups->count || group >= GROUPS_A_PORT)
 			return 0;
-		if (class_allows(opening, remote->class))
-			return 1;
-		if (!remote->length)
-			return 0;
-		key.length = SCOPE_BITS + remote->length - 1;
-	}
-	return 0;
-}
-
-static __noinline int sets_allow(const struct opening *opening, __u64 scope)
-{
-	const struct scope_sets *sets = bpf_map_lookup_elem(&remote_sets, &scope);
-	if (!sets)
-		return 0;
-	for (__u32 i = 0; i < SETS_A_SCOPE; i++) {
-		if (i >= sets->count)
-			return 0;
+		__u64 scope = groups->group[group] | opening->scope;
+		const struct remote *remote = prefix_of(opening, scope, turn->length);
+		if (remote) {
+			if (class_allows(opening, remote->class))
+				return 1;
+			turn->length = remote->length ? SCOPE_BITS + remote->length - 1 : 0;
+			continue;
+		}
+		turn->length = 0;
+		const struct scope_sets *sets = bpf_map_lookup_elem(&remote_sets, &scope);
+		if (!sets || set >= sets->count || set >= SETS_A_SCOPE) {
+			turn->group = group + 1;
+			turn->length = LONGEST;
+			turn->set = 0;
+			continue;
+		}
 		/* Few rules meet most packets: the cheaper question first. */
-		if (class_allows(opening, sets->of[i].class) && is_member(opening, sets->of[i].set))
+		if (class_allows(opening, sets->of[set].class) &&
+		    is_member(opening, sets->of[set].set))
 			return 1;
-	}
-	return 0;
-}
-
-/* Whether some rule of the port's groups allows to open it. */
-static __noinline int rules_allow(const struct port_groups *groups, const struct opening *opening)
-{
-	for (__u32 i = 0; i < GROUPS_A_PORT; i++) {
-		if (i >= groups->count)
-			return 0;
-		__u64 scope = groups->group[i] | opening->scope;
-		if (prefixes_allow(opening, scope) || sets_allow(opening, scope))
-			return 1;
+		turn->set = set + 1;
 	}
 	return 0;
 }

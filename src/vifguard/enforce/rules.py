@@ -17,8 +17,8 @@ from vifguard.model.security_group import ICMP_OF, Rule
 from vifguard.model.verdict import Direction
 
 GROUPS_A_PORT = 16
-SETS_A_SCOPE = 16
-NESTED_PREFIXES = 8
+SETS_A_SCOPE = 32
+QUESTIONS = 64
 
 OF_RULES = ("allowed", "remotes", "remote_sets")
 OF_SETS = ("members", "member_prefixes")
@@ -29,6 +29,8 @@ Element = tuple[str, bytes]
 Elements = dict[Element, bytes]
 
 _PRESENT = b"\x01"
+_ENDS = 2
+"""Questions that only find that there are no more prefixes, and no more sets."""
 _ANYWHERE: Mapping[int, IPNetwork] = MappingProxyType(
     {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 )
@@ -53,7 +55,6 @@ def elements_of(group: str, rules: Iterable[Rule]) -> Elements:
     """All elements that hold a group's rules; ValueError says what of them cannot be held."""
     found: Elements = {}
     sets: dict[int, dict[int, int]] = {}
-    prefixes: dict[int, set[IPNetwork]] = {}
     for rule in rules:
         scope = _scope(group, rule)
         class_ = _class(scope, rule.remote)
@@ -63,13 +64,24 @@ def elements_of(group: str, rules: Iterable[Rule]) -> Elements:
             sets.setdefault(scope, {})[_set(rule.remote, rule.version)] = class_
             continue
         prefix = rule.remote or _ANYWHERE[rule.version]
-        prefixes.setdefault(scope, set()).add(prefix)
         found["remotes", _lpm(scope, prefix)] = _REMOTE.pack(class_, prefix.prefixlen)
     for scope, named in sets.items():
         found["remote_sets", struct.pack("=Q", scope)] = _scope_sets(named)
-    for nested in prefixes.values():
-        _refuse_deep(nested)
     return found
+
+
+def questions_of(rules: Iterable[Rule]) -> int:
+    """How many questions a packet may put to a group's rules until it has its answer."""
+    prefixes: dict[tuple[Direction, int], set[IPNetwork]] = {}
+    sets: dict[tuple[Direction, int], set[str]] = {}
+    for rule in rules:
+        scope = rule.direction, rule.version
+        if isinstance(rule.remote, str):
+            sets.setdefault(scope, set()).add(rule.remote)
+        else:
+            prefixes.setdefault(scope, set()).add(rule.remote or _ANYWHERE[rule.version])
+    named = max((len(each) for each in sets.values()), default=0)
+    return max((_depth(each) for each in prefixes.values()), default=0) + named + _ENDS
 
 
 def members_of(set_id: str, prefixes: Iterable[IPNetwork]) -> Iterator[Element]:
@@ -161,18 +173,16 @@ def _scope_sets(named: Mapping[int, int]) -> bytes:
     return _SCOPE_SETS.pack(len(named), 0, *flat, *[0] * (2 * SETS_A_SCOPE - len(flat)))
 
 
-def _refuse_deep(prefixes: Iterable[IPNetwork]) -> None:
-    """Whoever asks walks from the longest prefix to the shortest, and not for ever."""
+def _depth(prefixes: Iterable[IPNetwork]) -> int:
+    """How many of the prefixes hold one and the same address at most."""
     around: list[IPNetwork] = []
+    deepest = 0
     for prefix in sorted(prefixes, key=lambda n: (n.network_address.packed, n.prefixlen)):
-        while around and prefix.broadcast_address > around[-1].broadcast_address:  # type: ignore[operator]
+        while around and prefix.network_address not in around[-1]:
             around.pop()
         around.append(prefix)
-        if len(around) > NESTED_PREFIXES:
-            raise ValueError(
-                f"{prefix} lies in {len(around) - 1} other remote prefixes of its group; "
-                f"{NESTED_PREFIXES - 1} can be held"
-            )
+        deepest = max(deepest, len(around))
+    return deepest
 
 
 def _lpm(digest: int, prefix: IPNetwork) -> bytes:

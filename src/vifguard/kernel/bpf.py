@@ -61,6 +61,7 @@ class MapType(IntEnum):
 
     HASH = 1
     ARRAY = 2
+    PROG_ARRAY = 3
     PERCPU_ARRAY = 6
     LPM_TRIE = 11
     ARRAY_OF_MAPS = 12

@@ -1,0 +1,75 @@
+"""What groups mean in the kernel's maps, without a kernel."""
+
+import pytest
+
+from vifguard.enforce import rules
+from vifguard.model.address import parse_network
+from vifguard.model.security_group import IcmpType, PortRange, Rule
+from vifguard.model.verdict import Direction
+
+IN, OUT = Direction.TO_GUEST, Direction.FROM_GUEST
+
+
+def remote(text: str) -> Rule:
+    return Rule(IN, 6 if ":" in text else 4, remote=parse_network(text))
+
+
+def allowed(*said: Rule) -> set[bytes]:
+    return {key for name, key in rules.elements_of("g", said) if name == "allowed"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "elements"),
+    [(0, 0, 1), (0, 65535, 1), (1, 65535, 16), (1, 65534, 30), (80, 81, 1), (81, 82, 2)],
+)
+def test_a_range_of_ports_is_few_prefixes(low, high, elements):
+    assert len(allowed(Rule(IN, 4, 6, ports=PortRange(low, high)))) == elements
+
+
+def test_no_two_rules_are_one_element():
+    said = (
+        Rule(IN, 4),
+        Rule(OUT, 4),
+        Rule(IN, 6),
+        Rule(IN, 4, 0),
+        Rule(IN, 4, 6, ports=PortRange(0, 0)),
+        Rule(IN, 4, 6),
+        Rule(IN, 4, 1, icmp=IcmpType(0)),
+        Rule(IN, 4, 1, icmp=IcmpType(0, 0)),
+        Rule(IN, 4, remote="g"),
+        remote("10.0.0.0/8"),
+        remote("10.0.0.0/9"),
+    )
+    assert len(allowed(*said)) == len(said)
+
+
+def test_anywhere_has_one_meaning():
+    assert rules.elements_of("g", [remote("0.0.0.0/0")]) == rules.elements_of("g", [Rule(IN, 4)])
+
+
+def test_an_id_is_not_in_the_elements():
+    named = "a-tenants-own-words"
+    for (_, key), value in rules.elements_of(named, [Rule(IN, 4, remote=named)]).items():
+        assert named.encode()[:8] not in key + value
+
+
+def test_questions_count_nested_prefixes_and_sets_and_not_how_many_rules_there_are():
+    flat = [remote(f"10.0.{i}.0/24") for i in range(200)]
+    assert rules.questions_of(flat) == 1 + 2
+    assert rules.questions_of([*flat, remote("10.0.0.0/8"), remote("10.0.7.7/32")]) == 3 + 2
+    named = [Rule(OUT, 6, remote=str(i)) for i in range(5)]
+    assert rules.questions_of([*flat, *named]) == 1 + 5 + 2
+
+
+def test_too_many_sets_are_refused_and_not_cut_short():
+    named = [Rule(IN, 4, remote=str(i)) for i in range(33)]
+    with pytest.raises(ValueError, match="33 groups of addresses"):
+        rules.elements_of("g", named)
+    assert rules.elements_of("g", named[1:])
+
+
+def test_a_set_knows_its_own_elements():
+    prefixes = [parse_network(p) for p in ("10.0.0.1/32", "10.0.0.0/8", "fd00::1/128", "::/0")]
+    mine = list(rules.members_of("a", prefixes))
+    assert len(set(mine)) == len(prefixes)
+    assert all(rules.is_of_set(each, "a") and not rules.is_of_set(each, "b") for each in mine)
