@@ -247,7 +247,7 @@ PORT_ROWS: list[tuple[str, Any]] = [
     ],
     ("trusted", True),
     ("qos_policy_id", OTHER),
-    ("extra_dhcp_opts", []),
+    ("extra_dhcp_opts", {}),
     ("nonsense\n", 1),
     ("__class__", 1),
 ]

@@ -17,7 +17,7 @@ from vifguard.api import hearing, request_id
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.call import Way
 from vifguard.api.errors import Refusal, answer, refusal_of
-from vifguard.api.ext import drops, feed, health, hosts, ip_groups, wait
+from vifguard.api.ext import capabilities, drops, feed, health, hosts, ip_groups, wait
 from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.front import Front
@@ -79,7 +79,7 @@ SERVED: Final[tuple[tuple[str, APIRouter], ...]] = (
     ("", versions.root),
     ("", health.router),
     *(("/v2.0", router) for router in parts.ROUTERS),
-    *(("/v2.0", module.router) for module in (ip_groups, hosts, drops, wait, feed)),
+    *(("/v2.0", module.router) for module in (ip_groups, hosts, capabilities, drops, wait, feed)),
 )
 """Every router, under its prefix."""
 

@@ -31,6 +31,8 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,15})", re.ASCII)
 _PROJECT = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}", re.ASCII)
 _HOST = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,252}", re.ASCII)
 _PHYSICAL = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}", re.ASCII)
+_LABEL = r"[0-9A-Za-z]([0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
+_DNS = re.compile(rf"(({_LABEL}[.])*{_LABEL}[.]?)?", re.ASCII)
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
@@ -129,6 +131,7 @@ def matching(pattern: re.Pattern[str], what: str) -> Converter:
 uuid = matching(_UUID, "a valid UUID")
 project = matching(_PROJECT, "a project id (letters, digits, '_', '.', '-')")
 host_name = matching(_HOST, "a host name")
+dns = matching(_DNS, "a name of the DNS (labels of letters, digits and '-')")
 physical = matching(_PHYSICAL, "a name of a physical network")
 
 

@@ -57,6 +57,7 @@ _KIND = MappingProxyType(
         "security-group-rule": "SecurityGroupRule",
         "default-security-group-rule": "DefaultSecurityGroupRule",
         "address-group": "AddressGroup",
+        "agent": "Agent",
         "subnet-pool": "SubnetPool",
         "rbac-policy": "RbacPolicy",
     }

@@ -33,6 +33,8 @@ class Network:
     link_local: LinkLocal = LinkLocal.EUI64
     storm: Storm = DEFAULT_STORM
     description: str = ""
+    dns_domain: str = ""
+    zone_hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

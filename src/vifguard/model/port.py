@@ -36,6 +36,15 @@ class AddressPair:
 
 
 @dataclass(frozen=True, slots=True)
+class DhcpOption:
+    """What a DHCP server is to tell the guest of a port; nobody here reads it."""
+
+    name: str
+    value: str | None
+    version: int = 4
+
+
+@dataclass(frozen=True, slots=True)
 class Port:
     """A connection of one virtual interface to one network.
 
@@ -66,3 +75,6 @@ class Port:
     vnic_type: str = "normal"
     binding_profile: Mapping[str, object] = field(default_factory=dict)
     description: str = ""
+    dns_name: str = ""
+    dns_domain: str = ""
+    dhcp_options: tuple[DhcpOption, ...] = ()

@@ -136,7 +136,7 @@ def _touched(before: Network, after: Network) -> Touched:
 
 
 def _what_hosts_see(network: Network) -> Network:
-    return replace(network, name="", description="", project_id="")
+    return replace(network, name="", description="", project_id="", dns_domain="", zone_hints=())
 
 
 def _require_uplink_free(change: Change, network: Network) -> None:

@@ -264,6 +264,9 @@ def _what_hosts_see(port: Port) -> Port:
         device_owner="",
         vnic_type="",
         binding_profile={},
+        dns_name="",
+        dns_domain="",
+        dhcp_options=(),
     )
 
 

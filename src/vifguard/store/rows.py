@@ -14,7 +14,7 @@ from vifguard.model.guard import Guard, LinkLocal, Profile, Role
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
-from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+from vifguard.model.port import AddressPair, DhcpOption, FixedIp, Port, PortState
 from vifguard.model.security_group import (
     ICMP_OF,
     AddressGroup,
@@ -167,6 +167,8 @@ def network_values(network: Network) -> Values:
         "guards": _listed(network.guards),
         "port_security_enabled": network.port_security_enabled,
         "link_local": network.link_local,
+        "dns_domain": network.dns_domain,
+        "zone_hints": list(network.zone_hints) or None,
         "storm_rate": network.storm.rate,
         "storm_burst": network.storm.burst,
         "description": network.description,
@@ -190,6 +192,8 @@ def network_of(row: Record) -> Network:
         link_local=LinkLocal(row.link_local),
         storm=Storm(row.storm_rate, row.storm_burst),
         description=row.description,
+        dns_domain=row.dns_domain,
+        zone_hints=tuple(row.zone_hints or ()),
     )
 
 
@@ -260,6 +264,10 @@ def port_values(port: Port) -> Values:
         "binding_profile": dict(port.binding_profile) or None,
         "description": port.description,
         "grouped": port.security_groups is not None,
+        "dns_name": port.dns_name,
+        "dns_domain": port.dns_domain,
+        "dhcp_options": [[each.name, each.value, each.version] for each in port.dhcp_options]
+        or None,
     }
 
 
@@ -293,6 +301,9 @@ def port_of(
         vnic_type=row.vnic_type,
         binding_profile=row.binding_profile or {},
         description=row.description,
+        dns_name=row.dns_name,
+        dns_domain=row.dns_domain,
+        dhcp_options=tuple(DhcpOption(*each) for each in row.dhcp_options or ()),
     )
 
 

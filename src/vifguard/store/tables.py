@@ -84,6 +84,8 @@ networks = Table(
     Column("storm_burst", Integer, nullable=False),
     _text("description"),
     *_stamp(),
+    Column("dns_domain", String(255), nullable=False, server_default=""),
+    _json("zone_hints"),
 )
 
 subnets = Table(
@@ -135,6 +137,9 @@ ports = Table(
     *_stamp(),
     # Whether security groups filter the port; with none of them, they let nothing pass.
     Column("grouped", Boolean, nullable=False, server_default=false()),
+    Column("dns_name", String(255), nullable=False, server_default=""),
+    Column("dns_domain", String(255), nullable=False, server_default=""),
+    _json("dhcp_options"),
     UniqueConstraint("network_id", "mac"),
 )
 

@@ -15,10 +15,21 @@ from starlette.responses import JSONResponse, Response
 from vifguard.api import visible
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
-from vifguard.api.convert import boolean, exactly, integer, mapped, nullable, physical
+from vifguard.api.convert import (
+    boolean,
+    dns,
+    exactly,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+    physical,
+    text,
+)
 from vifguard.api.errors import bad_request, forbidden
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import (
+    NOBODY,
     admin_state_up,
     common,
     guards,
@@ -30,7 +41,8 @@ from vifguard.api.shapes import (
     storm,
     strings,
 )
-from vifguard.api.who import NETWORK_OWNER, OPERATOR, STORM, Standing
+from vifguard.api.v2.dhcp_options import no_policy
+from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing
 from vifguard.model.guard import LinkLocal
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
@@ -94,7 +106,11 @@ NETWORKS: Final = Resource(
         Attribute("storm", storm, STORM, STORM, DEFAULT_STORM, "storm"),
         Attribute("status", exactly("ACTIVE")),
         Attribute("subnets", strings),
-        Attribute("availability_zone_hints", strings),
+        Attribute(
+            "availability_zone_hints", list_of(text(), 10), NETWORK_OWNER, None, (), "zone_hints"
+        ),
+        Attribute("dns_domain", dns, NETWORK_OWNER, NETWORK_OWNER, "", "dns_domain"),
+        Attribute("qos_policy_id", no_policy, OWNER, OWNER, seen_by=NOBODY),
         Attribute("availability_zones", strings),
         *stamped(),
     ),
@@ -245,7 +261,8 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
         "storm": show_storm(network.storm),
         "status": "ACTIVE",
         "subnets": subnet_ids,
-        "availability_zone_hints": [],
+        "availability_zone_hints": list(network.zone_hints),
+        "dns_domain": network.dns_domain,
         "availability_zones": [],
         **show_stamp(stored.stamp),
     }

@@ -6,6 +6,7 @@ from typing import Final
 
 from vifguard.api.v2 import (
     address_groups,
+    agents,
     default_security_group_rules,
     ip_availability,
     networks,
@@ -32,6 +33,7 @@ MODULES: Final = (
     rbac_policies,
     subnet_pools,
     ip_availability,
+    agents,
     quotas,
     tags,
 )
@@ -49,4 +51,5 @@ RESOURCES: Final = (
     rbac_policies.RBAC_POLICIES,
     subnet_pools.SUBNET_POOLS,
     ip_availability.AVAILABILITY,
+    agents.AGENTS,
 )

@@ -16,6 +16,7 @@ from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
     Converter,
     boolean,
+    dns,
     exactly,
     host_name,
     integer,
@@ -36,6 +37,7 @@ from vifguard.api.interface import binding_profile
 from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import (
+    NOBODY,
     admin_state_up,
     common,
     guards,
@@ -49,6 +51,8 @@ from vifguard.api.shapes import (
     tags,
     wishes,
 )
+from vifguard.api.v2.dhcp_options import dhcp_options, merged, no_policy
+from vifguard.api.v2.dhcp_options import show as show_options
 from vifguard.api.who import (
     ADDRESSES,
     BINDER,
@@ -121,6 +125,10 @@ PORTS: Final = Resource(
         Attribute("storm", nullable(storm), STORM, STORM, None, "storm"),
         Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
         Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
+        Attribute("dns_name", dns, OWNER, OWNER, "", "dns_name"),
+        Attribute("dns_domain", dns, OWNER, OWNER, "", "dns_domain"),
+        Attribute("extra_dhcp_opts", dhcp_options, OWNER, OWNER, ()),
+        Attribute("qos_policy_id", no_policy, OWNER, OWNER, seen_by=NOBODY),
         Attribute("security_groups", set_of(uuid, _MAX_GROUPS), OWNER, OWNER),
         Attribute("security_groups_enabled", boolean, OWNER, OWNER),
         Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
@@ -204,6 +212,9 @@ def update_port(call: Caller, port_id: str) -> Response:
             given, Standing(call.user, before.port.project_id, network, before.port)
         )
         changes = _changes(given, network)
+        if "extra_dhcp_opts" in given:
+            options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
+            changes["dhcp_options"] = options
         changes |= _regrouped(change, replace(before.port, **changes), given)
         _require_sound(change, replace(before.port, **changes), given)
         after = ports.update_port(change, network, before, changes, given.get("fixed_ips"))
@@ -233,6 +244,7 @@ def _create(
         "port_security_enabled": network.port_security_enabled,
     }
     fields = usual | _changes(given, network)
+    fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(change, port, given)
     port = replace(port, security_groups=_first_groups(change, port, given, grouped=grouped))
@@ -398,6 +410,9 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "storm": show_storm(port.storm),
         "device_id": port.device_id,
         "device_owner": port.device_owner,
+        "dns_name": port.dns_name,
+        "dns_domain": port.dns_domain,
+        "extra_dhcp_opts": show_options(port.dhcp_options),
         "security_groups": sorted(port.security_groups or ()),
         "security_groups_enabled": port.security_groups is not None,
         "binding:host_id": port.host,

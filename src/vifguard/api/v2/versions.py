@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -17,6 +18,7 @@ router = APIRouter(tags=["server"])
 
 # What Neutron calls the parts of its dialect, listed where it is spoken here; then our own.
 _EXTENSIONS: Final = {
+    "agent": "agent",
     "allowed-address-pairs": "Allowed Address Pairs",
     "binding": "Port Binding",
     "empty-string-filtering": "Empty String Filtering Extension",
@@ -68,6 +70,28 @@ _OF_GROUPS: Final = {
 }
 
 
+COLLECTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "network": "networks",
+        "subnet": "subnets",
+        "subnetpool": "subnetpools",
+        "port": "ports",
+        "security_group": "security-groups",
+        "security_group_rule": "security-group-rules",
+        "default_security_group_rule": "default-security-group-rules",
+        "address_group": "address-groups",
+        "rbac_policy": "rbac-policies",
+        "quota": "quotas",
+        "network_ip_availability": "network-ip-availabilities",
+        "agent": "agents",
+        "extension": "extensions",
+        "ip_group": "ip-groups",
+        "host": "hosts",
+    }
+)
+"""Where the objects of each kind are listed."""
+
+
 @root.get("/", name="versions")
 def versions(request: Request) -> Response:
     """What this server speaks."""
@@ -82,8 +106,12 @@ def version(request: Request) -> Response:
 
 @root.get("/v2.0/", name="version_slash")
 def version_resources(request: Request) -> Response:
-    """The same, with the slash."""
-    return JSONResponse({"versions": [_version(request)]})
+    """The same, and the collections that there are."""
+    resources = [
+        {"name": one, "collection": many, "links": [_link(request, many)]}
+        for one, many in COLLECTIONS.items()
+    ]
+    return JSONResponse({"versions": [_version(request)], "resources": resources})
 
 
 @root.get("/openapi.json", name="openapi")
@@ -122,8 +150,11 @@ def _spoken(call: Call) -> Mapping[str, str]:
 
 
 def _version(request: Request) -> dict[str, Any]:
-    href = str(request.url.replace(path="/v2.0/", query=""))
-    return {"id": "v2.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}
+    return {"id": "v2.0", "status": "CURRENT", "links": [_link(request, "")]}
+
+
+def _link(request: Request, path: str) -> dict[str, str]:
+    return {"rel": "self", "href": str(request.url.replace(path=f"/v2.0/{path}", query=""))}
 
 
 def _extension(alias: str, name: str) -> dict[str, Any]:

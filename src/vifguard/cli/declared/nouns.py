@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from vifguard.api import attributes, convert
 from vifguard.api.attributes import REQUIRED, Attribute
+from vifguard.api.convert import cidr
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.v2.address_groups import ADDRESS_GROUPS
 from vifguard.api.v2.networks import NETWORKS
@@ -225,7 +226,9 @@ NOUNS: Mapping[str, Noun] = {
         SUBNET,
         (
             _network(SUBNETS),
-            *_plain(SUBNETS, "cidr", "gateway_ip", "enable_dhcp", "dns_nameservers"),
+            # A file says which range it means; one from a pool would be another each time.
+            Field("cidr", replace(SUBNETS.by_name["cidr"], converter=cidr, default=REQUIRED)),
+            *_plain(SUBNETS, "gateway_ip", "enable_dhcp", "dns_nameservers"),
             *_plain(SUBNETS, "ipv6_ra_mode", "ipv6_address_mode", "description"),
             Field("allocation_pools", SUBNETS.by_name["allocation_pools"], same=_same_set),
             Field("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),

@@ -1,0 +1,26 @@
+"""What this installation can do, and why not where it cannot: asked before it is refused."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+import vifguard
+from vifguard.api.call import Caller
+from vifguard.store import hosts
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/vifguard/capabilities", name="show_capabilities")
+def show_capabilities(call: Caller) -> Response:
+    """Whether projects may have networks of their own, and security groups."""
+    with call.store.read() as snapshot:
+        reasons = {
+            "project_networks": hosts.why_no_isolation(snapshot),
+            "security_groups": hosts.why_no_groups(snapshot),
+        }
+    shown: dict[str, object] = {
+        name: {"offered": not why, "reason": why} for name, why in reasons.items()
+    }
+    return JSONResponse({"capabilities": {"release": vifguard.__version__, **shown}})

@@ -1,0 +1,97 @@
+"""Agents as Neutron shows them: one of ours on each host. For the operator, to read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from vifguard.api.attributes import Attribute, Resource
+from vifguard.api.call import Call, Caller
+from vifguard.api.convert import Converter, boolean, nullable, text, uuid
+from vifguard.store import hosts
+from vifguard.store.errors import MissingError
+from vifguard.store.hosts import StoredHost
+
+router = APIRouter(tags=["hosts"])
+
+_HOSTS: Final = UUID("6f1d0a4e-6e0b-4a39-9d3b-5d0d4d6b9c11")
+"""The name space of the ids of agents: a host's name is the same id on every server."""
+
+_object = Converter({"type": "object"}, lambda value: value)
+
+AGENTS: Final = Resource(
+    "agent",
+    "agents",
+    (
+        Attribute("id", uuid),
+        Attribute("agent_type", text()),
+        Attribute("binary", text()),
+        Attribute("topic", text()),
+        Attribute("host", text()),
+        Attribute("availability_zone", nullable(text())),
+        Attribute("admin_state_up", boolean),
+        Attribute("alive", boolean),
+        Attribute("created_at", text()),
+        Attribute("started_at", text()),
+        Attribute("heartbeat_timestamp", text()),
+        Attribute("description", text()),
+        Attribute("configurations", _object),
+    ),
+)
+
+
+@router.get("/agents", name="list_agents")
+def list_agents(call: Caller) -> Response:
+    """The agent of every host that ever reported."""
+    with call.store.read() as snapshot:
+        found = hosts.read(snapshot)
+    return JSONResponse(call.listing(AGENTS).answer([_show(call, each) for each in found]))
+
+
+@router.get("/agents/{agent_id}", name="show_agent")
+def show_agent(call: Caller, agent_id: str) -> Response:
+    """One agent."""
+    with call.store.read() as snapshot:
+        found = hosts.read(snapshot)
+    for host in found:
+        if _id(host) == agent_id:
+            return call.one(AGENTS, _show(call, host))
+    raise MissingError("agent", agent_id)
+
+
+def _id(host: StoredHost) -> str:
+    return str(uuid5(_HOSTS, host.name))
+
+
+def _show(call: Call, host: StoredHost) -> dict[str, Any]:
+    about = host.about
+    return {
+        "id": _id(host),
+        "agent_type": "vifguard agent",
+        "binary": "vifguard",
+        "topic": "",
+        "host": host.name,
+        "availability_zone": None,
+        "admin_state_up": True,
+        "alive": call.store.is_alive(host),
+        "created_at": _moment(host.seen_at),
+        "started_at": _moment(host.seen_at),
+        "heartbeat_timestamp": _moment(call.store.last_heard(host)),
+        "description": "",
+        "configurations": {
+            "kernel": about.kernel,
+            "driver": about.driver,
+            "features": sorted(about.features),
+            "missing": list(about.missing),
+            "floor": list(about.floor),
+            "isolation": about.isolation,
+        },
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S")

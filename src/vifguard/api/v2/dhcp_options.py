@@ -1,0 +1,58 @@
+"""Extra DHCP options of a port: kept and shown, for whoever runs the DHCP server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from vifguard.api.convert import (
+    Converter,
+    UnfitError,
+    exactly,
+    integer,
+    many_of,
+    mapped,
+    nullable,
+    quoted,
+    record,
+    text,
+)
+from vifguard.model.port import DhcpOption
+
+_MAY_BE_BLANK: Final = frozenset({"router", "classless-static-route"})
+_MAX_OPTIONS = 64
+
+
+def _option(given: dict[str, Any]) -> DhcpOption:
+    name, value, version = given["opt_name"], given["opt_value"], given.get("ip_version", 4)
+    if not name:
+        raise UnfitError(f"opt_name: {quoted(name)} is blank")
+    if value == "" and name not in _MAY_BE_BLANK:
+        raise UnfitError(f"opt_value: {quoted(value)} is blank")
+    if version not in (4, 6):
+        raise UnfitError(f"ip_version: {version} is not in [4, 6]")
+    return DhcpOption(name, value, version)
+
+
+_one = record({"opt_name": text(64), "opt_value": nullable(text())}, {"ip_version": integer(4, 6)})
+_many: Final[Converter] = many_of(mapped(_one, _option), _MAX_OPTIONS)
+dhcp_options: Final = mapped(nullable(_many), lambda given: given or ())
+
+no_policy: Final = exactly(None)
+"""A QoS policy: there are none."""
+
+
+def merged(before: Iterable[DhcpOption], given: Iterable[DhcpOption]) -> tuple[DhcpOption, ...]:
+    """The options of a port after a request: those given replace, those without value go."""
+    found = {(option.name, option.version): option for option in before}
+    for option in given:
+        found[option.name, option.version] = option
+    return tuple(option for option in found.values() if option.value is not None)
+
+
+def show(options: Iterable[DhcpOption]) -> list[dict[str, Any]]:
+    """Options as the API shows them."""
+    return [
+        {"opt_name": option.name, "opt_value": option.value, "ip_version": option.version}
+        for option in options
+    ]
