@@ -1,6 +1,7 @@
 """Security groups: rules, connections, errors about them, fragments."""
 
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from tests.semantics.guarded import FAMILIES, FROM, GUARDED, TO, Family, Port, rule
@@ -268,6 +269,24 @@ class TestTcp:
         assert client.out(segment(4000, 80, SYN, ISN + 9)) is None
         assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 10)) is None
 
+    def test_a_challenge_prolongs_what_is_half_open(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        client.wait(59)
+        assert client.back(segment(80, 4000, ACK, 5, 77)) is None
+        client.wait(59)
+        assert client.out(segment(4000, 80, RST, 77)) is None
+
+    def test_of_all_flags_few_answer_a_syn(self, client):
+        """SYN with ACK, ACK (a challenge), SYN (both open), RST with ACK; others matter not."""
+        said = {}
+        for flags in range(256):
+            client.out(segment(flags, 80, SYN, ISN))
+            said[flags] = client.back(segment(80, flags, flags, PEER, ISN + 1))
+        heard = {flags & (FIN | SYN | RST | ACK) for flags, reason in said.items() if not reason}
+        resets = {RST | ACK | others for others in (0, FIN, SYN, FIN | SYN)}
+        assert heard == {SYN | ACK, ACK, SYN} | resets
+        assert {reason for reason in said.values() if reason} == {INVALID}
+
     def test_a_refusal_must_acknowledge_the_syn(self, client):
         client.out(segment(4000, 80, SYN, ISN))
         assert client.back(segment(80, 4000, RST | ACK, 0, ISN)) is INVALID
@@ -381,6 +400,70 @@ class TestIcmp:
         octets = build.ethernet(MAC_A, MAC_V, whole)[14 : 14 + cut]
         message = client.family.icmp(3, 1, bytes(4) + octets)
         assert client.back(message) is UNRELATED
+
+    @pytest.mark.parametrize("shorter", [1, 2, 4])
+    def test_a_quote_ends_with_the_packet_and_not_with_the_padding(self, client, shorter):
+        client.out(ASK)
+        whole = client.family.packet(client.family.guest, client.family.other, ASK)
+        octets = build.ethernet(MAC_A, MAC_V, whole)[14:-shorter]
+        message = client.family.icmp(3, 1, bytes(4) + octets)
+        packet = client.family.packet(client.family.other, client.family.guest, message)
+        frame = build.ethernet(MAC_V, MAC_A, packet)
+        assert client.frame(TO, build.pad(frame, 200)) is UNRELATED
+
+    @pytest.mark.parametrize("units", range(16))
+    def test_a_quoted_header_has_its_least_length(self, client, units):
+        client.family = FAMILIES[0]
+        client.allow(rule(FROM, client.family))
+        client.out(b"", protocol=47)
+        quoted = client.family.packet(client.family.guest, client.family.other, b"", protocol=47)
+        octets = build.ethernet(MAC_A, MAC_V, quoted)[15:]
+        message = client.family.icmp(3, 1, bytes((0, 0, 0, 0, 0x40 | units)) + octets + bytes(48))
+        assert client.back(message) is (None if units >= 5 else UNRELATED)
+
+    def test_an_identifier_that_is_cut_short_is_the_octet_that_is_there(self, client):
+        client.family = FAMILIES[1]
+        client.allow(rule(FROM, client.family))
+        assert client.out(build.icmpv6(128, 0, b"\x0f")) is None
+        assert client.back(build.icmpv6(129, 0, b"")) is INVALID
+        assert client.back(build.icmpv6(129, 0, b"\x0f\x00")) is INVALID
+        assert client.back(build.icmpv6(129, 0, b"\x00\x0f")) is None
+        assert client.back(build.icmpv6(129, 0, b"\x0f")) is None
+
+
+class TestProtocolsWithPorts:
+    @pytest.mark.parametrize("protocol", [33, 132, 136])
+    def test_a_packet_too_short_for_ports_has_none(self, port, protocol):
+        port.allow(
+            rule(TO, port.family, protocol, ports=PortRange(0, 1023)),
+            rule(FROM, port.family, protocol),
+        )
+        assert port.back(build.Piece(b"\x0f\xa0\0\x50", protocol)) is None
+        assert port.back(build.Piece(b"\x0f\xa0\0", protocol)) is NOT_ALLOWED
+        padded = port.family.packet(
+            port.family.other, port.family.guest, build.Piece(b"\x0f\xa0\0", protocol)
+        )
+        frame = build.pad(build.ethernet(MAC_V, MAC_A, padded), 100)
+        assert port.frame(TO, frame) is NOT_ALLOWED
+        assert port.out(build.Piece(b"\x0f", protocol)) is None
+        assert port.frame(TO, frame) is None
+
+
+class TestNestedRemotes:
+    def test_each_of_them_is_asked(self, port):
+        family = port.family
+        guest = 0x0A00000B if family.version == 4 else 0xFD << 120 | 0xB
+        bits = 32 if family.version == 4 else 128
+        nested = [ip_network((guest >> n << n, bits - n)) for n in range(7)]
+        for place in range(7):
+            port.allow(
+                *(
+                    Rule(TO, family.version, 17, PortRange(n, n), remote=prefix)
+                    for n, prefix in enumerate(nested)
+                )
+            )
+            assert port.back(build.udp(9, place)) is None
+        assert port.back(build.udp(9, 7)) is NOT_ALLOWED
 
 
 class TestRevocation:

@@ -14,7 +14,7 @@ from tests.triangle.sequences.stage import Stage
 from tests.triangle.sequences.steps import Passed, Sent
 from tests.triangle.sequences.talk import SPACE, Talk, frame, other, packet, remotes
 
-from vifguard.model.security_group import ICMP_OF
+from vifguard.model.security_group import ICMP_OF, PORTS_OF
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.packet.pieces.piece import multicast_mac
@@ -96,16 +96,23 @@ class Actor:
 
     def datagram(self) -> None:
         """UDP, or a protocol that is known by its ports or by nothing: first or next, or answer."""
-        talk = self._maybe(self.random.choice((17, 17, 17, 33, 132, 136, 47, 50, 0, 59, 253)))
+        talk = self._maybe(
+            self.random.choice((*(17,) * 4, 33, 132, 136, 47, 50, 0, 59, 253, 1, 58))
+        )
         speaker = self._speaker(talk)
-        data = bytes(self.random.choice((0, 0, 3, 8, 64)))
-        self._say(talk, speaker, talk.message(speaker, data))
+        message = talk.message(speaker, bytes(self.random.choice((0, 0, 3, 8, 64))))
+        if talk.protocol in PORTS_OF - {6, 17} and self.random.random() < 0.2:
+            message = build.Piece(message.octets[:3], talk.protocol)
+        self._say(talk, speaker, message)
 
     def echo(self) -> None:
         """A question of ICMP, another one, or its answer."""
         talk = self._maybe(None)
         speaker = self._speaker(talk)
-        self._say(talk, speaker, talk.message(speaker, bytes(self.random.choice((0, 8, 56)))))
+        message = talk.message(speaker, bytes(self.random.choice((0, 8, 56))))
+        if talk.version == 6 and self.random.random() < 0.2:  # It need not have an identifier.
+            message = build.Piece(message.octets[: self.random.choice((4, 5))], talk.protocol)
+        self._say(talk, speaker, message)
 
     # Conversations that go as they may not.
 
@@ -182,7 +189,7 @@ class Actor:
         octets = build.ethernet(*talk.macs(speaker), quoted)[14:]
         if self.random.random() < 0.3:
             octets = octets[: self.random.choice((8, 20, 27, 28, 40, 47, 48))]
-        if self.random.random() < 0.05:
+        if self.random.random() < 0.1:
             octets = bytes((octets[0] ^ self.random.choice((0x20, 1, 0x0F)), *octets[1:]))
         make = build.icmpv4 if talk.version == 4 else build.icmpv6
         message = make(self.random.choice(kinds), self.random.choice((0, 1, 4)), bytes(4) + octets)
@@ -212,6 +219,8 @@ class Actor:
             port = self.random.randrange(4)
         make = build.ipv4 if talk.version == 4 else build.ipv6
         data = build.ethernet(*talk.macs(speaker), make(src, dst, message))
+        if self.random.random() < 0.2:
+            data = build.pad(data, len(data) + 8)
         self._take(Sent(port, speaker, data))
 
     # What is judged without a conversation.
@@ -221,23 +230,33 @@ class Actor:
         port, version = self.random.randrange(4), self.random.choice((4, 6))
         speaker = self.random.choice((FROM, TO))
         talk = Talk(port, version, 0, self.random.choice(remotes(port, version)), (0, 0))
+        message = self._controlling(version, speaker)
+        hops = self.random.choice((1, 1, 64, 255))
+        if version == 4:
+            fields, chance = {"ttl": hops, "more_fragments": self.random.random() < 0.2}, 0.0
+        else:
+            fields, chance = {"hop_limit": hops}, self.random.random()
+        if chance > 0.8:
+            message = build.destination_options(message)
+        if chance > 0.5:
+            message = build.hop_by_hop(message, build.router_alert6())
+        elif chance > 0.4:
+            message = build.fragment(message)
+        self._take(Sent(port, speaker, frame(talk, speaker, message, **fields)))
+
+    def _controlling(self, version: int, speaker: Direction) -> build.Piece:
         make = build.icmpv4 if version == 4 else build.icmpv6
-        kind = self.random.choice((0, 5, 9, 10, 13, 17, 130, 131, 133, 135, 136, 137, 139, 143))
+        kinds = (0, 5, 9, 10, 13, 17, 130, 131, 132, 133, 135, 136, 137, 139, 143)
         client, server = (68, 67) if version == 4 else (546, 547)
         ends = (client, server) if speaker is FROM else (server, client)
-        message: build.Payload = self.random.choice(
+        return self.random.choice(
             (
-                make(kind, self.random.choice((0, 1)), bytes(24)),
+                make(self.random.choice(kinds), self.random.choice((0, 1)), bytes(24)),
                 build.udp(*ends, bytes(240)),
                 build.udp(*ends[::-1], bytes(240)),
                 build.tcp(*ends, flags=SYN),
             )
         )
-        hops = self.random.choice((1, 64, 255))
-        if version == 6 and self.random.random() < 0.4:
-            message = build.hop_by_hop(message, build.router_alert6())
-        fields = {"ttl": hops} if version == 4 else {"hop_limit": hops}
-        self._take(Sent(port, speaker, frame(talk, speaker, message, **fields)))
 
     def to_many(self) -> None:
         """To a group, or to all: no conversation, whatever it looks like."""
@@ -368,7 +387,7 @@ WEIGHTS = {
     "finish": 4,
     "datagram": 12,
     "echo": 7,
-    "challenge": 2,
+    "challenge": 3,
     "reset": 2,
     "guess": 4,
     "odd_segment": 8,
@@ -376,7 +395,7 @@ WEIGHTS = {
     "again": 8,
     "piece": 8,
     "error": 14,
-    "control": 3,
+    "control": 4,
     "to_many": 2,
     "change": 3,
     "restore": 1,

@@ -33,21 +33,31 @@ STATIONS = (A, V, A, V)
 ROUTER = "02:00:00:00:00:01"
 ELSEWHERE = {4: ("10.0.0.12", "198.51.100.7", "10.0.0.1"), 6: ("fd00::c", "2001:db8::7", "fd00::1")}
 MANY = {4: ("224.0.0.251", "255.255.255.255", "10.0.0.255"), 6: ("ff02::fb", "ff05::2", "ff02::1")}
-GROUPS = ("web", "open", "members", "narrow", "none")
+GROUPS = ("web", "open", "members", "narrow", "streams", "none")
 SETS = ("members", "list", "void")
 _STRICT = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
 _GUARDS = (_STRICT, with_implied({Guard.GROUPS}), frozenset({Guard.GROUPS}), _STRICT)
-_BASE = (("web", "open"), ("members", "web"), ("open",), ("narrow", "open"))
+_BASE = (("web", "open"), ("members", "web"), ("streams", "open"), ("narrow", "open"))
 
 _PREFIXES: dict[int, tuple[IPNetwork, ...]] = {
     4: tuple(
         map(
             parse_network,
-            ("10.0.0.11/32", "10.0.0.10/32", "10.0.0.8/29", "0.0.0.0/0", "10.0.0.12/32"),
+            (
+                "10.0.0.11/32",
+                "10.0.0.10/32",
+                "10.0.0.10/31",
+                "10.0.0.8/29",
+                "0.0.0.0/0",
+                "10.0.0.12/32",
+            ),
         )
     ),
     6: tuple(
-        map(parse_network, ("fd00::b/128", "fd00::a/128", "fd00::8/125", "::/0", "fd00::/64"))
+        map(
+            parse_network,
+            ("fd00::b/128", "fd00::a/128", "fd00::a/127", "fd00::8/125", "::/0", "fd00::/64"),
+        )
     ),
 }
 _PORTS = tuple(
@@ -83,6 +93,7 @@ def _rules() -> dict[str, frozenset[Rule]]:
     pings = {Rule(TO, v, ICMP_OF[v], icmp=IcmpType({4: 8, 6: 128}[v])) for v in versions}
     return {
         "web": frozenset(web | pings | {Rule(TO, v, 17, PortRange(53, 53)) for v in versions}),
+        "streams": frozenset(Rule(TO, v, 132, PortRange(0, 1023)) for v in versions),
         "open": frozenset(Rule(FROM, v) for v in versions),
         "members": frozenset(
             Rule(d, v, remote="members") for d, v in product((FROM, TO), versions)

@@ -1,7 +1,7 @@
 """The eBPF program as a judge of sequences: four interfaces of a moment, one private driver."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tests.triangle.sequences.stage import FIRST
@@ -19,24 +19,27 @@ from vifguard.model.verdict import Direction
 
 T = TypeVar("T")
 EMPTY: frozenset = frozenset()
+PORTS = 4
 LAST_GENERATION = 0xFFFFFFFF
 
 
 class Program:
     """One driver at the ports of a host; its clock never goes back."""
 
-    def __init__(self, driver: EbpfDriver, ports: int = 4) -> None:
-        names = [f"seq{number}" for number in range(ports)]
-        ip(f"link add {name} type bridge" for name in names)
-        self.ifindexes = [socket.if_nametoindex(name) for name in names]
+    def __init__(self, driver: EbpfDriver, ifindexes: Sequence[int]) -> None:
+        self.ifindexes = ifindexes
         self.driver = driver
         self._now = FIRST
         self._book: Rulebook | None = None
         flows = driver._maps["flows"]
         self.table = flows.memory(flows.spec.max_entries * flows.spec.value_size)
 
-    def begin(self, now: int) -> int:
+    def forget(self) -> None:
+        """Lose the table of connections."""
         self.table[:] = bytes(len(self.table))
+
+    def begin(self, now: int) -> int:
+        self.forget()
         self._now = max(now, self._now)
         self._book = None
         self.driver.set_generation(LAST_GENERATION - 3)  # It wraps soon.
@@ -72,8 +75,10 @@ def with_program(work: Callable[[Program], T], buckets: int = 1024) -> T:
     """What `work` returns with a program in a namespace that ends with it."""
 
     def inside() -> T:
+        names = [f"seq{number}" for number in range(PORTS)]
+        ip(f"link add {name} type bridge" for name in names)
         with EbpfDriver.private(buckets) as driver:
-            program = Program(driver)
+            program = Program(driver, [socket.if_nametoindex(name) for name in names])
             try:
                 return work(program)
             finally:

@@ -96,7 +96,7 @@ class Talk:
     def quoted(self, speaker: Direction, ahead: int = 0) -> build.Piece:
         """The first 8 octets of what was sent, as an error quotes it, `ahead` of what is next."""
         if self.protocol != 6:
-            return self.message(speaker, bytes(8))
+            return self.message(speaker, b"anything")
         sequence = (self.sends[speaker] + ahead) % SPACE
         return build.tcp(*self.ports(speaker), flags=ACK, sequence=sequence)
 

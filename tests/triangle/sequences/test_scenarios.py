@@ -1,0 +1,68 @@
+"""What is tried of the reference by hand, said by the eBPF program too, packet by packet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+from tests.semantics import test_groups
+from tests.semantics.guarded import FAMILIES, Port
+from tests.triangle.kernel import LOOPBACK
+from tests.triangle.sequences.program import Program
+from tests.triangle.sequences.steps import Held
+
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.model.verdict import Direction, Reason
+
+pytestmark = pytest.mark.kernel
+
+PORT = "11111111-2222-3333-4444-555555555555"
+client, server = test_groups.client, test_groups.server
+TestRules = test_groups.TestRules
+TestIdentityComesFirst = test_groups.TestIdentityComesFirst
+TestAlwaysAllowed = test_groups.TestAlwaysAllowed
+TestUdp = test_groups.TestUdp
+TestTcp = test_groups.TestTcp
+TestIcmp = test_groups.TestIcmp
+TestProtocolsWithPorts = test_groups.TestProtocolsWithPorts
+TestNestedRemotes = test_groups.TestNestedRemotes
+TestRevocation = test_groups.TestRevocation
+TestStateless = test_groups.TestStateless
+TestFragments = test_groups.TestFragments
+
+
+@dataclass
+class Both(Port):
+    """A port under the reference and under the program, which must say the same."""
+
+    program: Program = field(kw_only=True)
+    begun: int = 0
+    held: Held | None = None
+
+    def __post_init__(self) -> None:
+        self.begun = self.program.begin(0)
+
+    def frame(self, direction: Direction, data: bytes) -> Reason | None:
+        if not self.memory.flows and not self.memory.firsts:
+            self.program.forget()
+        self.program.set_clock(self.begun + self.now)
+        held = Held((replace(self.policy, port_id=PORT),), self.memory.book)
+        if held != self.held:
+            self.program.hold(held)
+            self.held = held
+        wanted = super().frame(direction, data)
+        said = self.program.judge(0, direction, data)
+        assert (said and said[1]) == wanted
+        return wanted
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with EbpfDriver.private() as driver:
+        program = Program(driver, (LOOPBACK,))
+        yield program
+        program.close()
+
+
+@pytest.fixture(params=FAMILIES, ids=lambda family: f"IPv{family.version}")
+def port(request: pytest.FixtureRequest, program: Program) -> Port:
+    return Both(request.param, program=program)
