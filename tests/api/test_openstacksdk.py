@@ -179,6 +179,44 @@ def test_a_subnet_pool_lives_and_dies(sdk: Connection) -> None:
     assert list(sdk.network.subnet_pools()) == []
 
 
+def test_groups_live_and_die(cloud: Cloud, sdk: Connection) -> None:
+    cloud.has_host(groups=True)
+    addresses = sdk.network.create_address_group(name="office", addresses=["192.0.2.0/24"])
+    group = sdk.network.create_security_group(name="web", description="x", stateful=True)
+    rule = sdk.network.create_security_group_rule(
+        security_group_id=group.id,
+        direction="ingress",
+        ether_type="IPv4",
+        protocol="tcp",
+        port_range_min=80,
+        port_range_max=80,
+        remote_address_group_id=addresses.id,
+    )
+    assert sdk.network.get_security_group_rule(rule.id).remote_address_group_id == addresses.id
+    found = sdk.network.security_group_rules(remote_address_group_id=addresses.id)
+    assert [each.id for each in found] == [rule.id]
+    sdk.network.add_addresses_to_address_group(addresses, ["2001:db8::/32"])
+    sdk.network.remove_addresses_from_address_group(addresses, ["192.0.2.0/24"])
+    assert sdk.network.get_address_group(addresses.id).addresses == ["2001:db8::/32"]
+    assert sdk.network.update_address_group(addresses, name="hq").name == "hq"
+    assert sdk.network.update_security_group(group, name="www").name == "www"
+    assert sdk.network.find_security_group("www").id == group.id
+    sdk.network.delete_security_group_rule(rule)
+    sdk.network.delete_security_group(group)
+    sdk.network.delete_address_group(addresses)
+    assert list(sdk.network.address_groups()) == []
+
+
+def test_agents_and_extensions(sdk: Connection) -> None:
+    (agent,) = sdk.network.agents()
+    assert (agent.host, agent.is_alive, agent.is_admin_state_up) == ("h1", True, True)
+    assert sdk.network.get_agent(agent.id).binary == "vifguard"
+    assert sdk.network.find_extension("standard-attr-tag") is not None
+    assert sdk.network.find_extension("router") is None
+    with pytest.raises(openstack.exceptions.NotFoundException):
+        sdk.network.create_router(name="r")
+
+
 def test_pages_and_bulk(sdk: Connection) -> None:
     network = sdk.network.create_network(name="front")
     sdk.network.create_subnet(network_id=network.id, ip_version=6, cidr="2001:db8::/64")
