@@ -174,6 +174,20 @@ def test_what_is_refused_of_it(cloud: Cloud, fields: dict[str, Any]) -> None:
     assert cloud.rows() == before
 
 
+def test_external_is_a_word_of_the_operators(cloud: Cloud) -> None:
+    made = cloud.admin.make("network", shared=True, **{"router:external": True})
+    assert made["router:external"] is True
+    found = cloud.alice.get("networks", **{"router:external": "true"})["networks"]
+    assert [each["id"] for each in found] == [made["id"]]
+    port = cloud.alice.make("port", network_id=made["id"])
+    changed = cloud.admin.change("network", made["id"], **{"router:external": False})
+    assert changed["router:external"] is False
+    assert (
+        cloud.alice.get(f"ports/{port['id']}")["port"]["policy_revision"]
+        == (port["policy_revision"])
+    )
+
+
 def test_there_are_no_qos_policies_and_it_is_said(cloud: Cloud) -> None:
     network = cloud.admin.make("network", qos_policy_id=None)
     assert "qos_policy_id" not in network

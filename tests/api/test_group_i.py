@@ -260,7 +260,7 @@ NETWORK_ROWS: list[tuple[str, Any]] = [
     *[("guard_profile", bad) for bad in ("Strict", "", 1, True, [])],
     *[("provider:physical_network", bad) for bad in ("", "a b", "p\n", "-x", 1, True, "é")],
     *[("provider:segmentation_id", bad) for bad in (0, 100, "100", True)],
-    ("router:external", True),
+    *[("router:external", bad) for bad in BAD_BOOLEAN],
     ("subnets", []),
     ("segments", []),
     ("qos_policy_id", OTHER),

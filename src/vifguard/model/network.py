@@ -16,7 +16,7 @@ class Network:
     A shared network carries ports of several projects and is the operator's; any other is
     isolated: one project's own, with any range. `public` marks the networks whose subnets
     are the provider's public prefixes. `physical` names the uplink that the operator maps
-    on each host; an isolated network has none.
+    on each host; an isolated network has none. `external` is a word of the operator's.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Network:
     description: str = ""
     dns_domain: str = ""
     zone_hints: tuple[str, ...] = ()
+    external: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,15 @@ def _touched(before: Network, after: Network) -> Touched:
 
 
 def _what_hosts_see(network: Network) -> Network:
-    return replace(network, name="", description="", project_id="", dns_domain="", zone_hints=())
+    return replace(
+        network,
+        name="",
+        description="",
+        project_id="",
+        dns_domain="",
+        zone_hints=(),
+        external=False,
+    )
 
 
 def _require_uplink_free(change: Change, network: Network) -> None:

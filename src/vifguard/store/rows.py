@@ -168,6 +168,7 @@ def network_values(network: Network) -> Values:
         "port_security_enabled": network.port_security_enabled,
         "link_local": network.link_local,
         "dns_domain": network.dns_domain,
+        "external": network.external,
         "zone_hints": list(network.zone_hints) or None,
         "storm_rate": network.storm.rate,
         "storm_burst": network.storm.burst,
@@ -194,6 +195,7 @@ def network_of(row: Record) -> Network:
         description=row.description,
         dns_domain=row.dns_domain,
         zone_hints=tuple(row.zone_hints or ()),
+        external=row.external,
     )
 
 

@@ -86,6 +86,7 @@ networks = Table(
     *_stamp(),
     Column("dns_domain", String(255), nullable=False, server_default=""),
     _json("zone_hints"),
+    Column("external", Boolean, nullable=False, server_default=false()),
 )
 
 subnets = Table(

@@ -56,12 +56,6 @@ from vifguard.store.transaction import Change, Snapshot
 router = APIRouter(tags=["networks"])
 
 
-def _not_yet(value: bool) -> bool:  # noqa: FBT001 - a converted value
-    if value:
-        raise ValueError("true is not supported: there are no external networks yet")
-    return value
-
-
 NETWORKS: Final = Resource(
     "network",
     "networks",
@@ -91,7 +85,8 @@ NETWORKS: Final = Resource(
             seen_by=OPERATOR,
         ),
         Attribute("provider:segmentation_id", exactly(None), OPERATOR, seen_by=OPERATOR),
-        Attribute("router:external", mapped(boolean, _not_yet), OPERATOR, default=False),
+        # There are no routers, and so nobody is let out by it: a word that is kept and shown.
+        Attribute("router:external", boolean, OPERATOR, OPERATOR, default=False, field="external"),
         Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
         Attribute("guards", guards, NETWORK_OWNER, NETWORK_OWNER, None, "guards"),
         Attribute("public", boolean, OPERATOR, OPERATOR, default=False, field="public"),
@@ -253,7 +248,7 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
         "provider:network_type": "flat" if network.physical else "local",
         "provider:physical_network": network.physical or None,
         "provider:segmentation_id": None,
-        "router:external": False,
+        "router:external": network.external,
         "guard_profile": network.profile,
         "guards": show_guards(network.guards),
         "public": network.public,
