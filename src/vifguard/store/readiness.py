@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from vifguard.store import migrations
+from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
 
 
@@ -18,7 +19,7 @@ def why_not_ready(store: Store) -> str:
     try:
         with store.read() as snapshot:
             found = MigrationContext.configure(snapshot.connection).get_current_revision()
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StoreError) as error:
         return f"the database does not answer ({type(error).__name__})"
     if found != _last():
         return f"the database is at migration {found}, and this release at {_last()}"
