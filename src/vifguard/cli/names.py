@@ -8,14 +8,14 @@ from typing import Any
 import typer
 
 from vifguard.cli.session import Session, session_of
-from vifguard.client.resource import HOST, SECURITY_GROUP_RULE, Resource
+from vifguard.client.resource import HOST, RBAC_POLICY, SECURITY_GROUP_RULE, Resource
 
 Completer = Callable[[typer.Context, str], list[str]]
 
 
 def find(session: Session, resource: Resource, name: str) -> dict[str, Any]:
-    """The object with this id or name; a host goes by its name alone, a rule by its id."""
-    if resource in {HOST, SECURITY_GROUP_RULE}:
+    """The object with this id or name; a host goes by its name, a rule or policy by its id."""
+    if resource in {HOST, SECURITY_GROUP_RULE, RBAC_POLICY}:
         return session.client.show(resource, name)
     return session.client.find(resource, name)
 

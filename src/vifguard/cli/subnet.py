@@ -11,7 +11,7 @@ from vifguard.cli.names import completer, id_of, names_of
 from vifguard.cli.output import Column, plain
 from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.session import Session, with_session
-from vifguard.client.resource import NETWORK, SUBNET
+from vifguard.client.resource import NETWORK, SUBNET, SUBNET_POOL
 
 app = noun_app(SUBNET, "Subnets: a range of addresses, and where in it ports get theirs.")
 add_show(app, SUBNET)
@@ -27,7 +27,17 @@ OfNetwork = Annotated[
     str | None,
     typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
 ]
-Cidr = Annotated[str, typer.Option(help="Such as 10.0.0.0/24 or fd00:1::/64.")]
+Cidr = Annotated[
+    str | None, typer.Option(help="Such as 10.0.0.0/24 or fd00:1::/64; else --subnet-pool.")
+]
+SubnetPool = Annotated[
+    str | None,
+    typer.Option(
+        help="The range is from this pool: --cidr, or the first that is free.",
+        autocompletion=completer(SUBNET_POOL),
+    ),
+]
+Length = Annotated[int | None, typer.Option("--length", help="Of the prefix from the pool.")]
 Gateway = Annotated[str | None, typer.Option(help="The gateway's address, or none.")]
 Pool = Annotated[
     list[str] | None,
@@ -65,7 +75,9 @@ def create(
     session: Session,
     name: values.Name,
     network: Network,
-    cidr: Cidr,
+    cidr: Cidr = None,
+    subnet_pool: SubnetPool = None,
+    length: Length = None,
     project: values.Project = None,
     gateway: Gateway = None,
     pool: Pool = None,
@@ -74,11 +86,14 @@ def create(
     description: values.Description = None,
 ) -> None:
     """Create a subnet."""
+    if cidr is None and subnet_pool is None:
+        raise typer.BadParameter("say which range: --cidr or --subnet-pool")
     body = values.present(
         name=name,
         network_id=id_of(session, NETWORK, network),
         cidr=cidr,
-        ip_version=6 if ":" in cidr else 4,
+        subnetpool_id=None if subnet_pool is None else id_of(session, SUBNET_POOL, subnet_pool),
+        prefixlen=length,
         project_id=project,
         enable_dhcp=dhcp,
         dns_nameservers=values.many(nameserver),

@@ -34,3 +34,5 @@ SECURITY_GROUP_RULE = Resource(
     "security-group-rule", "security_group_rule", "security_group_rules", "security-group-rules"
 )
 ADDRESS_GROUP = Resource("address-group", "address_group", "address_groups", "address-groups")
+SUBNET_POOL = Resource("subnet-pool", "subnetpool", "subnetpools", "subnetpools")
+RBAC_POLICY = Resource("rbac-policy", "rbac_policy", "rbac_policies", "rbac-policies")

@@ -1,0 +1,73 @@
+"""`vifguard quota`: how much a project may have, and has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from vifguard.cli import values
+from vifguard.cli.output import Column
+from vifguard.cli.session import Session, with_session
+
+app = typer.Typer(
+    name="quota", help="Quotas: how much a project may have, and has.", no_args_is_help=True
+)
+
+_ANY = -1
+"""The API's word for any number."""
+
+Whose = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Yours, where not given.")]
+Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Whose.")]
+Limits = Annotated[
+    list[str], typer.Argument(metavar="RESOURCE=NUMBER...", help="Such as port=50; none: any.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Also below what the project has.")]
+
+
+@app.command()
+@with_session
+def show(session: Session, project: Whose = None) -> None:
+    """How much a project may have, and has."""
+    if project is None:
+        project = session.client.call("GET", "quotas/project")["project"]["project_id"]
+    quota = session.client.call("GET", f"{_path(project)}/details")["quota"]
+    rows = [{"resource": name, **each} for name, each in quota.items()]
+    columns = (
+        Column("RESOURCE", "resource"),
+        Column("USED", "used"),
+        Column("MOST", "limit", lambda most: "any" if most == _ANY else str(most)),
+    )
+    session.table(columns, rows)
+
+
+@app.command("set")
+@with_session
+def set_quota(session: Session, project: Project, limits: Limits, *, force: Force = False) -> None:
+    """Give a project quotas of its own; those not named stay."""
+    body: dict[str, object] = dict(_limit(text) for text in limits)
+    if force:
+        body["force"] = True
+    session.show(session.client.call("PUT", _path(project), body={"quota": body})["quota"])
+
+
+@app.command()
+@with_session
+def reset(session: Session, project: Project) -> None:
+    """Give a project the usual quotas again."""
+    session.client.call("DELETE", _path(project))
+    session.done(f"reset the quotas of {project}", {"reset": [project]})
+
+
+def _path(project: str) -> str:
+    # What a user typed cannot climb to another path.
+    return f"quotas/{quote(project, safe='')}"
+
+
+def _limit(text: str) -> tuple[str, int]:
+    resource, equals, number = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not RESOURCE=NUMBER such as port=50")
+    most = values.number_or_none(resource, number)
+    return resource, _ANY if most is None else most

@@ -1,0 +1,68 @@
+"""`vifguard rbac-policy`: which other projects may use what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import typer
+
+from vifguard.cli import values
+from vifguard.cli.names import id_of
+from vifguard.cli.output import Column
+from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.session import Session, with_session
+from vifguard.client.resource import (
+    ADDRESS_GROUP,
+    NETWORK,
+    RBAC_POLICY,
+    SECURITY_GROUP,
+    SUBNET_POOL,
+    Resource,
+)
+
+app = noun_app(RBAC_POLICY, "RBAC policies: which other projects may see and use an object.")
+add_show(app, RBAC_POLICY)
+add_delete(app, RBAC_POLICY)
+
+_KINDS: Final[Mapping[str, Resource]] = {
+    each.noun: each for each in (NETWORK, SECURITY_GROUP, ADDRESS_GROUP, SUBNET_POOL)
+}
+_EVERY: Final = "*"
+
+Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(_KINDS)}.")]
+Shared = Annotated[str, typer.Argument(metavar="NAME", help="The object's name or id.")]
+Target = Annotated[str, typer.Option("--with", metavar="PROJECT", help="A project, or all.")]
+
+
+@app.command("list")
+@with_session
+def list_rbac_policies(session: Session) -> None:
+    """The policies that your project made."""
+    columns = (
+        Column("ID", "id"),
+        Column("KIND", "object_type"),
+        Column("OBJECT", "object_id"),
+        Column("WITH", "target_project", lambda target: "all" if target == _EVERY else target),
+        Column("PROJECT", "project_id"),
+    )
+    session.table(columns, session.client.list(RBAC_POLICY))
+
+
+@app.command()
+@with_session
+def create(
+    session: Session, kind: Kind, name: Shared, target: Target, project: values.Project = None
+) -> None:
+    """Let another project, or all, see and use an object of yours."""
+    if kind not in _KINDS:
+        raise typer.BadParameter(f"KIND {kind!r} is none of {', '.join(_KINDS)}")
+    resource = _KINDS[kind]
+    body = values.present(
+        object_type=resource.singular,
+        object_id=id_of(session, resource, name),
+        target_tenant=_EVERY if target == "all" else target,
+        action="access_as_shared",
+        project_id=project,
+    )
+    session.show(session.client.create(RBAC_POLICY, body))

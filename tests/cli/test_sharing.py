@@ -1,0 +1,55 @@
+"""Subnet pools, RBAC policies and quotas as a person uses them."""
+
+from command import Shell
+
+
+def test_a_pool_and_a_subnet_of_it(vifguard: Shell) -> None:
+    made = vifguard.json(
+        *("subnet-pool", "create", "campus", "--prefix", "10.20.0.0/16", "--length", 24),
+        *("--shared", "--quota", 512),
+    )
+    assert (made["default_prefixlen"], made["default_quota"], made["shared"]) == (24, 512, True)
+    changed = vifguard.json(
+        *("subnet-pool", "set", "campus", "--prefix", "10.20.0.0/15", "--quota", "none")
+    )
+    assert (changed["prefixes"], changed["default_quota"]) == (["10.20.0.0/15"], None)
+    assert "10.20.0.0/15" in vifguard("subnet-pool", "list").out
+    vifguard("network", "create", "pooled", "--shared")
+    here = ("--network", "pooled", "--subnet-pool", "campus")
+    assert vifguard.json("subnet", "create", "one", *here)["cidr"] == "10.20.0.0/24"
+    assert vifguard.json("subnet", "create", "two", *here, "--length", 28)["cidr"] == (
+        "10.20.1.0/28"
+    )
+    assert vifguard("subnet-pool", "delete", "campus", code=1).err
+    assert "--cidr" in vifguard("subnet", "create", "x", "--network", "pooled", code=2).err
+    vifguard("network", "delete", "pooled")
+    assert vifguard.json("subnet-pool", "delete", "campus") == {"deleted": [made["id"]]}
+
+
+def test_what_is_shared_with_whom(vifguard: Shell) -> None:
+    vifguard("network", "create", "lent")
+    made = vifguard.json("rbac-policy", "create", "network", "lent", "--with", "acme")
+    assert made["target_project"] == "acme"
+    wide = vifguard.json("rbac-policy", "create", "network", "lent", "--with", "all")
+    assert wide["target_project"] == "*"
+    assert vifguard.json("network", "show", "lent")["shared"] is True
+    assert "acme" in vifguard("rbac-policy", "list").out
+    assert vifguard.json("rbac-policy", "show", made["id"])["object_type"] == "network"
+    vifguard("rbac-policy", "delete", made["id"], wide["id"])
+    assert vifguard.json("network", "show", "lent")["shared"] is False
+    unknown = vifguard("rbac-policy", "create", "router", "lent", "--with", "acme", code=2)
+    assert "security-group" in unknown.err
+    vifguard("network", "delete", "lent")
+
+
+def test_how_much_a_project_may_have(vifguard: Shell) -> None:
+    assert vifguard.json("quota", "set", "acme", "port=7", "network=none")["port"] == 7
+    shown = {row["resource"]: row for row in vifguard.json("quota", "show", "acme")}
+    assert shown["port"] == {"resource": "port", "limit": 7, "used": 0, "reserved": 0}
+    assert shown["network"]["limit"] == -1
+    assert "any" in vifguard("quota", "show", "acme").out
+    assert "subnetpool" in vifguard("quota", "show").out
+    assert vifguard.json("quota", "reset", "acme") == {"reset": ["acme"]}
+    vifguard("quota", "reset", "acme", code=3)
+    assert vifguard("quota", "set", "acme", "port", code=2).err
+    assert vifguard("quota", "set", "acme", "port=many", code=2).err
