@@ -10,6 +10,9 @@ frame. Frames come from two searches:
 - *structured* (`search`): changes fields, headers, options and lengths of known frames, and
   keeps what shows a new behaviour: a shape that got a reason it never got before.
 
-What either keeps is the corpus (`fuzz/corpus`), which every later run starts from and the tests
-replay; what they disagreed on is kept in `fuzz/regressions`, with a sentence each.
+A third looks at *sequences* (`sequences`): conversations at ports with security groups, rules and
+time that change meanwhile, and now and then a frame that was changed as above.
+
+What the first two keep is the corpus (`fuzz/corpus`), which every later run starts from and the
+tests replay; what was disagreed on is kept in `fuzz/regressions`, with a sentence each.
 """

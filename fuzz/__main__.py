@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from fuzz import corpus, guided, regression
+from fuzz import corpus, guided, regression, sequences
 from fuzz.search import Search, Tally
 
 _GUIDED_SHARE = 0.4
+_SEQUENCES_SHARE = 0.2
 _TOLD_EVERY = 15.0
 
 
 def main() -> int:
-    """Run both searches; 1 for a disagreement."""
+    """Run all searches; 1 for a disagreement."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5, help="for both searches")
+    parser.add_argument("--minutes", type=float, default=5, help="for all searches")
     parser.add_argument("--frames", type=int, help="structured search alone, until so many frames")
     parser.add_argument("--compared", type=int, help="the same, until so many comparisons")
     parser.add_argument("--seed", type=int, help="the same seed draws the same frames")
@@ -35,10 +36,11 @@ def main() -> int:
     _tell(f"seed {seed}")
     random = Random(seed)
     frames = corpus.seeds(random)
-    seconds = asked.minutes * 60
+    seconds, disagreeing = asked.minutes * 60, 0
     if not asked.frames and not asked.compared:
+        disagreeing = _in_sequences(seconds * _SEQUENCES_SHARE, seed)
         found = _guided(frames, seconds * _GUIDED_SHARE, seed)
-        seconds -= seconds * _GUIDED_SHARE if found else 0
+        seconds -= seconds * (_SEQUENCES_SHARE + (_GUIDED_SHARE if found else 0))
         frames += found
     search = Search(frames, random)
     tally = search.run(_until(asked, seconds))
@@ -47,7 +49,16 @@ def main() -> int:
         _tell(f"corpus: {corpus.keep(search.frames)} frames")
     for each in map(search.shrunk, tally.kinds.values()):
         _tell(f"{each}\n  -> {regression.keep(each)}")
-    return int(bool(tally.disagreements))
+    return int(bool(tally.disagreements or disagreeing))
+
+
+def _in_sequences(seconds: float, seed: int) -> int:
+    """How many disagreements whole conversations showed; each is kept."""
+    tally, found = sequences.search(seed, sequences.lasting(seconds))
+    _tell(sequences.told(tally, found, seconds))
+    for each in found:
+        _tell(f"{each}\n  -> {regression.keep_error(each)}")
+    return len(found)
 
 
 def _guided(frames: list[bytes], seconds: float, seed: int) -> list[bytes]:

@@ -6,7 +6,7 @@ tapes of `tests.property.strategies` call their own is the IP group's here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from random import Random
@@ -25,6 +25,8 @@ from vifguard.model.guard import (
     with_implied,
 )
 from vifguard.model.policy import PortPolicy, Storm
+from vifguard.model.security_group import IcmpType, PortRange, Rule, Rulebook
+from vifguard.model.verdict import Direction
 
 OWN, OTHER = Mac.parse(universe.OWN), Mac.parse(universe.OTHER)
 VIRTUAL_4, VIRTUAL_6 = Mac.parse("00:00:5e:00:01:07"), Mac.parse("00:00:5e:00:02:07")
@@ -80,11 +82,43 @@ PREFIXES: tuple[IPNetwork, ...] = tuple(ip_network(text) for text in _PREFIXES.s
 _GROUP = frozenset(host_prefix(address) for address in (CAST.vip4, CAST.vip6))
 _OWN = frozenset(host_prefix(address) for address in (CAST.a.ip4, CAST.a.ip6))
 _ETHERTYPES = (0x8100, 0x88A8, 0x9100, 0x88B5, 0x0842, 0x0806, 0x8035, 0x88CC, 0xFFFF, 0x0600)
+_FROM, _TO = Direction
+_GROUPS: dict[str, frozenset[Rule]] = {
+    "out": frozenset(Rule(_FROM, version) for version in (4, 6)),
+    "in": frozenset(Rule(_TO, version) for version in (4, 6)),
+    "web": frozenset(
+        Rule(way, version, protocol, PortRange(0, 1023), remote=remote)
+        for way in Direction
+        for version in (4, 6)
+        for protocol, remote in ((6, "near"), (17, None), (132, "near"))
+    ),
+    "ping": frozenset(
+        Rule(way, version, protocol, icmp=icmp)
+        for way in Direction
+        for version, protocol, icmp in ((4, 1, IcmpType(8)), (6, 58, IcmpType(128, 0)))
+    ),
+    "odd": frozenset(
+        Rule(way, version, protocol, remote=remote)
+        for way in Direction
+        for version, protocol, remote in (
+            (4, 2, None),
+            (4, 47, CAST.net4),
+            (6, 58, CAST.net6),
+            (6, 59, None),
+            (4, 0, "near"),
+            (6, 0, "near"),
+        )
+    ),
+}
+BOOK = Rulebook(_GROUPS, {"near": frozenset({CAST.net4, CAST.routed6, host_prefix(CAST.v.ip6)})})
+"""What the groups of all ports say. None of them is stateful here: a frame is judged by itself,
+and only a later fragment by what came before. `sequences` is for the others."""
+
 _STORMS = (universe.UNLIMITED,) * 6 + (Storm(rate=0, burst=5), Storm(rate=1, burst=0))
 
 
 def fixed() -> Iterator[PortPolicy]:
-    """Each policy that matters for the universe, and a member of the IP group."""
+    """Each policy that matters for the universe, members of the IP group, security groups."""
     for number, (_, policy) in enumerate(universe.policies()):
         yield replace(policy, port_id=port_id(number))
     member = {
@@ -95,6 +129,17 @@ def fixed() -> Iterator[PortPolicy]:
     for number, profile in enumerate((Profile.STRICT, Profile.ROUTER), start=100):
         policy = universe.policy(GUARDS_OF[profile], **member)
         yield replace(policy, port_id=port_id(number))
+    for number, groups in enumerate((("out",), ("in", "ping"), ("web", "odd"), ()), start=200):
+        strict = universe.policy(GUARDS_OF[Profile.STRICT])
+        yield replace(_grouped(strict, groups), port_id=port_id(number))
+    for number, groups in enumerate((("out", "ping"), ("web", "odd")), start=300):
+        bare = universe.policy(frozenset())
+        yield replace(_grouped(bare, groups), port_id=port_id(number))
+
+
+def _grouped(policy: PortPolicy, groups: Iterable[str]) -> PortPolicy:
+    guards = policy.guards | {Guard.GROUPS}
+    return replace(policy, guards=guards, security_groups=frozenset(groups), stateful=False)
 
 
 def port_id(number: int) -> str:
@@ -104,7 +149,7 @@ def port_id(number: int) -> str:
 
 def drawn(random: Random, number: int) -> PortPolicy:
     """Any policy at all, more often one that lets something pass."""
-    return PortPolicy(
+    policy = PortPolicy(
         port_id=port_id(number),
         guards=_guards(random),
         macs=_macs(random),
@@ -117,6 +162,9 @@ def drawn(random: Random, number: int) -> PortPolicy:
         storm=random.choice(_STORMS),
         closed="drawn so" if random.random() < 0.02 else "",
     )
+    if random.random() < 0.7:
+        return policy
+    return _grouped(policy, random.sample(sorted(_GROUPS), random.choice((0, 1, 2, 2))))
 
 
 def _guards(random: Random) -> frozenset[Guard]:

@@ -13,20 +13,24 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from vifguard.enforce.driver import Attachment, Dropped
+from fuzz import house
+from vifguard.enforce.driver import Attachment, BookChange, Dropped
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import SetChange
 from vifguard.kernel import netns
 from vifguard.lab.netns import ip
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Verdict
 from vifguard.packet.frame import Frame
 from vifguard.packet.text import describe
+from vifguard.semantics.groups import Memory
 from vifguard.semantics.storm import Bucket
 from vifguard.semantics.verdict import verdict
 
 _FULL = Bucket()
-_NOW = 1
 """Storm is judged too, where it needs no memory: plenty for everything, or nothing at all."""
+_AN_AGE = 31_000_000_000
+"""Nanoseconds in which every first fragment is forgotten, so that no table is ever full."""
 
 LONGEST = 3000
 """Octets; a test run takes frames of nearly a page."""
@@ -69,6 +73,13 @@ class Ports:
         self._ifindexes = [socket.if_nametoindex(name) for name in names]
         self._driver = EbpfDriver.private()
         self.policies = list(policies)
+        self._memories = [Memory(house.BOOK) for _ in self.policies]
+        self._now = 1
+        sets = {
+            name: SetChange(complete=True, added=held) for name, held in house.BOOK.sets.items()
+        }
+        self._driver.hold(BookChange(complete=True, groups=house.BOOK.rules, sets=sets))
+        self._driver.set_clock(self._now)
         self.hold({})
 
     def __enter__(self) -> Self:
@@ -98,10 +109,24 @@ class Ports:
         if len(self._driver.held(wanted, self._driver.observe(None))) != len(self.policies):
             raise ValueError("the kernel holds other policies than it was given")
 
+    def age(self) -> None:
+        """Let so much time pass that nobody remembers anything; both must have judged the same."""
+        self._now += _AN_AGE
+        self._driver.set_clock(self._now)
+        for memory in self._memories:
+            memory.firsts.clear()
+
     def judge(self, number: int, direction: Direction, frame: Frame) -> Verdict:
         """What the reference says."""
         try:
-            return verdict(self.policies[number], direction, frame, now=_NOW, bucket=_FULL)
+            return verdict(
+                self.policies[number],
+                direction,
+                frame,
+                now=self._now,
+                bucket=_FULL,
+                memory=self._memories[number],
+            )
         except Exception as error:
             error.add_note(f"{direction} {frame.octets.hex()} under {self.policies[number]}")
             raise

@@ -1,4 +1,7 @@
-"""What reference and program once disagreed on, one file each, with a sentence."""
+"""What reference and program once disagreed on, one file each, with a sentence.
+
+A file is one frame at one port, or, in `sequences`, all steps that led to it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.triangle.sequences.stage import DisagreementError
+from tests.triangle.sequences.steps import Held, Sent, Step, decoded, encoded, shown
+
+from fuzz import house
 from fuzz.ports import Disagreement
 from vifguard.feed import codec
+from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Direction
 from vifguard.packet.text import describe
 
 KEPT = Path(__file__).with_name("regressions")
+_SEQUENCES = "sequences"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,45 @@ class Regression:
     policy: PortPolicy
     direction: Direction
     frame: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRegression:
+    """Steps that showed something; `sentence` says what, and which side was wrong."""
+
+    name: str
+    sentence: str
+    steps: list[Step]
+
+
+def kept_sequences() -> list[SequenceRegression]:
+    """All that are in the repository."""
+    said = {path.stem: json.loads(path.read_text()) for path in KEPT.glob(f"{_SEQUENCES}/*.json")}
+    return [
+        SequenceRegression(name, each["sentence"], decoded(each["steps"]))
+        for name, each in sorted(said.items())
+    ]
+
+
+def keep_sequence(steps: list[Step], reference: str, program: str) -> Path:
+    """Write a file for steps that showed something new."""
+    digest = hashlib.sha256(str(encoded(steps)).encode()).hexdigest()[:12]
+    path = KEPT / _SEQUENCES / f"found-{digest}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = {
+        "sentence": f"Not looked into yet: the reference says {reference!r}, "
+        f"the program {program!r}.",
+        "shown": shown(steps).splitlines(),
+        "steps": encoded(steps),
+    }
+    path.write_text(json.dumps(said, indent=1) + "\n")
+    return path
+
+
+def keep_error(error: DisagreementError) -> Path:
+    """Write a file for what a search in sequences found."""
+    reference, program = (str(said) if said else "pass" for said in error.said)
+    return keep_sequence(error.steps, reference, program)
 
 
 def kept() -> list[Regression]:
@@ -46,6 +94,9 @@ def read(path: Path) -> Regression:
 
 def keep(found: Disagreement) -> Path:
     """Write a file for a new one; its sentence waits for somebody who understood it."""
+    if Guard.GROUPS in found.policy.guards:
+        steps = [Held((found.policy,), house.BOOK), Sent(0, found.direction, found.frame)]
+        return keep_sequence(steps, found.reference, found.program)
     digest = hashlib.sha256(found.frame + str(found.kind).encode()).hexdigest()[:12]
     KEPT.mkdir(exist_ok=True)
     path = KEPT / f"found-{digest}.json"

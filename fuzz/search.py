@@ -119,6 +119,7 @@ class Search:
             tally.passed += wanted.count(PASS)
             if turn == 0:
                 self._learn(parsed, wanted)
+        self._ports.age()
 
     def _pairs(self) -> list[tuple[int, Direction]]:
         """A fixed and two drawn ports for frames from the guest, any port for frames to it."""

@@ -70,8 +70,10 @@ class _Trial:
                     self._wait(port, direction, data, said)
         except Exception:  # noqa: BLE001 - that it raises is what is told, by the search that follows
             self._disagreeing.append(data.hex())
-        if self._frames % _LOOK == 0 and time.monotonic() > self._end:
-            self._finish()
+        if self._frames % _LOOK == 0:
+            self._ask_all()
+            if time.monotonic() > self._end:
+                self._finish()
 
     def _pairs(self, data: bytes) -> list[tuple[int, Direction]]:
         """Ports of the frame's own, three times from the guest and once to it."""
@@ -97,9 +99,12 @@ class _Trial:
         self._compared += len(frames)
         self._disagreeing += [each.frame.hex() for each in found]
 
-    def _finish(self) -> None:
+    def _ask_all(self) -> None:
         for port, direction in list(self._waiting):
             self._ask(port, direction)
+        self._ports.age()
+
+    def _finish(self) -> None:
         tally = {
             "frames": self._frames,
             "compared": self._compared,

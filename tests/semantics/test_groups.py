@@ -253,6 +253,12 @@ class TestTcp:
         client.wait(86400)
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
 
+    @pytest.mark.parametrize("days", [1, 27, 53, 366, 30_000])
+    def test_nothing_comes_to_life_again(self, client, days):
+        connect(client)
+        client.wait(86400 * days)
+        assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
+
     def test_a_simultaneous_open(self, client):
         assert client.out(segment(4000, 80, SYN, ISN)) is None
         assert client.back(segment(80, 4000, SYN, PEER)) is None

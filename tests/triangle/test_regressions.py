@@ -4,13 +4,17 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from fuzz import corpus, house, regression
+from fuzz import corpus, house, regression, sequences
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Disagreement, is_testable
 from fuzz.search import Search
 from tests.triangle import universe
 from tests.triangle.agreement import disagreement
 from tests.triangle.kernel import Kernel
+from tests.triangle.sequences.program import with_program
+from tests.triangle.sequences.stage import replay
+from tests.triangle.sequences.subject import Reference
+from tests.triangle.sequences.test_kit import Forgetful
 
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel.netns import in_throwaway
@@ -39,6 +43,32 @@ def test_what_was_once_judged_differently_is_judged_alike(kernel) -> None:
         assert kept.sentence, f"{kept.name} says what it showed"
         kernel.hold(kept.policy)
         assert not disagreement(kernel, kept.policy, kept.direction, kept.frame), kept.name
+
+
+def test_sequences_that_were_once_judged_differently_are_judged_alike() -> None:
+    def disagreements(program):
+        for kept in regression.kept_sequences():
+            assert kept.sentence, f"{kept.name} says what it showed"
+            yield kept.name, replay(kept.steps, Reference(), program)
+
+    said = with_program(lambda program: dict(disagreements(program)))
+    assert not any(said.values()), said
+
+
+def test_a_difference_in_sequences_is_found_kept_and_read_again(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(regression, "KEPT", tmp_path)
+    _, found = sequences.search(1, lambda tally: not tally.said or tally.frames < 4000, Forgetful)
+    assert found
+    regression.keep_error(found[0])
+    (read,) = regression.kept_sequences()
+    again = replay(read.steps, Reference(), Forgetful())
+    assert again.said == found[0].said
+
+
+def test_conversations_with_distorted_frames() -> None:
+    tally, found = sequences.search(2026, lambda tally: tally.frames < 15_000)
+    assert not found, found[0]
+    assert tally.frames >= 15_000
 
 
 @pytest.mark.parametrize(

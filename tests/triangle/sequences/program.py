@@ -50,7 +50,7 @@ class Program:
         self._book = held.book
         attachments = (
             Attachment(policy, ifindex, swapped=False, revision=1)
-            for policy, ifindex in zip(held.policies, self.ifindexes, strict=True)
+            for policy, ifindex in zip(held.policies, self.ifindexes, strict=False)
         )
         wanted = self.driver.render(attachments)
         assert not wanted.refused, wanted.refused

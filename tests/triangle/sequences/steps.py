@@ -40,12 +40,22 @@ Step = Held | Passed | Sent
 
 def written(steps: Sequence[Step]) -> str:
     """The steps as JSON."""
-    return json.dumps([_encode(step) for step in steps], indent=1)
+    return json.dumps(encoded(steps), indent=1)
 
 
 def read(text: str) -> list[Step]:
     """Steps from JSON."""
-    return [_decode(said) for said in json.loads(text)]
+    return decoded(json.loads(text))
+
+
+def encoded(steps: Sequence[Step]) -> list[dict[str, object]]:
+    """The steps as what JSON can say."""
+    return [_encode(step) for step in steps]
+
+
+def decoded(said: Sequence[dict]) -> list[Step]:
+    """Steps from what JSON said."""
+    return [_decode(each) for each in said]
 
 
 def shown(steps: Sequence[Step]) -> str:

@@ -14,7 +14,7 @@ from vifguard.semantics.flow import State
 
 pytestmark = pytest.mark.kernel
 
-WALKS = 90 * THOROUGH
+WALKS = 60 * THOROUGH
 ACTIONS = 400
 LEAST = 50
 """Of the rarest state and reason, so many times it must have been seen."""
