@@ -1,22 +1,19 @@
-"""The application: routes, and one shape for every refusal."""
+"""The application: its routes, its state, and what it is made of."""
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import Any, Final
 
 from anyio import CapacityLimiter
-from fastapi import APIRouter, FastAPI, Request
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 import vifguard
-from vifguard.api import hearing, request_id
+from vifguard.api import hearing
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.call import Way
-from vifguard.api.errors import Refusal, answer, refusal_of
+from vifguard.api.dispatch import Dispatch
 from vifguard.api.ext import capabilities, drops, feed, health, hosts, ip_groups, wait
 from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
@@ -26,18 +23,15 @@ from vifguard.api.openapi import document
 from vifguard.api.rate import Rate
 from vifguard.api.settings import Settings
 from vifguard.api.v2 import parts, versions
-from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
-
-_LOG = logging.getLogger(__name__)
 
 
 class _App(FastAPI):
-    """The framework's application, behind our front."""
+    """The framework's application, whose requests go our way."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The framework's stack, and the front before all of it."""
-        behind = super().build_middleware_stack()
+        """The front, and our way to the handlers behind it."""
+        behind = Dispatch(SERVED, super().build_middleware_stack())
         return Front(behind, self.state.metrics, access_log=self.state.settings.access_log)
 
 
@@ -67,10 +61,6 @@ def create_app(
     app.state.ways = tuple(Way(each, CapacityLimiter(each.at_once)) for each in authenticators)
     for prefix, router in SERVED:
         app.include_router(router, prefix=prefix)
-    app.add_exception_handler(Refusal, _refused)
-    app.add_exception_handler(StoreError, _refused_by_store)
-    app.add_exception_handler(HTTPException, _not_served)
-    app.add_exception_handler(Exception, _failed)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     return app
 
@@ -101,28 +91,3 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         app.openapi_schema = document(app, RESOURCES)
     return app.openapi_schema
-
-
-def _refused(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refusal)  # noqa: S101 - how the handler is registered
-    return answer(error)
-
-
-def _refused_by_store(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, StoreError)  # noqa: S101 - how the handler is registered
-    return answer(refusal_of(error))
-
-
-def _not_served(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101 - how the handler is registered
-    kinds = {404: "HTTPNotFound", 405: "HTTPMethodNotAllowed"}
-    kind = kinds.get(error.status_code, "HTTPBadRequest")
-    message = f"{request.method} {request.url.path[:200]!r}: {error.detail}"
-    return answer(Refusal(error.status_code, kind, message, error.headers))
-
-
-def _failed(request: Request, error: Exception) -> JSONResponse:
-    ident = request_id.current.get()
-    _LOG.error("%s %s %r failed", ident, request.method, request.url.path[:200], exc_info=error)
-    message = "The server failed on this request; its log says why."
-    return answer(Refusal(500, "HTTPInternalServerError", message))

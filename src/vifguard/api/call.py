@@ -104,7 +104,7 @@ class Call:
         return Listing.parse(resource, self.user, self.query, self.url)
 
 
-async def _call(request: Request) -> Call:
+async def call_of(request: Request) -> Call:
     """The call of a request; raises Refusal (401, 403, 413)."""
     user = await require_user(request)
     raw = request.url.query
@@ -121,7 +121,7 @@ async def _call(request: Request) -> Call:
     return Call(store, user, query, await _body(request), url, if_match)
 
 
-Caller = Annotated[Call, Depends(_call)]
+Caller = Annotated[Call, Depends(call_of)]
 
 
 async def require_user(request: Request) -> User:
@@ -182,6 +182,8 @@ def _is_empty(request: Request) -> bool:
 
 
 async def _body(request: Request) -> bytes:
+    if not ("content-length" in request.headers or "transfer-encoding" in request.headers):
+        return b""
     limit = MAX_REPORT if request.scope["route"].name == "deliver_report" else MAX_BODY
     try:
         with fail_after(BODY_SECONDS):
