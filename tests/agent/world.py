@@ -25,12 +25,13 @@ from typing import Any
 from vifguard.agent.remove import remove
 from vifguard.agent.settings import Settings
 from vifguard.feed.codec import decode, encode
-from vifguard.feed.messages import HostPort, PortReport, Report, Segment, Update
+from vifguard.feed.messages import HostPort, PortReport, Report, Segment, SetChange, Update
 from vifguard.kernel.link import Link, Links
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy, Storm
 from vifguard.model.port import PortState
+from vifguard.model.security_group import Rule
 from vifguard.packet.build import ethernet, ipv4, udp
 
 HERE = Path(__file__).parent
@@ -289,6 +290,8 @@ class Host:
         self.bpf_dir = Path("/sys/fs/bpf", self.name)
         self.settings = Settings(self.bpf_dir, physical or {}, compare, tcx)
         self.ports: dict[str, HostPort] = {}
+        self.groups: dict[str, frozenset[Rule]] = {}
+        self.sets: dict[str, SetChange] = {}
         self.revision = 1
         self.guests: list[Guest] = []
         self.told: dict[str, PortReport] = {}
@@ -353,7 +356,9 @@ class Host:
             self.send_all()
 
     def send_all(self) -> None:
-        self._send(Update(self.revision, complete=True, ports=tuple(self.ports.values())))
+        ports = tuple(self.ports.values())
+        said = {"groups": self.groups, "sets": self.sets}
+        self._send(Update(self.revision, complete=True, ports=ports, **said))
 
     def set(self, *ports: HostPort) -> None:
         """Ports come or change."""
@@ -361,6 +366,17 @@ class Host:
         changed = tuple(replace(each, revision=self.revision) for each in ports)
         self.ports.update({each.policy.port_id: each for each in changed})
         self._send(Update(self.revision, complete=False, ports=changed))
+
+    def say(
+        self,
+        groups: Mapping[str, frozenset[Rule]] | None = None,
+        sets: Mapping[str, SetChange] | None = None,
+    ) -> None:
+        """What groups and sets say from now on; it is in force when this returns."""
+        self.revision += 1
+        revision = self.revision
+        self._send(Update(revision, complete=False, ports=(), groups=groups or {}, sets=sets or {}))
+        self.until_reported(lambda report: report.reached >= revision)
 
     def remove(self, *numbers: int) -> None:
         """Ports end."""

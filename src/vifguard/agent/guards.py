@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vifguard.agent.place import Placement
-from vifguard.enforce.driver import ApplyError, Attachment, PortError
+from vifguard.enforce.driver import ApplyError, Attachment, BookChange, PortError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import Change, Seen, Wanted
 
@@ -42,6 +42,13 @@ class Guards:
 
     def __init__(self, driver: EbpfDriver) -> None:
         self._driver = driver
+
+    def hold(self, change: BookChange) -> frozenset[str]:
+        """Bring what groups and sets say into force; the groups whose ports are to be planned.
+
+        Raises OSError where the kernel does not let us.
+        """
+        return self._driver.hold(change)
 
     def plan(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Plan:
         """What to do so that of the interfaces in `scope` exactly these places are guarded."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vifguard.agent.guards import Guards, Result, at
 from vifguard.agent.place import CONTESTED, Placement, bridge_of, place
@@ -16,6 +16,7 @@ from vifguard.agent.state import State, Touched, claimed_name
 from vifguard.feed.messages import PortReport
 from vifguard.kernel import sysctl
 from vifguard.kernel.link import Link, LinkGone
+from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
 from vifguard.wire.bridge import Bridge, Member, Wanted, is_ours
 from vifguard.wire.floor import Floor
@@ -54,8 +55,10 @@ class Reconciler:
 
     def settle(self, touched: Touched) -> Settled:
         """Bring what was touched to where it belongs."""
-        ports = self._state.ports
+        ports, (regrouped, why) = self._state.ports, self._tell_book()
+        touched = replace(touched, ports=touched.ports | regrouped)
         placements = [place(self._state, ports[i]) for i in touched.ports if i in ports]
+        placements = [_closed(each, why) for each in placements]
         places = at(placements)
         before = [name for i in touched.ports if (name := self._awaited.pop(i, None))]
         self._hold(placements)
@@ -66,8 +69,25 @@ class Reconciler:
         failed = dict(result.failed) | {i: w for i, w in outcome.members.items() if i in places}
         return Settled(
             tuple(_report(placement, failed, outcome) for placement in placements),
-            frozenset(places[index].port.policy.port_id for index in failed),
+            frozenset(places[index].port.policy.port_id for index in failed)
+            | (regrouped if why else frozenset()),
         )
+
+    def _tell_book(self) -> tuple[frozenset[str], str]:
+        """What groups say, to the driver first; the ports that this concerns.
+
+        And why no port with groups can be held, where the kernel takes none of it.
+        """
+        change = self._state.book.change()
+        if change is None:
+            return frozenset(), ""
+        try:
+            groups = self._guards.hold(change)
+        except OSError as error:
+            log.exception("what security groups say could not be brought into force")
+            return self._state.grouped, f"its security groups are not in force: {error}"
+        self._state.book.told()
+        return self._state.with_groups(groups), ""
 
     def sweep(self) -> None:
         """Take away what is there and belongs to no port, once all ports are settled."""
@@ -224,6 +244,13 @@ def _member(placement: Placement, *, failed: bool) -> Member:
         return Member(name, "", port.mac, port.segment.mtu, cut)
     bridge = placement.bridge.name if placement.bridge else ""
     return Member(name, bridge, port.mac, port.segment.mtu, up=True)
+
+
+def _closed(placement: Placement, why: str) -> Placement:
+    """The place, closed where its groups are of no force."""
+    if why and not placement.closed and Guard.GROUPS in placement.port.policy.guards:
+        return replace(placement, closed=why)
+    return placement
 
 
 def _report(placement: Placement, failed: Mapping[int, str], outcome: Outcome) -> PortReport:

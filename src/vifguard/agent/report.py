@@ -52,6 +52,7 @@ class Outbox:
         self._sightings: dict[tuple[str, str], Sighting] = {}
         self._drops: deque[DropRecord] = deque(maxlen=RECORDS_KEPT)
         self._counts: dict[tuple[str, str, str], DropCount] = {}
+        self._reached = 0
 
     def say(self, about: HostReport) -> None:
         """What this host is; told at once."""
@@ -59,11 +60,15 @@ class Outbox:
             self._about = about
             self._wake(urgent=True)
 
-    def put_ports(self, reports: Iterable[PortReport]) -> None:
-        """What the kernel holds of ports; told at once, the latest of each."""
+    def put_ports(self, reports: Iterable[PortReport], reached: int = 0) -> None:
+        """What the kernel holds of ports; told at once, the latest of each.
+
+        `reached`: with that, everything up to this revision was taken in.
+        """
         with self._filled:
             self._ports.update((report.port_id, report) for report in reports)
-            if self._ports:
+            self._reached = max(self._reached, reached)
+            if self._ports or self._reached:
                 self._wake(urgent=True)
 
     def put_claims(self, claims: Iterable[Claim], sightings: Iterable[Sighting]) -> None:
@@ -104,15 +109,19 @@ class Outbox:
             self._urgent = False
             if self._is_empty():
                 return None
+            ports = tuple(_pop(self._ports, PORTS_AT_ONCE))
             report = Report(
                 self._host,
                 self._about,
-                tuple(_pop(self._ports, PORTS_AT_ONCE)),
+                ports,
                 tuple(self._claims),
                 tuple(_pop(self._sightings, CLAIMS_KEPT)),
                 tuple(self._drops),
                 tuple(_pop(self._counts, CLAIMS_KEPT)),
+                0 if self._ports else self._reached,
             )
+            if report.reached:
+                self._reached = 0
             self._about = None
             self._claims.clear()
             self._drops.clear()
@@ -127,6 +136,7 @@ class Outbox:
             or self._sightings
             or self._drops
             or self._counts
+            or self._reached
         )
 
     def _wake(self, *, urgent: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from vifguard.agent.book import Book
 from vifguard.feed.messages import HostPort, Segment, Update
 from vifguard.kernel.link import Link, LinkGone
 from vifguard.model.address import Mac
@@ -34,11 +35,15 @@ Event = Update | Link | LinkGone | AllLinks
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """What an event may have changed the place of; `everything`: all of it."""
+    """What an event may have changed the place of; `everything`: all of it.
+
+    `book`: what groups or sets say.
+    """
 
     ports: frozenset[str] = frozenset()
     links: frozenset[int] = frozenset()
     everything: bool = False
+    book: bool = False
 
     @classmethod
     def by_all(cls, several: Sequence[Touched]) -> Touched:
@@ -47,10 +52,11 @@ class Touched:
             frozenset().union(*(each.ports for each in several)),
             frozenset().union(*(each.links for each in several)),
             any(each.everything for each in several),
+            any(each.book for each in several),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.ports or self.links or self.everything)
+        return bool(self.ports or self.links or self.everything or self.book)
 
 
 NOTHING = Touched()
@@ -80,6 +86,8 @@ class State:
         self.ports: dict[str, HostPort] = {}
         self.links: dict[int, Link] = {}
         self.bridges: set[int] = set()
+        self.book = Book()
+        self._grouped: dict[str, set[str]] = {}
         self._networks: dict[str, _Presence] = {}
         self._bridge_names: Index = {}
         self._uplinks: Index = {}
@@ -145,21 +153,27 @@ class State:
         if not self.complete or update.revision < self.revision:
             return NOTHING  # a change of what we do not have: the feed will send all
         touched: set[str] = set()
+        self.book.take(update)
         for port in update.ports:
             touched |= self._put_port(port.policy.port_id, port)
         for port_id in update.gone:
             touched |= self._put_port(port_id, None)
         self.revision = update.revision
-        return Touched(frozenset(touched))
+        if update.ports or update.gone or update.groups:
+            self.book.keep(self._grouped)
+        return Touched(frozenset(touched), book=bool(update.groups or update.sets))
 
     def _replace_ports(self, update: Update) -> None:
         self.revision, self.complete = update.revision, True
+        self.book.take(update)
         self.ports.clear()
+        self._grouped.clear()
         self._networks.clear()
         for index in (self._claims, self._port_macs, self._bridge_names, self._uplinks):
             index.clear()
         for port in update.ports:
             self._put_port(port.policy.port_id, port)
+        self.book.keep(self._grouped)
 
     def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
         """Replace one port; it and those that may want the same interface or uplink."""
@@ -179,11 +193,31 @@ class State:
         change = _with if present else _without
         change(self._claims, claimed_name(port), port_id)
         change(self._port_macs, _tail(port.mac), port_id)
+        self._join_groups(port, port_id, present=present)
         before = self._beside(network_id)
         told = self._networks[network_id].segment if network_id in self._networks else None
         self._join(port, port_id, present=present)
         tells = self._networks[network_id].segment if network_id in self._networks else None
         return set() if told == tells else self._ports_of(before | self._beside(network_id))
+
+    def _join_groups(self, port: HostPort, port_id: str, *, present: bool) -> None:
+        for group in port.policy.security_groups:
+            ports = self._grouped.setdefault(group, set())
+            if present:
+                ports.add(port_id)
+                continue
+            ports.discard(port_id)
+            if not ports:
+                del self._grouped[group]
+
+    def with_groups(self, groups: Iterable[str]) -> frozenset[str]:
+        """The ports that have one of these security groups."""
+        return frozenset().union(*(self._grouped.get(group, ()) for group in groups))
+
+    @property
+    def grouped(self) -> frozenset[str]:
+        """The ports that have a security group."""
+        return self.with_groups(self._grouped)
 
     def _beside(self, network_id: str) -> set[str]:
         """The networks, this included, that want a network's bridge or uplink."""
@@ -237,6 +271,7 @@ class State:
         return self._port_macs.get(_tail(mac), ())
 
     def _all_links(self, links: Iterable[Link]) -> Touched:
+        self.book.again()
         self.links = {link.index: link for link in links}
         self.bridges = {link.index for link in self.links.values() if is_ours(link)}
         self._link_names = {link.name: link.index for link in self.links.values()}

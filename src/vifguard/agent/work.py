@@ -63,6 +63,7 @@ class Worker:
         self._told: dict[str, PortReport] = {}
         self._failing: frozenset[str] = frozenset()
         self._retry_at = 0.0
+        self._reached = 0
         self._compared = 0.0
         self._compare_at = 0.0
 
@@ -81,21 +82,25 @@ class Worker:
         if not touched or not self._state.complete:
             return
         ports = list(self._state.ports if touched.everything else touched.ports)
-        links = touched.links
+        links, well = touched.links, True
         for start in range(0, max(len(ports), 1), AT_ONCE):
-            self._settle(Touched(frozenset(ports[start : start + AT_ONCE]), links))
+            part = Touched(frozenset(ports[start : start + AT_ONCE]), links, book=touched.book)
+            is_last = start + AT_ONCE >= len(ports)
+            well &= self._settle(part, self._state.revision if well and is_last else 0)
             links = frozenset()
         if touched.everything:
             self._sweep()
 
-    def _settle(self, touched: Touched) -> None:
+    def _settle(self, touched: Touched, revision: int = 0) -> bool:
+        """Settle some ports; whether that went well. They are the last ones of `revision`."""
         try:
             settled = self._hands.settle(touched)
         except Exception:
             log.exception("%d ports could not be settled", len(touched.ports))
             self._settle_apart(touched)
-        else:
-            self._tell(settled, touched)
+            return False
+        self._tell(settled, touched, revision)
+        return True
 
     def _settle_apart(self, touched: Touched) -> None:
         """Find out whose fault it was: nobody else's port is left as it is."""
@@ -133,6 +138,7 @@ class Worker:
             return NOTHING
         if isinstance(notice, Update) and notice.complete:
             self._told.clear()
+            self._reached = 0
         return self._state.take(notice)
 
     def _due(self) -> Touched:
@@ -156,7 +162,7 @@ class Worker:
             self._failing |= ports
             self._retry_at = time.monotonic() + RETRY
 
-    def _tell(self, settled: Settled, touched: Touched) -> None:
+    def _tell(self, settled: Settled, touched: Touched, revision: int) -> None:
         self._failing -= touched.ports
         self._try_again(settled.failing)
         for port_id in touched.ports:
@@ -164,7 +170,9 @@ class Worker:
                 self._told.pop(port_id, None)
         news = [r for r in settled.reports if self._told.get(r.port_id) != r]
         self._told.update((report.port_id, report) for report in news)
-        self._outbox.put_ports(news)
+        reached = revision if self._state.book.is_told and revision > self._reached else 0
+        self._reached = max(self._reached, reached)
+        self._outbox.put_ports(news, reached)
 
 
 class Unable:

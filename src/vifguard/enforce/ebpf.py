@@ -118,8 +118,8 @@ class EbpfDriver:
 
     @property
     def features(self) -> frozenset[str]:
-        """How it attaches: `tcx`, `clsact`, or `none` for a private one."""
-        return frozenset({"ebpf", self._attaching.name})
+        """How it attaches: `tcx`, `clsact`, or `none` for a private one; and `groups`."""
+        return frozenset({"ebpf", self._attaching.name, Guard.GROUPS.value})
 
     def hold(self, change: BookChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups that became holdable or not."""

@@ -135,7 +135,11 @@ class HostReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an agent tells the server; facts about revisions, never wishes."""
+    """What an agent tells the server; facts about revisions, never wishes.
+
+    `reached`: what every update up to this revision said was brought into the kernel, or told
+    of in `ports` why not; 0 says nothing.
+    """
 
     host: str
     about: HostReport | None = None
@@ -144,6 +148,7 @@ class Report:
     sightings: tuple[Sighting, ...] = ()
     drops: tuple[DropRecord, ...] = ()
     counts: tuple[DropCount, ...] = ()
+    reached: int = 0
 
 
 class Feed(Protocol):

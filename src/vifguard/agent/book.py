@@ -1,0 +1,101 @@
+"""What the groups and sets of the host say, and what of it the driver has not been told.
+
+A fold over updates like the rest of the state. A set is changed in place: one member more of
+100,000 is one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vifguard.enforce.driver import BookChange
+from vifguard.feed.messages import SetChange, Update
+from vifguard.model.address import IPNetwork
+from vifguard.model.security_group import Rule
+
+_NOTHING: frozenset[Rule] = frozenset()
+
+
+@dataclass(slots=True)
+class Book:
+    """The rules by group and the prefixes by set; `_groups`, `_sets` and `_all` are untold."""
+
+    rules: dict[str, frozenset[Rule]] = field(default_factory=dict)
+    sets: dict[str, set[IPNetwork]] = field(default_factory=dict)
+    _named: dict[str, frozenset[str]] = field(default_factory=dict)
+    _all: bool = True
+    _groups: set[str] = field(default_factory=set)
+    _sets: dict[str, SetChange] = field(default_factory=dict)
+
+    def take(self, update: Update) -> None:
+        """Take in what an update says of groups and sets."""
+        if update.complete:
+            self.rules, self.sets, self._named = {}, {}, {}
+            self.again()
+        for group, said in update.groups.items():
+            self.rules[group] = said
+            self._named[group] = frozenset(r.remote for r in said if isinstance(r.remote, str))
+            self._groups.add(group)
+        for set_id, change in update.sets.items():
+            self._change_set(set_id, change)
+
+    def keep(self, groups: Container[str]) -> None:
+        """Forget every other group, and the sets that no rule of these names."""
+        gone = [group for group in self.rules if group not in groups]
+        for group in gone:
+            del self.rules[group], self._named[group]
+        self._groups.update(gone)
+        named = frozenset[str]().union(*self._named.values())
+        for set_id in self.sets.keys() - named:
+            del self.sets[set_id]
+            self._sets[set_id] = SetChange(complete=True, added=frozenset())
+
+    def again(self) -> None:
+        """Whatever the driver was told: it is to be told everything."""
+        self._all = True
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the driver holds all of it."""
+        return not (self._all or self._groups or self._sets)
+
+    def change(self) -> BookChange | None:
+        """What the driver is to be told; None for nothing."""
+        if self._all:
+            return BookChange(complete=True, groups=self.rules, sets=_whole(self.sets))
+        if self.is_told:
+            return None
+        groups = {group: self.rules.get(group, _NOTHING) for group in self._groups}
+        return BookChange(complete=False, groups=groups, sets=self._sets)
+
+    def told(self) -> None:
+        """The driver holds what `change` said."""
+        self._all, self._groups, self._sets = False, set(), {}
+
+    def _change_set(self, set_id: str, change: SetChange) -> None:
+        known = self.sets.setdefault(set_id, set())
+        if change.complete:
+            known.clear()
+        known -= change.removed
+        known |= change.added
+        before = self._sets.get(set_id)
+        self._sets[set_id] = change if before is None else _after(before, change)
+
+
+def _whole(sets: Mapping[str, Iterable[IPNetwork]]) -> dict[str, SetChange]:
+    return {
+        name: SetChange(complete=True, added=frozenset(prefixes)) for name, prefixes in sets.items()
+    }
+
+
+def _after(before: SetChange, change: SetChange) -> SetChange:
+    """Two changes as one."""
+    if change.complete:
+        return change
+    added = (before.added - change.removed) | change.added
+    if before.complete:
+        return SetChange(complete=True, added=added)
+    return SetChange(
+        complete=False, added=added, removed=before.removed - change.added | change.removed
+    )

@@ -1,0 +1,117 @@
+"""What groups and sets say, folded from updates and told to the driver."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vifguard.agent.book import Book
+from vifguard.enforce.driver import BookChange
+from vifguard.feed.messages import SetChange, Update
+from vifguard.model.address import IPNetwork, parse_network
+from vifguard.model.security_group import Rule
+from vifguard.model.verdict import Direction
+
+GROUPS, SETS = ("g", "h"), ("s", "t")
+PREFIXES = [parse_network(f"10.0.0.{i}/32") for i in range(4)]
+some = st.frozensets(st.sampled_from(PREFIXES))
+rules = st.frozensets(
+    st.builds(
+        Rule,
+        st.just(Direction.TO_GUEST),
+        st.just(4),
+        remote=st.sampled_from((None, *SETS, *GROUPS)),
+    ),
+    min_size=1,
+)
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> SetChange:
+    added = draw(some)
+    if draw(st.booleans()):
+        return SetChange(complete=True, added=added)
+    return SetChange(complete=False, added=added, removed=draw(some) - added)
+
+
+updates = st.builds(
+    Update,
+    st.just(1),
+    st.booleans(),
+    st.just(()),
+    groups=st.dictionaries(st.sampled_from(GROUPS), rules),
+    sets=st.dictionaries(st.sampled_from(SETS), changes()),
+)
+
+
+class Told:
+    """A driver that believes what it is told."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, frozenset[Rule]] = {}
+        self.sets: dict[str, frozenset[IPNetwork]] = {}
+
+    def hold(self, change: BookChange) -> None:
+        if change.complete:
+            self.rules, self.sets = {}, {}
+        self.rules |= change.groups
+        for name, said in change.sets.items():
+            known = frozenset() if said.complete else self.sets.get(name, frozenset())
+            self.sets[name] = (known - said.removed) | said.added
+
+    def says(self) -> tuple[dict[str, frozenset[Rule]], dict[str, frozenset[IPNetwork]]]:
+        return (
+            {name: said for name, said in self.rules.items() if said},
+            {name: said for name, said in self.sets.items() if said},
+        )
+
+
+@given(st.lists(st.tuples(updates, st.sampled_from([(), ("g",), GROUPS]), st.booleans())))
+def test_whoever_is_told_now_and_then_knows_the_same(story):
+    book, told, late = Book(), Told(), Told()
+    for update, kept, tells in story:
+        book.take(update)
+        book.keep(kept)
+        if tells and (change := book.change()):
+            told.hold(change)
+            book.told()
+    if change := book.change():
+        told.hold(change)
+        book.told()
+    assert book.change() is None
+    book.again()
+    again = book.change()
+    assert again is not None
+    late.hold(again)
+    assert told.says() == late.says()
+
+
+def test_what_nobody_refers_to_is_forgotten():
+    book = Book()
+    named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
+    whole = SetChange(complete=True, added=frozenset(PREFIXES))
+    book.take(
+        Update(
+            1,
+            complete=True,
+            ports=(),
+            groups={"g": named, "h": named},
+            sets={"s": whole, "t": whole},
+        )
+    )
+    book.keep(("g",))
+    assert (book.rules.keys(), book.sets.keys()) == ({"g"}, {"s"})
+    book.keep(())
+    assert (book.rules, book.sets) == ({}, {})
+
+
+def test_one_member_is_one_step():
+    book = Book()
+    everyone = frozenset(parse_network(f"10.{i}.{j}.1/32") for i in range(40) for j in range(250))
+    named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
+    whole = SetChange(complete=True, added=everyone)
+    book.take(Update(1, complete=True, ports=(), groups={"g": named}, sets={"s": whole}))
+    book.told()
+    more = SetChange(complete=False, added=frozenset(PREFIXES[:1]))
+    book.take(Update(2, complete=False, ports=(), sets={"s": more}))
+    assert book.change() == BookChange(complete=False, groups={}, sets={"s": more})
