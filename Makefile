@@ -72,7 +72,7 @@ conformance-full: setup ## the catalogue by each way to attach, in both orders o
 demo: setup ## the whole problem on one host, on real kernels, in about two minutes
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6
 
-bench: setup ## what a packet, a port and an API call cost; writes bench/results/
+bench: setup build/peer-packages build/neutron/.installed ## what a packet, a port and an API call cost, beside other makers' filters; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench
 
 # Their services are not needed: each peer starts daemons of its own.

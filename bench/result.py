@@ -15,27 +15,33 @@ from rich.table import Table
 from bench.machine import describe
 
 RESULTS = Path(__file__).with_name("results")
+LOOKS = Path("build/bench")
+"""Where the figures of a quick look go, which are no results."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure, and the most that it may be."""
+    """A figure, and the most that it may be, or the least."""
 
     name: str
     seen: float
-    most: float
+    bound: float
     unit: str
+    at_least: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether the figure is within the goal."""
-        return self.seen <= self.most
+        return self.seen >= self.bound if self.at_least else self.seen <= self.bound
 
 
-def write(name: str, figures: Mapping[str, Any], goals: Iterable[Goal]) -> Path:
+def write(
+    name: str, figures: Mapping[str, Any], goals: Iterable[Goal], *, quick: bool = False
+) -> Path:
     """Store one bench's figures with the machine described."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    directory = LOOKS if quick else RESULTS
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}.json"
     document = {
         "bench": name,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,12 +53,37 @@ def write(name: str, figures: Mapping[str, Any], goals: Iterable[Goal]) -> Path:
     return path
 
 
-def show(figures: Mapping[str, Any], goals: Iterable[Goal]) -> None:
-    """Print the figures, then what was to be reached."""
-    console = Console(width=100)
-    console.print_json(data=figures, indent=1)
-    table = Table("goal", "seen", "at most", "")
-    for goal in goals:
-        word = "met" if goal.is_met else "MISSED"
-        table.add_row(goal.name, f"{goal.seen:.3g} {goal.unit}", f"{goal.most:g}", word)
-    console.print(table)
+def show(figures: Mapping[str, Any]) -> None:
+    """Print the figures: lists of rows as tables."""
+    console = Console(width=110)
+    for name, rows in figures.items():
+        if isinstance(rows, list) and rows:
+            console.print(_table(name, rows))
+    rest = {name: each for name, each in figures.items() if not isinstance(each, list)}
+    if rest:
+        console.print_json(data=rest, indent=1)
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> Table:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    table = Table(*(column.replace("_", " ") for column in columns), title=name)
+    for row in rows:
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+    return table
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def show_goals(goals: Mapping[str, Iterable[Goal]]) -> None:
+    """Print what was to be reached by all benches, in one table."""
+    table = Table("bench", "goal", "seen", "bound", "")
+    for name, each in goals.items():
+        for goal in each:
+            bound = f"at {'least' if goal.at_least else 'most'} {goal.bound:g}"
+            word = "met" if goal.is_met else "MISSED"
+            table.add_row(name, goal.name, f"{goal.seen:.3g} {goal.unit}", bound, word)
+    Console(width=110).print(table)

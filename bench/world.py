@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from vifguard.enforce.driver import Attachment
+from bench import rules
+from vifguard.enforce.driver import Attachment, BookChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import bpffs, rcu, sysctl
 from vifguard.lab import netns
 from vifguard.model.address import Mac, parse_network
-from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
+from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy, Storm
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ T = TypeVar("T")
 FLOOD = Path("build/flood")
 _CROWD = 7
 """The group (`ip link`) of the interfaces that are only there."""
+_WITH_IPV6 = {"ipv6/conf/{}/disable_ipv6": "0"}
 UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
 
 
@@ -51,7 +53,9 @@ def build_flood() -> None:
 class World:
     """One host namespace with its own guests; `ports` interfaces in all, two of them real."""
 
-    def __init__(self, name: str, ports: int = 2) -> None:
+    def __init__(self, name: str, ports: int = 2, *, talking: bool = False) -> None:
+        """`talking`: the guests have stacks that answer, instead of a raw socket alone."""
+        self.talking = talking
         self.name = f"vgbench{os.getpid()}-{name}"
         self.ports = ports
         self.a = Guest(f"{self.name}-a", "tap1", "02:00:00:00:00:01", "10.9.0.1", "fd00:9::1")
@@ -77,18 +81,33 @@ class World:
                 ],
                 self.name,
             )
-        netns.ip([f"link set eth0 address {self.a.mac} up"], self.a.netns)
-        # The stack behind tap2 has another MAC than its port: it discards what arrives at
-        # once, so that the path's cost is not drowned in a receiver's.
-        netns.ip(["link set eth0 up"], self.b.netns)
-        netns.run(
-            ["bridge", "-n", self.name, "fdb", "add", self.b.mac, "dev", "tap2", "master", "static"]
-        )
+        for guest in (self.a, self.b):
+            self._connect(guest)
         pairs = (self.ports - 2 + 1) // 2
         netns.ip(
             [f"link add x{i} group {_CROWD} type veth peer name y{i}" for i in range(pairs)],
             self.name,
         )
+
+    def _connect(self, guest: Guest) -> None:
+        if self.talking:
+            netns.within(guest.netns, lambda: sysctl.write("eth0", _WITH_IPV6))
+            netns.ip(
+                [
+                    f"link set eth0 address {guest.mac} up",
+                    f"address add {guest.ip4}/24 dev eth0",
+                    f"address add {guest.ip6}/64 dev eth0 nodad",
+                ],
+                guest.netns,
+            )
+            return
+        # The stack behind a tap has another MAC than its port: it discards what arrives at
+        # once, so that the path's cost is not drowned in a receiver's.
+        netns.ip(["link set eth0 up"], guest.netns)
+        netns.run(
+            ["bridge", "-n", self.name, "fdb", "add", guest.mac, "dev", guest.tap,
+             "master", "static"]
+        )  # fmt: skip
 
     def down(self) -> None:
         """Remove it, guards and pins included."""
@@ -115,12 +134,12 @@ class World:
         others = [name for name in index if name[0] in "xy"][: self.ports - 2]
         return {name: index[name] for name in (self.a.tap, self.b.tap, *others)}
 
-    def attachments(self, profile: Profile) -> list[Attachment]:
-        """A policy of its own for every interface."""
+    def attachments(self, profile: Profile, *groups: str) -> list[Attachment]:
+        """A policy of its own for every interface, with these security groups."""
         guests = {guest.tap: guest for guest in (self.a, self.b)}
         return [
             Attachment(
-                policy_of(guests.get(name) or stranger(number), number, profile),
+                policy_of(guests.get(name) or stranger(number), number, profile, *groups),
                 ifindex,
                 swapped=False,
                 revision=1,
@@ -128,13 +147,15 @@ class World:
             for number, (name, ifindex) in enumerate(self.interfaces().items())
         ]
 
-    def guard(self, profile: Profile) -> None:
-        """Put the guards in and read them back."""
+    def guard(self, profile: Profile, of_group: int = 0) -> None:
+        """Put the guards in and read them back; a group of so many rules with them, if any."""
         bpffs.mount(self.bpf_dir.parent)
-        wanted = self.attachments(profile)
+        groups = {rules.GROUP: rules.group(of_group)} if of_group else {}
+        wanted = self.attachments(profile, *groups)
 
         def put() -> EbpfDriver:
             driver = EbpfDriver(self.bpf_dir)
+            driver.hold(BookChange(complete=True, groups=groups, sets={}))
             state = driver.render(wanted)
             change = driver.diff(state, driver.observe(None))
             if change is not None:
@@ -146,21 +167,25 @@ class World:
 
         self.driver = self.inside(put)
 
-    def flood(self, frame: bytes, milliseconds: int, frames: int = 0) -> tuple[int, int, int]:
-        """Send from `a`: frames sent, frames that `b` received, CPU ns."""
-        before = self._received()
+    def flood(
+        self, frame: bytes, milliseconds: int, frames: int = 0, *, back: bool = False
+    ) -> tuple[int, int, int]:
+        """Send from `a` to `b`, or `back`: frames sent, frames received, CPU ns."""
+        sender, receiver = (self.b, self.a) if back else (self.a, self.b)
+        before = _received(receiver)
         line = subprocess.run(
-            [FLOOD, self.a.netns, "eth0", str(milliseconds), str(frames), frame.hex()],
+            [FLOOD, sender.netns, "eth0", str(milliseconds), str(frames), frame.hex()],
             capture_output=True,
             text=True,
             check=True,
         ).stdout
         sent, _, cpu = (int(word) for word in line.split())
-        return sent, self._received() - before, cpu
+        return sent, _received(receiver) - before, cpu
 
-    def _received(self) -> int:
-        link = json.loads(netns.run(["ip", "-j", "-s", "-n", self.b.netns, "link", "show", "eth0"]))
-        return int(link[0]["stats64"]["rx"]["packets"])
+
+def _received(guest: Guest) -> int:
+    link = json.loads(netns.run(["ip", "-j", "-s", "-n", guest.netns, "link", "show", "eth0"]))
+    return int(link[0]["stats64"]["rx"]["packets"])
 
 
 def stranger(number: int) -> Guest:
@@ -172,27 +197,36 @@ def stranger(number: int) -> Guest:
     )  # fmt: skip
 
 
-def policy_of(guest: Guest, number: int, profile: Profile) -> PortPolicy:
+def policy_of(guest: Guest, number: int, profile: Profile, *groups: str) -> PortPolicy:
     """What a port of the bench may send: one MAC, one address of each family."""
+    guards = GUARDS_OF[profile]
     return PortPolicy(
         port_id=f"00000000-0000-0000-0000-{number:012x}",
-        guards=GUARDS_OF[profile],
+        guards=guards | {Guard.GROUPS} if groups else guards,
         macs=frozenset({Mac.parse(guest.mac)}),
         prefixes=frozenset({parse_network(f"{guest.ip4}/32"), parse_network(f"{guest.ip6}/128")}),
         link_local=LinkLocal.EUI64,
         public=frozenset({parse_network("203.0.113.0/24")}),
         storm=UNLIMITED,
+        security_groups=frozenset(groups),
     )
 
 
 @contextmanager
-def world(name: str, ports: int = 2, profile: Profile | None = None) -> Iterator[World]:
-    """A world that stands, guarded when a profile is given."""
-    it = World(name, ports)
+def world(
+    name: str,
+    ports: int = 2,
+    profile: Profile | None = None,
+    of_group: int = 0,
+    *,
+    talking: bool = False,
+) -> Iterator[World]:
+    """A world that stands, guarded when a profile is given, with a group of so many rules."""
+    it = World(name, ports, talking=talking)
     try:
         it.up()
         if profile is not None:
-            it.guard(profile)
+            it.guard(profile, of_group)
         yield it
     finally:
         it.down()

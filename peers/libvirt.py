@@ -42,14 +42,14 @@ def up(run: Run) -> Iterator[Site]:
     with standing(run, "libvirt", iptables=True) as host:
         members.plug(host.netns)
         host.bridge("br0", members.taps)
-        virsh = _libvirtd(host)
+        virsh = libvirtd(host)
         for number, guest in enumerate(members.guests):
             shared = (VIP4,) if guest is members.attacker else ()
             _bind(host, virsh, number, guest, *shared)
         yield members.site("libvirt clean-traffic", Permits(vip4=VIP4))
 
 
-def _libvirtd(host: Host) -> tuple[str, ...]:
+def libvirtd(host: Host) -> tuple[str, ...]:
     """Start libvirtd; the command that asks it."""
     etc = host.folder("etc")
     (etc / "libvirtd.conf").write_text(_CONFIGURATION)

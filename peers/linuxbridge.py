@@ -27,8 +27,8 @@ _NETWORK = "77777777-aaaa-4bbb-8ccc-000000000001"
 def main() -> None:
     """Guard the ports: the firewall driver, then the protection of MAC and ARP."""
     _, state = sys.argv
-    _configure(state)
-    ports = [_port(port) for port in json.load(sys.stdin)]
+    configure(state)
+    ports = [port_of(port) for port in json.load(sys.stdin)]
     driver = IptablesFirewallDriver()
     driver.update_security_group_rules(_GROUP, _open_group())
     with driver.defer_apply():
@@ -40,7 +40,8 @@ def main() -> None:
     os._exit(0)  # a thread of its connection tracking never ends
 
 
-def _configure(state: str) -> None:
+def configure(state: str) -> None:
+    """Set its options as an agent without a configuration file has them."""
     common.register_common_config_options()
     agent.register_root_helper(cfg.CONF)
     agent.register_iptables_opts(cfg.CONF)
@@ -59,7 +60,7 @@ def _open_group() -> list[dict[str, Any]]:
     ]
 
 
-def _port(told: dict[str, Any]) -> dict[str, Any]:
+def port_of(told: dict[str, Any]) -> dict[str, Any]:
     """What the server tells the agent of a port, for its firewall."""
     return {
         "id": f"{told['device'].removeprefix('tap')}-0000-4000-8000-000000000000",

@@ -1,0 +1,132 @@
+"""The policy of the comparison as libvirt's nwfilter installs it: its own daemon writes it.
+
+libvirtd makes the rules of one port, in a namespace that ends at once, and we write down what
+it put into ebtables and iptables. All ports get the same with their own names, MACs and
+addresses, loaded at one go: libvirtd itself, a command a rule, would need hours for 1,000.
+The filter is `clean-traffic`, with what passes for IPv4 by `<tcp>` and `<udp>` rules, which
+libvirt tracks by itself. `clean-traffic` passes no IPv6.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from peers.host import standing
+from peers.libvirt import libvirtd
+
+from bench import rules
+from bench.neutron_iptables import THROUGH_IPTABLES
+from bench.world import Guest, World, stranger
+from vifguard.kernel import sysctl
+from vifguard.lab import netns
+from vifguard.lab import run as lab
+
+NAME = "libvirt nwfilter"
+
+_SAMPLE = Guest("", "tapsample", "02:00:00:00:53:53", "10.53.53.53", "")
+_FILTER = """\
+<filter name='bench' chain='root'>
+  <filterref filter='clean-traffic'/>
+  <rule action='accept' direction='out' priority='500'><tcp/></rule>
+  <rule action='accept' direction='out' priority='500'><udp/></rule>
+  {incoming}
+  <rule action='drop' direction='inout' priority='900'><all/></rule>
+</filter>
+"""
+_RULE = (
+    "<rule action='accept' direction='in' priority='500'>"
+    "<{protocol} dstportstart='{port}'{remote}/></rule>"
+)
+_BINDING = """\
+<filterbinding>
+  <owner><name>sample</name><uuid>00000000-0000-4000-8000-000000000001</uuid></owner>
+  <portdev name='{tap}'/><mac address='{mac}'/>
+  <filterref filter='bench'><parameter name='IP' value='{ip4}'/></filterref>
+</filterbinding>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What libvirt put into the kernel for the sample, as the tools save it."""
+
+    ebtables: str
+    iptables: str
+
+
+def write(count: int) -> Written:
+    """Ask libvirt for the rules of one port with a group of so many."""
+    with lab.run() as run, standing(run, "bench", iptables=True) as host:
+        netns.ip([f"link add {_SAMPLE.tap} type veth peer name far"], host.netns)
+        virsh = libvirtd(host)
+        for noun, text in (
+            ("nwfilter-define", _filter(count)),
+            ("nwfilter-binding-create", _BINDING.format(**vars_of(_SAMPLE))),
+        ):
+            path = host.directory / f"{noun}.xml"
+            path.write_text(text)
+            host.run(*virsh, noun, str(path))
+        return Written(host.run("ebtables-save"), host.run("iptables-save"))
+
+
+def vars_of(guest: Guest) -> dict[str, str]:
+    """What its rules name a guest by."""
+    return {"tap": guest.tap, "mac": guest.mac, "ip4": guest.ip4}
+
+
+def _filter(count: int) -> str:
+    opened = [each for each in rules.incoming(count) if each.version == 4]
+    return _FILTER.format(incoming="\n  ".join(map(_rule, opened)))
+
+
+def _rule(each: rules.Open) -> str:
+    remote = "" if each.remote is None else f" srcipaddr='{each.remote.network_address}'"
+    return _RULE.format(protocol=each.protocol_name, port=each.port, remote=remote)
+
+
+def put(it: World, count: int) -> None:
+    """Load, for every port of the world, what libvirt wrote for one."""
+    written = write(count)
+    netns.within(it.name, lambda: sysctl.write("", THROUGH_IPTABLES))
+    guests = {guest.tap: guest for guest in (it.a, it.b)}
+    ports = [
+        Guest("", name, *_who(guests.get(name) or stranger(number)))
+        for number, name in enumerate(it.interfaces())
+    ]
+    netns.run(["ebtables-restore"], netns=it.name, stdin=_repeat(written.ebtables, ports))
+    netns.run(["iptables-restore"], netns=it.name, stdin=_repeat(written.iptables, ports))
+
+
+def _who(guest: Guest) -> tuple[str, str, str]:
+    return guest.mac, guest.ip4, guest.ip6
+
+
+def _repeat(saved: str, ports: Iterable[Guest]) -> str:
+    """The saved text with every run of lines that name the sample written once a port."""
+    ports, done = list(ports), []
+    for names, lines in _runs(saved.splitlines()):
+        if not names:
+            done += lines
+            continue
+        block = "\n".join(lines)
+        done += [_named(block, port) for port in ports]
+    return "\n".join(done) + "\n"
+
+
+def _runs(lines: Iterable[str]) -> list[tuple[bool, list[str]]]:
+    """Consecutive lines that name the sample, and those that do not."""
+    runs: list[tuple[bool, list[str]]] = []
+    for line in lines:
+        names = _SAMPLE.tap in line
+        if not runs or runs[-1][0] != names:
+            runs.append((names, []))
+        runs[-1][1].append(line)
+    return runs
+
+
+def _named(block: str, port: Guest) -> str:
+    block = block.replace(_SAMPLE.tap, port.tap).replace(_SAMPLE.ip4, port.ip4)
+    short = ":".join(f"{int(part, 16):x}" for part in _SAMPLE.mac.split(":"))
+    return re.sub(f"{_SAMPLE.mac}|{short}", port.mac, block, flags=re.IGNORECASE)
