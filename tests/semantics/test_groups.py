@@ -268,6 +268,19 @@ class TestTcp:
         client.wait(600)
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
 
+    def test_a_reset_at_the_other_s_number_follows_a_challenge_only(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        assert client.back(segment(80, 4000, SYN, PEER)) is None
+        assert client.out(segment(4000, 80, RST, PEER + 1)) is INVALID
+        assert client.out(segment(4000, 80, RST, ISN + 1)) is None
+
+    def test_a_number_that_was_acknowledged_is_no_syn_s_to_move(self, client):
+        assert client.out(segment(4000, 80, SYN, ISN)) is None
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+        assert client.out(segment(4000, 80, SYN, ISN + 70_000)) is None
+        assert client.out(segment(4000, 80, RST, ISN + 70_001)) is None
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 70_001)) is INVALID
+
     def test_a_challenge_and_the_reset_that_answers_it(self, client):
         assert client.out(segment(4000, 80, SYN, ISN)) is None
         assert client.back(segment(80, 4000, ACK, 5, 77)) is None
@@ -416,6 +429,27 @@ class TestIcmp:
         packet = client.family.packet(client.family.other, client.family.guest, message)
         frame = build.ethernet(MAC_V, MAC_A, packet)
         assert client.frame(TO, build.pad(frame, 200)) is UNRELATED
+
+    @pytest.mark.parametrize("shorter", [0, 1])
+    def test_a_quote_with_options_is_as_long_as_they_make_it(self, client, shorter):
+        client.family = FAMILIES[0]
+        client.allow(rule(FROM, client.family))
+        client.out(ASK)
+        whole = client.family.packet(
+            client.family.guest, client.family.other, ASK, options=bytes(4)
+        )
+        octets = build.ethernet(MAC_A, MAC_V, whole)[14 : 14 + 32 - shorter]
+        packet = build.ipv4("10.0.0.11", "10.0.0.10", build.icmpv4(3, 1, bytes(4) + octets))
+        frame = build.pad(build.ethernet(MAC_V, MAC_A, packet), 200)
+        assert client.frame(TO, frame) is (UNRELATED if shorter else None)
+
+    @pytest.mark.parametrize("offset", [1, 0x100, 0x1F00])
+    def test_a_quoted_later_fragment_tells_no_ports(self, client, offset):
+        client.family = FAMILIES[0]
+        client.allow(rule(FROM, client.family))
+        client.out(ASK)
+        quoted = build.ipv4(client.family.guest, client.family.other, ASK, offset=offset)
+        assert client.back(error_quoting(client.family, quoted)) is UNRELATED
 
     @pytest.mark.parametrize("units", range(16))
     def test_a_quoted_header_has_its_least_length(self, client, units):
