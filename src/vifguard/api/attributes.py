@@ -104,11 +104,18 @@ class Resource:
 
     def shown_to(self, user: User, shown: dict[str, Any]) -> dict[str, Any]:
         """An object as this user may see it."""
-        for attribute in self._reserved:
-            rule = attribute.seen_by
-            if rule is not None and not rule.allows(Standing(user, ""), None):
-                shown.pop(attribute.name, None)
+        for name in self.hidden_from(user):
+            shown.pop(name, None)
         return shown
+
+    def hidden_from(self, user: User) -> tuple[str, ...]:
+        """The attributes that a user does not see, of whichever object."""
+        standing = Standing(user, "")
+        return tuple(
+            each.name
+            for each in self._reserved
+            if each.seen_by is not None and not each.seen_by.allows(standing, None)
+        )
 
     def fields(self, given: Given) -> dict[str, Any]:
         """The values under the model's words, of the attributes that have one."""

@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 from anyio import CapacityLimiter, fail_after
 from anyio.to_thread import run_sync
 from fastapi import Depends, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Resource
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.convert import integer, quoted
@@ -62,14 +63,14 @@ class Call:
         seen = resource.shown_to(self.user, shown)
         if fields:
             seen = {name: value for name, value in seen.items() if name in fields}
-        return JSONResponse({resource.one: seen})
+        return Json({resource.one: seen})
 
     def created(self, resource: Resource, shown: list[dict[str, Any]]) -> Response:
         """The answer to a POST: one object, or all of a bulk."""
         seen = [resource.shown_to(self.user, each) for each in shown]
         if resource.many in self.document:
-            return JSONResponse({resource.many: seen}, status_code=201)
-        return JSONResponse({resource.one: seen[0]}, status_code=201)
+            return Json({resource.many: seen}, status_code=201)
+        return Json({resource.one: seen[0]}, status_code=201)
 
     def require_revision(self, stamp: Stamp) -> None:
         """Raise Refusal (412) where the user means another revision of an object than this."""

@@ -79,8 +79,11 @@ class Listing:
 
     def answer(self, shown: Sequence[Shown]) -> dict[str, Any]:
         """The body of the answer, from every object this user may see."""
-        seen = (self.resource.shown_to(self.user, each) for each in shown)
-        chosen = [each for each in seen if self._matches(each)]
+        hidden = self.resource.hidden_from(self.user)
+        for each in shown if hidden else ():
+            for name in hidden:
+                each.pop(name, None)
+        chosen = [each for each in shown if self._matches(each)]
         for key, descending in reversed(self.sort):
             chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
         page, links = self._page(chosen)

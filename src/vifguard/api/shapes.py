@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from vifguard.api.attributes import Attribute
@@ -118,7 +119,12 @@ def show_stamp(stamp: Stamp) -> dict[str, Any]:
 
 def moment(seconds: float) -> str:
     """Seconds since the epoch as Neutron writes a time."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(int(seconds))
+
+
+@lru_cache(4096)
+def _written(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def show_storm(given: Storm | None) -> dict[str, int] | None:
@@ -128,4 +134,9 @@ def show_storm(given: Storm | None) -> dict[str, int] | None:
 
 def show_guards(given: frozenset[Guard] | None) -> list[str] | None:
     """Guards in the order in which a frame meets them."""
-    return None if given is None else [guard.value for guard in Guard if guard in given]
+    return None if given is None else list(_in_order(given))
+
+
+@lru_cache(256)
+def _in_order(given: frozenset[Guard]) -> tuple[str, ...]:
+    return tuple(guard.value for guard in Guard if guard in given)

@@ -7,9 +7,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
@@ -62,9 +63,7 @@ def list_address_groups(call: Caller) -> Response:
     with call.store.read() as snapshot:
         found = address_groups.read(snapshot, visible.address_groups_of(call.user))
         shared = rbac_policies.all_shared(snapshot, Sharable.ADDRESS_GROUP, call.user.project_id)
-    return JSONResponse(
-        call.listing(ADDRESS_GROUPS).answer([_show(each, shared) for each in found])
-    )
+    return Json(call.listing(ADDRESS_GROUPS).answer([_show(each, shared) for each in found]))
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)

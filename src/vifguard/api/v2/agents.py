@@ -7,8 +7,9 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, boolean, nullable, text, uuid
@@ -49,7 +50,7 @@ def list_agents(call: Caller) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot)
-    return JSONResponse(call.listing(AGENTS).answer([_show(call, each) for each in found]))
+    return Json(call.listing(AGENTS).answer([_show(call, each) for each in found]))
 
 
 @router.get("/agents/{agent_id}", name="show_agent")

@@ -6,8 +6,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Caller
 from vifguard.api.convert import boolean, exactly, nullable, text, uuid
@@ -44,7 +45,7 @@ def list_default_security_group_rules(call: Caller) -> Response:
     listing = call.listing(DEFAULT_RULES)
     with call.store.read() as snapshot:
         found = default_rules.read(snapshot)
-    return JSONResponse(listing.answer([_show(each) for each in found]))
+    return Json(listing.answer([_show(each) for each in found]))
 
 
 @router.post(

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Caller
 from vifguard.api.convert import Converter, project, text, uuid
@@ -53,7 +54,7 @@ def list_network_ip_availabilities(call: Caller) -> Response:
     if wanted:
         found = [(network, _of(subnets, wanted)) for network, subnets in found]
         found = [each for each in found if each[1]]
-    return JSONResponse(listing.answer([_show(*each) for each in found]))
+    return Json(listing.answer([_show(*each) for each in found]))
 
 
 @router.get("/network-ip-availabilities/{network_id}", name="show_network_ip_availability")

@@ -10,9 +10,10 @@ from uuid import uuid4
 
 from fastapi import APIRouter
 from sqlalchemy import select
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
@@ -118,7 +119,7 @@ def list_networks(call: Caller) -> Response:
     with call.store.read() as snapshot:
         found = networks.read(snapshot, visible.networks_of(call.user))
         shown = _shown(snapshot, call, found)
-    return JSONResponse(call.listing(NETWORKS).answer(shown))
+    return Json(call.listing(NETWORKS).answer(shown))
 
 
 @router.post("/networks", name="create_network", status_code=201)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
@@ -179,7 +180,7 @@ def list_ports(call: Caller) -> Response:
             page = listing.page_of(ports.ids(snapshot, which), frozenset(_NARROW))
             which = table.c.id.in_(page)
         shown = _shown(snapshot, ports.read(snapshot, which))
-    return JSONResponse(listing.answer(shown))
+    return Json(listing.answer(shown))
 
 
 @router.post("/ports", name="create_port", status_code=201)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import quota
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import boolean, integer, project
@@ -45,19 +46,19 @@ def list_quotas(call: Caller) -> Response:
         {**quota.usual(), **own, "project_id": project_id, "tenant_id": project_id}
         for project_id, own in found.items()
     ]
-    return JSONResponse({"quotas": shown})
+    return Json({"quotas": shown})
 
 
 @router.get("/quotas/project", name="show_quota_project")
 def show_quota_project(call: Caller) -> Response:
     """Whose quotas the user's own are."""
-    return JSONResponse({"project": {"project_id": call.user.project_id}})
+    return Json({"project": {"project_id": call.user.project_id}})
 
 
 @router.get("/quotas/tenant", name="show_quota_tenant")
 def show_quota_tenant(call: Caller) -> Response:
     """The same, in the old word."""
-    return JSONResponse({"tenant": {"tenant_id": call.user.project_id}})
+    return Json({"tenant": {"tenant_id": call.user.project_id}})
 
 
 @router.get("/quotas/{project_id}", name="show_quota")
@@ -65,14 +66,14 @@ def show_quota(call: Caller, project_id: str) -> Response:
     """How much a project may have."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
-        return JSONResponse({"quota": quota.of_project(snapshot, project_id)})
+        return Json({"quota": quota.of_project(snapshot, project_id)})
 
 
 @router.get("/quotas/{project_id}/default", name="show_quota_default")
 def show_quota_default(call: Caller, project_id: str) -> Response:
     """How much a project may have of which nobody said anything."""
     _require_own(call, project_id)
-    return JSONResponse({"quota": quota.usual()})
+    return Json({"quota": quota.usual()})
 
 
 @router.get("/quotas/{project_id}/details", name="show_quota_details")
@@ -84,7 +85,7 @@ def show_quota_details(call: Caller, project_id: str) -> Response:
             name: {"limit": most, "used": quota.used(snapshot, project_id, name), "reserved": 0}
             for name, most in quota.of_project(snapshot, project_id).items()
         }
-    return JSONResponse({"quota": shown})
+    return Json({"quota": shown})
 
 
 @router.put("/quotas/{project_id}", name="update_quota")
@@ -99,7 +100,7 @@ def update_quota(call: Caller, project_id: str) -> Response:
         if not given.get("force"):
             _require_enough(change, project_id, limits)
         quotas.write(change, _known(project_id), limits)
-        return JSONResponse({"quota": quota.of_project(change, project_id)})
+        return Json({"quota": quota.of_project(change, project_id)})
 
 
 @router.delete("/quotas/{project_id}", name="delete_quota", status_code=204)

@@ -6,9 +6,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
@@ -73,7 +74,7 @@ def list_rbac_policies(call: Caller) -> Response:
     listing = call.listing(RBAC_POLICIES)
     with call.store.read() as snapshot:
         found = rbac_policies.read(snapshot, visible.rbac_policies_of(call.user))
-    return JSONResponse(listing.answer([_show(each) for each in found]))
+    return Json(listing.answer([_show(each) for each in found]))
 
 
 @router.post("/rbac-policies", name="create_rbac_policy", status_code=201)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
@@ -140,7 +141,7 @@ def list_security_group_rules(call: Caller) -> Response:
             which &= column.in_(listing.filters[name])
     with call.store.read() as snapshot:
         shown = _shown(snapshot, security_groups.read_rules(snapshot, which))
-    return JSONResponse(listing.answer(shown))
+    return Json(listing.answer(shown))
 
 
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)

@@ -7,9 +7,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, boolean
@@ -55,7 +56,7 @@ def list_security_groups(call: Caller) -> Response:
     with call.store.read() as snapshot:
         found = security_groups.read(snapshot, which)
         shared = rbac_policies.all_shared(snapshot, Sharable.SECURITY_GROUP, call.user.project_id)
-    return JSONResponse(listing.answer([_show(each, shared) for each in found]))
+    return Json(listing.answer([_show(each, shared) for each in found]))
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
@@ -80,7 +81,7 @@ def list_subnetpools(call: Caller) -> Response:
     with call.store.read() as snapshot:
         found = subnet_pools.read(snapshot, visible.subnet_pools_of(call.user))
         shared = rbac_policies.all_shared(snapshot, Sharable.SUBNET_POOL, call.user.project_id)
-    return JSONResponse(listing.answer([_show(each, shared) for each in found]))
+    return Json(listing.answer([_show(each, shared) for each in found]))
 
 
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)

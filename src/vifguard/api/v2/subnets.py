@@ -9,9 +9,10 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
@@ -122,7 +123,7 @@ def list_subnets(call: Caller) -> Response:
     """The subnets of the networks that the user sees."""
     with call.store.read() as snapshot:
         found = subnets.read(snapshot, visible.subnets_of(call.user))
-    return JSONResponse(call.listing(SUBNETS).answer([_show(each) for each in found]))
+    return Json(call.listing(SUBNETS).answer([_show(each) for each in found]))
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)

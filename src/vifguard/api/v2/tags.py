@@ -8,9 +8,10 @@ from typing import Final
 
 from fastapi import APIRouter
 from sqlalchemy import Table
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vifguard.api import visible
+from vifguard.api.answer import Json
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import list_of, text
 from vifguard.api.errors import Refusal
@@ -139,18 +140,18 @@ def _route(tagged: _Tagged) -> None:
 
     @router.get(many, name=f"list_{one}_tags", description=f"The tags of a {one}.")
     def list_tags(call: Caller, object_id: str) -> Response:
-        return JSONResponse({"tags": list(tagged.read(call, object_id))})
+        return Json({"tags": list(tagged.read(call, object_id))})
 
     @router.post(many, name=f"add_{one}_tags", status_code=201, description="Add tags.")
     def add_tags(call: Caller, object_id: str) -> Response:
         new = _named(call)
         tagged.change(call, object_id, lambda has: (*has, *new))
-        return JSONResponse({"tags": list(new)}, status_code=201)
+        return Json({"tags": list(new)}, status_code=201)
 
     @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
     def replace_tags(call: Caller, object_id: str) -> Response:
         new = _named(call)
-        return JSONResponse({"tags": tagged.change(call, object_id, lambda _: new)})
+        return Json({"tags": tagged.change(call, object_id, lambda _: new)})
 
     @router.delete(
         many, name=f"remove_{one}_tags", status_code=204, description="Have no tags any more."

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from vifguard.api.answer import Json
 from vifguard.api.call import Call, Caller
 from vifguard.api.errors import Refusal
 from vifguard.store import hosts
@@ -95,13 +96,13 @@ COLLECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 @root.get("/", name="versions")
 def versions(request: Request) -> Response:
     """What this server speaks."""
-    return JSONResponse({"versions": [_version(request)]})
+    return Json({"versions": [_version(request)]})
 
 
 @root.get("/v2.0", name="version")
 def version(request: Request) -> Response:
     """The same, for clients that look one step further down."""
-    return JSONResponse({"versions": [_version(request)]})
+    return Json({"versions": [_version(request)]})
 
 
 @root.get("/v2.0/", name="version_slash")
@@ -111,25 +112,25 @@ def version_resources(request: Request) -> Response:
         {"name": one, "collection": many, "links": [_link(request, many)]}
         for one, many in COLLECTIONS.items()
     ]
-    return JSONResponse({"versions": [_version(request)], "resources": resources})
+    return Json({"versions": [_version(request)], "resources": resources})
 
 
 @root.get("/openapi.json", name="openapi")
 def openapi(request: Request) -> Response:
     """This document."""
-    return JSONResponse(request.app.openapi())
+    return Json(request.app.openapi())
 
 
 @root.get("/healthz", name="healthz")
 def healthz() -> Response:
     """The server answers."""
-    return JSONResponse({"status": "ok"})
+    return Json({"status": "ok"})
 
 
 @router.get("/extensions", name="list_extensions")
 def list_extensions(call: Caller) -> Response:
     """The parts of the dialect that this server speaks."""
-    return JSONResponse({"extensions": [_extension(*each) for each in _spoken(call).items()]})
+    return Json({"extensions": [_extension(*each) for each in _spoken(call).items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
@@ -140,7 +141,7 @@ def show_extension(call: Caller, alias: str) -> Response:
         raise Refusal(
             404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."
         )
-    return JSONResponse({"extension": _extension(alias, spoken[alias])})
+    return Json({"extension": _extension(alias, spoken[alias])})
 
 
 def _spoken(call: Call) -> Mapping[str, str]:
