@@ -158,6 +158,7 @@ def test_what_clients_say_beside_is_kept_and_shown(cloud: Cloud) -> None:
         {"dns_name": "ä"},
         {"dns_domain": "x" * 64},
         {"extra_dhcp_opts": [{"opt_name": "x"}]},
+        {"extra_dhcp_opts": [{"opt_name": f"x{n}", "opt_value": "y"} for n in range(65)]},
         {"extra_dhcp_opts": [{"opt_name": "", "opt_value": "x"}]},
         {"extra_dhcp_opts": [{"opt_name": "x", "opt_value": ""}]},
         {"extra_dhcp_opts": [{"opt_name": "x", "opt_value": "y\n"}]},

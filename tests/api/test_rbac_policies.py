@@ -166,6 +166,28 @@ def test_an_address_group_is_referred_to_and_not_changed(groups: Cloud) -> None:
     assert unshare(cloud.alice, policy) == 204
 
 
+def test_what_the_operator_shares_with_all_the_owner_does_not_take_back(cloud: Cloud) -> None:
+    cloud.has_host()
+    network = cloud.alice.network("10.0.0.0/24")
+    cloud.admin.change("network", network["id"], shared=True)
+    (policy,) = cloud.alice.get("rbac-policies")["rbac_policies"]
+    assert unshare(cloud.alice, policy)[0] == 403  # type: ignore[index]
+    assert cloud.alice.refused("rbac_policy", policy["id"], target_tenant="p2")[0] == 403
+    assert unshare(cloud.admin, policy) == 204
+
+
+def test_a_network_that_its_owner_shares_with_itself_is_its_own(cloud: Cloud) -> None:
+    cloud.has_host()
+    network = cloud.alice.network("10.0.0.0/24")
+    policy = share(cloud.alice, "network", network, "p1")
+    mac = {"mac_address": "02:00:00:00:00:01"}
+    port = cloud.alice.make("port", network_id=network["id"], **mac)
+    assert cloud.alice.get(f"networks/{network['id']}")["network"]["shared"] is True
+    assert cloud.alice.change("network", network["id"], name="x")["name"] == "x"
+    assert unshare(cloud.alice, policy) == 204
+    assert cloud.alice.get(f"ports/{port['id']}")["port"]["mac_address"] == mac["mac_address"]
+
+
 def test_who_shares_what(groups: Cloud) -> None:
     cloud = groups
     mine = cloud.alice.make("security_group", name="web")

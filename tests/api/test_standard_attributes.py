@@ -161,6 +161,17 @@ def test_a_revision_is_one_number(cloud: Cloud, tag: str) -> None:
     assert refusal(answer)[0] == 400
 
 
+def test_lists_of_what_changed_since(cloud: Cloud) -> None:
+    network = cloud.admin.make("network")
+    at = network["updated_at"]
+    for since, found in ((at, 1), (at[:-1], 1), ("2000-01-01T00:00:00Z", 1), ("2100" + at[4:], 0)):
+        assert len(cloud.admin.get("networks", changed_since=since)["networks"]) == found
+    for bad in ("yesterday", "", "2026-01-01", f"{at}\n"):
+        answer = cloud.admin.call("GET", "networks", params={"changed_since": bad})
+        assert refusal(answer)[:2] == (400, "InvalidInput")
+    assert refusal(cloud.admin.call("GET", "hosts?changed_since=x"))[0] == 400
+
+
 def test_ports_by_addresses(cloud: Cloud) -> None:
     network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
     v4, v6 = network["subnets"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ Shown = dict[str, Any]
 
 _WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
 _TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
+_SINCE = "changed_since"
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|\+00:00)?", re.ASCII)
 _SCALAR = frozenset({"string", "integer", "boolean"})
 
 
@@ -45,8 +48,8 @@ class Listing:
         for name, value in query:
             given["project_id" if name == "tenant_id" else name].append(value)
         filters = {name: tuple(values) for name, values in given.items() if name not in _WORDS}
-        for name in filters:
-            _require_filter(resource, name)
+        for name, values in filters.items():
+            _require_filter(resource, name, values)
         return cls(
             resource,
             user,
@@ -133,6 +136,9 @@ class Listing:
 def _fits(each: Shown, name: str, values: Sequence[str]) -> bool:
     if name in _TAGS:
         return all(_tagged(set(each["tags"]), name, set(value.split(","))) for value in values)
+    if name == _SINCE:
+        # Times written alike are in the order of their letters.
+        return all(str(each["updated_at"])[:19] >= value[:19] for value in values)
     if name == "fixed_ips":
         return _has_address(each["fixed_ips"], values)
     return any(_equal(each.get(name), wanted, name) for wanted in values)
@@ -158,7 +164,16 @@ def _entry_has(entry: Mapping[str, str], key: str, wanted: set[str]) -> bool:
     return entry.get(key) in wanted
 
 
-def _require_filter(resource: Resource, name: str) -> None:
+def _require_filter(resource: Resource, name: str, values: Sequence[str]) -> None:
+    if name == _SINCE and "updated_at" in resource.by_name:
+        if not all(_TIME.fullmatch(value) for value in values):
+            raise Refusal(
+                400,
+                "InvalidInput",
+                "Invalid input for operation: The input changed_since must be in the following "
+                "format: YYYY-MM-DDTHH:MM:SSZ.",
+            )
+        return
     attribute = resource.by_name.get("tags" if name in _TAGS else name)
     if attribute is None or not _can_filter(attribute.converter.schema):
         raise bad_request(f"[{quoted(name)}] is invalid attribute for filtering: no such filter.")

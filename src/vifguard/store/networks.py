@@ -74,7 +74,8 @@ def reshare(change: Change, network_id: str, lost: str | None = None) -> StoredN
     Raises SharedInUseError where who loses it uses it.
     """
     before = get(change, network_id)
-    after = replace(before.network, shared=bool(rbac_policies.targets(change, network_id)))
+    others = rbac_policies.targets(change, network_id) - {before.network.project_id}
+    after = replace(before.network, shared=bool(others))
     if lost is not None:
         _require_unused(change, after, lost)
     return _write(change, before, after)
@@ -113,7 +114,7 @@ def _with_all(change: Change, network: Network) -> bool:
         if EVERY_PROJECT not in targets:
             _share_with_all(change, network)
         return True
-    still = bool(targets - {EVERY_PROJECT})
+    still = bool(targets - {EVERY_PROJECT, network.project_id})
     if EVERY_PROJECT in targets:
         rbac_policies.withdraw(change, network.id, EVERY_PROJECT)
         _require_unused(change, replace(network, shared=still), EVERY_PROJECT)

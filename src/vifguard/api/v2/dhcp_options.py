@@ -17,6 +17,7 @@ from vifguard.api.convert import (
     record,
     text,
 )
+from vifguard.api.errors import bad_request
 from vifguard.model.port import DhcpOption
 
 _MAY_BE_BLANK: Final = frozenset({"router", "classless-static-route"})
@@ -43,11 +44,20 @@ no_policy: Final = exactly(None)
 
 
 def merged(before: Iterable[DhcpOption], given: Iterable[DhcpOption]) -> tuple[DhcpOption, ...]:
-    """The options of a port after a request: those given replace, those without value go."""
+    """The options of a port after a request: those given replace, those without value go.
+
+    Raises Refusal (400) where they are too many.
+    """
     found = {(option.name, option.version): option for option in before}
     for option in given:
         found[option.name, option.version] = option
-    return tuple(option for option in found.values() if option.value is not None)
+    kept = tuple(option for option in found.values() if option.value is not None)
+    if len(kept) > _MAX_OPTIONS:
+        raise bad_request(
+            f"Invalid input for extra_dhcp_opts. Reason: {len(kept)} options are more than the "
+            f"maximum of {_MAX_OPTIONS}."
+        )
+    return kept
 
 
 def show(options: Iterable[DhcpOption]) -> list[dict[str, Any]]:

@@ -222,7 +222,11 @@ def _require_owner(standing: Standing, verb: str) -> None:
 
 def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
     stored = list(found)
-    shared = rbac_policies.all_shared(snapshot, Sharable.NETWORK, call.user.project_id)
+    project_id = call.user.project_id
+    if len(stored) == 1:
+        shared = rbac_policies.among(snapshot, [stored[0].network.id], project_id)
+    else:
+        shared = rbac_policies.all_shared(snapshot, Sharable.NETWORK, project_id)
     subnet_ids: dict[str, list[str]] = defaultdict(list)
     rows = snapshot.connection.execute(
         select(subnet_table.c.network_id, subnet_table.c.id)

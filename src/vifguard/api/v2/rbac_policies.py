@@ -13,7 +13,7 @@ from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
-from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.quota import require_room
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
@@ -100,6 +100,7 @@ def update_rbac_policy(call: Caller, policy_id: str) -> Response:
     given = RBAC_POLICIES.read_put(call.document)
     with call.store.change() as change:
         policy = visible.rbac_policy(change, call.user, policy_id)
+        _require_may(call.user, policy)
         RBAC_POLICIES.authorize_put(given, Standing(call.user, policy.project_id))
         owner = _owner(change, call.user, policy.kind, policy.object_id)
         if (target := _given_target(given)) is not None:
@@ -112,6 +113,7 @@ def delete_rbac_policy(call: Caller, policy_id: str) -> Response:
     """Share an object no more, while the project that has it does not use it."""
     with call.store.change() as change:
         policy = visible.rbac_policy(change, call.user, policy_id)
+        _require_may(call.user, policy)
         owner = _owner(change, call.user, policy.kind, policy.object_id)
         sharing.unshare(change, policy, owner)
     return Response(status_code=204)
@@ -138,6 +140,15 @@ def _create(change: Change, call: Call, given: Given) -> RbacPolicy:
     require_room(change, user, table, project_id, 1)
     policy = RbacPolicy(str(uuid4()), project_id, kind, given["object_id"], target)
     return sharing.share(change, policy)
+
+
+def _require_may(user: User, policy: RbacPolicy) -> None:
+    # What the operator shares with all, the owner of the object does not take back.
+    if policy.target == EVERY_PROJECT and not user.is_operator:
+        raise forbidden(
+            f"RBAC policy {policy.id} shares with every project, which is the operator's to say; "
+            f"user {user.name!r} may not."
+        )
 
 
 def _given_target(given: Given) -> str | None:
