@@ -7,8 +7,29 @@ from vifguard.model.port import PortState
 from vifguard.store.rows import StoredPort
 
 
+def wanted_revision(stored: StoredPort) -> int:
+    """The last revision that changed what the port may send and receive."""
+    return max(stored.policy_revision, stored.rules_revision)
+
+
 def enforced_revision(stored: StoredPort, network: Network) -> int:
     """The revision that the kernel of the port's host holds; 0 where it holds none.
+
+    Rules of security groups stand once a host: of them the host says how far it has come.
+    """
+    own = _own_revision(stored, network)
+    if own < stored.policy_revision:
+        return own
+    return max(own, min(stored.reached, wanted_revision(stored)))
+
+
+def is_in_force(stored: StoredPort, network: Network) -> bool:
+    """Whether the kernel holds all that is wanted, the rules of its security groups included."""
+    return enforced_revision(stored, network) >= wanted_revision(stored)
+
+
+def _own_revision(stored: StoredPort, network: Network) -> int:
+    """What the host said of the port itself.
 
     A port that is held closed against its owner's wish has nothing enforced; one that is
     meant to be closed has.
@@ -23,8 +44,8 @@ def enforced_revision(stored: StoredPort, network: Network) -> int:
 
 
 def is_settled(stored: StoredPort, network: Network) -> bool:
-    """Whether the kernel holds the wanted revision."""
-    return enforced_revision(stored, network) >= stored.policy_revision
+    """Whether the kernel holds the port's own revision."""
+    return _own_revision(stored, network) >= stored.policy_revision
 
 
 def status(stored: StoredPort, network: Network) -> str:

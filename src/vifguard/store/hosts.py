@@ -51,6 +51,11 @@ def get(snapshot: Snapshot, name: str) -> StoredHost:
     raise MissingError("host", name)
 
 
+def write_reached(change: Change, name: str, revision: int) -> None:
+    """Store up to which revision a host says that it holds everything."""
+    change.connection.execute(update(hosts).where(hosts.c.name == name).values(reached=revision))
+
+
 def why_no_isolation(snapshot: Snapshot) -> str:
     """Why isolated networks cannot be offered; empty when every host can hold them."""
     known = read(snapshot)

@@ -38,6 +38,7 @@ from vifguard.store.tables import (
     hosts,
     port_security_groups,
     ports,
+    security_groups,
 )
 from vifguard.store.transaction import Change, Snapshot
 
@@ -81,14 +82,20 @@ class Reads:
             .order_by(address_pairs.c.port_id, address_pairs.c.position)
         )
         self._groups = (
-            select(port_security_groups)
+            select(
+                port_security_groups.c.port_id,
+                port_security_groups.c.group_id,
+                security_groups.c.rules_revision,
+            )
             .join(ports, ports.c.id == port_security_groups.c.port_id)
+            .join(security_groups, security_groups.c.id == port_security_groups.c.group_id)
             .where(which)
         )
         reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
         self._ports = (
-            select(ports, *reported)
+            select(ports, *reported, hosts.c.reached)
             .join_from(ports, enforcements, isouter=True)
+            .join(hosts, hosts.c.name == ports.c.host, isouter=True)
             .where(which)
             .order_by(ports.c.created_at, ports.c.id)
         )
@@ -103,8 +110,10 @@ class Reads:
         for row in execute(self._pairs, values):
             pairs[row.port_id].append(pair_of(row))
         groups: dict[str, list[str]] = defaultdict(list)
-        for port_id, group_id in execute(self._groups, values):
+        rules: dict[str, int] = defaultdict(int)
+        for port_id, group_id, revision in execute(self._groups, values):
             groups[port_id].append(group_id)
+            rules[port_id] = max(rules[port_id], revision)
         return [
             StoredPort(
                 port_of(
@@ -116,6 +125,8 @@ class Reads:
                 row.policy_revision,
                 _enforcement_of(row),
                 stamp_of(row),
+                rules.get(row.id, 0),
+                row.reached or 0,
             )
             for row in execute(self._ports, values)
         ]

@@ -103,12 +103,18 @@ NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
 
 @dataclass(frozen=True, slots=True)
 class StoredPort:
-    """A port as it is kept, and what its host last said of it."""
+    """A port as it is kept, and what its host last said of it.
+
+    `rules_revision` is the last at which a rule of its security groups changed; `reached`
+    the one up to which its host holds everything.
+    """
 
     port: Port
     policy_revision: int
     enforcement: Enforcement
     stamp: Stamp
+    rules_revision: int = 0
+    reached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class Store:
     def record_report(self, report: Report) -> None:
         """Take in what an agent reports. A host's word counts for its own ports only."""
         self.heard(report.host)
-        if report.about or report.ports or report.claims or report.sightings:
+        said = (report.about, report.ports, report.claims, report.sightings, report.reached)
+        if any(said):
             self._record(report)
         if report.drops or report.counts:
             self._record_drops(report)
@@ -143,10 +144,13 @@ class Store:
                 hosts.write(change, report.host, report.about, now)
             spoken_of = enforcements.write(change, report.host, report.ports)
             holders.record(change, report.host, report.claims, report.sightings, now)
+            if report.reached:
+                hosts.write_reached(change, report.host, report.reached)
             ends = holders.next_release(change) if report.claims else None
         if ends is not None:
             self._arm(ends)
-        self.reports.ring(spoken_of)
+        # Whoever waits for a rule waits for a host, and asks for a port.
+        self.reports.ring(None if report.reached else spoken_of)
 
     def _record_drops(self, report: Report) -> None:
         named = {drop.port_id for drop in report.drops}

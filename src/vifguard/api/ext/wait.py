@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.call import Call, Caller
-from vifguard.api.enforced import is_settled, status_reason
+from vifguard.api.enforced import is_in_force, status_reason
 from vifguard.api.errors import Refusal
 from vifguard.api.hearing import first
 from vifguard.api.v2.ports import PORTS, show
@@ -28,7 +28,7 @@ async def wait_port(call: Caller, port_id: str) -> Response:
 
     async def look() -> Response | None:
         stored, network = await run_sync(_look, call, port_id)
-        return call.one(PORTS, show(stored, network)) if is_settled(stored, network) else None
+        return call.one(PORTS, show(stored, network)) if is_in_force(stored, network) else None
 
     answer = await first(call.store.reports, port_id, look, timeout)
     if answer is not None:

@@ -32,7 +32,7 @@ from vifguard.api.convert import (
     text,
     uuid,
 )
-from vifguard.api.enforced import enforced_revision, status, status_reason
+from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
 from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.interface import binding_profile
 from vifguard.api.offered import require_groups_offered
@@ -424,7 +424,7 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "status": status(stored, network),
         "status_reason": status_reason(stored, network),
         "guards_in_force": show_guards(guards_of(network, port)),
-        "policy_revision": stored.policy_revision,
+        "policy_revision": wanted_revision(stored),
         "enforced_revision": enforced_revision(stored, network),
         **show_stamp(stored.stamp),
     }
