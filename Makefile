@@ -75,6 +75,10 @@ demo: setup ## the whole problem on one host, on real kernels, in about two minu
 bench: setup build/peer-packages build/neutron/.installed ## what a packet, a port and an API call cost, beside other makers' filters; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench
 
+.PHONY: plots
+plots: setup ## draw bench/results/ as docs/plots/*.svg
+	$(BIN)/python -m bench.plots
+
 # Their services are not needed: each peer starts daemons of its own.
 PEER_PACKAGES := libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter iptables ipset \
   conntrack lxd openvswitch-switch ovn-central ovn-host busybox-static nftables ethtool

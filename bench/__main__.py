@@ -6,10 +6,18 @@ import argparse
 import os
 import sys
 
-from bench import api, drops, groups, packet, port, result, tcp
+from bench import api, changes, drops, groups, packet, port, result, tcp
 from vifguard.lab.programme import ending_tidily
 
-BENCHES = {"packet": packet, "groups": groups, "tcp": tcp, "drops": drops, "port": port, "api": api}
+BENCHES = {
+    "packet": packet,
+    "groups": groups,
+    "tcp": tcp,
+    "changes": changes,
+    "drops": drops,
+    "port": port,
+    "api": api,
+}
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from bench.world import World, build_flood, world
 from vifguard.model.guard import Profile
 
 SLOT_MS = 60
+ROUNDS = 41
 BASE = "no filter"
 GUARD, GROUPS = "vifguard guard", "vifguard guard + groups"
 MOST = 1.18
@@ -95,6 +96,7 @@ def standing(name: str, variant: Variant, *, talking: bool = False) -> Iterator[
 def measure(*, quick: bool) -> dict[str, Any]:
     """CPU ns and packets a second, by variant, family and direction; the ratio to no filter."""
     build_flood()
+    rounds = 3 if quick else ROUNDS
     with ExitStack() as worlds:
         made = [
             (each, worlds.enter_context(standing(f"g{number}", each)))
@@ -103,12 +105,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
         for variant, it in made:
             _prove(variant, it)
         gc.freeze()
-        seen = [
-            row
-            for family in conversation.FAMILIES
-            for row in _compare(made, family, 3 if quick else 41)
-        ]
-    return {"packets": seen, "cut": CUTS}
+        seen = [row for family in conversation.FAMILIES for row in _compare(made, family, rounds)]
+    return {"packets": seen, "rounds": rounds, "cut": CUTS}
 
 
 def _prove(variant: Variant, it: World) -> None:

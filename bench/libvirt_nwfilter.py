@@ -10,10 +10,12 @@ libvirt tracks by itself. `clean-traffic` passes no IPv6.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
-from peers.host import standing
+from peers.host import Host, standing
 from peers.libvirt import libvirtd
 
 from bench import rules
@@ -28,6 +30,7 @@ NAME = "libvirt nwfilter"
 _SAMPLE = Guest("", "tapsample", "02:00:00:00:53:53", "10.53.53.53", "")
 _FILTER = """\
 <filter name='bench' chain='root'>
+  <uuid>00000000-0000-4000-8000-00000000f117</uuid>
   <filterref filter='clean-traffic'/>
   <rule action='accept' direction='out' priority='500'><tcp/></rule>
   <rule action='accept' direction='out' priority='500'><udp/></rule>
@@ -41,7 +44,7 @@ _RULE = (
 )
 _BINDING = """\
 <filterbinding>
-  <owner><name>sample</name><uuid>00000000-0000-4000-8000-000000000001</uuid></owner>
+  <owner><name>guest{number}</name><uuid>00000000-0000-4000-8000-{number:012x}</uuid></owner>
   <portdev name='{tap}'/><mac address='{mac}'/>
   <filterref filter='bench'><parameter name='IP' value='{ip4}'/></filterref>
 </filterbinding>
@@ -58,22 +61,54 @@ class Written:
 
 def write(count: int) -> Written:
     """Ask libvirt for the rules of one port with a group of so many."""
-    with lab.run() as run, standing(run, "bench", iptables=True) as host:
+    with _libvirtd() as (host, tell):
         netns.ip([f"link add {_SAMPLE.tap} type veth peer name far"], host.netns)
-        virsh = libvirtd(host)
-        for noun, text in (
-            ("nwfilter-define", _filter(count)),
-            ("nwfilter-binding-create", _BINDING.format(**vars_of(_SAMPLE))),
-        ):
-            path = host.directory / f"{noun}.xml"
-            path.write_text(text)
-            host.run(*virsh, noun, str(path))
+        tell("nwfilter-define", _filter(count))
+        tell("nwfilter-binding-create", _binding(_SAMPLE, 1))
         return Written(host.run("ebtables-save"), host.run("iptables-save"))
 
 
-def vars_of(guest: Guest) -> dict[str, str]:
-    """What its rules name a guest by."""
-    return {"tap": guest.tap, "mac": guest.mac, "ip4": guest.ip4}
+def changes(ports: int, count: int) -> dict[str, float]:
+    """Seconds for all ports, for one more, and for one more rule; it has no members."""
+    guests = [replace(stranger(number), tap=f"tap{number}") for number in range(ports)]
+    seconds: dict[str, float] = {}
+    with _libvirtd() as (host, tell):
+        netns.ip(
+            [f"link add {guest.tap} type veth peer name far{guest.tap}" for guest in guests],
+            host.netns,
+        )
+        tell("nwfilter-define", _filter(count))
+        took = [
+            _timed(tell, "nwfilter-binding-create", _binding(guest, number))
+            for number, guest in enumerate(guests, 1)
+        ]
+        seconds["all"], seconds["port"] = sum(took), took[-1]
+        seconds["rule"] = _timed(tell, "nwfilter-define", _filter(count + 2))
+    return seconds
+
+
+@contextmanager
+def _libvirtd() -> Iterator[tuple[Host, Callable[[str, str], None]]]:
+    """A host of its own with libvirtd, and a way to tell it a document by a command."""
+    with lab.run() as run, standing(run, "bench", iptables=True) as host:
+        virsh = libvirtd(host)
+
+        def tell(noun: str, text: str) -> None:
+            path = host.directory / f"{noun}.xml"
+            path.write_text(text)
+            host.run(*virsh, noun, str(path))
+
+        yield host, tell
+
+
+def _timed(tell: Callable[[str, str], None], noun: str, text: str) -> float:
+    began = time.perf_counter()
+    tell(noun, text)
+    return time.perf_counter() - began
+
+
+def _binding(guest: Guest, number: int) -> str:
+    return _BINDING.format(tap=guest.tap, mac=guest.mac, ip4=guest.ip4, number=number)
 
 
 def _filter(count: int) -> str:

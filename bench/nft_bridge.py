@@ -8,6 +8,7 @@ That is less than the others do, and cheaper.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from bench import rules
@@ -73,6 +74,29 @@ table bridge bench {{
 def put(it: World, count: int) -> None:
     """Load the table for all ports of the world and a group of so many rules."""
     netns.run(["nft", "-f", "-"], netns=it.name, stdin=_text(it, count))
+
+
+def changes(it: World, count: int) -> dict[str, float]:
+    """Seconds for all ports, and for one more port, rule, and remote address of one."""
+    began = time.perf_counter()
+    put(it, count)
+    seconds = {"all": time.perf_counter() - began}
+    guest = stranger(it.ports)
+    port = [
+        f"add element bridge bench own4 {{ {it.a.tap} . {guest.mac} . {guest.ip4} }}",
+        f"add element bridge bench own6 {{ {it.a.tap} . {guest.mac} . {guest.ip6} }}",
+        f"add element bridge bench macs {{ {it.a.tap} . {guest.mac} }}",
+    ]
+    steps = {
+        "port": port,
+        "rule": ["add element bridge bench served { tcp . 9 }"],
+        "member": ["add element bridge bench from4 { 10.7.0.1 . tcp . 9 }"],
+    }
+    for name, lines in steps.items():
+        began = time.perf_counter()
+        netns.run(["nft", "-f", "-"], netns=it.name, stdin="\n".join(lines))
+        seconds[name] = time.perf_counter() - began
+    return seconds
 
 
 def _text(it: World, count: int) -> str:

@@ -1,0 +1,168 @@
+"""What it costs to add a port, a rule or a member, beside others; and what all of it weighs.
+
+Ours among 1,000 ports that share a group whose rules refer to a set of 100,000 addresses.
+The others at 100 ports, libvirt at 10: each change of theirs takes longer the more there are.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_network
+from pathlib import Path
+from typing import Any
+
+from bench import libvirt_nwfilter, neutron_iptables, nft_bridge, rules
+from bench.groups import GROUPS
+from bench.result import Goal
+from bench.world import World, world
+from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import SetChange
+from vifguard.kernel import bpffs
+from vifguard.model.address import IPNetwork
+from vifguard.model.guard import Profile
+from vifguard.model.security_group import PortRange, Rule
+from vifguard.model.verdict import Direction
+
+PORTS, PEERS_PORTS, LIBVIRT_PORTS = 1000, 100, 10
+MEMBERS, RULES = 100_000, 1000
+_SET = "22222222-2222-4333-8444-555555555555"
+_FIRST = IPv4Address("172.16.0.0")
+
+
+def measure(*, quick: bool) -> dict[str, Any]:
+    """Milliseconds a change, by filter; what the kernel holds of ours in MB."""
+    ports, peers = (100, 10) if quick else (PORTS, PEERS_PORTS)
+    with world("changes", ports) as it:
+        bpffs.mount(it.bpf_dir.parent)
+        ours, memory = it.inside(lambda: _ours(it, 5 if quick else 51))
+    rows = [{"filter": GROUPS, "ports": ports, "rules": RULES, "members": MEMBERS, **ours}]
+    peer: dict[str, Any] = {"ports": peers, "rules": rules.FEWEST, "members": peers}
+    with world("nft", peers) as it:
+        seen = nft_bridge.changes(it, rules.FEWEST)
+        rows.append({"filter": nft_bridge.NAME, **peer, **_in_ms(seen)})
+    with world("neutron", peers) as it:
+        seen = neutron_iptables.put(it, rules.FEWEST, changes=True)
+        rows.append({"filter": neutron_iptables.NAME, **peer, **_in_ms(seen)})
+    seen = libvirt_nwfilter.changes(LIBVIRT_PORTS, rules.FEWEST)
+    of_libvirt = {"ports": LIBVIRT_PORTS, "rules": rules.FEWEST, "members": 0}
+    rows.append({"filter": libvirt_nwfilter.NAME, **of_libvirt, **_in_ms(seen)})
+    return {"changes": rows, "memory": memory}
+
+
+def _in_ms(seconds: dict[str, float]) -> dict[str, float]:
+    return {f"{name}_ms": each * 1e3 for name, each in seconds.items()}
+
+
+def _ours(it: World, repeats: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Medians of each change, and the memory of all."""
+    driver = EbpfDriver(it.bpf_dir)
+    it.driver = driver
+    said = rules.group(RULES - 1) | {_rule(_SET, 1)}
+    members = frozenset(map(_member, range(MEMBERS)))
+    before = _resident_mb()
+    held = _timed(
+        lambda: driver.hold(
+            BookChange(
+                complete=True,
+                groups={rules.GROUP: said},
+                sets={_SET: SetChange(complete=True, added=members)},
+            )
+        )
+    )
+    *most, last = it.attachments(Profile.STRICT, rules.GROUP)
+    everything = _timed(lambda: _put(driver, most, None))
+    figures: dict[str, list[float]] = {}
+
+    def note(name: str, seconds: float) -> None:
+        figures.setdefault(f"{name}_ms", []).append(seconds * 1e3)
+
+    scope = frozenset({last.ifindex})
+    for number in range(repeats):
+        note("port", _timed(lambda: _put(driver, [last], scope)))
+        _put(driver, [], scope)
+        note("rule", _timed(_of_rules(driver, said | {_rule(None, 100 + number)})))
+        note("rule_less", _timed(_of_rules(driver, said)))
+        one = frozenset({_member(MEMBERS + number)})
+        note("member", _timed(_of_set(driver, added=one)))
+        note("member_less", _timed(_of_set(driver, removed=one)))
+    medians = {name: statistics.median(found) for name, found in figures.items()}
+    weight = {"agent, for groups and members": _resident_mb() - before, **_maps_mb(it, driver)}
+    return {"all_ms": (held + everything) * 1e3, **medians}, weight
+
+
+def _rule(remote: str | None, port: int) -> Rule:
+    return Rule(Direction.TO_GUEST, 4, 6, PortRange(port, port), remote=remote)
+
+
+def _member(number: int) -> IPNetwork:
+    return ip_network(_FIRST + number)
+
+
+def _of_rules(driver: EbpfDriver, said: frozenset[Rule]) -> Callable[[], object]:
+    change = BookChange(complete=False, groups={rules.GROUP: said}, sets={})
+    return lambda: driver.hold(change)
+
+
+def _of_set(
+    driver: EbpfDriver,
+    added: frozenset[IPNetwork] = frozenset(),
+    removed: frozenset[IPNetwork] = frozenset(),
+) -> Callable[[], object]:
+    said = SetChange(complete=False, added=added, removed=removed)
+    change = BookChange(complete=False, groups={}, sets={_SET: said})
+    return lambda: driver.hold(change)
+
+
+def _put(driver: EbpfDriver, wanted: list[Attachment], scope: frozenset[int] | None) -> None:
+    """As the agent does: render, observe, change, and read back."""
+    state = driver.render([replace(each, revision=1) for each in wanted])
+    change = driver.diff(state, driver.observe(scope))
+    if change is not None:
+        driver.apply(change)
+    if len(driver.held(state, driver.observe(scope))) != len(wanted):
+        raise RuntimeError("the kernel does not hold what was applied")
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _resident_mb() -> float:
+    found = re.search(r"VmRSS:\s*(\d+)", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def _maps_mb(it: World, driver: EbpfDriver) -> dict[str, float]:
+    """What the kernel says that each map takes; those below a megabyte together."""
+    sizes = {
+        name: _locked(each.fileno()) / 2**20
+        for name, each in driver._maps.items()  # noqa: SLF001 - nobody else asks for their size
+    }
+    large = {f"map {name}": size for name, size in sizes.items() if size >= 1}
+    return {**large, "all maps": sum(sizes.values()), "ports": it.ports}
+
+
+def _locked(descriptor: int) -> int:
+    found = re.search(r"memlock:\s*(\d+)", Path(f"/proc/self/fdinfo/{descriptor}").read_text())
+    return int(found[1]) if found else 0
+
+
+def goals(result: dict[str, Any]) -> list[Goal]:
+    """A member within 1 ms, a rule within 5, a port within 1."""
+    seen = result["changes"][0]
+    among = f"{seen['ports']} ports, {seen['rules']} rules, {seen['members']} members"
+    return [
+        Goal(f"one {name}, {among}", max(seen[f"{each}_ms"] for each in steps), most, "ms")
+        for name, steps, most in (
+            ("member more or less", ("member", "member_less"), 1),
+            ("rule more or less", ("rule", "rule_less"), 5),
+            ("port more", ("port",), 1),
+        )
+    ]
