@@ -253,6 +253,15 @@ class TestTcp:
         client.wait(86400)
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
 
+    @pytest.mark.parametrize("ends", [RST, 0])
+    def test_the_same_ports_connect_again_and_again(self, client, ends):
+        for _ in range(20):
+            connect(client)
+            if ends:
+                assert client.out(segment(4000, 80, RST, ISN + 1)) is None
+            else:
+                client.wait(86400)
+
     @pytest.mark.parametrize("days", [1, 27, 53, 366, 30_000])
     def test_nothing_comes_to_life_again(self, client, days):
         connect(client)

@@ -15,12 +15,12 @@ from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Rulebook
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
-from vifguard.semantics.flow import ACK, SYN
+from vifguard.semantics.flow import ACK, RST, SYN
 
 pytestmark = pytest.mark.kernel
 
 FULL = (Guard.GROUPS, Reason.FLOW_TABLE_FULL)
-FLOODER, VICTIM = 0, 1
+FLOODER, VICTIM, THIRD = 0, 1, 2
 PLACES = 8
 DEFAULT_BUCKETS = 65536
 MILLION = 1_000_000
@@ -95,6 +95,62 @@ def test_what_is_half_open_goes_before_what_is_open() -> None:
         assert all(lives(program, talk) for talk in opened)
 
     full(flood, buckets=1)
+
+
+def half_open(program: Program, port: int, count: int, *, first: int = 0) -> list[Talk]:
+    talks = list(connections(port, count, first=first))
+    assert all(say(program, talk, talk.opener, SYN) is None for talk in talks)
+    return talks
+
+
+def living(program: Program, talks: list[Talk]) -> int:
+    """How many are there; each of them is answered by that."""
+    return sum(lives(program, talk) for talk in talks)
+
+
+@pytest.mark.parametrize("filled", [PLACES // 2, PLACES])
+def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(filled) -> None:
+    def share(program: Program) -> None:
+        theirs = half_open(program, FLOODER, filled)
+        half_open(program, VICTIM, PLACES // 2)
+        half_open(program, VICTIM, 100, first=100)
+        assert living(program, theirs) == PLACES // 2
+
+    full(share, buckets=1)
+
+
+@pytest.mark.parametrize("most", [FLOODER, VICTIM])
+def test_of_what_is_half_open_goes_that_of_the_port_with_most(most) -> None:
+    def newcomer(program: Program) -> None:
+        counts = {port: PLACES // 2 + (1 if port == most else -1) for port in (FLOODER, VICTIM)}
+        there = {port: half_open(program, port, count) for port, count in counts.items()}
+        half_open(program, THIRD, 1)
+        left = {port: living(program, talks) for port, talks in there.items()}
+        assert left == {port: count - (port == most) for port, count in counts.items()}
+
+    full(newcomer, buckets=1)
+
+
+def test_one_more_is_no_reason_to_end_an_open_connection() -> None:
+    def newcomer(program: Program) -> None:
+        there = [*connections(FLOODER, 4), *connections(VICTIM, 3), *connections(THIRD, 1)]
+        assert all(connect(program, talk) == [None] * 3 for talk in there)
+        (more,) = connections(VICTIM, 1, first=50)
+        assert say(program, more, more.opener, SYN) == FULL
+        assert living(program, there) == PLACES
+
+    full(newcomer, buckets=1)
+
+
+def test_what_was_reset_goes_before_what_is_half_open() -> None:
+    def newcomer(program: Program) -> None:
+        waiting = half_open(program, FLOODER, PLACES - 1)
+        (refused,) = half_open(program, FLOODER, 1, first=50)
+        assert say(program, refused, other(refused.opener), RST | ACK) is None
+        half_open(program, VICTIM, 1)
+        assert living(program, waiting) == PLACES - 1
+
+    full(newcomer, buckets=1)
 
 
 def test_what_is_over_goes_first() -> None:
