@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 OBJECT := src/vifguard/enforce/guard.bpf.o
 PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-venv \
-  keepalived dnsmasq-base udhcpc tcpdump iputils-ping \
+  keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql \
   qemu-system-x86 busybox-static cpio kmod
 # What drives a server as a process; the rest of the unit tests is quick.
 SERVER := tests/store tests/api tests/cli

@@ -225,7 +225,7 @@ def test_a_hold_survives_the_server(pair: Pair) -> None:
     pair.world.set_group(pair.group, max_moves=0)
     pair.claim(pair.a, 0)
     pair.claim(pair.b, 1)
-    again = Store(pair.world.store._engine, pair.world.clock)
+    again = Store.open(pair.world.where, pair.world.clock)
     with again.read() as snapshot:
         assert ip_groups.get(snapshot, pair.group.id).group.pinned == pair.b.id
     again.close()
@@ -238,7 +238,7 @@ def test_a_hold_ends_by_itself(pair: Pair) -> None:
     ended = threading.Event()
     with pair.world.store.changes.hearing("h1", ended.set):
         pair.world.clock.now = pair.start + 61.5
-        pair.world.store._arm(pair.start + 61)
+        pair.world.store._release.set(pair.start + 61)
         assert ended.wait(60)
     assert pair.stored.pinned is None
 

@@ -1,6 +1,5 @@
 """Opening, migrating, hosts, drops, and what cascades."""
 
-import sqlite3
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import MetaData, insert
+from tests.databases import Databases
 from tests.store.world import World
 
 import vifguard.store as store_room
@@ -17,8 +16,8 @@ from vifguard.feed.messages import DropCount, DropRecord, HostReport, Report
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, subnets
+from vifguard.store.database import named
 from vifguard.store.errors import ConflictError, DatabaseError, InUseError, MacTakenError
-from vifguard.store.sqlite import engine_of
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
 
@@ -31,30 +30,26 @@ def test_migrations_make_the_tables_that_the_code_speaks_of(world: World) -> Non
         assert compare_metadata(context, metadata) == []
 
 
-def test_opening_again_finds_everything(tmp_path: Path) -> None:
-    store = Store.open(f"sqlite:///{tmp_path / 'x.db'}")
-    world = World(store)
+def test_opening_again_finds_everything(world: World) -> None:
     network = world.network()
     world.subnet(network, "10.0.0.0/24")
     port = world.port(network)
     before = world.complete()
-    store.close()
-    again = World(Store.open(tmp_path / "x.db"))
+    world.store.close()
+    again = World(Store.open(world.where))
     assert again.now(port) == port
     assert again.complete().ports == before.ports
     again.store.close()
 
 
 @pytest.mark.parametrize("lost", [-1, 0, 1, 100, 5000])
-def test_after_a_start_every_agent_is_told_everything(tmp_path: Path, lost: int) -> None:
+def test_after_a_start_every_agent_is_told_everything(world: World, lost: int) -> None:
     """Also one that saw changes which a power cut took: their revisions are not used again."""
-    store = Store.open(tmp_path / "x.db")
-    world = World(store)
     network = world.network()
     world.subnet(network, "10.0.0.0/24")
     seen = world.complete().revision + lost
-    store.close()
-    again = World(Store.open(tmp_path / "x.db"))
+    world.store.close()
+    again = World(Store.open(world.where))
     for _ in range(3):
         again.port(network)
     update = again.store.update_after("h1", seen)
@@ -74,18 +69,16 @@ def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
 
 
 def test_a_database_of_a_later_release_is_left_alone(world: World) -> None:
-    path = world.store._engine.url.database or ""
+    with world.store.change() as change:
+        change.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     world.store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
     with pytest.raises(DatabaseError, match="'9999'"):
-        Store.open(path)
+        Store.open(world.where)
 
 
 def test_another_database_is_refused_by_name() -> None:
-    with pytest.raises(DatabaseError, match="postgresql"):
-        Store.open("postgresql://somewhere")
+    with pytest.raises(DatabaseError, match="mysql"):
+        Store.open("mysql://somewhere")
 
 
 def test_the_first_host_takes_the_ports_without_one(world: World) -> None:
@@ -125,33 +118,56 @@ def test_security_groups_are_offered_when_every_host_can_hold_them(world: World)
     assert "h2" in why()
 
 
-def test_the_ports_of_the_first_release_stay_as_they_were(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path / "x.db")
-    migrations.upgrade(engine, "0001")
-    with engine.begin() as connection:
-        connection.exec_driver_sql(_A_NETWORK)
-        connection.exec_driver_sql(_A_PORT)
-    engine.dispose()
-    world = World(Store.open(tmp_path / "x.db"))
-    update = world.complete()
-    assert [port.policy.port_id for port in update.ports] == ["port"]
-    assert Guard.GROUPS not in update.ports[0].policy.guards
-    assert update.ports[0].policy.guards
-    world.store.close()
+def test_the_ports_of_the_first_release_stay_as_they_were(databases: Databases) -> None:
+    with databases.unmigrated() as where:
+        database = named(where)
+        migrations.upgrade(database.writing, "0001")
+        with database.writing.begin() as connection:
+            first = MetaData()
+            first.reflect(connection)
+            connection.execute(insert(first.tables["networks"]), _A_NETWORK)
+            connection.execute(insert(first.tables["ports"]), _A_PORT)
+        database.close()
+        world = World(Store.open(where))
+        update = world.complete()
+        assert [port.policy.port_id for port in update.ports] == ["port"]
+        assert Guard.GROUPS not in update.ports[0].policy.guards
+        assert update.ports[0].policy.guards
+        world.store.close()
 
 
-_A_NETWORK = """
-INSERT INTO networks (id, project_id, name, shared, public, physical, mtu, admin_state_up,
- port_security_enabled, link_local, storm_rate, storm_burst, description, revision_number,
- created_at, updated_at)
-VALUES ('net', 'p1', '', 1, 0, '', 1500, 1, 1, 'eui64', 1, 1, '', 1, 1, 1)
-"""
-_A_PORT = """
-INSERT INTO ports (id, network_id, project_id, mac, name, admin_state_up, port_security_enabled,
- host, interface, device_id, device_owner, vnic_type, description, policy_revision,
- revision_number, created_at, updated_at)
-VALUES ('port', 'net', 'p1', x'020000000001', '', 1, 1, 'h1', '', '', '', 'normal', '', 1, 1, 1, 1)
-"""
+_STAMP = {"revision_number": 1, "created_at": 1, "updated_at": 1}
+_A_NETWORK = _STAMP | {
+    "id": "net",
+    "project_id": "p1",
+    "name": "",
+    "shared": True,
+    "public": False,
+    "physical": "",
+    "mtu": 1500,
+    "admin_state_up": True,
+    "port_security_enabled": True,
+    "link_local": "eui64",
+    "storm_rate": 1,
+    "storm_burst": 1,
+    "description": "",
+}
+_A_PORT = _STAMP | {
+    "id": "port",
+    "network_id": "net",
+    "project_id": "p1",
+    "mac": b"\x02\0\0\0\0\1",
+    "name": "",
+    "admin_state_up": True,
+    "port_security_enabled": True,
+    "host": "h1",
+    "interface": "",
+    "device_id": "",
+    "device_owner": "",
+    "vnic_type": "normal",
+    "description": "",
+    "policy_revision": 1,
+}
 
 
 def test_a_host_is_alive_while_it_speaks(world: World) -> None:
@@ -269,13 +285,9 @@ def test_drops_are_kept_within_bounds(world: World, monkeypatch: pytest.MonkeyPa
         assert len(ports.read(snapshot, ports.ports.c.host == "h1")) == 4
 
 
-def test_only_one_file_knows_which_database_this_is() -> None:
-    """PostgreSQL comes later; nothing but the opening may have to change."""
+def test_only_one_file_knows_each_database() -> None:
     room = Path(store_room.__file__).parent
-    knowing = {path.name for path in room.rglob("*.py") if "pragma" in path.read_text().lower()} | {
-        path.name for path in room.rglob("*.py") if "sqlalchemy.dialects" in path.read_text()
-    }
-    assert knowing == {"sqlite.py"}
-    for table in metadata.sorted_tables:
-        for dialect in (postgresql.dialect(), sqlite.dialect()):
-            assert str(CreateTable(table).compile(dialect=dialect))
+    for word, file in (("pragma", "sqlite.py"), ("advisory", "postgresql.py")):
+        knowing = {path.name for path in room.rglob("*.py") if word in path.read_text().lower()}
+        assert knowing == {file}
+    assert not [path for path in room.rglob("*.py") if "sqlalchemy.dialects" in path.read_text()]

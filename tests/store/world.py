@@ -36,6 +36,7 @@ class World:
 
     store: Store
     clock: Clock = field(default_factory=Clock)
+    where: str = ""
 
     def network(self, **fields: Any) -> Network:
         network = Network(**{"id": str(uuid4()), "project_id": "p1", "shared": True} | fields)

@@ -82,3 +82,7 @@ class DuplicatePolicyError(ConflictError):
 
 class DatabaseError(StoreError):
     """The database cannot be opened, or belongs to another release."""
+
+
+class UnavailableError(StoreError):
+    """The database does not answer now; nothing was stored."""

@@ -90,3 +90,8 @@ def write(change: Change, name: str, about: HostReport, now: float) -> None:
         change.connection.execute(insert(hosts).values(values | {"name": name}))
         if change.connection.scalar(select(func.count()).select_from(hosts)) == 1:
             ports.bind_unbound(change, name)
+
+
+def seen(change: Change, name: str, now: float) -> None:
+    """A host spoke; one that never said what it is has no row yet."""
+    change.connection.execute(update(hosts).where(hosts.c.name == name).values(seen_at=now))

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.security_group import (
     DEFAULT,
@@ -177,14 +176,13 @@ def delete_rules(change: Change, rules: Iterable[StoredRule]) -> None:
 
 
 def _insert(change: Change, rule: SecurityGroupRule) -> StoredRule:
-    values = rule_values(rule)
+    # Changes are serial: what is not there now is not there when the row is written.
+    this = {"group_id": rule.group_id, "meaning": meaning_of(rule.rule)}
+    same = change.connection.scalar(_SAME, this)
+    if same is not None:
+        raise RuleExistsError(f"Security group rule already exists. Rule id is {same}.")
     stamp = change.made()
-    try:
-        change.connection.execute(insert(security_group_rules).values(values | stamp))
-    except IntegrityError:
-        this = {"group_id": rule.group_id, "meaning": meaning_of(rule.rule)}
-        same = change.connection.scalar(_SAME, this)
-        raise RuleExistsError(f"Security group rule already exists. Rule id is {same}.") from None
+    change.connection.execute(insert(security_group_rules).values(rule_values(rule) | stamp))
     return StoredRule(rule, Stamp(**stamp))
 
 

@@ -1,4 +1,4 @@
-"""SQLite: the one file that knows which database this is.
+"""SQLite: the one file that knows it. One server, and nobody else to tell.
 
 WAL: readers never wait for the writer. synchronous=NORMAL: a power cut may lose the last
 changes, never corrupt them; `Change.restart` says what becomes of agents that saw them.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
+
+from vifguard.store.database import News
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -19,6 +22,29 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA temp_store=MEMORY",
 )
+
+
+class SqliteFile:
+    """A SQLite file; it is created (mode 0600) where there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self.reading: Engine = engine_of(path)
+        self.writing: Engine = self.reading.execution_options(writing=True)
+
+    def join(self, joined: Callable[[], None], _heard: Callable[[News], None]) -> None:
+        """There is nobody to hear: the one call."""
+        joined()
+
+    def is_alone(self, _change: Connection) -> bool:
+        """The file is one server's."""
+        return True
+
+    def tell(self, _change: Connection, _news: News) -> None:
+        """There is nobody to tell."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.reading.dispose()
 
 
 def engine_of(path: Path) -> Engine:

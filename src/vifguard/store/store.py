@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vifguard.feed.cut import cut
 from vifguard.feed.messages import Report, SetChange, Update
@@ -22,11 +25,12 @@ from vifguard.store import (
     migrations,
     security_groups,
     sets,
-    sqlite,
 )
+from vifguard.store.alarm import Alarm
 from vifguard.store.bell import Bell
+from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
-from vifguard.store.errors import DatabaseError
+from vifguard.store.errors import DatabaseError, StoreError, UnavailableError
 from vifguard.store.tables import ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
@@ -34,61 +38,75 @@ from vifguard.store.uncollected import uncollected
 ALIVE = 90.0
 """Seconds after its last word that a host counts as alive; longer than any long poll."""
 
+_SEEN_EVERY = 10.0
+"""Seconds between two words of a host that are worth a row, for other servers to see."""
+
+_LOG = logging.getLogger(__name__)
+
 
 class Store:
-    """All that the server keeps. Threads share one.
+    """All that the server keeps. Threads share one; servers may share one database.
 
     `changes` rings with the names of the hosts that a commit concerns, `reports` with the ids
-    of the ports that a host spoke of, or that changed.
+    of the ports that a host spoke of, or that changed; whichever server committed it.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
-        self._engine = engine
-        self._writing = engine.execution_options(writing=True)
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
         # Changes are serial anyway, each raising the one revision; waiting here, and not in
-        # the database, a thread is woken at once instead of polling for the lock.
+        # the database, a thread is woken at once and keeps no connection meanwhile.
         self._turn = threading.Lock()
         self._clock = clock
         self._heard: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
         self.changes = Bell()
         self.reports = Bell()
         self.drops = DropLog()
-        self._release: threading.Timer | None = None
-        with self.change() as change:
-            change.restart()
-            self._arm(holders.next_release(change))
+        self._release = Alarm(clock, self.release_holds)
+        database.join(self._joined, self._take_in)
 
     @classmethod
     def open(cls, where: str | Path, clock: Callable[[], float] = time.time) -> Store:
-        """The store in a SQLite file (a path, or a `sqlite:///` URL), migrated to this release.
+        """The store in a database, migrated to this release.
 
-        Raises DatabaseError where that cannot be.
+        `where` is the path of a SQLite file, `sqlite:///PATH` or `postgresql://...`. Raises
+        DatabaseError where that cannot be.
         """
-        engine = sqlite.engine_of(_path_of(str(where)))
-        migrations.upgrade(engine)
-        return cls(engine, clock)
+        with ExitStack() as undo:
+            database = named(where)
+            undo.callback(database.close)
+            try:
+                migrations.upgrade(database.writing)
+                store = cls(database, clock)
+            except OperationalError as error:
+                raise DatabaseError(f"the database cannot be used: {error.orig}") from error
+            undo.pop_all()
+            return store
 
     def close(self) -> None:
         """Close every connection."""
-        self._arm(None)
-        self._engine.dispose()
+        self._release.stop()
+        self._database.close()
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """One consistent view of the rows."""
-        with self._engine.connect() as connection, connection.begin():
+        """One consistent view of the rows; raises UnavailableError."""
+        with _answering(), self._database.reading.connect() as connection, connection.begin():
             yield Snapshot(connection)
 
     @contextmanager
     def change(self) -> Iterator[Change]:
-        """A change: committed as a whole when the block ends, undone when it raises."""
-        with self._turn, self._writing.connect() as connection, connection.begin():
+        """A change: committed as a whole when the block ends, undone when it raises.
+
+        Raises UnavailableError.
+        """
+        writing = self._database.writing
+        with self._turn, _answering(), writing.connect() as connection, connection.begin():
             change = Change(connection, self._clock())
             yield change
-        if change.woken or change.wakes_all:
-            self.changes.ring(None if change.wakes_all else change.woken)
-        if change.noted:
-            self.reports.ring(change.noted)
+            news = change.news()
+            self._database.tell(connection, news)
+        self._take_in(news)
 
     def update_after(self, host: str, after: int) -> Update | None:
         """What changed for a host after a revision; None when nothing did.
@@ -120,37 +138,58 @@ class Store:
 
     def release_holds(self) -> None:
         """Let go the IP groups whose hold has ended."""
-        with self.change() as change:
-            holders.release_expired(change, self._clock())
-            ends = holders.next_release(change)
-        self._arm(ends)
+        try:
+            with self.change() as change:
+                holders.release_expired(change, self._clock())
+                change.release = holders.next_release(change)
+        except StoreError:
+            _LOG.exception("the holds of IP groups that have ended are tried again")
+            self._release.set(self._clock() + 1)
 
     def heard(self, host: str) -> None:
         """The host spoke just now."""
-        self._heard[host] = self._clock()
+        now = self._heard[host] = self._clock()
+        if now - self._seen.get(host, 0.0) >= _SEEN_EVERY:
+            self._seen[host] = now
+            with self.change() as change:
+                hosts.seen(change, host, now)
 
     def last_heard(self, host: hosts.StoredHost) -> float:
-        """When the host last spoke (seconds since the epoch)."""
+        """When the host last spoke (seconds since the epoch); to another server, about."""
         return max(self._heard.get(host.name, 0.0), host.seen_at)
 
     def is_alive(self, host: hosts.StoredHost) -> bool:
         """Whether the host spoke lately; an agent asks at least every `ALIVE` seconds."""
         return self._clock() - self.last_heard(host) <= ALIVE
 
+    def _joined(self) -> None:
+        """Begin, or begin again after news may have been missed."""
+        with self.change() as change:
+            if self._database.is_alone(change.connection):
+                change.restart()
+            change.release = holders.next_release(change)
+        self._take_in(News(None, None))
+
+    def _take_in(self, news: News) -> None:
+        """Wake those whom news concerns; what is stored says it too, whoever dies before."""
+        if news.release is not None:
+            self._release.set(news.release)
+        self.changes.ring(news.hosts)
+        self.reports.ring(news.ports)
+
     def _record(self, report: Report) -> None:
         now = self._clock()
         with self.change() as change:
             if report.about is not None:
                 hosts.write(change, report.host, report.about, now)
-            spoken_of = enforcements.write(change, report.host, report.ports)
+            change.noted.update(enforcements.write(change, report.host, report.ports))
             holders.record(change, report.host, report.claims, report.sightings, now)
             if report.reached:
                 hosts.write_reached(change, report.host, report.reached)
-            ends = holders.next_release(change) if report.claims else None
-        if ends is not None:
-            self._arm(ends)
-        # Whoever waits for a rule waits for a host, and asks for a port.
-        self.reports.ring(None if report.reached else spoken_of)
+                # Whoever waits for a rule waits for a host, and asks for a port.
+                change.notes_all = True
+            if report.claims:
+                change.release = holders.next_release(change)
 
     def _record_drops(self, report: Report) -> None:
         named = {drop.port_id for drop in report.drops}
@@ -166,15 +205,15 @@ class Store:
             (each for each in report.counts if each.port_id in own),
         )
 
-    def _arm(self, ends: float | None) -> None:
-        """Let held IP groups go at that time; what is stored says which, whoever dies between."""
-        if self._release is not None:
-            self._release.cancel()
-        self._release = None
-        if ends is not None:
-            self._release = threading.Timer(max(0.0, ends - self._clock()), self.release_holds)
-            self._release.daemon = True
-            self._release.start()
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn what a database says when it cannot be asked into UnavailableError."""
+    try:
+        yield
+    except (OperationalError, PoolTimeoutError) as error:
+        _LOG.exception("the database does not answer")
+        raise UnavailableError("The database does not answer; ask again later.") from error
 
 
 def _complete(snapshot: Snapshot, host: str) -> Update:
@@ -190,13 +229,3 @@ def _told(
     """What a host must be told of groups and sets, beside its ports."""
     changed = followers.groups(snapshot, host, after)
     return security_groups.meanings(snapshot, changed), sets.changes(snapshot, host, after)
-
-
-def _path_of(where: str) -> Path:
-    if where.startswith("sqlite:///"):
-        return Path(where.removeprefix("sqlite:///"))
-    if "://" in where:
-        raise DatabaseError(
-            f"{where!r} is not a database of this release; use a path or sqlite:///PATH"
-        )
-    return Path(where)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
+from vifguard.store.database import News
 from vifguard.store.rows import Stamp, Values
 from vifguard.store.tables import journal, port_security_groups, ports, revision, set_journal
 
@@ -83,6 +84,8 @@ class Change(Snapshot):
         self.woken: set[str] = set()
         self.noted: set[str] = set()
         self.wakes_all = False
+        self.notes_all = False
+        self.release: float | None = None
         self._revision = 0
 
     @property
@@ -98,11 +101,17 @@ class Change(Snapshot):
             if self._revision % _TRIM_EVERY == 0:
                 self._trim()
 
+    def news(self) -> News:
+        """What the change means for those who wait."""
+        hosts = None if self.wakes_all else frozenset(self.woken)
+        ports = None if self.notes_all else frozenset(self.noted)
+        return News(hosts, ports, self.release)
+
     def restart(self) -> None:
         """Forget the journal and leave a gap, so that no agent is behind by a known way.
 
-        A power cut may have taken the last changes with it. An agent that saw them must not
-        find its revision used again for other ones.
+        A power cut, or a database restored from elsewhere, may have taken the last changes with
+        it. An agent that saw them must not find its revision used again for other ones.
         """
         ahead = revision.c.value + _GAP
         self.connection.execute(update(revision).values(value=ahead, journal_from=ahead))

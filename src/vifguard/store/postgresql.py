@@ -1,0 +1,211 @@
+"""PostgreSQL: the one file that knows it. Several servers, one change at a time.
+
+A change first takes an advisory lock and keeps it until it is committed, so changes are
+serial however many servers there are: none ever deadlocks with another or has to be repeated.
+READ COMMITTED shows each statement after the lock all that was committed before it. A view is
+REPEATABLE READ: one state for all of its statements.
+
+News travels by NOTIFY in the transaction of the change. A server that lost its listening
+connection may have missed some, and joins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from vifguard.store.database import News
+from vifguard.store.errors import DatabaseError, StoreError
+from vifguard.store.gazette import news_of, texts_of
+
+_LOG = logging.getLogger(__name__)
+
+_TURN: Final = 0x7669_6667
+"""The advisory lock of the one change."""
+
+_PRESENCE: Final = _TURN + 1
+"""The advisory lock that every server shares while it listens."""
+
+_CHANNEL: Final = "vifguard"
+
+CONNECTIONS = 16
+"""Connections a server opens at most, beside the one that listens."""
+
+_PATIENCE = 10.0
+"""Seconds of silence after which the listening connection is tried."""
+
+_PAUSE = 1.0
+"""Seconds between attempts to listen again."""
+
+# A server that freezes, or whose machine loses power, within its turn must not keep the others
+# from theirs for long: they wait for the lock longer than one may be idle with it.
+_SETTINGS: Final = {
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "20s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    # Each statement reads a few rows by index: compiling one costs more than running it.
+    "jit": "off",
+}
+
+_TAKE_TURN = f"SELECT pg_advisory_xact_lock({_TURN})"
+_SHARE_PRESENCE = f"SELECT pg_advisory_lock_shared({_PRESENCE})"
+_IS_ALONE = select(func.pg_try_advisory_xact_lock(_PRESENCE))
+_NOTIFY = select(func.pg_notify(_CHANNEL, bindparam("text")))
+
+
+class Server:
+    """A database on a PostgreSQL server, of which several of our servers may be clients."""
+
+    def __init__(self, url: str) -> None:
+        self._name = uuid4().hex[:12]
+        self._engine = _engine_of(_parsed(url))
+        self.reading: Engine = self._engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self.writing: Engine = self._engine.execution_options(writing=True)
+        self._listener: _Listener | None = None
+
+    def join(self, joined: Callable[[], None], heard: Callable[[News], None]) -> None:
+        """Listen, call `joined`, and go on listening in a thread of its own."""
+
+        def read(text: str) -> None:
+            sender, news = news_of(text)
+            if sender != self._name:
+                heard(news)
+
+        self._listener = _Listener(self._engine, joined, read)
+        self._listener.start()
+
+    def is_alone(self, change: Connection) -> bool:
+        """Whether nobody shares the lock of those present."""
+        return bool(change.scalar(_IS_ALONE))
+
+    def tell(self, change: Connection, news: News) -> None:
+        """Notify in the change's own transaction."""
+        for text in texts_of(self._name, news):
+            change.execute(_NOTIFY, {"text": text})
+
+    def close(self) -> None:
+        """End the thread that listens and close every connection."""
+        if self._listener is not None:
+            self._listener.stop()
+        self._engine.dispose()
+
+
+class _Listener:
+    """The thread of the one connection that listens."""
+
+    def __init__(
+        self, engine: Engine, joined: Callable[[], None], read: Callable[[str], None]
+    ) -> None:
+        self._engine = engine
+        self._joined = joined
+        self._read = read
+        self._stopping = threading.Event()
+        self._first: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="listen", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns once joined, and raises what keeps us from it."""
+        self._thread.start()
+        self._first.result()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        with suppress(SQLAlchemyError), self._engine.begin() as connection:
+            connection.execute(_NOTIFY, {"text": ""})  # wakes it
+        self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with self._listening() as connection:
+                    self._joined()
+                    # Only now: until then, nobody was told that we are there.
+                    connection.execute(_SHARE_PRESENCE)
+                    if not self._first.done():
+                        self._first.set_result(None)
+                    self._hear(connection)
+            except Exception as error:  # noqa: BLE001 - told where it can be: to the opener, or the log
+                if not self._first.done():
+                    self._first.set_exception(error)
+                    return
+                if not isinstance(error, SQLAlchemyError | psycopg.Error | StoreError):
+                    _LOG.exception("news of other servers could not be taken in")
+                _LOG.warning("the database does not notify: %s", _first_line(error))
+            self._stopping.wait(_PAUSE)
+
+    @contextmanager
+    def _listening(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection that listens, outside of the pool; nothing is missed from here on."""
+        pooled = self._engine.raw_connection()
+        driver = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        pooled.detach()
+        with closing(driver):
+            driver.rollback()
+            driver.set_autocommit(True)
+            driver.execute(f"LISTEN {_CHANNEL}")
+            yield driver
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> None:
+        while not self._stopping.is_set():
+            for note in connection.notifies(timeout=_PATIENCE):
+                if self._stopping.is_set():
+                    return
+                if note.payload:
+                    self._read(note.payload)
+            connection.execute("SELECT 1")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url).set(drivername="postgresql+psycopg")
+    except ArgumentError:
+        # Not said which: there may be a password in it.
+        raise DatabaseError("the database URL is none; write postgresql://USER@HOST/NAME") from None
+
+
+def _engine_of(url: URL) -> Engine:
+    settings = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    defaults = {"application_name": "vifguard", "connect_timeout": "5", "options": settings}
+    engine = create_engine(
+        url,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        # A connection that the database closed meanwhile is replaced before it is used.
+        pool_pre_ping=True,
+        connect_args={name: each for name, each in defaults.items() if name not in url.query},
+    )
+    event.listen(engine, "begin", _begun)
+    return engine
+
+
+def _begun(connection: Connection) -> None:
+    if connection.get_execution_options().get("writing", False):
+        connection.exec_driver_sql(_TAKE_TURN)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
