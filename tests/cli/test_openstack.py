@@ -40,6 +40,8 @@ def test_as_in_the_readme(tmp_path: Path) -> None:
         assert made.stdout == "readme\n"
         agents = machine.run(*cloud, "network", "agent", "list", *plain, "Host", *plain, "Alive")
         assert agents.stdout == f"{name} True\n"
+        group = machine.run(*cloud, "security", "group", "create", "web", *plain, "stateful")
+        assert group.stdout == "True\n"
 
 
 def test_a_network_and_its_subnets(osc: Openstack) -> None:
