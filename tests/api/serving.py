@@ -8,12 +8,16 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from vifguard.cli.service.patience import PatientProtocol
+
 
 class _Server(uvicorn.Server):
     """Says when it serves."""
 
     def __init__(self, app: FastAPI) -> None:
-        super().__init__(uvicorn.Config(app, log_level="warning", access_log=False))
+        super().__init__(
+            uvicorn.Config(app, http=PatientProtocol, log_level="warning", access_log=False)
+        )
         self.serving = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -80,8 +80,10 @@ def test_it_ends_soon_though_a_client_still_waits(data_dir: Path, number: int) -
         shell("port", "create", "p", "--network", "n")
         environment = {**clean_environment(), **shell.environment}
         waiting = [COMMAND, "port", "wait", "p", "--timeout", "600"]
+        before = sockets(service.process.pid)
         client = subprocess.Popen(waiting, env=environment, stderr=subprocess.PIPE, text=True)
-        await_waiting_client(service.process.pid)
+        while sockets(service.process.pid) <= before:
+            os.sched_yield()
         service.process.signal(number)
         assert service.process.wait(timeout=10) == 0
         _, said = client.communicate(timeout=10)
@@ -90,11 +92,10 @@ def test_it_ends_soon_though_a_client_still_waits(data_dir: Path, number: int) -
     assert (data_dir / "server.pid").read_text() == ""
 
 
-def await_waiting_client(pid: int) -> None:
-    """Return once the server has a connection besides the listening socket."""
-    sockets = Path(f"/proc/{pid}/fd")
-    while sum(one.readlink().name.startswith("socket:") for one in sockets.iterdir()) < 4:
-        os.sched_yield()
+def sockets(pid: int) -> int:
+    """How many a process has open."""
+    names = (one.readlink().name for one in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(name.startswith("socket:") for name in names)
 
 
 def test_a_directory_that_others_can_enter_is_refused_and_not_changed(data_dir: Path) -> None:

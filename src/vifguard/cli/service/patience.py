@@ -1,37 +1,56 @@
 """HTTP/1.1 as uvicorn speaks it, and not for ever with who does not finish a sentence.
 
 uvicorn ends a connection that is idle between requests; one that says a byte now and then, and
-never a whole request, it would keep. A few thousand of those are all a process may have.
+never a whole request, it would keep, and a head that never ends it would store. A few thousand
+of those are all a process may have.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 30.0
 """How long a client may take to send the head of a request."""
 
+MAX_HEAD = 64 * 1024
+"""Bytes of a head that is not complete; a complete one of more than 16 KiB is answered 431."""
 
-class PatientProtocol(H11Protocol):
+
+class PatientProtocol(HttpToolsProtocol):
     """Ends a connection whose request does not begin, or whose head does not end."""
 
-    _head: asyncio.TimerHandle | None = None
+    _in_head = False
+    _waiting: asyncio.TimerHandle | None = None
+    _said = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
         self._wait()
 
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """It ends."""
+        self._in_head = False
+        super().on_headers_complete()
+
     def data_received(self, data: bytes) -> None:
-        """Wait on while a head is incomplete."""
+        """Wait on while a head is incomplete, and not too large."""
         super().data_received(data)
-        begun = self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]
-        if not begun:
+        if not self._in_head:
+            self._said = 0
             self._unwait()
-        elif self._head is None:
+            return
+        self._said += len(data)
+        if self._said > MAX_HEAD:
+            self.send_400_response("The head of the request is too large.")
+        elif self._waiting is None:
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -40,9 +59,9 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        self._head = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._waiting = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _unwait(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
