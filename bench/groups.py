@@ -20,7 +20,7 @@ from bench.world import World, build_flood, world
 from vifguard.model.guard import Profile
 
 SLOT_MS = 60
-ROUNDS = 41
+ROUNDS = 25
 BASE = "no filter"
 GUARD, GROUPS = "vifguard guard", "vifguard guard + groups"
 MOST = 1.18

@@ -20,7 +20,7 @@ from peers.libvirt import libvirtd
 
 from bench import rules
 from bench.neutron_iptables import THROUGH_IPTABLES
-from bench.world import Guest, World, stranger
+from bench.world import Guest, World, in_the_middle, stranger
 from vifguard.kernel import sysctl
 from vifguard.lab import netns
 from vifguard.lab import run as lab
@@ -130,6 +130,7 @@ def put(it: World, count: int) -> None:
         Guest("", name, *_who(guests.get(name) or stranger(number)))
         for number, name in enumerate(it.interfaces())
     ]
+    ports = in_the_middle(ports[:2], ports[2:])
     netns.run(["ebtables-restore"], netns=it.name, stdin=_repeat(written.ebtables, ports))
     netns.run(["iptables-restore"], netns=it.name, stdin=_repeat(written.iptables, ports))
 

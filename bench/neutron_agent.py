@@ -55,7 +55,7 @@ def main() -> None:
         members["IPv4"].append(["10.7.0.1", None])
         driver.update_security_group_members(group, members)
         seconds["member"] = _timed(lambda: put(ports, driver.update_port_filter))
-    for port in ports[:2]:
+    for port in (port for port in ports if port["device"] in told["talking"]):
         arp_protect.setup_arp_spoofing_protection(
             port["device"], {**port, "fixed_ips": [{"ip_address": ip} for ip in port["fixed_ips"]]}
         )

@@ -15,7 +15,7 @@ from typing import Any
 from peers.neutron import PYTHON
 
 from bench import rules
-from bench.world import Guest, World, stranger
+from bench.world import Guest, World, in_the_middle, stranger
 from vifguard.kernel import sysctl
 from vifguard.lab import netns
 
@@ -35,9 +35,15 @@ def put(it: World, count: int, *, changes: bool = False) -> dict[str, float]:
     # It names chains after the tap, from its fourth letter on.
     ports = [
         _port(guest, guest.tap or f"tap{number:08d}")
-        for number, guest in enumerate((it.a, it.b, *others))
+        for number, guest in enumerate(in_the_middle([it.a, it.b], others))
     ]
-    told = {"ports": ports, "group": rules.GROUP, "rules": _rules(count), "changes": changes}
+    told = {
+        "ports": ports,
+        "talking": [it.a.tap, it.b.tap],
+        "group": rules.GROUP,
+        "rules": _rules(count),
+        "changes": changes,
+    }
     with tempfile.TemporaryDirectory() as state:
         # Isolated: beside the script lies a module of Neutron's name.
         said = netns.run(

@@ -40,7 +40,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
         "connect": [Variant(each, 2, rules) for each in (BASE, BASE, GUARD, GROUPS, *_PEERS)],
     }
     return {
-        work: list(_measure(work, variants, 3 if quick else 31))
+        work: list(_measure(work, variants, 3 if quick else 21))
         for work, variants in wanted.items()
     }
 
