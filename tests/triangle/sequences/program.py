@@ -23,6 +23,10 @@ PORTS = 4
 LAST_GENERATION = 0xFFFFFFFF
 
 
+class RefusedError(AssertionError):
+    """Policies that the driver does not hold, and why."""
+
+
 class Program:
     """One driver at the ports of a host; its clock never goes back."""
 
@@ -53,7 +57,8 @@ class Program:
             for policy, ifindex in zip(held.policies, self.ifindexes, strict=False)
         )
         wanted = self.driver.render(attachments)
-        assert not wanted.refused, wanted.refused
+        if wanted.refused:
+            raise RefusedError(wanted.refused)
         change = self.driver.diff(wanted, self.driver.observe(None))
         if change is not None:
             self.driver.apply(change)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.triangle.sequences.steps import Held, Passed, Sent, Step, shown, written
+from tests.triangle.sequences.steps import Held, Passed, Sent, Step, shown
 from tests.triangle.sequences.subject import Reference, Said, Subject
 
 FIRST = 10**9
@@ -16,7 +16,7 @@ class DisagreementError(AssertionError):
     """Two subjects say different things of the last step."""
 
     def __init__(self, steps: Sequence[Step], said: Sequence[Said]) -> None:
-        super().__init__(f"{said}\n{shown(steps)}\n{written(steps)}")
+        super().__init__(f"{said}\n{shown(steps)}")
         self.steps = list(steps)
         self.said = list(said)
 

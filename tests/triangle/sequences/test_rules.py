@@ -44,17 +44,17 @@ def test_what_rules_allow() -> None:
 
 def _ask(random: Random, stage: Stage) -> None:
     held = replace(host.base().policies[1], stateful=False)
-    rules = {name: frozenset[Rule]() for name in GROUPS}
+    book = {name: frozenset[Rule]() for name in GROUPS}
     sets = {name: frozenset[IPNetwork]() for name in SETS}
     for _ in range(BOOKS):
         for name in random.sample(GROUPS, 3):
-            kept = random.sample(sorted(rules[name], key=str), len(rules[name]) // 2)
-            rules = {**rules, name: frozenset(kept) | {_rule(random) for _ in range(6)}}
+            kept = random.sample(sorted(book[name], key=str), len(book[name]) // 2)
+            book = {**book, name: frozenset(kept) | {_rule(random) for _ in range(6)}}
         for name in random.sample(SETS, 2):
             changed = {_prefix(random, random.choice((4, 6))) for _ in range(random.randrange(4))}
             sets = {**sets, name: sets[name] ^ changed}
         groups = frozenset(random.sample(GROUPS, random.choice((0, 1, 2, 3, 5))))
-        stage.take(Held((replace(held, security_groups=groups),), Rulebook(rules, sets)))
+        stage.take(Held((replace(held, security_groups=groups),), Rulebook(book, sets)))
         for _ in range(PROBES):
             stage.take(_probe(random, stage.held))
 
@@ -88,7 +88,7 @@ def _prefix(random: Random, version: int) -> IPNetwork:
 
 def _probe(random: Random, held: Held) -> Sent:
     """A packet that meets a border of one of the rules, or of one of its neighbours'."""
-    everything = [rule for rules in held.book.rules.values() for rule in rules]
+    everything = [rule for each in held.book.rules.values() for rule in each]
     mine = [
         rule for name in held.policies[0].security_groups for rule in held.book.rules.get(name, ())
     ]
