@@ -25,6 +25,7 @@ from vifguard.api.identity import Identity
 from vifguard.api.rate import BURST_SECONDS, Rate
 from vifguard.api.settings import Settings
 from vifguard.api.who import User, UserRole
+from vifguard.store.errors import UnavailableError
 from vifguard.store.store import Store
 
 IDENT = re.compile(r"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -169,6 +170,21 @@ def test_ready_is_more_than_alive(cloud: Cloud) -> None:
     assert answer.status_code == 503
     assert "9999" in answer.json()["reason"]
     assert cloud.http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_database_that_does_not_answer_is_not_a_failure_of_the_server(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise UnavailableError("no connection to db.internal:5432 as vifguard")
+
+    monkeypatch.setattr(cloud.store, "read", away)
+    answer = cloud.http.get("/v2.0/networks", auth=("alice", "alice"))
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert "internal" not in answer.text
+    assert cloud.http.get("/readyz").status_code == 503
+    assert cloud.http.get("/healthz").status_code == 200
 
 
 def test_what_is_counted(tmp_path: Path, identity: Identity) -> None:

@@ -23,6 +23,7 @@ from vifguard.store.errors import (
     RuleExistsError,
     SharedInUseError,
     StoreError,
+    UnavailableError,
     UplinkTakenError,
     WrongAddressError,
 )
@@ -99,6 +100,10 @@ def refusal_of(error: StoreError) -> Refusal:
             return Refusal(404, f"{_KIND[error.kind]}NotFound", str(error))
         case InUseError():
             return Refusal(409, f"{_KIND[error.kind]}InUse", str(error))
+        case UnavailableError():
+            # Nothing was stored; the words of a database's driver are for the log.
+            message = "The database does not answer; nothing was changed, try again."
+            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
     status, kind = _NEUTRON.get(type(error), (500, "HTTPInternalServerError"))
     return Refusal(status, kind, str(error))
 
