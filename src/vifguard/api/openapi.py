@@ -34,7 +34,10 @@ def document(app: FastAPI, resources: Mapping[str, Resource]) -> Document:
     made["components"] = {
         "schemas": {"Error": _ERROR}
         | {resource.one: _shown(resource) for resource in resources.values()},
-        "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+        "securitySchemes": {
+            "basic": {"type": "http", "scheme": "basic"},
+            "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+        },
     }
     for operations in made["paths"].values():
         for operation in operations.values():
@@ -52,7 +55,7 @@ def _complete(operation: Document, resources: Mapping[str, Resource]) -> None:
     operation["responses"].pop("422", None)
     allowed = line(action)
     if not allowed.is_open:
-        operation["security"] = [{"basic": []}]
+        operation["security"] = [{"basic": []}, {"token": []}]
         operation["description"] += f"\n\nFor: {', '.join(allowed.roles)}."
         operation["responses"]["4XX"] = _json("The request is refused.", _ref("Error"))
     verb, _, noun = action.partition("_")
