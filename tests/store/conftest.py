@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.databases import Databases
+from tests.databases import Databases, SqliteFiles
 from tests.store.world import Clock, World
 
 from vifguard.store.store import Store
@@ -30,12 +30,15 @@ def world(databases: Databases) -> Iterator[World]:
 
 
 @pytest.fixture
-def fresh_world(databases: Databases) -> Any:
-    """Makes an empty store each time it is called; for properties."""
+def fresh_world(sqlite_files: SqliteFiles) -> Any:
+    """Makes an empty store each time it is called; for properties.
+
+    These are of what is meant, wherever it is kept, and need hundreds of databases.
+    """
 
     @contextmanager
     def make() -> Iterator[World]:
-        with opened(databases) as world:
+        with opened(sqlite_files) as world:
             yield world
 
     return make

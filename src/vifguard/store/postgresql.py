@@ -182,7 +182,7 @@ class _Listener:
 def _parsed(url: str) -> URL:
     try:
         return make_url(url).set(drivername="postgresql+psycopg")
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # Not said which: there may be a password in it.
         raise DatabaseError("the database URL is none; write postgresql://USER@HOST/NAME") from None
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vifguard.feed.cut import cut
@@ -211,7 +211,10 @@ def _answering() -> Iterator[None]:
     """Turn what a database says when it cannot be asked into UnavailableError."""
     try:
         yield
-    except (OperationalError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
+        told = isinstance(error, DBAPIError) and not isinstance(error, OperationalError)
+        if told and not error.connection_invalidated:
+            raise
         _LOG.exception("the database does not answer")
         raise UnavailableError("The database does not answer; ask again later.") from error
 
