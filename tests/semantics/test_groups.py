@@ -534,6 +534,27 @@ class TestRevocation:
         client.memory.book = rules
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
 
+    def test_an_answer_that_the_rules_allow_does_not_take_it_up_again(self, server):
+        family = server.family
+        web = rule(TO, family, 6, port=80)
+        server.allow(web, rule(FROM, family))
+        assert server.back(segment(4000, 80, SYN, ISN)) is None
+        assert server.out(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+        assert server.back(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
+        server.allow(rule(FROM, family))
+        for _ in range(3):
+            server.wait(200)
+            assert server.out(segment(80, 4000, ACK, PEER + 1, ISN + 1, b"more")) is NOT_ALLOWED
+            assert server.back(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is NOT_ALLOWED
+        assert server.back(error(family, segment(80, 4000, ACK, PEER + 1, ISN + 1))) is UNRELATED
+        server.allow(web, rule(FROM, family))
+        assert server.back(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is NOT_ALLOWED
+        assert server.back(segment(4000, 80, SYN, ISN + 9)) is None
+        server.allow(rule(FROM, family))
+        assert server.back(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is NOT_ALLOWED
+        server.wait(300)
+        assert server.out(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+
     def test_a_member_that_goes_takes_its_own(self, port):
         family, bits = port.family, 32 if port.family.version == 4 else 128
         members = [f"{family.other}/{bits}", f"{family.third}/{bits}"]

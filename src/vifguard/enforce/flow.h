@@ -21,7 +21,7 @@
 #define LOCK_TRIES 128
 #define NS_A_SECOND 1000000000ULL
 
-enum flow_state { HALF_OPEN = 1, ANSWERED, OPEN, FINISHED, RESET };
+enum flow_state { HALF_OPEN = 1, ANSWERED, OPEN, FINISHED, RESET, RECALLED };
 
 /* `bits`: three of each side, who is FROM_GUEST or TO_GUEST, and who opened it. */
 #define NUMBERED(side) (1 << (side)) /* its number is known */
@@ -184,7 +184,17 @@ static __always_inline __u64 seconds_of(__u8 protocol, __u8 state)
 {
 	switch (protocol) {
 	case IPPROTO_TCP:
-		return state == OPEN ? 86400 : state == FINISHED ? 120 : state == RESET ? 10 : 60;
+		switch (state) {
+		case OPEN:
+			return 86400;
+		case FINISHED:
+			return 120;
+		case RESET:
+			return 10;
+		case RECALLED:
+			return 300;
+		}
+		return 60;
 	case IPPROTO_UDP:
 		return state == OPEN ? 180 : 30;
 	case IPPROTO_ICMP:
@@ -215,7 +225,7 @@ static __always_inline __u32 worth(const struct flow *flow, __u32 count, __u32 o
 {
 	if (is_over(flow, now))
 		return 64;
-	if (flow->state == FINISHED || flow->state == RESET)
+	if (flow->state >= FINISHED)
 		return 48;
 	if (flow->state != OPEN)
 		return count > own || is_own ? 16 + count : 0;

@@ -100,7 +100,7 @@ static __always_inline int judge_error(const struct passage *p)
 
 /* What a connection says of a packet, beside 0 and reasons. */
 #define OPENS -1 /* it belongs to none, and may open one if the rules allow */
-#define RECALLED -2 /* ask the rules whether its connection may still live */
+#define RECHECK -2 /* ask the rules whether its connection may still live */
 
 /*
  * A global generation says whether anything that was allowed may be so no more. Then each
@@ -116,8 +116,16 @@ static __noinline int by_flow(struct passage *p)
 	if (!flow || is_over(flow, p->now))
 		return p->way == AS_ERROR ? ICMP_UNRELATED : opens ? OPENS : FLOW_INVALID;
 	p->found = *flow;
+	if (p->found.state == RECALLED) {
+		if (p->way == AS_ERROR)
+			return ICMP_UNRELATED;
+		if (opens && p->segment.flags & SYN)
+			return OPENS;
+		refresh(flow, p->now);
+		return NOT_ALLOWED;
+	}
 	if (p->found.generation != p->key.generation)
-		return RECALLED;
+		return RECHECK;
 	if (p->way == AS_ERROR)
 		return judge_error(p);
 	if (opens && p->is_tcp && p->segment.flags & SYN && p->found.state >= FINISHED)
@@ -132,9 +140,13 @@ static __noinline int settle(struct passage *p, int lives)
 	if (!bucket || !lock(bucket))
 		return FLOW_TABLE_FULL;
 	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
-	if (flow && lives)
+	if (flow && lives) {
 		flow->generation = p->key.generation;
-	else if (flow)
+	} else if (flow && flow->protocol == IPPROTO_TCP) {
+		/* Forgotten, it would be taken up by the next ACK of the other side. */
+		flow->state = RECALLED;
+		refresh(flow, p->now);
+	} else if (flow)
 		set_tag(bucket, *(volatile __u32 *)&p->choice.place, 0);
 	unlock(bucket);
 	return AGAIN;
@@ -144,14 +156,14 @@ static __noinline int settle(struct passage *p, int lives)
 static __noinline int judge_passage(struct passage *p, const struct port_groups *groups)
 {
 	int said = p->way == BY_RULES ? OPENS : by_flow(p);
-	if (said == RECALLED)
+	if (said == RECHECK)
 		read_first(&p->found, &p->asked);
 	else if (said == OPENS)
 		p->asked = p->opening;
 	else
 		return said;
 	int allowed = rules_allow(groups, &p->turn, &p->asked);
-	if (said == RECALLED)
+	if (said == RECHECK)
 		return settle(p, allowed);
 	if (!allowed)
 		return NOT_ALLOWED;

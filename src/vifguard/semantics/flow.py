@@ -26,6 +26,10 @@ on without effect. While nothing of its sender was acknowledged, a FIN is invali
 must follow its sender's SYN, or the challenge to it, or acknowledge its receiver's SYN where
 its sender sent none. Of a connection that has ended, a SYN alone opens a new one.
 
+**Recalled.** A TCP connection that the rules no longer allow is remembered as ended: while either
+side goes on sending as if it were not, none of it passes, and only a SYN can open it anew. Else
+the other side's next ACK, which the rules may well allow, would take it up again.
+
 **Room.** A host remembers a bounded number of connections. Where there is no room for one more,
 what goes first is what is over; then what is half open, of the port that has most of it; an open
 connection goes only to a port that has at least two fewer. So no port's flood ends another's
@@ -33,7 +37,7 @@ connections, and the newcomer of a port that has its share is dropped (`flow-tab
 and what it drops is the only thing here that is not a function of the packets.
 
 **How long** (seconds since its last packet): TCP half-open 60, open 86400, with both FINs seen
-120, reset 10; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered.
+120, reset 10, recalled 300; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered.
 """
 
 from __future__ import annotations
@@ -81,6 +85,7 @@ class State(Enum):
     OPEN = auto()
     FINISHED = auto()
     RESET = auto()
+    RECALLED = auto()
 
 
 _LIFETIMES = {
@@ -90,6 +95,7 @@ _LIFETIMES = {
         State.OPEN: 86400,
         State.FINISHED: 120,
         State.RESET: 10,
+        State.RECALLED: 300,
     },
     UDP: {State.HALF_OPEN: 30, State.OPEN: 180},
     1: {State.HALF_OPEN: 30, State.OPEN: 30},
@@ -128,6 +134,11 @@ class Flow:
     def has_ended(self) -> bool:
         """Whether a new connection may take its place."""
         return self.state in (State.FINISHED, State.RESET)
+
+    def recall(self, now: int) -> None:
+        """End it because the rules no longer allow it."""
+        self.state = State.RECALLED
+        self.refresh(now)
 
     def refresh(self, now: int) -> None:
         """Let it live as long as its state allows from now on."""

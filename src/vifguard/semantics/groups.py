@@ -47,7 +47,7 @@ from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import HOP_BY_HOP, IPv6
 from vifguard.packet.quoted import Quoted, read_quoted
 from vifguard.packet.upper import ICMP, ICMPV6, TCP, Icmp4, LaterFragment, Tcp, Udp
-from vifguard.semantics.flow import SECOND, Flow, Key, Opening, may_open
+from vifguard.semantics.flow import SECOND, Flow, Key, Opening, State, may_open
 from vifguard.semantics.headers import upper_unread
 from vifguard.semantics.objection import drop
 
@@ -122,6 +122,11 @@ class _Judge:
         key = _key(direction, packet)
         flow = self._living(key)
         opens = may_open(segment) and not _is_answer(packet)
+        if flow is not None and flow.state is State.RECALLED:
+            if not (opens and _is_syn(segment)):
+                flow.refresh(self.now)
+                return drop(Guard.GROUPS, Reason.NOT_ALLOWED, opening.remote)
+            flow = None
         if flow is not None and not (flow.has_ended and opens and _is_syn(segment)):
             if flow.take(direction, segment, self.now):
                 return None
@@ -144,18 +149,23 @@ class _Judge:
             else:
                 ends, local, remote, sent_by = ports, quoted.src, quoted.dst, _FROM
             flow = self._living(_quoted_key(quoted, local, remote, ends, sent_by))
-            if flow is not None and (
+            if flow is not None and flow.state is not State.RECALLED and (
                 quoted.sequence is None or flow.is_sent(sent_by, quoted.sequence)
             ):
                 return None
         return drop(Guard.GROUPS, Reason.ICMP_UNRELATED, packet.src)
 
     def _living(self, key: Key) -> Flow | None:
-        """The connection, if its time is not over and the rules would still let it open."""
+        """The connection, if its time is not over; recalled if the rules would not let it open."""
         flow = self.memory.flows.get(key)
-        if flow is None or flow.expires <= self.now or not self._allows(flow.opening):
+        if flow is None or flow.expires <= self.now:
             self.memory.flows.pop(key, None)
             return None
+        if flow.state is not State.RECALLED and not self._allows(flow.opening):
+            if key.protocol != TCP:
+                del self.memory.flows[key]
+                return None
+            flow.recall(self.now)
         return flow
 
     def _by_rules(self, opening: Opening) -> Verdict | None:
