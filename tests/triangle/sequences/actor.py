@@ -278,6 +278,22 @@ class Actor:
         """A rule, a member or a group comes or goes, or a port has other groups."""
         self.stage.take(host.changed(self.random, self.stage.held))
 
+    def revoke(self) -> None:
+        """The rules of a port's groups go while a conversation goes on; mostly they come back."""
+        talk, before = self._talk(6), self.stage.held
+        self.stage.take(host.without(before, before.policies[talk.port].security_groups))
+        for _ in range(self.random.choice((0, 1, 2, 3))):
+            speaker = self.random.choice((FROM, TO))
+            flags = self.random.choice((ACK, ACK, ACK, SYN, SYN | ACK, RST, FIN | ACK))
+            self._say(talk, speaker, talk.segment(speaker, flags))
+        if self.random.random() < 0.4:
+            self.error()
+        if self.random.random() < 0.7:
+            self.stage.take(before)
+        for _ in range(2):
+            speaker = self.random.choice((FROM, TO))
+            self._say(talk, speaker, talk.segment(speaker, ACK))
+
     def restore(self) -> None:
         """All is as it was in the beginning."""
         if self.stage.held != host.base():
@@ -398,7 +414,8 @@ WEIGHTS = {
     "control": 4,
     "to_many": 2,
     "change": 3,
-    "restore": 1,
+    "revoke": 2,
+    "restore": 2,
     "tick": 5,
     "wait": 1,
     "expire": 3,

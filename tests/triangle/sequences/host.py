@@ -118,6 +118,12 @@ def any_rule(random: Random) -> Rule:
     return Rule(random.choice((FROM, TO)), version, protocol, ports, icmp, remote)
 
 
+def without(held: Held, groups: frozenset[str]) -> Held:
+    """These groups have no rules."""
+    rules = {name: old for name, old in held.book.rules.items() if name not in groups}
+    return Held(held.policies, Rulebook(rules, held.book.sets))
+
+
 def changed(random: Random, held: Held) -> Held:
     """One thing is otherwise than before."""
     change = random.choice((_rule_comes, _rule_goes, _member_changes, _port_changes, _group_goes))

@@ -27,12 +27,12 @@ GROUPS_SAY = (
 )
 
 
-@pytest.mark.timeout(120 * THOROUGH)
+@pytest.mark.timeout(300 * THOROUGH)
 def test_any_sequence() -> None:
     with_program(lambda program: search(lambda: (Reference(), program)))
 
 
-@pytest.mark.timeout(120 * THOROUGH)
+@pytest.mark.timeout(300 * THOROUGH)
 def test_a_long_walk() -> None:
     tally = with_program(_walked)
     for state in State:
