@@ -172,6 +172,17 @@ def test_lists_of_what_changed_since(cloud: Cloud) -> None:
     assert refusal(cloud.admin.call("GET", "hosts?changed_since=x"))[0] == 400
 
 
+@pytest.mark.parametrize(
+    "path", ["networks", "ports", "quotas", "subnetpools", "rbac-policies", "security-groups"]
+)
+def test_nothing_is_called_nul(cloud: Cloud, path: str) -> None:
+    """PostgreSQL takes no NUL in a text: the question must not reach it."""
+    for method, body in (("GET", None), ("DELETE", None), ("PUT", {})):
+        assert refusal(cloud.admin.call(method, f"{path}/a%00b", body))[0] == 404
+    for query in ("id=%00", "name=a%00", "%00=x"):
+        assert refusal(cloud.admin.call("GET", f"{path}?{query}"))[0] == 400
+
+
 def test_ports_by_addresses(cloud: Cloud) -> None:
     network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
     v4, v6 = network["subnets"]

@@ -115,6 +115,13 @@ async def call_of(request: Request) -> Call:
         query = tuple(parse_qsl(raw, keep_blank_values=True, max_num_fields=200))
     except ValueError:
         raise bad_request("The query has more than 200 parts.") from None
+    if any("\0" in part for pair in query for part in pair):
+        # No text that is kept holds one, and not every database would be asked for it.
+        raise bad_request("The query holds a NUL character.")
+    if "\0" in request.scope["path"]:
+        raise Refusal(
+            404, "HTTPNotFound", "The path holds a NUL character: nothing has such a name."
+        )
     _require_json(request)
     url = str(request.url.replace(query=""))
     if_match = request.headers.get("if-match", "")
