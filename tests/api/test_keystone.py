@@ -130,7 +130,7 @@ def test_a_role_that_means_nothing_here_may_nothing(world: World) -> None:
         assert answer.json()["NeutronError"]["type"] == "PolicyNotAuthorized"
 
 
-@pytest.mark.parametrize("token", ["", "x", "gAAAAA" + "b" * 200, "x" * 10_000, "a b", "\x7f"])
+@pytest.mark.parametrize("token", ["", "x", "gAAAAA" + "b" * 200, "x" * 10_000, "a b"])
 def test_what_is_no_token_names_nobody(world: World, token: str) -> None:
     answer = world.ask(token)
     assert answer.status_code == 401
