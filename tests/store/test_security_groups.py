@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from tests.store.world import World
 
 from vifguard.feed.messages import HostReport, Report, SetChange, Update
-from vifguard.model.address import IPNetwork
+from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.guard import Guard
 from vifguard.model.port import AddressPair, Port
 from vifguard.model.security_group import PortRange, Rule, SecurityGroup
@@ -75,7 +75,8 @@ def applied(
 def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str, set[IPNetwork]]]:
     """All ports, all rules by group and the prefixes of all sets, from the nouns alone."""
     with world.store.read() as snapshot:
-        ports = list(intent.of_all(snapshot)[0].ports.values())
+        nouns = intent.of_all(snapshot)[0]
+        ports = list(nouns.ports.values())
         groups = security_groups.read(snapshot, tables.security_groups.c.id != "")
         addresses = address_groups.read(snapshot, tables.address_groups.c.id != "")
     rules = {g.group.id: {rule.rule.rule.canonical() for rule in g.rules} for g in groups}
@@ -85,6 +86,10 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
     for port in ports:
         for group, prefix in of_port(port):
             sets.setdefault(group, set()).add(prefix)
+        shared = (a for each in nouns.groups_of.get(port.id, ()) for a in each.addresses)
+        for address in shared:
+            for group in governing(port):
+                sets.setdefault(group, set()).add(host_prefix(address))
     return ports, rules, sets
 
 
@@ -310,6 +315,42 @@ class TestTold:
         assert update is not None
         assert update.sets[group.id].added == {ip_network("10.9.0.0/16")}
         assert_told_all(world, agent)
+
+    def test_an_address_that_members_share_is_of_the_sets_of_all_of_them(
+        self, world: World, network: Any
+    ) -> None:
+        """Whoever holds it, a peer that allows the group hears from it."""
+        app, other = world.security_group(), world.security_group()
+        db = world.security_group(Rule(TO, 4, remote=app.id), Rule(TO, 4, remote=other.id))
+        world.port(network, security_groups=frozenset({db.id}), host="h1")
+        first, second = (
+            world.port(network, security_groups=frozenset({app.id}), host="h2") for _ in range(2)
+        )
+        agent = Agent(world)
+        agent.catch_up()
+
+        def knows() -> None:
+            agent.catch_up()
+            assert_told_all(world, agent)
+
+        shared = world.group(network, first, second)
+        (vip,) = (host_prefix(address) for address in shared.addresses)
+        knows()
+        assert vip in agent.sets[app.id]
+        second = world.set_port(second, security_groups=frozenset({other.id}))
+        knows()
+        assert vip in agent.sets[other.id] & agent.sets[app.id]
+        first = world.set_port(first, port_security_enabled=False)
+        knows()
+        assert vip not in agent.sets[app.id]
+        first = world.set_port(first, port_security_enabled=True)
+        knows()
+        shared = world.set_group(shared, members=frozenset({first.id}))
+        knows()
+        assert vip not in agent.sets[other.id]
+        world.delete_port(first)
+        knows()
+        assert vip not in agent.sets[app.id]
 
     def test_what_a_host_begins_to_follow_it_is_told_whole(
         self, world: World, network: Any

@@ -98,6 +98,7 @@ DEFAULT = "default"
 class SecurityGroup:
     """Rules that the ports of one project may share, and the addresses of its member ports.
 
+    Those that members share by an IP group are among them, whoever holds one.
     The id is also that of the set of these addresses. A port's groups are all stateful, or
     none is. `is_default` marks the one that new ports of the project get.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from vifguard.model.address import IPAddress
 from vifguard.model.ip_group import IpGroup
 from vifguard.resolve.touched import touched_by_ip_group
-from vifguard.store import addresses, identity, subnets
+from vifguard.store import addresses, identity, sets, subnets
 from vifguard.store.addresses import Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError
 from vifguard.store.rows import StoredGroup, address_of, group_of, group_values, key, stamp_of
@@ -100,6 +100,7 @@ def create(change: Change, group: IpGroup, wishes: tuple[Wish, ...]) -> StoredGr
     _write_members(change, group)
     _take_all(change, group, wishes)
     change.touch(touched_by_ip_group(None, group))
+    sets.bring(change, group.id, frozenset(), sets.of_ip_group(change, group.id))
     return get(change, group.id)
 
 
@@ -115,6 +116,7 @@ def update_group(
     if after.virtual_macs != asked.virtual_macs:
         identity.require_virtual_free(change, after)
     values = group_values(after) | change.changed_from(before.stamp)
+    brought = sets.of_ip_group(change, after.id)
     try:
         change.connection.execute(
             update(ip_groups).where(ip_groups.c.id == after.id).values(values)
@@ -125,6 +127,7 @@ def update_group(
         _write_members(change, after)
     if wishes is not None:
         _retake(change, before, wishes)
+    sets.bring(change, after.id, brought, sets.of_ip_group(change, after.id))
     now = get(change, after.id)
     if _what_hosts_see(before.group) != _what_hosts_see(now.group):
         change.touch(touched_by_ip_group(before.group, now.group))
@@ -133,15 +136,23 @@ def update_group(
 
 def delete_group(change: Change, stored: StoredGroup) -> None:
     """Delete an IP group; its addresses are free."""
+    sets.bring(change, stored.group.id, sets.of_ip_group(change, stored.group.id), frozenset())
     _release(change, stored, stored.subnet_of)
     change.connection.execute(delete(ip_groups).where(ip_groups.c.id == stored.group.id))
     change.mark()
     change.touch(touched_by_ip_group(stored.group, None))
 
 
+def of_member(snapshot: Snapshot, port_id: str) -> Sequence[str]:
+    """The ids of the IP groups that a port is a member of."""
+    mine = ip_group_members.c.port_id == port_id
+    return snapshot.connection.scalars(select(ip_group_members.c.group_id).where(mine)).all()
+
+
 def forget_member(change: Change, port_id: str) -> None:
     """A port goes: it is no member, no pin and no holder any more."""
     for before in _OF_MEMBER.run(change, {"port_id": port_id}):
+        brought = sets.of_ip_group(change, before.group.id)
         mine = ip_groups.c.id == before.group.id
         stamped = change.changed_from(before.stamp)
         for column, freed in (
@@ -156,6 +167,7 @@ def forget_member(change: Change, port_id: str) -> None:
             ip_group_members.c.group_id == before.group.id, ip_group_members.c.port_id == port_id
         )
         change.connection.execute(delete(ip_group_members).where(gone))
+        sets.bring(change, before.group.id, brought, sets.of_ip_group(change, before.group.id))
         change.touch(touched_by_ip_group(before.group, None))
 
 

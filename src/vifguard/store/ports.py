@@ -6,6 +6,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
@@ -14,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+from vifguard.resolve.policy import governing
 from vifguard.resolve.touched import AllPorts, touched_by_port
 from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
 from vifguard.store.addresses import AUTOMATIC, Taker, Wish
@@ -250,6 +252,11 @@ def _regroup(change: Change, before: Port | None, after: Port | None) -> None:
         change.connection.execute(insert(port_security_groups), rows)
     followers.move(change, before, after)
     sets.bring(change, this.id, sets.of_port(before), sets.of_port(after))
+    was, is_now = (governing(port) if port else frozenset[str]() for port in (before, after))
+    if was != is_now:
+        for ip_group in ip_groups.of_member(change, this.id):
+            others = partial(sets.of_ip_group, change, ip_group, but=this.id)
+            sets.bring(change, ip_group, others(plus=was), others(plus=is_now))
 
 
 def _write(change: Change, before: StoredPort, after: Port) -> None:

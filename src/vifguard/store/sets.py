@@ -15,8 +15,16 @@ from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.port import Port
 from vifguard.resolve.policy import governing
-from vifguard.store.rows import key, prefix_of
-from vifguard.store.tables import host_sets, set_journal, set_prefixes
+from vifguard.store.rows import address_of, key, prefix_of
+from vifguard.store.tables import (
+    allocations,
+    host_sets,
+    ip_group_members,
+    port_security_groups,
+    ports,
+    set_journal,
+    set_prefixes,
+)
 from vifguard.store.transaction import BEFORE_ALL, Change, Snapshot
 
 Brought = frozenset[tuple[str, IPNetwork]]
@@ -25,6 +33,18 @@ Brought = frozenset[tuple[str, IPNetwork]]
 _OWN = ""
 """Who brings what an address group holds: no port."""
 
+_SHARED_BY = (
+    select(port_security_groups.c.group_id)
+    .join(ip_group_members, ip_group_members.c.port_id == port_security_groups.c.port_id)
+    .join(ports, ports.c.id == port_security_groups.c.port_id)
+    .where(
+        ip_group_members.c.group_id == bindparam("ip_group"),
+        ip_group_members.c.port_id != bindparam("but"),
+        ports.c.port_security_enabled,
+    )
+    .distinct()
+)
+_SHARED = select(allocations.c.address).where(allocations.c.group_id == bindparam("ip_group"))
 _INSERT = insert(set_prefixes)
 _DELETE = delete(set_prefixes).where(
     set_prefixes.c.set_id == bindparam("this_set_id"),
@@ -78,8 +98,22 @@ def of_port(port: Port | None) -> Brought:
     return frozenset((group, prefix) for group in governing(port) for prefix in prefixes)
 
 
+def of_ip_group(
+    snapshot: Snapshot, ip_group: str, *, but: str = "", plus: Iterable[str] = ()
+) -> Brought:
+    """What an IP group brings: its addresses, to the sets of all its members' security groups.
+
+    Whichever member holds an address, it is what the others of its security groups hear from.
+    `but` leaves out a member, and `plus` names sets in its stead.
+    """
+    this = {"ip_group": ip_group, "but": but}
+    sets = {*plus, *snapshot.connection.scalars(_SHARED_BY, this)}
+    addresses = [address_of(each) for each in snapshot.connection.scalars(_SHARED, this)]
+    return frozenset((each, host_prefix(address)) for each in sets for address in addresses)
+
+
 def bring(change: Change, port_id: str, before: Brought, after: Brought) -> None:
-    """A port brings other prefixes than before, or the same to other sets."""
+    """A port, or an IP group, brings other prefixes than before, or the same to other sets."""
     if gone := before - after:
         change.connection.execute(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
     if come := after - before:
