@@ -212,8 +212,8 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeoutError) as error:
-        told = isinstance(error, DBAPIError) and not isinstance(error, OperationalError)
-        if told and not error.connection_invalidated:
+        answered = isinstance(error, DBAPIError) and not error.connection_invalidated
+        if answered and not isinstance(error, OperationalError):
             raise
         _LOG.exception("the database does not answer")
         raise UnavailableError("The database does not answer; ask again later.") from error
