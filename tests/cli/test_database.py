@@ -1,41 +1,28 @@
-"""Servers on one PostgreSQL: what one takes in, the other tells at once."""
+"""A password in the database's URL: from the environment, never from the command line."""
 
-import threading
-from pathlib import Path
+import sys
 
-import httpx
-from command import started
-from tests.databases import PostgresqlServer
+import pytest
 
-from vifguard.client.client import Client
+from vifguard.cli.exits import InputError
+from vifguard.cli.service.database import require_unseen
 
 
-def test_two_servers_share_a_database(tmp_path: Path, postgresql_server: PostgresqlServer) -> None:
-    with postgresql_server.unmigrated() as where:
-        listen = ("serve", "--listen", "127.0.0.1:0", "--database", where)
-        with (
-            started(*listen, data_dir=tmp_path / "one") as one,
-            started(*listen, data_dir=tmp_path / "two") as two,
-            Client.from_data_dir(one.data_dir) as first,
-            Client.from_data_dir(two.data_dir) as second,
-        ):
-            body = {"network": {"name": "n", "shared": True}}
-            network = first.call("POST", "networks", body=body)["network"]
-            assert second.call("GET", f"networks/{network['id']}")["network"] == network
-            subnet = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"}
-            second.call("POST", "subnets", body={"subnet": subnet})
-            revision = second.call("GET", "feed/h1", query={"after": 0, "timeout": 0})["revision"]
-            heard: list[object] = []
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/name", "postgresql://host/name?user=me&password=secret"]
+)
+def test_a_password_on_the_command_line_is_refused_and_not_repeated(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_unseen(url)
+    for argument in (url, f"--database={url}"):
+        monkeypatch.setattr(sys, "argv", ["vifguard", "serve", argument])
+        with pytest.raises(InputError) as refused:
+            require_unseen(url)
+        assert "secret" not in str(refused.value)
 
-            def wait() -> None:
-                query = {"after": revision, "timeout": 60}
-                heard.append(second.call("GET", "feed/h1", query=query, patience=60))
 
-            waiting = threading.Thread(target=wait)
-            waiting.start()
-            port = {"network_id": network["id"], "binding:host_id": "h1"}
-            made = first.call("POST", "ports", body={"port": port})["port"]
-            waiting.join(60)
-            assert made["id"] in str(heard)
-            assert httpx.get(f"{two.url}/readyz", trust_env=False).json() == {"status": "ok"}
-        assert not (tmp_path / "one" / "vifguard.db").exists()
+def test_a_url_without_a_password_may_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me@host/name?passfile=/root/pass"
+    monkeypatch.setattr(sys, "argv", ["vifguard", "serve", "--database", url])
+    require_unseen(url)

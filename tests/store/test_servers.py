@@ -18,7 +18,7 @@ from vifguard.feed.messages import Claim, HostReport, PortReport, Report
 from vifguard.model.port import Port, PortState
 from vifguard.store import hosts, ip_groups, postgresql, tables
 from vifguard.store.database import News
-from vifguard.store.errors import DatabaseError, UnavailableError
+from vifguard.store.errors import DatabaseError, UnavailableError, UnstorableError
 from vifguard.store.feed import StoreFeed
 from vifguard.store.gazette import news_of, texts_of
 from vifguard.store.store import Store
@@ -171,6 +171,14 @@ def test_a_server_that_freezes_in_its_turn_loses_it(
         World(frozen).network()
         with other.read() as snapshot:
             assert len(snapshot.connection.execute(select(tables.networks.c.id)).all()) == 2
+
+
+def test_a_value_that_the_database_cannot_hold_is_refused(servers: tuple[World, World]) -> None:
+    one, _ = servers
+    for name in ("a\0b", "x" * 256):
+        with pytest.raises(UnstorableError):
+            one.network(name=name)
+    assert one.network(name="kept").name == "kept"
 
 
 _SERVER = """

@@ -24,6 +24,7 @@ from vifguard.store.errors import (
     SharedInUseError,
     StoreError,
     UnavailableError,
+    UnstorableError,
     UplinkTakenError,
     WrongAddressError,
 )
@@ -34,6 +35,7 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         MacTakenError: (409, "MacAddressInUse"),
         NoAddressLeftError: (409, "IpAddressGenerationFailure"),
         WrongAddressError: (400, "InvalidInput"),
+        UnstorableError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
         DefaultPoolExistsError: (400, "InvalidInput"),
         PoolInUseError: (400, "SubnetPoolDeleteError"),

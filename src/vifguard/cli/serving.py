@@ -118,6 +118,7 @@ class Serving:
         """The server, its store, and the URL under which clients find it; raises InputError."""
         from vifguard.api.app import create_app
         from vifguard.cli.service import listen as listening
+        from vifguard.cli.service.database import require_unseen
         from vifguard.cli.service.parts import ApiServer
         from vifguard.store.errors import DatabaseError
         from vifguard.store.store import Store
@@ -135,6 +136,7 @@ class Serving:
             self._introduce(layout, url)
         except ValueError as error:
             raise InputError(f"--public-url: {error}") from None
+        require_unseen(self.database)
         try:
             store = Store.open(self.database or layout.database)
         except DatabaseError as error:

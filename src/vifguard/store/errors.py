@@ -86,3 +86,7 @@ class DatabaseError(StoreError):
 
 class UnavailableError(StoreError):
     """The database does not answer now; nothing was stored."""
+
+
+class UnstorableError(StoreError):
+    """The database cannot hold, or look for, a value."""

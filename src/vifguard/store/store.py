@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vifguard.feed.cut import cut
@@ -30,7 +30,7 @@ from vifguard.store.alarm import Alarm
 from vifguard.store.bell import Bell
 from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
-from vifguard.store.errors import DatabaseError, StoreError, UnavailableError
+from vifguard.store.errors import DatabaseError, StoreError, UnavailableError, UnstorableError
 from vifguard.store.tables import ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
@@ -208,9 +208,11 @@ class Store:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Turn what a database says when it cannot be asked into UnavailableError."""
+    """Turn what a database says when it cannot be asked, or told, into errors of the store."""
     try:
         yield
+    except DataError as error:
+        raise UnstorableError(f"A value cannot be stored: {error.orig}") from error
     except (DBAPIError, PoolTimeoutError) as error:
         answered = isinstance(error, DBAPIError) and not error.connection_invalidated
         if answered and not isinstance(error, OperationalError):
