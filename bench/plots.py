@@ -32,6 +32,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e4e4e4",
     "legend.frameon": False,
 }
@@ -55,7 +56,8 @@ def main(results: Path = RESULTS, directory: Path = DIRECTORY) -> list[Path]:
             draw(figure.add_subplot(), document["figures"])
             machine = document["machine"]
             figure.supxlabel(
-                f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}",
+                f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']},"
+                f" load {machine['load'][0]:.1f}",
                 fontsize=7, color="#767676", x=1, ha="right",
             )  # fmt: skip
             drawn.append(directory / f"{name}.svg")
@@ -112,7 +114,7 @@ def _changes(axes: Axes, figures: Row) -> None:
     axes.set(yscale="log", ylabel="ms")
     axes.set_xticks(range(len(nouns)), [f"one more {noun}" for noun in nouns])
     axes.set_title("A change, until the kernel holds it", loc="left")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
 
 def _bars(axes: Axes, rows: Iterable[tuple[str, float]], label: str, title: str) -> None:

@@ -31,7 +31,7 @@ def test_a_rate_has_a_least(seen, is_met):
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    machine = {"cpu": "one", "cores": 1, "kernel": "6.18"}
+    machine = {"cpu": "one", "cores": 1, "kernel": "6.18", "load": [0.1]}
     row = {"family": "IPv4", "filter": "no filter", "ratio": 1.0}
     document = {"machine": machine, "figures": {"stream": [row], "connect": [row]}}
     (tmp_path / "tcp.json").write_text(json.dumps(document))
