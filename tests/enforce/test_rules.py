@@ -1,8 +1,11 @@
 """What groups mean in the kernel's maps, without a kernel."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vifguard.enforce import rules
+from vifguard.enforce.group import Group
 from vifguard.model.address import parse_network
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction
@@ -14,8 +17,14 @@ def remote(text: str) -> Rule:
     return Rule(IN, 6 if ":" in text else 4, remote=parse_network(text))
 
 
+def group_of(*said: Rule, name: str = "g") -> Group:
+    group = Group(name)
+    group.change(frozenset(said))
+    return group
+
+
 def allowed(*said: Rule) -> set[bytes]:
-    return {key for name, key in rules.elements_of("g", said) if name == "allowed"}
+    return {key for name, key in group_of(*said).elements() if name == "allowed"}
 
 
 @pytest.mark.parametrize(
@@ -44,28 +53,55 @@ def test_no_two_rules_are_one_element():
 
 
 def test_anywhere_has_one_meaning():
-    assert rules.elements_of("g", [remote("0.0.0.0/0")]) == rules.elements_of("g", [Rule(IN, 4)])
+    assert group_of(remote("0.0.0.0/0")).elements() == group_of(Rule(IN, 4)).elements()
 
 
 def test_an_id_is_not_in_the_elements():
     named = "a-tenants-own-words"
-    for (_, key), value in rules.elements_of(named, [Rule(IN, 4, remote=named)]).items():
+    for (_, key), value in group_of(Rule(IN, 4, remote=named), name=named).elements().items():
         assert named.encode()[:8] not in key + value
 
 
 def test_questions_count_nested_prefixes_and_sets_and_not_how_many_rules_there_are():
     flat = [remote(f"10.0.{i}.0/24") for i in range(200)]
-    assert rules.questions_of(flat) == 1 + 2
-    assert rules.questions_of([*flat, remote("10.0.0.0/8"), remote("10.0.7.7/32")]) == 3 + 2
+    assert group_of(*flat).questions == 1 + 2
+    assert group_of(*flat, remote("10.0.0.0/8"), remote("10.0.7.7/32")).questions == 3 + 2
     named = [Rule(OUT, 6, remote=str(i)) for i in range(5)]
-    assert rules.questions_of([*flat, *named]) == 1 + 5 + 2
+    assert group_of(*flat, *named).questions == 1 + 5 + 2
 
 
 def test_too_many_sets_are_refused_and_not_cut_short():
     named = [Rule(IN, 4, remote=str(i)) for i in range(33)]
-    with pytest.raises(ValueError, match="33 groups of addresses"):
-        rules.elements_of("g", named)
-    assert rules.elements_of("g", named[1:])
+    group = group_of(*named)
+    assert "33 groups of addresses" in group.why_not
+    assert group.elements() == {}
+    assert group_of(*named[1:]).why_not == ""
+
+
+ports = st.builds(
+    lambda low, more: PortRange(low, low + more), st.integers(1, 3), st.integers(0, 3)
+)
+some_rules = st.frozensets(
+    st.one_of(
+        st.builds(Rule, st.sampled_from((IN, OUT)), st.just(4), st.just(6), ports),
+        st.builds(remote, st.sampled_from(("10.0.0.0/8", "10.0.0.0/9", "0.0.0.0/0"))),
+        st.builds(Rule, st.just(IN), st.just(4), remote=st.integers(0, 40).map(str)),
+    ),
+    max_size=60,
+)
+
+
+@given(st.lists(some_rules, max_size=5))
+def test_step_by_step_is_the_same_as_at_once(story):
+    """Two rules may need one element, and what cannot be held comes and goes."""
+    group, there = Group("g"), {}
+    for said in story:
+        before, after = group.change(said)
+        assert before.items() <= there.items()
+        there = {each: value for each, value in there.items() if each not in before} | after
+        at_once = group_of(*said)
+        assert there == group.elements() == at_once.elements()
+        assert (group.questions, set(group.named)) == (at_once.questions, set(at_once.named))
 
 
 def test_a_set_knows_its_own_elements():

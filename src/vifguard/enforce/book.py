@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from vifguard.enforce import rules
 from vifguard.enforce.driver import BookChange
+from vifguard.enforce.group import NOT_KNOWN, Group
 from vifguard.enforce.rules import Element, Elements
 from vifguard.enforce.settings import Settings
 from vifguard.kernel.bpf import Map
-from vifguard.model.security_group import Rule
 
 _MAPS = (*rules.OF_RULES, *rules.OF_SETS)
 _PRESENT = b"\x01"
@@ -26,16 +26,14 @@ class Book:
     def __init__(self, maps: Mapping[str, Map], settings: Settings) -> None:
         self._maps = maps
         self._settings = settings
-        self._held: dict[str, Elements] = {}
-        self._named: dict[str, frozenset[str]] = {}
-        self._questions: dict[str, int] = {}
-        self._refused: dict[str, str] = {}
+        self._groups: dict[str, Group] = {}
+        self._unfit: dict[str, str] = {}
         self._torn: dict[str, str] = {}
 
     def why_not(self, groups: Iterable[str]) -> str:
         """Why a port with these groups cannot be held; empty when it can."""
         groups = sorted(groups)
-        asked = sum(self._questions.get(group, 0) for group in groups)
+        asked = sum(self._questions(group) for group in groups)
         if asked > rules.QUESTIONS:
             return (
                 f"its security groups refer to too many remote groups and nested prefixes: {asked} "
@@ -45,20 +43,33 @@ class Book:
 
     def hold(self, change: BookChange) -> frozenset[str]:
         """Make the kernel say what the change says; the groups whose ports are to be rendered."""
-        groups = {*self._held, *self._refused, *change.groups}
-        before = {group: self._standing(group) for group in groups}
+        touched = set(change.groups)
+        if change.complete or self._torn:
+            touched |= {*self._groups, *self._unfit}
+        before = {group: self._standing(group) for group in touched}
         less = self._replace(change) if change.complete else self._change(change)
         if less:
             self._settings.raise_generation()
-        return frozenset(group for group, was in before.items() if self._standing(group) != was)
+        if self._torn:
+            touched |= {*self._groups}
+        return frozenset(each for each in touched if before.get(each) != self._standing(each))
 
     def _standing(self, group: str) -> tuple[str, int]:
         """What of a group decides whether its ports can be held."""
-        return self._why_not(group), self._questions.get(group, 0)
+        return self._why_not(group), self._questions(group)
+
+    def _questions(self, group: str) -> int:
+        known = self._groups.get(group)
+        return known.questions if known else NOT_KNOWN
 
     def _why_not(self, group: str) -> str:
-        torn = (self._torn[name] for name in self._named.get(group, ()) if name in self._torn)
-        return self._refused.get(group) or next(torn, "")
+        if group in self._unfit:
+            return self._unfit[group]
+        known = self._groups.get(group)
+        if known is None:
+            return ""
+        torn = (self._torn[name] for name in known.named if name in self._torn)
+        return known.why_not or next(torn, "")
 
     def _change(self, change: BookChange) -> bool:
         """Whether anything that was allowed may be so no more."""
@@ -67,46 +78,35 @@ class Book:
             gone = rules.members_of(set_id, said.removed)
             old = self._found(set_id) if said.complete else dict.fromkeys(gone, _PRESENT)
             less |= self._put_set(set_id, old, rules.members_of(set_id, said.added))
-        for group, rules_ in change.groups.items():
-            less |= self._put_group(group, self._elements(group, rules_))
+        for group_id, rules_ in change.groups.items():
+            group = self._groups.pop(group_id, None) or Group(group_id)
+            less |= self._put_group(group, *group.change(rules_))
         return less
 
     def _replace(self, change: BookChange) -> bool:
         """The same, of everything: whatever else the kernel has goes."""
-        self._held, self._refused, self._torn = {}, {}, {}
-        self._named, self._questions = {}, {}
+        self._groups, self._torn = {}, {}
         less, seen = False, self._seen()
         for set_id, said in change.sets.items():
             wanted = tuple(rules.members_of(set_id, said.added))
             old = {each: seen.pop(each) for each in wanted if each in seen}
             less |= self._put_set(set_id, old, wanted)
-        for group, rules_ in change.groups.items():
-            elements = self._elements(group, rules_)
-            self._held[group] = {each: seen.pop(each) for each in elements if each in seen}
-            less |= self._put_group(group, elements)
+        for group_id, rules_ in change.groups.items():
+            group = Group(group_id)
+            _, elements = group.change(rules_)
+            old = {each: seen.pop(each) for each in elements if each in seen}
+            less |= self._put_group(group, old, elements)
         return self._turn(seen, {}) or less
 
-    def _elements(self, group: str, said: frozenset[Rule]) -> Elements:
-        self._refused.pop(group, None)
-        self._named[group], self._questions[group] = (
-            rules.sets_named(said),
-            rules.questions_of(said),
-        )
-        try:
-            return rules.elements_of(group, said)
-        except ValueError as error:
-            self._refused[group] = str(error)
-            return {}
-
-    def _put_group(self, group: str, wanted: Elements) -> bool:
-        old = self._held.pop(group, {})
+    def _put_group(self, group: Group, old: Elements, wanted: Elements) -> bool:
+        self._unfit.pop(group.id, None)
         try:
             less = self._turn(old, wanted)
         except OSError as error:
-            self._refused[group] = f"its rules do not fit: {os.strerror(error.errno or 0)}"
-            return self._turn(old | wanted, {})
-        if wanted:
-            self._held[group] = wanted
+            self._unfit[group.id] = f"its rules do not fit: {os.strerror(error.errno or 0)}"
+            return self._turn(old | wanted | group.elements(), {})
+        if group.rules:
+            self._groups[group.id] = group
         return less
 
     def _put_set(self, set_id: str, old: Elements, added: Iterable[Element]) -> bool:

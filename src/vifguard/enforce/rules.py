@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
@@ -29,8 +30,6 @@ Element = tuple[str, bytes]
 Elements = dict[Element, bytes]
 
 _PRESENT = b"\x01"
-_ENDS = 2
-"""Questions that only find that there are no more prefixes, and no more sets."""
 _ANYWHERE: Mapping[int, IPNetwork] = MappingProxyType(
     {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 )
@@ -51,37 +50,36 @@ def port_groups(groups: Iterable[str], *, stateful: bool) -> bytes:
     return _PORT_GROUPS.pack(len(digests), stateful, *digests, *room)
 
 
-def elements_of(group: str, rules: Iterable[Rule]) -> Elements:
-    """All elements that hold a group's rules; ValueError says what of them cannot be held."""
-    found: Elements = {}
-    sets: dict[int, dict[int, int]] = {}
-    for rule in rules:
-        scope = _scope(group, rule)
-        class_ = _class(scope, rule.remote)
-        for key in _allowed(class_, rule):
-            found["allowed", key] = _PRESENT
-        if isinstance(rule.remote, str):
-            sets.setdefault(scope, {})[_set(rule.remote, rule.version)] = class_
-            continue
-        prefix = rule.remote or _ANYWHERE[rule.version]
-        found["remotes", _lpm(scope, prefix)] = _REMOTE.pack(class_, prefix.prefixlen)
-    for scope, named in sets.items():
-        found["remote_sets", struct.pack("=Q", scope)] = _scope_sets(named)
-    return found
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one rule of a group needs in the maps; other rules may need some of it too.
+
+    `elements` with their values; `named`: the scope, and the set with its class, of a rule
+    whose remote is a set; `length`: the scope, and the bits of the prefix, of any other.
+    """
+
+    elements: tuple[tuple[Element, bytes], ...]
+    named: tuple[int, tuple[int, int]] | None
+    length: tuple[int, int] | None
 
 
-def questions_of(rules: Iterable[Rule]) -> int:
-    """How many questions a packet may put to a group's rules until it has its answer."""
-    prefixes: dict[tuple[Direction, int], set[IPNetwork]] = {}
-    sets: dict[tuple[Direction, int], set[str]] = {}
-    for rule in rules:
-        scope = rule.direction, rule.version
-        if isinstance(rule.remote, str):
-            sets.setdefault(scope, set()).add(rule.remote)
-        else:
-            prefixes.setdefault(scope, set()).add(rule.remote or _ANYWHERE[rule.version])
-    named = max((len(each) for each in sets.values()), default=0)
-    return max((_depth(each) for each in prefixes.values()), default=0) + named + _ENDS
+def parts_of(group: str, rule: Rule) -> Parts:
+    """What a rule needs."""
+    scope = _scope(group, rule)
+    class_ = _class(scope, rule.remote)
+    allowed = tuple((("allowed", key), _PRESENT) for key in _allowed(class_, rule))
+    if isinstance(rule.remote, str):
+        return Parts(allowed, (scope, (_set(rule.remote, rule.version), class_)), None)
+    prefix = rule.remote or _ANYWHERE[rule.version]
+    remote = ("remotes", _lpm(scope, prefix)), _REMOTE.pack(class_, prefix.prefixlen)
+    return Parts((*allowed, remote), None, (scope, prefix.prefixlen))
+
+
+def sets_of_scope(scope: int, named: Iterable[tuple[int, int]]) -> tuple[Element, bytes]:
+    """The element that holds the sets of a scope with their classes; at most SETS_A_SCOPE."""
+    flat = [number for pair in sorted(named) for number in pair]
+    value = _SCOPE_SETS.pack(len(flat) // 2, 0, *flat, *[0] * (2 * SETS_A_SCOPE - len(flat)))
+    return ("remote_sets", struct.pack("=Q", scope)), value
 
 
 def members_of(set_id: str, prefixes: Iterable[IPNetwork]) -> Iterator[Element]:
@@ -101,11 +99,6 @@ def is_of_set(element: Element, set_id: str) -> bool:
     digest: int
     (digest,) = struct.unpack_from("=Q", key, 4 if name == "member_prefixes" else 0)
     return digest & ~1 == _set(set_id, 4)
-
-
-def sets_named(rules: Iterable[Rule]) -> frozenset[str]:
-    """The sets that the rules refer to."""
-    return frozenset(rule.remote for rule in rules if isinstance(rule.remote, str))
 
 
 def _digest(*parts: bytes) -> int:
@@ -161,28 +154,6 @@ def _cut(low: int, high: int) -> Iterator[tuple[int, int]]:
         size = min(low & -low or 1 << _PORT_BITS, 1 << (high - low + 1).bit_length() - 1)
         yield _PORT_BITS - size.bit_length() + 1, low
         low += size
-
-
-def _scope_sets(named: Mapping[int, int]) -> bytes:
-    if len(named) > SETS_A_SCOPE:
-        raise ValueError(
-            f"rules of a group refer to {len(named)} groups of addresses in one direction and "
-            f"IP version; {SETS_A_SCOPE} can be held"
-        )
-    flat = [number for pair in sorted(named.items()) for number in pair]
-    return _SCOPE_SETS.pack(len(named), 0, *flat, *[0] * (2 * SETS_A_SCOPE - len(flat)))
-
-
-def _depth(prefixes: Iterable[IPNetwork]) -> int:
-    """How many of the prefixes hold one and the same address at most."""
-    around: list[IPNetwork] = []
-    deepest = 0
-    for prefix in sorted(prefixes, key=lambda n: (n.network_address.packed, n.prefixlen)):
-        while around and prefix.network_address not in around[-1]:
-            around.pop()
-        around.append(prefix)
-        deepest = max(deepest, len(around))
-    return deepest
 
 
 def _lpm(digest: int, prefix: IPNetwork) -> bytes:

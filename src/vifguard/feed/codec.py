@@ -37,6 +37,8 @@ _NOT_THIS = (
 )
 _DIFFERENT = 4096
 """How many different sets and segments are remembered: those of many ports are equal."""
+_REMEMBERED = 16384
+"""How many rules are remembered."""
 _LONGEST = 64
 """Members of a set that is remembered; those of large groups are nobody else's."""
 
@@ -173,7 +175,25 @@ def _converter() -> Converter:
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
     for shared in (Segment, Storm):
         converter.register_structure_hook(shared, _sharing(converter, shared))
+    converter.register_structure_hook(Rule, _remembering(converter, Rule))
     return converter
+
+
+def _remembering(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:
+    """Reads a value once: a group is told whole, and mostly as it was but for one rule."""
+    read: Any = converter.get_structure_hook(kind)
+    known: dict[str, T] = {}
+
+    def again(raw: object, _: object) -> T:
+        text = repr(raw)
+        found = known.get(text)
+        if found is None:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            found = known[text] = read(raw, kind)
+        return found
+
+    return again
 
 
 def _sharing(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:

@@ -18,7 +18,7 @@ it wholly. A group that is not known, a group without rules and an empty set all
 
 **Stateful** groups judge what opens a connection; what belongs to one passes, in both
 directions, and asks no rule. A connection lives only while the rules still allow the packet
-that opened it: what a removed rule, group or member had allowed ends with it, at once, and
+that opened it: what a removed rule, group or member had allowed ends with its next packet, and
 nothing else does. An ICMP error (IPv4 3, 4, 11, 12; IPv6 1 to 4) passes only if it quotes a
 packet of a connection of this very port that went the other way, is addressed to who sent
 that, and, for TCP, quotes a sequence number that may have been sent (RFC 5927); it opens
@@ -149,8 +149,10 @@ class _Judge:
             else:
                 ends, local, remote, sent_by = ports, quoted.src, quoted.dst, _FROM
             flow = self._living(_quoted_key(quoted, local, remote, ends, sent_by))
-            if flow is not None and flow.state is not State.RECALLED and (
-                quoted.sequence is None or flow.is_sent(sent_by, quoted.sequence)
+            if (
+                flow is not None
+                and flow.state is not State.RECALLED
+                and (quoted.sequence is None or flow.is_sent(sent_by, quoted.sequence))
             ):
                 return None
         return drop(Guard.GROUPS, Reason.ICMP_UNRELATED, packet.src)
