@@ -74,8 +74,37 @@ def test_members_come_and_go(host):
     assert heard(host, to(8)) == []
 
 
-def test_what_cannot_be_held_closes_its_port_says_why_and_ends(host):
-    host.say({"g": says(*(rule(8, str(i)) for i in range(40)))})
+def named(group: int, many: int) -> frozenset[Rule]:
+    return says(*(rule(8, f"{group}-{i}") for i in range(many)))
+
+
+POISON = {
+    "a group that refers to too many others": ("40 groups of addresses", {"p": named(0, 40)}),
+    "groups that together ask too much": (
+        "questions a packet",
+        {f"p{i}": named(i, 30) for i in range(3)},
+    ),
+    "too many groups": ("17 security groups", {f"p{i}": says() for i in range(17)}),
+}
+
+
+@pytest.mark.parametrize("what", POISON)
+def test_what_cannot_be_held_closes_its_port_alone_says_why_and_ends(host, what):
+    why, groups = POISON[what]
+    host.guest(3).plug()
+    guards = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+    host.set(port(3, guards=guards, security_groups=frozenset(groups)))
+    host.say(groups)
+    assert why in host.until(3, PortState.HELD_CLOSED).reason
+    host.say({"g": says(rule(9))})
+    assert heard(host, to(8), to(9)) == [to(9)]
+    host.enforced(1, 2)
+    host.set(port(3, guards=guards, security_groups=frozenset({"g"})))
+    host.enforced(3)
+
+
+def test_a_group_that_becomes_too_much_closes_its_ports_until_it_is_not(host):
+    host.say({"g": named(0, 40)})
     told = eventually(lambda: (x := host.report(1)) and x.state is PortState.HELD_CLOSED and x)
     assert "40 groups of addresses" in told.reason
     host.enforced(2)
