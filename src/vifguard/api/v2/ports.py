@@ -33,9 +33,8 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
-from vifguard.api.errors import Refusal, bad_request, conflict
+from vifguard.api.errors import bad_request, conflict
 from vifguard.api.interface import binding_profile
-from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import (
     NOBODY,
@@ -52,6 +51,7 @@ from vifguard.api.shapes import (
     tags,
     wishes,
 )
+from vifguard.api.v2 import port_groups
 from vifguard.api.v2.dhcp_options import dhcp_options, merged, no_policy
 from vifguard.api.v2.dhcp_options import show as show_options
 from vifguard.api.who import (
@@ -68,7 +68,7 @@ from vifguard.model.guard import Role
 from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import hosts, networks, ports, security_groups, subnets
+from vifguard.store import hosts, networks, ports, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.ports import Draft
 from vifguard.store.rows import StoredPort
@@ -216,7 +216,7 @@ def update_port(call: Caller, port_id: str) -> Response:
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
-        changes |= _regrouped(change, replace(before.port, **changes), given)
+        changes |= port_groups.changed(change, replace(before.port, **changes), given)
         _require_sound(change, replace(before.port, **changes), given)
         after = ports.update_port(change, network, before, changes, given.get("fixed_ips"))
     return call.one(PORTS, show(after, network))
@@ -248,7 +248,7 @@ def _create(
     fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(change, port, given)
-    port = replace(port, security_groups=_first_groups(change, port, given, grouped=grouped))
+    port = replace(port, security_groups=port_groups.first(change, port, given, grouped=grouped))
     return ports.create(
         change, network, Draft(port, given["mac_address"], given["fixed_ips"], given["tags"])
     ), network
@@ -298,86 +298,6 @@ def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
                     f"Invalid input for allowed_address_pairs. Reason: {each} is the network or "
                     f"broadcast address of subnet {subnet.cidr}."
                 )
-
-
-def _first_groups(
-    change: Change, port: Port, given: Given, *, grouped: bool
-) -> frozenset[str] | None:
-    """The groups of a new port, where there are any: by default, that of its project."""
-    asked, enabled = given["security_groups"], given["security_groups_enabled"]
-    if asked and enabled is False:
-        raise _disabled(asked)
-    if not grouped:
-        if asked:
-            require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
-        if enabled:
-            require_groups_offered(change, "security_groups_enabled of a port")
-        return None
-    if enabled is False:
-        return None
-    if asked:
-        _require_groups(change, port, asked)
-    if asked is None and port.port_security_enabled:
-        return frozenset({security_groups.ensure_default(change, port.project_id)})
-    return asked or frozenset()
-
-
-def _regrouped(change: Change, port: Port, given: Given) -> dict[str, Any]:
-    """What a request changes of a port's groups; `port` is as it will be without."""
-    has, asked = port.security_groups, given.get("security_groups")
-    enabled = given.get("security_groups_enabled")
-    if enabled is False:
-        if remaining := has if asked is None else asked:
-            raise _disabled(remaining)
-        return {"security_groups": None}
-    if enabled and has is None and asked is None:
-        require_groups_offered(change, "security_groups_enabled of a port")
-        asked = frozenset({security_groups.ensure_default(change, port.project_id)})
-    if asked is None:
-        if has and not port.port_security_enabled:
-            raise conflict(
-                "PortSecurityPortHasSecurityGroup",
-                "Port has security group associated. Cannot disable port security or IP address "
-                "until security group is removed.",
-            )
-        return {}
-    if asked and asked != has:
-        require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
-    if asked:
-        _require_groups(change, port, asked)
-    if has is None and hosts.why_no_groups(change):
-        return {}
-    return {"security_groups": asked}
-
-
-def _disabled(groups: frozenset[str]) -> Refusal:
-    return conflict(
-        "SecurityGroupsDisabled",
-        f"security_groups {_quoted(groups)} filter nothing where security_groups_enabled is "
-        "false; give no groups, or leave it true.",
-    )
-
-
-def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
-    """Groups are the project's own, all of one kind, and on a port that is filtered."""
-    if not port.port_security_enabled:
-        raise Refusal(
-            400,
-            "PortSecurityAndIPRequiredForSecurityGroups",
-            "Port security must be enabled and port must have an IP address in order to use "
-            "security groups.",
-        )
-    found = visible.require_security_groups(change, port.project_id, asked)
-    if len({group.stateful for group in found}) > 1:
-        raise conflict(
-            "SecurityGroupConflict",
-            "Error Cannot apply both stateful and stateless security groups on the same port at "
-            "the same time while attempting the operation.",
-        )
-
-
-def _quoted(ids: frozenset[str]) -> str:
-    return ", ".join(sorted(ids))
 
 
 def _shown(snapshot: Snapshot, found: Iterable[StoredPort]) -> list[dict[str, Any]]:

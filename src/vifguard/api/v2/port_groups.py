@@ -1,0 +1,91 @@
+"""The security groups of a port, as requests name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vifguard.api import visible
+from vifguard.api.attributes import Given
+from vifguard.api.errors import Refusal, conflict
+from vifguard.api.offered import require_groups_offered
+from vifguard.model.port import Port
+from vifguard.store import hosts, security_groups
+from vifguard.store.transaction import Change
+
+
+def first(change: Change, port: Port, given: Given, *, grouped: bool) -> frozenset[str] | None:
+    """The groups of a new port, where there are any: by default, that of its project."""
+    asked, enabled = given["security_groups"], given["security_groups_enabled"]
+    if asked and enabled is False:
+        raise _disabled(asked)
+    if not grouped:
+        if asked:
+            require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
+        if enabled:
+            require_groups_offered(change, "security_groups_enabled of a port")
+        return None
+    if enabled is False:
+        return None
+    if asked:
+        _require_groups(change, port, asked)
+    if asked is None and port.port_security_enabled:
+        return frozenset({security_groups.ensure_default(change, port.project_id)})
+    return asked or frozenset()
+
+
+def changed(change: Change, port: Port, given: Given) -> dict[str, Any]:
+    """What a request changes of a port's groups; `port` is as it will be without."""
+    has, asked = port.security_groups, given.get("security_groups")
+    enabled = given.get("security_groups_enabled")
+    if enabled is False:
+        if remaining := has if asked is None else asked:
+            raise _disabled(remaining)
+        return {"security_groups": None}
+    if enabled and has is None and asked is None:
+        require_groups_offered(change, "security_groups_enabled of a port")
+        asked = frozenset({security_groups.ensure_default(change, port.project_id)})
+    if asked is None:
+        if has and not port.port_security_enabled:
+            raise conflict(
+                "PortSecurityPortHasSecurityGroup",
+                "Port has security group associated. Cannot disable port security or IP address "
+                "until security group is removed.",
+            )
+        return {}
+    if asked and asked != has:
+        require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
+    if asked:
+        _require_groups(change, port, asked)
+    if has is None and hosts.why_no_groups(change):
+        return {}
+    return {"security_groups": asked}
+
+
+def _disabled(groups: frozenset[str]) -> Refusal:
+    return conflict(
+        "SecurityGroupsDisabled",
+        f"security_groups {_quoted(groups)} filter nothing where security_groups_enabled is "
+        "false; give no groups, or leave it true.",
+    )
+
+
+def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
+    """Groups are the project's own, all of one kind, and on a port that is filtered."""
+    if not port.port_security_enabled:
+        raise Refusal(
+            400,
+            "PortSecurityAndIPRequiredForSecurityGroups",
+            "Port security must be enabled and port must have an IP address in order to use "
+            "security groups.",
+        )
+    found = visible.require_security_groups(change, port.project_id, asked)
+    if len({group.stateful for group in found}) > 1:
+        raise conflict(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port at "
+            "the same time while attempting the operation.",
+        )
+
+
+def _quoted(ids: frozenset[str]) -> str:
+    return ", ".join(sorted(ids))
