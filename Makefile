@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 OBJECT := src/vifguard/enforce/guard.bpf.o
 PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-venv \
-  keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql \
+  keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql nginx-light curl \
   qemu-system-x86 busybox-static cpio kmod
 # What drives a server as a process; the rest of the unit tests is quick.
 SERVER := tests/store tests/api tests/cli
@@ -58,7 +58,7 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 test: check build/keystone/.installed ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
 	$(BIN)/pytest -q -n auto -m "not kernel" $(SERVER)
 	$(SUDO) $(BIN)/pytest -q -m kernel
-	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6 s8 lifecycle
+	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s4 s5 s6 s8 lifecycle
 	$(MAKE) --no-print-directory test-kernels
 
 test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
@@ -70,7 +70,7 @@ conformance-full: setup ## the catalogue by each way to attach, in both orders o
 	done; done
 
 demo: setup ## the whole problem on one host, on real kernels, in about two minutes
-	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s5 s6
+	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s4 s5 s6
 
 bench: setup build/peer-packages build/neutron/.installed ## what a packet, a port and an API call cost, beside other makers' filters; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench

@@ -19,7 +19,7 @@ def test_the_scenarios_of_the_demo_are_there() -> None:
     result = CliRunner().invoke(lab.app, ["list", "--json"])
     assert result.exit_code == 0
     assert {each["name"] for each in json.loads(result.stdout)} == set(SCENARIOS)
-    assert {"s1", "s1r", "s2", "s3", "s5", "s6", "s8", "lifecycle"} <= set(SCENARIOS)
+    assert {"s1", "s1r", "s2", "s3", "s4", "s5", "s6", "s8", "lifecycle"} <= set(SCENARIOS)
 
 
 def test_an_unknown_scenario_is_named() -> None:

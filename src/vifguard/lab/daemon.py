@@ -57,6 +57,12 @@ class Daemon:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def end(self, number: signal.Signals, patience: float) -> None:
+        """Ask the program to end, by a signal, and give it these seconds."""
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            self._process.send_signal(number)
+            self._process.wait(patience)
+
     def ended(self) -> int | None:
         """Its exit code, None while it runs."""
         return self._process.poll()

@@ -40,8 +40,8 @@ same path; it is played cold, and again right behind its twin.
 The matrix: the catalogue is played by each way to attach (TCX links, clsact filters), along
 each path, cold and right behind a legal frame, with the attacker's port older and younger than
 its neighbours'. `make test` plays one of each; `make conformance-full` plays the product. No
-port has security groups in it yet: the runs with one and with several wait for a driver that
-holds them.
+port has security groups in it: what they judge, scenario s4 plays; the catalogue at ports with
+one and with several is still to be played.
 
 Where a row and the guards' text disagreed, the text won:
 [decision 0001](decisions/0001-catalogue-and-guard-table.md)."""

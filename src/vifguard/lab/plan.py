@@ -32,6 +32,7 @@ class NicPlan:
     `families` are the versions of IP that its port gets an address of, and its guest is
     given; `body` are fields that its project sets, `by_operator` those that only the operator
     may. A `silent` interface has no addresses inside the guest: its stack says nothing.
+    `security_groups` are by name; a port without any has no guard `groups`.
     """
 
     network: str
@@ -39,6 +40,7 @@ class NicPlan:
     body: Mapping[str, Any] = field(default_factory=dict)
     by_operator: Mapping[str, Any] = field(default_factory=dict)
     silent: bool = False
+    security_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,19 @@ class GroupPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityGroupPlan:
+    """A security group whose members may speak first, or (`speaks` false) only answer.
+
+    Each of `rules` lets something in, of both families; `remote` in it names a security group.
+    """
+
+    name: str
+    project: str
+    rules: tuple[Mapping[str, Any], ...] = ()
+    speaks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class WorldPlan:
     """Everything that stands before a story begins."""
 
@@ -69,6 +84,7 @@ class WorldPlan:
     networks: tuple[NetworkPlan, ...] = ()
     guests: tuple[GuestPlan, ...] = ()
     groups: tuple[GroupPlan, ...] = ()
+    security_groups: tuple[SecurityGroupPlan, ...] = ()
 
     @property
     def projects(self) -> tuple[str, ...]:

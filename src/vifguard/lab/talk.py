@@ -13,11 +13,11 @@ from vifguard.model.address import IPAddress, Mac
 _PATIENCE = 5.0
 
 
-def pings(namespace: str, address: IPAddress, device: str = "") -> bool:
-    """Whether the address answers an echo request from the namespace."""
-    out = ["-I", device] if device else []
+def pings(namespace: str, address: IPAddress, device: str = "", *, size: int = 56) -> bool:
+    """Whether the address answers an echo request of `size` bytes from the namespace."""
+    how = [f"-s{size}", *(["-I", device] if device else [])]
     done = subprocess.run(
-        ["ip", "netns", "exec", namespace, "ping", "-n", "-c1", "-W2", *out, str(address)],
+        ["ip", "netns", "exec", namespace, "ping", "-n", "-c1", "-W2", *how, str(address)],
         capture_output=True,
         check=False,
     )

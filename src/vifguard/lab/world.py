@@ -13,11 +13,26 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip
 from typing import Any
 
 from vifguard.client.client import Client, Item
-from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
+from vifguard.client.resource import (
+    IP_GROUP,
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    SUBNET,
+)
 from vifguard.kernel import sysctl
 from vifguard.kernel.link import Links
 from vifguard.lab import netns
-from vifguard.lab.plan import OPERATOR, GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
+from vifguard.lab.plan import (
+    OPERATOR,
+    GroupPlan,
+    GuestPlan,
+    NetworkPlan,
+    NicPlan,
+    SecurityGroupPlan,
+    WorldPlan,
+)
 from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
 from vifguard.lab.run import Run
 from vifguard.lab.server import Server
@@ -135,6 +150,7 @@ class World:
         self.nets: dict[str, Net] = {}
         self.guests: dict[str, Guest] = {}
         self.groups: dict[str, Item] = {}
+        self.security_groups: dict[str, Item] = {}
 
     def client(self, project: str) -> Client:
         """Who may ask for the project."""
@@ -209,6 +225,30 @@ class World:
         group = self.groups[plan.name] = self.client(plan.project).create(IP_GROUP, body)
         return group
 
+    def add_security_group(self, plan: SecurityGroupPlan) -> Item:
+        """Create a security group and its rules."""
+        client = self.client(plan.project)
+        group = self.security_groups[plan.name] = client.create(SECURITY_GROUP, {"name": plan.name})
+        if not plan.speaks:
+            for rule in group["security_group_rules"]:
+                client.delete(SECURITY_GROUP_RULE, rule["id"])
+        for said in plan.rules:
+            for version in (4, 6):
+                self.let_in(plan, version, said)
+        return group
+
+    def let_in(self, plan: SecurityGroupPlan, version: int, said: Mapping[str, Any]) -> Item:
+        """Create one rule of a security group, for one family."""
+        body = {
+            "security_group_id": self.security_groups[plan.name]["id"],
+            "direction": "ingress",
+            "ethertype": f"IPv{version}",
+            **said,
+        }
+        if "remote" in body:
+            body["remote_group_id"] = self.security_groups[body.pop("remote")]["id"]
+        return self.client(plan.project).create(SECURITY_GROUP_RULE, body)
+
     # Looking
 
     def await_enforced(self, *nics: Nic) -> None:
@@ -240,9 +280,12 @@ class World:
             "network_id": net.id,
             "name": f"{guest.name}-{net.name}",
             "device_id": guest.name,
-            "security_groups_enabled": "security_groups" in plan.body,
+            "security_groups_enabled": bool(plan.security_groups),
             **plan.body,
         }
+        if plan.security_groups:
+            groups = [self.security_groups[name]["id"] for name in plan.security_groups]
+            body["security_groups"] = groups
         if net.subnets and set(plan.families) != set(net.subnets):
             body["fixed_ips"] = [{"subnet_id": net.subnets[each]["id"]} for each in plan.families]
         if plan.by_operator:
@@ -273,6 +316,8 @@ def stand(run: Run, plan: WorldPlan, cleanup: ExitStack) -> World:
     world = World(run, plan, cleanup)
     for network in plan.networks:
         world.add_network(network)
+    for security_group in plan.security_groups:
+        world.add_security_group(security_group)
     for guest in plan.guests:
         world.add_guest(guest)
     for group in plan.groups:

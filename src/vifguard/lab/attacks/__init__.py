@@ -43,6 +43,11 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 """Every variant by its id, `attack/variant`."""
 
 WAITING_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"the guard `groups`": ("every row with one security group", "every row with several")}
+    {
+        "ports of s1 with security groups": (
+            "every row with one security group",
+            "every row with several",
+        )
+    }
 )
 """By feature: what of the matrix (attacks by driver, path, groups and order) waits for it."""

@@ -224,7 +224,7 @@ ROWS: tuple[Attack, ...] = (
                 _MAC,
             ),
         ),
-        note="Played with no security group; with 1 and n when the guard `groups` exists.",
+        note="Played with no security group; no group is asked about ARP.",
     ),
     Attack(
         id="arp-default-accept",

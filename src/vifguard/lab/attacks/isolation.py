@@ -51,6 +51,10 @@ _QUERY = build.igmp(0x11, max_response=100)
 _HELLO = Piece(b"\x20\0\0\0" + b"\0\x01\0\x02\0\x69", f.PIM)
 
 
+_TIERS = "Scenario s4 plays it."
+_TABLE = "tests/triangle/sequences/test_table.py"
+
+
 def _waiting(attack_id: str, title: str, waits_for: str, *published: str) -> Attack:
     return Attack(id=attack_id, title=title, group="H", published=published, waits_for=waits_for)
 
@@ -93,11 +97,13 @@ ROWS: tuple[Attack, ...] = (
     ),
     _waiting("iso-underlay-tunnel-injection", "Frames for the host's tunnel end", "the overlay"),
     _waiting("iso-bfd-from-guest", "BFD from a guest", "the overlay", "CVE-2024-2182"),
-    _waiting(
-        "iso-dns-responder-egress-bypass",
-        "A forged answer of the DNS responder",
-        "the guard `groups`",
-        "CVE-2025-0650",
+    Attack(
+        id="iso-dns-responder-egress-bypass",
+        title="A forged answer of the DNS responder",
+        group="H",
+        guard=Guard.GROUPS,
+        published=("CVE-2025-0650",),
+        note=_TIERS,
     ),
     _waiting(
         "iso-punt-flood",
@@ -127,20 +133,24 @@ ROWS: tuple[Attack, ...] = (
         ),
         note="The sender breaks no rule; every receiver's own guard refuses what is not its.",
     ),
-    _waiting(
-        "iso-conntrack-zone-mix",
-        "One tenant's flow, another's reply",
-        "the guard `groups`",
-        "LP#1359523",
-        "LP#1478925",
-        "LP#1668958",
-        "LP#1745642",
+    Attack(
+        id="iso-conntrack-zone-mix",
+        title="One tenant's flow, another's reply",
+        group="H",
+        guard=Guard.GROUPS,
+        published=("LP#1359523", "LP#1478925", "LP#1668958", "LP#1745642"),
+        note=f"{_TIERS} Each port has connections of its own: there are no zones to mix.",
     ),
-    _waiting(
-        "iso-conntrack-exhaust-invalid",
-        "Filling the connection table",
-        "the guard `groups`",
-        "LP#1896587",
+    Attack(
+        id="iso-conntrack-exhaust-invalid",
+        title="Filling the connection table",
+        group="H",
+        guard=Guard.GROUPS,
+        published=("LP#1896587",),
+        proved_by=(
+            f"{_TABLE}::test_a_million_half_open_connections_of_one_port_end_no_other_s",
+            f"{_TABLE}::test_a_flood_of_one_port_ends_no_other_s_connections",
+        ),
     ),
     Attack(
         id="iso-same-mac-two-networks",
@@ -192,11 +202,16 @@ ROWS: tuple[Attack, ...] = (
         ),
         note="The bridge never takes a port for a multicast router; groups judge the rest.",
     ),
-    _waiting(
-        "iso-classifier-explosion",
-        "Packets that split a classifier",
-        "the guard `groups`",
-        "CVE-2019-25076",
+    Attack(
+        id="iso-classifier-explosion",
+        title="Packets that split a classifier",
+        group="H",
+        guard=Guard.GROUPS,
+        published=("CVE-2019-25076",),
+        proved_by=(
+            "tests/enforce/test_book.py::test_questions_of_all_groups_of_a_port_are_bounded",
+        ),
+        note="No packet makes a rule or a mask: what a look-up costs, the rules alone decide.",
     ),
     Attack(
         id="iso-metadata-impersonation",

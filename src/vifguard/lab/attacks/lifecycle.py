@@ -128,7 +128,10 @@ ROWS: tuple[Attack, ...] = (
         "lc-established-survives-revoke",
         "A connection that outlives the rule that allowed it",
         ("LP#1570171", "LP#1580377", "LP#2154561"),
-        waits_for="the guard `groups`",
+        proved_by=(
+            "tests/agent/test_groups.py::test_rules_come_and_go_without_a_word_about_ports",
+        ),
+        note="Scenario s4 plays it.",
     ),
     _row(
         "lc-host-knob-missing",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s5, s6, s8
+from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s4, s5, s6, s8
 from vifguard.lab.scenarios.scenario import Scenario
 
 _ALL = (
@@ -19,6 +19,13 @@ _ALL = (
     ),
     Scenario(s2.NAME, s2.TITLE, s2.PLAN, s2.play, ("ip", "ping", "keepalived")),
     Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft")),
+    Scenario(
+        s4.NAME,
+        s4.TITLE,
+        s4.PLAN,
+        s4.play,
+        ("ip", "ping", "nginx", "psql", "curl", "setpriv", "ss"),
+    ),
     Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),
     Scenario(s6.NAME, s6.TITLE, s6.PLAN, s6.play),
     Scenario(s8.NAME, s8.TITLE, s8.PLAN, s8.play),
