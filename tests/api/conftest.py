@@ -1,13 +1,14 @@
 """A real server on loopback; each test gives it a store of its own."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import closing
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from tests.api.cloud import PASSWORDS, Cloud
 from tests.api.serving import served
+from tests.databases import Databases
 
 from vifguard.api.app import create_app
 from vifguard.api.identity import Identity, account, write_accounts
@@ -26,14 +27,6 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 
 
 @pytest.fixture(scope="session")
-def empty_server_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A migrated database without a row, to copy."""
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    Store.open(path).close()
-    return path.read_bytes()
-
-
-@pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory, identity: Identity
 ) -> Iterator[tuple[FastAPI, httpx.Client]]:
@@ -46,13 +39,9 @@ def server(
 
 
 @pytest.fixture
-def cloud(
-    tmp_path: Path, server: tuple[FastAPI, httpx.Client], empty_server_database: bytes
-) -> Iterator[Cloud]:
+def cloud(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Cloud]:
     """The server, without a row."""
-    path = tmp_path / "store.db"
-    path.write_bytes(empty_server_database)
     app, http = server
-    app.state.store = Store.open(path)
-    yield Cloud(http, app.state.store)
-    app.state.store.close()
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        app.state.store = store
+        yield Cloud(http, store)

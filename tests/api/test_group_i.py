@@ -7,6 +7,7 @@ say what is wrong with it.
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from tests.api.cloud import Cloud, refusal
+from tests.databases import Databases
 
 from vifguard.store.store import Store
 
@@ -320,21 +322,15 @@ class Still:
 
 
 @pytest.fixture(scope="module")
-def kept(
-    tmp_path_factory: pytest.TempPathFactory,
-    server: tuple[FastAPI, httpx.Client],
-    empty_server_database: bytes,
-) -> Iterator[Still]:
-    path = tmp_path_factory.mktemp("group-i") / "store.db"
-    path.write_bytes(empty_server_database)
+def kept(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Still]:
     app, http = server
-    app.state.store = Store.open(path)
-    cloud = Cloud(http, app.state.store)
-    network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
-    before = cloud.rows()
-    yield Still(cloud, network, cloud.revision())
-    assert cloud.rows() == before
-    cloud.store.close()
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        app.state.store = store
+        cloud = Cloud(http, store)
+        network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
+        before = cloud.rows()
+        yield Still(cloud, network, cloud.revision())
+        assert cloud.rows() == before
 
 
 @pytest.fixture
