@@ -9,6 +9,7 @@ import socket
 import stat
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.agent.world import (
     BROADCAST,
     Ear,
     Host,
+    address_of,
     bridge_of,
     eventually,
     forged,
@@ -29,9 +31,9 @@ from tests.agent.world import (
     within,
 )
 
-from vifguard.model.guard import Profile
+from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.port import PortState
-from vifguard.packet.build import arp, ethernet, ipv4, udp
+from vifguard.packet.build import arp, ethernet, ipv4, tcp, udp
 
 pytestmark = pytest.mark.kernel
 PHYSICAL = {"shared": True, "physical": "physnet1", "mtu": 1500}
@@ -229,6 +231,42 @@ def test_a_macvtap_is_guarded_the_other_way_round_and_in_no_bridge(host, macvtap
         eventually(lambda: not host.links()["mvt0"].up)
     finally:
         beyond.close()
+
+
+def test_whom_a_macvtap_refuses_is_told_on_both_sides(host, macvtap):
+    host.ports[port_id(3)] = port(
+        3,
+        guards=GUARDS_OF[Profile.STRICT] | {Guard.GROUPS},
+        security_groups=frozenset({"none"}),
+        reject=True,
+    )
+    host.groups = {"none": frozenset()}
+    host.start()
+    host.until(3, PortState.ENFORCED, interface="mvt0")
+    beyond = Ear(host.name, "beyond")
+    inside, outside = (str(mac_of(3)), address_of(3)), ("02:00:00:00:00:99", "10.9.0.99")
+    try:
+        beyond.send(_opening(outside, inside))
+        beyond.until(_reset(inside, outside))
+        os.write(macvtap.device, _opening(inside, outside))
+        eventually(lambda: _reset(outside, inside) in _read(macvtap.device))
+    finally:
+        beyond.close()
+
+
+def _opening(src: tuple[str, str], dst: tuple[str, str]) -> bytes:
+    return ethernet(src[0], dst[0], ipv4(src[1], dst[1], tcp(5, 80)))
+
+
+def _reset(src: tuple[str, str], dst: tuple[str, str]) -> bytes:
+    segment = tcp(80, 5, flags=0x14, acknowledged=1, window=0)
+    return ethernet(src[0], dst[0], ipv4(src[1], dst[1], segment))
+
+
+def _read(device: int) -> bytes:
+    with suppress(BlockingIOError):
+        return os.read(device, 1 << 16)
+    return b""
 
 
 def test_a_macvtap_is_never_on_an_isolated_network(host, macvtap):

@@ -431,6 +431,22 @@ class TestPorts:
         held.alice.call("DELETE", f"ports/{port['id']}")
         assert held.alice.change("security_group", other["id"], stateful=True)["stateful"]
 
+    def test_a_group_may_tell_whom_its_ports_refuse(
+        self, held: Cloud, network: dict[str, Any]
+    ) -> None:
+        group = held.alice.make("security_group", name="polite")
+        assert group["reject"] is False
+        port = held.alice.make("port", network_id=network["id"], security_groups=[group["id"]])
+        feed = StoreFeed(held.store, "h1")
+        before = feed.next(0, 0)
+        assert before is not None
+        assert [each.policy.reject for each in before.ports] == [False]
+        assert held.alice.change("security_group", group["id"], reject=True)["reject"] is True
+        change = feed.next(before.revision, 0)
+        assert change is not None
+        assert [(p.policy.port_id, p.policy.reject) for p in change.ports] == [(port["id"], True)]
+        assert held.alice.refused("security_group", group["id"], reject="perhaps")[0] == 400
+
     def test_port_security_and_groups(self, held: Cloud, network: dict[str, Any]) -> None:
         port = held.admin.make("port", network_id=network["id"])
         answer = held.admin.refused("port", port["id"], port_security_enabled=False)

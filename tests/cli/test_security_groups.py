@@ -36,8 +36,10 @@ def groups(served: Service) -> Shell:
 def test_a_group_is_made_changed_shown_listed_and_deleted(groups: Shell) -> None:
     made = groups.json("security-group", "create", "life", "--stateless", "--description", "x y")
     assert made["stateful"] is False
-    changed = groups.json("security-group", "set", "life", "--name", "live", "--stateful")
-    assert (changed["name"], changed["stateful"]) == ("live", True)
+    changed = groups.json(
+        "security-group", "set", "life", "--name", "live", "--stateful", "--reject"
+    )
+    assert (changed["name"], changed["stateful"], changed["reject"]) == ("live", True, True)
     assert groups.json("security-group", "show", "live")["id"] == made["id"]
     listed = groups("security-group", "list").out
     assert "live" in listed

@@ -48,7 +48,7 @@ def test_an_entry_is_two_cache_lines(code):
 
 
 def test_the_programs_have_names(code):
-    assert set(code.programs) == {"from_guest", "to_guest", "by_groups"}
+    assert set(code.programs) == {"from_guest", "to_guest", "by_groups", "answer"}
 
 
 def test_no_constant_data(code):

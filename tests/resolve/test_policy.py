@@ -165,6 +165,12 @@ def test_a_port_is_stateful_as_its_groups_are() -> None:
     assert "stateless" in policy_of(in_groups(WEB, BULK), security_groups=[WEB, BULK]).closed
 
 
+def test_a_port_tells_whom_it_refuses_if_one_of_its_groups_does() -> None:
+    polite = replace(WEB, id="g-polite", reject=True)
+    assert policy_of(in_groups(WEB, polite), security_groups=[WEB, polite]).reject
+    assert not policy_of(in_groups(WEB), security_groups=[WEB, polite]).reject
+
+
 def test_a_dangling_group_closes_the_port() -> None:
     assert WEB.id in policy_of(in_groups(WEB, BULK), security_groups=[BULK]).closed
 
@@ -187,6 +193,7 @@ security_groups = st.builds(
     project_id=st.just("blue"),
     name=st.sampled_from(["", "x"]),
     stateful=st.booleans(),
+    reject=st.booleans(),
 )
 networks = st.builds(
     Network,

@@ -1,20 +1,31 @@
-"""Listens to what the guards tell: drops, claims, and who was last seen with an address."""
+"""Listens to what the guards tell: drops, claims, and who was last seen with an address.
+
+And answers those who were refused, where a port's security groups say so.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from vifguard.agent.place import Placement
+from vifguard.agent.refuse import is_refused, refusal
 from vifguard.agent.report import Outbox
 from vifguard.enforce.driver import Claimed, Dropped
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
 from vifguard.kernel.clock import epoch
 
+log = logging.getLogger("vifguard")
+
 _REST = 0.25
 """Seconds between two looks: what a flood writes meanwhile costs one look, not many."""
+
+_REST_WHERE_ANSWERED = 0.02
+"""The same where somebody may be waiting for an answer."""
 
 _EVERY = 1.0
 """Seconds between two looks at counts and sightings."""
@@ -30,6 +41,10 @@ class Guarded(Protocol):
     @property
     def watching(self) -> Mapping[int, str]:
         """Those whose use of addresses matters."""
+
+    @property
+    def refusing(self) -> Mapping[int, Placement]:
+        """Those whose ports tell whom they refuse."""
 
 
 class Listener(threading.Thread):
@@ -53,7 +68,7 @@ class Listener(threading.Thread):
     def run(self) -> None:
         """Listen until stopped."""
         dropped, due = False, 0.0
-        while not self._stop_event.wait(_REST):
+        while not self._stop_event.wait(self._rest):
             if self._driver.events.wait(_REST):
                 dropped = self._look() or dropped
             if time.monotonic() >= due:
@@ -63,6 +78,10 @@ class Listener(threading.Thread):
                     self._outbox.put_drops((), self._counts())
                 dropped = False
 
+    @property
+    def _rest(self) -> float:
+        return _REST_WHERE_ANSWERED if self._guarded.refusing else _REST
+
     def _look(self) -> bool:
         """Take what the rings hold; whether frames were dropped."""
         claims = self._driver.events.claims()
@@ -70,8 +89,24 @@ class Listener(threading.Thread):
             # When the address was last seen elsewhere is how long nobody had it.
             self._outbox.put_claims(map(_claim, claims), self._sightings())
         drops = self._driver.events.drops()
+        for dropped in filter(is_refused, drops):
+            self._refuse(dropped)
         self._outbox.put_drops((_drop(d) for d in drops if d.port_id), ())
         return bool(drops)
+
+    def _refuse(self, dropped: Dropped) -> None:
+        """Answer, if its port does; on the way back to whoever sent it."""
+        place = self._guarded.refusing.get(dropped.ifindex)
+        if place is None or place.port.policy.port_id != dropped.port_id:
+            return
+        frame = refusal(dropped)
+        if frame is None:
+            return
+        way = dropped.direction.opposite
+        try:
+            self._driver.answer(dropped.ifindex, way, frame, swapped=place.swapped)
+        except OSError as error:
+            log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
 
     def _sightings(self) -> Iterator[Sighting]:
         """The watched addresses that were used since the last look."""

@@ -52,6 +52,7 @@ class Reconciler:
         self._awaited: dict[str, str] = {}
         self.port_of: dict[int, str] = {}
         self.watching: Mapping[int, str] = {}
+        self.refusing: Mapping[int, Placement] = {}
 
     def settle(self, touched: Touched) -> Settled:
         """Bring what was touched to where it belongs."""
@@ -141,7 +142,10 @@ class Reconciler:
 
     def _free(self, indexes: Iterable[int]) -> None:
         """Interfaces that are no port's any more: out of their bridge, down, and then bare."""
-        here = {i: self._state.links[i] for i in indexes if i in self._state.links}
+        # Raised by us a moment after it was renamed, it is up and the notice of that to come.
+        here = {
+            i: replace(self._state.links[i], up=True) for i in indexes if i in self._state.links
+        }
         members = {
             i: Member(self.port_of.get(i, ""), "", link.mac, link.mtu, up=False)
             for i, link in here.items()
@@ -217,20 +221,26 @@ class Reconciler:
 
     def _remember(self, places: Mapping[int, Placement], touched: Touched) -> None:
         """Which interface is whose, and which are gone."""
-        watching = dict(self.watching)
+        watching, refusing = dict(self.watching), dict(self.refusing)
         for port_id in touched.ports:
             index = self._index_of.pop(port_id, None)
             if index is not None and self.port_of.get(index) == port_id:
                 del self.port_of[index]
                 watching.pop(index, None)
+                refusing.pop(index, None)
         for index, placement in places.items():
             port_id = placement.port.policy.port_id
             self._index_of[port_id] = index
             self.port_of[index] = port_id
             if placement.port.policy.watched:
                 watching[index] = port_id
+            if placement.port.policy.reject:
+                refusing[index] = placement
+        # Another thread may be walking through the old ones.
         if watching != self.watching:
-            self.watching = watching  # another thread may be walking through the old one
+            self.watching = watching
+        if refusing != self.refusing:
+            self.refusing = refusing
         self._deaf.difference_update([i for i in touched.links if i not in self._state.links])
 
 

@@ -28,6 +28,13 @@ Stateful = Annotated[
         help="Whether what belongs to an open connection passes; fixed once a port has the group.",
     ),
 ]
+Reject = Annotated[
+    bool | None,
+    typer.Option(
+        "--reject/--drop",
+        help="Whether those whom its ports refuse are told, by TCP reset or ICMP error.",
+    ),
+]
 
 
 @app.command("list")
@@ -53,10 +60,12 @@ def create(
     name: values.Name,
     project: values.Project = None,
     stateful: Stateful = None,
+    reject: Reject = None,
     description: values.Description = None,
 ) -> None:
     """Create a security group; its members may open anything, and nobody opens to them."""
-    body = values.present(name=name, project_id=project, stateful=stateful, description=description)
+    given = {"name": name, "project_id": project, "description": description}
+    body = values.present(**given, stateful=stateful, reject=reject)
     session.show(session.client.create(SECURITY_GROUP, body))
 
 
@@ -67,9 +76,10 @@ def set_security_group(
     which: Which,
     name: values.NewName = None,
     stateful: Stateful = None,
+    reject: Reject = None,
     description: values.Description = None,
 ) -> None:
     """Change a security group; its rules are nouns of their own."""
     key = id_of(session, SECURITY_GROUP, which)
-    body = values.present(name=name, stateful=stateful, description=description)
+    body = values.present(name=name, stateful=stateful, reject=reject, description=description)
     session.show(session.client.update(SECURITY_GROUP, key, values.changes(body)))

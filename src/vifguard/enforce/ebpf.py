@@ -40,6 +40,7 @@ OBJECT = Path(__file__).with_name("guard.bpf.o")
 _SHOT = 2
 _GROUPS = "by_groups"
 """The program that the two others go on with at ports that have groups."""
+_ANSWER = "answer"
 _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
 
 
@@ -220,6 +221,19 @@ class EbpfDriver:
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
         """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
         return self._ports.sightings(ifindex)
+
+    def answer(
+        self, ifindex: int, direction: Direction, frame: bytes, *, swapped: bool = False
+    ) -> None:
+        """Send `frame` to the guest of an interface, or as if that guest had sent it.
+
+        It passes through the port's guards like any other, but groups let it by. `swapped` as
+        of an attachment. OSError where the interface is gone or does not take it.
+        """
+        enters = (direction is Direction.FROM_GUEST) != swapped
+        said, _ = self._programs[_ANSWER].test_run(frame, ifindex=ifindex, word=enters)
+        if said:
+            raise OSError(abs(said), f"interface {ifindex} took no answer")
 
     def refill(self, ifindex: int) -> None:
         """Make the port's storm bucket full."""

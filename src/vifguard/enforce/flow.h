@@ -61,6 +61,8 @@ struct setting {
 	__u64 seed;
 	__u32 generation; /* raised whenever something that was allowed may be so no more */
 	__u32 mask; /* number of buckets - 1 */
+	__u32 mark; /* secret: of the frames that the agent answers with */
+	__u32 zero;
 };
 
 MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct setting, 1, BPF_F_MMAPABLE);

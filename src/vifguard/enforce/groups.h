@@ -269,6 +269,8 @@ static __noinline int groups(struct __sk_buff *skb, const struct port *port, str
 		return 0;
 	if (!set)
 		return FLOW_TABLE_FULL;
+	if (set->mark && skb->mark == set->mark)
+		return 0;
 	p->now = time_of(set);
 	p->key.ifindex = port->ifindex;
 	/* Before any rule is read: a revocation meanwhile finds the older number. */

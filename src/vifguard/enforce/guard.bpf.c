@@ -9,6 +9,7 @@
  * else; all other frames are judged on the slow path, guard by guard.
  */
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
@@ -298,6 +299,22 @@ int by_groups(struct __sk_buff *skb)
 	if (reason == AGAIN)
 		return ask_groups(skb, port, direction);
 	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : TC_ACT_UNSPEC;
+}
+
+/*
+ * Run by the agent, on the answer to a frame that groups refused, which then goes the way of
+ * the port's frames, through its guards: cb[0] says whether it enters the interface as those
+ * of the one side, or leaves it as those of the other. Only groups know it by its mark.
+ */
+SEC("tc")
+int answer(struct __sk_buff *skb)
+{
+	const struct setting *set = setting();
+
+	if (!set)
+		return -ENOENT;
+	skb->mark = set->mark;
+	return bpf_clone_redirect(skb, skb->ifindex, skb->cb[0] ? BPF_F_INGRESS : 0);
 }
 
 /* The helpers used are offered to GPL-compatible programs only. */

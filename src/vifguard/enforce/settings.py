@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from vifguard.kernel.bpf import Map
 
-_SETTING = struct.Struct("=QQII")
+_SETTING = struct.Struct("=QQIII4x")
 _CLOCK, _SEED, _GENERATION = 0, 8, 16
 _LAST = 0xFFFFFFFF
 
@@ -20,11 +20,13 @@ class Settings:
         self._memory = maps["settings"].memory(_SETTING.size)
         words = memoryview(self._memory)
         self._clock, self._generation = words[:8].cast("Q"), words[16:20].cast("I")
-        _, seed, _, _ = _SETTING.unpack_from(self._memory)
+        _, seed, *_ = _SETTING.unpack_from(self._memory)
         if not seed:
-            # Whoever knew it could aim at the bucket of another's connection.
+            # Whoever knew the seed could aim at the bucket of another's connection, and who knew
+            # the mark, pass any rule.
             mask = maps["flows"].spec.max_entries - 1
-            _SETTING.pack_into(self._memory, 0, 0, secrets.randbits(64) | 1, 0, mask)
+            seed, mark = secrets.randbits(64) | 1, secrets.randbelow(_LAST) + 1
+            _SETTING.pack_into(self._memory, 0, 0, seed, 0, mask, mark)
         words.release()
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ _LOG_BYTES = 1 << 22
 _BATCH = 4096
 _SK_BUFF_BYTES = 192
 _TEST_BYTES = 1 << 16
-_CONTEXT = struct.Struct("=40xI")
+_CONTEXT = struct.Struct("=40xI4xI")
 _TEST_RUN = struct.Struct("=IIIIQQIIIIQQIII4x")
 _TESTED = struct.Struct("=4xi28xI")
 _Bytes = ctypes.Array[ctypes.c_char]
@@ -337,15 +337,19 @@ class Program(Handle):
         """The kernel's number of the program."""
         return int(struct.unpack("=II", self.info(8))[1])
 
-    def test_run(self, frame: bytes, *, ifindex: int = 1, repeat: int = 1) -> tuple[int, int]:
+    def test_run(
+        self, frame: bytes, *, ifindex: int = 1, word: int = 0, repeat: int = 1
+    ) -> tuple[int, int]:
         """Give `frame` to the program as if it stood on `ifindex`; its action and ns a run.
+
+        `word` is what it finds in `cb[0]`.
 
         The frame begins with the Ethernet header; the kernel wants at least 14 bytes, and no
         more than about a page. Not for several threads.
         """
         data, context, attributes = _bench()
         memoryview(data).cast("B")[: len(frame)] = frame
-        _CONTEXT.pack_into(context, 0, ifindex)
+        _CONTEXT.pack_into(context, 0, ifindex, word)
         _TEST_RUN.pack_into(
             attributes,
             0,

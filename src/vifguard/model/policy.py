@@ -30,7 +30,8 @@ class PortPolicy:
     `prefixes` are the addresses that are the port's own: it may answer for them and send
     from them. `watched` are those of them that belong to an IP group, whose holder is
     observed. `security_groups` are ids, whose rules stand elsewhere, as many ports share
-    them; `stateful` says whether connections are tracked. `closed` says why the port passes
+    them; `stateful` says whether connections are tracked, and
+    `reject` whether whom they refuse is told so. `closed` says why the port passes
     nothing at all; empty means it is open.
     """
 
@@ -46,6 +47,7 @@ class PortPolicy:
     storm: Storm = DEFAULT_STORM
     security_groups: frozenset[str] = frozenset()
     stateful: bool = True
+    reject: bool = False
     closed: str = ""
 
     def owns_mac(self, mac: Mac) -> bool:

@@ -100,7 +100,8 @@ class SecurityGroup:
 
     Those that members share by an IP group are among them, whoever holds one.
     The id is also that of the set of these addresses. A port's groups are all stateful, or
-    none is. `is_default` marks the one that new ports of the project get.
+    none is. With `reject` those whom a port refuses are told: by RST, or by an ICMP error;
+    one group of a port is enough. `is_default` marks the one that new ports of the project get.
     """
 
     id: str
@@ -108,6 +109,7 @@ class SecurityGroup:
     name: str = ""
     description: str = ""
     stateful: bool = True
+    reject: bool = False
     is_default: bool = False
 
 

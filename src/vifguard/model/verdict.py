@@ -18,6 +18,11 @@ class Direction(StrEnum):
     FROM_GUEST = "from-guest"
     TO_GUEST = "to-guest"
 
+    @property
+    def opposite(self) -> Direction:
+        """The way of an answer."""
+        return Direction.FROM_GUEST if self is Direction.TO_GUEST else Direction.TO_GUEST
+
 
 class Action(Enum):
     """The two things that can become of a frame."""

@@ -32,6 +32,7 @@ def resolve(intent: Intent, port: Port) -> PortPolicy:
         storm=port.storm or network.storm,
         security_groups=governing(port),
         stateful=all(group.stateful for group in _known(intent, port)),
+        reject=any(group.reject for group in _known(intent, port)),
         closed=_why_closed(network, port) or _why_ungoverned(intent, port),
     )
 

@@ -76,8 +76,12 @@ def touched_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> Touche
 
 
 def touched_by_security_group(before: SecurityGroup | None, after: SecurityGroup | None) -> Touched:
-    """Those who have it, when it comes or goes or begins or ends to be stateful."""
+    """Those who have it, when it comes or goes or what it says beside its rules changes."""
     group = after or before
-    if group is None or (before and before.stateful) == (after and after.stateful):
+    if group is None or _beside_rules(before) == _beside_rules(after):
         return NOTHING
     return PortsInGroup(group.id)
+
+
+def _beside_rules(group: SecurityGroup | None) -> tuple[bool, bool] | None:
+    return (group.stateful, group.reject) if group is not None else None

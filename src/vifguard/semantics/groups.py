@@ -29,6 +29,14 @@ opening either.
 first one of the same addresses, protocol and identification did, in the same direction, if it
 does not reach into the header that was judged (RFC 3128, RFC 5722). One that overtakes its
 first is dropped: its sender sends again.
+
+**Reject.** Where a group of the port says so, the sender of what no rule allows is told: TCP
+gets a reset (RFC 9293, 3.10.7.1), all else an ICMP error that says "administratively
+prohibited" (IPv4 3/13, IPv6 1/1); an ICMP error, a reset, a later fragment and what is to or
+from many or nobody get nothing (RFC 1122, 3.2.2; RFC 4443, 2.4). Programs in the kernel only
+drop: the agent answers, at most 100 times a second and port, out of the port's interface to
+the guest, and as if from the guest to others, through the port's other guards. While no agent
+runs, what is refused is refused in silence.
 """
 
 from __future__ import annotations

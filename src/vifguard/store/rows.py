@@ -381,6 +381,7 @@ def security_group_values(group: SecurityGroup) -> Values:
         "name": group.name,
         "description": group.description,
         "stateful": group.stateful,
+        "reject": group.reject,
         "default_of": group.project_id if group.is_default else None,
     }
 
@@ -393,6 +394,7 @@ def security_group_of(row: Record) -> SecurityGroup:
         name=row.name,
         description=row.description,
         stateful=row.stateful,
+        reject=row.reject,
         is_default=row.default_of is not None,
     )
 

@@ -281,6 +281,7 @@ security_groups = Table(
     _text("name"),
     _text("description"),
     Column("stateful", Boolean, nullable=False),
+    Column("reject", Boolean, nullable=False),
     # The project whose default it is: it has one.
     Column("default_of", String(64), unique=True),
     # The revision of the last change of its rules.

@@ -241,7 +241,9 @@ NOUNS: Mapping[str, Noun] = {
             Field("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=True),
         ),
     ),
-    "security_groups": Noun(SECURITY_GROUP, _plain(SECURITY_GROUPS, "description", "stateful")),
+    "security_groups": Noun(
+        SECURITY_GROUP, _plain(SECURITY_GROUPS, "description", "stateful", "reject")
+    ),
     "ports": Noun(
         PORT,
         (

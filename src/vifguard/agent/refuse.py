@@ -1,0 +1,98 @@
+"""What those are told whom a port's security groups refuse, where a group says so. Pure.
+
+TCP gets a reset, all else an ICMP error that says "administratively prohibited". The answer
+comes from the address that was written to, and is as small as what it answers, or nearly:
+nobody is flooded through it, as the kernel tells of no more than 100 drops a second and port.
+"""
+
+from __future__ import annotations
+
+from vifguard.enforce.driver import Dropped
+from vifguard.model.address import Mac
+from vifguard.model.guard import Guard
+from vifguard.model.verdict import Reason
+from vifguard.packet.build import Piece, ethernet, icmpv4, icmpv6, ipv4, ipv6, tcp
+from vifguard.packet.frame import Frame, parse
+from vifguard.packet.icmp6 import Icmp6
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
+from vifguard.packet.link import HEADER
+from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Upper
+
+_FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+_SEQUENCES = 1 << 32
+
+_UNREACHABLE4, _PROHIBITED4 = 3, 13
+_UNREACHABLE6, _PROHIBITED6 = 1, 1
+_ERRORS4 = frozenset({3, 4, 5, 11, 12})
+_FIRST_INQUIRY6, _REDIRECT6 = 128, 137
+_QUOTED = 4
+"""Octets between an ICMP error's checksum and what it quotes."""
+
+
+def is_refused(dropped: Dropped) -> bool:
+    """Whether no rule allowed it; what only looks like a connection's is not answered."""
+    return dropped.guard is Guard.GROUPS and dropped.reason is Reason.NOT_ALLOWED
+
+
+def refusal(dropped: Dropped) -> bytes | None:
+    """The frame that answers a refused one; None where RFCs want no answer, or none is to be made.
+
+    RFC 9293, 3.10.7.1; RFC 1122, 3.2.2; RFC 1812, 5.2.7.1; RFC 4443, 2.4 and 3.1.
+    """
+    # The record holds the beginning only, and the rest matters by its length.
+    frame = parse(dropped.head.ljust(dropped.length, b"\0"))
+    packet = frame.body
+    if not isinstance(packet, IPv4 | IPv6) or not _is_between_two(frame, packet):
+        return None
+    piece = _answer(packet, dropped.head[HEADER : HEADER + packet.size])
+    if piece is None or frame.src is None or frame.dst is None:
+        return None
+    internet = ipv4 if isinstance(packet, IPv4) else ipv6
+    return ethernet(frame.dst, frame.src, internet(packet.dst, packet.src, piece))
+
+
+def _is_between_two(frame: Frame, packet: IPv4 | IPv6) -> bool:
+    """Whether one machine wrote to one machine; else many would answer, or many be answered."""
+    ends = (packet.src, packet.dst)
+    return not (
+        frame.is_to_group
+        or _is_group(frame.src)
+        or any(end.is_multicast or end.is_unspecified or end.is_loopback for end in ends)
+        or any(end.packed == b"\xff\xff\xff\xff" for end in ends)
+    )
+
+
+def _is_group(mac: Mac | None) -> bool:
+    return mac is not None and mac.is_group
+
+
+def _answer(packet: IPv4 | IPv6, quote: bytes) -> Piece | None:
+    upper = packet.upper
+    if isinstance(upper, LaterFragment | Unreadable):
+        return None
+    if isinstance(upper, Tcp):
+        return _reset(upper)
+    if _is_error(upper):
+        return None
+    if isinstance(packet, IPv4):
+        return icmpv4(_UNREACHABLE4, _PROHIBITED4, bytes(_QUOTED) + quote)
+    return icmpv6(_UNREACHABLE6, _PROHIBITED6, bytes(_QUOTED) + quote)
+
+
+def _reset(segment: Tcp) -> Piece | None:
+    if segment.flags & _RST:
+        return None
+    ports = segment.dport, segment.sport
+    if segment.flags & _ACK:
+        return tcp(*ports, flags=_RST, sequence=segment.acknowledged, window=0)
+    length = len(segment.payload) + bool(segment.flags & _SYN) + bool(segment.flags & _FIN)
+    acknowledged = (segment.sequence + length) % _SEQUENCES
+    return tcp(*ports, flags=_RST | _ACK, acknowledged=acknowledged, window=0)
+
+
+def _is_error(upper: Upper) -> bool:
+    if isinstance(upper, Icmp4):
+        return upper.kind in _ERRORS4
+    return isinstance(upper, Icmp6) and (upper.kind < _FIRST_INQUIRY6 or upper.kind == _REDIRECT6)

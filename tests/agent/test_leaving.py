@@ -1,0 +1,72 @@
+"""An interface that stops being a port's, by what the agent's hands are told to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from tests.agent.facts import link, port, port_id, tap, update
+
+from vifguard.agent.guards import Result
+from vifguard.agent.reconcile import Reconciler
+from vifguard.agent.state import AllLinks, State, Touched
+from vifguard.kernel.link import LinkChange, changed
+from vifguard.wire import bridge as data
+from vifguard.wire.bridge import Change, Seen
+from vifguard.wire.wirer import Outcome
+
+
+class FakeGuards:
+    """Guards wherever a port is placed; the kernel has no part in it."""
+
+    def __init__(self) -> None:
+        self.held: set[int] = set()
+
+    def hold(self, _):
+        return frozenset()
+
+    def plan(self, places, scope):
+        return SimpleNamespace(places=places, leaving=(self.held & scope) - places.keys())
+
+    def carry_out(self, plan):
+        self.held = self.held.difference(plan.leaving).union(plan.places)
+        return Result({}, frozenset())
+
+
+class FakeWirer:
+    """Remembers what it was told to change."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, LinkChange] = {}
+
+    def observe(self, links):
+        return Seen({each.index: each for each in links}, frozenset())
+
+    def diff(self, wanted, seen):
+        return data.difference(wanted, seen)
+
+    def apply(self, change: Change) -> Outcome:
+        self.told |= {link.index: each for link, each in change.members}
+        return Outcome(links=[changed(link, each) for link, each in change.members])
+
+
+class FakeFloor:
+    """Takes whatever it is told."""
+
+    devices: frozenset[str] = frozenset()
+
+    def set(self, *_):
+        return {}
+
+
+def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
+    """The link was down; we raised it by its number, and only then hear that it has a new name."""
+    state, wirer = State({}), FakeWirer()
+    hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), by_name=False)
+    state.take(replace(update(port(1)), complete=True))
+    down = link(5, tap(1), 1, up=False)
+    state.take(AllLinks((down,)))
+    hands.settle(Touched(frozenset({port_id(1)})))
+    assert wirer.told[5].up is True
+    hands.settle(state.take(replace(down, name="other")))
+    assert wirer.told[5].up is False
