@@ -64,7 +64,7 @@ def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     state, wirer = State({}), FakeWirer()
     hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), by_name=False)
     state.take(replace(update(port(1)), complete=True))
-    down = link(5, tap(1), 1, up=False)
+    down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))
     hands.settle(Touched(frozenset({port_id(1)})))
     assert wirer.told[5].up is True
