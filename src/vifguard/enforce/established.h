@@ -18,13 +18,13 @@ static __always_inline struct flow *find_open(struct bucket *bucket, const struc
 		struct flow *flow = &bucket->flow[i];
 		if (bucket->tag[i] != tag)
 			continue;
-		if (flow->ifindex == key->ifindex && flow->ports == key->ports &&
-		    flow->local[0] == key->local[0] && flow->remote[0] == key->remote[0] &&
-		    flow->protocol == key->protocol && flow->kind == key->kind &&
-		    (!is_ipv6 ||
-		     (flow->local[1] == key->local[1] && flow->local[2] == key->local[2] &&
-		      flow->local[3] == key->local[3] && flow->remote[1] == key->remote[1] &&
-		      flow->remote[2] == key->remote[2] && flow->remote[3] == key->remote[3])))
+		if (flow->ends != key->ends || flow->type != key->type)
+			continue;
+		if (is_ipv6 ? flow->local_half[0] == key->local_half[0] &&
+				      flow->local_half[1] == key->local_half[1] &&
+				      flow->remote_half[0] == key->remote_half[0] &&
+				      flow->remote_half[1] == key->remote_half[1] :
+			      flow->local[0] == key->local[0] && flow->remote[0] == key->remote[0])
 			return flow;
 	}
 	return 0;
@@ -63,8 +63,7 @@ static __always_inline int belongs(const struct port *port, struct flow *key, co
 	key->ifindex = port->ifindex;
 	key->ports = sender == FROM_GUEST ? ports : ports << 16 | ports >> 16;
 	key->kind = is_ipv6 ? 6 : 4;
-	__u64 hash = hash_of(set->seed, key->ifindex, key->ports, key->local, key->remote,
-			     key->protocol | key->kind << 8, is_ipv6);
+	__u64 hash = hash_of(set->seed, key, is_ipv6);
 	struct bucket *bucket = bucket_of(set, hash);
 	if (!bucket)
 		return 0;
@@ -100,8 +99,13 @@ static __noinline int established6(const struct port *port, const __u8 *packet, 
 	struct flow key;
 	if (packet + 40 + 8 > end)
 		return 0;
-	__builtin_memcpy(key.local, packet + (sender == FROM_GUEST ? 8 : 24), 16);
-	__builtin_memcpy(key.remote, packet + (sender == FROM_GUEST ? 24 : 8), 16);
+	const __u64 *addresses = (const __u64 *)(packet + 8);
+	const __u64 *local = addresses + (sender == FROM_GUEST ? 0 : 2);
+	const __u64 *remote = addresses + (sender == FROM_GUEST ? 2 : 0);
+	key.local_half[0] = local[0];
+	key.local_half[1] = local[1];
+	key.remote_half[0] = remote[0];
+	key.remote_half[1] = remote[1];
 	key.protocol = packet[6];
 	return belongs(port, &key, packet + 40, end, sender, 1);
 }

@@ -34,16 +34,34 @@ enum flow_state { HALF_OPEN = 1, ANSWERED, OPEN, FINISHED, RESET, RECALLED };
 #define FIRST_FRAGMENT 0x10
 #define FRAGMENT_TO_GUEST 0x20
 
+/* The unions are for comparing and hashing in as few words as there are. */
 struct flow {
-	__u32 ifindex;
-	__u32 ports; /* local, remote; or an echo's identifier and who asked; network byte order */
-	__u32 local[4];
-	__u32 remote[4];
+	union {
+		struct {
+			__u32 ifindex;
+			/* local, remote; or an echo's identifier and who asked; network byte order */
+			__u32 ports;
+		};
+		__u64 ends;
+	};
+	union {
+		__u32 local[4];
+		__u64 local_half[2];
+	};
+	union {
+		__u32 remote[4];
+		__u64 remote_half[2];
+	};
 	__u64 expires; /* ns */
 	__u32 number[DIRECTIONS]; /* TCP: of each side; others: [0] the field that a rule sees */
 	__u32 generation; /* of the rules that its opening was last judged by */
-	__u8 protocol;
-	__u8 kind;
+	union {
+		struct {
+			__u8 protocol;
+			__u8 kind;
+		};
+		__u16 type;
+	};
 	__u8 state;
 	__u8 bits;
 };
@@ -86,23 +104,16 @@ static __always_inline __u64 mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-static __always_inline __u64 pair(__u32 low, __u32 high)
+/* The two chains of IPv6 are for processors to follow side by side. */
+static __always_inline __u64 hash_of(__u64 seed, const struct flow *key, int is_ipv6)
 {
-	return low | (__u64)high << 32;
-}
-
-/* `rest`: protocol and kind, as the flow holds them. */
-static __always_inline __u64 hash_of(__u64 seed, __u32 ifindex, __u32 ports, const __u32 *local,
-				     const __u32 *remote, __u16 rest, int is_ipv6)
-{
-	__u64 hash = mix(seed, pair(local[0], remote[0]));
-	if (is_ipv6) {
-		hash = mix(hash, pair(local[1], remote[1]));
-		hash = mix(hash, pair(local[2], remote[2]));
-		hash = mix(hash, pair(local[3], remote[3]));
-	}
-	hash = mix(hash, pair(ports, ifindex));
-	return mix(hash, rest);
+	__u64 hash;
+	if (is_ipv6)
+		hash = mix(mix(seed, key->local_half[0]), key->local_half[1]) +
+		       mix(mix(~seed, key->remote_half[0]), key->remote_half[1]);
+	else
+		hash = mix(seed, key->local[0] | (__u64)key->remote[0] << 32);
+	return mix(mix(hash, key->ends), key->type);
 }
 
 static __always_inline __u32 tag_of(__u64 hash)
@@ -118,12 +129,11 @@ static __always_inline struct bucket *bucket_of(const struct setting *setting, _
 
 static __always_inline int is_same(const struct flow *flow, const struct flow *key)
 {
-	return flow->ifindex == key->ifindex && flow->ports == key->ports &&
-	       flow->protocol == key->protocol && flow->kind == key->kind &&
-	       flow->local[0] == key->local[0] && flow->local[1] == key->local[1] &&
-	       flow->local[2] == key->local[2] && flow->local[3] == key->local[3] &&
-	       flow->remote[0] == key->remote[0] && flow->remote[1] == key->remote[1] &&
-	       flow->remote[2] == key->remote[2] && flow->remote[3] == key->remote[3];
+	return flow->ends == key->ends && flow->type == key->type &&
+	       flow->local_half[0] == key->local_half[0] &&
+	       flow->local_half[1] == key->local_half[1] &&
+	       flow->remote_half[0] == key->remote_half[0] &&
+	       flow->remote_half[1] == key->remote_half[1];
 }
 
 /*

@@ -45,8 +45,7 @@ static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *f
 
 static __always_inline __u64 hash_of_key(const struct setting *setting, const struct flow *key)
 {
-	return hash_of(setting->seed, key->ifindex, key->ports, key->local, key->remote,
-		       key->protocol | key->kind << 8, (key->kind & 15) == 6);
+	return hash_of(setting->seed, key, (key->kind & 15) == 6);
 }
 
 /* The bucket of what `key` names, NULL for a table that is not there. */
