@@ -64,8 +64,8 @@ test: check build/keystone/.installed ## everything that proves it: servers, rea
 test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
 	$(SUDO) tests/kernels/run || [ $$? = 77 ]
 
-conformance-full: setup ## the catalogue by each way to attach, in both orders of ports (five minutes)
-	for attach in tcx clsact; do for s in s1 s1r lifecycle; do \
+conformance-full: setup ## the catalogue by each way to attach, both orders of ports, and 0, 1 and 5 security groups
+	for attach in tcx clsact; do for s in s1 s1r s1g1 s1g5 lifecycle; do \
 	  echo "$$s, $$attach"; $(SUDO) VIFGUARD_ATTACH=$$attach $(BIN)/vifguard lab run $$s || exit 1; \
 	done; done
 

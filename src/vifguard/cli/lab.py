@@ -241,15 +241,11 @@ def _print_results(performances: Sequence[Performance]) -> None:
 
 def _print_waiting(performances: Sequence[Performance]) -> None:
     """Rows of the catalogue that need what does not exist yet."""
-    from vifguard.lab.attacks import WAITING_RUNS
-
     if any(each.scenario.name == "s1" for each in performances):
         waiting = _waiting()
         print_line(f"waiting: {sum(map(len, waiting.values()))} rows of the catalogue")
         for feature, ids in waiting.items():
             print_line(f"  for {feature}: {', '.join(ids)}")
-        for feature, runs in WAITING_RUNS.items():
-            print_line(f"  for {feature}: {', '.join(runs)}")
 
 
 def _waiting() -> dict[str, list[str]]:
@@ -265,8 +261,6 @@ def _waiting() -> dict[str, list[str]]:
 def _document(performances: Sequence[Performance]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from vifguard.lab.attacks import WAITING_RUNS
-
     return {
         "ok": all(each.ok for each in performances),
         "scenarios": [
@@ -280,7 +274,6 @@ def _document(performances: Sequence[Performance]) -> dict[str, Any]:
             for each in performances
         ],
         "waiting": _waiting(),
-        "waiting_runs": {feature: list(runs) for feature, runs in WAITING_RUNS.items()},
     }
 
 

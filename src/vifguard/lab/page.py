@@ -39,9 +39,11 @@ same path; it is played cold, and again right behind its twin.
 
 The matrix: the catalogue is played by each way to attach (TCX links, clsact filters), along
 each path, cold and right behind a legal frame, with the attacker's port older and younger than
-its neighbours'. `make test` plays one of each; `make conformance-full` plays the product. No
-port has security groups in it: what they judge, scenario s4 plays; the catalogue at ports with
-one and with several is still to be played.
+its neighbours', and at ports with no security group, one (s1g1) and five (s1g5). `make test`
+plays one of each; `make conformance-full` plays them all. The groups let everything pass, so that
+every guard before them has to object by itself; frames that groups refuse whatever their rules
+(later fragments without their first, headers that nobody can read) are left out there, and are
+the triangle's to compare. What groups judge, scenario s4 plays.
 
 Where a row and the guards' text disagreed, the text won:
 [decision 0001](decisions/0001-catalogue-and-guard-table.md)."""

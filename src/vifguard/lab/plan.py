@@ -68,12 +68,14 @@ class SecurityGroupPlan:
     """A security group whose members may speak first, or (`speaks` false) only answer.
 
     Each of `rules` lets something in, of both families; `remote` in it names a security group.
+    Stateful, unless `body` says otherwise.
     """
 
     name: str
     project: str
     rules: tuple[Mapping[str, Any], ...] = ()
     speaks: bool = True
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

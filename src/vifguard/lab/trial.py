@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vifguard.lab.arena import Arena, Segment
@@ -50,8 +50,18 @@ class _Open:
 class Trial:
     """Plays rows; each finding is told once its drop records are in."""
 
-    def __init__(self, scenario: str, referee: Referee, records: Records, tell: Tell) -> None:
+    def __init__(
+        self,
+        scenario: str,
+        referee: Referee,
+        records: Records,
+        tell: Tell,
+        *,
+        plays: Callable[[bytes], bool] = lambda _: True,
+    ) -> None:
+        """`plays` says of a frame whether it is one for this trial."""
         self._scenario, self._referee, self._tell = scenario, referee, tell
+        self._plays = plays
         self._records = records
         self._open: deque[_Open] = deque()
         for segment in referee.arena.segments:
@@ -65,7 +75,8 @@ class Trial:
             if segment.actors:
                 self._prepare(attack, segment)
             for case in cases(self._referee.arena, attack, segment):
-                self._play(case)
+                if self._plays(case.frame):
+                    self._play(case)
         self._tell_known()
 
     def close(self) -> None:

@@ -228,7 +228,8 @@ class World:
     def add_security_group(self, plan: SecurityGroupPlan) -> Item:
         """Create a security group and its rules."""
         client = self.client(plan.project)
-        group = self.security_groups[plan.name] = client.create(SECURITY_GROUP, {"name": plan.name})
+        body = {"name": plan.name, **plan.body}
+        group = self.security_groups[plan.name] = client.create(SECURITY_GROUP, body)
         if not plan.speaks:
             for rule in group["security_group_rules"]:
                 client.delete(SECURITY_GROUP_RULE, rule["id"])

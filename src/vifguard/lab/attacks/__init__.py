@@ -41,13 +41,3 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {attack.variant_id(variant): variant for attack in CATALOGUE for variant in attack.variants}
 )
 """Every variant by its id, `attack/variant`."""
-
-WAITING_RUNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "ports of s1 with security groups": (
-            "every row with one security group",
-            "every row with several",
-        )
-    }
-)
-"""By feature: what of the matrix (attacks by driver, path, groups and order) waits for it."""

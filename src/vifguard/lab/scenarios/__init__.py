@@ -17,6 +17,17 @@ _ALL = (
         s1.REVERSED,
         partial(s1.play, plan=s1.REVERSED),
     ),
+    *(
+        Scenario(
+            plan.name,
+            f"{s1.TITLE}, {said}",
+            plan,
+            partial(s1.play, plan=plan, plays=s1.stands_alone),
+        )
+        for plan, said in zip(
+            s1.GROUPED, ("one security group a port", "five security groups a port"), strict=True
+        )
+    ),
     Scenario(s2.NAME, s2.TITLE, s2.PLAN, s2.play, ("ip", "ping", "keepalived")),
     Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft")),
     Scenario(

@@ -7,7 +7,8 @@ where nothing of it may ever be heard.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,25 @@ from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Prelude, Refused
 from vifguard.lab.casting import elsewhere, host_station, segment
 from vifguard.lab.finding import Finding, Tell
-from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
+from vifguard.lab.plan import (
+    GroupPlan,
+    GuestPlan,
+    NetworkPlan,
+    NicPlan,
+    SecurityGroupPlan,
+    WorldPlan,
+)
 from vifguard.lab.referee import Referee
 from vifguard.lab.run import Run
 from vifguard.lab.stage import records_of
 from vifguard.lab.story import Story
 from vifguard.lab.trial import Trial
 from vifguard.lab.world import ENFORCED_WITHIN, World, standing
+from vifguard.packet.frame import parse
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
+from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.upper import LaterFragment
 
 NAME = "s1"
 TITLE = "shared segment: an attacker plays the whole catalogue"
@@ -105,12 +118,61 @@ def _plan(name: str, step: int) -> WorldPlan:
 PLAN, REVERSED = _plan(NAME, 1), _plan(f"{NAME}r", -1)
 
 
-def play(run: Run, tell: Tell, plan: WorldPlan = PLAN) -> None:
-    """Play the whole catalogue; the host itself must not notice."""
+def _grouped(name: str, many: int) -> WorldPlan:
+    """The world whose guarded ports have security groups, of which one lets everything pass.
+
+    They are stateless ones: frames of the catalogue belong to no connection.
+    """
+    groups = [
+        SecurityGroupPlan(
+            f"{project}-{number}", project, ({},) if number == 0 else (), body={"stateful": False}
+        )
+        for project in (_RED, _BLUE)
+        for number in range(many)
+    ]
+
+    def joined(guest: GuestPlan) -> GuestPlan:
+        own = tuple(group.name for group in groups if group.project == guest.project)
+        off = _NETWORKS[Kind.I].name
+        nics = (
+            nic if nic.network == off else replace(nic, security_groups=own) for nic in guest.nics
+        )
+        return replace(guest, nics=tuple(nics))
+
+    return replace(
+        PLAN,
+        name=name,
+        guests=tuple(map(joined, PLAN.guests)),
+        security_groups=tuple(groups),
+    )
+
+
+def stands_alone(frame: bytes) -> bool:
+    """Whether groups that let everything pass have nothing against it, whatever came before.
+
+    They drop later fragments whose first they have not seen, and headers that nobody can read.
+    """
+    packet = parse(frame).body
+    if isinstance(packet, IPv4 | IPv6):
+        return not isinstance(packet.upper, LaterFragment | Unreadable)
+    return not isinstance(packet, Unreadable)
+
+
+GROUPED = tuple(_grouped(f"{NAME}g{many}", many) for many in (1, 5))
+"""One security group a port, and several."""
+
+
+def play(
+    run: Run,
+    tell: Tell,
+    plan: WorldPlan = PLAN,
+    plays: Callable[[bytes], bool] = lambda _: True,
+) -> None:
+    """Play the whole catalogue, the frames of it that `plays`; the host must not notice."""
     story = Story(plan.name, tell)
     with standing(run, plan) as world, Referee(arena(world)) as referee:
         before = _configuration(world)
-        trial = Trial(plan.name, referee, records_of(world), tell)
+        trial = Trial(plan.name, referee, records_of(world), tell, plays=plays)
         for attack in CATALOGUE:
             trial.play(attack)
             for refused in attack.refused:
@@ -147,8 +209,12 @@ def arena(world: World) -> Arena:
     def update_victim(where: Segment) -> None:
         """Take the guards of the victim's port off, and put them back."""
         nic = world.guests[f"{where.name}-victim"].nic
-        for enabled in (False, True):
-            world.operator.update(PORT, nic.port_id, {"port_security_enabled": enabled})
+        groups = world.operator.show(PORT, nic.port_id)["security_groups"]
+        for enabled, those in ((False, []), (True, groups)):
+            body: dict[str, Any] = {"port_security_enabled": enabled}
+            if groups:
+                body["security_groups"] = those
+            world.operator.update(PORT, nic.port_id, body)
             world.operator.wait_for_port(nic.port_id, ENFORCED_WITHIN)
 
     return Arena(
