@@ -75,6 +75,10 @@ demo: setup ## the whole problem on one host, on real kernels, in about two minu
 bench: setup build/peer-packages build/neutron/.installed ## what a packet, a port and an API call cost, beside other makers' filters; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench
 
+.PHONY: bench-api
+bench-api: setup build/neutron-api/.installed ## the same API calls to vifguard on SQLite and PostgreSQL, and to Neutron; writes bench/results/
+	$(SUDO) $(BIN)/python -m bench api-peers
+
 .PHONY: plots
 plots: setup ## draw bench/results/ as docs/plots/*.svg
 	$(BIN)/python -m bench.plots
@@ -98,6 +102,13 @@ build/neutron/.installed: build/packages
 	@$(PYTHON) -m venv build/neutron
 	@build/neutron/bin/pip install --quiet --disable-pip-version-check \
 	  "neutron==25.2.3" setuptools "pyroute2<0.8"
+	@touch $@
+
+# The newest that runs on PostgreSQL, for the bench of the API.
+build/neutron-api/.installed: build/packages
+	@$(PYTHON) -m venv build/neutron-api
+	@build/neutron-api/bin/pip install --quiet --disable-pip-version-check \
+	  "neutron==29.0.0" "gunicorn==27.0.1" psycopg2-binary
 	@touch $@
 
 # An identity service for the tests, in an environment that nothing else sees.
