@@ -1,4 +1,4 @@
-"""The servers that the API bench compares, each on loopback, all with durable databases.
+"""The servers that the API bench compares, each on loopback.
 
 Neutron runs as `neutron-peer` of its own notes would have it at its leanest: no service
 plugins beside the built-in ones, no message bus, no agents, no identity service, no quotas;
