@@ -39,6 +39,7 @@ BODIES = {
     "deep lists": b'{"a":' + b"[" * 50_000,
     "a number without end": b'{"port": ' + b"9" * 10_000 + b"}",
     "wide": b'{"port": {' + b",".join(b'"k%d":0' % n for n in range(50_000)) + b"}}",
+    "wide, a key twice": b"{" + b",".join(b'"%d":0' % n for n in range(100_000)) + b',"99999":0}',
     "nobody's keys": b'{"unheard_of": {}}',
 }
 

@@ -335,6 +335,7 @@ class TestLists:
             {"binding:profile": "x"},
             {"limit": "-1"},
             {"limit": "1_0"},
+            {"changed_since": "2026-99-99T99:99:99Z"},
             {"limit": "٣"},
             {"limit": " 2 "},
             {"sort_key": "colour"},

@@ -314,6 +314,13 @@ def belongings(cloud: Cloud) -> dict[str, str]:
     web = alice.make("security_group", name="web")
     addresses = alice.make("address_group", addresses=["192.0.2.0/24"])
     pool = alice.make("subnetpool", name="pool", prefixes=["10.9.0.0/16"])
+    policy = alice.make(
+        "rbac_policy",
+        object_type="security_group",
+        object_id=web["id"],
+        action="access_as_shared",
+        target_tenant="p3",
+    )
     return {
         "networks": network["id"],
         "subnets": network["subnets"][0],
@@ -323,6 +330,7 @@ def belongings(cloud: Cloud) -> dict[str, str]:
         "security-group-rules": web["security_group_rules"][0]["id"],
         "address-groups": addresses["id"],
         "subnetpools": pool["id"],
+        "rbac-policies": policy["id"],
     }
 
 
@@ -333,7 +341,9 @@ def body_of(method: str, action: str) -> Any:
     noun = action.partition("_")[2]
     if noun.endswith("_tags"):
         return {"tags": ["blue"]}
-    return {"addresses": []} if noun == "addresses" else {noun: {"description": "x"}}
+    if noun == "addresses":
+        return {"addresses": []}
+    return {noun: {"target_tenant": "p4"} if noun == "rbac_policy" else {"description": "x"}}
 
 
 def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Cloud) -> None:

@@ -41,11 +41,11 @@ def too_large(limit: int) -> Refusal:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Two parsers that disagree on which of two equal keys counts see two requests in one.
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} is given twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {name!r} is given twice")
+        found[name] = value
     return found
 
 

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -166,7 +167,7 @@ def _entry_has(entry: Mapping[str, str], key: str, wanted: set[str]) -> bool:
 
 def _require_filter(resource: Resource, name: str, values: Sequence[str]) -> None:
     if name == _SINCE and "updated_at" in resource.by_name:
-        if not all(_TIME.fullmatch(value) for value in values):
+        if not all(_is_time(value) for value in values):
             raise Refusal(
                 400,
                 "InvalidInput",
@@ -177,6 +178,14 @@ def _require_filter(resource: Resource, name: str, values: Sequence[str]) -> Non
     attribute = resource.by_name.get("tags" if name in _TAGS else name)
     if attribute is None or not _can_filter(attribute.converter.schema):
         raise bad_request(f"[{quoted(name)}] is invalid attribute for filtering: no such filter.")
+
+
+def _is_time(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return _TIME.fullmatch(value) is not None
 
 
 def _can_filter(schema: Mapping[str, Any]) -> bool:
