@@ -141,8 +141,7 @@ def test_the_delta_of_one_port_is_the_complete_cut_restricted_to_it(crowd: World
     one = complete.ports[MANY // 2]
     with crowd.store.change() as change:
         before = ports.get(change, one.policy.port_id)
-        network = networks.get(change, before.port.network_id).network
-        ports.update_port(change, network, before, {"profile": Profile.MAC})
+        ports.update_port(change, before, {"profile": Profile.MAC})
     with statements() as seen:
         delta = crowd.store.update_after("h1", complete.revision)
     assert delta is not None

@@ -141,8 +141,7 @@ class World:
     def set_port(self, port: Port, wishes: Any = None, **changes: Any) -> Port:
         with self.store.change() as change:
             before = ports.get(change, port.id)
-            network = networks.get(change, before.port.network_id).network
-            return ports.update_port(change, network, before, changes, wishes).port
+            return ports.update_port(change, before, changes, wishes).port
 
     def set_network(self, network: Network, **changes: Any) -> Network:
         with self.store.change() as change:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, or_, select, true
 
 from vifguard.model.intent import Intent
 from vifguard.model.port import Port
-from vifguard.store import ip_groups, networks, ports, security_groups, subnets
+from vifguard.store import ip_groups, ports, security_groups, subnets
 from vifguard.store.tables import journal, revision
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
@@ -62,7 +62,7 @@ class _Which:
         found = [each.port for each in stored]
         intent = Intent.of(
             position(snapshot).revision,
-            networks.by_id(snapshot, {port.network_id for port in found}).values(),
+            {each.network.id: each.network for each in stored}.values(),
             found,
             [each.group for each in self._groups.run(snapshot, values)],
             subnets.public_prefixes(snapshot),

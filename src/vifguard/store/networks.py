@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,6 @@ from vifguard.store.tables import ip_groups, networks, ports
 from vifguard.store.transaction import Change, Snapshot
 
 _ONE = select(networks).where(networks.c.id == bindparam("id"))
-_SOME = select(networks).where(networks.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
@@ -36,12 +35,6 @@ def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:
     if row is None:
         raise MissingError("network", network_id)
     return StoredNetwork(network_of(row), stamp_of(row))
-
-
-def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, Network]:
-    """The networks with these ids, by id; those that do not exist are left out."""
-    rows = snapshot.connection.execute(_SOME, {"ids": sorted(set(ids))})
-    return {row.id: network_of(row) for row in rows}
 
 
 def create(change: Change, network: Network) -> StoredNetwork:

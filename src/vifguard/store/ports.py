@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,20 +13,21 @@ from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
-from vifguard.model.port import AddressPair, FixedIp, Port, PortState
+from vifguard.model.port import FixedIp, Port, PortState
 from vifguard.resolve.policy import governing
 from vifguard.resolve.touched import AllPorts, touched_by_port
 from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
 from vifguard.store.addresses import AUTOMATIC, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
+from vifguard.store.listed import listed
 from vifguard.store.rows import (
     NOT_REPORTED,
     Enforcement,
+    Part,
     Record,
     Stamp,
     StoredPort,
-    address_of,
-    pair_of,
+    network_of,
     pair_values,
     port_of,
     port_values,
@@ -38,6 +38,7 @@ from vifguard.store.tables import (
     allocations,
     enforcements,
     hosts,
+    networks,
     port_security_groups,
     ports,
     security_groups,
@@ -62,41 +63,47 @@ class Draft:
     tags: tuple[str, ...] = ()
 
 
-class Reads:
-    """The statements that read the ports a condition on their table selects.
+_FIXED = (
+    select(listed(allocations.c.position, allocations.c.subnet_id, allocations.c.address))
+    .where(allocations.c.port_id == ports.c.id)
+    .scalar_subquery()
+    .label("fixed")
+)
+_PAIRS = (
+    select(
+        listed(
+            address_pairs.c.position,
+            address_pairs.c.first,
+            address_pairs.c.length,
+            address_pairs.c.mac,
+        )
+    )
+    .where(address_pairs.c.port_id == ports.c.id)
+    .scalar_subquery()
+    .label("pairs")
+)
+_GROUPS = (
+    select(listed(port_security_groups.c.group_id, security_groups.c.rules_revision))
+    .join_from(port_security_groups, security_groups)
+    .where(port_security_groups.c.port_id == ports.c.id)
+    .scalar_subquery()
+    .label("groups")
+)
 
-    Four, however many ports there are. Built once where the condition has parameters: the
-    building costs more than the reading.
+
+class Reads:
+    """The statement that reads the ports a condition on their table selects, with all their parts.
+
+    Built once where the condition has parameters: the building costs more than the reading.
     """
 
     def __init__(self, which: ColumnElement[bool]) -> None:
-        fixed = (allocations.c.port_id, allocations.c.subnet_id, allocations.c.address)
-        self._fixed = (
-            select(*fixed)
-            .join(ports, ports.c.id == allocations.c.port_id)
-            .where(which)
-            .order_by(allocations.c.port_id, allocations.c.position)
-        )
-        self._pairs = (
-            select(address_pairs)
-            .join(ports, ports.c.id == address_pairs.c.port_id)
-            .where(which)
-            .order_by(address_pairs.c.port_id, address_pairs.c.position)
-        )
-        self._groups = (
-            select(
-                port_security_groups.c.port_id,
-                port_security_groups.c.group_id,
-                security_groups.c.rules_revision,
-            )
-            .join(ports, ports.c.id == port_security_groups.c.port_id)
-            .join(security_groups, security_groups.c.id == port_security_groups.c.group_id)
-            .where(which)
-        )
         reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
-        self._ports = (
-            select(ports, *reported, hosts.c.reached)
+        on = (column.label(f"on_{column.name}") for column in networks.c)
+        self._statement = (
+            select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS)
             .join_from(ports, enforcements, isouter=True)
+            .join(networks, networks.c.id == ports.c.network_id)
             .join(hosts, hosts.c.name == ports.c.host, isouter=True)
             .where(which)
             .order_by(ports.c.created_at, ports.c.id)
@@ -104,34 +111,26 @@ class Reads:
 
     def run(self, snapshot: Snapshot, values: Mapping[str, object]) -> list[StoredPort]:
         """The ports, in the order they were made."""
-        execute = snapshot.connection.execute
-        fixed: dict[str, list[FixedIp]] = defaultdict(list)
-        for port_id, subnet_id, address in execute(self._fixed, values):
-            fixed[port_id].append(FixedIp(subnet_id, address_of(address)))
-        pairs: dict[str, list[AddressPair]] = defaultdict(list)
-        for row in execute(self._pairs, values):
-            pairs[row.port_id].append(pair_of(row))
-        groups: dict[str, list[str]] = defaultdict(list)
-        rules: dict[str, int] = defaultdict(int)
-        for port_id, group_id, revision in execute(self._groups, values):
-            groups[port_id].append(group_id)
-            rules[port_id] = max(rules[port_id], revision)
-        return [
-            StoredPort(
-                port_of(
-                    row,
-                    tuple(fixed.get(row.id, ())),
-                    tuple(pairs.get(row.id, ())),
-                    groups.get(row.id, ()),
-                ),
-                row.policy_revision,
-                _enforcement_of(row),
-                stamp_of(row),
-                rules.get(row.id, 0),
-                row.reached or 0,
-            )
-            for row in execute(self._ports, values)
-        ]
+        known: dict[str, Network] = {}
+        found = []
+        for row in snapshot.connection.execute(self._statement, values):
+            if row.network_id not in known:
+                known[row.network_id] = network_of(Part(row, "on_"))
+            found.append(_stored(row, known[row.network_id]))
+        return found
+
+
+def _stored(row: Record, network: Network) -> StoredPort:
+    groups = row.groups or ()
+    return StoredPort(
+        port_of(row, [group_id for group_id, _ in groups]),
+        network,
+        row.policy_revision,
+        _enforcement_of(row),
+        stamp_of(row),
+        max((revision for _, revision in groups), default=0),
+        row.reached or 0,
+    )
 
 
 _ONE = Reads(ports.c.id == bindparam("id"))
@@ -190,12 +189,12 @@ def create(change: Change, network: Network, draft: Draft) -> StoredPort:
     kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes))
     _regroup(change, None, kept)
     change.note(port.id, (port.host,))
-    return StoredPort(kept, change.revision, NOT_REPORTED, Stamp(**stamp | {"tags": draft.tags}))
+    stamped = Stamp(**stamp | {"tags": draft.tags})
+    return StoredPort(kept, network, change.revision, NOT_REPORTED, stamped)
 
 
 def update_port(
     change: Change,
-    network: Network,
     before: StoredPort,
     changes: Mapping[str, Any],
     wishes: tuple[Wish, ...] | None = None,
@@ -203,7 +202,7 @@ def update_port(
     """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
     after = replace(before.port, **changes)
     identity.require_free(change, after)
-    _require_one_host(change, network, after)
+    _require_one_host(change, before.network, after)
     if after.address_pairs != before.port.address_pairs:
         mine = address_pairs.c.port_id == after.id
         change.connection.execute(delete(address_pairs).where(mine))

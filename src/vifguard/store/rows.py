@@ -35,6 +35,18 @@ Record = Row[*tuple[Any, ...]]
 """A row as the database gives it."""
 
 
+class Part:
+    """The columns of a row that were read under a prefix, by their own names."""
+
+    def __init__(self, row: Record, prefix: str) -> None:
+        self._row = row
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        """The value of a column."""
+        return getattr(self._row, self._prefix + name)
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """How often a noun was changed, when it was made and last changed, and its tags in order.
@@ -103,13 +115,14 @@ NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
 
 @dataclass(frozen=True, slots=True)
 class StoredPort:
-    """A port as it is kept, and what its host last said of it.
+    """A port as it is kept, its network, and what its host last said of it.
 
     `rules_revision` is the last at which a rule of its security groups changed; `reached`
     the one up to which its host holds everything.
     """
 
     port: Port
+    network: Network
     policy_revision: int
     enforcement: Enforcement
     stamp: Stamp
@@ -182,7 +195,7 @@ def network_values(network: Network) -> Values:
     }
 
 
-def network_of(row: Record) -> Network:
+def network_of(row: Record | Part) -> Network:
     """The network of a row."""
     return Network(
         id=row.id,
@@ -279,21 +292,19 @@ def port_values(port: Port) -> Values:
     }
 
 
-def port_of(
-    row: Record,
-    fixed: tuple[FixedIp, ...],
-    pairs: tuple[AddressPair, ...],
-    groups: Iterable[str] = (),
-) -> Port:
-    """The port of a row, with the addresses that other tables keep."""
+def port_of(row: Record, groups: Iterable[str]) -> Port:
+    """The port of a row that lists the addresses which other tables keep."""
     return Port(
         id=row.id,
         network_id=row.network_id,
         project_id=row.project_id,
         mac=Mac(row.mac),
         name=row.name,
-        fixed_ips=fixed,
-        address_pairs=pairs,
+        fixed_ips=tuple(
+            FixedIp(subnet_id, address_of(bytes.fromhex(address)))
+            for _, subnet_id, address in sorted(row.fixed or ())
+        ),
+        address_pairs=tuple(_pair_of(*each) for _, *each in sorted(row.pairs or ())),
         admin_state_up=row.admin_state_up,
         port_security_enabled=row.port_security_enabled,
         profile=_profile(row.profile),
@@ -331,9 +342,10 @@ def pair_values(port: Port) -> list[Values]:
     ]
 
 
-def pair_of(row: Record) -> AddressPair:
-    """The address pair of a row."""
-    return AddressPair(prefix_of(row), None if row.mac is None else Mac(row.mac))
+def _pair_of(first: str, length: int, mac: str | None) -> AddressPair:
+    # SQLite has no octets for null, and an empty text.
+    prefix = ip_network((bytes.fromhex(first)[1:], length))
+    return AddressPair(prefix, Mac(bytes.fromhex(mac)) if mac else None)
 
 
 def prefix_of(row: Record) -> IPNetwork:

@@ -12,8 +12,6 @@ from vifguard.api.enforced import is_in_force, status_reason
 from vifguard.api.errors import Refusal
 from vifguard.api.hearing import first
 from vifguard.api.v2.ports import PORTS, show
-from vifguard.model.network import Network
-from vifguard.store import networks
 from vifguard.store.rows import StoredPort
 
 router = APIRouter(tags=["ports"])
@@ -27,19 +25,18 @@ async def wait_port(call: Caller, port_id: str) -> Response:
     timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
 
     async def look() -> Response | None:
-        stored, network = await run_sync(_look, call, port_id)
-        return call.one(PORTS, show(stored, network)) if is_in_force(stored, network) else None
+        stored = await run_sync(_look, call, port_id)
+        return call.one(PORTS, show(stored)) if is_in_force(stored) else None
 
     answer = await first(call.store.reports, port_id, look, timeout)
     if answer is not None:
         return answer
-    reason = status_reason(*await run_sync(_look, call, port_id))
+    reason = status_reason(await run_sync(_look, call, port_id))
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
     )
 
 
-def _look(call: Call, port_id: str) -> tuple[StoredPort, Network]:
+def _look(call: Call, port_id: str) -> StoredPort:
     with call.store.read() as snapshot:
-        stored = visible.port(snapshot, call.user, port_id)
-        return stored, networks.get(snapshot, stored.port.network_id).network
+        return visible.port(snapshot, call.user, port_id)

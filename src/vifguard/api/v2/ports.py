@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -179,7 +179,7 @@ def list_ports(call: Caller) -> Response:
         if 0 < listing.limit <= _SHORT:
             page = listing.page_of(ports.ids(snapshot, which), frozenset(_NARROW))
             which = table.c.id.in_(page)
-        shown = _shown(snapshot, ports.read(snapshot, which))
+        shown = [show(each) for each in ports.read(snapshot, which)]
     return Json(listing.answer(shown))
 
 
@@ -190,7 +190,7 @@ def create_port(call: Caller) -> Response:
     with call.store.change() as change:
         grouped = not hosts.why_no_groups(change)
         made = [_create(change, call, each, grouped=grouped) for each in given]
-    return call.created(PORTS, [show(stored, network) for stored, network in made])
+    return call.created(PORTS, [show(each) for each in made])
 
 
 @router.get("/ports/{port_id}", name="show_port")
@@ -198,7 +198,7 @@ def show_port(call: Caller, port_id: str) -> Response:
     """One port."""
     with call.store.read() as snapshot:
         found = visible.port(snapshot, call.user, port_id)
-        return call.one(PORTS, _shown(snapshot, [found])[0])
+    return call.one(PORTS, show(found))
 
 
 @router.put("/ports/{port_id}", name="update_port")
@@ -208,18 +208,17 @@ def update_port(call: Caller, port_id: str) -> Response:
     with call.store.change() as change:
         before = visible.port(change, call.user, port_id)
         call.require_revision(before.stamp)
-        network = networks.get(change, before.port.network_id).network
         PORTS.authorize_put(
-            given, Standing(call.user, before.port.project_id, network, before.port)
+            given, Standing(call.user, before.port.project_id, before.network, before.port)
         )
-        changes = _changes(given, network)
+        changes = _changes(given, before.network)
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
         changes |= port_groups.changed(change, replace(before.port, **changes), given)
         _require_sound(change, replace(before.port, **changes), given)
-        after = ports.update_port(change, network, before, changes, given.get("fixed_ips"))
-    return call.one(PORTS, show(after, network))
+        after = ports.update_port(change, before, changes, given.get("fixed_ips"))
+    return call.one(PORTS, show(after))
 
 
 @router.delete("/ports/{port_id}", name="delete_port", status_code=204)
@@ -232,9 +231,7 @@ def delete_port(call: Caller, port_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(
-    change: Change, call: Call, given: Given, *, grouped: bool
-) -> tuple[StoredPort, Network]:
+def _create(change: Change, call: Call, given: Given, *, grouped: bool) -> StoredPort:
     user = call.user
     network = visible.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or user.project_id
@@ -251,7 +248,7 @@ def _create(
     port = replace(port, security_groups=port_groups.first(change, port, given, grouped=grouped))
     return ports.create(
         change, network, Draft(port, given["mac_address"], given["fixed_ips"], given["tags"])
-    ), network
+    )
 
 
 _UNCHOSEN = Mac(bytes(6))
@@ -300,13 +297,7 @@ def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
                 )
 
 
-def _shown(snapshot: Snapshot, found: Iterable[StoredPort]) -> list[dict[str, Any]]:
-    stored = list(found)
-    by_id = networks.by_id(snapshot, {each.port.network_id for each in stored})
-    return [show(each, by_id[each.port.network_id]) for each in stored]
-
-
-def show(stored: StoredPort, network: Network) -> dict[str, Any]:
+def show(stored: StoredPort) -> dict[str, Any]:
     """A port as the API shows it."""
     port = stored.port
     return {
@@ -341,11 +332,11 @@ def show(stored: StoredPort, network: Network) -> dict[str, Any]:
         "binding:vnic_type": port.vnic_type,
         "binding:vif_type": "bridge" if port.host else "unbound",
         "binding:vif_details": {},
-        "status": status(stored, network),
-        "status_reason": status_reason(stored, network),
-        "guards_in_force": show_guards(guards_of(network, port)),
+        "status": status(stored),
+        "status_reason": status_reason(stored),
+        "guards_in_force": show_guards(guards_of(stored.network, port)),
         "policy_revision": wanted_revision(stored),
-        "enforced_revision": enforced_revision(stored, network),
+        "enforced_revision": enforced_revision(stored),
         **show_stamp(stored.stamp),
     }
 

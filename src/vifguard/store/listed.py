@@ -1,0 +1,40 @@
+"""Rows of another table inside a row: an object is read with all its parts by one statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, LargeBinary
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class listed(FunctionElement[list[list[Any]] | None]):  # noqa: N801  written as the function it is
+    """An aggregate: for each row the list of these columns, in no order; octets in hexadecimal.
+
+    Of no rows it is an empty list, or None.
+    """
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(listed, "sqlite")
+def _sqlite(element: listed, compiler: SQLCompiler, **words: Any) -> str:
+    return f"json_group_array(json_array({_columns(element, compiler, 'hex({})', words)}))"
+
+
+@compiles(listed, "postgresql")
+def _postgresql(element: listed, compiler: SQLCompiler, **words: Any) -> str:
+    columns = _columns(element, compiler, "encode({}, 'hex')", words)
+    return f"json_agg(json_build_array({columns}))"
+
+
+def _columns(element: listed, compiler: SQLCompiler, octets: str, words: dict[str, Any]) -> str:
+    return ", ".join(
+        (octets if isinstance(each.type, LargeBinary) else "{}").format(
+            compiler.process(each, **words)
+        )
+        for each in element.clauses
+    )
