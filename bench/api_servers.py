@@ -233,19 +233,26 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
 
 
 class Door:
-    """A connection that stays open; every answer but 2xx ends the bench."""
+    """A connection that stays open; every answer but 2xx ends the bench.
+
+    `seconds` is how long answers took so far, each until it was read; what the client writes
+    and parses as JSON is not counted.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_PATIENCE)
+        self.seconds = 0.0
 
     def call(self, method: str, path: str, body: object = None) -> bytes:
         """The body of the answer."""
         sent = None if body is None else json.dumps(body).encode()
         headers = {} if sent is None else {"Content-Type": "application/json"}
+        began = time.perf_counter()
         self._connection.request(method, path, sent, headers)
         answer = self._connection.getresponse()
         told = answer.read()
+        self.seconds += time.perf_counter() - began
         if answer.status >= 300:
             what = f"{self._server.name}: {method} {path}"
             raise RuntimeError(f"{what}: {answer.status} {told[:300]!r}")

@@ -15,8 +15,13 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The content as UTF-8; a number may be larger than 64 bits, as those of IPv6 are."""
-        try:
-            return orjson.dumps(content)
-        except orjson.JSONEncodeError:
-            return json.dumps(content, separators=(",", ":")).encode()
+        """The content as UTF-8."""
+        return written(content)
+
+
+def written(content: Any) -> bytes:
+    """JSON in UTF-8; a number may be larger than 64 bits, as those of IPv6 are."""
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        return json.dumps(content, separators=(",", ":")).encode()

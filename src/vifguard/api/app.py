@@ -21,6 +21,7 @@ from vifguard.api.front import Front
 from vifguard.api.metrics import Metrics
 from vifguard.api.openapi import document
 from vifguard.api.rate import Rate
+from vifguard.api.remembered import Remembered
 from vifguard.api.settings import Settings
 from vifguard.api.v2 import parts, versions
 from vifguard.store.store import Store
@@ -55,6 +56,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.store = store
+    app.state.remembered = Remembered()
     app.state.settings = settings
     app.state.rate = Rate(settings.requests_per_second)
     app.state.metrics = Metrics(lambda: app.state.store)

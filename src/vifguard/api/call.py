@@ -22,6 +22,7 @@ from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
 from vifguard.api.listing import Listing
 from vifguard.api.policy import Reach, line
+from vifguard.api.remembered import Remembered
 from vifguard.api.who import User
 from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
@@ -46,6 +47,7 @@ class Call:
     """What a handler works on."""
 
     store: Store
+    remembered: Remembered
     user: User
     query: tuple[tuple[str, str], ...]
     body: bytes
@@ -126,7 +128,8 @@ async def call_of(request: Request) -> Call:
     url = str(request.url.replace(query=""))
     if_match = request.headers.get("if-match", "")
     store: Store = request.app.state.store
-    return Call(store, user, query, await _body(request), url, if_match)
+    remembered: Remembered = request.app.state.remembered
+    return Call(store, remembered, user, query, await _body(request), url, if_match)
 
 
 Caller = Annotated[Call, Depends(call_of)]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
+
+import orjson
 
 from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.who import User
 from vifguard.model.address import AddressError, parse_address
+from vifguard.store.port_lists import Cut, Place
 
+T = TypeVar("T")
 Shown = dict[str, Any]
 
 _WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
@@ -64,22 +70,9 @@ class Listing:
             _flag("page_reverse", _last(given["page_reverse"]) or "false"),
         )
 
-    def page_of(self, ids: Sequence[str], narrowed: frozenset[str]) -> Sequence[str]:
-        """The ids that the answer can need, of all in the order of the list.
-
-        Where the rows were already narrowed by every filter, and nothing sorts them anew, a
-        page needs its own objects and one more on either side, to know that there are more.
-        """
-        if not self.limit or self.sort or not self.filters.keys() <= narrowed:
-            return ids
-        if self.marker is None:
-            return ids[-self.limit - 2 :] if self.backwards else ids[: self.limit + 2]
-        if self.marker not in ids:
-            return ()
-        at = ids.index(self.marker)
-        if self.backwards:
-            return ids[max(0, at - self.limit - 1) : at + 1]
-        return ids[at : at + self.limit + 2]
+    def is_narrowed_by(self, names: AbstractSet[str]) -> bool:
+        """Whether who reads by these names alone has what is asked for, in its order."""
+        return not self.sort and self.filters.keys() <= names
 
     def answer(self, shown: Sequence[Shown]) -> dict[str, Any]:
         """The body of the answer, from every object this user may see."""
@@ -90,18 +83,39 @@ class Listing:
         chosen = [each for each in shown if self._matches(each)]
         for key, descending in reversed(self.sort):
             chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
-        page, links = self._page(chosen)
+        start, end = self._bounds(chosen)
+        ids = [each[self.resource.key] for each in chosen[start:end]]
+        return self._body(chosen[start:end], ids, (start > 0, end < len(chosen)))
+
+    def page(
+        self,
+        place: Callable[[str], Place | None],
+        read: Callable[[Cut], Mapping[str, T]],
+        show: Callable[[Mapping[str, T]], Sequence[bytes]],
+    ) -> dict[str, Any]:
+        """The body of the answer where the list is cut as it is read, and narrowed already.
+
+        `place` tells where an object stands, `read` what is there by id, and one more to know
+        that there are more; `show` shows it as JSON.
+        """
+        at = None if self.marker is None else place(self.marker)
+        if self.marker is not None and at is None:
+            raise self._no_marker()
+        found = read(Cut(self.limit and self.limit + 1, at, self.backwards))
+        ids = list(found)
+        more = 0 < self.limit < len(ids)
+        if more:
+            ids = ids[1:] if self.backwards else ids[:-1]
+        shown = show({ident: found[ident] for ident in ids})
+        beyond = (more, at is not None) if self.backwards else (at is not None, more)
         if self.fields:
-            page = [{k: v for k, v in each.items() if k in self.fields} for each in page]
-        body: dict[str, Any] = {self.resource.many: page}
-        if links:
-            body[f"{self.resource.many}_links"] = links
-        return body
+            return self._body([json.loads(each) for each in shown], ids, beyond)
+        return self._body([orjson.Fragment(each) for each in shown], ids, beyond)
 
     def _matches(self, each: Shown) -> bool:
         return all(_fits(each, name, values) for name, values in self.filters.items())
 
-    def _page(self, chosen: list[Shown]) -> tuple[list[Shown], list[dict[str, str]]]:
+    def _bounds(self, chosen: list[Shown]) -> tuple[int, int]:
         start, end = 0, len(chosen)
         if self.marker is not None:
             at = self._marked(chosen)
@@ -111,21 +125,31 @@ class Listing:
                 start = max(start, end - self.limit)
             else:
                 end = min(end, start + self.limit)
-        page = chosen[start:end]
+        return start, end
+
+    def _body(
+        self, page: Sequence[Any], ids: Sequence[str], beyond: tuple[bool, bool]
+    ) -> dict[str, Any]:
+        if self.fields:
+            page = [{k: v for k, v in each.items() if k in self.fields} for each in page]
+        body: dict[str, Any] = {self.resource.many: page}
         links = []
-        if self.limit and page and end < len(chosen):
-            links.append(self._link("next", page[-1][self.resource.key], backwards=False))
-        if self.limit and page and start > 0:
-            links.append(self._link("previous", page[0][self.resource.key], backwards=True))
-        return page, links
+        before, behind = beyond
+        if self.limit and ids and behind:
+            links.append(self._link("next", ids[-1], backwards=False))
+        if self.limit and ids and before:
+            links.append(self._link("previous", ids[0], backwards=True))
+        return body | ({f"{self.resource.many}_links": links} if links else {})
 
     def _marked(self, chosen: list[Shown]) -> int:
         for index, each in enumerate(chosen):
             if each[self.resource.key] == self.marker:
                 return index
-        raise Refusal(
-            404, "MarkerNotFound", f"The marker {quoted(self.marker)} is not in the list."
-        )
+        raise self._no_marker()
+
+    def _no_marker(self) -> Refusal:
+        message = f"The marker {quoted(self.marker)} is not in the list."
+        return Refusal(404, "MarkerNotFound", message)
 
     def _link(self, rel: str, marker: str, *, backwards: bool) -> dict[str, str]:
         rest = [(k, v) for k, v in self.query if k not in {"marker", "page_reverse"}]

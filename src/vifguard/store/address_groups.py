@@ -12,12 +12,8 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
 from vifguard.store import rbac_policies, sets
 from vifguard.store.errors import InUseError, MissingError
-from vifguard.store.rows import (
-    StoredAddressGroup,
-    address_group_of,
-    address_group_values,
-    stamp_of,
-)
+from vifguard.store.rows import StoredAddressGroup, stamp_of
+from vifguard.store.security_group_rows import address_group_of, address_group_values
 from vifguard.store.tables import address_groups, security_group_rules
 from vifguard.store.transaction import Change, Snapshot
 

@@ -6,7 +6,8 @@ from sqlalchemy import delete, insert, select
 
 from vifguard.model.security_group import DefaultRule
 from vifguard.store.errors import DefaultRuleExistsError, MissingError
-from vifguard.store.rows import Record, Values, meaning_of, range_of, rule_in
+from vifguard.store.rows import Record, Values
+from vifguard.store.security_group_rows import meaning_of, range_of, rule_in
 from vifguard.store.tables import default_rules
 from vifguard.store.transaction import Change, Snapshot
 

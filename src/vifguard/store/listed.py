@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, LargeBinary
+import orjson
+from sqlalchemy import Dialect, LargeBinary, Text, TypeDecorator
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class listed(FunctionElement[list[list[Any]] | None]):  # noqa: N801  written as the function it is
-    """An aggregate: for each row the list of these columns, in no order; octets in hexadecimal.
+class _Rows(TypeDecorator[list[list[Any]]]):
+    """Text that we had a database write as JSON."""
 
-    Of no rows it is an empty list, or None.
-    """
+    impl = Text
+    cache_ok = True
 
-    type = JSON()
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[list[Any]]:
+        del dialect
+        return orjson.loads(value) if value else []
+
+
+class listed(FunctionElement[list[list[Any]]]):  # noqa: N801  written as the function it is
+    """An aggregate: for each row the list of these columns, in no order; octets in hexadecimal."""
+
+    type = _Rows()
     inherit_cache = True
 
 
@@ -28,7 +37,7 @@ def _sqlite(element: listed, compiler: SQLCompiler, **words: Any) -> str:
 @compiles(listed, "postgresql")
 def _postgresql(element: listed, compiler: SQLCompiler, **words: Any) -> str:
     columns = _columns(element, compiler, "encode({}, 'hex')", words)
-    return f"json_agg(json_build_array({columns}))"
+    return f"CAST(json_agg(json_build_array({columns})) AS text)"
 
 
 def _columns(element: listed, compiler: SQLCompiler, octets: str, words: dict[str, Any]) -> str:

@@ -121,7 +121,7 @@ class Reads:
 
 
 def _stored(row: Record, network: Network) -> StoredPort:
-    groups = row.groups or ()
+    groups = row.groups
     return StoredPort(
         port_of(row, [group_id for group_id, _ in groups]),
         network,
@@ -134,6 +134,7 @@ def _stored(row: Record, network: Network) -> StoredPort:
 
 
 _ONE = Reads(ports.c.id == bindparam("id"))
+_THESE = Reads(ports.c.id.in_(bindparam("ids", expanding=True)))
 _INSERT = insert(ports)
 _DELETE = delete(ports).where(ports.c.id == bindparam("this"))
 _ONLY_HOST = select(hosts.c.name).limit(2)
@@ -154,10 +155,9 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
     return Reads(which).run(snapshot, {})
 
 
-def ids(snapshot: Snapshot, which: ColumnElement[bool]) -> Sequence[str]:
-    """The ids of the ports that a condition selects, in the order they were made."""
-    order = (ports.c.created_at, ports.c.id)
-    return snapshot.connection.scalars(select(ports.c.id).where(which).order_by(*order)).all()
+def by_id(snapshot: Snapshot, ids: Sequence[str]) -> list[StoredPort]:
+    """The ports with these ids, in the order they were made."""
+    return _THESE.run(snapshot, {"ids": ids})
 
 
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:

@@ -19,7 +19,6 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, cast
 from uuid import uuid4
 
-import orjson
 import psycopg
 from sqlalchemy import (
     URL,
@@ -195,7 +194,6 @@ def _engine_of(url: URL) -> Engine:
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
-        json_deserializer=orjson.loads,
         # A connection that the database closed meanwhile is replaced before it is used.
         pool_pre_ping=True,
         connect_args={name: each for name, each in defaults.items() if name not in url.query},

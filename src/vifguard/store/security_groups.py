@@ -19,16 +19,13 @@ from vifguard.model.security_group import (
 from vifguard.resolve.touched import touched_by_security_group
 from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
-from vifguard.store.rows import (
-    Stamp,
-    StoredRule,
-    StoredSecurityGroup,
+from vifguard.store.rows import Stamp, StoredRule, StoredSecurityGroup, stamp_of
+from vifguard.store.security_group_rows import (
     meaning_of,
     rule_of,
     rule_values,
     security_group_of,
     security_group_values,
-    stamp_of,
 )
 from vifguard.store.tables import port_security_groups, security_group_rules, security_groups
 from vifguard.store.transaction import Change, Snapshot

@@ -11,7 +11,6 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from vifguard.store.database import News
@@ -56,7 +55,6 @@ def engine_of(path: Path) -> Engine:
         pool_size=16,
         max_overflow=64,
         connect_args={"check_same_thread": False},
-        json_deserializer=orjson.loads,
     )
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)

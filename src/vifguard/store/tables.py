@@ -115,7 +115,7 @@ ports = Table(
     metadata,
     Column("id", _ID, primary_key=True),
     Column("network_id", _ID, ForeignKey("networks.id"), nullable=False),
-    Column("project_id", String(64), nullable=False, index=True),
+    Column("project_id", String(64), nullable=False),
     Column("mac", LargeBinary(6), nullable=False),
     _text("name"),
     Column("admin_state_up", Boolean, nullable=False),
@@ -142,6 +142,8 @@ ports = Table(
     Column("dns_domain", String(255), nullable=False, server_default=""),
     _json("dhcp_options"),
     UniqueConstraint("network_id", "mac"),
+    Index(None, "created_at", "id"),
+    Index(None, "project_id", "created_at", "id"),
 )
 
 enforcements = Table(

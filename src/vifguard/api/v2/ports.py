@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -68,8 +70,9 @@ from vifguard.model.guard import Role
 from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import hosts, networks, ports, subnets
+from vifguard.store import hosts, networks, port_lists, ports, subnets
 from vifguard.store.addresses import usable
+from vifguard.store.port_lists import Version
 from vifguard.store.ports import Draft
 from vifguard.store.rows import StoredPort
 from vifguard.store.tables import ports as table
@@ -153,9 +156,6 @@ PORTS: Final = Resource(
     ),
 )
 
-_SHORT = 1000
-"""Objects on a page up to which their ids are worth naming to the database."""
-
 _NARROW = {
     "id": table.c.id,
     "name": table.c.name,
@@ -171,16 +171,24 @@ def list_ports(call: Caller) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
     which = visible.ports_of(call.user)
-    # Fewer rows to look at; the list itself decides what is shown.
+    # Fewer rows to look at; what else is asked for is chosen among what they show.
     for name, column in _NARROW.items():
         if name in listing.filters:
             which &= column.in_(listing.filters[name])
+    hidden = PORTS.hidden_from(call.user)
     with call.store.read() as snapshot, uncollected():
-        if 0 < listing.limit <= _SHORT:
-            page = listing.page_of(ports.ids(snapshot, which), frozenset(_NARROW))
-            which = table.c.id.in_(page)
-        shown = [show(each) for each in ports.read(snapshot, which)]
-    return Json(listing.answer(shown))
+
+        def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+            return {each.port.id: show(each) for each in ports.by_id(snapshot, ids)}
+
+        def shown(versions: Mapping[str, Version]) -> list[bytes]:
+            return call.remembered.shown(hidden, versions, make)
+
+        read = partial(port_lists.versions, snapshot, which)
+        if listing.is_narrowed_by(_NARROW.keys()):
+            return Json(listing.page(partial(port_lists.place, snapshot, which), read, shown))
+        every = shown(read())
+    return Json(listing.answer([json.loads(each) for each in every]))
 
 
 @router.post("/ports", name="create_port", status_code=201)

@@ -46,7 +46,8 @@ from vifguard.model.security_group import (
 from vifguard.model.verdict import Direction
 from vifguard.store import security_groups
 from vifguard.store.errors import MissingError
-from vifguard.store.rows import StoredRule, meaning_of, range_of
+from vifguard.store.rows import StoredRule
+from vifguard.store.security_group_rows import meaning_of, range_of
 from vifguard.store.tables import security_group_rules as table
 from vifguard.store.transaction import Change, Snapshot
 

@@ -1,0 +1,65 @@
+"""What objects are shown as, kept: a list of a thousand is mostly what it was a moment ago."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from vifguard.api.answer import written
+
+MOST: Final = 32 * 1024 * 1024
+"""Bytes of JSON that are kept; some twenty thousand ports."""
+
+_CHUNK: Final = 1000
+"""Objects that are made at once."""
+
+Make = Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]]]
+
+
+class Remembered:
+    """Objects as JSON, each by its id and the version of all that it is shown by.
+
+    Versions that are equal promise that what is shown is; so it does not matter who changed an
+    object, nor when anything is forgotten. Threads share one.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._size = 0
+        self._kept: dict[Hashable, tuple[Hashable, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def shown(
+        self, hidden: Iterable[str], versions: Mapping[str, Hashable], make: Make
+    ) -> list[bytes]:
+        """The objects with these ids and versions without what is hidden, in their order.
+
+        `make` shows those that are not kept, by their ids.
+        """
+        without = tuple(hidden)
+        kept = {ident: self._kept.get((without, ident)) for ident in versions}
+        found = {
+            ident: was[1]
+            for ident, was in kept.items()
+            if was is not None and was[0] == versions[ident]
+        }
+        missing = [ident for ident in versions if ident not in found]
+        for start in range(0, len(missing), _CHUNK):
+            for ident, shown in make(missing[start : start + _CHUNK]).items():
+                seen = {name: value for name, value in shown.items() if name not in without}
+                found[ident] = written(seen)
+                self._keep((without, ident), versions[ident], found[ident])
+        return [found[ident] for ident in versions]
+
+    def _keep(self, key: Hashable, version: Hashable, shown: bytes) -> None:
+        with self._lock:
+            self._forget(key)
+            self._kept[key] = version, shown
+            self._size += len(shown)
+            while self._size > self._most:
+                self._forget(next(iter(self._kept)))
+
+    def _forget(self, key: Hashable) -> None:
+        _, shown = self._kept.pop(key, (None, b""))
+        self._size -= len(shown)
