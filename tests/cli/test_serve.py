@@ -1,13 +1,12 @@
 """The server's life: first start, second start, end; and what is left behind."""
 
-import os
 import signal
 import subprocess
 from pathlib import Path
 
 import openstack
 import pytest
-from command import COMMAND, Shell, clean_environment, execute, started
+from command import COMMAND, Shell, execute, started
 
 from vifguard.client.client import Client
 
@@ -70,32 +69,6 @@ def test_after_kill_9_the_next_start_needs_no_help(data_dir: Path) -> None:
     assert Path(f"{data_dir}.sock").is_socket()
     with started(*listen, data_dir=data_dir) as service:
         assert [one["name"] for one in service.shell().json("network", "list")] == ["kept"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_soon_though_a_client_still_waits(data_dir: Path, number: int) -> None:
-    with started("serve", "--listen", f"unix:{data_dir}.sock", data_dir=data_dir) as service:
-        shell = service.shell()
-        shell("network", "create", "n", "--shared")
-        shell("port", "create", "p", "--network", "n")
-        environment = {**clean_environment(), **shell.environment}
-        waiting = [COMMAND, "port", "wait", "p", "--timeout", "600"]
-        before = sockets(service.process.pid)
-        client = subprocess.Popen(waiting, env=environment, stderr=subprocess.PIPE, text=True)
-        while sockets(service.process.pid) <= before:
-            os.sched_yield()
-        service.process.signal(number)
-        assert service.process.wait(timeout=10) == 0
-        _, said = client.communicate(timeout=10)
-        assert client.returncode in {1, 5}, said  # told 500, or cut off
-    assert not Path(f"{data_dir}.sock").exists()
-    assert (data_dir / "server.pid").read_text() == ""
-
-
-def sockets(pid: int) -> int:
-    """How many a process has open."""
-    names = (one.readlink().name for one in Path(f"/proc/{pid}/fd").iterdir())
-    return sum(name.startswith("socket:") for name in names)
 
 
 def test_a_directory_that_others_can_enter_is_refused_and_not_changed(data_dir: Path) -> None:

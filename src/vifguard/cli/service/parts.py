@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -45,6 +46,16 @@ class ApiServer:
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
                 ready()
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                # Just before uvicorn's own end, which answers what it cancels with 500: that says
+                # of a change that it failed, while it may have been made.
+                asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cut_off)
+                await super().shutdown(sockets)
+
+            def _cut_off(self) -> None:
+                for connection in list(self.server_state.connections):
+                    connection.transport.abort()
 
         self._server = Server(self._config())
         self._server.should_exit = self._stopped
