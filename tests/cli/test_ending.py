@@ -1,5 +1,6 @@
 """The server's end: what those hear who wait, who ask, and who are in the midst of a change."""
 
+import json
 import os
 import signal
 import socket
@@ -12,8 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from command import COMMAND, Service, clean_environment, started
+from tests.databases import Databases
 
 from vifguard.cli.exits import ExitCode
+
+MANY = 300
+"""Ports of one request: it takes a while, and less than the server waits for its end."""
 
 
 @pytest.fixture
@@ -112,3 +117,32 @@ def unread(connection: socket.socket) -> bool:
         if local.endswith(theirs) and remote.endswith(ours):
             return int(queues.partition(":")[2], 16) > 0
     return True
+
+
+@pytest.mark.parametrize(
+    ("number", "share"), [(signal.SIGTERM, 0.5), (signal.SIGTERM, 1), (signal.SIGKILL, 1)]
+)
+def test_a_change_under_way_is_made_as_a_whole_or_not_at_all(
+    data_dir: Path, databases: Databases, number: int, share: float
+) -> None:
+    """Signalled when half of the request was read, and when all of it was."""
+    with databases.fresh() as where:
+        database = where if "://" in where else f"sqlite:///{where}"
+        serve = ("serve", "--listen", "127.0.0.1:0", "--database", database)
+        with started(*serve, data_dir=data_dir) as service:
+            shell = service.shell()
+            network = shell.json("network", "create", "n", "--shared")["id"]
+            shell("subnet", "create", "s", "--network", "n", "--cidr", "10.0.0.0/16")
+            body = json.dumps({"ports": [{"network_id": network}] * MANY}).encode()
+            sent = body[: int(len(body) * share)]
+            with asked(service, "POST", "ports", sent, length=len(body)) as connection:
+                service.process.signal(number)
+                answer = everything(connection)
+            assert service.process.wait(timeout=10) == (0 if number == signal.SIGTERM else -number)
+        with started(*serve, data_dir=data_dir) as service:
+            there = len(service.shell().json("port", "list"))
+    if number == signal.SIGTERM:
+        assert (answer[:13], there) == ((b"HTTP/1.1 201 ", MANY) if share == 1 else (b"", 0))
+    else:
+        assert there in {0, MANY}
+        assert there == MANY or not answer
