@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from tests.api.cloud import Cloud
-from tests.databases import SqliteFiles
 
 from vifguard.api.app import create_app
 from vifguard.store.store import Store
@@ -21,12 +20,6 @@ from vifguard.store.store import Store
 schema = schemathesis.openapi.from_dict(create_app(cast("Store", None)).openapi())
 
 Ids = dict[str, str]
-
-
-@pytest.fixture
-def databases(sqlite_files: SqliteFiles) -> SqliteFiles:
-    """One kind: what is drawn here takes half a minute, and bad input is tried on each."""
-    return sqlite_files
 
 
 @pytest.fixture
