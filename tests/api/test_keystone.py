@@ -1,15 +1,18 @@
 """Keystone as it is: clients log in there, and its tokens say who asks here."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import openstack
 import pytest
+from fastapi import FastAPI
 from openstack.connection import Connection
 from tests.api.keystone_server import KeystoneServer, keystone
 from tests.api.serving import served
+from tests.databases import Databases
 
 from vifguard.api.app import create_app
 from vifguard.api.errors import Refusal
@@ -42,6 +45,7 @@ class World:
     keystone: KeystoneServer
     configuration: Path
     url: str
+    app: FastAPI
 
     def client(self, name: str, password: str = "", project: str = "") -> Connection:
         """A client that knows Keystone's address alone, and a password."""
@@ -89,14 +93,24 @@ def world(tmp_path_factory: pytest.TempPathFactory, identity: Identity) -> Itera
     directory = tmp_path_factory.mktemp("keystone")
     with keystone(directory) as server:
         configuration = configure(directory, server)
-        store = Store.open(directory / "store.db")
-        with served(create_app(store, Keystone(configuration), identity)) as url:
+        app = create_app(Store.open(directory / "store.db"), Keystone(configuration), identity)
+        with closing(app.state.store), served(app) as url:
             settle(server, url)
-            yield World(server, configuration, url)
-        store.close()
+            yield World(server, configuration, url, app)
 
 
-def test_a_password_is_enough_and_the_catalog_leads_here(world: World) -> None:
+@pytest.fixture
+def fresh_world(world: World, databases: Databases) -> Iterator[World]:
+    """The same on an empty database of each kind."""
+    before = world.app.state.store
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        world.app.state.store = store
+        yield world
+        world.app.state.store = before
+
+
+def test_a_password_is_enough_and_the_catalog_leads_here(fresh_world: World) -> None:
+    world = fresh_world
     with world.client("admin", "secret", "admin") as admin:
         network = admin.network.create_network(name="shared", is_shared=True)
         admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")

@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
+from tests.databases import Databases
 
 from vifguard.api import call, front
 from vifguard.api.app import create_app, drain
@@ -33,9 +34,11 @@ SENT = "req-01234567-89ab-cdef-0123-456789abcdef"
 
 
 @contextmanager
-def another(tmp_path: Path, identity: Identity, **chosen: Any) -> Iterator[tuple[FastAPI, Cloud]]:
-    """A server of a test's own, as its operator chose."""
-    store = Store.open(tmp_path / "another.db")
+def another(
+    where: Path | str, identity: Identity, **chosen: Any
+) -> Iterator[tuple[FastAPI, Cloud]]:
+    """A server of a test's own on a database, as its operator chose."""
+    store = Store.open(where)
     app = create_app(store, identity, settings=Settings(**chosen))
     with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
         yield app, Cloud(http, store)
@@ -80,7 +83,7 @@ def test_the_id_that_a_caller_sends_goes_to_the_log_where_it_is_one(
     tmp_path: Path, identity: Identity, sent: str, noted: str
 ) -> None:
     headers = [(b"X-Openstack-Request-Id", sent.encode("latin-1"))]
-    with another(tmp_path, identity, access_log=True) as (_, cloud):
+    with another(tmp_path / "another.db", identity, access_log=True) as (_, cloud):
         with logged("vifguard.access") as records:
             answer = cloud.http.get("/v2.0/networks", headers=headers, auth=("alice", "alice"))
         assert answer.status_code == 200
@@ -92,7 +95,10 @@ def test_the_id_that_a_caller_sends_goes_to_the_log_where_it_is_one(
 
 
 def test_no_log_holds_what_is_secret(tmp_path: Path, identity: Identity) -> None:
-    with another(tmp_path, identity, access_log=True) as (_, cloud), logged("") as records:
+    with (
+        another(tmp_path / "another.db", identity, access_log=True) as (_, cloud),
+        logged("") as records,
+    ):
         cloud.http.get("/v2.0/networks?password=hush-1", auth=("alice", "hush-2"))
         cloud.http.get("/v2.0/networks", headers={"X-Auth-Token": "hush-3"})
         cloud.http.post("/v2.0/ports", json={"port": {"name": "hush-4"}}, auth=("alice", "alice"))
@@ -187,8 +193,8 @@ def test_a_database_that_does_not_answer_is_not_a_failure_of_the_server(
     assert cloud.http.get("/healthz").status_code == 200
 
 
-def test_what_is_counted(tmp_path: Path, identity: Identity) -> None:
-    with another(tmp_path, identity) as (_, cloud):
+def test_what_is_counted(databases: Databases, identity: Identity) -> None:
+    with databases.fresh() as where, another(where, identity) as (_, cloud):
         cloud.has_host()
         network = cloud.admin.network("10.0.0.0/24", shared=True)
         port = cloud.admin.make("port", network_id=network["id"])
@@ -279,7 +285,7 @@ def test_a_thousand_projects_are_not_remembered_for_ever() -> None:
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, identity: Identity) -> None:
-    with another(tmp_path, identity, requests_per_second=0.1) as (_, cloud):
+    with another(tmp_path / "another.db", identity, requests_per_second=0.1) as (_, cloud):
         assert cloud.alice.call("GET", "networks").status_code == 200
         answer = cloud.alice.call("GET", "networks")
         assert refusal(answer)[:2] == (429, "HTTPTooManyRequests")
@@ -288,8 +294,10 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, identity:
         assert cloud.admin.call("GET", "networks").status_code == 200
 
 
-def test_who_waits_when_the_server_ends_is_answered(tmp_path: Path, identity: Identity) -> None:
-    with another(tmp_path, identity) as (app, cloud):
+def test_who_waits_when_the_server_ends_is_answered(
+    databases: Databases, identity: Identity
+) -> None:
+    with databases.fresh() as where, another(where, identity) as (app, cloud):
         network = cloud.admin.network("10.0.0.0/24", shared=True)
         port = cloud.admin.make("port", network_id=network["id"])
         answers: list[httpx.Response] = []
