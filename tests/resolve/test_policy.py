@@ -18,10 +18,10 @@ from vifguard.resolve.touched import (
     AllPorts,
     PortsInGroup,
     PortsOnNetwork,
+    ThesePorts,
     Touched,
     touched_by_ip_group,
     touched_by_network,
-    touched_by_port,
     touched_by_security_group,
     touched_by_subnet,
 )
@@ -259,7 +259,7 @@ def named(touched: Touched, world) -> set[str]:
 def touched(kind: str, world, before, after) -> Touched:
     match kind:
         case "ports":
-            return touched_by_port(before, after)
+            return ThesePorts(frozenset(each.id for each in (before, after) if each))
         case "networks":
             return touched_by_network(before, after)
         case "groups":

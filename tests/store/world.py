@@ -11,9 +11,17 @@ from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import Port
 from vifguard.model.security_group import AddressGroup, Rule, SecurityGroup, SecurityGroupRule
-from vifguard.store import address_groups, ip_groups, networks, ports, security_groups, subnets
+from vifguard.store import (
+    address_groups,
+    hosts,
+    ip_groups,
+    networks,
+    ports,
+    security_groups,
+    subnets,
+)
 from vifguard.store.addresses import Wish, usable
-from vifguard.store.ports import Draft
+from vifguard.store.ports import Draft, Ground
 from vifguard.store.store import Store
 
 ANY_MAC = Mac(bytes(6))
@@ -79,7 +87,8 @@ class World:
         draft = Draft(port, None if mac is None else Mac.parse(mac), wishes or None)
         with self.store.change() as change:
             now = networks.get(change, network.id).network
-            return ports.create(change, now, draft).port
+            ground = Ground(now, subnets.of_network(change, now.id), hosts.read(change))
+            return ports.create(change, ground, draft).port
 
     def group(self, network: Network, *members: Port, **fields: Any) -> IpGroup:
         wishes = fields.pop("wishes", None)
@@ -155,7 +164,7 @@ class World:
 
     def delete_port(self, port: Port) -> None:
         with self.store.change() as change:
-            ports.delete_port(change, ports.get(change, port.id).port)
+            ports.delete_port(change, ports.get(change, port.id))
 
     def now(self, port: Port) -> Port:
         with self.store.read() as snapshot:

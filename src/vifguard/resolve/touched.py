@@ -1,7 +1,7 @@
 """Which ports a change touches: narrows the work, never the meaning.
 
 A full resolve of the intent after the change must differ from the one before only on the
-ports named here (a property test holds it).
+ports named here (a property test holds it). A port that changes touches itself and no other.
 
 A rule, an address group and who is a member of a security group touch no port but the member
 itself: a port's policy names its groups, and what these say stands once on each host.
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
-from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
 
 
@@ -46,11 +45,6 @@ class AllPorts:
 Touched = ThesePorts | PortsOnNetwork | PortsInGroup | AllPorts
 
 NOTHING = ThesePorts(frozenset())
-
-
-def touched_by_port(before: Port | None, after: Port | None) -> Touched:
-    """A port's own policy, and no other's."""
-    return ThesePorts(frozenset(port.id for port in (before, after) if port is not None))
 
 
 def touched_by_network(before: Network | None, after: Network | None) -> Touched:

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import String, and_, bindparam, delete, exists, insert, or_, select, update
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
 from vifguard.store.errors import AddressTakenError, NoAddressLeftError, WrongAddressError
-from vifguard.store.rows import address_of, key, next_key, prefix_of
+from vifguard.store.rows import Values, address_of, key, next_key, prefix_of
 from vifguard.store.tables import address_pairs, allocations, free_ranges
 from vifguard.store.transaction import Change, Snapshot
 
@@ -51,15 +50,6 @@ class Taken:
     address: IPAddress
 
 
-_LOWEST = (
-    select(free_ranges.c.first, free_ranges.c.last)
-    .where(
-        free_ranges.c.subnet_id == bindparam("subnet_id"),
-        free_ranges.c.last >= bindparam("at_least"),
-    )
-    .order_by(free_ranges.c.first)
-    .limit(1)
-)
 _THIS = and_(
     free_ranges.c.subnet_id == bindparam("this_subnet"),
     free_ranges.c.first == bindparam("this_first"),
@@ -84,14 +74,39 @@ _NEAR = (
     .order_by(free_ranges.c.first.desc())
     .limit(2)
 )
-_FOREIGN_PAIR = (
-    select(address_pairs.c.port_id)
+_PAIRS_HERE = select(address_pairs.c.port_id).where(
+    address_pairs.c.network_id == bindparam("network_id")
+)
+_PROJECT = bindparam("project_id", type_=String)
+# Two looks into the index, where "another" would walk along all that are the project's own.
+ANY_FOREIGN_PAIR = or_(
+    exists(_PAIRS_HERE.where(address_pairs.c.project_id < _PROJECT)),
+    exists(_PAIRS_HERE.where(address_pairs.c.project_id > _PROJECT)),
+)
+"""Whether another project has an address pair on the network."""
+
+_COVERING = (
+    select(address_pairs.c.first, address_pairs.c.length)
     .where(
         address_pairs.c.network_id == bindparam("network_id"),
-        address_pairs.c.project_id != bindparam("project_id"),
+        address_pairs.c.project_id != _PROJECT,
+        address_pairs.c.first.in_(bindparam("firsts", expanding=True)),
+        address_pairs.c.length <= bindparam("longest"),
     )
+    .order_by(address_pairs.c.length)
+)
+_FREE = select(free_ranges.c.first, free_ranges.c.last, ANY_FOREIGN_PAIR.label("is_foreign")).where(
+    free_ranges.c.subnet_id == bindparam("subnet_id")
+)
+_LOWEST = (
+    _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
+)
+_HOLDING = (
+    _FREE.where(free_ranges.c.first <= bindparam("this_address"))
+    .order_by(free_ranges.c.first.desc())
     .limit(1)
 )
+_IS_TAKEN = select(exists().where(_TAKEN))
 
 
 def open_pools(change: Change, subnet: Subnet) -> None:
@@ -135,8 +150,7 @@ def take(
         address = _chosen(change, taker, subnet)
     else:
         _require_usable(subnet, address)
-        _refuse_in_foreign_pair(change, taker, address)
-        _split(change, subnet, key(address))
+        _split(change, taker, subnet, address)
     _insert(change, taker, subnet, address, position)
     return Taken(subnet.id, address)
 
@@ -144,7 +158,7 @@ def take(
 def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
     """Give an address back to the pool it belongs to."""
     here = {"on_network": subnet.network_id, "taken": key(address)}
-    change.connection.execute(_RELEASE, here)
+    change.write(_RELEASE, here)
     pool = next((p for p in subnet.pools if key(p.start) <= key(address) <= key(p.end)), None)
     if pool is not None:
         _merge(change, subnet, key(address))
@@ -153,7 +167,7 @@ def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
     """Give a taken address another place among those of its port or group."""
     here = {"on_network": network_id, "taken": key(address), "place": position}
-    change.connection.execute(_MOVE, here)
+    change.write(_MOVE, here)
 
 
 def usable(cidr: IPNetwork) -> tuple[IPAddress, IPAddress]:
@@ -213,8 +227,7 @@ def _chosen(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
                 f"its addresses from another subnet."
             )
         address = eui64(subnet.cidr, taker.mac)
-        _refuse_in_foreign_pair(change, taker, address)
-        _split(change, subnet, key(address))
+        _split(change, taker, subnet, address)
         return address
     return _lowest_free(change, taker, subnet)
 
@@ -223,7 +236,7 @@ def _lowest_free(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
     """The lowest address that is free and in nobody else's pair."""
     at_least = key(subnet.cidr.network_address)
     while True:
-        here = {"subnet_id": subnet.id, "at_least": at_least}
+        here = _of(taker, subnet) | {"at_least": at_least}
         row = change.connection.execute(_LOWEST, here).first()
         if row is None:
             raise NoAddressLeftError(
@@ -231,36 +244,55 @@ def _lowest_free(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
                 f"subnet {subnet.id} are empty."
             )
         candidate = max(row.first, at_least)
-        foreign = _foreign_pair(change, taker, address_of(candidate))
-        if foreign is None:
+        foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
+        if not foreign:
             _cut(change, subnet.id, row.first, row.last, candidate)
             return address_of(candidate)
         at_least = next_key(key(foreign[-1]))
 
 
-def _split(change: Change, subnet: Subnet, address: bytes) -> None:
-    """Take an address out of the free range that holds it, if any."""
-    row = change.connection.execute(
-        select(free_ranges.c.first, free_ranges.c.last)
-        .where(free_ranges.c.subnet_id == subnet.id, free_ranges.c.first <= address)
-        .order_by(free_ranges.c.first.desc())
-        .limit(1)
-    ).first()
-    if row is not None and row.last >= address:
-        _cut(change, subnet.id, row.first, row.last, address)
+def _split(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) -> None:
+    """Take an address out of the free range that holds it; raises AddressTakenError.
+
+    What a free range holds is nobody's; what none does may lie beyond the pools.
+    """
+    this = key(address)
+    row = change.connection.execute(_HOLDING, _of(taker, subnet) | {"this_address": this}).first()
+    is_free = row is not None and row.last >= this
+    if not is_free and change.connection.scalar(
+        _IS_TAKEN, {"on_network": subnet.network_id, "taken": this}
+    ):
+        raise _taken(address, subnet.network_id)
+    if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
+        raise _taken(address, subnet.network_id)
+    if row is not None and is_free:
+        _cut(change, subnet.id, row.first, row.last, this)
+
+
+def _of(taker: Taker, subnet: Subnet) -> Values:
+    return {
+        "subnet_id": subnet.id,
+        "network_id": taker.network_id,
+        "project_id": taker.project_id,
+    }
+
+
+def _covering(snapshot: Snapshot, taker: Taker, address: IPAddress) -> IPNetwork | None:
+    """Another project's address pair that holds `address`."""
+    return covering_pair(snapshot, taker.network_id, taker.project_id, ip_network(address))
 
 
 def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: bytes) -> None:
     this = {"this_subnet": subnet_id, "this_first": first}
     if first == address == last:
-        change.connection.execute(_REMOVE, this)
+        change.write(_REMOVE, this)
     elif first == address:
-        change.connection.execute(_CUT_START, this | {"first": next_key(address)})
+        change.write(_CUT_START, this | {"first": next_key(address)})
     else:
-        change.connection.execute(_CUT_END, this | {"last": next_key(address, -1)})
+        change.write(_CUT_END, this | {"last": next_key(address, -1)})
         if address < last:
             rest = {"subnet_id": subnet_id, "first": next_key(address), "last": last}
-            change.connection.execute(_ADD, rest)
+            change.write(_ADD, rest)
 
 
 def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
@@ -270,10 +302,10 @@ def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
         row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
     ]
     for row in beside:
-        change.connection.execute(_REMOVE, {"this_subnet": subnet.id, "this_first": row.first})
+        change.write(_REMOVE, {"this_subnet": subnet.id, "this_first": row.first})
     first = min([address, *(row.first for row in beside)])
     last = max([address, *(row.last for row in beside)])
-    change.connection.execute(_ADD, {"subnet_id": subnet.id, "first": first, "last": last})
+    change.write(_ADD, {"subnet_id": subnet.id, "first": first, "last": last})
 
 
 def _insert(
@@ -288,32 +320,11 @@ def _insert(
         "group_id": taker.group_id,
         "position": position,
     }
-    try:
-        change.connection.execute(_ALLOCATE, row)
-    except IntegrityError:
-        raise _taken(address, taker.network_id) from None
+    change.write(_ALLOCATE, row)
 
 
 def _taken(address: IPAddress, network_id: str) -> AddressTakenError:
     return AddressTakenError(f"IP address {address} already allocated in network {network_id}.")
-
-
-def _refuse_in_foreign_pair(change: Change, taker: Taker, address: IPAddress) -> None:
-    if _foreign_pair(change, taker, address) is not None:
-        raise _taken(address, taker.network_id)
-
-
-def has_foreign_pairs(snapshot: Snapshot, network_id: str, project_id: str) -> bool:
-    """Whether a port of another project has an address pair on the network."""
-    here = {"network_id": network_id, "project_id": project_id}
-    return snapshot.connection.execute(_FOREIGN_PAIR, here).first() is not None
-
-
-def _foreign_pair(snapshot: Snapshot, taker: Taker, address: IPAddress) -> IPNetwork | None:
-    """Another project's address pair that holds `address`."""
-    if not has_foreign_pairs(snapshot, taker.network_id, taker.project_id):
-        return None
-    return covering_pair(snapshot, taker.network_id, taker.project_id, ip_network(address))
 
 
 def covering_pair(
@@ -324,31 +335,11 @@ def covering_pair(
     Asks for each prefix that could, by its exact key: the cost does not grow with the pairs.
     """
     firsts = {key(prefix.supernet(new_prefix=n).network_address) for n in range(prefix.prefixlen)}
-    rows = snapshot.connection.execute(
-        select(address_pairs.c.first, address_pairs.c.length)
-        .where(
-            address_pairs.c.network_id == network_id,
-            address_pairs.c.project_id != project_id,
-            address_pairs.c.first.in_(sorted(firsts | {key(prefix.network_address)})),
-            address_pairs.c.length <= prefix.prefixlen,
-        )
-        .order_by(address_pairs.c.length)
-    )
-    candidates = [prefix_of(row) for row in rows]
+    here = {
+        "network_id": network_id,
+        "project_id": project_id,
+        "firsts": sorted(firsts | {key(prefix.network_address)}),
+        "longest": prefix.prefixlen,
+    }
+    candidates = [prefix_of(row) for row in snapshot.connection.execute(_COVERING, here)]
     return next((wide for wide in candidates if prefix.subnet_of(wide)), None)  # type: ignore[arg-type]
-
-
-def taken_within(
-    snapshot: Snapshot, network_id: str, project_id: str, prefix: IPNetwork
-) -> IPAddress | None:
-    """An address inside `prefix` that another project has on the network."""
-    found = snapshot.connection.scalar(
-        select(allocations.c.address)
-        .where(
-            allocations.c.network_id == network_id,
-            allocations.c.address.between(key(prefix[0]), key(prefix[-1])),
-            allocations.c.project_id != project_id,
-        )
-        .limit(1)
-    )
-    return None if found is None else address_of(found)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Executable
 
 from vifguard.store.errors import DatabaseError
 
@@ -45,8 +46,14 @@ class Database(Protocol):
     def is_alone(self, change: Connection) -> bool:
         """Whether no other server has joined; true until the change ends."""
 
-    def tell(self, change: Connection, news: News) -> None:
-        """Let the other servers hear the news, if and as soon as the change is committed."""
+    def together(self, change: Connection) -> AbstractContextManager[None]:
+        """Within, statements go to the database one behind the other, and nobody hears of each.
+
+        What went wrong is raised at the end.
+        """
+
+    def telling(self, news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
+        """The statements that let other servers hear the news as soon as they are committed."""
 
     def close(self) -> None:
         """Hear nothing more and close every connection."""

@@ -42,9 +42,14 @@ _OF_HOST = host_groups.c.host == bindparam("this_host")
 _OF_GROUP = host_groups.c.group_id == bindparam("this_group")
 
 _ONE_MORE = update(host_groups).where(_OF_HOST, _OF_GROUP).values(ports=host_groups.c.ports + 1)
-_ONE_LESS = update(host_groups).where(_OF_HOST, _OF_GROUP).values(ports=host_groups.c.ports - 1)
+_ONE_LESS = (
+    update(host_groups)
+    .where(_OF_HOST, _OF_GROUP)
+    .values(ports=host_groups.c.ports - 1)
+    .returning(host_groups.c.ports)
+)
 _BEGIN = insert(host_groups)
-_END = delete(host_groups).where(_OF_HOST, _OF_GROUP, host_groups.c.ports == 0)
+_END = delete(host_groups).where(_OF_HOST, _OF_GROUP)
 
 
 def _begin_sets(which: ColumnElement[bool]) -> Insert:
@@ -158,14 +163,14 @@ def _join(change: Change, host: str, group_id: str) -> None:
     if change.connection.execute(_ONE_MORE, this).rowcount:
         return
     row = {"host": host, "group_id": group_id, "ports": 1, "since": change.revision}
-    change.connection.execute(_BEGIN, row)
-    change.connection.execute(_BEGIN_SETS, this | {"this_revision": change.revision})
+    change.write(_BEGIN, row)
+    change.write(_BEGIN_SETS, this | {"this_revision": change.revision})
 
 
 def _leave(change: Change, host: str, group_id: str) -> None:
     this = {"this_host": host, "this_group": group_id}
-    change.connection.execute(_ONE_LESS, this)
-    if change.connection.execute(_END, this).rowcount:
+    if change.connection.scalar(_ONE_LESS, this) == 0:
+        change.write(_END, this)
         remotes = change.connection.scalars(_REMOTES, {"this_group": group_id})
         sets = sorted(each for each in remotes if each is not None)
         change.connection.execute(_END_SETS, {"sets": sets, "hosts": [host]})

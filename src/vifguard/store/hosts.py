@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
 
 from vifguard.feed.messages import HostReport
 from vifguard.model.guard import Guard
-from vifguard.store import ports
+from vifguard.resolve.touched import AllPorts
+from vifguard.store import followers
 from vifguard.store.errors import MissingError
-from vifguard.store.tables import hosts
+from vifguard.store.tables import hosts, ports
 from vifguard.store.transaction import Change, Snapshot
 
 
@@ -23,9 +25,12 @@ class StoredHost:
     seen_at: float
 
 
+_ALL = select(hosts).order_by(hosts.c.name)
+
+
 def read(snapshot: Snapshot) -> list[StoredHost]:
     """Every host that ever reported, by name."""
-    rows = snapshot.connection.execute(select(hosts).order_by(hosts.c.name))
+    rows = snapshot.connection.execute(_ALL)
     return [
         StoredHost(
             row.name,
@@ -56,6 +61,11 @@ def write_reached(change: Change, name: str, revision: int) -> None:
     change.connection.execute(update(hosts).where(hosts.c.name == name).values(reached=revision))
 
 
+def only_host(known: Sequence[StoredHost]) -> str:
+    """The host where every port is whose owner names none; empty where there is not just one."""
+    return known[0].name if len(known) == 1 else ""
+
+
 def why_no_isolation(snapshot: Snapshot) -> str:
     """Why isolated networks cannot be offered; empty when every host can hold them."""
     known = read(snapshot)
@@ -67,7 +77,11 @@ def why_no_isolation(snapshot: Snapshot) -> str:
 
 def why_no_groups(snapshot: Snapshot) -> str:
     """Why security groups cannot be offered; empty when every host can hold them."""
-    known = read(snapshot)
+    return why_without_groups(read(snapshot))
+
+
+def why_without_groups(known: Sequence[StoredHost]) -> str:
+    """Why these hosts cannot hold security groups; empty when every one can."""
     if not known:
         return "no host has reported yet"
     unable = [host.name for host in known if Guard.GROUPS not in host.about.features]
@@ -89,9 +103,18 @@ def write(change: Change, name: str, about: HostReport, now: float) -> None:
     if known.rowcount == 0:
         change.connection.execute(insert(hosts).values(values | {"name": name}))
         if change.connection.scalar(select(func.count()).select_from(hosts)) == 1:
-            ports.bind_unbound(change, name)
+            _bind_unbound(change, name)
 
 
 def seen(change: Change, name: str, now: float) -> None:
     """A host spoke; one that never said what it is has no row yet."""
     change.connection.execute(update(hosts).where(hosts.c.name == name).values(seen_at=now))
+
+
+def _bind_unbound(change: Change, host: str) -> None:
+    """Give every port without a host to the only one there is."""
+    unbound = ports.c.host == ""
+    if change.connection.scalar(select(ports.c.id).where(unbound).limit(1)):
+        change.connection.execute(update(ports).where(unbound).values(host=host))
+        followers.adopt_all(change, host)
+        change.touch(AllPorts())

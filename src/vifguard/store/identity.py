@@ -6,15 +6,15 @@ between them); across projects nobody lists what another has.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import LargeBinary, String, bindparam, exists, or_, select
 
 from vifguard.model.address import IPNetwork, Mac
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port
 from vifguard.store import addresses
 from vifguard.store.errors import AddressTakenError, MacTakenError
-from vifguard.store.rows import key
-from vifguard.store.tables import address_pairs, ip_groups, ports
+from vifguard.store.rows import Record, address_of, key
+from vifguard.store.tables import address_pairs, allocations, ip_groups, ports
 from vifguard.store.transaction import Change, Snapshot
 
 _VRRP = {
@@ -29,21 +29,56 @@ _LISTS = (address_pairs.c.network_id == bindparam("network_id")) & (
 _KNOWN = select(
     or_(exists(select(ports.c.id).where(_HAS)), exists(select(address_pairs.c.mac).where(_LISTS)))
 )
-_STRANGER_LISTS = (
-    select(address_pairs.c.port_id)
-    .where(_LISTS, address_pairs.c.project_id != bindparam("project_id"))
+_PROJECT = bindparam("project_id", type_=String)
+_WHO_HAS_MAC = select(
+    exists(select(ports.c.id).where(_HAS, ports.c.id != bindparam("port_id"))).label("one"),
+    exists(select(ports.c.id).where(_HAS, ports.c.project_id != _PROJECT)).label("stranger"),
+    exists(
+        select(address_pairs.c.port_id).where(_LISTS, address_pairs.c.project_id != _PROJECT)
+    ).label("listed"),
+)
+_WITHIN = (
+    bindparam("lowest", type_=LargeBinary),
+    bindparam("highest", type_=LargeBinary),
+)
+_WHO_HAS_PREFIX = select(
+    select(allocations.c.address)
+    .where(
+        allocations.c.network_id == bindparam("network_id"),
+        allocations.c.address.between(*_WITHIN),
+        allocations.c.project_id != _PROJECT,
+    )
     .limit(1)
+    .scalar_subquery()
+    .label("taken"),
+    select(address_pairs.c.port_id)
+    .where(
+        address_pairs.c.network_id == bindparam("network_id"),
+        address_pairs.c.first.between(*_WITHIN),
+        address_pairs.c.project_id != _PROJECT,
+    )
+    .limit(1)
+    .scalar_subquery()
+    .label("within"),
+    addresses.ANY_FOREIGN_PAIR.label("foreign"),
 )
 
 
-def require_free(change: Change, port: Port) -> None:
-    """Raise MacTakenError or AddressTakenError where the port wants what is another's."""
-    _require_mac_unlisted(change, port, port.mac)
+def require_mac(change: Change, port: Port) -> None:
+    """Raise MacTakenError where the port's own MAC is another's, or another project lists it."""
+    has = _who_has(change, port, port.mac)
+    if has.one or has.listed:
+        raise mac_taken(port.mac, port.network_id)
+
+
+def require_pairs(change: Change, port: Port) -> None:
+    """Raise MacTakenError or AddressTakenError where the port's pairs hold what is another's."""
     for pair in port.address_pairs:
         _require_prefix_free(change, port, pair.prefix)
         if pair.mac is not None and pair.mac != port.mac:
-            _require_mac_unlisted(change, port, pair.mac)
-            _require_no_stranger(change, port.network_id, port.project_id, pair.mac)
+            has = _who_has(change, port, pair.mac)
+            if has.stranger or has.listed:
+                raise mac_taken(pair.mac, port.network_id)
 
 
 def require_virtual_free(change: Change, group: IpGroup) -> None:
@@ -66,7 +101,8 @@ def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
     )
 
 
-def _require_mac_unlisted(change: Change, port: Port, mac: Mac) -> None:
+def _who_has(change: Change, port: Port, mac: Mac) -> Record:
+    """Who has a MAC; raises MacTakenError where it is the virtual one of an IP group."""
     vrid = _VRRP.get(mac.octets[:5])
     if vrid is not None:
         groups = select(ip_groups.c.id).where(
@@ -76,45 +112,27 @@ def _require_mac_unlisted(change: Change, port: Port, mac: Mac) -> None:
             raise mac_taken(mac, port.network_id)
     here = {
         "network_id": port.network_id,
-        "mac": mac.octets,
         "project_id": port.project_id,
+        "port_id": port.id,
+        "mac": mac.octets,
     }
-    if change.connection.execute(_STRANGER_LISTS, here).first():
-        raise mac_taken(mac, port.network_id)
-
-
-def _require_no_stranger(change: Change, network_id: str, project_id: str, mac: Mac) -> None:
-    strangers = select(ports.c.id).where(
-        ports.c.network_id == network_id,
-        ports.c.mac == mac.octets,
-        ports.c.project_id != project_id,
-    )
-    if change.connection.scalar(select(exists(strangers))):
-        raise mac_taken(mac, network_id)
+    return change.connection.execute(_WHO_HAS_MAC, here).one()
 
 
 def _require_prefix_free(change: Change, port: Port, prefix: IPNetwork) -> None:
-    here = (port.network_id, port.project_id, prefix)
+    here = {"network_id": port.network_id, "project_id": port.project_id}
+    bounds = {"lowest": key(prefix[0]), "highest": key(prefix[-1])}
+    row = change.connection.execute(_WHO_HAS_PREFIX, here | bounds).one()
+    covering = row.foreign and addresses.covering_pair(
+        change, port.network_id, port.project_id, prefix
+    )
     others = (
-        addresses.taken_within(change, *here)
-        or addresses.covering_pair(change, *here)
-        or _pair_within(change, port, prefix)
+        (row.taken and address_of(row.taken))
+        or covering
+        or (row.within and f"a pair of port {row.within}")
     )
     if others:
         raise AddressTakenError(
             f"Address pair {prefix} overlaps {others}, which is another project's on network "
             f"{port.network_id}."
         )
-
-
-def _pair_within(change: Change, port: Port, prefix: IPNetwork) -> str | None:
-    found = change.connection.scalar(
-        select(address_pairs.c.port_id)
-        .where(
-            address_pairs.c.network_id == port.network_id,
-            address_pairs.c.first.between(key(prefix[0]), key(prefix[-1])),
-            address_pairs.c.project_id != port.project_id,
-        )
-        .limit(1)
-    )
-    return None if found is None else f"a pair of port {found}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -141,12 +141,6 @@ def delete_group(change: Change, stored: StoredGroup) -> None:
     change.connection.execute(delete(ip_groups).where(ip_groups.c.id == stored.group.id))
     change.mark()
     change.touch(touched_by_ip_group(stored.group, None))
-
-
-def of_member(snapshot: Snapshot, port_id: str) -> Sequence[str]:
-    """The ids of the IP groups that a port is a member of."""
-    mine = ip_group_members.c.port_id == port_id
-    return snapshot.connection.scalars(select(ip_group_members.c.group_id).where(mine)).all()
 
 
 def forget_member(change: Change, port_id: str) -> None:

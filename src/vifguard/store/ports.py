@@ -9,16 +9,15 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port, PortState
 from vifguard.resolve.policy import governing
-from vifguard.resolve.touched import AllPorts, touched_by_port
 from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
 from vifguard.store.addresses import AUTOMATIC, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
+from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
 from vifguard.store.rows import (
     NOT_REPORTED,
@@ -38,6 +37,7 @@ from vifguard.store.tables import (
     allocations,
     enforcements,
     hosts,
+    ip_group_members,
     networks,
     port_security_groups,
     ports,
@@ -90,6 +90,22 @@ _GROUPS = (
     .label("groups")
 )
 
+_IP_GROUPS = (
+    select(listed(ip_group_members.c.group_id))
+    .where(ip_group_members.c.port_id == ports.c.id)
+    .scalar_subquery()
+    .label("ip_groups")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a new port stands on: its network, the subnets there, and the hosts there are."""
+
+    network: Network
+    subnets: Sequence[Subnet]
+    hosts: Sequence[StoredHost]
+
 
 class Reads:
     """The statement that reads the ports a condition on their table selects, with all their parts.
@@ -101,7 +117,7 @@ class Reads:
         reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
         on = (column.label(f"on_{column.name}") for column in networks.c)
         self._statement = (
-            select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS)
+            select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS, _IP_GROUPS)
             .join_from(ports, enforcements, isouter=True)
             .join(networks, networks.c.id == ports.c.network_id)
             .join(hosts, hosts.c.name == ports.c.host, isouter=True)
@@ -130,14 +146,22 @@ def _stored(row: Record, network: Network) -> StoredPort:
         stamp_of(row),
         max((revision for _, revision in groups), default=0),
         row.reached or 0,
+        tuple(group_id for (group_id,) in row.ip_groups),
     )
 
 
 _ONE = Reads(ports.c.id == bindparam("id"))
 _THESE = Reads(ports.c.id.in_(bindparam("ids", expanding=True)))
 _INSERT = insert(ports)
+_UPDATE = update(ports).where(ports.c.id == bindparam("this"))
 _DELETE = delete(ports).where(ports.c.id == bindparam("this"))
-_ONLY_HOST = select(hosts.c.name).limit(2)
+_INSERT_PAIRS = insert(address_pairs)
+_DELETE_PAIRS = delete(address_pairs).where(address_pairs.c.port_id == bindparam("this"))
+_JOIN = insert(port_security_groups)
+_LEAVE = delete(port_security_groups).where(
+    port_security_groups.c.port_id == bindparam("this"),
+    port_security_groups.c.group_id == bindparam("group"),
+)
 _ELSEWHERE = (
     select(ports.c.host)
     .where(
@@ -168,25 +192,26 @@ def get(snapshot: Snapshot, port_id: str) -> StoredPort:
     return found[0]
 
 
-def create(change: Change, network: Network, draft: Draft) -> StoredPort:
+def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     """Store a port with a MAC and addresses of its own.
 
     Raises MacTakenError, AddressTakenError, WrongAddressError, NoAddressLeftError, or
     ConflictError where its host cannot be.
     """
+    network = ground.network
     mac = draft.mac or _free_mac(change, network.id)
-    port = replace(draft.port, mac=mac, fixed_ips=(), host=draft.port.host or _only_host(change))
-    identity.require_free(change, port)
+    host = draft.port.host or only_host(ground.hosts)
+    port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
+    if draft.mac:
+        identity.require_mac(change, port)
+    identity.require_pairs(change, port)
     _require_one_host(change, network, port)
     stamp = change.made() | {"tags": draft.tags or None}
     values = port_values(port) | {"policy_revision": change.revision} | stamp
-    try:
-        change.connection.execute(_INSERT, values)
-    except IntegrityError:
-        raise identity.mac_taken(mac, network.id) from None
+    change.write(_INSERT, values)
     if port.address_pairs:
-        change.connection.execute(insert(address_pairs), pair_values(port))
-    kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes))
+        change.write(_INSERT_PAIRS, pair_values(port))
+    kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes, ground.subnets))
     _regroup(change, None, kept)
     change.note(port.id, (port.host,))
     stamped = Stamp(**stamp | {"tags": draft.tags})
@@ -200,42 +225,43 @@ def update_port(
     wishes: tuple[Wish, ...] | None = None,
 ) -> StoredPort:
     """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
+    change.mark()
     after = replace(before.port, **changes)
-    identity.require_free(change, after)
-    _require_one_host(change, before.network, after)
+    if after.mac != before.port.mac:
+        identity.require_mac(change, after)
+    if after.host != before.port.host:
+        _require_one_host(change, before.network, after)
     if after.address_pairs != before.port.address_pairs:
-        mine = address_pairs.c.port_id == after.id
-        change.connection.execute(delete(address_pairs).where(mine))
+        identity.require_pairs(change, after)
+        change.write(_DELETE_PAIRS, {"this": after.id})
         if after.address_pairs:
-            change.connection.execute(insert(address_pairs), pair_values(after))
+            change.write(_INSERT_PAIRS, pair_values(after))
     if wishes is not None or after.mac != before.port.mac:
         after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
-    _write(change, before, after)
-    _regroup(change, before.port, after)
-    return get(change, after.id)
+    stored = _write(change, before, after)
+    _regroup(change, before.port, after, before.ip_groups)
+    if (after.host, after.security_groups) == (before.port.host, before.port.security_groups):
+        return stored
+    return get(change, after.id)  # another host's word counts, and the rules of other groups
 
 
-def delete_port(change: Change, port: Port) -> None:
+def delete_port(change: Change, stored: StoredPort) -> None:
     """Delete a port: its addresses are free, and IP groups no longer count it a member."""
-    ip_groups.forget_member(change, port.id)
+    change.mark()
+    port = stored.port
+    if stored.ip_groups:
+        ip_groups.forget_member(change, port.id)
     _regroup(change, port, None)
     by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
     for fixed in port.fixed_ips:
         addresses.release(change, by_id[fixed.subnet_id], fixed.address)
-    change.connection.execute(_DELETE, {"this": port.id})
+    change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 
 
-def bind_unbound(change: Change, host: str) -> None:
-    """Give every port without a host to `host`, the only one there is."""
-    unbound = ports.c.host == ""
-    if change.connection.scalar(select(ports.c.id).where(unbound).limit(1)):
-        change.connection.execute(update(ports).where(unbound).values(host=host))
-        followers.adopt_all(change, host)
-        change.touch(AllPorts())
-
-
-def _regroup(change: Change, before: Port | None, after: Port | None) -> None:
+def _regroup(
+    change: Change, before: Port | None, after: Port | None, member_of: Sequence[str] = ()
+) -> None:
     """Write which security groups a port has, and tell who follows them of its addresses."""
     had = (before and before.security_groups) or frozenset()
     has = (after and after.security_groups) or frozenset()
@@ -243,32 +269,34 @@ def _regroup(change: Change, before: Port | None, after: Port | None) -> None:
     if this is None or not had | has:
         return
     if gone := sorted(had - has):
-        mine = port_security_groups.c.port_id == this.id
-        which = mine & port_security_groups.c.group_id.in_(gone)
-        change.connection.execute(delete(port_security_groups).where(which))
+        rows = [{"this": this.id, "group": group_id} for group_id in gone]
+        change.write(_LEAVE, rows)
     if come := sorted(has - had):
         rows = [{"port_id": this.id, "group_id": group_id} for group_id in come]
-        change.connection.execute(insert(port_security_groups), rows)
+        change.write(_JOIN, rows)
     followers.move(change, before, after)
     sets.bring(change, this.id, sets.of_port(before), sets.of_port(after))
-    was, is_now = (governing(port) if port else frozenset[str]() for port in (before, after))
+    if before is None or after is None:
+        return  # who comes or goes is a member of no IP group
+    was, is_now = map(governing, (before, after))
     if was != is_now:
-        for ip_group in ip_groups.of_member(change, this.id):
+        for ip_group in member_of:
             others = partial(sets.of_ip_group, change, ip_group, but=this.id)
             sets.bring(change, ip_group, others(plus=was), others(plus=is_now))
 
 
-def _write(change: Change, before: StoredPort, after: Port) -> None:
-    values = port_values(after) | change.changed_from(before.stamp)
-    try:
-        change.connection.execute(update(ports).where(ports.c.id == after.id).values(values))
-    except IntegrityError:
-        raise identity.mac_taken(after.mac, after.network_id) from None
-    # What hosts are not told of must not make the port wait for them.
+def _write(change: Change, before: StoredPort, after: Port) -> StoredPort:
+    stamp = change.changed_from(before.stamp)
+    policy_revision = before.policy_revision
+    # What hosts are not told of must not make the port wait for them; what they are told of
+    # touches this port's policy and no other's.
     if _what_hosts_see(before.port) != _what_hosts_see(after):
-        change.touch(touched_by_port(before.port, after))
-        if before.port.host != after.host:
-            change.note(after.id, (before.port.host,))
+        policy_revision = change.revision
+        change.note(after.id, (before.port.host, after.host))
+    values = port_values(after) | {"policy_revision": policy_revision} | stamp
+    change.write(_UPDATE, values | {"this": after.id})
+    stamped = replace(before.stamp, **stamp)
+    return replace(before, port=after, policy_revision=policy_revision, stamp=stamped)
 
 
 def _what_hosts_see(port: Port) -> Port:
@@ -287,10 +315,9 @@ def _what_hosts_see(port: Port) -> Port:
     )
 
 
-def _take_all(change: Change, port: Port, wishes: tuple[Wish, ...] | None) -> tuple[FixedIp, ...]:
-    if wishes == ():
-        return ()
-    choice = subnets.of_network(change, port.network_id)
+def _take_all(
+    change: Change, port: Port, wishes: tuple[Wish, ...] | None, choice: Sequence[Subnet]
+) -> tuple[FixedIp, ...]:
     if wishes is None:
         served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
         return _take_usual(change, port, served)
@@ -359,11 +386,6 @@ def _free_mac(change: Change, network_id: str) -> Mac:
         mac = Mac(_OUI + secrets.token_bytes(3))
         if not identity.mac_known(change, network_id, mac):
             return mac
-
-
-def _only_host(change: Change) -> str:
-    names = change.connection.scalars(_ONLY_HOST).all()
-    return names[0] if len(names) == 1 else ""
 
 
 def _require_one_host(change: Change, network: Network, port: Port) -> None:

@@ -12,10 +12,11 @@ connection may have missed some, and joins anew.
 from __future__ import annotations
 
 import logging
+import select
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, Final, cast
 from uuid import uuid4
 
@@ -24,14 +25,15 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
+    Executable,
     bindparam,
     create_engine,
     event,
     func,
     make_url,
-    select,
+    sql,
 )
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 
 from vifguard.store.database import News
 from vifguard.store.errors import DatabaseError, StoreError
@@ -70,8 +72,8 @@ _SETTINGS: Final = {
 
 _TAKE_TURN = f"SELECT pg_advisory_xact_lock({_TURN})"
 _SHARE_PRESENCE = f"SELECT pg_advisory_lock_shared({_PRESENCE})"
-_IS_ALONE = select(func.pg_try_advisory_xact_lock(_PRESENCE))
-_NOTIFY = select(func.pg_notify(_CHANNEL, bindparam("text")))
+_IS_ALONE = sql.select(func.pg_try_advisory_xact_lock(_PRESENCE))
+_NOTIFY = sql.select(func.pg_notify(_CHANNEL, bindparam("text")))
 
 
 class Server:
@@ -101,10 +103,13 @@ class Server:
         """Whether nobody shares the lock of those present."""
         return bool(change.scalar(_IS_ALONE))
 
-    def tell(self, change: Connection, news: News) -> None:
-        """Notify in the change's own transaction."""
-        for text in texts_of(self._name, news):
-            change.execute(_NOTIFY, {"text": text})
+    def together(self, change: Connection) -> AbstractContextManager[None]:
+        """A pipeline: one round trip for all."""
+        return _together(change)
+
+    def telling(self, news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
+        """Notifications, to be made in the change's own transaction."""
+        return ((_NOTIFY, {"text": text}) for text in texts_of(self._name, news))
 
     def close(self) -> None:
         """End the thread that listens and close every connection."""
@@ -194,17 +199,39 @@ def _engine_of(url: URL) -> Engine:
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
-        # A connection that the database closed meanwhile is replaced before it is used.
-        pool_pre_ping=True,
         connect_args={name: each for name, each in defaults.items() if name not in url.query},
     )
     event.listen(engine, "begin", _begun)
+    event.listen(engine, "checkout", _taken)
     return engine
 
 
 def _begun(connection: Connection) -> None:
     if connection.get_execution_options().get("writing", False):
-        connection.exec_driver_sql(_TAKE_TURN)
+        with _together(connection):
+            _driver_of(connection).execute(_TAKE_TURN)
+
+
+def _taken(driver: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
+    # Whoever is asked nothing says nothing, but that it ends: what the database closed meanwhile
+    # is replaced before it is used. To ask each time costs as much as to read a port.
+    readable = select.poll()
+    readable.register(driver.fileno(), select.POLLIN)
+    if readable.poll(0):
+        raise InvalidatePoolError("the database closed the connection")
+
+
+@contextmanager
+def _together(connection: Connection) -> Iterator[None]:
+    try:
+        with _driver_of(connection).pipeline():
+            yield
+    except psycopg.Error as error:
+        raise DBAPIError.instance(None, None, error, psycopg.Error) from error
+
+
+def _driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
 
 
 def _first_line(error: Exception) -> str:

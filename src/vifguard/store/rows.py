@@ -113,7 +113,7 @@ class StoredPort:
     """A port as it is kept, its network, and what its host last said of it.
 
     `rules_revision` is the last at which a rule of its security groups changed; `reached`
-    the one up to which its host holds everything.
+    the one up to which its host holds everything; `ip_groups` are those it is a member of.
     """
 
     port: Port
@@ -123,6 +123,7 @@ class StoredPort:
     stamp: Stamp
     rules_revision: int = 0
     reached: int = 0
+    ip_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,13 +340,19 @@ def pair_values(port: Port) -> list[Values]:
 
 def _pair_of(first: str, length: int, mac: str | None) -> AddressPair:
     # SQLite has no octets for null, and an empty text.
-    prefix = ip_network((bytes.fromhex(first)[1:], length))
-    return AddressPair(prefix, Mac(bytes.fromhex(mac)) if mac else None)
+    return AddressPair(
+        prefix_at(bytes.fromhex(first), length), Mac(bytes.fromhex(mac)) if mac else None
+    )
 
 
 def prefix_of(row: Record) -> IPNetwork:
     """The prefix of an address pair's row."""
-    return ip_network((address_of(row.first).packed, row.length))
+    return prefix_at(row.first, row.length)
+
+
+def prefix_at(first: bytes, length: int) -> IPNetwork:
+    """The prefix whose first address has this key."""
+    return ip_network((first[1:], length))
 
 
 def group_values(group: IpGroup) -> Values:

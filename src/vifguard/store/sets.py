@@ -55,7 +55,7 @@ _DELETE = delete(set_prefixes).where(
 _FOLLOWED = select(host_sets.c.set_id, host_sets.c.host).where(
     host_sets.c.set_id.in_(bindparam("sets", expanding=True))
 )
-_JOURNAL = insert(set_journal)
+_JOURNAL = insert(set_journal).inline()
 _CONTENT = (
     select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length)
     .where(set_prefixes.c.set_id.in_(bindparam("sets", expanding=True)))
@@ -115,9 +115,9 @@ def of_ip_group(
 def bring(change: Change, port_id: str, before: Brought, after: Brought) -> None:
     """A port, or an IP group, brings other prefixes than before, or the same to other sets."""
     if gone := before - after:
-        change.connection.execute(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
+        change.write(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
     if come := after - before:
-        change.connection.execute(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
+        change.write(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
     _tell(change, gone | come)
 
 
@@ -170,7 +170,7 @@ def _tell(change: Change, moved: Brought) -> None:
         if set_id in followed
     ]
     if rows:
-        change.connection.execute(_JOURNAL, rows)
+        change.write(_JOURNAL, rows)
         change.woken |= {row.host for row in following}
 
 

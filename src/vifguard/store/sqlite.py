@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
 
 from vifguard.store.database import News
 
@@ -39,8 +41,13 @@ class SqliteFile:
         """The file is one server's."""
         return True
 
-    def tell(self, _change: Connection, _news: News) -> None:
+    def together(self, _change: Connection) -> AbstractContextManager[None]:
+        """There is no way to go."""
+        return nullcontext()
+
+    def telling(self, _news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
         """There is nobody to tell."""
+        return iter(())
 
     def close(self) -> None:
         """Close every connection."""

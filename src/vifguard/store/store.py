@@ -101,11 +101,13 @@ class Store:
         Raises UnavailableError.
         """
         writing = self._database.writing
-        with self._turn, _answering(), writing.connect() as connection, connection.begin():
-            change = Change(connection, self._clock())
+        with self._turn, _answering(), writing.connect() as connection, connection.begin() as whole:
+            change = Change(connection, self._clock(), self._database.together)
             yield change
             news = change.news()
-            self._database.tell(connection, news)
+            for each in self._database.telling(news):
+                change.write(*each)
+            change.end(whole)
         self._take_in(news)
 
     def update_after(self, host: str, after: int) -> Update | None:

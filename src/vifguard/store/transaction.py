@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Executable,
+    RootTransaction,
     bindparam,
     cast,
     delete,
@@ -22,6 +25,8 @@ from vifguard.store.database import News
 from vifguard.store.rows import Stamp, Values
 from vifguard.store.tables import journal, port_security_groups, ports, revision, set_journal
 
+Together = Callable[[Connection], AbstractContextManager[None]]
+
 JOURNAL_LENGTH = 8192
 """Revisions that the journal remembers; an agent further behind gets a complete update."""
 
@@ -30,7 +35,8 @@ _TRIM_EVERY = 256
 _GAP = 10_000
 """Revisions left out at a start: more changes than a power cut can take."""
 
-_JOURNAL = insert(journal)
+# Inline: nobody asks which number the line got.
+_JOURNAL = insert(journal).inline()
 _RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
 
 
@@ -71,14 +77,21 @@ class Snapshot:
     """One consistent view: every read within sees the same state."""
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        self._connection = connection
+
+    @property
+    def connection(self) -> Connection:
+        """To read with."""
+        return self._connection
 
 
 class Change(Snapshot):
     """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds)."""
 
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, now: float, together: Together) -> None:
         super().__init__(connection)
+        self._together = together
+        self._unsent: list[tuple[Executable, Values | Sequence[Values] | None]] = []
         self._now = int(now * 1_000_000)
         self._made = 0
         self.woken: set[str] = set()
@@ -87,6 +100,32 @@ class Change(Snapshot):
         self.notes_all = False
         self.release: float | None = None
         self._revision = 0
+
+    @property
+    def connection(self) -> Connection:
+        """To read with, and to write what is answered; it knows all that was written."""
+        self._send()
+        return self._connection
+
+    def write(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> None:
+        """Write where nothing is to be heard of it: it is sent with others, in their order.
+
+        What would not fit, as a row that is there, must be known before: changes are serial.
+        """
+        self._unsent.append((statement, values))
+
+    def end(self, whole: RootTransaction) -> None:
+        """Commit, with what is still to be sent."""
+        self._send(whole.commit)
+
+    def _send(self, last: Callable[[], None] | None = None) -> None:
+        unsent, self._unsent = self._unsent, []
+        alone = len(unsent) + (last is not None) <= 1
+        with nullcontext() if alone else self._together(self._connection):
+            for statement, values in unsent:
+                self._connection.execute(statement, values)
+            if last is not None:
+                last()
 
     @property
     def revision(self) -> int:
@@ -137,15 +176,15 @@ class Change(Snapshot):
         named = {host for host in hosts if host}
         if named:
             rows = [{"revision": self.revision, "host": host, "port_id": port_id} for host in named]
-            self.connection.execute(_JOURNAL, rows)
+            self.write(_JOURNAL, rows)
             self.woken |= named
 
     def touch(self, touched: Touched) -> None:
         """Give the touched ports this revision and journal them."""
         match touched:
             case AllPorts():
-                self.connection.execute(update(ports).values(policy_revision=self.revision))
-                self.connection.execute(_JOURNAL, {"revision": self.revision})
+                self.write(update(ports).values(policy_revision=self.revision))
+                self.write(_JOURNAL, {"revision": self.revision})
                 self.wakes_all = True
             case PortsOnNetwork(network_id):
                 here: Values = {"this_network": network_id}
@@ -158,8 +197,8 @@ class Change(Snapshot):
 
     def _touch(self, which: _Touching, values: Values) -> None:
         values = values | {"this_revision": self.revision}
-        self.connection.execute(which.raising, values)
-        self.connection.execute(which.journaling, values)
+        self.write(which.raising, values)
+        self.write(which.journaling, values)
         self.woken |= set(self.connection.scalars(which.hosts, values))
 
     def _trim(self) -> None:

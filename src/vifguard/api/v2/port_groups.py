@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vifguard.api import visible
@@ -10,15 +11,18 @@ from vifguard.api.errors import Refusal, conflict
 from vifguard.api.offered import require_groups_offered
 from vifguard.model.port import Port
 from vifguard.store import hosts, security_groups
+from vifguard.store.hosts import StoredHost
 from vifguard.store.transaction import Change
 
 
-def first(change: Change, port: Port, given: Given, *, grouped: bool) -> frozenset[str] | None:
+def first(
+    change: Change, port: Port, given: Given, known: Sequence[StoredHost]
+) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project."""
     asked, enabled = given["security_groups"], given["security_groups_enabled"]
     if asked and enabled is False:
         raise _disabled(asked)
-    if not grouped:
+    if hosts.why_without_groups(known):
         if asked:
             require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
         if enabled:

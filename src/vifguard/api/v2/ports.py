@@ -15,7 +15,7 @@ from starlette.responses import Response
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Caller
 from vifguard.api.convert import (
     Converter,
     boolean,
@@ -64,16 +64,18 @@ from vifguard.api.who import (
     OWNER,
     STORM,
     Standing,
+    User,
 )
 from vifguard.model.address import Mac
 from vifguard.model.guard import Role
-from vifguard.model.network import Network
+from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import hosts, networks, port_lists, ports, subnets
+from vifguard.store import hosts, port_lists, ports, subnets
 from vifguard.store.addresses import usable
+from vifguard.store.hosts import StoredHost
 from vifguard.store.port_lists import Version
-from vifguard.store.ports import Draft
+from vifguard.store.ports import Draft, Ground
 from vifguard.store.rows import StoredPort
 from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change, Snapshot
@@ -196,8 +198,13 @@ def create_port(call: Caller) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
-        grouped = not hosts.why_no_groups(change)
-        made = [_create(change, call, each, grouped=grouped) for each in given]
+        known = hosts.read(change)
+        grounds: dict[str, Ground] = {}
+        for each in given:
+            network_id = each["network_id"]
+            if network_id not in grounds:
+                grounds[network_id] = _ground(change, call.user, network_id, known)
+        made = [_create(change, call.user, grounds[each["network_id"]], each) for each in given]
     return call.created(PORTS, [show(each) for each in made])
 
 
@@ -224,9 +231,10 @@ def update_port(call: Caller, port_id: str) -> Response:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
         changes |= port_groups.changed(change, replace(before.port, **changes), given)
-        _require_sound(change, replace(before.port, **changes), given)
-        after = ports.update_port(change, before, changes, given.get("fixed_ips"))
-    return call.one(PORTS, show(after))
+        after = replace(before.port, **changes)
+        _require_sound(after, before.network, _subnets_for(change, after, given), given)
+        stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
+    return call.one(PORTS, show(stored))
 
 
 @router.delete("/ports/{port_id}", name="delete_port", status_code=204)
@@ -235,13 +243,17 @@ def delete_port(call: Caller, port_id: str) -> Response:
     with call.store.change() as change:
         found = visible.port(change, call.user, port_id)
         call.require_revision(found.stamp)
-        ports.delete_port(change, found.port)
+        ports.delete_port(change, found)
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given, *, grouped: bool) -> StoredPort:
-    user = call.user
-    network = visible.network(change, user, given["network_id"]).network
+def _ground(change: Change, user: User, network_id: str, known: Sequence[StoredHost]) -> Ground:
+    network = visible.network(change, user, network_id).network
+    return Ground(network, subnets.of_network(change, network_id), known)
+
+
+def _create(change: Change, user: User, ground: Ground, given: Given) -> StoredPort:
+    network = ground.network
     project_id = given["project_id"] or user.project_id
     PORTS.authorize_post(given, Standing(user, project_id, network))
     require_room(change, user, table, project_id, 1)
@@ -252,10 +264,17 @@ def _create(change: Change, call: Call, given: Given, *, grouped: bool) -> Store
     fields = usual | _changes(given, network)
     fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
-    _require_sound(change, port, given)
-    port = replace(port, security_groups=port_groups.first(change, port, given, grouped=grouped))
+    _require_sound(port, network, ground.subnets, given)
+    groups = port_groups.first(change, port, given, ground.hosts)
     return ports.create(
-        change, network, Draft(port, given["mac_address"], given["fixed_ips"], given["tags"])
+        change,
+        ground,
+        Draft(
+            replace(port, security_groups=groups),
+            given["mac_address"],
+            given["fixed_ips"],
+            given["tags"],
+        ),
     )
 
 
@@ -276,7 +295,13 @@ def _changes(given: Given, network: Network) -> dict[str, Any]:
     return changes
 
 
-def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
+def _subnets_for(snapshot: Snapshot, port: Port, given: Given) -> Sequence[Subnet]:
+    """The subnets that what a request gives is to be looked at beside."""
+    concerned = "fixed_ips" in given or "allowed_address_pairs" in given
+    return subnets.of_network(snapshot, port.network_id) if concerned else ()
+
+
+def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given: Given) -> None:
     """Raise Refusal where the parts of a port contradict each other or its subnets."""
     if port.profile is not None and port.guards is not None:
         raise bad_request(
@@ -286,10 +311,7 @@ def _require_sound(snapshot: Snapshot, port: Port, given: Given) -> None:
     wished = given.get("fixed_ips") or ()
     chosen = [wish.address for wish in wished if wish.address is not None]
     hosts = [pair.prefix[0] for pair in port.address_pairs if pair.prefix.num_addresses == 1]
-    if not chosen and not hosts:
-        return
-    network = networks.get(snapshot, port.network_id).network
-    for subnet in subnets.of_network(snapshot, port.network_id):
+    for subnet in beside if chosen or hosts else ():
         if network.shared and subnet.gateway in chosen:
             raise conflict(
                 "IpAddressAlreadyAllocated",
