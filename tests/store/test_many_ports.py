@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, event, insert, select, true, update
 from tests.databases import Databases
 from tests.store.conftest import opened
 from tests.store.world import World, held
@@ -25,8 +25,9 @@ from vifguard.model.port import Port
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
 from vifguard.resolve.touched import AllPorts
-from vifguard.store import intent, networks, ports, tables
+from vifguard.store import intent, networks, port_lists, ports, tables
 from vifguard.store.feed import StoreFeed
+from vifguard.store.port_lists import Cut
 from vifguard.store.rows import key, next_key
 from vifguard.store.sqlite import SqliteFile
 from vifguard.store.store import Store
@@ -190,6 +191,23 @@ def test_creating_changing_and_deleting_a_port_reads_by_index(crowd: World) -> N
         crowd.set_port(port, profile=Profile.OFF)
         crowd.delete_port(port)
     assert not scans(crowd, [*seen, *more])
+
+
+def test_a_page_in_the_middle_of_many_reads_by_index(crowd: World) -> None:
+    mine = tables.ports.c.project_id == "p1"
+    with crowd.store.read() as snapshot:
+        whole = list(port_lists.versions(snapshot, true()))
+        for which in (true(), mine, mine & (tables.ports.c.device_id == "d")):
+            at = port_lists.place(snapshot, true(), whole[MANY // 2])
+            with statements() as seen:
+                found = list(port_lists.versions(snapshot, which, Cut(101, at)))
+                before = list(port_lists.versions(snapshot, which, Cut(101, at, backwards=True)))
+            assert not scans(crowd, seen)
+        assert found == before == []
+        behind = port_lists.versions(snapshot, mine, Cut(101, at))
+        ahead = port_lists.versions(snapshot, mine, Cut(101, at, backwards=True))
+    assert list(behind) == whole[MANY // 2 + 1 : MANY // 2 + 102]
+    assert list(ahead) == whole[MANY // 2 - 101 : MANY // 2]
 
 
 def test_the_lowest_free_address_among_ten_thousand(crowd: World) -> None:

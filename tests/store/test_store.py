@@ -15,7 +15,7 @@ import vifguard.store as store_room
 from vifguard.feed.messages import DropCount, DropRecord, HostReport, Report
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
-from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, subnets
+from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, sqlite, subnets
 from vifguard.store.database import named
 from vifguard.store.errors import ConflictError, DatabaseError, InUseError, MacTakenError
 from vifguard.store.store import Store
@@ -79,6 +79,15 @@ def test_a_database_of_a_later_release_is_left_alone(world: World) -> None:
 def test_another_database_is_refused_by_name() -> None:
     with pytest.raises(DatabaseError, match="mysql"):
         Store.open("mysql://somewhere")
+
+
+def test_a_sqlite_that_is_too_old_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sqlite, "OLDEST", (99, 0))
+    with pytest.raises(DatabaseError, match=r"99\.0 is the oldest"):
+        Store.open(tmp_path / "new.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_host_takes_the_ports_without_one(world: World) -> None:

@@ -11,11 +11,15 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 
 from vifguard.store.database import News
+from vifguard.store.errors import DatabaseError
+
+OLDEST: Final = (3, 35)
+"""The first with RETURNING."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -55,7 +59,15 @@ class SqliteFile:
 
 
 def engine_of(path: Path) -> Engine:
-    """An engine over the file, which is created (mode 0600) where there is none."""
+    """An engine over the file, which is created (mode 0600) where there is none.
+
+    Raises DatabaseError where Python's SQLite is too old.
+    """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise DatabaseError(
+            f"this Python has SQLite {sqlite3.sqlite_version}; {'.'.join(map(str, OLDEST))} is the "
+            f"oldest that will do: use PostgreSQL, or a Python with a newer one"
+        )
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = create_engine(
         f"sqlite:///{path}",
