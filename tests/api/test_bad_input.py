@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.api.cloud import Cloud, refusal
+from tests.api.cloud import Cloud, path_of, refusal
 
+from vifguard.api.app import RESOURCES
 from vifguard.api.document import MAX_BODY
 from vifguard.api.policy import line
 from vifguard.api.policy_page import actions
@@ -244,3 +245,51 @@ def leftovers(cloud: Cloud) -> set[str]:
         for name in ("allocations", "address_pairs", "enforcements", "port_security_groups")
         if rows[name]
     }
+
+
+JUNK: dict[str, Any] = {
+    "a long text": "x" * 50_000,
+    "long texts": ["y" * 100 + str(n) for n in range(500)],
+    "long keys": {"z" * 100 + str(n): n for n in range(500)},
+    "a list of long keys": [{"z" * 100 + str(n): n for n in range(500)}],
+    "a list of a long text": ["x" * 50_000],
+    "a long number": 10**4_000,
+}
+
+
+@pytest.mark.parametrize("one", sorted({each.one for each in RESOURCES.values()}))
+def test_a_refusal_is_short_however_long_what_it_refuses(cloud: Cloud, one: str) -> None:
+    resource = RESOURCES[one]
+    # What a body must have, so that it is the junk that is refused.
+    sound = {
+        name: value
+        for name, value in {
+            "network_id": cloud.admin.make("network", shared=True)["id"],
+            "cidr": "10.0.0.0/24",
+            "ip_version": 4,
+            "members": [],
+            "addresses": [],
+            "prefixes": ["10.0.0.0/8"],
+        }.items()
+        if name in resource.by_name
+    }
+    bodies: list[Any] = [
+        {one: sound | {name: junk}} for junk in JUNK.values() for name in resource.by_name
+    ]
+    bodies += [{one: sound | {"x" * 50_000: 1}}, {one: sound | JUNK["long keys"]}]
+    bodies += [{name: junk} for junk in JUNK.values() for name in (one, resource.many)]
+    bodies += [{"x" * 50_000: 1}]
+    for body in bodies:
+        answer = cloud.admin.call("POST", path_of(one), body)
+        assert 400 <= answer.status_code < 500
+        assert len(answer.content) < 4_000, answer.text[:1_000]
+
+
+def test_of_many_keys_that_there_are_not_ten_are_named(cloud: Cloud) -> None:
+    network = cloud.admin.network("10.0.0.0/24", shared=True)["id"]
+    pair = {"ip_address": "10.0.0.9", **{f"key-{n:02}": n for n in range(30)}}
+    _, kind, message = cloud.admin.refused("port", network_id=network, allowed_address_pairs=[pair])
+    assert kind == "HTTPBadRequest"
+    named = ", ".join(f"'key-{n:02}'" for n in range(10))
+    assert f"unexpected keys {named} in {{'ip_address': '10.0.0.9', 'key-00'" in message
+    assert len(message) < 500

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from vifguard.api.convert import Converter, Schema, UnfitError, quoted
+from vifguard.api.convert import Converter, Schema, UnfitError, quoted, several
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.who import Rule, Standing, User
 
@@ -154,9 +154,8 @@ class Resource:
             tenant = given.pop("tenant_id")
             if given.setdefault("project_id", tenant) != tenant:
                 raise bad_request("'project_id' and 'tenant_id' do not match")
-        if unknown := sorted(given.keys() - self.by_name.keys()):
-            names = ", ".join(quoted(name) for name in unknown[:10])
-            raise bad_request(f"Unrecognized attribute(s) {names}")
+        if unknown := given.keys() - self.by_name.keys():
+            raise bad_request(f"Unrecognized attribute(s) {several(unknown)}")
         return given
 
     def _convert(self, name: str, value: Any) -> Any:

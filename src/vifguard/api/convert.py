@@ -6,7 +6,7 @@ Where Neutron coerces (`"True"`, `"22"`), so do we, on full ASCII matches; the r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
@@ -73,6 +73,11 @@ def quoted(value: object) -> str:
     """A value for an error message: unmistakable, on one line, short."""
     text = repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+def several(names: Iterable[str]) -> str:
+    """The first ten of several names in their order, each quoted: short, however many are given."""
+    return ", ".join(quoted(name) for name in sorted(names)[:10])
 
 
 def text(limit: int = 255) -> Converter:
@@ -210,7 +215,7 @@ def record(required: Mapping[str, Converter], optional: Mapping[str, Converter])
         if not isinstance(value, dict):
             raise UnfitError(f"{quoted(value)} is not a dictionary")
         if unknown := value.keys() - parts.keys():
-            raise UnfitError(f"unexpected keys {sorted(unknown)} in {quoted(value)}")
+            raise UnfitError(f"unexpected keys {several(unknown)} in {quoted(value)}")
         if missing := required.keys() - value.keys():
             raise UnfitError(f"missing keys {sorted(missing)} in {quoted(value)}")
         return {name: _inner(parts[name], name, each) for name, each in value.items()}

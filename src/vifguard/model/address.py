@@ -48,7 +48,7 @@ class Mac:
     def parse(cls, text: str) -> Mac:
         """`02:00:00:0a:00:01`, either case; nothing else (no dashes, no newline)."""
         if not isinstance(text, str) or not _MAC.fullmatch(text):
-            raise AddressError(f"{text!r} is not a MAC address like 02:00:00:0a:00:01")
+            raise AddressError(f"{_quoted(text)} is not a MAC address like 02:00:00:0a:00:01")
         return cls(bytes.fromhex(text.replace(":", "")))
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class Mac:
 def parse_address(text: str) -> IPAddress:
     """One IPv4 or IPv6 address in text; no prefix, no scope id, no IPv4-mapped form."""
     if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
-        raise AddressError(f"{text!r} is not an IP address")
+        raise AddressError(f"{_quoted(text)} is not an IP address")
     try:
         address = ip_address(text)
     except ValueError:
@@ -87,7 +87,7 @@ def parse_network(text: str) -> IPNetwork:
     """`10.0.0.0/24` or `fd00::/64`: host bits zero, prefix length in decimal."""
     match = _PREFIX.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise AddressError(f"{text!r} is not a network like 10.0.0.0/24")
+        raise AddressError(f"{_quoted(text)} is not a network like 10.0.0.0/24")
     _unmapped(parse_address(match[1]), text)
     try:
         return ip_network(text)
@@ -108,6 +108,12 @@ def host_prefix(address: IPAddress) -> IPNetwork:
     if isinstance(address, IPv4Address):
         return IPv4Network((int(address), 32))
     return IPv6Network((int(address), 128))
+
+
+def _quoted(value: object) -> str:
+    """A value for a message; how long it is, was chosen by who sent it."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def _unmapped(address: IPAddress, text: str) -> IPAddress:
