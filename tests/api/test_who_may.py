@@ -1,7 +1,7 @@
 """Who may do what: every route by every role, every reserved attribute by every standing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, event
-from tests.api.cloud import Cloud, refusal
+from tests.api.cloud import Cloud, path_of, refusal
 
 from vifguard.api import quota
 from vifguard.api.app import RESOURCES
@@ -424,3 +424,116 @@ def test_a_quota_bounds_a_project_and_not_the_operator(
     assert "p1" in message
     assert cloud.rows() == before
     assert cloud.admin.call("POST", "ports", body).status_code == 201
+
+
+NOT_FOUND = {
+    "networks": "NetworkNotFound",
+    "ports": "PortNotFound",
+    "security-groups": "SecurityGroupNotFound",
+    "address-groups": "AddressGroupNotFound",
+    "subnetpools": "SubnetPoolNotFound",
+}
+
+# What must be the network's own, or the group's: wherever else it is, it is no value.
+NO_VALUES = {
+    "a port's subnet": (400, "InvalidInput"),
+    "a port's subnet and address": (400, "InvalidInput"),
+    "an IP group's subnet": (400, "InvalidInput"),
+    "who an IP group is pinned to": (400, "HTTPBadRequest"),
+}
+
+# Where a body names what is another project's: the object that is made or changed, what it says
+# of it, and whose reference that is.
+REFERENCES: dict[str, tuple[str, Callable[[str], dict[str, Any]], str]] = {
+    "a port's network": ("port", lambda one: {"network_id": one}, "networks"),
+    "a subnet's network": (
+        "subnet",
+        lambda one: {"network_id": one, "cidr": "10.5.0.0/24"},
+        "networks",
+    ),
+    "an IP group's network": ("ip_group", lambda one: {"network_id": one}, "networks"),
+    "a port's subnet": ("port", lambda one: {"fixed_ips": [{"subnet_id": one}]}, "subnets"),
+    "a port's subnet and address": (
+        "port",
+        lambda one: {"fixed_ips": [{"subnet_id": one, "ip_address": "10.0.0.9"}]},
+        "subnets",
+    ),
+    "an IP group's subnet": (
+        "ip_group",
+        lambda one: {"addresses": [{"subnet_id": one}]},
+        "subnets",
+    ),
+    "a port's security groups": ("port", lambda one: {"security_groups": [one]}, "security-groups"),
+    "an IP group's members": ("ip_group", lambda one: {"members": [one]}, "ports"),
+    "who an IP group is pinned to": ("ip_group", lambda one: {"pinned_port_id": one}, "ports"),
+    "a rule's group": (
+        "security_group_rule",
+        lambda one: {"security_group_id": one},
+        "security-groups",
+    ),
+    "a rule's remote group": (
+        "security_group_rule",
+        lambda one: {"remote_group_id": one},
+        "security-groups",
+    ),
+    "a rule's remote addresses": (
+        "security_group_rule",
+        lambda one: {"remote_address_group_id": one},
+        "address-groups",
+    ),
+    "a subnet's pool": ("subnet", lambda one: {"subnetpool_id": one}, "subnetpools"),
+    "a shared network": (
+        "rbac_policy",
+        lambda one: {"object_type": "network", "object_id": one},
+        "networks",
+    ),
+    "a shared security group": (
+        "rbac_policy",
+        lambda one: {"object_type": "security_group", "object_id": one},
+        "security-groups",
+    ),
+    "a shared address group": (
+        "rbac_policy",
+        lambda one: {"object_type": "address_group", "object_id": one},
+        "address-groups",
+    ),
+    "a shared subnet pool": (
+        "rbac_policy",
+        lambda one: {"object_type": "subnetpool", "object_id": one},
+        "subnetpools",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFERENCES)
+def test_a_reference_to_what_is_anothers_is_one_to_nothing(cloud: Cloud, what: str) -> None:
+    one, fields, collection = REFERENCES[what]
+    anothers = belongings(cloud)[collection]
+    bob = cloud.bob
+    network = bob.network("10.0.0.0/24")
+    port = bob.make("port", network_id=network["id"])
+    group = bob.make("security_group", name="bobs")
+    sound: dict[str, dict[str, Any]] = {
+        "port": {"network_id": network["id"]},
+        "subnet": {"network_id": network["id"], "ip_version": 4},
+        "ip_group": {"network_id": network["id"], "members": [port["id"]]},
+        "security_group_rule": {"security_group_id": group["id"], "direction": "ingress"},
+        "rbac_policy": {"action": "access_as_shared", "target_tenant": "p3"},
+    }
+    changed = {
+        "port": port["id"],
+        "ip_group": bob.make("ip_group", **sound["ip_group"])["id"],
+    }
+    before = cloud.rows()
+    calls = [("POST", path_of(one), sound[one])]
+    if one in changed and collection != "networks":
+        calls.append(("PUT", f"{path_of(one)}/{changed[one]}", {}))
+    for method, path, rest in calls:
+        answers = []
+        for ident in (anothers, NOBODY):
+            answer = bob.call(method, path, {one: rest | fields(ident)})
+            assert ident in answer.text
+            answers.append((refusal(answer)[:2], answer.text.replace(ident, NOBODY)))
+        assert answers[0] == answers[1]
+        assert answers[0][0] == NO_VALUES.get(what, (404, NOT_FOUND.get(collection)))
+    assert cloud.rows() == before
