@@ -17,7 +17,7 @@ from tests.databases import Databases
 
 from vifguard.cli.exits import ExitCode
 
-MANY = 300
+MANY = 60
 """Ports of one request: it takes a while, and less than the server waits for its end."""
 
 

@@ -140,7 +140,14 @@ def _left(change: Change, subnet: Subnet, first: bytes, last: bytes) -> list[tup
 def take(
     change: Change, taker: Taker, wish: Wish, subnets: Sequence[Subnet], position: int
 ) -> Taken:
-    """Take one address; `subnets` are those of the network.
+    """Take one address, as `choose` does, and write whose it is."""
+    taken = choose(change, taker, wish, subnets)
+    allot(change, taker, taken, position)
+    return taken
+
+
+def choose(change: Change, taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Taken:
+    """Take one address out of what is free; `subnets` are those of the network.
 
     Raises WrongAddressError, AddressTakenError or NoAddressLeftError.
     """
@@ -151,17 +158,30 @@ def take(
     else:
         _require_usable(subnet, address)
         _split(change, taker, subnet, address)
-    _insert(change, taker, subnet, address, position)
     return Taken(subnet.id, address)
+
+
+def allot(change: Change, taker: Taker, taken: Taken, position: int) -> None:
+    """Write whose a taken address is, and its place among those of its port or group."""
+    row = {
+        "network_id": taker.network_id,
+        "address": key(taken.address),
+        "subnet_id": taken.subnet_id,
+        "project_id": taker.project_id,
+        "port_id": taker.port_id,
+        "group_id": taker.group_id,
+        "position": position,
+    }
+    change.write(_ALLOCATE, row)
 
 
 def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
     """Give an address back to the pool it belongs to."""
-    here = {"on_network": subnet.network_id, "taken": key(address)}
-    change.write(_RELEASE, here)
     pool = next((p for p in subnet.pools if key(p.start) <= key(address) <= key(p.end)), None)
     if pool is not None:
         _merge(change, subnet, key(address))
+    here = {"on_network": subnet.network_id, "taken": key(address)}
+    change.write(_RELEASE, here)
 
 
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
@@ -306,21 +326,6 @@ def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
     first = min([address, *(row.first for row in beside)])
     last = max([address, *(row.last for row in beside)])
     change.write(_ADD, {"subnet_id": subnet.id, "first": first, "last": last})
-
-
-def _insert(
-    change: Change, taker: Taker, subnet: Subnet, address: IPAddress, position: int
-) -> None:
-    row = {
-        "network_id": taker.network_id,
-        "address": key(address),
-        "subnet_id": subnet.id,
-        "project_id": taker.project_id,
-        "port_id": taker.port_id,
-        "group_id": taker.group_id,
-        "position": position,
-    }
-    change.write(_ALLOCATE, row)
 
 
 def _taken(address: IPAddress, network_id: str) -> AddressTakenError:

@@ -160,17 +160,17 @@ def _places(port: Port | None) -> set[tuple[str, str]]:
 
 def _join(change: Change, host: str, group_id: str) -> None:
     this = {"this_host": host, "this_group": group_id}
-    if change.connection.execute(_ONE_MORE, this).rowcount:
+    if change.aside.execute(_ONE_MORE, this).rowcount:
         return
     row = {"host": host, "group_id": group_id, "ports": 1, "since": change.revision}
-    change.write(_BEGIN, row)
-    change.write(_BEGIN_SETS, this | {"this_revision": change.revision})
+    change.connection.execute(_BEGIN, row)
+    change.connection.execute(_BEGIN_SETS, this | {"this_revision": change.revision})
 
 
 def _leave(change: Change, host: str, group_id: str) -> None:
     this = {"this_host": host, "this_group": group_id}
-    if change.connection.scalar(_ONE_LESS, this) == 0:
-        change.write(_END, this)
+    if change.aside.scalar(_ONE_LESS, this) == 0:
+        change.connection.execute(_END, this)
         remotes = change.connection.scalars(_REMOTES, {"this_group": group_id})
         sets = sorted(each for each in remotes if each is not None)
         change.connection.execute(_END_SETS, {"sets": sets, "hosts": [host]})

@@ -15,7 +15,7 @@ from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port, PortState
 from vifguard.resolve.policy import governing
 from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
-from vifguard.store.addresses import AUTOMATIC, Taker, Wish
+from vifguard.store.addresses import AUTOMATIC, Taken, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
@@ -198,6 +198,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     Raises MacTakenError, AddressTakenError, WrongAddressError, NoAddressLeftError, or
     ConflictError where its host cannot be.
     """
+    change.mark()
     network = ground.network
     mac = draft.mac or _free_mac(change, network.id)
     host = draft.port.host or only_host(ground.hosts)
@@ -206,12 +207,15 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
         identity.require_mac(change, port)
     identity.require_pairs(change, port)
     _require_one_host(change, network, port)
+    fixed = _choose_all(change, port, draft.wishes, ground.subnets)
     stamp = change.made() | {"tags": draft.tags or None}
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     change.write(_INSERT, values)
     if port.address_pairs:
         change.write(_INSERT_PAIRS, pair_values(port))
-    kept = replace(port, fixed_ips=_take_all(change, port, draft.wishes, ground.subnets))
+    for position, taken in enumerate(fixed):
+        addresses.allot(change, _taker(port), taken, position)
+    kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
     _regroup(change, None, kept)
     change.note(port.id, (port.host,))
     stamped = Stamp(**stamp | {"tags": draft.tags})
@@ -251,10 +255,10 @@ def delete_port(change: Change, stored: StoredPort) -> None:
     port = stored.port
     if stored.ip_groups:
         ip_groups.forget_member(change, port.id)
-    _regroup(change, port, None)
     by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
     for fixed in port.fixed_ips:
         addresses.release(change, by_id[fixed.subnet_id], fixed.address)
+    _regroup(change, port, None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 
@@ -315,37 +319,38 @@ def _what_hosts_see(port: Port) -> Port:
     )
 
 
-def _take_all(
+def _choose_all(
     change: Change, port: Port, wishes: tuple[Wish, ...] | None, choice: Sequence[Subnet]
-) -> tuple[FixedIp, ...]:
+) -> list[Taken]:
     if wishes is None:
         served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
-        return _take_usual(change, port, served)
-    return tuple(_take(change, port, wish, choice, n) for n, wish in enumerate(wishes))
+        return _choose_usual(change, port, served)
+    return [addresses.choose(change, _taker(port), wish, choice) for wish in wishes]
 
 
-def _take_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> tuple[FixedIp, ...]:
+def _choose_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> list[Taken]:
     """An address of each family from the first subnet that has one, and the automatic ones."""
+    take = partial(addresses.choose, change, _taker(port), subnets=choice)
     automatic = [subnet for subnet in choice if subnet.ipv6_address_mode in AUTOMATIC]
-    taken = [_take(change, port, Wish(s.id), choice, n) for n, s in enumerate(automatic)]
+    taken = [take(Wish(subnet.id)) for subnet in automatic]
     for family in (4, 6):
         offered = [s for s in choice if s.cidr.version == family and s not in automatic]
         for subnet in offered:
             try:
-                taken.append(_take(change, port, Wish(subnet.id), choice, len(taken)))
+                taken.append(take(Wish(subnet.id)))
                 break
             except NoAddressLeftError:
                 if subnet is offered[-1]:
                     raise
-    return tuple(taken)
+    return taken
 
 
-def _take(
-    change: Change, port: Port, wish: Wish, choice: Sequence[Subnet], position: int
-) -> FixedIp:
-    taker = Taker(port.network_id, port.project_id, port_id=port.id, mac=port.mac)
-    taken = addresses.take(change, taker, wish, choice, position)
+def _fixed(taken: Taken) -> FixedIp:
     return FixedIp(taken.subnet_id, taken.address)
+
+
+def _taker(port: Port) -> Taker:
+    return Taker(port.network_id, port.project_id, port_id=port.id, mac=port.mac)
 
 
 def _retake(
@@ -368,7 +373,7 @@ def _retake(
             addresses.move(change, after.network_id, still.address, position)
     pairs = zip(kept, wishes, strict=True)
     return tuple(
-        fixed or _take(change, after, wish, choice, position)
+        fixed or _fixed(addresses.take(change, _taker(after), wish, choice, position))
         for position, (fixed, wish) in enumerate(pairs)
     )
 

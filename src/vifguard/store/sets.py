@@ -162,7 +162,7 @@ def _tell(change: Change, moved: Brought) -> None:
     if not moved:
         return
     sets = {set_id for set_id, _ in moved}
-    following = change.connection.execute(_FOLLOWED, {"sets": sorted(sets)}).all()
+    following = change.aside.execute(_FOLLOWED, {"sets": sorted(sets)}).all()
     followed = {row.set_id for row in following}
     rows = [
         {"revision": change.revision, "set_id": set_id, **_prefix(prefix)}

@@ -107,6 +107,11 @@ class Change(Snapshot):
         self._send()
         return self._connection
 
+    @property
+    def aside(self) -> Connection:
+        """To read, or alter, what nothing that is still to be sent concerns."""
+        return self._connection
+
     def write(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> None:
         """Write where nothing is to be heard of it: it is sent with others, in their order.
 
