@@ -37,6 +37,21 @@ class KeystoneServer:
     url: str
     password: str
     process: subprocess.Popen[bytes]
+    directory: Path
+
+    @contextmanager
+    def hasty(self) -> Iterator[str]:
+        """The URL of a second server of the same Keystone, whose tokens live for a second."""
+        configuration = self.directory / "hasty.conf"
+        text = CONFIGURATION.format(directory=self.directory)
+        configuration.write_text(text.replace("[token]", "[token]\nexpiration = 1"))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            process = _started(configuration, listening, self.directory / "hasty.log")
+            try:
+                yield _url(listening)
+            finally:
+                process.kill()
+                process.wait()
 
     def auth(self, username: str, password: str, project: str) -> dict[str, str]:
         """What a client logs in with."""
@@ -56,19 +71,27 @@ def keystone(directory: Path) -> Iterator[KeystoneServer]:
     assert PYTHON.exists(), "make build/keystone/.installed"
     configuration = directory / "keystone.conf"
     configuration.write_text(CONFIGURATION.format(directory=directory))
-    environment = {"PATH": os.environ["PATH"], "OS_KEYSTONE_CONFIG_FILES": str(configuration)}
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v3"
+        url = _url(listening)
         _prepare(directory, configuration, url)
-        with (directory / "server.log").open("wb") as log:
-            process = subprocess.Popen(
-                [PYTHON, "-W", "ignore", __file__], env=environment, stdin=listening, stderr=log
-            )
+        process = _started(configuration, listening, directory / "server.log")
     try:
-        yield KeystoneServer(url, "secret", process)
+        yield KeystoneServer(url, "secret", process, directory)
     finally:
         process.kill()
         process.wait()
+
+
+def _url(listening: socket.socket) -> str:
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/v3"
+
+
+def _started(configuration: Path, listening: socket.socket, log: Path) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ["PATH"], "OS_KEYSTONE_CONFIG_FILES": str(configuration)}
+    with log.open("wb") as said:
+        return subprocess.Popen(
+            [PYTHON, "-W", "ignore", __file__], env=environment, stdin=listening, stderr=said
+        )
 
 
 def _prepare(directory: Path, configuration: Path, url: str) -> None:

@@ -1,5 +1,6 @@
 """Keystone as it is: clients log in there, and its tokens say who asks here."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tests.api.serving import served
 from tests.databases import Databases
 
 from vifguard.api.app import create_app
+from vifguard.api.authenticator import service_token
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity, IdentityError
 from vifguard.api.keystone import REMEMBERED, Keystone
@@ -53,9 +55,11 @@ class World:
         auth = self.keystone.auth(name, password or name, project)
         return openstack.connect(auth=auth, load_yaml_config=False, load_envvars=False)
 
-    def ask(self, token: str, path: str = "networks") -> httpx.Response:
-        """A GET with a token."""
+    def ask(self, token: str, path: str = "networks", service: str | None = None) -> httpx.Response:
+        """A GET with a token, and that of a service which asks for its user."""
         headers = {"X-Auth-Token": token}
+        if service is not None:
+            headers["X-Service-Token"] = service
         return httpx.get(f"{self.url}/v2.0/{path}", headers=headers, trust_env=False)
 
 
@@ -201,6 +205,70 @@ def test_a_token_is_known_no_longer_than_it_lives(world: World) -> None:
     with world.client("alice") as alice:
         assert users.verify(alice.auth_token)
         assert users.known(alice.auth_token) is None
+
+
+@pytest.fixture(scope="module")
+def ended(world: World) -> str:
+    """A token of Alice's that Keystone no longer takes."""
+    user = {"name": "alice", "password": "alice", "domain": {"id": "default"}}
+    methods = {"methods": ["password"], "password": {"user": user}}
+    scope = {"project": {"name": "p1", "domain": {"id": "default"}}}
+    body = {"auth": {"identity": methods, "scope": scope}}
+    with world.keystone.hasty() as url:
+        made = httpx.post(f"{url}/auth/tokens", json=body, trust_env=False, timeout=60)
+    assert made.status_code == 201, made.text
+    token = str(made.headers["X-Subject-Token"])
+    with world.client("admin", "secret", "admin") as admin:
+        while admin.session.get(
+            f"{world.keystone.url}/auth/tokens",
+            headers={"X-Subject-Token": token},
+            raise_exc=False,
+        ).ok:
+            pass
+    return token
+
+
+def test_a_service_vouches_for_a_users_token_that_has_ended(world: World, ended: str) -> None:
+    with world.client("nova") as nova, world.client("rita") as rita:
+        assert world.ask(ended).status_code == 401
+        for _ in range(2):  # asked of Keystone, and remembered
+            assert world.ask(ended, service=nova.auth_token).status_code == 200
+        # Remembered with the service's word, not without, nor with that of somebody else.
+        assert world.ask(ended).status_code == 401
+        for no_service in (rita.auth_token, ended, "x", "x" * 10_000, "a b"):
+            assert world.ask(ended, service=no_service).status_code == 401
+        assert world.ask(ended, service="").status_code == 401
+        assert world.ask(ended, service=nova.auth_token).status_code == 200
+
+
+def test_with_a_service_the_user_is_who_asks(world: World, ended: str) -> None:
+    with world.client("nova") as nova, world.client("rita") as rita:
+        assert world.ask(ended, "feed/h1?timeout=0", nova.auth_token).status_code == 403
+        assert world.ask(ended, "ports", nova.auth_token).status_code == 200
+        assert world.ask(nova.auth_token, "ports", nova.auth_token).status_code == 403
+        # A user's token that counts by itself does not beside one that is no service's.
+        assert world.ask(rita.auth_token).status_code == 200
+        assert world.ask(rita.auth_token, service=nova.auth_token).status_code == 200
+        assert world.ask(rita.auth_token, service="x").status_code == 401
+
+
+def test_a_service_vouches_no_longer_than_its_own_token_lives(world: World, ended: str) -> None:
+    now = [time.time()]
+    users = Keystone(world.configuration, lambda: now[0])
+    with world.client("nova") as nova:
+        before = service_token.set(nova.auth_token)
+        try:
+            assert users.verify(ended)
+            assert users.known(ended)
+            now[0] += REMEMBERED
+            assert users.known(ended) is None
+            now[0] = 4_000_000_000.0
+            assert users.verify(ended)
+            assert users.known(ended) is None
+        finally:
+            service_token.reset(before)
+        assert users.known(ended) is None
+        assert users.verify(ended) is None
 
 
 def test_without_keystone_nobody_is_refused_as_unknown(world: World, tmp_path: Path) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Protocol
 
 from vifguard.api.who import User
+
+service_token: ContextVar[str] = ContextVar("service_token", default="")
+"""X-Service-Token of the request that is being answered; empty where it has none.
+
+Who asks is said by one header, and this one may only vouch for what that says.
+"""
 
 
 class Authenticator(Protocol):

@@ -9,9 +9,11 @@ import logging
 import time
 from typing import Any, Final
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vifguard.api import request_id
+from vifguard.api.authenticator import service_token
 from vifguard.api.errors import Refusal, answer
 from vifguard.api.metrics import Metrics
 
@@ -61,6 +63,7 @@ class Front:
             await send(message)
 
         token = request_id.current.set(ident)
+        vouching = service_token.set(Headers(scope=scope).get("x-service-token", ""))
         try:
             refusal = _too_many_headers(scope)
             await (answer(refusal) if refusal else self._behind)(scope, receive, tell)
@@ -71,6 +74,7 @@ class Front:
                 raise
         finally:
             request_id.current.reset(token)
+            service_token.reset(vouching)
             note()
 
     def _note(self, scope: Scope, status: int, seconds: float, ident: str) -> None:

@@ -21,6 +21,7 @@ from keystoneauth1.exceptions import ClientException
 from keystonemiddleware.auth_token import AuthProtocol
 from oslo_config import cfg
 
+from vifguard.api.authenticator import service_token
 from vifguard.api.convert import project
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import IdentityError
@@ -39,6 +40,9 @@ class Keystone:
     Roles are matched by name: admin, member, reader and service; others mean nothing here. A
     token whose application credential has access rules is refused: what it was narrowed to
     cannot be remembered.
+
+    A service that asks for a user sends a token of its own beside the user's (X-Service-Token);
+    the user's then counts though it has ended, as long as Keystone allows that.
     """
 
     header = "x-auth-token"
@@ -65,11 +69,12 @@ class Keystone:
         """The user of a token; raises Refusal (503) where Keystone does not answer."""
         if (user := self.known(value)) is not None:
             return user
+        service = service_token.get()
         # What is no token must not be passed on in a header.
-        if not value or len(value) > _MAX_TOKEN or not (value.isascii() and value.isprintable()):
+        if not _may_be_token(value) or (service and not _may_be_token(service)):
             return None
         asked = self._clock()
-        vouched = self._ask(value)
+        vouched = self._ask(value, service)
         if vouched is None or (user := _user_of(vouched)) is None:
             return None
         if len(self._remembered) >= _MAX_REMEMBERED:
@@ -78,11 +83,11 @@ class Keystone:
         self._remembered[self._mark(value)] = (user, until)
         return user
 
-    def _ask(self, token: str) -> dict[str, Any] | None:
+    def _ask(self, token: str, service: str) -> dict[str, Any] | None:
         """What the middleware tells the service behind it; None where it lets nobody through."""
         reached: list[dict[str, Any]] = []
         status: list[str] = []
-        environ = _environ(token) | {_REACHED: reached}
+        environ = _environ(token, service) | {_REACHED: reached}
         for _ in self._middleware(environ, lambda line, *_: status.append(line)):
             pass
         if reached:
@@ -93,7 +98,11 @@ class Keystone:
         raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "5"})
 
     def _mark(self, value: str) -> bytes:
-        return hmac.digest(self._secret, value.encode("utf-8", "surrogatepass"), "sha256")
+        # Both: with another service's word, or none, the same token may be worth nothing.
+        return b"".join(
+            hmac.digest(self._secret, each.encode("utf-8", "surrogatepass"), "sha256")
+            for each in (value, service_token.get())
+        )
 
 
 _REACHED = "vifguard.reached"
@@ -144,9 +153,13 @@ def _require_private(configuration: Path) -> None:
         )
 
 
-def _environ(token: str) -> dict[str, Any]:
-    """The least that is a request, with the token."""
-    return {
+def _may_be_token(value: str) -> bool:
+    return 0 < len(value) <= _MAX_TOKEN and value.isascii() and value.isprintable()
+
+
+def _environ(token: str, service: str) -> dict[str, Any]:
+    """The least that is a request, with the user's token and the service's, if there is one."""
+    return ({"HTTP_X_SERVICE_TOKEN": service} if service else {}) | {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
         "PATH_INFO": "/",
@@ -179,9 +192,13 @@ def _user_of(vouched: dict[str, Any]) -> User | None:
 
 
 def _expiry(vouched: dict[str, Any]) -> float:
-    """When the token ends (seconds since the epoch); at once where it does not say."""
+    """When what vouches for the user ends (seconds since the epoch); at once where unsaid.
+
+    That is the service's token, beside which the user's may have ended, or else the user's.
+    """
     try:
-        said = vouched["keystone.token_info"]["token"]["expires_at"]
-        return datetime.fromisoformat(said).timestamp()
-    except (KeyError, TypeError, ValueError):
+        tokens = vouched["keystone.token_auth"]
+        said: datetime = (tokens.service or tokens.user).expires
+        return said.timestamp()
+    except (AttributeError, KeyError, TypeError, ValueError):
         return 0.0
