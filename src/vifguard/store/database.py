@@ -29,12 +29,14 @@ class News:
 class Database(Protocol):
     """One database that the store is kept in.
 
-    Transactions begun on `reading` see one state, whatever is committed meanwhile. Those begun
-    on `writing` come one after the other, among all servers, and each sees what all before it
-    committed: a reader never sees a revision without every one before it.
+    Transactions begun on `reading` see one state, whatever is committed meanwhile; on `looking`
+    there are none, and each statement sees what is there. Those begun on `writing` come one
+    after the other, among all servers, and each sees what all before it committed: a reader
+    never sees a revision without every one before it.
     """
 
     reading: Engine
+    looking: Engine
     writing: Engine
 
     def join(self, joined: Callable[[], None], heard: Callable[[News], None]) -> None:

@@ -85,6 +85,7 @@ class Server:
         self.reading: Engine = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+        self.looking: Engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.writing: Engine = self._engine.execution_options(writing=True)
         self._listener: _Listener | None = None
 

@@ -35,6 +35,7 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.reading: Engine = engine_of(path)
+        self.looking: Engine = self.reading.execution_options(looking=True)
         self.writing: Engine = self.reading.execution_options(writing=True)
 
     def join(self, joined: Callable[[], None], _heard: Callable[[News], None]) -> None:
@@ -89,6 +90,8 @@ def _connected(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begun(connection: Connection) -> None:
-    # A transaction that begins as a reader cannot become the writer once another has written.
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("looking", False):
+        # What begins as a reader cannot become the writer once another has written.
+        begin = "BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN"
+        connection.exec_driver_sql(begin)

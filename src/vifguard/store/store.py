@@ -95,6 +95,12 @@ class Store:
             yield Snapshot(connection)
 
     @contextmanager
+    def look(self) -> Iterator[Snapshot]:
+        """A view for one statement: a second may see another state. Raises UnavailableError."""
+        with _answering(), self._database.looking.connect() as connection:
+            yield Snapshot(connection)
+
+    @contextmanager
     def change(self) -> Iterator[Change]:
         """A change: committed as a whole when the block ends, undone when it raises.
 

@@ -38,5 +38,5 @@ async def wait_port(call: Caller, port_id: str) -> Response:
 
 
 def _look(call: Call, port_id: str) -> StoredPort:
-    with call.store.read() as snapshot:
+    with call.store.look() as snapshot:
         return visible.port(snapshot, call.user, port_id)

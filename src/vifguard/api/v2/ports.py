@@ -211,7 +211,7 @@ def create_port(call: Caller) -> Response:
 @router.get("/ports/{port_id}", name="show_port")
 def show_port(call: Caller, port_id: str) -> Response:
     """One port."""
-    with call.store.read() as snapshot:
+    with call.store.look() as snapshot:
         found = visible.port(snapshot, call.user, port_id)
     return call.one(PORTS, show(found))
 
