@@ -135,8 +135,8 @@ def test_it_forgets_before_it_grows_too_large() -> None:
     remembered = Remembered(most=3 * len(b'{"id":"a"}'))
     every = [f'{{"id":"{each}"}}'.encode() for each in "abcd"]
     for _ in range(3):
-        assert remembered.shown((), dict.fromkeys("abcd", 1), make) == every
+        assert list(remembered.shown("", dict.fromkeys("abcd", 1), make).values()) == every
     assert len(asked) > 4
     asked.clear()
-    assert remembered.shown((), {"d": 1}, make) == every[3:]
+    assert remembered.shown("", {"d": 1}, make) == {"d": every[3]}
     assert asked == []

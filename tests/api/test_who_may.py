@@ -531,9 +531,10 @@ def test_a_reference_to_what_is_anothers_is_one_to_nothing(cloud: Cloud, what: s
     for method, path, rest in calls:
         answers = []
         for ident in (anothers, NOBODY):
-            answer = bob.call(method, path, {one: rest | fields(ident)})
+            with statements() as said:
+                answer = bob.call(method, path, {one: rest | fields(ident)})
             assert ident in answer.text
-            answers.append((refusal(answer)[:2], answer.text.replace(ident, NOBODY)))
+            answers.append((refusal(answer)[:2], answer.text.replace(ident, NOBODY), said))
         assert answers[0] == answers[1]
         assert answers[0][0] == NO_VALUES.get(what, (404, NOT_FOUND.get(collection)))
     assert cloud.rows() == before

@@ -19,7 +19,7 @@ from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.who import User
 from vifguard.model.address import AddressError, parse_address
-from vifguard.store.port_lists import Cut, Place
+from vifguard.store.port_lists import Cut
 
 T = TypeVar("T")
 Shown = dict[str, Any]
@@ -89,25 +89,25 @@ class Listing:
 
     def page(
         self,
-        place: Callable[[str], Place | None],
+        has: Callable[[str], bool],
         read: Callable[[Cut], Mapping[str, T]],
         show: Callable[[Mapping[str, T]], Sequence[bytes]],
     ) -> dict[str, Any]:
         """The body of the answer where the list is cut as it is read, and narrowed already.
 
-        `place` tells where an object stands, `read` what is there by id, and one more to know
-        that there are more; `show` shows it as JSON.
+        `has` tells whether an object is in the list, `read` what is there by id, and one more
+        to know that there are more; `show` shows it as JSON.
         """
-        at = None if self.marker is None else place(self.marker)
-        if self.marker is not None and at is None:
+        found = read(Cut(self.limit and self.limit + 1, self.marker, self.backwards))
+        marked = self.marker is not None
+        if self.marker is not None and not found and not has(self.marker):
             raise self._no_marker()
-        found = read(Cut(self.limit and self.limit + 1, at, self.backwards))
         ids = list(found)
         more = 0 < self.limit < len(ids)
         if more:
             ids = ids[1:] if self.backwards else ids[:-1]
         shown = show({ident: found[ident] for ident in ids})
-        beyond = (more, at is not None) if self.backwards else (at is not None, more)
+        beyond = (more, marked) if self.backwards else (marked, more)
         if self.fields:
             return self._body([json.loads(each) for each in shown], ids, beyond)
         return self._body([orjson.Fragment(each) for each in shown], ids, beyond)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from vifguard.api.answer import written
@@ -31,26 +31,26 @@ class Remembered:
         self._lock = threading.Lock()
 
     def shown(
-        self, hidden: Iterable[str], versions: Mapping[str, Hashable], make: Make
-    ) -> list[bytes]:
-        """The objects with these ids and versions without what is hidden, in their order.
+        self, view: Hashable, versions: Mapping[str, Hashable], make: Make
+    ) -> dict[str, bytes]:
+        """The objects with these ids and versions as a view shows them, in their order.
 
         `make` shows those that are not kept, by their ids.
         """
-        without = tuple(hidden)
-        kept = {ident: self._kept.get((without, ident)) for ident in versions}
-        found = {
-            ident: was[1]
-            for ident, was in kept.items()
-            if was is not None and was[0] == versions[ident]
-        }
-        missing = [ident for ident in versions if ident not in found]
+        found: dict[str, bytes] = dict.fromkeys(versions, b"")
+        missing = []
+        for ident, version in versions.items():
+            kept = self._kept.get((view, ident))
+            if kept is not None and kept[0] == version:
+                found[ident] = kept[1]
+            else:
+                missing.append(ident)
         for start in range(0, len(missing), _CHUNK):
             for ident, shown in make(missing[start : start + _CHUNK]).items():
-                seen = {name: value for name, value in shown.items() if name not in without}
-                found[ident] = written(seen)
-                self._keep((without, ident), versions[ident], found[ident])
-        return [found[ident] for ident in versions]
+                # A copy: the writer's own holds on to the buffer it wrote in, many times as large.
+                found[ident] = bytes(memoryview(written(shown)))
+                self._keep((view, ident), versions[ident], found[ident])
+        return found
 
     def _keep(self, key: Hashable, version: Hashable, shown: bytes) -> None:
         with self._lock:

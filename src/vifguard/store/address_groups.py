@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
@@ -16,6 +16,8 @@ from vifguard.store.rows import StoredAddressGroup, stamp_of
 from vifguard.store.security_group_rows import address_group_of, address_group_values
 from vifguard.store.tables import address_groups, security_group_rules
 from vifguard.store.transaction import Change, Snapshot
+
+_OWNER = select(address_groups.c.project_id).where(address_groups.c.id == bindparam("id"))
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredAddressGroup]:
@@ -35,6 +37,11 @@ def get(snapshot: Snapshot, group_id: str) -> StoredAddressGroup:
     if not found:
         raise MissingError("address-group", group_id)
     return found[0]
+
+
+def owner(snapshot: Snapshot, group_id: str) -> str | None:
+    """The project of an address group; None where there is no such group."""
+    return snapshot.connection.scalar(_OWNER, {"id": group_id})
 
 
 def create(change: Change, group: AddressGroup) -> StoredAddressGroup:

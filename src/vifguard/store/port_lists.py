@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, select, tuple_
 
-from vifguard.store.rows import Record
+from vifguard.store.rows import Progress, enforcement_of
 from vifguard.store.tables import (
     enforcements,
     hosts,
@@ -19,41 +18,58 @@ from vifguard.store.tables import (
 )
 from vifguard.store.transaction import Snapshot
 
-Place = tuple[int, str]
-"""Where a port stands in lists: when it was made (microseconds), and its id."""
+Version = tuple[Any, ...]
+"""Equal for a port only where all is that may be shown of it, but for its progress."""
 
-Version = tuple[Hashable, ...]
-"""Equal for a port only where all is that may be shown of it: its rows, and its host's word."""
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A port in a list: its version, and all that its progress is made of."""
+
+    version: Version
+    word: Version
+
+    @property
+    def progress(self) -> Progress:
+        """How far its host has come with it."""
+        policy, host, port_up, network_up, rules, reached, *reported = self.word
+        enforcement = enforcement_of(host, *reported)
+        return Progress(host, port_up, network_up, policy, rules or 0, reached or 0, enforcement)
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What to read of a list: at most so many (0: all) behind a place, or backwards before it."""
+    """What to read of a list: at most so many (0: all), behind a port or backwards before it."""
 
     most: int = 0
-    place: Place | None = None
+    marker: str | None = None
     backwards: bool = False
 
 
 WHOLE: Final = Cut()
 
-_VERSIONS = (
+_STATEMENT = (
     select(
         ports.c.id,
         ports.c.revision_number,
         ports.c.updated_at,
         networks.c.revision_number,
         networks.c.updated_at,
-        enforcements.c.host,
-        enforcements.c.revision,
-        enforcements.c.state,
-        enforcements.c.reason,
+        # With it the version ends, and the word begins.
         ports.c.policy_revision,
+        ports.c.host,
+        ports.c.admin_state_up,
+        networks.c.admin_state_up,
         select(func.max(security_groups.c.rules_revision))
         .join_from(port_security_groups, security_groups)
         .where(port_security_groups.c.port_id == ports.c.id)
         .scalar_subquery(),
         hosts.c.reached,
+        enforcements.c.host,
+        enforcements.c.revision,
+        enforcements.c.state,
+        enforcements.c.interface,
+        enforcements.c.reason,
     )
     .join_from(ports, networks)
     .join(enforcements, enforcements.c.port_id == ports.c.id, isouter=True)
@@ -61,34 +77,30 @@ _VERSIONS = (
 )
 
 
-def place(snapshot: Snapshot, which: ColumnElement[bool], port_id: str) -> Place | None:
-    """Where a port stands in the list of those that a condition selects; None: it does not."""
-    mine = select(ports.c.created_at, ports.c.id).where(which, ports.c.id == port_id)
-    row = snapshot.connection.execute(mine).first()
-    return None if row is None else (row.created_at, row.id)
+def has(snapshot: Snapshot, which: ColumnElement[bool], port_id: str) -> bool:
+    """Whether a port is in the list of those that a condition selects."""
+    mine = select(ports.c.id).where(which, ports.c.id == port_id)
+    return snapshot.connection.execute(mine).first() is not None
 
 
-def versions(
-    snapshot: Snapshot, which: ColumnElement[bool], cut: Cut = WHOLE
-) -> dict[str, Version]:
-    """The versions of the ports that a condition selects, by id, in the order they were made.
+def read(snapshot: Snapshot, which: ColumnElement[bool], cut: Cut = WHOLE) -> dict[str, Listed]:
+    """The ports that a condition selects, by id, in the order they were made.
 
-    Of those behind, or before, the place where the list is cut as many as it names.
+    Of those behind, or before, the port where the list is cut as many as it names; none where
+    that port is not in the list.
     """
-    statement = _VERSIONS.where(which)
+    statement = _STATEMENT.where(which)
     order = (ports.c.created_at, ports.c.id)
-    if cut.place is not None:
-        at = tuple_(*order)
-        statement = statement.where(at < cut.place if cut.backwards else at > cut.place)
+    if cut.marker is not None:
+        made = select(ports.c.created_at).where(which, ports.c.id == cut.marker).correlate(None)
+        marker = tuple_(made.scalar_subquery(), cut.marker)
+        here = tuple_(*order)
+        statement = statement.where(here < marker if cut.backwards else here > marker)
     if cut.most:
         statement = statement.limit(cut.most)
     statement = statement.order_by(*(each.desc() if cut.backwards else each for each in order))
     rows = snapshot.connection.execute(statement).all()
-    return {row[0]: _version(row) for row in (reversed(rows) if cut.backwards else rows)}
-
-
-def _version(row: Record) -> Version:
-    *others, policy, rules, reached = row
-    # How far a host has come says nothing new of a port whose rules it holds already.
-    wanted = max(policy, rules or 0)
-    return (*others, policy, wanted, min(reached or 0, wanted))
+    return {
+        row[0]: Listed(tuple(row[1:6]), tuple(row[5:]))
+        for row in (reversed(rows) if cut.backwards else rows)
+    }

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
-from vifguard.model.port import FixedIp, Port, PortState
+from vifguard.model.port import FixedIp, Port
 from vifguard.resolve.policy import governing
 from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
 from vifguard.store.addresses import AUTOMATIC, Taken, Taker, Wish
@@ -21,11 +21,11 @@ from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
 from vifguard.store.rows import (
     NOT_REPORTED,
-    Enforcement,
     Part,
     Record,
     Stamp,
     StoredPort,
+    enforcement_of,
     network_of,
     pair_values,
     port_of,
@@ -142,7 +142,14 @@ def _stored(row: Record, network: Network) -> StoredPort:
         port_of(row, [group_id for group_id, _ in groups]),
         network,
         row.policy_revision,
-        _enforcement_of(row),
+        enforcement_of(
+            row.host,
+            row.reported_host,
+            row.reported_revision,
+            row.reported_state,
+            row.reported_interface,
+            row.reported_reason,
+        ),
         stamp_of(row),
         max((revision for _, revision in groups), default=0),
         row.reached or 0,
@@ -403,16 +410,3 @@ def _require_one_host(change: Change, network: Network, port: Port) -> None:
             f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
             f"and its ports are on host {other!r}; an isolated network is kept on one host."
         )
-
-
-def _enforcement_of(row: Record) -> Enforcement:
-    # A report from a host that the port has left says nothing of where it is now.
-    if row.reported_host is None or row.reported_host != row.host:
-        return NOT_REPORTED
-    return Enforcement(
-        row.reported_host,
-        row.reported_revision,
-        PortState(row.reported_state),
-        row.reported_interface,
-        row.reported_reason,
-    )

@@ -200,6 +200,8 @@ def _engine_of(url: URL) -> Engine:
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
+        # Who asks now and then has the connection that knows its statements.
+        pool_use_lifo=True,
         connect_args={name: each for name, each in defaults.items() if name not in url.query},
     )
     event.listen(engine, "begin", _begun)

@@ -108,12 +108,41 @@ class Enforcement:
 NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
 
 
+def enforcement_of(
+    host: str, by: str | None, revision: int, state: str, interface: str, reason: str
+) -> Enforcement:
+    """What was said `by` a host of a port that is now on `host`.
+
+    A report from a host that the port has left says nothing of where it is now.
+    """
+    if by is None or by != host:
+        return NOT_REPORTED
+    return Enforcement(by, revision, PortState(state), interface, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a port's host has come with it.
+
+    `policy_revision` is the last that changed the port's own policy, `rules_revision` the last
+    at which a rule of its security groups changed; `reached` the one up to which its host holds
+    everything. `port_up` and `network_up` are what their owners want.
+    """
+
+    host: str
+    port_up: bool
+    network_up: bool
+    policy_revision: int
+    rules_revision: int
+    reached: int
+    enforcement: Enforcement
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPort:
-    """A port as it is kept, its network, and what its host last said of it.
+    """A port as it is kept, its network, and how far its host has come with it.
 
-    `rules_revision` is the last at which a rule of its security groups changed; `reached`
-    the one up to which its host holds everything; `ip_groups` are those it is a member of.
+    `ip_groups` are those it is a member of; the rest is told of `Progress`.
     """
 
     port: Port
@@ -124,6 +153,19 @@ class StoredPort:
     rules_revision: int = 0
     reached: int = 0
     ip_groups: tuple[str, ...] = ()
+
+    @property
+    def progress(self) -> Progress:
+        """How far its host has come with it."""
+        return Progress(
+            self.port.host,
+            self.port.admin_state_up,
+            self.network.admin_state_up,
+            self.policy_revision,
+            self.rules_revision,
+            self.reached,
+            self.enforcement,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ def engine_of(path: Path) -> Engine:
         f"sqlite:///{path}",
         pool_size=16,
         max_overflow=64,
+        # The one that wrote last has in its cache what is there; the others read anew.
+        pool_use_lifo=True,
         connect_args={"check_same_thread": False},
     )
     event.listen(engine, "connect", _connected)

@@ -26,12 +26,12 @@ async def wait_port(call: Caller, port_id: str) -> Response:
 
     async def look() -> Response | None:
         stored = await run_sync(_look, call, port_id)
-        return call.one(PORTS, show(stored)) if is_in_force(stored) else None
+        return call.one(PORTS, show(stored)) if is_in_force(stored.progress) else None
 
     answer = await first(call.store.reports, port_id, look, timeout)
     if answer is not None:
         return answer
-    reason = status_reason(await run_sync(_look, call, port_id))
+    reason = status_reason((await run_sync(_look, call, port_id)).progress)
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
     )

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Caller
+from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
     Converter,
     boolean,
@@ -38,6 +38,7 @@ from vifguard.api.enforced import enforced_revision, status, status_reason, want
 from vifguard.api.errors import bad_request, conflict
 from vifguard.api.interface import binding_profile
 from vifguard.api.quota import require_room
+from vifguard.api.remembered import Make
 from vifguard.api.shapes import (
     NOBODY,
     admin_state_up,
@@ -74,9 +75,9 @@ from vifguard.resolve.policy import guards_of
 from vifguard.store import hosts, port_lists, ports, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.hosts import StoredHost
-from vifguard.store.port_lists import Version
+from vifguard.store.port_lists import Listed
 from vifguard.store.ports import Draft, Ground
-from vifguard.store.rows import StoredPort
+from vifguard.store.rows import Progress, StoredPort
 from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change, Snapshot
 from vifguard.store.uncollected import uncollected
@@ -177,20 +178,31 @@ def list_ports(call: Caller) -> Response:
     for name, column in _NARROW.items():
         if name in listing.filters:
             which &= column.in_(listing.filters[name])
-    hidden = PORTS.hidden_from(call.user)
     with call.store.read() as snapshot, uncollected():
 
         def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-            return {each.port.id: show(each) for each in ports.by_id(snapshot, ids)}
+            found = ports.by_id(snapshot, ids)
+            return {each.port.id: PORTS.shown_to(call.user, _show_port(each)) for each in found}
 
-        def shown(versions: Mapping[str, Version]) -> list[bytes]:
-            return call.remembered.shown(hidden, versions, make)
+        def shown(found: Mapping[str, Listed]) -> list[bytes]:
+            return _remembered(call, found, make)
 
-        read = partial(port_lists.versions, snapshot, which)
+        read = partial(port_lists.read, snapshot, which)
         if listing.is_narrowed_by(_NARROW.keys()):
-            return Json(listing.page(partial(port_lists.place, snapshot, which), read, shown))
+            return Json(listing.page(partial(port_lists.has, snapshot, which), read, shown))
         every = shown(read())
     return Json(listing.answer([json.loads(each) for each in every]))
+
+
+def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> list[bytes]:
+    """Ports as JSON: each what it is, which seldom changes, and then how far its host is."""
+    versions = {ident: each.version for ident, each in found.items()}
+    words = {ident: each.word for ident, each in found.items()}
+    kept = call.remembered.shown(PORTS.hidden_from(call.user), versions, make)
+    news = call.remembered.shown(
+        "progress", words, lambda ids: {each: _show_progress(found[each].progress) for each in ids}
+    )
+    return [b"%b,%b" % (one[:-1], news[ident][1:]) for ident, one in kept.items()]
 
 
 @router.post("/ports", name="create_port", status_code=201)
@@ -329,6 +341,19 @@ def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given
 
 def show(stored: StoredPort) -> dict[str, Any]:
     """A port as the API shows it."""
+    return _show_port(stored) | _show_progress(stored.progress)
+
+
+def _show_progress(port: Progress) -> dict[str, Any]:
+    return {
+        "status": status(port),
+        "status_reason": status_reason(port),
+        "policy_revision": wanted_revision(port),
+        "enforced_revision": enforced_revision(port),
+    }
+
+
+def _show_port(stored: StoredPort) -> dict[str, Any]:
     port = stored.port
     return {
         "id": port.id,
@@ -362,11 +387,7 @@ def show(stored: StoredPort) -> dict[str, Any]:
         "binding:vnic_type": port.vnic_type,
         "binding:vif_type": "bridge" if port.host else "unbound",
         "binding:vif_details": {},
-        "status": status(stored),
-        "status_reason": status_reason(stored),
         "guards_in_force": show_guards(guards_of(stored.network, port)),
-        "policy_revision": wanted_revision(stored),
-        "enforced_revision": enforced_revision(stored),
         **show_stamp(stored.stamp),
     }
 
