@@ -279,7 +279,7 @@ def old(databases: Databases) -> Iterator[World]:
 
 def write_as_the_first_release(where: str) -> None:
     database = named(where)
-    migrations.upgrade(database.writing, "0001")
+    migrations.upgrade(database, "0001")
     first = MetaData()
     with database.writing.begin() as connection:
         first.reflect(connection)

@@ -130,7 +130,7 @@ def test_security_groups_are_offered_when_every_host_can_hold_them(world: World)
 def test_the_ports_of_the_first_release_stay_as_they_were(databases: Databases) -> None:
     with databases.unmigrated() as where:
         database = named(where)
-        migrations.upgrade(database.writing, "0001")
+        migrations.upgrade(database, "0001")
         with database.writing.begin() as connection:
             first = MetaData()
             first.reflect(connection)

@@ -164,7 +164,8 @@ class World:
 
     def delete_port(self, port: Port) -> None:
         with self.store.change() as change:
-            ports.delete_port(change, ports.get(change, port.id))
+            beside = subnets.of_network(change, port.network_id)
+            ports.delete_port(change, ports.get(change, port.id), beside)
 
     def now(self, port: Port) -> Port:
         with self.store.read() as snapshot:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from sqlalchemy import Select, Table, bindparam, func, select
+from sqlalchemy import Table, bindparam, func, select
 
 from vifguard.api.errors import conflict
 from vifguard.api.who import User
 from vifguard.store import quotas
+from vifguard.store.prepared import Prepared
 from vifguard.store.quotas import UNLIMITED
 from vifguard.store.tables import (
     address_groups,
@@ -65,30 +66,42 @@ RESOURCES: Final = (*NAMES.values(), _ADDRESSES)
 """Everything that has a quota."""
 
 
-def _count(table: Table) -> Select[int]:
+_HOW_MANY = func.count().label("how_many")
+
+
+def _count(table: Table) -> Prepared:
     mine = table.c.project_id == bindparam("project_id")
-    return select(func.count()).select_from(table).where(mine)
+    return Prepared(select(_HOW_MANY).select_from(table).where(mine))
 
 
-_COUNTS: Final[Mapping[str, Select[int]]] = MappingProxyType(
+_COUNTS: Final[Mapping[str, Prepared]] = MappingProxyType(
     {
         **{name: _count(table) for table, name in NAMES.items()},
-        _ADDRESSES: select(func.count())
-        .select_from(set_prefixes)
-        .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
-        .where(address_groups.c.project_id == bindparam("project_id")),
+        _ADDRESSES: Prepared(
+            select(_HOW_MANY)
+            .select_from(set_prefixes)
+            .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
+            .where(address_groups.c.project_id == bindparam("project_id"))
+        ),
     }
 )
 
 
 def require_room(snapshot: Snapshot, user: User, table: Table, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` objects would exceed the project's quota."""
-    _require(snapshot, user, NAMES[table], project_id, more)
+    ask_room(snapshot, user, table, project_id, more)()
+
+
+def ask_room(
+    snapshot: Snapshot, user: User, table: Table, project_id: str, more: int
+) -> Callable[[], None]:
+    """To hear it raises Refusal (409) where `more` objects would exceed the project's quota."""
+    return _ask(snapshot, user, NAMES[table], project_id, more)
 
 
 def require_address_room(snapshot: Snapshot, user: User, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` addresses in address groups would exceed the quota."""
-    _require(snapshot, user, _ADDRESSES, project_id, more)
+    _ask(snapshot, user, _ADDRESSES, project_id, more)()
 
 
 def usual() -> dict[str, int]:
@@ -103,18 +116,25 @@ def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:
 
 def used(snapshot: Snapshot, project_id: str, resource: str) -> int:
     """How many of a resource a project has."""
-    return snapshot.connection.execute(_COUNTS[resource], {"project_id": project_id}).scalar_one()
+    return int(snapshot.rows(_COUNTS[resource], {"project_id": project_id})[0].how_many)
 
 
-def _require(snapshot: Snapshot, user: User, resource: str, project_id: str, more: int) -> None:
+def _ask(
+    snapshot: Snapshot, user: User, resource: str, project_id: str, more: int
+) -> Callable[[], None]:
     if user.is_operator:
-        return
-    own = quotas.get(snapshot, project_id, resource)
-    most = usual()[resource] if own is None else own
-    has = used(snapshot, project_id, resource) if most != UNLIMITED else 0
-    if most != UNLIMITED and has + more > most:
-        raise conflict(
-            "OverQuota",
-            f"Quota exceeded for resources: ['{resource}']. Project {project_id} has {has} of "
-            f"{most}; delete some, or ask the operator.",
-        )
+        return lambda: None
+    own = quotas.ask(snapshot, project_id, resource)
+
+    def hear() -> None:
+        limit = own()
+        most = usual()[resource] if limit is None else limit
+        has = used(snapshot, project_id, resource) if most != UNLIMITED else 0
+        if most != UNLIMITED and has + more > most:
+            raise conflict(
+                "OverQuota",
+                f"Quota exceeded for resources: ['{resource}']. Project {project_id} has {has} of "
+                f"{most}; delete some, or ask the operator.",
+            )
+
+    return hear

@@ -96,12 +96,21 @@ def rbac_policies_of(user: User) -> ColumnElement[bool]:
 
 def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
     """One network that the user sees; raises MissingError."""
-    found = _found(networks.get, snapshot, network_id)
-    owner = None if found is None else found.network.project_id
-    sees = _sees(snapshot, user, owner, network_id)
-    if found is None or not sees:
-        raise MissingError("network", network_id)
-    return found
+    return ask_network(snapshot, user, network_id)()
+
+
+def ask_network(snapshot: Snapshot, user: User, network_id: str) -> Callable[[], StoredNetwork]:
+    """One network; to hear it raises MissingError where the user does not see it."""
+    asked = networks.ask(snapshot, network_id)
+    is_shared = rbac_policies.ask_shared(snapshot, network_id, user.project_id)
+
+    def hear() -> StoredNetwork:
+        found = asked()
+        if found is None or not (_owns(user, found.network.project_id) or is_shared()):
+            raise MissingError("network", network_id)
+        return found
+
+    return hear
 
 
 def subnet(snapshot: Snapshot, user: User, subnet_id: str) -> tuple[StoredSubnet, Network]:
@@ -212,14 +221,27 @@ def require_security_groups(
 
     Raises MissingError.
     """
-    found = security_groups.by_id(snapshot, ids)
-    own = {group_id for group_id, group in found.items() if group.project_id == project_id}
-    # Asked of what is not there too: it takes as long as what is another's.
-    shared = rbac_policies.among(snapshot, set(ids) - own, project_id)
-    for group_id in sorted(ids):
-        if group_id not in found or group_id not in own | shared:
-            raise MissingError("security-group", group_id)
-    return list(found.values())
+    return ask_security_groups(snapshot, project_id, ids)()
+
+
+def ask_security_groups(
+    snapshot: Snapshot, project_id: str, ids: Iterable[str]
+) -> Callable[[], list[SecurityGroup]]:
+    """As `require_security_groups`; to hear them raises."""
+    wanted = frozenset(ids)
+    asked = security_groups.ask(snapshot, wanted)
+    # Of all of them: it takes as long for what is not there as for what is another's.
+    shared = rbac_policies.ask_shared_of(snapshot, wanted, project_id)
+
+    def hear() -> list[SecurityGroup]:
+        found = asked()
+        own = {group_id for group_id, group in found.items() if group.project_id == project_id}
+        for group_id in sorted(wanted):
+            if group_id not in found or group_id not in own | shared():
+                raise MissingError("security-group", group_id)
+        return list(found.values())
+
+    return hear
 
 
 def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) -> None:
@@ -241,9 +263,13 @@ def _own_or_shared(user: User, table: Table, kind: Sharable) -> ColumnElement[bo
 
 def _sees(snapshot: Snapshot, user: User, owner: str | None, ident: str) -> bool:
     """Whether a user sees what is `owner`'s; None is nobody's, and takes as long to look for."""
-    if owner is not None and (user.is_operator or owner == user.project_id):
+    if owner is not None and _owns(user, owner):
         return True
     return rbac_policies.is_shared(snapshot, ident, user.project_id)
+
+
+def _owns(user: User, owner: str) -> bool:
+    return user.is_operator or owner == user.project_id
 
 
 def _found(get: Callable[[Snapshot, str], Stored], snapshot: Snapshot, ident: str) -> Stored | None:

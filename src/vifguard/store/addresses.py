@@ -6,7 +6,7 @@ pools, so that the lowest free address is one row away however many are taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
@@ -15,9 +15,10 @@ from sqlalchemy import String, and_, bindparam, delete, exists, insert, or_, sel
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
 from vifguard.store.errors import AddressTakenError, NoAddressLeftError, WrongAddressError
-from vifguard.store.rows import Values, address_of, key, next_key, prefix_of
+from vifguard.store.prepared import Prepared
+from vifguard.store.rows import Record, Values, address_of, key, next_key, prefix_of
 from vifguard.store.tables import address_pairs, allocations, free_ranges
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 """IPv6 address modes in which the guest forms its address from the prefix and its MAC."""
@@ -54,18 +55,17 @@ _THIS = and_(
     free_ranges.c.subnet_id == bindparam("this_subnet"),
     free_ranges.c.first == bindparam("this_first"),
 )
-_REMOVE = delete(free_ranges).where(_THIS)
-_CUT_START = update(free_ranges).where(_THIS).values(first=bindparam("first"))
-_CUT_END = update(free_ranges).where(_THIS).values(last=bindparam("last"))
-_ADD = insert(free_ranges)
-_ALLOCATE = insert(allocations)
+_REMOVE = Prepared(delete(free_ranges).where(_THIS))
+_CUT = Prepared(update(free_ranges).where(_THIS))
+_ADD = Prepared(insert(free_ranges))
+_ALLOCATE = Prepared(insert(allocations))
 _TAKEN = and_(
     allocations.c.network_id == bindparam("on_network"),
     allocations.c.address == bindparam("taken"),
 )
-_RELEASE = delete(allocations).where(_TAKEN)
-_MOVE = update(allocations).where(_TAKEN).values(position=bindparam("place"))
-_NEAR = (
+_RELEASE = Prepared(delete(allocations).where(_TAKEN))
+_MOVE = Prepared(update(allocations).where(_TAKEN).values(position=bindparam("place")))
+_NEAR = Prepared(
     select(free_ranges.c.first, free_ranges.c.last)
     .where(
         free_ranges.c.subnet_id == bindparam("subnet_id"),
@@ -98,15 +98,15 @@ _COVERING = (
 _FREE = select(free_ranges.c.first, free_ranges.c.last, ANY_FOREIGN_PAIR.label("is_foreign")).where(
     free_ranges.c.subnet_id == bindparam("subnet_id")
 )
-_LOWEST = (
+_LOWEST = Prepared(
     _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
 )
-_HOLDING = (
+_HOLDING = Prepared(
     _FREE.where(free_ranges.c.first <= bindparam("this_address"))
     .order_by(free_ranges.c.first.desc())
     .limit(1)
 )
-_IS_TAKEN = select(exists().where(_TAKEN))
+_IS_TAKEN = Prepared(select(exists().where(_TAKEN).label("taken")))
 
 
 def open_pools(change: Change, subnet: Subnet) -> None:
@@ -141,24 +141,26 @@ def take(
     change: Change, taker: Taker, wish: Wish, subnets: Sequence[Subnet], position: int
 ) -> Taken:
     """Take one address, as `choose` does, and write whose it is."""
-    taken = choose(change, taker, wish, subnets)
-    allot(change, taker, taken, position)
-    return taken
+    (taken,) = choose(change, taker, (wish,), subnets)
+    allot(change, taker, taken(), position)
+    return taken()
 
 
-def choose(change: Change, taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Taken:
-    """Take one address out of what is free; `subnets` are those of the network.
+def choose(
+    change: Change, taker: Taker, wishes: Iterable[Wish], subnets: Sequence[Subnet]
+) -> list[Answer[Taken]]:
+    """Take addresses out of what is free, once each is heard; `subnets` are the network's.
 
-    Raises WrongAddressError, AddressTakenError or NoAddressLeftError.
+    Both may raise WrongAddressError, and to hear AddressTakenError or NoAddressLeftError.
     """
-    subnet = _subnet_of(taker, wish, subnets)
-    address = wish.address
-    if address is None:
-        address = _chosen(change, taker, subnet)
-    else:
-        _require_usable(subnet, address)
-        _split(change, taker, subnet, address)
-    return Taken(subnet.id, address)
+    asked: list[tuple[Subnet, Answer[Taken]]] = []
+    for wish in wishes:
+        subnet = _subnet_of(taker, wish, subnets)
+        for other, answer in asked:
+            if other == subnet:
+                answer()  # what is taken before is not free
+        asked.append((subnet, _ask(change, taker, subnet, wish.address)))
+    return [answer for _, answer in asked]
 
 
 def allot(change: Change, taker: Taker, taken: Taken, position: int) -> None:
@@ -175,13 +177,16 @@ def allot(change: Change, taker: Taker, taken: Taken, position: int) -> None:
     change.write(_ALLOCATE, row)
 
 
-def release(change: Change, subnet: Subnet, address: IPAddress) -> None:
-    """Give an address back to the pool it belongs to."""
-    pool = next((p for p in subnet.pools if key(p.start) <= key(address) <= key(p.end)), None)
-    if pool is not None:
-        _merge(change, subnet, key(address))
-    here = {"on_network": subnet.network_id, "taken": key(address)}
-    change.write(_RELEASE, here)
+def release(
+    change: Change, gone: Iterable[tuple[str, IPAddress]], subnets: Iterable[Subnet]
+) -> None:
+    """Give addresses, each with the id of its subnet, back to the pools they belong to."""
+    by_id = {subnet.id: subnet for subnet in subnets}
+    for subnet_id, address in gone:
+        subnet = by_id[subnet_id]
+        if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
+            _merge(change, subnet, key(address))
+        change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
 
 
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
@@ -239,54 +244,64 @@ def _require_usable(subnet: Subnet, address: IPAddress) -> None:
         )
 
 
-def _chosen(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
-    if subnet.ipv6_address_mode in AUTOMATIC:
+def _ask(change: Change, taker: Taker, subnet: Subnet, address: IPAddress | None) -> Answer[Taken]:
+    if address is not None:
+        _require_usable(subnet, address)
+    elif subnet.ipv6_address_mode in AUTOMATIC:
         if taker.mac is None:
             raise WrongAddressError(
                 f"Subnet {subnet.id} is configured for automatic addresses; an IP group takes "
                 f"its addresses from another subnet."
             )
         address = eui64(subnet.cidr, taker.mac)
-        _split(change, taker, subnet, address)
-        return address
-    return _lowest_free(change, taker, subnet)
+    if address is None:
+        return _ask_lowest(change, taker, subnet)
+    return _ask_this(change, taker, subnet, address)
 
 
-def _lowest_free(change: Change, taker: Taker, subnet: Subnet) -> IPAddress:
+def _ask_lowest(change: Change, taker: Taker, subnet: Subnet) -> Answer[Taken]:
     """The lowest address that is free and in nobody else's pair."""
-    at_least = key(subnet.cidr.network_address)
-    while True:
-        here = _of(taker, subnet) | {"at_least": at_least}
-        row = change.connection.execute(_LOWEST, here).first()
-        if row is None:
-            raise NoAddressLeftError(
-                f"No more IP addresses available on network {taker.network_id}: the pools of "
-                f"subnet {subnet.id} are empty."
-            )
-        candidate = max(row.first, at_least)
-        foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
-        if not foreign:
-            _cut(change, subnet.id, row.first, row.last, candidate)
-            return address_of(candidate)
-        at_least = next_key(key(foreign[-1]))
+    here = _of(taker, subnet) | {"at_least": key(subnet.cidr.network_address)}
+
+    def read(rows: list[Record]) -> Taken:
+        at_least: bytes = here["at_least"]
+        while rows:
+            row = rows[0]
+            candidate = max(row.first, at_least)
+            foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
+            if not foreign:
+                _cut(change, subnet.id, row.first, row.last, candidate)
+                return Taken(subnet.id, address_of(candidate))
+            at_least = next_key(key(foreign[-1]))
+            rows = change.rows(_LOWEST, here | {"at_least": at_least})
+        raise NoAddressLeftError(
+            f"No more IP addresses available on network {taker.network_id}: the pools of "
+            f"subnet {subnet.id} are empty."
+        )
+
+    return change.ask(_LOWEST, here, read)
 
 
-def _split(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) -> None:
-    """Take an address out of the free range that holds it; raises AddressTakenError.
+def _ask_this(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) -> Answer[Taken]:
+    """One address, out of the free range that holds it.
 
     What a free range holds is nobody's; what none does may lie beyond the pools.
     """
     this = key(address)
-    row = change.connection.execute(_HOLDING, _of(taker, subnet) | {"this_address": this}).first()
-    is_free = row is not None and row.last >= this
-    if not is_free and change.connection.scalar(
-        _IS_TAKEN, {"on_network": subnet.network_id, "taken": this}
-    ):
-        raise _taken(address, subnet.network_id)
-    if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
-        raise _taken(address, subnet.network_id)
-    if row is not None and is_free:
-        _cut(change, subnet.id, row.first, row.last, this)
+
+    def read(rows: list[Record]) -> Taken:
+        row = rows[0] if rows else None
+        is_free = row is not None and row.last >= this
+        here = {"on_network": subnet.network_id, "taken": this}
+        if not is_free and change.rows(_IS_TAKEN, here)[0].taken:
+            raise _taken(address, subnet.network_id)
+        if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
+            raise _taken(address, subnet.network_id)
+        if row is not None and is_free:
+            _cut(change, subnet.id, row.first, row.last, this)
+        return Taken(subnet.id, address)
+
+    return change.ask(_HOLDING, _of(taker, subnet) | {"this_address": this}, read)
 
 
 def _of(taker: Taker, subnet: Subnet) -> Values:
@@ -307,9 +322,9 @@ def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: byt
     if first == address == last:
         change.write(_REMOVE, this)
     elif first == address:
-        change.write(_CUT_START, this | {"first": next_key(address)})
+        change.write(_CUT, this | {"first": next_key(address)})
     else:
-        change.write(_CUT_END, this | {"last": next_key(address, -1)})
+        change.write(_CUT, this | {"last": next_key(address, -1)})
         if address < last:
             rest = {"subnet_id": subnet_id, "first": next_key(address), "last": last}
             change.write(_ADD, rest)
@@ -317,7 +332,7 @@ def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: byt
 
 def _merge(change: Change, subnet: Subnet, address: bytes) -> None:
     """Make an address free, joining the free ranges beside it."""
-    near = change.connection.execute(_NEAR, {"subnet_id": subnet.id, "beyond": next_key(address)})
+    near = change.rows(_NEAR, {"subnet_id": subnet.id, "beyond": next_key(address)})
     beside = [
         row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
     ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import Connection, Engine
 
 from vifguard.store.errors import DatabaseError
+from vifguard.store.prepared import Asked
+from vifguard.store.rows import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +31,15 @@ class Database(Protocol):
     """One database that the store is kept in.
 
     Transactions begun on `reading` see one state, whatever is committed meanwhile; on `looking`
-    there are none, and each statement sees what is there. Those begun on `writing` come one
-    after the other, among all servers, and each sees what all before it committed: a reader
-    never sees a revision without every one before it.
+    there are none, and each statement sees what is there. Those begun on `writing` that run
+    `turn` first come one after the other, among all servers, and each sees what all before it
+    committed: a reader never sees a revision without every one before it.
     """
 
     reading: Engine
     looking: Engine
     writing: Engine
+    turn: Sequence[Asked]
 
     def join(self, joined: Callable[[], None], heard: Callable[[News], None]) -> None:
         """Call `joined` now, and whenever news may have been missed; `heard` for others' news.
@@ -48,13 +50,18 @@ class Database(Protocol):
     def is_alone(self, change: Connection) -> bool:
         """Whether no other server has joined; true until the change ends."""
 
-    def together(self, change: Connection) -> AbstractContextManager[None]:
-        """Within, statements go to the database one behind the other, and nobody hears of each.
+    def run(
+        self,
+        connection: Connection,
+        asked: Sequence[Asked],
+        last: Callable[[], None] | None = None,
+    ) -> list[list[Record]]:
+        """The answers to statements, which are run in their order, and after them `last`.
 
-        What went wrong is raised at the end.
+        They go to the database one behind the other where it is a way to go.
         """
 
-    def telling(self, news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
+    def telling(self, news: News) -> Iterator[Asked]:
         """The statements that let other servers hear the news as soon as they are committed."""
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroupRule
 from vifguard.resolve.policy import governing
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.tables import (
     host_groups,
     host_sets,
@@ -34,22 +35,23 @@ from vifguard.store.tables import (
     security_group_rules,
     security_groups,
 )
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 _RULE = security_group_rules.c
 _REVISION = bindparam("this_revision", type_=BigInteger)
 _OF_HOST = host_groups.c.host == bindparam("this_host")
 _OF_GROUP = host_groups.c.group_id == bindparam("this_group")
 
-_ONE_MORE = update(host_groups).where(_OF_HOST, _OF_GROUP).values(ports=host_groups.c.ports + 1)
-_ONE_LESS = (
-    update(host_groups)
-    .where(_OF_HOST, _OF_GROUP)
-    .values(ports=host_groups.c.ports - 1)
-    .returning(host_groups.c.ports)
+_COUNTS = Prepared(
+    select(host_groups.c.host, host_groups.c.group_id, host_groups.c.ports).where(
+        among(host_groups.c.host, "hosts"), among(host_groups.c.group_id, "groups")
+    )
 )
-_BEGIN = insert(host_groups)
-_END = delete(host_groups).where(_OF_HOST, _OF_GROUP)
+_COUNT = Prepared(
+    update(host_groups).where(_OF_HOST, _OF_GROUP).values(ports=bindparam("this_many"))
+)
+_BEGIN = Prepared(insert(host_groups))
+_END = Prepared(delete(host_groups).where(_OF_HOST, _OF_GROUP))
 
 
 def _begin_sets(which: ColumnElement[bool]) -> Insert:
@@ -67,8 +69,8 @@ def _begin_sets(which: ColumnElement[bool]) -> Insert:
     return insert(host_sets).from_select(["host", "set_id", "since"], rows)
 
 
-_BEGIN_SETS = _begin_sets(and_(_OF_HOST, _OF_GROUP))
-_BEGIN_SETS_OF_RULES = _begin_sets(_OF_GROUP)
+_BEGIN_SETS = Prepared(_begin_sets(and_(_OF_HOST, _OF_GROUP)))
+_BEGIN_SETS_OF_RULES = Prepared(_begin_sets(_OF_GROUP))
 _BEGIN_SETS_OF_HOST = _begin_sets(_OF_HOST)
 
 _REFERRING = (
@@ -82,17 +84,21 @@ _REFERRING = (
         ),
     )
 )
-_END_SETS = delete(host_sets).where(
-    host_sets.c.set_id.in_(bindparam("sets", expanding=True)),
-    host_sets.c.host.in_(bindparam("hosts", expanding=True)),
-    ~exists(_REFERRING),
+_UNREFERRED = ~exists(_REFERRING)
+_END_SETS = Prepared(
+    delete(host_sets).where(
+        among(host_sets.c.set_id, "sets"), among(host_sets.c.host, "hosts"), _UNREFERRED
+    )
 )
-_REMOTES = (
-    select(func.coalesce(_RULE.remote_group_id, _RULE.remote_address_group_id))
-    .where(_RULE.group_id == bindparam("this_group"))
-    .distinct()
+_REMOTES = select(func.coalesce(_RULE.remote_group_id, _RULE.remote_address_group_id)).where(
+    _RULE.group_id == bindparam("this_group")
 )
-_HOSTS = select(host_groups.c.host).where(_OF_GROUP)
+_END_SETS_OF_GROUP = Prepared(
+    delete(host_sets).where(
+        host_sets.c.host == bindparam("this_host"), host_sets.c.set_id.in_(_REMOTES), _UNREFERRED
+    )
+)
+_HOSTS = Prepared(select(host_groups.c.host).where(_OF_GROUP))
 
 _BEGUN_OR_CHANGED = union(
     select(host_groups.c.group_id).where(
@@ -106,14 +112,36 @@ _BEGUN_OR_CHANGED = union(
     ),
 )
 
+_Place = tuple[str, str]
+"""A host, and a group."""
 
-def move(change: Change, before: Port | None, after: Port | None) -> None:
-    """A port comes, goes, or has another host or other groups than before."""
+Counts = dict[_Place, int]
+"""How many ports of a host have a group."""
+
+
+def ask_counts(snapshot: Snapshot, before: Port | None, after: Port | None) -> Answer[Counts]:
+    """What must be known of a port that moves."""
+    places = _places(before) ^ _places(after)
+    hosts, groups = (sorted({place[part] for place in places}) for part in (0, 1))
+    return snapshot.ask(
+        _COUNTS,
+        {"hosts": hosts, "groups": groups},
+        lambda rows: {(row.host, row.group_id): row.ports for row in rows},
+    )
+
+
+def moves(before: Port | None, after: Port | None) -> bool:
+    """Whether a port comes, goes, or has another host or other groups than before."""
+    return _places(before) != _places(after)
+
+
+def move(change: Change, before: Port | None, after: Port | None, counts: Counts) -> None:
+    """Write what a port that moves means to hosts."""
     was, is_now = _places(before), _places(after)
-    for host, group_id in sorted(was - is_now):
-        _leave(change, host, group_id)
-    for host, group_id in sorted(is_now - was):
-        _join(change, host, group_id)
+    for place in sorted(was - is_now):
+        _leave(change, place, counts.get(place, 0))
+    for place in sorted(is_now - was):
+        _join(change, place, counts.get(place, 0))
 
 
 def adopt_all(change: Change, host: str) -> None:
@@ -135,14 +163,13 @@ def adopt_all(change: Change, host: str) -> None:
 def rules_changed(change: Change, group_id: str, gone: tuple[SecurityGroupRule, ...] = ()) -> None:
     """A group has other rules, without those that are gone; who follows it is woken."""
     this = {"this_group": group_id}
-    hosts = list(change.connection.scalars(_HOSTS, this))
+    hosts = [row.host for row in change.rows(_HOSTS, this)]
     if not hosts:
         return
-    revised = this | {"this_revision": change.revision}
-    change.connection.execute(_BEGIN_SETS_OF_RULES, revised)
+    change.write(_BEGIN_SETS_OF_RULES, this | {"this_revision": change.revision})
     sets = sorted({each.rule.remote for each in gone if isinstance(each.rule.remote, str)})
     if sets:
-        change.connection.execute(_END_SETS, {"sets": sets, "hosts": hosts})
+        change.write(_END_SETS, {"sets": sets, "hosts": hosts})
     change.woken |= set(hosts)
 
 
@@ -152,25 +179,28 @@ def groups(snapshot: Snapshot, host: str, after: int) -> frozenset[str]:
     return frozenset(snapshot.connection.scalars(_BEGUN_OR_CHANGED, here))
 
 
-def _places(port: Port | None) -> set[tuple[str, str]]:
+def _places(port: Port | None) -> set[_Place]:
     if port is None or not port.host:
         return set()
     return {(port.host, group_id) for group_id in governing(port)}
 
 
-def _join(change: Change, host: str, group_id: str) -> None:
+def _join(change: Change, place: _Place, count: int) -> None:
+    host, group_id = place
     this = {"this_host": host, "this_group": group_id}
-    if change.aside.execute(_ONE_MORE, this).rowcount:
+    if count:
+        change.write(_COUNT, this | {"this_many": count + 1})
         return
     row = {"host": host, "group_id": group_id, "ports": 1, "since": change.revision}
-    change.connection.execute(_BEGIN, row)
-    change.connection.execute(_BEGIN_SETS, this | {"this_revision": change.revision})
+    change.write(_BEGIN, row)
+    change.write(_BEGIN_SETS, this | {"this_revision": change.revision})
 
 
-def _leave(change: Change, host: str, group_id: str) -> None:
+def _leave(change: Change, place: _Place, count: int) -> None:
+    host, group_id = place
     this = {"this_host": host, "this_group": group_id}
-    if change.aside.scalar(_ONE_LESS, this) == 0:
-        change.connection.execute(_END, this)
-        remotes = change.connection.scalars(_REMOTES, {"this_group": group_id})
-        sets = sorted(each for each in remotes if each is not None)
-        change.connection.execute(_END_SETS, {"sets": sets, "hosts": [host]})
+    if count > 1:
+        change.write(_COUNT, this | {"this_many": count - 1})
+        return
+    change.write(_END, this)
+    change.write(_END_SETS_OF_GROUP, this)

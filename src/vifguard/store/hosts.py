@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
@@ -12,8 +12,10 @@ from vifguard.model.guard import Guard
 from vifguard.resolve.touched import AllPorts
 from vifguard.store import followers
 from vifguard.store.errors import MissingError
+from vifguard.store.prepared import Prepared
+from vifguard.store.rows import Record
 from vifguard.store.tables import hosts, ports
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,20 @@ class StoredHost:
     seen_at: float
 
 
-_ALL = select(hosts).order_by(hosts.c.name)
+_ALL = Prepared(select(hosts).order_by(hosts.c.name))
+
+
+def ask(snapshot: Snapshot) -> Answer[list[StoredHost]]:
+    """Every host that ever reported, by name."""
+    return snapshot.ask(_ALL, {}, _hosts_of)
 
 
 def read(snapshot: Snapshot) -> list[StoredHost]:
     """Every host that ever reported, by name."""
-    rows = snapshot.connection.execute(_ALL)
+    return ask(snapshot)()
+
+
+def _hosts_of(rows: Iterable[Record]) -> list[StoredHost]:
     return [
         StoredHost(
             row.name,

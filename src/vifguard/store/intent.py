@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, bindparam, or_, select, true
@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, bindparam, or_, select, true
 from vifguard.model.intent import Intent
 from vifguard.model.port import Port
 from vifguard.store import ip_groups, ports, security_groups, subnets
+from vifguard.store.prepared import among
+from vifguard.store.rows import Values
 from vifguard.store.tables import journal, revision
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
@@ -55,9 +57,7 @@ class _Which:
         self._ports = ports.Reads(which)
         self._groups = ip_groups.Reads(ip_groups.of_ports(which))
 
-    def read(
-        self, snapshot: Snapshot, values: Mapping[str, object]
-    ) -> tuple[Intent, dict[str, int]]:
+    def read(self, snapshot: Snapshot, values: Values) -> tuple[Intent, dict[str, int]]:
         stored = self._ports.run(snapshot, values)
         found = [each.port for each in stored]
         intent = Intent.of(
@@ -77,7 +77,7 @@ def _groups_of(found: Iterable[Port]) -> set[str]:
     return {group_id for groups in different for group_id in groups}
 
 
-_THESE = _Which(port_table.c.id.in_(bindparam("ids", expanding=True)))
+_THESE = _Which(among(port_table.c.id, "ids"))
 _HOST = _Which(port_table.c.host == bindparam("host"))
 _ALL = _Which(true())
 

@@ -16,7 +16,15 @@ from vifguard.resolve.touched import touched_by_ip_group
 from vifguard.store import addresses, identity, sets, subnets
 from vifguard.store.addresses import Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError
-from vifguard.store.rows import StoredGroup, address_of, group_of, group_values, key, stamp_of
+from vifguard.store.rows import (
+    StoredGroup,
+    Values,
+    address_of,
+    group_of,
+    group_values,
+    key,
+    stamp_of,
+)
 from vifguard.store.tables import allocations, holders, ip_group_members, ip_groups, ports
 from vifguard.store.transaction import Change, Snapshot
 
@@ -40,7 +48,7 @@ class Reads:
             .where(which)
         )
 
-    def run(self, snapshot: Snapshot, values: Mapping[str, object]) -> list[StoredGroup]:
+    def run(self, snapshot: Snapshot, values: Values) -> list[StoredGroup]:
         """The IP groups, in the order they were made."""
         execute = snapshot.connection.execute
         rows = execute(self._groups, values).all()
@@ -222,8 +230,8 @@ def _keep(spare: dict[IPAddress, str], wish: Wish) -> IPAddress | None:
 
 
 def _release(change: Change, stored: StoredGroup, gone: Mapping[IPAddress, str]) -> None:
-    by_id = {subnet.id: subnet for subnet in subnets.of_network(change, stored.group.network_id)}
-    for address, subnet_id in gone.items():
-        addresses.release(change, by_id[subnet_id], address)
+    choice = subnets.of_network(change, stored.group.network_id)
+    addresses.release(change, ((subnet, address) for address, subnet in gone.items()), choice)
+    for address in gone:
         held = and_(holders.c.group_id == stored.group.id, holders.c.address == key(address))
         change.connection.execute(delete(holders).where(held))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -14,11 +14,12 @@ from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
 from vifguard.store import rbac_policies, subnets
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
-from vifguard.store.rows import StoredNetwork, network_of, network_values, stamp_of
+from vifguard.store.prepared import Prepared
+from vifguard.store.rows import Record, StoredNetwork, network_of, network_values, stamp_of
 from vifguard.store.tables import ip_groups, networks, ports
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
-_ONE = select(networks).where(networks.c.id == bindparam("id"))
+_ONE = Prepared(select(networks).where(networks.c.id == bindparam("id")))
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
@@ -29,12 +30,17 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
     return [StoredNetwork(network_of(row), stamp_of(row)) for row in rows]
 
 
+def ask(snapshot: Snapshot, network_id: str) -> Answer[StoredNetwork | None]:
+    """One network, if it is there."""
+    return snapshot.ask(_ONE, {"id": network_id}, _one_of)
+
+
 def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:
     """One network; raises MissingError."""
-    row = snapshot.connection.execute(_ONE, {"id": network_id}).first()
-    if row is None:
+    found = ask(snapshot, network_id)()
+    if found is None:
         raise MissingError("network", network_id)
-    return StoredNetwork(network_of(row), stamp_of(row))
+    return found
 
 
 def create(change: Change, network: Network) -> StoredNetwork:
@@ -91,6 +97,10 @@ def delete_network(change: Change, network: Network) -> None:
     change.connection.execute(delete(networks).where(networks.c.id == network.id))
     change.mark()
     change.touch(touched_by_network(network, None))
+
+
+def _one_of(rows: Sequence[Record]) -> StoredNetwork | None:
+    return next((StoredNetwork(network_of(row), stamp_of(row)) for row in rows), None)
 
 
 def _write(change: Change, before: StoredNetwork, after: Network) -> StoredNetwork:

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port
-from vifguard.resolve.policy import governing
-from vifguard.store import addresses, followers, identity, ip_groups, sets, subnets
+from vifguard.store import addresses, identity, ip_groups, subnets
 from vifguard.store.addresses import AUTOMATIC, Taken, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
+from vifguard.store.moves import Move
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import (
     NOT_REPORTED,
     Part,
     Record,
     Stamp,
     StoredPort,
+    Values,
     enforcement_of,
     network_of,
     pair_values,
@@ -43,7 +54,7 @@ from vifguard.store.tables import (
     ports,
     security_groups,
 )
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 _OUI = bytes((0xFA, 0x16, 0x3E))
 """The first three octets of the MACs we choose: locally administered, and known to tools."""
@@ -107,33 +118,39 @@ class Ground:
     hosts: Sequence[StoredHost]
 
 
-class Reads:
-    """The statement that reads the ports a condition on their table selects, with all their parts.
+def _reading(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """What reads the ports a condition on their table selects, with all their parts."""
+    reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
+    on = (column.label(f"on_{column.name}") for column in networks.c)
+    return (
+        select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS, _IP_GROUPS)
+        .join_from(ports, enforcements, isouter=True)
+        .join(networks, networks.c.id == ports.c.network_id)
+        .join(hosts, hosts.c.name == ports.c.host, isouter=True)
+        .where(which)
+        .order_by(ports.c.created_at, ports.c.id)
+    )
 
-    Built once where the condition has parameters: the building costs more than the reading.
-    """
+
+class Reads:
+    """What reads, again and again, the ports a condition with parameters selects."""
 
     def __init__(self, which: ColumnElement[bool]) -> None:
-        reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
-        on = (column.label(f"on_{column.name}") for column in networks.c)
-        self._statement = (
-            select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS, _IP_GROUPS)
-            .join_from(ports, enforcements, isouter=True)
-            .join(networks, networks.c.id == ports.c.network_id)
-            .join(hosts, hosts.c.name == ports.c.host, isouter=True)
-            .where(which)
-            .order_by(ports.c.created_at, ports.c.id)
-        )
+        self._statement = Prepared(_reading(which))
 
-    def run(self, snapshot: Snapshot, values: Mapping[str, object]) -> list[StoredPort]:
+    def run(self, snapshot: Snapshot, values: Values) -> list[StoredPort]:
         """The ports, in the order they were made."""
-        known: dict[str, Network] = {}
-        found = []
-        for row in snapshot.connection.execute(self._statement, values):
-            if row.network_id not in known:
-                known[row.network_id] = network_of(Part(row, "on_"))
-            found.append(_stored(row, known[row.network_id]))
-        return found
+        return _all_stored(snapshot.rows(self._statement, values))
+
+
+def _all_stored(rows: Iterable[Record]) -> list[StoredPort]:
+    known: dict[str, Network] = {}
+    found = []
+    for row in rows:
+        if row.network_id not in known:
+            known[row.network_id] = network_of(Part(row, "on_"))
+        found.append(_stored(row, known[row.network_id]))
+    return found
 
 
 def _stored(row: Record, network: Network) -> StoredPort:
@@ -158,32 +175,30 @@ def _stored(row: Record, network: Network) -> StoredPort:
 
 
 _ONE = Reads(ports.c.id == bindparam("id"))
-_THESE = Reads(ports.c.id.in_(bindparam("ids", expanding=True)))
-_INSERT = insert(ports)
-_UPDATE = update(ports).where(ports.c.id == bindparam("this"))
-_DELETE = delete(ports).where(ports.c.id == bindparam("this"))
-_INSERT_PAIRS = insert(address_pairs)
-_DELETE_PAIRS = delete(address_pairs).where(address_pairs.c.port_id == bindparam("this"))
-_JOIN = insert(port_security_groups)
-_LEAVE = delete(port_security_groups).where(
-    port_security_groups.c.port_id == bindparam("this"),
-    port_security_groups.c.group_id == bindparam("group"),
+_THESE = Reads(among(ports.c.id, "ids"))
+_INSERT = Prepared(insert(ports))
+_UPDATE = Prepared(update(ports).where(ports.c.id == bindparam("this")))
+_DELETE = Prepared(delete(ports).where(ports.c.id == bindparam("this")))
+_INSERT_PAIRS = Prepared(insert(address_pairs))
+_DELETE_PAIRS = Prepared(delete(address_pairs).where(address_pairs.c.port_id == bindparam("this")))
+_BOUND = select(ports.c.host).where(
+    ports.c.network_id == bindparam("network_id"), ports.c.id != bindparam("id")
 )
-_ELSEWHERE = (
-    select(ports.c.host)
-    .where(
-        ports.c.network_id == bindparam("network_id"),
-        ports.c.id != bindparam("id"),
-        ports.c.host != "",
-        ports.c.host != bindparam("host"),
+# Two looks into the index, where "another" would walk along all ports that are on this one.
+_ELSEWHERE = Prepared(
+    union_all(
+        _BOUND.where(ports.c.host > "", ports.c.host < bindparam("host"))
+        .limit(1)
+        .subquery()
+        .select(),
+        _BOUND.where(ports.c.host > bindparam("host")).limit(1).subquery().select(),
     )
-    .limit(1)
 )
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
     """The ports that a condition on their table selects, in the order they were made."""
-    return Reads(which).run(snapshot, {})
+    return _all_stored(snapshot.connection.execute(_reading(which)))
 
 
 def by_id(snapshot: Snapshot, ids: Sequence[str]) -> list[StoredPort]:
@@ -207,14 +222,19 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     """
     change.mark()
     network = ground.network
-    mac = draft.mac or _free_mac(change, network.id)
+    mac = draft.mac or Mac(_OUI + secrets.token_bytes(3))
     host = draft.port.host or only_host(ground.hosts)
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
-    if draft.mac:
-        identity.require_mac(change, port)
-    identity.require_pairs(change, port)
-    _require_one_host(change, network, port)
-    fixed = _choose_all(change, port, draft.wishes, ground.subnets)
+    is_known = identity.ask_known(change, network.id, mac)
+    checks = [identity.ask_mac(change, port)] if draft.mac else []
+    checks += [*identity.ask_pairs(change, port), *_ask_elsewhere(change, network, port)]
+    move = Move(change, None, port)
+    choice = _ask_addresses(change, port, draft.wishes, ground.subnets)
+    if draft.mac is None and is_known():
+        return create(change, ground, draft)  # one in sixteen million: another is drawn
+    for check in checks:
+        check()
+    fixed = choice()
     stamp = change.made() | {"tags": draft.tags or None}
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     change.write(_INSERT, values)
@@ -223,7 +243,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     for position, taken in enumerate(fixed):
         addresses.allot(change, _taker(port), taken, position)
     kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
-    _regroup(change, None, kept)
+    move.write(kept)
     change.note(port.id, (port.host,))
     stamped = Stamp(**stamp | {"tags": draft.tags})
     return StoredPort(kept, network, change.revision, NOT_REPORTED, stamped)
@@ -238,62 +258,57 @@ def update_port(
     """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
     change.mark()
     after = replace(before.port, **changes)
+    checks: list[Answer[None]] = []
     if after.mac != before.port.mac:
-        identity.require_mac(change, after)
+        checks.append(identity.ask_mac(change, after))
     if after.host != before.port.host:
-        _require_one_host(change, before.network, after)
-    if after.address_pairs != before.port.address_pairs:
-        identity.require_pairs(change, after)
+        checks += _ask_elsewhere(change, before.network, after)
+    has_other_pairs = after.address_pairs != before.port.address_pairs
+    if has_other_pairs:
+        checks += identity.ask_pairs(change, after)
+    moves = wishes is not None or _what_moves(after) != _what_moves(before.port)
+    move = Move(change, before.port, after, before.ip_groups) if moves else None
+    for check in checks:
+        check()
+    if has_other_pairs:
         change.write(_DELETE_PAIRS, {"this": after.id})
         if after.address_pairs:
             change.write(_INSERT_PAIRS, pair_values(after))
     if wishes is not None or after.mac != before.port.mac:
         after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
     stored = _write(change, before, after)
-    _regroup(change, before.port, after, before.ip_groups)
+    if move is not None:
+        move.write(after)
     if (after.host, after.security_groups) == (before.port.host, before.port.security_groups):
         return stored
     return get(change, after.id)  # another host's word counts, and the rules of other groups
 
 
-def delete_port(change: Change, stored: StoredPort) -> None:
-    """Delete a port: its addresses are free, and IP groups no longer count it a member."""
+def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) -> None:
+    """Delete a port: its addresses are free, and IP groups no longer count it a member.
+
+    `beside` are the subnets of its network.
+    """
     change.mark()
     port = stored.port
     if stored.ip_groups:
         ip_groups.forget_member(change, port.id)
-    by_id = {subnet.id: subnet for subnet in subnets.of_network(change, port.network_id)}
-    for fixed in port.fixed_ips:
-        addresses.release(change, by_id[fixed.subnet_id], fixed.address)
-    _regroup(change, port, None)
+    move = Move(change, port, None)
+    gone = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
+    addresses.release(change, gone, beside)
+    move.write(None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 
 
-def _regroup(
-    change: Change, before: Port | None, after: Port | None, member_of: Sequence[str] = ()
-) -> None:
-    """Write which security groups a port has, and tell who follows them of its addresses."""
-    had = (before and before.security_groups) or frozenset()
-    has = (after and after.security_groups) or frozenset()
-    this = after or before
-    if this is None or not had | has:
-        return
-    if gone := sorted(had - has):
-        rows = [{"this": this.id, "group": group_id} for group_id in gone]
-        change.write(_LEAVE, rows)
-    if come := sorted(has - had):
-        rows = [{"port_id": this.id, "group_id": group_id} for group_id in come]
-        change.write(_JOIN, rows)
-    followers.move(change, before, after)
-    sets.bring(change, this.id, sets.of_port(before), sets.of_port(after))
-    if before is None or after is None:
-        return  # who comes or goes is a member of no IP group
-    was, is_now = map(governing, (before, after))
-    if was != is_now:
-        for ip_group in member_of:
-            others = partial(sets.of_ip_group, change, ip_group, but=this.id)
-            sets.bring(change, ip_group, others(plus=was), others(plus=is_now))
+def _what_moves(port: Port) -> tuple[object, ...]:
+    return (
+        port.mac,
+        port.host,
+        port.address_pairs,
+        port.security_groups,
+        port.port_security_enabled,
+    )
 
 
 def _write(change: Change, before: StoredPort, after: Port) -> StoredPort:
@@ -326,30 +341,46 @@ def _what_hosts_see(port: Port) -> Port:
     )
 
 
-def _choose_all(
+def _ask_addresses(
     change: Change, port: Port, wishes: tuple[Wish, ...] | None, choice: Sequence[Subnet]
-) -> list[Taken]:
+) -> Callable[[], list[Taken]]:
+    """The addresses of a new port, which are taken once they are heard."""
     if wishes is None:
         served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
-        return _choose_usual(change, port, served)
-    return [addresses.choose(change, _taker(port), wish, choice) for wish in wishes]
+        return _ask_usual(change, port, served)
+    asked = addresses.choose(change, _taker(port), wishes, choice)
+    return lambda: [answer() for answer in asked]
 
 
-def _choose_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> list[Taken]:
+def _ask_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> Callable[[], list[Taken]]:
     """An address of each family from the first subnet that has one, and the automatic ones."""
-    take = partial(addresses.choose, change, _taker(port), subnets=choice)
     automatic = [subnet for subnet in choice if subnet.ipv6_address_mode in AUTOMATIC]
-    taken = [take(Wish(subnet.id)) for subnet in automatic]
-    for family in (4, 6):
-        offered = [s for s in choice if s.cidr.version == family and s not in automatic]
-        for subnet in offered:
-            try:
-                taken.append(take(Wish(subnet.id)))
-                break
-            except NoAddressLeftError:
-                if subnet is offered[-1]:
-                    raise
-    return taken
+    offered = [
+        [s for s in choice if s.cidr.version == family and s not in automatic] for family in (4, 6)
+    ]
+    families = [family for family in offered if family]
+    wished = [*automatic, *(first for first, *_ in families)]
+    take = partial(addresses.choose, change, _taker(port), subnets=choice)
+    asked = take([Wish(subnet.id) for subnet in wished])
+
+    def hear() -> list[Taken]:
+        taken = [answer() for answer in asked[: len(automatic)]]
+        for answer, (_, *others) in zip(asked[len(automatic) :], families, strict=True):
+            taken.append(_first_of(answer, (take([Wish(other.id)])[0] for other in others)))
+        return taken
+
+    return hear
+
+
+def _first_of(answer: Answer[Taken], others: Iterator[Answer[Taken]]) -> Taken:
+    while True:
+        try:
+            return answer()
+        except NoAddressLeftError:
+            another = next(others, None)
+            if another is None:
+                raise
+            answer = another
 
 
 def _fixed(taken: Taken) -> FixedIp:
@@ -372,9 +403,8 @@ def _retake(
     if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
         spare = [f for f in spare if by_id[f.subnet_id].ipv6_address_mode not in AUTOMATIC]
     kept = [_keep(spare, wish) for wish in wishes]
-    for fixed in before.fixed_ips:
-        if fixed not in kept:
-            addresses.release(change, by_id[fixed.subnet_id], fixed.address)
+    gone = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
+    addresses.release(change, gone, choice)
     for position, still in enumerate(kept):
         if still is not None:
             addresses.move(change, after.network_id, still.address, position)
@@ -393,20 +423,17 @@ def _keep(spare: list[FixedIp], wish: Wish) -> FixedIp | None:
     return None
 
 
-def _free_mac(change: Change, network_id: str) -> Mac:
-    while True:
-        mac = Mac(_OUI + secrets.token_bytes(3))
-        if not identity.mac_known(change, network_id, mac):
-            return mac
-
-
-def _require_one_host(change: Change, network: Network, port: Port) -> None:
+def _ask_elsewhere(change: Change, network: Network, port: Port) -> list[Answer[None]]:
+    """To hear them raises ConflictError where an isolated network would be on two hosts."""
     if network.shared or not port.host:
-        return
+        return []
+
+    def read(rows: list[Record]) -> None:
+        for row in rows:
+            raise ConflictError(
+                f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
+                f"and its ports are on host {row.host!r}; an isolated network is kept on one host."
+            )
+
     here = {"network_id": network.id, "id": port.id, "host": port.host}
-    other = change.connection.scalar(_ELSEWHERE, here)
-    if other:
-        raise ConflictError(
-            f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
-            f"and its ports are on host {other!r}; an isolated network is kept on one host."
-        )
+    return [change.ask(_ELSEWHERE, here, read)]

@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any, Final, cast
 from uuid import uuid4
 
@@ -25,7 +25,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    Executable,
+    Text,
     bindparam,
     create_engine,
     event,
@@ -33,11 +33,13 @@ from sqlalchemy import (
     make_url,
     sql,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, SQLAlchemyError
 
 from vifguard.store.database import News
 from vifguard.store.errors import DatabaseError, StoreError
 from vifguard.store.gazette import news_of, texts_of
+from vifguard.store.prepared import Asked, Prepared, told
+from vifguard.store.rows import Record
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,10 +72,10 @@ _SETTINGS: Final = {
     "jit": "off",
 }
 
-_TAKE_TURN = f"SELECT pg_advisory_xact_lock({_TURN})"
+_TAKE_TURN = Prepared(sql.select(func.pg_advisory_xact_lock(_TURN)))
 _SHARE_PRESENCE = f"SELECT pg_advisory_lock_shared({_PRESENCE})"
 _IS_ALONE = sql.select(func.pg_try_advisory_xact_lock(_PRESENCE))
-_NOTIFY = sql.select(func.pg_notify(_CHANNEL, bindparam("text")))
+_NOTIFY = Prepared(sql.select(func.pg_notify(_CHANNEL, bindparam("text", type_=Text()))))
 
 
 class Server:
@@ -86,7 +88,8 @@ class Server:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self.looking: Engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.writing: Engine = self._engine.execution_options(writing=True)
+        self.writing: Engine = self._engine
+        self.turn: Sequence[Asked] = (Asked(_TAKE_TURN, {}),)
         self._listener: _Listener | None = None
 
     def join(self, joined: Callable[[], None], heard: Callable[[News], None]) -> None:
@@ -104,13 +107,23 @@ class Server:
         """Whether nobody shares the lock of those present."""
         return bool(change.scalar(_IS_ALONE))
 
-    def together(self, change: Connection) -> AbstractContextManager[None]:
-        """A pipeline: one round trip for all."""
-        return _together(change)
+    def run(
+        self,
+        connection: Connection,
+        asked: Sequence[Asked],
+        last: Callable[[], None] | None = None,
+    ) -> list[list[Record]]:
+        """Several in a pipeline: one way to go for all, and one back."""
+        alone = len(asked) + (last is not None) <= 1
+        with told(connection), nullcontext() if alone else _pipeline(_driver_of(connection)):
+            pending = [each.run(connection) for each in asked]
+            if last is not None:
+                last()
+        return [each.records() for each in pending]
 
-    def telling(self, news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
+    def telling(self, news: News) -> Iterator[Asked]:
         """Notifications, to be made in the change's own transaction."""
-        return ((_NOTIFY, {"text": text}) for text in texts_of(self._name, news))
+        return (Asked(_NOTIFY, {"text": text}) for text in texts_of(self._name, news))
 
     def close(self) -> None:
         """End the thread that listens and close every connection."""
@@ -140,8 +153,8 @@ class _Listener:
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
-        with suppress(SQLAlchemyError), self._engine.begin() as connection:
-            connection.execute(_NOTIFY, {"text": ""})  # wakes it
+        with suppress(SQLAlchemyError), self._engine.begin() as connection, told(connection):
+            Asked(_NOTIFY, {"text": ""}).run(connection)  # wakes it
         self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
@@ -204,15 +217,8 @@ def _engine_of(url: URL) -> Engine:
         pool_use_lifo=True,
         connect_args={name: each for name, each in defaults.items() if name not in url.query},
     )
-    event.listen(engine, "begin", _begun)
     event.listen(engine, "checkout", _taken)
     return engine
-
-
-def _begun(connection: Connection) -> None:
-    if connection.get_execution_options().get("writing", False):
-        with _together(connection):
-            _driver_of(connection).execute(_TAKE_TURN)
 
 
 def _taken(driver: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
@@ -225,12 +231,23 @@ def _taken(driver: psycopg.Connection[Any], _record: object, _proxy: object) -> 
 
 
 @contextmanager
-def _together(connection: Connection) -> Iterator[None]:
-    try:
-        with _driver_of(connection).pipeline():
-            yield
-    except psycopg.Error as error:
-        raise DBAPIError.instance(None, None, error, psycopg.Error) from error
+def _pipeline(driver: psycopg.Connection[Any]) -> Iterator[None]:
+    """A pipeline that ends with its Sync.
+
+    psycopg asks for a Flush behind it, and PostgreSQL (15) does not hold who did so for idle: it
+    would never take its turn from a server that freezes.
+    """
+    with driver.pipeline() as pipeline:
+
+        def end() -> Iterator[Any]:
+            try:
+                pipeline._enqueue_sync()  # noqa: SLF001  there is no other way to leave one
+                yield from pipeline._communicate_gen()  # noqa: SLF001
+            finally:
+                yield from pipeline._fetch_gen(flush=False)  # noqa: SLF001
+
+        pipeline._exit_gen = end  # type: ignore[assignment]  # noqa: SLF001
+        yield
 
 
 def _driver_of(connection: Connection) -> psycopg.Connection[Any]:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 
 from sqlalchemy import and_, bindparam, delete, insert, select
 
+from vifguard.store.prepared import Prepared
 from vifguard.store.tables import quotas
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 UNLIMITED = -1
 """The quota of any number."""
 
-_ONE = select(quotas.c.most).where(
-    quotas.c.project_id == bindparam("project_id"), quotas.c.resource == bindparam("resource")
+_ONE = Prepared(
+    select(quotas.c.most).where(
+        quotas.c.project_id == bindparam("project_id"), quotas.c.resource == bindparam("resource")
+    )
 )
 _OF = select(quotas.c.resource, quotas.c.most).where(quotas.c.project_id == bindparam("project_id"))
 _DROP = delete(quotas).where(
@@ -25,10 +28,10 @@ _DROP = delete(quotas).where(
 )
 
 
-def get(snapshot: Snapshot, project_id: str, resource: str) -> int | None:
+def ask(snapshot: Snapshot, project_id: str, resource: str) -> Answer[int | None]:
     """A project's own quota of a resource; None where it has the usual one."""
     this = {"project_id": project_id, "resource": resource}
-    return snapshot.connection.scalar(_ONE, this)
+    return snapshot.ask(_ONE, this, lambda rows: rows[0].most if rows else None)
 
 
 def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:

@@ -20,21 +20,22 @@ from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.errors import DuplicatePolicyError, MissingError
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Record
 from vifguard.store.tables import rbac_policies
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 _FOR = or_(
     rbac_policies.c.target == bindparam("project_id"), rbac_policies.c.target == EVERY_PROJECT
 )
-_IS_SHARED = (
+_IS_SHARED = Prepared(
     select(rbac_policies.c.id)
     .where(rbac_policies.c.object_id == bindparam("object_id"), _FOR)
     .limit(1)
 )
-_AMONG = (
+_AMONG = Prepared(
     select(rbac_policies.c.object_id)
-    .where(rbac_policies.c.object_id.in_(bindparam("ids", expanding=True)), _FOR)
+    .where(among(rbac_policies.c.object_id, "ids"), _FOR)
     .distinct()
 )
 _TARGETS = select(rbac_policies.c.target).where(rbac_policies.c.object_id == bindparam("object_id"))
@@ -56,18 +57,27 @@ def get(snapshot: Snapshot, policy_id: str) -> RbacPolicy:
     return found[0]
 
 
+def ask_shared(snapshot: Snapshot, object_id: str, project_id: str) -> Answer[bool]:
+    """Whether an object is shared with a project, or with every one."""
+    return snapshot.ask(_IS_SHARED, {"object_id": object_id, "project_id": project_id}, bool)
+
+
 def is_shared(snapshot: Snapshot, object_id: str, project_id: str) -> bool:
     """Whether an object is shared with a project, or with every one."""
-    this = {"object_id": object_id, "project_id": project_id}
-    return snapshot.connection.execute(_IS_SHARED, this).first() is not None
+    return ask_shared(snapshot, object_id, project_id)()
 
 
-def among(snapshot: Snapshot, ids: Collection[str], project_id: str) -> frozenset[str]:
+def ask_shared_of(
+    snapshot: Snapshot, ids: Collection[str], project_id: str
+) -> Answer[frozenset[str]]:
     """Which of these objects are shared with a project, or with every one."""
-    if not ids:
-        return frozenset()
     these = {"ids": sorted(ids), "project_id": project_id}
-    return frozenset(snapshot.connection.scalars(_AMONG, these))
+    return snapshot.ask(_AMONG, these, lambda rows: frozenset(row.object_id for row in rows))
+
+
+def shared_of(snapshot: Snapshot, ids: Collection[str], project_id: str) -> frozenset[str]:
+    """Which of these objects are shared with a project, or with every one."""
+    return ask_shared_of(snapshot, ids, project_id)()
 
 
 def shared_with(kind: Sharable, project_id: str) -> Select[tuple[str]]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
-from sqlalchemy import Row
-
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard, LinkLocal, Profile, Role
 from vifguard.model.ip_group import IpGroup
@@ -26,8 +24,8 @@ Values = dict[str, Any]
 """Column names and their values."""
 
 
-Record = Row[*tuple[Any, ...]]
-"""A row as the database gives it."""
+Record = Any
+"""A row as the database gives it: its columns are attributes."""
 
 
 class Part:

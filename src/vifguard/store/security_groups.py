@@ -19,6 +19,7 @@ from vifguard.model.security_group import (
 from vifguard.resolve.touched import touched_by_security_group
 from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Stamp, StoredRule, StoredSecurityGroup, stamp_of
 from vifguard.store.security_group_rows import (
     meaning_of,
@@ -28,23 +29,25 @@ from vifguard.store.security_group_rows import (
     security_group_values,
 )
 from vifguard.store.tables import port_security_groups, security_group_rules, security_groups
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Answer, Change, Snapshot
 
 _DEFAULT_DESCRIPTION = "Default security group"
 
-_SOME = select(security_groups).where(security_groups.c.id.in_(bindparam("ids", expanding=True)))
-_RULES = (
+_SOME = Prepared(select(security_groups).where(among(security_groups.c.id, "ids")))
+_RULES = Prepared(
     select(security_group_rules)
-    .where(security_group_rules.c.group_id.in_(bindparam("ids", expanding=True)))
+    .where(among(security_group_rules.c.group_id, "ids"))
     .order_by(security_group_rules.c.created_at, security_group_rules.c.id)
 )
-_DEFAULT_OF = select(security_groups.c.id).where(
-    security_groups.c.default_of == bindparam("project_id")
+_DEFAULT_OF = Prepared(
+    select(security_groups.c.id).where(security_groups.c.default_of == bindparam("project_id"))
 )
-_STAMP = select(security_groups).where(security_groups.c.id == bindparam("id"))
-_SAME = select(security_group_rules.c.id).where(
-    security_group_rules.c.group_id == bindparam("group_id"),
-    security_group_rules.c.meaning == bindparam("meaning"),
+_STAMP = Prepared(select(security_groups).where(security_groups.c.id == bindparam("id")))
+_SAME = Prepared(
+    select(security_group_rules.c.id).where(
+        security_group_rules.c.group_id == bindparam("group_id"),
+        security_group_rules.c.meaning == bindparam("meaning"),
+    )
 )
 
 
@@ -53,7 +56,7 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSecurityG
     order = (security_groups.c.created_at, security_groups.c.id)
     rows = snapshot.connection.execute(select(security_groups).where(which).order_by(*order)).all()
     rules: dict[str, list[StoredRule]] = defaultdict(list)
-    for row in snapshot.connection.execute(_RULES, {"ids": [row.id for row in rows]}):
+    for row in snapshot.rows(_RULES, {"ids": [row.id for row in rows]}):
         rules[row.group_id].append(StoredRule(rule_of(row), stamp_of(row)))
     return [
         StoredSecurityGroup(security_group_of(row), tuple(rules[row.id]), stamp_of(row))
@@ -69,19 +72,24 @@ def get(snapshot: Snapshot, group_id: str) -> StoredSecurityGroup:
     return found[0]
 
 
+def ask(snapshot: Snapshot, ids: Iterable[str]) -> Answer[dict[str, SecurityGroup]]:
+    """The groups with these ids, by id; those that do not exist are left out."""
+    return snapshot.ask(
+        _SOME,
+        {"ids": sorted(set(ids))},
+        lambda rows: {row.id: security_group_of(row) for row in rows},
+    )
+
+
 def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
     """The groups with these ids, by id; those that do not exist are left out."""
-    wanted = sorted(set(ids))
-    if not wanted:
-        return {}
-    rows = snapshot.connection.execute(_SOME, {"ids": wanted})
-    return {row.id: security_group_of(row) for row in rows}
+    return ask(snapshot, ids)()
 
 
 def meanings(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, frozenset[Rule]]:
     """What the rules of these groups say; of a group without rules, nothing."""
     found: dict[str, set[Rule]] = {group_id: set() for group_id in ids}
-    for row in snapshot.connection.execute(_RULES, {"ids": sorted(found)}) if found else ():
+    for row in snapshot.rows(_RULES, {"ids": sorted(found)}):
         found[row.group_id].add(rule_of(row).rule.canonical())
     return {group_id: frozenset(rules) for group_id, rules in found.items()}
 
@@ -96,11 +104,18 @@ def create(change: Change, group: SecurityGroup) -> StoredSecurityGroup:
     return get(change, group.id)
 
 
+def ask_default(snapshot: Snapshot, project_id: str) -> Answer[str | None]:
+    """The id of a project's default group, if it has one yet."""
+    return snapshot.ask(
+        _DEFAULT_OF, {"project_id": project_id}, lambda rows: rows[0].id if rows else None
+    )
+
+
 def ensure_default(change: Change, project_id: str) -> str:
     """The id of a project's default group, which is made where there is none yet."""
-    found = change.connection.scalar(_DEFAULT_OF, {"project_id": project_id})
+    found = ask_default(change, project_id)()
     if found is not None:
-        return str(found)
+        return found
     group_id = str(uuid4())
     made = SecurityGroup(
         group_id, project_id, DEFAULT, _DEFAULT_DESCRIPTION, stateful=True, is_default=True
@@ -175,16 +190,15 @@ def delete_rules(change: Change, rules: Iterable[StoredRule]) -> None:
 def _insert(change: Change, rule: SecurityGroupRule) -> StoredRule:
     # Changes are serial: what is not there now is not there when the row is written.
     this = {"group_id": rule.group_id, "meaning": meaning_of(rule.rule)}
-    same = change.connection.scalar(_SAME, this)
-    if same is not None:
-        raise RuleExistsError(f"Security group rule already exists. Rule id is {same}.")
+    for same in change.rows(_SAME, this):
+        raise RuleExistsError(f"Security group rule already exists. Rule id is {same.id}.")
     stamp = change.made()
     change.connection.execute(insert(security_group_rules).values(rule_values(rule) | stamp))
     return StoredRule(rule, Stamp(**stamp))
 
 
 def _rules_changed(change: Change, group_id: str, gone: tuple[SecurityGroupRule, ...] = ()) -> None:
-    row = change.connection.execute(_STAMP, {"id": group_id}).one()
+    (row,) = change.rows(_STAMP, {"id": group_id})
     stamp = change.changed_from(stamp_of(row))
     _update(change, group_id, {"rules_revision": change.revision} | stamp)
     followers.rules_changed(change, group_id, gone)

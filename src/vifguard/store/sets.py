@@ -15,6 +15,7 @@ from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.port import Port
 from vifguard.resolve.policy import governing
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import address_of, key, prefix_of
 from vifguard.store.tables import (
     allocations,
@@ -25,10 +26,13 @@ from vifguard.store.tables import (
     set_journal,
     set_prefixes,
 )
-from vifguard.store.transaction import BEFORE_ALL, Change, Snapshot
+from vifguard.store.transaction import BEFORE_ALL, Answer, Change, Snapshot
 
 Brought = frozenset[tuple[str, IPNetwork]]
 """Sets, and the prefixes that one port or address group brings to them."""
+
+Following = list[tuple[str, str]]
+"""Sets, and the hosts that follow them."""
 
 _OWN = ""
 """Who brings what an address group holds: no port."""
@@ -45,20 +49,22 @@ _SHARED_BY = (
     .distinct()
 )
 _SHARED = select(allocations.c.address).where(allocations.c.group_id == bindparam("ip_group"))
-_INSERT = insert(set_prefixes)
-_DELETE = delete(set_prefixes).where(
-    set_prefixes.c.set_id == bindparam("this_set_id"),
-    set_prefixes.c.first == bindparam("this_first"),
-    set_prefixes.c.length == bindparam("this_length"),
-    set_prefixes.c.port_id == bindparam("this_port_id"),
+_INSERT = Prepared(insert(set_prefixes))
+_DELETE = Prepared(
+    delete(set_prefixes).where(
+        set_prefixes.c.set_id == bindparam("this_set_id"),
+        set_prefixes.c.first == bindparam("this_first"),
+        set_prefixes.c.length == bindparam("this_length"),
+        set_prefixes.c.port_id == bindparam("this_port_id"),
+    )
 )
-_FOLLOWED = select(host_sets.c.set_id, host_sets.c.host).where(
-    host_sets.c.set_id.in_(bindparam("sets", expanding=True))
+_FOLLOWED = Prepared(
+    select(host_sets.c.set_id, host_sets.c.host).where(among(host_sets.c.set_id, "sets"))
 )
-_JOURNAL = insert(set_journal).inline()
-_CONTENT = (
+_JOURNAL = Prepared(insert(set_journal).inline())
+_CONTENT = Prepared(
     select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length)
-    .where(set_prefixes.c.set_id.in_(bindparam("sets", expanding=True)))
+    .where(among(set_prefixes.c.set_id, "sets"))
     .distinct()
 )
 _BEGUN = select(host_sets.c.set_id).where(
@@ -112,13 +118,30 @@ def of_ip_group(
     return frozenset((each, host_prefix(address)) for each in sets for address in addresses)
 
 
-def bring(change: Change, port_id: str, before: Brought, after: Brought) -> None:
-    """A port, or an IP group, brings other prefixes than before, or the same to other sets."""
+def ask_following(snapshot: Snapshot, set_ids: Iterable[str]) -> Answer[Following]:
+    """Who follows these sets."""
+    these = {"sets": sorted(set_ids)}
+    return snapshot.ask(_FOLLOWED, these, lambda rows: [(row.set_id, row.host) for row in rows])
+
+
+def bring(
+    change: Change,
+    port_id: str,
+    before: Brought,
+    after: Brought,
+    following: Answer[Following] | None = None,
+) -> None:
+    """A port, or an IP group, brings other prefixes than before, or the same to other sets.
+
+    `following` is who follows those sets, where that was asked.
+    """
     if gone := before - after:
         change.write(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
     if come := after - before:
         change.write(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
-    _tell(change, gone | come)
+    if moved := gone | come:
+        sets = {set_id for set_id, _ in moved}
+        _tell(change, moved, (following or ask_following(change, sets))())
 
 
 def hold(
@@ -132,7 +155,7 @@ def hold(
 def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[IPNetwork]]:
     """What these sets hold; one that holds nothing is left out."""
     found: dict[str, set[IPNetwork]] = defaultdict(set)
-    for row in snapshot.connection.execute(_CONTENT, {"sets": sorted(set_ids)}):
+    for row in snapshot.rows(_CONTENT, {"sets": sorted(set_ids)}):
         found[row.set_id].add(prefix_of(row))
     return {set_id: frozenset(prefixes) for set_id, prefixes in found.items()}
 
@@ -157,13 +180,9 @@ def _moved(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChang
     }
 
 
-def _tell(change: Change, moved: Brought) -> None:
+def _tell(change: Change, moved: Brought, following: Following) -> None:
     """Journal what moved in sets that somebody follows, and wake who does."""
-    if not moved:
-        return
-    sets = {set_id for set_id, _ in moved}
-    following = change.aside.execute(_FOLLOWED, {"sets": sorted(sets)}).all()
-    followed = {row.set_id for row in following}
+    followed = {set_id for set_id, _ in following}
     rows = [
         {"revision": change.revision, "set_id": set_id, **_prefix(prefix)}
         for set_id, prefix in _sorted(moved)
@@ -171,7 +190,7 @@ def _tell(change: Change, moved: Brought) -> None:
     ]
     if rows:
         change.write(_JOURNAL, rows)
-        change.woken |= {row.host for row in following}
+        change.woken |= {host for _, host in following}
 
 
 def _sorted(brought: Brought) -> list[tuple[str, IPNetwork]]:

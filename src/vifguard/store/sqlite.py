@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 
 from vifguard.store.database import News
 from vifguard.store.errors import DatabaseError
+from vifguard.store.prepared import Asked, told
+from vifguard.store.rows import Record
 
 OLDEST: Final = (3, 35)
 """The first with RETURNING."""
@@ -33,6 +34,9 @@ _PRAGMAS = (
 class SqliteFile:
     """A SQLite file; it is created (mode 0600) where there is none."""
 
+    turn: Sequence[Asked] = ()
+    """Who begins to write has it."""
+
     def __init__(self, path: Path) -> None:
         self.reading: Engine = engine_of(path)
         self.looking: Engine = self.reading.execution_options(looking=True)
@@ -46,11 +50,20 @@ class SqliteFile:
         """The file is one server's."""
         return True
 
-    def together(self, _change: Connection) -> AbstractContextManager[None]:
-        """There is no way to go."""
-        return nullcontext()
+    def run(
+        self,
+        connection: Connection,
+        asked: Sequence[Asked],
+        last: Callable[[], None] | None = None,
+    ) -> list[list[Record]]:
+        """One after the other: there is no way to go."""
+        with told(connection):
+            answers = [each.run(connection).records() for each in asked]
+            if last is not None:
+                last()
+        return answers
 
-    def telling(self, _news: News) -> Iterator[tuple[Executable, dict[str, Any]]]:
+    def telling(self, _news: News) -> Iterator[Asked]:
         """There is nobody to tell."""
         return iter(())
 
@@ -77,6 +90,8 @@ def engine_of(path: Path) -> Engine:
         # The one that wrote last has in its cache what is there; the others read anew.
         pool_use_lifo=True,
         connect_args={"check_same_thread": False},
+        # Parameters by name, as the other database takes them.
+        paramstyle="named",
     )
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begun)

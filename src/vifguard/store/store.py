@@ -76,7 +76,7 @@ class Store:
             database = named(where)
             undo.callback(database.close)
             try:
-                migrations.upgrade(database.writing)
+                migrations.upgrade(database)
                 store = cls(database, clock)
             except OperationalError as error:
                 raise DatabaseError(f"the database cannot be used: {error.orig}") from error
@@ -92,13 +92,13 @@ class Store:
     def read(self) -> Iterator[Snapshot]:
         """One consistent view of the rows; raises UnavailableError."""
         with _answering(), self._database.reading.connect() as connection, connection.begin():
-            yield Snapshot(connection)
+            yield Snapshot(connection, self._database.run)
 
     @contextmanager
     def look(self) -> Iterator[Snapshot]:
         """A view for one statement: a second may see another state. Raises UnavailableError."""
         with _answering(), self._database.looking.connect() as connection:
-            yield Snapshot(connection)
+            yield Snapshot(connection, self._database.run)
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -106,13 +106,18 @@ class Store:
 
         Raises UnavailableError.
         """
-        writing = self._database.writing
-        with self._turn, _answering(), writing.connect() as connection, connection.begin() as whole:
-            change = Change(connection, self._clock(), self._database.together)
+        here = self._database
+        with (
+            self._turn,
+            _answering(),
+            here.writing.connect() as connection,
+            connection.begin() as whole,
+        ):
+            change = Change(connection, here.run, here.turn, self._clock())
             yield change
             news = change.news()
-            for each in self._database.telling(news):
-                change.write(*each)
+            for each in here.telling(news):
+                change.write(each.statement, each.values)
             change.end(whole)
         self._take_in(news)
 

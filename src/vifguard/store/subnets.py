@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -14,14 +14,20 @@ from vifguard.model.network import Network, Subnet
 from vifguard.resolve.touched import touched_by_subnet
 from vifguard.store import addresses
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
-from vifguard.store.rows import StoredSubnet, stamp_of, subnet_of, subnet_values
-from vifguard.store.tables import allocations, networks, subnets
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.prepared import Prepared
+from vifguard.store.rows import Record, StoredSubnet, stamp_of, subnet_of, subnet_values
+from vifguard.store.tables import allocations, networks, ports, subnets
+from vifguard.store.transaction import Answer, Change, Snapshot
 
-_OF_NETWORK = (
+_ORDER = (subnets.c.created_at, subnets.c.id)
+_OF_NETWORK = Prepared(
+    select(subnets).where(subnets.c.network_id == bindparam("network_id")).order_by(*_ORDER)
+)
+_BESIDE = Prepared(
     select(subnets)
-    .where(subnets.c.network_id == bindparam("network_id"))
-    .order_by(subnets.c.created_at, subnets.c.id)
+    .join(ports, ports.c.network_id == subnets.c.network_id)
+    .where(ports.c.id == bindparam("port_id"))
+    .order_by(*_ORDER)
 )
 _PUBLIC = (
     select(subnets.c.cidr)
@@ -32,9 +38,7 @@ _PUBLIC = (
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSubnet]:
     """The subnets that a condition on their table selects, in the order they were made."""
-    rows = snapshot.connection.execute(
-        select(subnets).where(which).order_by(subnets.c.created_at, subnets.c.id)
-    )
+    rows = snapshot.connection.execute(select(subnets).where(which).order_by(*_ORDER))
     return [StoredSubnet(subnet_of(row), stamp_of(row)) for row in rows]
 
 
@@ -46,9 +50,22 @@ def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
     return found[0]
 
 
+def ask(snapshot: Snapshot, network_id: str) -> Answer[list[Subnet]]:
+    """The subnets of one network, in the order they were made."""
+    return snapshot.ask(_OF_NETWORK, {"network_id": network_id}, _subnets_of)
+
+
+def ask_beside(snapshot: Snapshot, port_id: str) -> Answer[list[Subnet]]:
+    """The subnets of the network that a port is on, in the order they were made."""
+    return snapshot.ask(_BESIDE, {"port_id": port_id}, _subnets_of)
+
+
 def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
     """The subnets of one network, in the order they were made."""
-    rows = snapshot.connection.execute(_OF_NETWORK, {"network_id": network_id})
+    return ask(snapshot, network_id)()
+
+
+def _subnets_of(rows: Iterable[Record]) -> list[Subnet]:
     return [subnet_of(row) for row in rows]
 
 

@@ -142,6 +142,7 @@ ports = Table(
     Column("dns_domain", String(255), nullable=False, server_default=""),
     _json("dhcp_options"),
     UniqueConstraint("network_id", "mac"),
+    Index(None, "network_id", "host"),
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
 )

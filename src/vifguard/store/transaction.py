@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Executable,
     RootTransaction,
     bindparam,
     cast,
@@ -22,10 +21,13 @@ from sqlalchemy import (
 
 from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
 from vifguard.store.database import News
-from vifguard.store.rows import Stamp, Values
+from vifguard.store.prepared import Asked, Prepared, among
+from vifguard.store.rows import Record, Stamp, Values
 from vifguard.store.tables import journal, port_security_groups, ports, revision, set_journal
 
-Together = Callable[[Connection], AbstractContextManager[None]]
+Heard = TypeVar("Heard")
+Run = Callable[[Connection, Sequence[Asked], Callable[[], None] | None], list[list[Record]]]
+"""How a database is asked: `Database.run`."""
 
 JOURNAL_LENGTH = 8192
 """Revisions that the journal remembers; an agent further behind gets a complete update."""
@@ -36,8 +38,10 @@ _GAP = 10_000
 """Revisions left out at a start: more changes than a power cut can take."""
 
 # Inline: nobody asks which number the line got.
-_JOURNAL = insert(journal).inline()
-_RAISE = update(revision).values(value=revision.c.value + 1).returning(revision.c.value)
+_JOURNAL = Prepared(insert(journal).inline())
+_VALUE = Prepared(select(revision.c.value))
+_RAISE = Prepared(update(revision))
+_RAISE_ALL = Prepared(update(ports).values(policy_revision=bindparam("this_revision")))
 
 
 class _Touching:
@@ -51,9 +55,11 @@ class _Touching:
         bound = which & (ports.c.host != "")
         port_id = ports.c.id if each else cast(null(), ports.c.id.type)
         rows = select(this, ports.c.host, port_id).where(bound).distinct()
-        self.raising = update(ports).where(which).values(policy_revision=this)
-        self.journaling = insert(journal).from_select(["revision", "host", "port_id"], rows)
-        self.hosts = select(ports.c.host).where(bound).distinct()
+        self.raising = Prepared(update(ports).where(which).values(policy_revision=this))
+        self.journaling = Prepared(
+            insert(journal).from_select(["revision", "host", "port_id"], rows)
+        )
+        self.hosts = Prepared(select(ports.c.host).where(bound).distinct())
 
 
 BEFORE_ALL = -1
@@ -63,35 +69,80 @@ DELTA_LIMIT = 500
 """Ports of a change that are named one by one; beyond, everything is sent, and said to be."""
 
 _HERE = ports.c.network_id == bindparam("this_network")
-_MANY = select(ports.c.id).where(_HERE).offset(DELTA_LIMIT).limit(1)
+_MANY = Prepared(select(ports.c.id).where(_HERE).offset(DELTA_LIMIT).limit(1))
 _ON_NETWORK = _Touching(_HERE)
 _CROWD = _Touching(_HERE, each=False)
 _MEMBERS = select(port_security_groups.c.port_id).where(
     port_security_groups.c.group_id == bindparam("this_group")
 )
 _IN_GROUP = _Touching(ports.c.id.in_(_MEMBERS))
-_THESE = _Touching(ports.c.id.in_(bindparam("ids", expanding=True)))
+_THESE = _Touching(among(ports.c.id, "ids"))
+
+
+class Answer(Generic[Heard]):
+    """What was asked of the database, and is heard when it is called for.
+
+    All that was asked until then goes there together. To call for it may raise what it means.
+    """
+
+    def __init__(self, snapshot: Snapshot, read: Callable[[list[Record]], Heard]) -> None:
+        self._snapshot = snapshot
+        self._read = read
+        self._heard: list[Heard] = []
+        self.records: list[Record] | None = None
+
+    def __call__(self) -> Heard:
+        """Hear it; once heard, it stays."""
+        if self.records is None:
+            self._snapshot.send()
+        if not self._heard:
+            self._heard.append(self._read(self.records or []))
+        return self._heard[0]
 
 
 class Snapshot:
     """One consistent view: every read within sees the same state."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, run: Run) -> None:
         self._connection = connection
+        self._run = run
+        self._unsent: list[tuple[Asked, Answer[Any] | None]] = []
 
     @property
     def connection(self) -> Connection:
-        """To read with."""
+        """To read with, and to write what is answered; it knows all that was asked before."""
+        self.send()
         return self._connection
+
+    def ask(
+        self, statement: Prepared, values: Values, read: Callable[[list[Record]], Heard]
+    ) -> Answer[Heard]:
+        """Ask, together with others; `read` tells what the rows mean."""
+        answer = Answer(self, read)
+        self._unsent.append((Asked(statement, values), answer))
+        return answer
+
+    def rows(self, statement: Prepared, values: Values) -> list[Record]:
+        """Ask, and hear at once."""
+        return self.ask(statement, values, list)()
+
+    def send(self, last: Callable[[], None] | None = None) -> None:
+        """Send what was asked and not sent yet, in its order, and then do `last`."""
+        unsent, self._unsent = self._unsent, []
+        if unsent or last:
+            found = self._run(self._connection, [asked for asked, _ in unsent], last)
+            for (_, answer), records in zip(unsent, found, strict=True):
+                if answer is not None:
+                    answer.records = records
 
 
 class Change(Snapshot):
     """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds)."""
 
-    def __init__(self, connection: Connection, now: float, together: Together) -> None:
-        super().__init__(connection)
-        self._together = together
-        self._unsent: list[tuple[Executable, Values | Sequence[Values] | None]] = []
+    def __init__(self, connection: Connection, run: Run, turn: Iterable[Asked], now: float) -> None:
+        super().__init__(connection, run)
+        self._unsent += [(each, None) for each in turn]
+        self._before = self.ask(_VALUE, {}, lambda rows: int(rows[0].value))
         self._now = int(now * 1_000_000)
         self._made = 0
         self.woken: set[str] = set()
@@ -101,36 +152,16 @@ class Change(Snapshot):
         self.release: float | None = None
         self._revision = 0
 
-    @property
-    def connection(self) -> Connection:
-        """To read with, and to write what is answered; it knows all that was written."""
-        self._send()
-        return self._connection
-
-    @property
-    def aside(self) -> Connection:
-        """To read, or alter, what nothing that is still to be sent concerns."""
-        return self._connection
-
-    def write(self, statement: Executable, values: Values | Sequence[Values] | None = None) -> None:
+    def write(self, statement: Prepared, values: Values | Sequence[Values]) -> None:
         """Write where nothing is to be heard of it: it is sent with others, in their order.
 
         What would not fit, as a row that is there, must be known before: changes are serial.
         """
-        self._unsent.append((statement, values))
+        self._unsent.append((Asked(statement, values), None))
 
     def end(self, whole: RootTransaction) -> None:
         """Commit, with what is still to be sent."""
-        self._send(whole.commit)
-
-    def _send(self, last: Callable[[], None] | None = None) -> None:
-        unsent, self._unsent = self._unsent, []
-        alone = len(unsent) + (last is not None) <= 1
-        with nullcontext() if alone else self._together(self._connection):
-            for statement, values in unsent:
-                self._connection.execute(statement, values)
-            if last is not None:
-                last()
+        self.send(whole.commit)
 
     @property
     def revision(self) -> int:
@@ -141,7 +172,8 @@ class Change(Snapshot):
     def mark(self) -> None:
         """Raise the global revision, once: everything that is changed has one."""
         if not self._revision:
-            self._revision = self.connection.execute(_RAISE).scalar_one()
+            self._revision = self._before() + 1
+            self.write(_RAISE, {"value": self._revision})
             if self._revision % _TRIM_EVERY == 0:
                 self._trim()
 
@@ -188,13 +220,12 @@ class Change(Snapshot):
         """Give the touched ports this revision and journal them."""
         match touched:
             case AllPorts():
-                self.write(update(ports).values(policy_revision=self.revision))
+                self.write(_RAISE_ALL, {"this_revision": self.revision})
                 self.write(_JOURNAL, {"revision": self.revision})
                 self.wakes_all = True
             case PortsOnNetwork(network_id):
                 here: Values = {"this_network": network_id}
-                crowded = self.connection.execute(_MANY, here).first() is not None
-                self._touch(_CROWD if crowded else _ON_NETWORK, here)
+                self._touch(_CROWD if self.rows(_MANY, here) else _ON_NETWORK, here)
             case PortsInGroup(group_id):
                 self._touch(_IN_GROUP, {"this_group": group_id})
             case ThesePorts(ids) if ids:
@@ -204,7 +235,7 @@ class Change(Snapshot):
         values = values | {"this_revision": self.revision}
         self.write(which.raising, values)
         self.write(which.journaling, values)
-        self.woken |= set(self.connection.scalars(which.hosts, values))
+        self.woken |= {row.host for row in self.rows(which.hosts, values)}
 
     def _trim(self) -> None:
         oldest = self._revision - JOURNAL_LENGTH

@@ -81,7 +81,7 @@ def show_address_group(call: Caller, group_id: str) -> Response:
     """One address group."""
     with call.store.read() as snapshot:
         found = visible.address_group(snapshot, call.user, group_id)
-        shared = rbac_policies.among(snapshot, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(snapshot, [group_id], call.user.project_id)
     return call.one(ADDRESS_GROUPS, _show(found, shared))
 
 
@@ -94,7 +94,7 @@ def update_address_group(call: Caller, group_id: str) -> Response:
         call.require_revision(before.stamp)
         ADDRESS_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
         after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
-        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
     return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 
@@ -115,7 +115,7 @@ def add_addresses(call: Caller, group_id: str) -> Response:
             )
         require_address_room(change, call.user, before.group.project_id, len(given))
         after = address_groups.update_group(change, before, {"addresses": held | given})
-        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
     return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 
@@ -134,7 +134,7 @@ def remove_addresses(call: Caller, group_id: str) -> Response:
                 f"Addresses {_listed(unknown)} not found in the address group {group_id}.",
             )
         after = address_groups.update_group(change, before, {"addresses": held - given})
-        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
     return call.one(ADDRESS_GROUPS, _show(after, shared))
 
 

@@ -224,7 +224,7 @@ def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> li
     stored = list(found)
     project_id = call.user.project_id
     if len(stored) == 1:
-        shared = rbac_policies.among(snapshot, [stored[0].network.id], project_id)
+        shared = rbac_policies.shared_of(snapshot, [stored[0].network.id], project_id)
     else:
         shared = rbac_policies.all_shared(snapshot, Sharable.NETWORK, project_id)
     subnet_ids: dict[str, list[str]] = defaultdict(list)

@@ -10,13 +10,33 @@ from vifguard.api.attributes import Given
 from vifguard.api.errors import Refusal, conflict
 from vifguard.api.offered import require_groups_offered
 from vifguard.model.port import Port
+from vifguard.model.security_group import SecurityGroup
 from vifguard.store import hosts, security_groups
 from vifguard.store.hosts import StoredHost
 from vifguard.store.transaction import Change
 
 
+class Groups:
+    """The security groups that a request names, or where it names none the project's default."""
+
+    def __init__(self, change: Change, project_id: str, named: frozenset[str] | None) -> None:
+        self._change = change
+        self._project_id = project_id
+        self._named = visible.ask_security_groups(change, project_id, named) if named else None
+        self._default = security_groups.ask_default(change, project_id) if named is None else None
+
+    def named(self) -> list[SecurityGroup]:
+        """Those that are named; raises MissingError."""
+        return self._named() if self._named else []
+
+    def default(self) -> str:
+        """The id of the project's default group, which is made where there is none yet."""
+        known = self._default() if self._default else None
+        return known or security_groups.ensure_default(self._change, self._project_id)
+
+
 def first(
-    change: Change, port: Port, given: Given, known: Sequence[StoredHost]
+    change: Change, port: Port, given: Given, known: Sequence[StoredHost], groups: Groups
 ) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project."""
     asked, enabled = given["security_groups"], given["security_groups_enabled"]
@@ -31,9 +51,9 @@ def first(
     if enabled is False:
         return None
     if asked:
-        _require_groups(change, port, asked)
+        _require_groups(port, groups)
     if asked is None and port.port_security_enabled:
-        return frozenset({security_groups.ensure_default(change, port.project_id)})
+        return frozenset({groups.default()})
     return asked or frozenset()
 
 
@@ -59,7 +79,7 @@ def changed(change: Change, port: Port, given: Given) -> dict[str, Any]:
     if asked and asked != has:
         require_groups_offered(change, f"security_groups {_quoted(asked)} of a port")
     if asked:
-        _require_groups(change, port, asked)
+        _require_groups(port, Groups(change, port.project_id, asked))
     if has is None and hosts.why_no_groups(change):
         return {}
     return {"security_groups": asked}
@@ -73,7 +93,7 @@ def _disabled(groups: frozenset[str]) -> Refusal:
     )
 
 
-def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
+def _require_groups(port: Port, groups: Groups) -> None:
     """Groups are the project's own, all of one kind, and on a port that is filtered."""
     if not port.port_security_enabled:
         raise Refusal(
@@ -82,8 +102,7 @@ def _require_groups(change: Change, port: Port, asked: frozenset[str]) -> None:
             "Port security must be enabled and port must have an IP address in order to use "
             "security groups.",
         )
-    found = visible.require_security_groups(change, port.project_id, asked)
-    if len({group.stateful for group in found}) > 1:
+    if len({group.stateful for group in groups.named()}) > 1:
         raise conflict(
             "SecurityGroupConflict",
             "Error Cannot apply both stateful and stateless security groups on the same port at "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,7 @@ from vifguard.api.convert import (
 from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
 from vifguard.api.errors import bad_request, conflict
 from vifguard.api.interface import binding_profile
-from vifguard.api.quota import require_room
+from vifguard.api.quota import ask_room
 from vifguard.api.remembered import Make
 from vifguard.api.shapes import (
     NOBODY,
@@ -57,6 +58,7 @@ from vifguard.api.shapes import (
 from vifguard.api.v2 import port_groups
 from vifguard.api.v2.dhcp_options import dhcp_options, merged, no_policy
 from vifguard.api.v2.dhcp_options import show as show_options
+from vifguard.api.v2.port_groups import Groups
 from vifguard.api.who import (
     ADDRESSES,
     BINDER,
@@ -74,12 +76,11 @@ from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store import hosts, port_lists, ports, subnets
 from vifguard.store.addresses import usable
-from vifguard.store.hosts import StoredHost
 from vifguard.store.port_lists import Listed
 from vifguard.store.ports import Draft, Ground
 from vifguard.store.rows import Progress, StoredPort
 from vifguard.store.tables import ports as table
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.transaction import Change
 from vifguard.store.uncollected import uncollected
 
 router = APIRouter(tags=["ports"])
@@ -210,13 +211,8 @@ def create_port(call: Caller) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
-        known = hosts.read(change)
-        grounds: dict[str, Ground] = {}
-        for each in given:
-            network_id = each["network_id"]
-            if network_id not in grounds:
-                grounds[network_id] = _ground(change, call.user, network_id, known)
-        made = [_create(change, call.user, grounds[each["network_id"]], each) for each in given]
+        looked_at = _Beside(change, call.user, given)
+        made = [_create(change, call.user, looked_at, each) for each in given]
     return call.created(PORTS, [show(each) for each in made])
 
 
@@ -233,6 +229,7 @@ def update_port(call: Caller, port_id: str) -> Response:
     """Change a port."""
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
+        beside = subnets.ask_beside(change, port_id) if _concerns_subnets(given) else None
         before = visible.port(change, call.user, port_id)
         call.require_revision(before.stamp)
         PORTS.authorize_put(
@@ -244,7 +241,7 @@ def update_port(call: Caller, port_id: str) -> Response:
             changes["dhcp_options"] = options
         changes |= port_groups.changed(change, replace(before.port, **changes), given)
         after = replace(before.port, **changes)
-        _require_sound(after, before.network, _subnets_for(change, after, given), given)
+        _require_sound(after, before.network, beside() if beside else (), given)
         stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
     return call.one(PORTS, show(stored))
 
@@ -253,22 +250,51 @@ def update_port(call: Caller, port_id: str) -> Response:
 def delete_port(call: Caller, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
+        beside = subnets.ask_beside(change, port_id)
         found = visible.port(change, call.user, port_id)
         call.require_revision(found.stamp)
-        ports.delete_port(change, found)
+        ports.delete_port(change, found, beside())
     return Response(status_code=204)
 
 
-def _ground(change: Change, user: User, network_id: str, known: Sequence[StoredHost]) -> Ground:
-    network = visible.network(change, user, network_id).network
-    return Ground(network, subnets.of_network(change, network_id), known)
+class _Beside:
+    """What new ports are looked at beside, asked for all of them together."""
+
+    def __init__(self, change: Change, user: User, given: Sequence[Given]) -> None:
+        self._hosts = hosts.ask(change)
+        on = {each["network_id"] for each in given}
+        self._networks = {each: visible.ask_network(change, user, each) for each in on}
+        self._subnets = {each: subnets.ask(change, each) for each in on}
+        owners = [each["project_id"] or user.project_id for each in given]
+        self._rooms = {
+            owner: ask_room(change, user, table, owner, many)
+            for owner, many in Counter(owners).items()
+        }
+        self._groups = {
+            (owner, each["security_groups"]): Groups(change, owner, each["security_groups"])
+            for owner, each in zip(owners, given, strict=True)
+        }
+
+    def ground(self, network_id: str) -> Ground:
+        """What a port on a network stands on; raises MissingError."""
+        network = self._networks[network_id]().network
+        return Ground(network, self._subnets[network_id](), self._hosts())
+
+    def require_room(self, project_id: str) -> None:
+        """Raise Refusal (409) where a project may not have all the new ports that are its."""
+        self._rooms[project_id]()
+
+    def groups(self, project_id: str, named: frozenset[str] | None) -> Groups:
+        """The security groups of a new port of a project."""
+        return self._groups[project_id, named]
 
 
-def _create(change: Change, user: User, ground: Ground, given: Given) -> StoredPort:
+def _create(change: Change, user: User, beside: _Beside, given: Given) -> StoredPort:
+    ground = beside.ground(given["network_id"])
     network = ground.network
     project_id = given["project_id"] or user.project_id
     PORTS.authorize_post(given, Standing(user, project_id, network))
-    require_room(change, user, table, project_id, 1)
+    beside.require_room(project_id)
     usual: dict[str, Any] = {
         "mac": _UNCHOSEN,
         "port_security_enabled": network.port_security_enabled,
@@ -277,7 +303,8 @@ def _create(change: Change, user: User, ground: Ground, given: Given) -> StoredP
     fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(port, network, ground.subnets, given)
-    groups = port_groups.first(change, port, given, ground.hosts)
+    named = beside.groups(project_id, given["security_groups"])
+    groups = port_groups.first(change, port, given, ground.hosts, named)
     return ports.create(
         change,
         ground,
@@ -307,10 +334,8 @@ def _changes(given: Given, network: Network) -> dict[str, Any]:
     return changes
 
 
-def _subnets_for(snapshot: Snapshot, port: Port, given: Given) -> Sequence[Subnet]:
-    """The subnets that what a request gives is to be looked at beside."""
-    concerned = "fixed_ips" in given or "allowed_address_pairs" in given
-    return subnets.of_network(snapshot, port.network_id) if concerned else ()
+def _concerns_subnets(given: Given) -> bool:
+    return "fixed_ips" in given or "allowed_address_pairs" in given
 
 
 def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given: Given) -> None:

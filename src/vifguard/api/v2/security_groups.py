@@ -75,7 +75,7 @@ def show_security_group(call: Caller, group_id: str) -> Response:
     """One security group, with its rules."""
     with call.store.read() as snapshot:
         found = visible.security_group(snapshot, call.user, group_id)
-        shared = rbac_policies.among(snapshot, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(snapshot, [group_id], call.user.project_id)
     return call.one(SECURITY_GROUPS, _show(found, shared))
 
 
@@ -93,7 +93,7 @@ def update_security_group(call: Caller, group_id: str) -> Response:
             )
         _require_no_default(given)
         after = security_groups.update_group(change, before, SECURITY_GROUPS.fields(given))
-        shared = rbac_policies.among(change, [group_id], call.user.project_id)
+        shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
     return call.one(SECURITY_GROUPS, _show(after, shared))
 
 

@@ -99,7 +99,7 @@ def show_subnetpool(call: Caller, pool_id: str) -> Response:
     """One pool."""
     with call.store.read() as snapshot:
         found = visible.subnet_pool(snapshot, call.user, pool_id)
-        shared = rbac_policies.among(snapshot, [pool_id], call.user.project_id)
+        shared = rbac_policies.shared_of(snapshot, [pool_id], call.user.project_id)
     return call.one(SUBNET_POOLS, _show(found, shared))
 
 
@@ -121,7 +121,7 @@ def update_subnetpool(call: Caller, pool_id: str) -> Response:
         _require_sound(after)
         lengths = {name: getattr(after, name) for name in ("shortest", "longest", "usual")}
         kept = subnet_pools.update_pool(change, before, SUBNET_POOLS.fields(given) | lengths)
-        shared = rbac_policies.among(change, [pool_id], call.user.project_id)
+        shared = rbac_policies.shared_of(change, [pool_id], call.user.project_id)
     return call.one(SUBNET_POOLS, _show(kept, shared))
 
 

@@ -8,12 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
 
+from vifguard.store.database import Database
 from vifguard.store.errors import DatabaseError
 
 
-def upgrade(engine: Engine, to: str = "head") -> None:
+def upgrade(database: Database, to: str = "head") -> None:
     """Bring the database to this release, or to the migration `to` that was once the last.
 
     Raises DatabaseError where it is from a later release.
@@ -21,7 +21,8 @@ def upgrade(engine: Engine, to: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
-    with engine.execution_options(writing=True).begin() as connection:
+    with database.writing.begin() as connection:
+        database.run(connection, database.turn)
         current = MigrationContext.configure(connection).get_current_revision()
         if current == scripts.get_current_head():
             return
