@@ -101,12 +101,11 @@ def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
 
 def ask_network(snapshot: Snapshot, user: User, network_id: str) -> Callable[[], StoredNetwork]:
     """One network; to hear it raises MissingError where the user does not see it."""
-    asked = networks.ask(snapshot, network_id)
-    is_shared = rbac_policies.ask_shared(snapshot, network_id, user.project_id)
+    asked = networks.ask(snapshot, network_id, user.project_id)
 
     def hear() -> StoredNetwork:
-        found = asked()
-        if found is None or not (_owns(user, found.network.project_id) or is_shared()):
+        found, is_shared = asked() or (None, False)
+        if found is None or not (is_shared or _owns(user, found.network.project_id)):
             raise MissingError("network", network_id)
         return found
 
@@ -229,17 +228,17 @@ def ask_security_groups(
 ) -> Callable[[], list[SecurityGroup]]:
     """As `require_security_groups`; to hear them raises."""
     wanted = frozenset(ids)
-    asked = security_groups.ask(snapshot, wanted)
-    # Of all of them: it takes as long for what is not there as for what is another's.
-    shared = rbac_policies.ask_shared_of(snapshot, wanted, project_id)
+    asked = security_groups.ask(snapshot, wanted, project_id)
 
     def hear() -> list[SecurityGroup]:
-        found = asked()
-        own = {group_id for group_id, group in found.items() if group.project_id == project_id}
-        for group_id in sorted(wanted):
-            if group_id not in found or group_id not in own | shared():
-                raise MissingError("security-group", group_id)
-        return list(found.values())
+        usable = {
+            group_id: group
+            for group_id, (group, is_shared) in asked().items()
+            if is_shared or group.project_id == project_id
+        }
+        for group_id in sorted(wanted - usable.keys()):
+            raise MissingError("security-group", group_id)
+        return list(usable.values())
 
     return hear
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,11 @@ from vifguard.store.tables import ip_groups, networks, ports
 from vifguard.store.transaction import Answer, Change, Snapshot
 
 _ONE = Prepared(select(networks).where(networks.c.id == bindparam("id")))
+_SEEN = Prepared(
+    select(networks, rbac_policies.shares(networks.c.id).label("is_shared")).where(
+        networks.c.id == bindparam("id")
+    )
+)
 
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
@@ -27,20 +32,25 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
     rows = snapshot.connection.execute(
         select(networks).where(which).order_by(networks.c.created_at, networks.c.id)
     )
-    return [StoredNetwork(network_of(row), stamp_of(row)) for row in rows]
+    return [_stored(row) for row in rows]
 
 
-def ask(snapshot: Snapshot, network_id: str) -> Answer[StoredNetwork | None]:
-    """One network, if it is there."""
-    return snapshot.ask(_ONE, {"id": network_id}, _one_of)
+def ask(
+    snapshot: Snapshot, network_id: str, project_id: str
+) -> Answer[tuple[StoredNetwork, bool] | None]:
+    """One network, if it is there, and whether it is shared with a project."""
+
+    def read(rows: list[Record]) -> tuple[StoredNetwork, bool] | None:
+        return (_stored(rows[0]), rows[0].is_shared) if rows else None
+
+    return snapshot.ask(_SEEN, {"id": network_id, "project_id": project_id}, read)
 
 
 def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:
     """One network; raises MissingError."""
-    found = ask(snapshot, network_id)()
-    if found is None:
-        raise MissingError("network", network_id)
-    return found
+    for row in snapshot.rows(_ONE, {"id": network_id}):
+        return _stored(row)
+    raise MissingError("network", network_id)
 
 
 def create(change: Change, network: Network) -> StoredNetwork:
@@ -99,8 +109,8 @@ def delete_network(change: Change, network: Network) -> None:
     change.touch(touched_by_network(network, None))
 
 
-def _one_of(rows: Sequence[Record]) -> StoredNetwork | None:
-    return next((StoredNetwork(network_of(row), stamp_of(row)) for row in rows), None)
+def _stored(row: Record) -> StoredNetwork:
+    return StoredNetwork(network_of(row), stamp_of(row))
 
 
 def _write(change: Change, before: StoredNetwork, after: Network) -> StoredNetwork:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Insert,
     Select,
     Update,
     bindparam,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -23,7 +25,7 @@ from vifguard.store.errors import DuplicatePolicyError, MissingError
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Record
 from vifguard.store.tables import rbac_policies
-from vifguard.store.transaction import Answer, Change, Snapshot
+from vifguard.store.transaction import Change, Snapshot
 
 _FOR = or_(
     rbac_policies.c.target == bindparam("project_id"), rbac_policies.c.target == EVERY_PROJECT
@@ -57,27 +59,20 @@ def get(snapshot: Snapshot, policy_id: str) -> RbacPolicy:
     return found[0]
 
 
-def ask_shared(snapshot: Snapshot, object_id: str, project_id: str) -> Answer[bool]:
-    """Whether an object is shared with a project, or with every one."""
-    return snapshot.ask(_IS_SHARED, {"object_id": object_id, "project_id": project_id}, bool)
+def shares(object_id: Column[str]) -> ColumnElement[bool]:
+    """Whether the object of a column is shared with the project of `project_id`, a parameter."""
+    return exists(select(rbac_policies.c.id).where(rbac_policies.c.object_id == object_id, _FOR))
 
 
 def is_shared(snapshot: Snapshot, object_id: str, project_id: str) -> bool:
     """Whether an object is shared with a project, or with every one."""
-    return ask_shared(snapshot, object_id, project_id)()
-
-
-def ask_shared_of(
-    snapshot: Snapshot, ids: Collection[str], project_id: str
-) -> Answer[frozenset[str]]:
-    """Which of these objects are shared with a project, or with every one."""
-    these = {"ids": sorted(ids), "project_id": project_id}
-    return snapshot.ask(_AMONG, these, lambda rows: frozenset(row.object_id for row in rows))
+    return bool(snapshot.rows(_IS_SHARED, {"object_id": object_id, "project_id": project_id}))
 
 
 def shared_of(snapshot: Snapshot, ids: Collection[str], project_id: str) -> frozenset[str]:
     """Which of these objects are shared with a project, or with every one."""
-    return ask_shared_of(snapshot, ids, project_id)()
+    these = {"ids": sorted(ids), "project_id": project_id}
+    return frozenset(row.object_id for row in snapshot.rows(_AMONG, these))
 
 
 def shared_with(kind: Sharable, project_id: str) -> Select[tuple[str]]:

@@ -20,7 +20,7 @@ from vifguard.resolve.touched import touched_by_security_group
 from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.prepared import Prepared, among
-from vifguard.store.rows import Stamp, StoredRule, StoredSecurityGroup, stamp_of
+from vifguard.store.rows import Record, Stamp, StoredRule, StoredSecurityGroup, stamp_of
 from vifguard.store.security_group_rows import (
     meaning_of,
     rule_of,
@@ -34,6 +34,11 @@ from vifguard.store.transaction import Answer, Change, Snapshot
 _DEFAULT_DESCRIPTION = "Default security group"
 
 _SOME = Prepared(select(security_groups).where(among(security_groups.c.id, "ids")))
+_SEEN = Prepared(
+    select(security_groups, rbac_policies.shares(security_groups.c.id).label("is_shared")).where(
+        among(security_groups.c.id, "ids")
+    )
+)
 _RULES = Prepared(
     select(security_group_rules)
     .where(among(security_group_rules.c.group_id, "ids"))
@@ -72,18 +77,21 @@ def get(snapshot: Snapshot, group_id: str) -> StoredSecurityGroup:
     return found[0]
 
 
-def ask(snapshot: Snapshot, ids: Iterable[str]) -> Answer[dict[str, SecurityGroup]]:
-    """The groups with these ids, by id; those that do not exist are left out."""
-    return snapshot.ask(
-        _SOME,
-        {"ids": sorted(set(ids))},
-        lambda rows: {row.id: security_group_of(row) for row in rows},
-    )
+def ask(
+    snapshot: Snapshot, ids: Iterable[str], project_id: str
+) -> Answer[dict[str, tuple[SecurityGroup, bool]]]:
+    """Groups by id, those that exist, and whether each is shared with a project."""
+
+    def read(rows: list[Record]) -> dict[str, tuple[SecurityGroup, bool]]:
+        return {row.id: (security_group_of(row), row.is_shared) for row in rows}
+
+    return snapshot.ask(_SEEN, {"ids": sorted(set(ids)), "project_id": project_id}, read)
 
 
 def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
     """The groups with these ids, by id; those that do not exist are left out."""
-    return ask(snapshot, ids)()
+    rows = snapshot.rows(_SOME, {"ids": sorted(set(ids))})
+    return {row.id: security_group_of(row) for row in rows}
 
 
 def meanings(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, frozenset[Rule]]:

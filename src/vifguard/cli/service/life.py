@@ -54,6 +54,19 @@ class _Wake:
         """Return once called since the last return."""
         os.read(self._read, 65536)
 
+    @contextmanager
+    def by_signals(self) -> Iterator[None]:
+        """Within, signals call it too, and at once.
+
+        What Python runs for a signal, it runs when it comes to it: one that arrives just before
+        the main thread waits would wait with it.
+        """
+        before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+
 
 class _Running(threading.Thread):
     """A part in its thread, and what became of it."""
@@ -145,7 +158,8 @@ def _told_to_stop(wake: _Wake) -> Iterator[list[int]]:
 
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield told
+        with wake.by_signals():
+            yield told
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
