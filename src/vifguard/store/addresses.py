@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
-from sqlalchemy import String, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
@@ -74,14 +74,12 @@ _NEAR = Prepared(
     .order_by(free_ranges.c.first.desc())
     .limit(2)
 )
-_PAIRS_HERE = select(address_pairs.c.port_id).where(
-    address_pairs.c.network_id == bindparam("network_id")
-)
+_HERE = address_pairs.c.network_id == bindparam("network_id")
 _PROJECT = bindparam("project_id", type_=String)
-# Two looks into the index, where "another" would walk along all that are the project's own.
+# The ends of an index, where "another" would walk along all that are the project's own.
 ANY_FOREIGN_PAIR = or_(
-    exists(_PAIRS_HERE.where(address_pairs.c.project_id < _PROJECT)),
-    exists(_PAIRS_HERE.where(address_pairs.c.project_id > _PROJECT)),
+    select(func.min(address_pairs.c.project_id)).where(_HERE).scalar_subquery() < _PROJECT,
+    select(func.max(address_pairs.c.project_id)).where(_HERE).scalar_subquery() > _PROJECT,
 )
 """Whether another project has an address pair on the network."""
 

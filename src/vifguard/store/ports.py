@@ -188,10 +188,15 @@ _BOUND = select(ports.c.host).where(
 _ELSEWHERE = Prepared(
     union_all(
         _BOUND.where(ports.c.host > "", ports.c.host < bindparam("host"))
+        .order_by(ports.c.host)
         .limit(1)
         .subquery()
         .select(),
-        _BOUND.where(ports.c.host > bindparam("host")).limit(1).subquery().select(),
+        _BOUND.where(ports.c.host > bindparam("host"))
+        .order_by(ports.c.host)
+        .limit(1)
+        .subquery()
+        .select(),
     )
 )
 

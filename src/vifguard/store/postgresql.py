@@ -33,7 +33,7 @@ from sqlalchemy import (
     make_url,
     sql,
 )
-from sqlalchemy.exc import ArgumentError, InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 
 from vifguard.store.database import News
 from vifguard.store.errors import DatabaseError, StoreError
@@ -115,10 +115,18 @@ class Server:
     ) -> list[list[Record]]:
         """Several in a pipeline: one way to go for all, and one back."""
         alone = len(asked) + (last is not None) <= 1
-        with told(connection), nullcontext() if alone else _pipeline(_driver_of(connection)):
-            pending = [each.run(connection) for each in asked]
+        driver = _driver_of(connection)
+        try:
+            with told(connection), nullcontext() if alone else _pipeline(driver):
+                pending = [each.run(connection) for each in asked]
+                if last is not None:
+                    last()
+        except DBAPIError:
             if last is not None:
-                last()
+                # SQLAlchemy takes for ended what it told to end, whatever was said before it.
+                with suppress(psycopg.Error):
+                    driver.rollback()
+            raise
         return [each.records() for each in pending]
 
     def telling(self, news: News) -> Iterator[Asked]:
