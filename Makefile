@@ -7,12 +7,14 @@ PYTHON ?= python3
 OBJECT := src/vifguard/enforce/guard.bpf.o
 PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-venv \
   keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql nginx-light curl \
-  qemu-system-x86 busybox-static cpio kmod
+  qemu-system-x86 busybox-static cpio kmod strace faketime
 # What drives a server as a process; the rest of the unit tests is quick.
 SERVER := tests/store tests/api tests/cli
+# The files with tests of the kernel's: to collect all others takes half a minute.
+KERNEL := $(sort $(shell grep -rl --include='test_*.py' 'mark\.kernel' tests))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup fmt check test test-kernels conformance-full demo bench fuzz lock clean
+.PHONY: help setup fmt check test test-full test-lab test-kernels conformance-full demo bench fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,21 +57,43 @@ check: setup ## format, lint, types, import contract, unit tests; under a minute
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not kernel" $(addprefix --ignore=,$(SERVER))
 
-test: check build/keystone/.installed ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
-	$(BIN)/pytest -q -n auto -m "not kernel" $(SERVER)
-	$(SUDO) $(BIN)/pytest -q -m kernel
-	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s4 s5 s6 s8 lifecycle
+test: check build/keystone/.installed build/stacks/.installed ## everything that proves it: servers, real kernels, the lab, Debian 12's own kernel
+	@# A file is one process's: Keystone, which takes long to start, is started once.
+	$(BIN)/pytest -q -n auto --dist loadfile -m "not kernel" $(SERVER)
+	@# A file is one process's: its tests share a host with its ports. In the order of their names:
+	@# how many tests a file has says nothing of how long they take.
+	$(SUDO) env VIFGUARD_THOROUGH=$(THOROUGH) $(BIN)/pytest -q -n auto --dist loadfile \
+	  --no-loadscope-reorder -m kernel $(KERNEL)
+	$(MAKE) --no-print-directory test-lab
 	$(MAKE) --no-print-directory test-kernels
 
-test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU
-	$(SUDO) tests/kernels/run || [ $$? = 77 ]
+# How much longer the searches look; from 2 on, tests marked `full` run too.
+THOROUGH ?= 1
+test-full: build/peer-packages ## make test with the long searches, every way to attach, and ten million fuzzed frames; hours
+	$(MAKE) --no-print-directory test THOROUGH=10
+	$(MAKE) --no-print-directory test-kernels THOROUGH=10 KERNEL=6.12
+	$(MAKE) --no-print-directory conformance-full
+	$(SUDO) $(BIN)/python -m fuzz --frames 10000000
+
+test-lab: setup ## the lab's scenarios, two at a time
+	$(MAKE) --no-print-directory -j2 --output-sync=target lab-attacks lab-stories
+
+# Each scenario has namespaces of its own: the two are played beside each other.
+.PHONY: lab-attacks lab-stories
+lab-attacks: setup
+	$(SUDO) $(BIN)/vifguard lab run s1 s2 s6 s8
+lab-stories: setup
+	$(SUDO) $(BIN)/vifguard lab run s4 s3 s5 s9 lifecycle
+
+test-kernels: setup ## the driver and a short lab on Debian 12's own 6.1 kernel, in QEMU; KERNEL=6.12: on its other one
+	$(SUDO) env VIFGUARD_THOROUGH=$(THOROUGH) tests/kernels/run || [ $$? = 77 ]
 
 conformance-full: setup ## the catalogue by each way to attach, both orders of ports, and 0, 1 and 5 security groups
 	for attach in tcx clsact; do for s in s1 s1r s1g1 s1g5 lifecycle; do \
 	  echo "$$s, $$attach"; $(SUDO) VIFGUARD_ATTACH=$$attach $(BIN)/vifguard lab run $$s || exit 1; \
 	done; done
 
-demo: setup ## the whole problem on one host, on real kernels, in about two minutes
+demo: setup ## the whole problem on one host, on real kernels, in about four minutes
 	$(SUDO) $(BIN)/vifguard lab run s1 s2 s3 s4 s5 s6
 
 bench: setup build/peer-packages build/neutron/.installed ## what a packet, a port and an API call cost, beside other makers' filters; writes bench/results/
@@ -83,8 +107,9 @@ bench-api: setup build/neutron-api/.installed ## the same API calls to vifguard 
 plots: setup ## draw bench/results/ as docs/plots/*.svg
 	$(BIN)/python -m bench.plots
 
-# Their services are not needed: each peer starts daemons of its own.
-PEER_PACKAGES := libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter iptables ipset \
+# Their services are not needed: each peer, and the tests of real guests, starts daemons of its own.
+PEER_PACKAGES := libvirt-daemon libvirt-clients libvirt-daemon-config-nwfilter \
+  libvirt-daemon-driver-qemu systemd-container iptables ipset \
   conntrack lxd openvswitch-switch ovn-central ovn-host busybox-static nftables ethtool
 
 build/peer-packages: Makefile
@@ -115,6 +140,19 @@ build/neutron-api/.installed: build/packages
 build/keystone/.installed: build/packages
 	@$(PYTHON) -m venv build/keystone
 	@build/keystone/bin/pip install --quiet --disable-pip-version-check "keystone==30.0.0"
+	@touch $@
+
+# Stacks for the tests of guests; what this system's packages do not have is skipped there.
+STACK_PACKAGES := liblwip-dev runsc isc-dhcp-client
+build/stacks/.installed: build/packages tests/oracles/stacks/endpoints/on_lwip.c
+	@mkdir -p build/stacks
+	@for p in $(STACK_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+	    -o DPkg::Lock::Timeout=300 install $$p >/dev/null || true; done
+	@! dpkg -s liblwip-dev >/dev/null 2>&1 || gcc -O1 -Wall -Wextra -Werror -I/usr/include/lwip \
+	  tests/oracles/stacks/endpoints/on_lwip.c -llwip -o build/stacks/lwip
+	@$(PYTHON) -m venv build/stacks/pytcp
+	@build/stacks/pytcp/bin/pip install --quiet --disable-pip-version-check "pytcp==2.7.6"
 	@touch $@
 
 .PHONY: audit-peers

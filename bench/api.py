@@ -36,7 +36,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
             finally:
                 server.stop()
                 server.command(
-                    "down", "--remove", f"--data-dir={server.data_dir}",
+                    "down", "--remove", "--yes", f"--data-dir={server.data_dir}",
                     f"--bpf-dir={server.directory / 'bpf' / 'vifguard'}",
                 )  # fmt: skip
                 netns.run(["umount", str(server.directory / "bpf")])

@@ -114,6 +114,7 @@ BOOK = Rulebook(_GROUPS, {"near": frozenset({CAST.net4, CAST.routed6, host_prefi
 """What the groups of all ports say. None of them is stateful here: a frame is judged by itself,
 and only a later fragment by what came before. `sequences` is for the others."""
 
+_VRIDS = (0x33, 0x34, 0x3D, 1, 64, 255)
 _STORMS = (universe.UNLIMITED,) * 6 + (Storm(rate=0, burst=5), Storm(rate=1, burst=0))
 
 
@@ -159,6 +160,8 @@ def drawn(random: Random, number: int) -> PortPolicy:
         public=frozenset(random.sample(PREFIXES, random.choice((0, 1, 2, 5)))),
         roles=frozenset(role for role in Role if random.random() < 0.2),
         ethertypes=frozenset(random.sample(_ETHERTYPES, random.choice((0, 0, 0, 1, 3)))),
+        foreign_vrids4=frozenset(random.sample(_VRIDS, random.choice((0, 0, 1, 3)))),
+        foreign_vrids6=frozenset(random.sample(_VRIDS, random.choice((0, 0, 1, 3)))),
         storm=random.choice(_STORMS),
         closed="drawn so" if random.random() < 0.02 else "",
     )

@@ -22,6 +22,7 @@ from vifguard.lab.netns import ip
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Verdict
 from vifguard.packet.frame import Frame
+from vifguard.packet.offload import NO_OFFLOAD, Offload
 from vifguard.packet.text import describe
 from vifguard.semantics.groups import Memory
 from vifguard.semantics.storm import Bucket
@@ -50,6 +51,7 @@ class Disagreement:
     frame: bytes
     reference: str
     program: str
+    offload: Offload = NO_OFFLOAD
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -58,7 +60,8 @@ class Disagreement:
 
     def __str__(self) -> str:
         return (
-            f"{self.direction} {describe(self.frame)}\n  {self.frame.hex()}\n  {self.policy}\n"
+            f"{self.direction} {describe(self.frame)}\n  {self.frame.hex()}\n"
+            f"  {self.offload}\n  {self.policy}\n"
             f"  reference: {self.reference}\n  program:   {self.program}"
         )
 
@@ -114,7 +117,7 @@ class Ports:
         self._now += _AN_AGE
         self._driver.set_clock(self._now)
         for memory in self._memories:
-            memory.firsts.clear()
+            memory.fragments.passed.clear()
 
     def judge(self, number: int, direction: Direction, frame: Frame) -> Verdict:
         """What the reference says."""
@@ -135,18 +138,24 @@ class Ports:
         self,
         number: int,
         direction: Direction,
-        frames: Sequence[bytes],
+        frames: Sequence[Frame],
         wanted: Sequence[Verdict],
     ) -> list[Disagreement]:
         """The frames, testable ones, of which the program says something else."""
         ifindex = self._ifindexes[number]
-        told = self._driver.test_all(direction, frames, ifindex)
+        octets = [frame.octets for frame in frames]
+        told = self._driver.test_all(direction, octets, ifindex, [each.offload for each in frames])
         return [
             Disagreement(
-                self.policies[number], direction, frame, str(said), _text(frame, seen, ifindex)
+                self.policies[number],
+                direction,
+                frame.octets,
+                str(said),
+                _text(frame.octets, seen, ifindex),
+                frame.offload,
             )
             for frame, said, seen in zip(frames, wanted, told, strict=True)
-            if not _agree(said, seen) or not _is_of(frame, seen, ifindex)
+            if not _agree(said, seen) or not _is_of(frame.octets, seen, ifindex)
         ]
 
 

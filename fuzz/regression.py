@@ -19,6 +19,7 @@ from vifguard.feed import codec
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Direction
+from vifguard.packet.offload import NO_OFFLOAD, Offload
 from vifguard.packet.text import describe
 
 KEPT = Path(__file__).with_name("regressions")
@@ -34,6 +35,7 @@ class Regression:
     policy: PortPolicy
     direction: Direction
     frame: bytes
+    offload: Offload = NO_OFFLOAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,18 @@ def read(path: Path) -> Regression:
         codec.decode(PortPolicy, said["policy"]),
         Direction(said["direction"]),
         bytes.fromhex(said["frame"]),
+        codec.decode(Offload, said.get("offload", {})),
     )
 
 
 def keep(found: Disagreement) -> Path:
     """Write a file for a new one; its sentence waits for somebody who understood it."""
-    if Guard.GROUPS in found.policy.guards:
+    if Guard.GROUPS in found.policy.guards and found.offload == NO_OFFLOAD:
         steps = [Held((found.policy,), house.BOOK), Sent(0, found.direction, found.frame)]
         return keep_sequence(steps, found.reference, found.program)
-    digest = hashlib.sha256(found.frame + str(found.kind).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(found.frame + str((found.kind, found.offload)).encode()).hexdigest()[
+        :12
+    ]
     KEPT.mkdir(exist_ok=True)
     path = KEPT / f"found-{digest}.json"
     said = {
@@ -106,6 +111,7 @@ def keep(found: Disagreement) -> Path:
         "shown": describe(found.frame),
         "direction": found.direction.value,
         "frame": found.frame.hex(),
+        "offload": codec.encode(found.offload),
         "policy": codec.encode(found.policy),
     }
     path.write_text(json.dumps(said, indent=2) + "\n")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from fuzz import corpus, house
+from fuzz import corpus, house, offloads
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Disagreement, Ports, is_testable
 from fuzz.shape import behaviours
@@ -110,11 +110,11 @@ class Search:
         tally.frames += len(frames)
         tally.too_short += len(short)
         for frame in short:  # The reference has a verdict on any bytes.
-            self._ports.judge(*pairs[0], read(frame))
-        parsed = [read(frame) for frame in testable]
+            self._ports.judge(*pairs[0], read(frame, self._random.random))
+        parsed = [read(frame, self._random.random) for frame in testable]
         for turn, (port, direction) in enumerate(pairs):
             wanted = [self._ports.judge(port, direction, frame) for frame in parsed]
-            tally.note(self._ports.disagreements(port, direction, testable, wanted))
+            tally.note(self._ports.disagreements(port, direction, parsed, wanted))
             tally.compared += len(wanted)
             tally.passed += wanted.count(PASS)
             if turn == 0:
@@ -153,8 +153,9 @@ class Search:
         def still(frame: bytes) -> Disagreement | None:
             if not is_testable(frame):
                 return None
-            said = self._ports.judge(0, found.direction, read(frame))
-            again = self._ports.disagreements(0, found.direction, [frame], [said])
+            whole = parse(frame, offload=found.offload)
+            said = self._ports.judge(0, found.direction, whole)
+            again = self._ports.disagreements(0, found.direction, [whole], [said])
             return next((each for each in again if each.kind == found.kind), None)
 
         while smaller := next(filter(None, map(still, candidates(found.frame))), None):
@@ -167,10 +168,10 @@ class Search:
         self.tally.policies += DRAWN_PORTS
 
 
-def read(frame: bytes) -> Frame:
-    """The frame, parsed; what is raised meanwhile says of which frame."""
+def read(frame: bytes, draw: Callable[[], float]) -> Frame:
+    """The frame, parsed, with an offload; what is raised meanwhile says of which frame."""
     try:
-        return parse(frame)
+        return offloads.drawn(draw, frame)
     except Exception as error:
         error.add_note(f"frame {frame.hex()}")
         raise

@@ -1,8 +1,8 @@
 """What the guided search does with one input after the other.
 
-An input is a frame and nothing else; at which ports it is judged follows from its octets, so
-that the same input always reaches the same code. Half of the changes are libFuzzer's own, half
-those of `mutate`.
+An input is a frame and nothing else; at which ports it is judged, and what is left to be done
+to it, follows from its octets, so that the same input always reaches the same code. Half of the
+changes are libFuzzer's own, half those of `mutate`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from random import Random
 
 import atheris
 
-from fuzz import house
+from fuzz import house, offloads
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Ports, is_testable
 from vifguard.model.verdict import Direction, Verdict
-from vifguard.packet.frame import parse
+from vifguard.packet.frame import Frame
 
 _PAIRS = 4
 _LAG = 64
@@ -54,7 +54,7 @@ class _Trial:
     def __init__(self, directory: Path, end: float) -> None:
         self._directory, self._end = directory, end
         self._ports = Ports(list(house.fixed()))
-        self._waiting: defaultdict[tuple[int, Direction], list[tuple[bytes, Verdict]]]
+        self._waiting: defaultdict[tuple[int, Direction], list[tuple[Frame, Verdict]]]
         self._waiting = defaultdict(list)
         self._frames = self._compared = 0
         self._disagreeing: list[str] = []
@@ -63,11 +63,11 @@ class _Trial:
         """Judge it at its ports; ask their programs when enough frames wait there."""
         self._frames += 1
         try:
-            frame = parse(data)
+            frame = offloads.drawn(Random(zlib.crc32(data)).random, data)
             for port, direction in self._pairs(data):
                 said = self._ports.judge(port, direction, frame)
                 if is_testable(data):
-                    self._wait(port, direction, data, said)
+                    self._wait(port, direction, frame, said)
         except Exception:  # noqa: BLE001 - that it raises is what is told, by the search that follows
             self._disagreeing.append(data.hex())
         if self._frames % _LOOK == 0:
@@ -86,7 +86,7 @@ class _Trial:
             for turn in range(_PAIRS)
         ]
 
-    def _wait(self, port: int, direction: Direction, frame: bytes, said: Verdict) -> None:
+    def _wait(self, port: int, direction: Direction, frame: Frame, said: Verdict) -> None:
         waiting = self._waiting[port, direction]
         waiting.append((frame, said))
         if len(waiting) == _LAG:

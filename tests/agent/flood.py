@@ -1,14 +1,18 @@
-"""Sends one frame over and over through an interface, from before there is one."""
+"""Sends one frame over and over through an interface, from before there is one.
+
+Until SIGTERM, and no longer than whoever started it lives.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
 import time
 
 interface, frame = sys.argv[1], bytes.fromhex(sys.argv[2])
-sent, going = 0, True
+sent, going, starter = 0, True, os.getppid()
 
 
 def end(*_: object) -> None:
@@ -18,7 +22,7 @@ def end(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, end)
 door = None
-while going:
+while going and os.getppid() == starter:
     try:
         if door is None:
             door = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

@@ -13,7 +13,7 @@ from pathlib import Path
 from vifguard.agent.loop import Agent
 from vifguard.agent.settings import Settings
 from vifguard.feed.codec import decode, encode
-from vifguard.feed.messages import FeedError, Report, Update
+from vifguard.feed.messages import FeedError, Report, ReportAnswer, Update
 
 
 class PipeFeed:
@@ -23,7 +23,7 @@ class PipeFeed:
         self._updates: queue.SimpleQueue[Update | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self, _: int, timeout: float) -> Update | None:
+    def next(self, _instance: str, _after: int, timeout: float) -> Update | None:
         try:
             update = self._updates.get(timeout=timeout)
         except queue.Empty:
@@ -32,9 +32,10 @@ class PipeFeed:
             raise FeedError("the server is gone")
         return update
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report) -> ReportAnswer:
         sys.stdout.write(json.dumps(encode(report)) + "\n")
         sys.stdout.flush()
+        return ReportAnswer()
 
     def _read(self) -> None:
         for line in sys.stdin:
@@ -43,9 +44,18 @@ class PipeFeed:
 
 
 def main() -> None:
-    directory, physical, compare, tcx = sys.argv[1:5]
+    directory, physical, compare, tcx, record, members = sys.argv[1:7]
+    keep_unguarded, *trusted = json.loads(members)
     logging.basicConfig(level=logging.WARNING, format="%(threadName)s %(message)s")
-    settings = Settings(Path(directory), json.loads(physical), float(compare), json.loads(tcx))
+    settings = Settings(
+        Path(directory),
+        json.loads(physical),
+        float(compare),
+        json.loads(tcx),
+        trusted=frozenset(trusted),
+        keep_unguarded=keep_unguarded,
+        record=Path(record),
+    )
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     Agent(PipeFeed(), "here", settings).run(stop)

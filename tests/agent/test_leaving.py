@@ -25,8 +25,10 @@ class FakeGuards:
     def hold(self, _):
         return frozenset()
 
-    def plan(self, places, scope):
-        return SimpleNamespace(places=places, leaving=(self.held & scope) - places.keys())
+    def plan(self, places, scope, _running=()):
+        seen = SimpleNamespace(ports=dict.fromkeys(self.held & scope))
+        leaving = (self.held & scope) - places.keys()
+        return SimpleNamespace(places=places, seen=seen, leaving=leaving, lost={})
 
     def carry_out(self, plan):
         self.held = self.held.difference(plan.leaving).union(plan.places)
@@ -39,6 +41,9 @@ class FakeWirer:
     def __init__(self) -> None:
         self.told: dict[int, LinkChange] = {}
 
+    def link(self, _):
+        return None
+
     def observe(self, links):
         return Seen({each.index: each for each in links}, frozenset())
 
@@ -48,6 +53,31 @@ class FakeWirer:
     def apply(self, change: Change) -> Outcome:
         self.told |= {link.index: each for link, each in change.members}
         return Outcome(links=[changed(link, each) for link, each in change.members])
+
+
+class NoneAdopted:
+    """No bridge is the operator's."""
+
+    def note(self, links):
+        list(links)
+
+    def note_left(self, _):
+        pass
+
+    def let_in(self, _ports, _others=()):
+        return {}
+
+    def shut_out(self, _):
+        return {}
+
+    def keeps(self, _):
+        return False
+
+    def bridge_of(self, _):
+        return None
+
+    def was_there(self, _):
+        return False
 
 
 class FakeFloor:
@@ -62,7 +92,7 @@ class FakeFloor:
 def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
     state, wirer = State({}), FakeWirer()
-    hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), by_name=False)
+    hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), NoneAdopted(), by_name=False)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))

@@ -41,6 +41,26 @@ def test_a_name_that_it_was_told_is_not_replaced_by_a_mac():
     assert "vnet7" in found.note
 
 
+@pytest.mark.parametrize(
+    ("name", "renamed"), [("vnet7", True), ("macvtap0", True), ("tap7", False)]
+)
+def test_a_name_that_libvirt_gave_and_gives_no_more_is_better_not_told(name, renamed):
+    found = placed([port(1, interface=name)], [link(3, "vnet0", 1)])[1]
+    assert ("found by its MAC" in found.note) == renamed
+
+
+def test_a_name_that_libvirt_gave_to_another_guest_brings_that_guest_nobodys_port():
+    first = port(1, interface="vnet0")
+    of_two, of_one = Link(3, "vnet0", mac(2, 0xFE), "tun"), Link(4, "vnet5", mac(1, 0xFE), "tun")
+    found = placed([first, port(2)], [of_two, of_one])
+    assert found[1].link is None
+    assert "another guest's" in found[1].note
+    assert found[2].link == of_two
+    again = placed([first, port(2)], [Link(5, "vnet0", mac(1, 0xFE), "tun")])
+    assert again[1].link is not None
+    assert placed([first], [Link(5, "vnet0", mac(2), "tun")])[1].link is not None
+
+
 @pytest.mark.parametrize("kind", ["bridge", "bond", "vlan", "", "ifb"])
 def test_no_device_of_the_host_itself_is_found_by_mac(kind):
     assert placed([port(1)], [link(3, "any", 1, kind=kind)])[1].link is None

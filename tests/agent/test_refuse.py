@@ -6,6 +6,7 @@ import errno
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from vifguard.enforce.driver import Dropped
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
+from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.build import (
     Payload,
@@ -97,12 +99,11 @@ def test_only_what_no_rule_allowed_is_refused():
     [
         (tcp(5, 80, sequence=100), Tcp(80, 5, 0, 101, RST | ACK, b"")),
         (tcp(5, 80, sequence=2**32 - 1), Tcp(80, 5, 0, 0, RST | ACK, b"")),
-        (tcp(5, 80, b"early", sequence=1, flags=SYN | FIN), Tcp(80, 5, 0, 8, RST | ACK, b"")),
-        (tcp(5, 80, bytes(9000), sequence=1, flags=0), Tcp(80, 5, 0, 9001, RST | ACK, b"")),
-        (tcp(5, 80, b"more", sequence=1, acknowledged=77, flags=ACK), Tcp(80, 5, 77, 0, RST, b"")),
+        (tcp(5, 80, b"early", sequence=1), Tcp(80, 5, 0, 7, RST | ACK, b"")),
+        (tcp(5, 80, bytes(9000), sequence=1), Tcp(80, 5, 0, 9002, RST | ACK, b"")),
     ],
 )
-def test_tcp_is_reset(family, segment, reset):
+def test_what_opens_a_connection_is_reset(family, segment, reset):
     assert answer(sent(family, segment)).upper == reset
 
 
@@ -122,6 +123,10 @@ def test_padding_is_not_quoted(family):
 
 
 UNANSWERED = {
+    "data of a connection": sent(4, tcp(5, 80, b"more", acknowledged=77, flags=ACK)),
+    "the end of one": sent(6, tcp(5, 80, acknowledged=77, flags=FIN | ACK)),
+    "an answer": sent(4, tcp(5, 80, acknowledged=77, flags=SYN | ACK)),
+    "without flags": sent(4, tcp(5, 80, flags=0)),
     "reset": sent(4, tcp(5, 80, flags=RST)),
     "reset, IPv6": sent(6, tcp(5, 80, flags=RST | ACK)),
     "error": sent(4, icmpv4(3, 1)),
@@ -215,14 +220,14 @@ def test_who_is_refused_is_told_at_once_on_both_sides(host, family):
         assert heard_of(host, guest, socket.SOCK_DGRAM, family, to) == PROHIBITED[family]
 
 
-def told_after(host: Host, quiet: int, telling: int) -> list[bytes]:
+def told_after(host: Host, quiet: int, telling: int, to: int = 2) -> list[bytes]:
     """What one guest is told of what it may not send; another is told after it."""
     guest = host.guests[quiet - 1]
-    packet = ipv4(address_of(quiet), address_of(2), tcp(5, 80))
+    packet = ipv4(address_of(quiet), address_of(to), tcp(5, 80))
     guest.ear.heard()
-    guest.send(ethernet(str(mac_of(quiet)), str(mac_of(2)), packet))
+    guest.send(ethernet(str(mac_of(quiet)), str(mac_of(to)), packet))
     # Drops are told in their order: once the next is answered, this one is not going to be.
-    assert heard_of(host, telling, socket.SOCK_STREAM, 4, 2) == errno.ECONNREFUSED
+    assert heard_of(host, telling, socket.SOCK_STREAM, 4, to) == errno.ECONNREFUSED
     return [frame for frame in guest.ear.heard() if frame[12:14] == b"\x08\x00"]
 
 
@@ -232,6 +237,17 @@ def test_a_port_whose_groups_do_not_say_so_is_silent(host):
     host.set(alone(1, reject=False), alone(3, reject=True))
     host.enforced(1, 3)
     assert told_after(host, quiet=1, telling=3) == []
+
+
+@pytest.mark.kernel
+def test_an_answer_is_judged_by_the_groups_of_whom_it_is_for(host):
+    """They are stateless, let the question out, and nothing in."""
+    judging = alone(3, reject=False)
+    host.set(replace(judging, policy=replace(judging.policy, stateful=False)))
+    out = Rule(Direction.FROM_GUEST, 4, remote=parse_prefix(f"{address_of(1)}/32"))
+    host.say({"none": frozenset({out})})
+    host.enforced(3)
+    assert told_after(host, quiet=3, telling=2, to=1) == []
 
 
 @pytest.mark.kernel

@@ -19,6 +19,7 @@ from tests.agent.world import (
 )
 
 from vifguard.agent.remove import remove
+from vifguard.agent.run_file import path_of
 from vifguard.kernel.link import Link, LinkWatch
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState
@@ -99,6 +100,21 @@ def test_what_ended_while_the_agent_was_dead_goes_with_the_first_complete_update
     assert not host.links()[tap_of(1)].up
 
 
+def test_what_a_living_agent_is_not_told_of_any_more_goes_as_well(host):
+    """A complete update names no port that ended; its guard and chain stayed for ever."""
+    host.set(port(3))
+    host.until(3, PortState.ABSENT)
+    assert tap_of(3) in host.held()
+    for number in (1, 3):
+        del host.ports[port_id(number)]
+    host.revision += 1
+    host.send_all()
+    eventually(lambda: host.members(bridge_of(1)) == {tap_of(2)})
+    eventually(lambda: len(host.pinned()) == 2)
+    eventually(lambda: tap_of(3) not in host.held())
+    assert not host.links()[tap_of(1)].up
+
+
 def test_a_server_that_is_gone_changes_nothing(host):
     host.lose_server()
     guest = host.guests[0]
@@ -119,11 +135,12 @@ def test_an_end_leaves_everything_in_force(host):
 
 def test_remove_leaves_nothing_but_what_others_have(host):
     foreign(host)
-    host.stop()
+    host.kill()
     within(host.name, lambda: remove(host.settings))
     links = host.links()
     assert bridge_of(1) not in links
     assert not host.bpf_dir.exists()
+    assert not path_of(host.bpf_dir).exists()
     assert "vifguard" not in host.nft("list", "ruleset")
     assert "theirs" in host.nft("list", "ruleset")
     assert {n for n, x in links.items() if x.master == links["br-theirs"].index} == {"veth-theirs"}

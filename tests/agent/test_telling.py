@@ -18,7 +18,8 @@ from tests.agent.world import (
     port_id,
 )
 
-from vifguard.feed.messages import Report
+from vifguard.enforce.connections import memory, usual
+from vifguard.feed.messages import ConnectionTable, Report
 from vifguard.model.address import parse_address
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.port import PortState
@@ -73,6 +74,11 @@ def test_a_dropped_frame_is_told_with_its_guard_its_reason_and_its_first_bytes(h
         )
 
     host.until_reported(counted)
+
+
+def test_the_table_of_connections_is_told_of(host):
+    report = host.until_reported(lambda report: report.wiring and report.wiring.connections)
+    assert report.wiring.connections == ConnectionTable(usual(memory()), 0)
 
 
 def test_a_claim_is_told_after_what_was_last_seen_elsewhere(host):

@@ -8,11 +8,13 @@ import pytest
 from tests.agent.facts import complete, link, port, port_id, tap, update
 
 from vifguard.agent import work
+from vifguard.agent.health import Health
 from vifguard.agent.reconcile import Settled
 from vifguard.agent.report import Outbox
 from vifguard.agent.state import State, Touched
+from vifguard.agent.unable import NothingHeld, Unable
 from vifguard.agent.watch import FloorLost
-from vifguard.agent.work import Unable, Worker
+from vifguard.agent.work import Acting, Intake, Worker
 from vifguard.feed.messages import PortReport
 from vifguard.kernel.link import FilterGone, NoticesLost
 from vifguard.model.port import PortState
@@ -40,8 +42,9 @@ class Hands:
         failing, self.failing = touched.ports & self.failing, set()
         return Settled(tuple(reports), frozenset(failing))
 
-    def sweep(self) -> None:
+    def sweep(self) -> frozenset[int]:
         self.swept += 1
+        return frozenset()
 
 
 class Bench:
@@ -51,9 +54,12 @@ class Bench:
         self.state = State({})
         self.hands = Hands(self.state)
         self.outbox = Outbox("h")
+        self.health = Health(self.outbox.put_health)
+        self.nothing = NothingHeld()
         self.links: list[Any] = []
         self.looks = 0
-        self.worker = Worker(self.state, self.hands, self.outbox, self._look, 3600)
+        acting = Acting(self.hands, self.nothing, self.nothing, self._look)
+        self.worker = Worker(self.state, acting, Intake(), self.outbox, self.health, 3600)
         self.worker._compare()
         self.looks = 0
 

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vifguard.agent import run_file
 from vifguard.agent.remove import remove
 from vifguard.agent.settings import Settings
 from vifguard.feed.codec import decode, encode
@@ -140,6 +141,20 @@ def eventually(holds: Callable[[], Any], what: str = "") -> Any:
     return found
 
 
+def send_marks(send: Callable[[bytes], object], number: int) -> list[bytes]:
+    """Frames legal for a guest of which each overtakes nothing: one through each CPU's queue."""
+    before = os.sched_getaffinity(0)
+    marks = []
+    try:
+        for cpu in sorted(before):
+            os.sched_setaffinity(0, {cpu})
+            marks.append(legal(number, b"mark of CPU %d" % cpu))
+            send(marks[-1])
+    finally:
+        os.sched_setaffinity(0, before)
+    return marks
+
+
 class Ear:
     """Everything that arrives at an interface."""
 
@@ -152,6 +167,10 @@ class Ear:
         ear.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 26)
         ear.bind((interface, 0))
         return ear
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._socket.fileno()
 
     def heard(self) -> list[bytes]:
         """What arrived since the last call and is there now."""
@@ -249,17 +268,8 @@ class Guest:
         return [frame for frame in other.ear.until(*self.send_marks()) if frame != start]
 
     def send_marks(self) -> list[bytes]:
-        """Legal frames of which each overtakes nothing: one through the queue of each CPU."""
-        before = os.sched_getaffinity(0)
-        marks = []
-        try:
-            for cpu in sorted(before):
-                os.sched_setaffinity(0, {cpu})
-                marks.append(legal(self.number, b"mark of CPU %d" % cpu))
-                self.send(marks[-1])
-        finally:
-            os.sched_setaffinity(0, before)
-        return marks
+        """As `send_marks`, its own frames."""
+        return send_marks(self.send, self.number)
 
     def flood(self, frame: bytes) -> Flood:
         return Flood(self.name, frame)
@@ -285,10 +295,14 @@ class Host:
         compare: float = 300,
         *,
         tcx: bool | None = None,
+        **settings: Any,
     ) -> None:
         self.name = f"vgag{os.getpid()}-{next(_names)}"
         self.bpf_dir = Path("/sys/fs/bpf", self.name)
-        self.settings = Settings(self.bpf_dir, physical or {}, compare, tcx)
+        self.record = Path("/run", f"{self.name}.jsonl")
+        self.settings = Settings(
+            self.bpf_dir, physical or {}, compare, tcx, record=self.record, **settings
+        )
         self.ports: dict[str, HostPort] = {}
         self.groups: dict[str, frozenset[Rule]] = {}
         self.sets: dict[str, SetChange] = {}
@@ -325,15 +339,24 @@ class Host:
         return run("nsenter", f"--net=/run/netns/{self.name}", "tc", *command)
 
     def held(self) -> set[str]:
-        """The devices at which the floor drops, both ways."""
-        found = re.findall(
-            r'hook (\w+) device "(\S+)" priority \S+ policy drop', self.nft("list", "ruleset")
-        )
+        """The devices at which the floor drops everything, both ways."""
+        chain = r'hook (\w+) device "(\S+)" priority \S+ policy drop;[^}a-z]*\}'
+        found = re.findall(chain, self.nft("list", "ruleset"))
         return {d for h, d in found if h == "ingress"} & {d for h, d in found if h == "egress"}
 
     def pins(self) -> dict[str, int]:
         """The pinned links and their inodes."""
         return {path.name: path.stat().st_ino for path in (self.bpf_dir / "links").iterdir()}
+
+    def pinned(self) -> set[str]:
+        """The names of the pinned links."""
+        links = self.bpf_dir / "links"
+        return {path.name for path in links.glob("*")} if links.exists() else set()
+
+    def use_bpf_dir(self, path: Path) -> None:
+        """Let the agent pin elsewhere; before it starts."""
+        self.bpf_dir = path
+        self.settings = replace(self.settings, bpf_dir=path)
 
     def guest(self, number: int) -> Guest:
         guest = Guest(self, number)
@@ -347,6 +370,8 @@ class Host:
             json.dumps(dict(self.settings.physical)),
             str(self.settings.compare_every),
             json.dumps(self.settings.tcx),
+            str(self.record),
+            json.dumps([self.settings.keep_unguarded, *self.settings.trusted]),
         )
         self.told.clear()
         self.agent = _inside(self.name, "pipe_agent.py", *arguments)
@@ -426,11 +451,18 @@ class Host:
         for number in numbers:
             self.until(number, PortState.ENFORCED)
 
-    def until_reported(self, holds: Callable[[Report], Any]) -> Report:
-        """The first report of which `holds` is true."""
+    def until_reported(self, holds: Callable[[Report], Any], since: int = 0) -> Report:
+        """The first report of which `holds` is true, behind the first `since` of them."""
         with self._heard:
-            assert self._heard.wait_for(lambda: any(map(holds, self.reports)), PATIENCE)
-            return next(report for report in self.reports if holds(report))
+            assert self._heard.wait_for(lambda: any(map(holds, self.reports[since:])), PATIENCE)
+            return next(report for report in self.reports[since:] if holds(report))
+
+    def until_compared(self) -> None:
+        """Return once all ports that the agent knows by now had their turn.
+
+        No heartbeat is sent between a port's report and what comes after all of them.
+        """
+        self.until_reported(lambda report: report.read_back, len(self.reports))
 
     def close(self) -> None:
         if self.agent:
@@ -441,6 +473,8 @@ class Host:
             within(self.name, lambda: remove(self.settings))
         run("ip", "netns", "del", self.name, check=False)
         shutil.rmtree(self.bpf_dir, ignore_errors=True)
+        self.record.unlink(missing_ok=True)
+        run_file.forget(self.bpf_dir)
 
     def _bury(self, agent: subprocess.Popen[str]) -> int:
         code = agent.wait(PATIENCE)
@@ -463,6 +497,8 @@ class Host:
     def _read(self, agent: subprocess.Popen[str]) -> None:
         assert agent.stdout
         for line in agent.stdout:
+            if not line.endswith("\n"):
+                return  # it was killed while it spoke
             report = decode(Report, json.loads(line))
             with self._heard:
                 self.reports.append(report)
@@ -472,9 +508,13 @@ class Host:
 
 @contextmanager
 def hosts(
-    physical: Mapping[str, str] | None = None, compare: float = 300, *, tcx: bool | None = None
+    physical: Mapping[str, str] | None = None,
+    compare: float = 300,
+    *,
+    tcx: bool | None = None,
+    **settings: Any,
 ) -> Iterator[Host]:
-    host = Host(physical, compare, tcx=tcx)
+    host = Host(physical, compare, tcx=tcx, **settings)
     try:
         yield host
     finally:

@@ -13,7 +13,7 @@ VERBS = {("GET", ""): "list", ("POST", ""): "create", ("GET", "*"): "show"} | {
     ("PUT", "*"): "update",
     ("DELETE", "*"): "delete",
 }
-OURS = {"drops", "guards", "hosts", "ip-groups", "port-wait"}
+OURS = {"drops", "guards", "hosts", "ip-groups", "learned-addresses", "port-wait"}
 
 
 def served() -> dict[str, set[str]]:

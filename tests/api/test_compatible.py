@@ -19,6 +19,11 @@ EVIDENCE: dict[str, tuple[str, ...]] = {
     "hosts": ("/v2.0/hosts",),
     "ip-groups": ("/v2.0/ip-groups",),
     "ip-substring-filtering": ("port?fixed_ips=ip_address_substr=10",),
+    "learned-addresses": (
+        "network.learned_limits",
+        "port.learned_addresses",
+        "/v2.0/ports/{port_id}/learned-addresses/{address}",
+    ),
     "net-mtu": ("network.mtu",),
     "net-mtu-writable": ("network<mtu",),
     "network-ip-availability": ("/v2.0/network-ip-availabilities",),

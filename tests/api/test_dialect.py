@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.api.cloud import Cloud, refusal
 
+from vifguard.model.guard import SELECTABLE
+
 TENANT = {"device_id", "device_owner", "name", "description"}
 
 
@@ -188,13 +190,14 @@ def test_provider_attributes_agree_or_are_refused(cloud: Cloud) -> None:
 
 def test_guards_and_a_profile_are_not_both_chosen(cloud: Cloud) -> None:
     network = cloud.admin.network("10.0.0.0/24", shared=True)
-    port = cloud.admin.make("port", network_id=network["id"], guards=["arp"])
+    ungrouped = {"security_groups_enabled": False}
+    port = cloud.admin.make("port", network_id=network["id"], guards=["arp"], **ungrouped)
     assert port["guards_in_force"] == ["ethertype", "mac", "arp"]
     status, _, message = cloud.admin.refused("port", port["id"], guard_profile="strict")
     assert status == 400
     assert "set one of them to null" in message
     port = cloud.admin.change("port", port["id"], guard_profile="strict", guards=None)
-    assert len(port["guards_in_force"]) == 9
+    assert len(port["guards_in_force"]) == len(SELECTABLE)
     port = cloud.admin.change("port", port["id"], guard_profile=None, guards=[])
     assert port["guards_in_force"] == []
     assert cloud.admin.refused("port", port["id"], guards=["host"])[0] == 400

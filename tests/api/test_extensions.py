@@ -1,6 +1,8 @@
 """Our own resources: IP groups, drops, hosts, waiting, the feed over HTTP."""
 
 import threading
+import time
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -11,11 +13,26 @@ from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
 from vifguard.client.feed import HttpFeed
 from vifguard.feed.codec import decode, encode
-from vifguard.feed.messages import Claim, DropCount, DropRecord, PortReport, Report, Update
+from vifguard.feed.messages import (
+    AddressClaim,
+    AdoptedBridge,
+    Claim,
+    ConnectionTable,
+    Detection,
+    DropCount,
+    DropRecord,
+    HeldDevice,
+    PortReport,
+    Report,
+    ReportAnswer,
+    Update,
+    WiringReport,
+)
 from vifguard.model.address import Mac, parse_address
 from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
 from vifguard.model.verdict import Direction, Reason
+from vifguard.packet.build import ethernet, ipv6, rs
 from vifguard.store.feed import StoreFeed
 
 JSON = {"content-type": "application/json"}
@@ -234,7 +251,8 @@ class TestFeed:
             for port in update.ports
         )
         sent = encode(Report("h1", ports=reports))
-        assert cloud.agent.call("POST", "feed/h1/reports", sent).status_code == 204
+        answer = cloud.agent.call("POST", "feed/h1/reports", sent)
+        assert decode(ReportAnswer, answer.json()) == ReportAnswer()
         assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "ACTIVE"
 
     def test_the_agents_own_client_speaks_it(
@@ -243,10 +261,10 @@ class TestFeed:
         endpoint = Endpoint(str(cloud.http.base_url).rstrip("/"), "agent", "agent")
         with Client(endpoint) as client:
             feed = HttpFeed(client, "h1")
-            update = feed.next(0, 1 / 3)
+            update = feed.next("", 0, 1 / 3)
             assert update is not None
-            assert update == StoreFeed(cloud.store, "h1").next(0, 0)
-            assert feed.next(update.revision, 1e-5) is None
+            assert update == StoreFeed(cloud.store, "h1").next("", 0, 0)
+            assert feed.next("", update.revision, 1e-5) is None
             enforced = PortReport(members[0]["id"], update.revision, PortState.ENFORCED)
             feed.report(Report("h1", ports=(enforced,)))
         assert cloud.alice.get(f"ports/{members[0]['id']}")["port"]["status"] == "ACTIVE"
@@ -310,6 +328,7 @@ def test_drops_are_shown_with_the_reason(cloud: Cloud, members: list[dict[str, A
         "length": 60,
         "head": head.hex(),
         "decoded": "",
+        "hint": "",
     }
     assert "02:00:00:00:00:01" in record["decoded"]
     assert shown["counts"] == [
@@ -317,6 +336,21 @@ def test_drops_are_shown_with_the_reason(cloud: Cloud, members: list[dict[str, A
     ]
     other = cloud.alice.get(f"ports/{members[1]['id']}/drops")
     assert other == {"drops": [], "counts": []}
+
+
+def test_an_interface_of_a_host_is_one_ports(cloud: Cloud, shared: dict[str, Any]) -> None:
+    def on(interface: str, host: str = "node-1") -> dict[str, Any]:
+        profile = {"binding:profile": {"interface": interface}} if interface else {}
+        return {"network_id": shared["id"], "binding:host_id": host} | profile
+
+    first = cloud.admin.make("port", **on("tap7"))
+    status, kind, message = cloud.admin.refused("port", **on("tap7"))
+    assert (status, kind) == (409, "InterfaceInUse")
+    assert first["id"] in message
+    other = cloud.admin.make("port", **on("tap7", "node-2"))
+    assert cloud.admin.refused("port", other["id"], **{"binding:host_id": "node-1"})[0] == 409
+    cloud.admin.change("port", first["id"], **{"binding:profile": {}})
+    cloud.admin.change("port", other["id"], **{"binding:host_id": "node-1"})
 
 
 def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
@@ -332,10 +366,97 @@ def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
         "missing": [],
         "floor": ["x"],
         "isolation": True,
+        "connections": None,
         "seen_at": 0,
+        "bridges": [],
+        "held": [],
+        "degraded": [],
+        "lost": {},
+        "instance": "",
     }
     assert cloud.admin.get("hosts/h1")["host"]["name"] == "h1"
     assert refusal(cloud.admin.call("GET", "hosts/h2"))[1] == "HostNotFound"
+
+
+def test_what_a_host_itself_has_on_a_network_is_nobodys(cloud: Cloud) -> None:
+    cloud.has_host("h1")
+    provider = {"provider:network_type": "flat", "provider:physical_network": "lan"}
+    network = cloud.admin.make("network", name="lan", shared=True, **provider)
+    cloud.admin.make(
+        "subnet", network_id=network["id"], cidr="192.168.50.0/24", gateway_ip="192.168.50.1"
+    )
+    bridge = AdoptedBridge(
+        "br0",
+        "lan",
+        (ip_address("192.168.50.2"), ip_address("192.168.50.3"), ip_address("fd00::2")),
+        ("vnet7", "vnet8"),
+        5,
+        ("vnet8",),
+    )
+    said = WiringReport((bridge,), (HeldDevice("vg0-0", 3),), ConnectionTable(524_288, 25))
+    cloud.store.record_report(Report("h1", wiring=said))
+    shown = cloud.admin.get("hosts/h1")["host"]
+    assert shown["bridges"] == [
+        {
+            "name": "br0",
+            "physical": "lan",
+            "addresses": ["192.168.50.2", "192.168.50.3", "fd00::2"],
+            "unguarded": ["vnet7", "vnet8"],
+            "dropped": 5,
+            "forwarding": ["vnet8"],
+        }
+    ]
+    assert shown["held"] == [{"device": "vg0-0", "dropped": 3}]
+    assert shown["connections"] == {"room": 524_288, "used_percent": 25}
+    metrics = cloud.http.get("/metrics").text
+    for forwarding in ("yes", "no"):
+        labels = f'bridge="br0",forwarding="{forwarding}",host="h1"'
+        assert f"vifguard_unguarded_members{{{labels}}} 1.0" in metrics
+    assert 'vifguard_held_frames{by="members",host="h1"} 5.0' in metrics
+    assert 'vifguard_held_frames{by="floor",host="h1"} 3.0' in metrics
+    assert 'vifguard_connections_room{host="h1"} 524288.0' in metrics
+    assert 'vifguard_connections_used_ratio{host="h1"} 0.25' in metrics
+    port = cloud.alice.make("port", network_id=network["id"])
+    assert port["fixed_ips"][0]["ip_address"] == "192.168.50.4"
+    wishes = {"network_id": network["id"], "fixed_ips": [{"ip_address": "192.168.50.3"}]}
+    status, _, why = cloud.admin.refused("port", **wishes)
+    assert status == 409
+    assert "host h1's own" in why
+    addresses = [{"ip_address": "192.168.50.2"}]
+    group = {"network_id": network["id"], "members": [port["id"]], "addresses": addresses}
+    assert cloud.alice.refused("ip_group", **group)[0] == 409
+    cloud.store.record_report(Report("h1", wiring=WiringReport()))
+    assert cloud.admin.make("port", **wishes)["fixed_ips"][0]["ip_address"] == "192.168.50.3"
+
+
+def test_a_silent_host_has_no_active_port_and_can_be_forgotten(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O B10, A4: its ports said ACTIVE for 110 s, and nothing took it away."""
+    cloud.has_host("h1")
+    network = cloud.admin.network("10.0.0.0/24")
+    bound = {"network_id": network["id"], "binding:host_id": "h1"}
+    port = cloud.admin.make("port", **bound, security_groups_enabled=False)
+    cloud.enforces(port)
+
+    def shown() -> list[tuple[str, str]]:
+        one = cloud.admin.get(f"ports/{port['id']}")["port"]
+        (listed,) = cloud.admin.get("ports")["ports"]
+        return [(each["status"], each["status_reason"]) for each in (one, listed)]
+
+    assert shown() == [("ACTIVE", "")] * 2
+    assert refusal(cloud.admin.call("DELETE", "hosts/h1"))[:2] == (409, "HostInUse")
+    beats = cloud.store.heartbeats
+    monkeypatch.setattr(beats, "_monotonic", lambda: time.monotonic() + 11)
+    for status, why in shown():
+        assert status == "DOWN"
+        assert why.startswith("host h1 silent since 2")
+    assert cloud.admin.get("hosts/h1")["host"]["alive"] is False
+    assert 'vifguard_ports{status="DOWN"} 1.0' in cloud.http.get("/metrics").text
+    assert refusal(cloud.admin.call("GET", f"ports/{port['id']}/wait?timeout=0.01"))[0] == 408
+    assert "1 ports are on host h1" in refusal(cloud.admin.call("DELETE", "hosts/h1"))[2]
+    assert cloud.admin.call("DELETE", "hosts/h1?force=true").status_code == 204
+    assert cloud.admin.get("hosts") == {"hosts": []}
 
 
 def resolved(schema: Any, document: dict[str, Any]) -> dict[str, Any]:
@@ -405,3 +526,93 @@ def test_what_is_published_is_what_is_accepted(cloud: Cloud, shared: dict[str, A
     ):
         assert not validator.is_valid(bad)
         assert cloud.admin.call("POST", "ports", bad).status_code == 400
+
+
+class TestLearnedAddresses:
+    """What guests chose themselves, at their ports."""
+
+    CHOSEN = "fe80::a0b0:0:0:1"
+
+    @pytest.fixture
+    def port(self, cloud: Cloud, shared: dict[str, Any]) -> dict[str, Any]:
+        return cloud.alice.make("port", network_id=shared["id"])
+
+    def learn(self, cloud: Cloud, port: dict[str, Any], address: str) -> None:
+        mine = port["id"], parse_address(address)
+        claim = AddressClaim(*mine, Mac.parse(port["mac_address"]))
+        assert cloud.store.record_report(Report("h1", address_claims=(claim,))).refused == ()
+        cloud.store.record_report(Report("h1", detections=(Detection(*mine, unique=True),)))
+
+    def test_a_port_shows_them_and_so_does_a_list(self, cloud: Cloud, port: dict[str, Any]) -> None:
+        def shown() -> list[Any]:
+            one = cloud.alice.get(f"ports/{port['id']}")["port"]
+            (listed,) = cloud.alice.get("ports")["ports"]
+            assert one["learned_addresses"] == listed["learned_addresses"]
+            return one["learned_addresses"]
+
+        assert shown() == []
+        self.learn(cloud, port, self.CHOSEN)
+        (learned,) = shown()
+        assert learned.pop("since")
+        assert learned == {
+            "ip_address": self.CHOSEN,
+            "mac_address": port["mac_address"],
+            "tentative": False,
+        }
+
+    def test_its_owner_releases_one(self, cloud: Cloud, port: dict[str, Any]) -> None:
+        self.learn(cloud, port, self.CHOSEN)
+        path = f"ports/{port['id']}/learned-addresses/{self.CHOSEN}"
+        assert refusal(cloud.bob.call("DELETE", path))[:2] == (404, "PortNotFound")
+        assert cloud.alice.call("DELETE", path).status_code == 204
+        assert cloud.alice.get(f"ports/{port['id']}")["port"]["learned_addresses"] == []
+        gone = refusal(cloud.alice.call("DELETE", path))
+        assert gone[:2] == (404, "LearnedAddressNotFound")
+
+    @pytest.mark.parametrize("bad", [None, {}, {"link_local": 1}, {"link_local": 65, "others": 1}])
+    def test_limits_that_are_none(self, cloud: Cloud, bad: object) -> None:
+        cloud.has_host()
+        assert cloud.admin.refused("network", learned_limits=bad)[0] == 400
+
+    def test_limits(self, cloud: Cloud) -> None:
+        cloud.has_host()
+        network = cloud.admin.make("network")
+        assert network["link_local"] == "learned"
+        assert network["learned_limits"] == {"link_local": 1, "others": 16}
+        given = {"link_local": "none", "learned_limits": {"link_local": 0, "others": 3}}
+        changed = cloud.admin.change("network", network["id"], **given)
+        assert {name: changed[name] for name in given} == given
+
+    def test_the_feed_over_http_says_what_is_refused(
+        self, cloud: Cloud, port: dict[str, Any]
+    ) -> None:
+        claim = AddressClaim(port["id"], parse_address("fe80::1"), Mac.parse(port["mac_address"]))
+        report = encode(Report("h1", address_claims=(claim,)))
+        answer = cloud.agent.call("POST", "feed/h1/reports", report).json()
+        assert answer == {
+            "refused": [{"port_id": port["id"], "address": "fe80::1", "taken": False}]
+        }
+
+    @pytest.mark.parametrize(
+        ("choice", "source", "said"),
+        [
+            ("eui64", "fe80::a0b0:0:0:1", "link_local is eui64"),
+            ("none", "fe80::a0b0:0:0:1", "link_local is none"),
+            ("learned", "fe80::5eff:fe10:2030", "of MAC 02:00:5e:10:20:30, which is not"),
+        ],
+    )
+    def test_a_drop_names_the_link_local_source_and_the_cause(
+        self, cloud: Cloud, shared: dict[str, Any], port: dict[str, Any], choice: str, source: str,
+        said: str,
+    ) -> None:  # fmt: skip
+        cloud.admin.change("network", shared["id"], link_local=choice)
+        frame = ethernet(
+            port["mac_address"], "33:33:00:00:00:02", ipv6(source, "ff02::2", rs(), hop_limit=255)
+        )
+        drop = DropRecord(
+            port["id"], 1.0, Direction.FROM_GUEST, Guard.ND, Reason.ND_SOURCE, len(frame), frame
+        )
+        cloud.store.record_report(Report("h1", drops=(drop,)))
+        (shown,) = cloud.alice.get(f"ports/{port['id']}/drops")["drops"]
+        assert source in shown["hint"]
+        assert said in shown["hint"]

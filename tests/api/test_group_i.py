@@ -258,7 +258,7 @@ NETWORK_ROWS: list[tuple[str, Any]] = [
     *[(field, bad) for field in ("name", "description") for bad in BAD_TEXT],
     *[(f, bad) for f in ("shared", "public", "admin_state_up") for bad in BAD_BOOLEAN],
     *[("mtu", bad) for bad in (*BAD_NUMBER, 0, -1, 67, 65536, 10**30)],
-    *[("link_local", bad) for bad in ("none", "EUI64", "", None, 1, True)],
+    *[("link_local", bad) for bad in ("no", "EUI64", "", None, 1, True)],
     *[("guard_profile", bad) for bad in ("Strict", "", 1, True, [])],
     *[("provider:physical_network", bad) for bad in ("", "a b", "p\n", "-x", 1, True, "é")],
     *[("provider:segmentation_id", bad) for bad in (0, 100, "100", True)],
@@ -605,3 +605,45 @@ def test_lists_while_ports_come_and_go(cloud: Cloud, shared: dict[str, Any]) -> 
     stop.set()
     reading.join()
     assert not failures
+
+
+@pytest.mark.parametrize(
+    ("mac", "instead"),
+    [
+        ("03:bf:0a:00:00:64", "unicast mode, and list 02:bf:0a:00:00:64 at the port of each node"),
+        ("01:00:5e:7f:00:64", "list a unicast address at the port of each node"),
+    ],
+)
+def test_a_group_address_in_a_pair_is_refused_with_what_works_instead(
+    cloud: Cloud, mac: str, instead: str
+) -> None:
+    network = cloud.admin.network("10.0.0.0/24", shared=True)
+    pair = {"ip_address": "10.0.0.100", "mac_address": mac}
+    status, _, message = cloud.admin.refused(
+        "port", network_id=network["id"], allowed_address_pairs=[pair]
+    )
+    assert status == 400
+    assert instead in message
+
+
+def test_two_ports_of_a_project_list_one_mac(cloud: Cloud) -> None:
+    network = cloud.admin.network("10.0.0.0/24", shared=True)
+    pair = {"ip_address": "10.0.0.100", "mac_address": "02:bf:0a:00:00:64"}
+    for _ in range(2):
+        made = cloud.admin.make("port", network_id=network["id"], allowed_address_pairs=[pair])
+        assert made["allowed_address_pairs"] == [pair]
+
+
+def test_the_link_local_address_of_a_group_is_asked_for_and_shown_without_a_subnet(
+    cloud: Cloud, shared: dict[str, Any]
+) -> None:
+    asked = [{"ip_address": "fe80::1"}]
+    fields: dict[str, Any] = {"network_id": shared["id"], "project_id": "p1", "addresses": asked}
+    made = cloud.admin.make("ip_group", **fields)
+    assert made["addresses"] == asked
+    assert cloud.alice.change("ip_group", made["id"], addresses=asked)["addresses"] == asked
+    status, _, message = cloud.alice.refused(
+        "ip_group", network_id=shared["id"], addresses=[{"ip_address": "fe80::2"}]
+    )
+    assert status == 403
+    assert "only the operator may choose fe80::2" in message

@@ -85,7 +85,7 @@ def test_a_port_lives_and_dies(cloud: Cloud, sdk: Connection) -> None:
     assert [each.id for each in sdk.network.ports(fixed_ips="ip_address=10.0.0.50")] == [port.id]
     port = sdk.network.update_port(port, allowed_address_pairs=[], name="www")
     assert port.allowed_address_pairs == []
-    port = sdk.network.update_port(port, is_port_security_enabled=False)
+    port = sdk.network.update_port(port, is_port_security_enabled=False, security_group_ids=[])
     assert port.is_port_security_enabled is False
     sdk.network.delete_port(port)
     with pytest.raises(openstack.exceptions.NotFoundException):

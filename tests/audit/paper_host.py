@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from vifguard.lab.attacks.attack import Kind, Offload
+from vifguard.lab.attacks.frames import OTHERS_VRID
 from vifguard.lab.audit.site import Namespace, Post, Site
 from vifguard.model.address import Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, LinkLocal
 from vifguard.model.policy import PortPolicy, Storm
 from vifguard.model.verdict import Action, Direction
+from vifguard.packet.frame import Frame, parse
+from vifguard.packet.offload import NO_OFFLOAD
 from vifguard.semantics.verdict import verdict
 
 NET4, NET6 = IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:5::/64")
@@ -43,11 +46,11 @@ SITE = Site(
     routed6=IPv6Network("fd66::/64"),
 )
 
-Judge = Callable[[Post, Direction, bytes], bool]
+Judge = Callable[[Post, Direction, Frame], bool]
 """Whether the host lets a frame from, or to, a post pass."""
 
 
-def everything(_post: Post, _direction: Direction, _frame: bytes) -> bool:
+def everything(_post: Post, _direction: Direction, _frame: Frame) -> bool:
     return True
 
 
@@ -65,9 +68,10 @@ class Host:
         self._behind: dict[bytes, Post] = {}
 
     def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
-        del offload
+        left = offload.left if offload else NO_OFFLOAD
+        parsed = parse(frame, offload=left)
         self.sent.append((post, frame))
-        if len(frame) < 14 or not self.judge(post, Direction.FROM_GUEST, frame):
+        if len(frame) < 14 or not self.judge(post, Direction.FROM_GUEST, parsed):
             return
         destination, source = frame[:6], frame[6:12]
         if not source[0] & 1:
@@ -76,7 +80,7 @@ class Host:
         if not destination[0] & 1 and destination in self._behind:
             others = [each for each in others if each is self._behind[destination]]
         self._heard += [
-            (each.name, frame) for each in others if self.judge(each, Direction.TO_GUEST, frame)
+            (each.name, frame) for each in others if self.judge(each, Direction.TO_GUEST, parsed)
         ]
 
     def hear(self, patience: float) -> list[tuple[str, bytes]]:
@@ -89,7 +93,7 @@ def reference(site: Site) -> Judge:
     """Every guest's port as our own contract says it."""
     policies = {each.name: _policy(site, each) for each in site.posts if each is not site.outside}
 
-    def judge(post: Post, direction: Direction, frame: bytes) -> bool:
+    def judge(post: Post, direction: Direction, frame: Frame) -> bool:
         if post is site.outside:
             return True
         return verdict(policies[post.name], direction, frame).action is Action.PASS
@@ -113,5 +117,7 @@ def _policy(site: Site, post: Post) -> PortPolicy:
         prefixes=frozenset(prefixes),
         link_local=LinkLocal.EUI64,
         public=frozenset({NET4, NET6}),
+        foreign_vrids4=frozenset({OTHERS_VRID}) if is_attacker else frozenset(),
+        foreign_vrids6=frozenset({OTHERS_VRID}) if is_attacker else frozenset(),
         storm=Storm(rate=1_000_000, burst=1_000_000),
     )

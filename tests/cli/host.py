@@ -10,9 +10,10 @@ from pathlib import Path
 
 from command import COMMAND, Shell, clean_environment
 
+from vifguard.agent import run_file
 from vifguard.kernel import bpffs
 
-LIMIT = 30.0
+LIMIT = 90.0
 
 
 @dataclass
@@ -62,9 +63,23 @@ class Host:
             yield process
 
     @contextmanager
-    def started(self, *arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def unready(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+        """`vifguard ARGUMENTS` inside, which is not expected to be ready."""
+        options = ("--listen", f"unix:{self.directory}/api.sock", "--data-dir", self.data_dir)
+        pins = ("--bpf-dir", self.bpf_dir, "--host", self.name)
+        process = self._spawn([COMMAND, *map(str, (*arguments, *options, *pins))], 2, {})
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(LIMIT)
+
+    @contextmanager
+    def started(
+        self, *arguments: object, data_dir: Path | None = None, **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
         read, write = os.pipe()
-        options = ("--data-dir", self.data_dir, "--ready-fd", write)
+        options = ("--data-dir", data_dir or self.data_dir, "--ready-fd", write)
         if arguments[0] != "serve":
             options = (*options, "--bpf-dir", self.bpf_dir, "--host", self.name)
         process = self._spawn([COMMAND, *map(str, (*arguments, *options))], write, environment)
@@ -105,8 +120,12 @@ def host(name: str, directory: Path) -> Iterator[Host]:
         try:
             made = Host(name, directory)
             made.ip("link", "set", "lo", "up")
+            # On in each new namespace; such a host offers no isolation, and says why.
+            for table in ("iptables", "ip6tables", "arptables"):
+                made.run("sysctl", "-qw", f"net.bridge.bridge-nf-call-{table}=0")
             yield made
         finally:
             bpffs.unmount(directory / "bpf")
+            run_file.forget(directory / "bpf" / "vifguard")
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=True)

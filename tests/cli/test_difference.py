@@ -25,7 +25,8 @@ def network(number: int, name: str, project: str = "acme", **fields: Any) -> Ite
         "shared": False,
         "public": False,
         "mtu": 1500,
-        "link_local": "eui64",
+        "link_local": "learned",
+        "learned_limits": {"link_local": 1, "others": 16},
         "admin_state_up": True,
         "port_security_enabled": True,
         "description": "",
@@ -239,13 +240,16 @@ def test_choosing_a_profile_ends_a_choice_of_guards() -> None:
     assert step.values == {"guard_profile": "mac", "guards": None}
 
 
-def test_a_plug_keeps_what_a_hypervisor_wrote() -> None:
+@pytest.mark.parametrize(
+    ("given", "interface"), [("tap2", {"interface": "tap2"}), ("null", {})], ids=["other", "none"]
+)
+def test_a_plug_keeps_what_a_hypervisor_wrote(given: str, interface: dict[str, str]) -> None:
     there = port(3, "p", 1, **{"binding:profile": {"theirs": 1, "interface": "tap1"}})
-    text = of_acme(ports="p: {network: n, interface: tap2}")
+    text = of_acme(ports=f"p: {{network: n, interface: {given}}}")
     (step,) = steps(text, [network(1, "n")], [], [there])
-    assert api_body(PORT, step.values, there, {}) == {
-        "binding:profile": {"theirs": 1, "interface": "tap2"}
-    }
+    body = api_body(PORT, step.values, there, {})
+    assert body == {"binding:profile": {"theirs": 1} | interface}
+    assert not steps(text, [network(1, "n")], [], [there | body])
 
 
 def test_a_physical_network_is_a_flat_one() -> None:

@@ -46,6 +46,30 @@ def test_a_network_is_made_changed_shown_listed_and_deleted(vifguard: Shell) -> 
     assert vifguard("network", "show", "life", code=3).out == ""
 
 
+def test_what_guests_may_choose_is_a_networks_choice(vifguard: Shell) -> None:
+    made = vifguard.json("network", "create", "v6", "--shared")
+    assert (made["link_local"], made["learned_limits"]) == (
+        "learned",
+        {"link_local": 1, "others": 16},
+    )
+    changed = vifguard.json(
+        "network", "set", "v6", "--link-local", "none", "--learned-limits", "0/4"
+    )
+    assert changed["link_local"] == "none"
+    assert changed["learned_limits"] == {"link_local": 0, "others": 4}
+    vifguard("network", "delete", "v6")
+
+
+def test_an_address_that_a_port_did_not_learn_is_not_released(
+    vifguard: Shell, network: dict[str, Any]
+) -> None:
+    vifguard("port", "create", "learner", "--network", network["name"])
+    assert vifguard.json("port", "show", "learner")["learned_addresses"] == []
+    said = vifguard("port", "release", "learner", "fe80::a0b0:0:0:1", code=3)
+    assert "fe80::a0b0:0:0:1" in said.err
+    vifguard("port", "delete", "learner")
+
+
 def test_a_subnet_is_made_and_changed(vifguard: Shell, network: dict[str, Any]) -> None:
     made = vifguard.json(
         *("subnet", "create", "sub", "--network", network["name"], "--cidr", "10.250.0.0/24"),
@@ -99,6 +123,8 @@ def test_the_profile_that_a_hypervisor_wrote_survives_a_plug(
         client.update(PORT, made["id"], {"binding:profile": {"theirs": 1}})
     plugged = vifguard.json("port", "set", "hyp", "--interface", "tap9")
     assert plugged["binding:profile"] == {"theirs": 1, "interface": "tap9"}
+    unnamed = vifguard.json("port", "set", "hyp", "--interface", "none")
+    assert unnamed["binding:profile"] == {"theirs": 1}
 
 
 def test_a_port_that_no_host_holds_is_not_waited_for_longer(
@@ -151,6 +177,8 @@ def test_deleting_several_looks_all_names_up_first(vifguard: Shell) -> None:
         (("network", "show", "no-such"), 3, "no-such"),
         (("network", "create", "a\nb"), 1, "name"),
         (("network", "create", "x", "--storm", "fast"), 2, "RATE/BURST"),
+        (("network", "create", "x", "--learned-limits", "3"), 2, "LINK-LOCAL/OTHERS"),
+        (("network", "create", "x", "--link-local", "some"), 1, "link_local"),
         (("network", "create", "x", "--guards", "mac", "--guard-profile", "off"), 2, "not both"),
         (("network", "create", "x", "--guards", "firewall"), 1, "firewall"),
         (("network", "set", "no-such"), 2, "nothing to set"),

@@ -17,15 +17,25 @@ from vifguard.feed.messages import HostReport, Report
 
 
 @pytest.fixture(scope="module")
-def osc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Openstack]:
-    """The command, for a server with a host that can hold everything."""
-    data_dir = tmp_path_factory.mktemp("openstack") / "data"
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data directory of a server with a host that can hold everything."""
+    directory = tmp_path_factory.mktemp("openstack") / "data"
+    with started("serve", "--listen", "127.0.0.1:0", data_dir=directory):
+        report_host(directory)
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def osc(data_dir: Path) -> Iterator[Openstack]:
+    with openstack(data_dir) as command:
+        yield command
+
+
+def report_host(data_dir: Path) -> None:
+    """Report that the played host has read back its guards: it lives for ten seconds more."""
     able = HostReport("6.1", "ebpf", frozenset({"groups"}), (), ("x",), isolation=True)
-    with started("serve", "--listen", "127.0.0.1:0", data_dir=data_dir):
-        with Client(read_data_dir(data_dir)) as client:
-            HttpFeed(client, "h1").report(Report("h1", about=able))
-        with openstack(data_dir) as command:
-            yield command
+    with Client(read_data_dir(data_dir)) as client:
+        HttpFeed(client, "h1").report(Report("h1", about=able, read_back=True))
 
 
 @pytest.mark.kernel
@@ -174,7 +184,8 @@ def test_sharing_and_pools(osc: Openstack) -> None:
     osc("subnet", "pool", "delete", "pool")
 
 
-def test_agents_and_extensions(osc: Openstack) -> None:
+def test_agents_and_extensions(osc: Openstack, data_dir: Path) -> None:
+    report_host(data_dir)
     (agent,) = osc.json("network", "agent", "list")
     assert (agent["Host"], agent["Alive"]) == ("h1", True)
     assert osc.json("network", "agent", "show", agent["ID"])["binary"] == "vifguard"

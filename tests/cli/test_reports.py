@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from command import Process, Service, Shell
 
+from vifguard.cli.times import moment
 from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
 from vifguard.feed.codec import encode
@@ -54,6 +55,9 @@ def test_a_host_is_listed_and_shown(agent: Client, vifguard: Shell) -> None:
     assert vifguard.json("host", "show", HOST) == host
     assert host["missing"] == ["memory: none left"]
     assert "memory: none left" in vifguard("host", "list").out
+    assert f"seen_at {moment(host['seen_at'])}" in " ".join(
+        vifguard("host", "show", HOST).out.split()
+    )
     assert vifguard("host", "show", "unknown", code=3).out == ""
 
 
@@ -82,7 +86,10 @@ def test_drops_are_shown_with_port_guard_and_reason(
         text = vifguard(*arguments).out
         assert "source-mac" in text
         assert "reported" in text
-    assert vifguard("drops", "unknown", code=3).out == ""
+    unknown = vifguard("drops", "unknown", code=3)
+    assert unknown.out == ""
+    assert "there is no port 'unknown'" in unknown.err
+    assert "vifguard host show" in unknown.err
 
 
 def test_following_prints_each_record_once_as_it_comes(

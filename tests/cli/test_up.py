@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def port(shell: Shell, name: str, interface: str, *options: object) -> None:
     """A port that is enforced."""
     shell("port", "create", name, "--network", "lan", "--interface", interface, *options)
     assert shell.json("port", "wait", name, "--timeout", LIMIT)["status"] == "ACTIVE"
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 SEND = """
@@ -122,12 +130,17 @@ def test_after_kill_9_the_guards_hold_and_the_next_start_adopts_them(machine: Ho
 
 def pinned(machine: Host) -> dict[str, int]:
     """What is pinned, by name; the number of one that was made anew would be another."""
-    return {str(path): path.stat().st_ino for path in machine.bpf_dir.rglob("*")}
+    return {str(path): path.lstat().st_ino for path in machine.bpf_dir.rglob("*")}
 
 
 def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host) -> None:
     bridge = lan.master("vga")
-    done = lan.down("--remove", "--json")
+    asked = lan.down("--remove")
+    assert asked.returncode == 2
+    assert "vga, vgb" in asked.stderr
+    assert "--release" in asked.stderr
+    assert lan.master("vga") == bridge
+    done = lan.down("--remove", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["removed"] == str(lan.bpf_dir)
     assert lan.master("vga") == ""
@@ -150,9 +163,19 @@ def test_guards_are_attached_as_told(machine: Host) -> None:
         send(machine, "gvga", frame(FORGED))
         await_drop(machine.shell, "a", "source-mac")
     assert "vifguard:from_guest" in filters()
-    done = machine.down("--remove", "--attach", "clsact")
+    # The other way, at the next start and at the end: what is left is found by its name.
+    with machine.up():
+        machine.shell("port", "wait", "a", "--timeout", LIMIT)
+        eventually(lambda: "vifguard" not in filters())
+        send(machine, "gvga", frame(FORGED))
+        await_drop(machine.shell, "a", "source-mac")
+    with machine.up("--attach", "clsact"):
+        machine.shell("port", "wait", "a", "--timeout", LIMIT)
+    assert "vifguard:from_guest" in filters()
+    done = machine.down("--remove", "--yes")
     assert done.returncode == 0, done.stderr
     assert "vifguard" not in filters()
+    assert not [path for path in machine.bpf_dir.rglob("*") if path.is_file()]
 
 
 def test_another_way_to_attach_is_refused(machine: Host) -> None:
@@ -244,6 +267,26 @@ def test_this_host_is_checked_and_left_as_it_was(machine: Host) -> None:
     assert found["missing"] == []
     assert found["isolation"] is True
     assert (machine.ip("-o", "link"), pinned(machine)) == before
+
+
+def test_a_host_whose_own_rules_see_bridged_packets_offers_no_isolation(machine: Host) -> None:
+    machine.run("sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=1")
+    arguments = (COMMAND, "host", "check", "--bpf-dir", machine.bpf_dir, "--json")
+    run = machine.run(*arguments, check=False)
+    found = json.loads(run.stdout)
+    assert run.returncode == 1
+    assert found["isolation"] is False
+    assert "net.bridge.bridge-nf-call-iptables=0" in found["missing"][0]
+
+
+def test_a_host_whose_kernel_does_not_tell_its_types_says_so(machine: Host) -> None:
+    check = (COMMAND, "host", "check", "--bpf-dir", machine.bpf_dir, "--json")
+    hidden = "mount -t tmpfs none /sys/kernel/btf && exec "
+    run = machine.run("unshare", "-m", "sh", "-c", hidden + " ".join(map(str, check)), check=False)
+    found = json.loads(run.stdout)
+    assert run.returncode == 1
+    assert found["isolation"] is False
+    assert any("CONFIG_DEBUG_INFO_BTF" in each for each in found["missing"]), found
 
 
 def test_a_host_where_guards_cannot_be_tried_says_so() -> None:

@@ -10,18 +10,21 @@ from pathlib import Path
 import pytest
 from tests.enforce.world import attach, hold, mac_of, policy_of, run
 
+from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel.bpf import Link
 from vifguard.kernel.elf import ObjectFile
+from vifguard.kernel.tcx import Link
 from vifguard.model.address import parse_network
-from vifguard.model.guard import GUARDS_OF, Profile
+from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
+from vifguard.model.policy import Storm
 from vifguard.model.verdict import Direction, Reason
-from vifguard.packet.build import ethernet, ipv4, udp
+from vifguard.packet.build import arp, ethernet, ipv4, udp
 
 pytestmark = pytest.mark.kernel
 
 HELLO = udp(1, 1, b"hello")
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 NOBODY = 1 << 20
 """An interface index that no interface has."""
 
@@ -67,7 +70,8 @@ def programs_at(driver, guest):
 def take_away(driver, guest):
     """As a careless operator would."""
     if "tcx" in driver.features:
-        (driver._pins.links / f"{guest.ifindex}-egress").unlink()
+        with Link.open(driver._pins.links / f"{guest.ifindex}-egress") as link:
+            link.detach()
     else:
         run("tc", "filter", "del", "dev", guest.tap, "egress")
     assert len(programs_at(driver, guest)) == 1
@@ -122,6 +126,65 @@ class TestAgainAndAgain:
         hold(driver, attach(alice, *many), attach(bob))
         frames = [from_(alice, bob, source) for source in many]
         assert world.delivered(alice, bob, *frames) == frames
+
+    def test_whatever_was_taken_away_beside_the_entry_is_a_loss(self, driver, pair):
+        """A set of prefixes, or the room for what is known of its connections."""
+        alice, _ = pair
+        learning = {
+            "link_local": LinkLocal.LEARNED,
+            "claimable": frozenset({parse_network("fe80::/64")}),
+        }
+        wanted = driver.render([attach(alice, **learning)])
+        held = wanted.ports[alice.ifindex]
+        for name in ("prefix_sets", "tracking"):
+            hold(driver, attach(alice, **learning))
+            for key, _ in list(driver._maps[name].contents()):
+                driver._maps[name].delete(key)
+            for scope in (frozenset({alice.ifindex}), None):
+                seen = driver.observe(scope)
+                cause, _ = driver.loss(held, seen.ports[alice.ifindex])
+                assert cause is state.Loss.EXTRAS
+                assert set(driver.diff(wanted, seen).ports) == {alice.ifindex}
+
+    def test_a_clock_that_was_set_is_set_back(self, opened):
+        def set_clock(driver):
+            driver._maps["settings"].memory(8)[:8] = (1).to_bytes(8, "little")
+
+        with opened() as driver:
+            set_clock(driver)
+            assert driver.repair() == ("the settings of all ports were not what was written",)
+            set_clock(driver)
+        with opened() as driver:
+            assert driver._maps["settings"].memory(8)[:8] == bytes(8)
+            driver.remove_all()
+
+    @pytest.mark.parametrize("which", ["maps", "connections"])
+    def test_pins_of_maps_that_went_while_nobody_lived(self, world, opened, pair, which):
+        """The programs that are still pinned read maps that nobody can write any more."""
+        alice, bob = pair
+        with opened() as driver:
+            hold(driver, attach(alice, "10.9.0.1", "10.9.0.77"), attach(bob))
+        (lost,) = world.bpf_dir.glob(f"{which}-*")
+        for pin in lost.iterdir():
+            pin.unlink()
+        lost.rmdir()
+        own, former = from_(alice, bob), from_(alice, bob, "10.9.0.77")
+        with opened() as driver:
+            hold(driver, attach(alice), attach(bob))
+            assert world.delivered(alice, bob, own, former) == [own]
+            driver.remove_all()
+
+    def test_a_guest_that_floods_does_not_silence_the_agent(self, world, driver, pair):
+        """Else what the agent asks in the guest's name, nobody would hear, and so nobody answer."""
+        alice, bob = pair
+        hold(driver, attach(alice, storm=Storm(1, 1)), attach(bob))
+        told, asked = (
+            ethernet(alice.mac, BROADCAST, arp(alice.mac, "10.9.0.1", target_ip=target))
+            for target in ("10.9.0.1", "10.9.0.2")
+        )
+        assert world.delivered(alice, bob, told, told) == [told]
+        driver.answer(alice.ifindex, Direction.FROM_GUEST, asked)
+        assert world.delivered(alice, bob, told) == [asked]
 
     def test_removed_is_gone(self, world, driver, pair):
         alice, bob = pair
@@ -236,7 +299,7 @@ class TestWhatDoesNotFitInAnEntry:
         router = {"guards": GUARDS_OF[Profile.ROUTER]}
         old = router | {"public": frozenset({parse_network("203.0.113.0/24")})}
         new = router | {"public": frozenset({parse_network("198.51.100.0/24")})}
-        sets = private._maps["public_prefixes"]
+        sets = private._maps["prefix_sets"]
         hold(private, port(1, **old), port(2, **old))
         assert len(list(sets.contents())) == 1
         for scope, number in ((frozenset({1}), 1), (frozenset({2}), 2)):
@@ -260,7 +323,7 @@ class TestWhatDoesNotFitInAnEntry:
         public = frozenset(map(parse_network, ("203.0.113.0/24", "198.51.100.0/24")))
         router = {"guards": GUARDS_OF[Profile.ROUTER], "public": public}
         hold(private, port(1, **router))
-        sets = private._maps["public_prefixes"]
+        sets = private._maps["prefix_sets"]
         key, _ = next(iter(sets.contents()))
         sets.delete(key)
         for scope in (frozenset({1}), frozenset({2})):
@@ -426,18 +489,30 @@ class TestUpgrade:
             assert link_ids(world) == links
             assert world.delivered(alice, bob, forged, own) == [own]
             assert driver.observe(None).litter == frozenset()
-            assert len(list(world.bpf_dir.iterdir())) == 3
+            assert len(list(world.bpf_dir.iterdir())) == 5
 
     def test_a_new_layout_is_filled_before_it_takes_over(self, world, opened, pair, monkeypatch):
         alice, bob = pair
         with opened() as driver:
             hold(driver, attach(alice), attach(bob))
         monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
-        monkeypatch.setattr(ObjectFile, "maps_digest", "another0maps")
+        monkeypatch.setattr(ObjectFile, "layout_digest", lambda *_: "another0maps")
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
         with opened() as driver:
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 5
+            assert len(list(world.bpf_dir.iterdir())) == 8
             hold(driver, attach(alice), attach(bob))
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 3
+            assert len(list(world.bpf_dir.iterdir())) == 5
+
+    def test_another_size_of_the_table_of_connections_is_another_table(self, world, pair):
+        alice, bob = pair
+        own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
+        for wanted, room in ((0, None), (1000, 1024), (1024, 1024), (1025, 2048)):
+            with EbpfDriver(world.bpf_dir, connections=wanted) as driver:
+                assert world.delivered(alice, bob, forged, own) == [own] or not wanted
+                hold(driver, attach(alice), attach(bob))
+                with driver.connections() as table:
+                    assert room in (None, table.room)
+            assert world.delivered(alice, bob, forged, own) == [own]
+            assert len(list(world.bpf_dir.iterdir())) == 5

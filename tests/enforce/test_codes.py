@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vifguard.enforce import ebpf, state
+from vifguard.enforce.driver import DriverError
 from vifguard.enforce.state import ENTRY, Flag
 from vifguard.kernel.elf import ObjectFile
 from vifguard.model.guard import Guard
@@ -48,7 +49,22 @@ def test_an_entry_is_two_cache_lines(code):
 
 
 def test_the_programs_have_names(code):
-    assert set(code.programs) == {"from_guest", "to_guest", "by_groups", "answer"}
+    guards = {"from_guest", "to_guest", "by_groups", "second_check"}
+    assert set(code.programs) == {*guards, "answer"}
+    assert {*code.maps, *code.programs} == ebpf.NEEDED
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", [b"prefix_sets", b"by_groups", b"offload_of"])
+def test_an_object_of_other_sources_is_refused_before_anything_is_pinned(
+    name, bpf_dir, tmp_path, monkeypatch
+):
+    old = tmp_path / "guard.bpf.o"
+    old.write_bytes(ebpf.OBJECT.read_bytes().replace(name + b"\0", name[:-1] + b"_\0"))
+    monkeypatch.setattr(ebpf, "OBJECT", old)
+    with pytest.raises(DriverError, match=f"{name.decode()}; `make setup` compiles it anew"):
+        ebpf.EbpfDriver(bpf_dir)
+    assert not bpf_dir.exists()
 
 
 def test_no_constant_data(code):

@@ -3,6 +3,7 @@
 import pytest
 from tests.enforce.world import hold, mac_of, policy_of
 
+from vifguard.enforce import state
 from vifguard.enforce.driver import Attachment
 from vifguard.model.address import Mac, parse_address, parse_network, parse_prefix
 from vifguard.model.guard import ALWAYS, GUARDS_OF, SELECTABLE, LinkLocal, Profile, Role
@@ -269,7 +270,7 @@ FROM_GUEST = {
         out(ipv4(IP_A, IP_G, DATA, options=b"\x07\x05\0\0")),
         "ip/ipv4-options",
     ),
-    "another's ciaddr": (dhcp(dhcpv4(A, ciaddr=IP_V), source=IP_A), "ip/dhcp-client-address"),
+    "another's ciaddr": (dhcp(dhcpv4(A, ciaddr=IP_V), source=IP_A), "dhcp/dhcp-client-address"),
     "own ciaddr": (dhcp(dhcpv4(A, ciaddr=IP_A), source=IP_A, target=IP_G), ""),
     "udp from :: ": (out(ipv6("::", IP6_V, DATA)), "ip/ipv6-unspecified"),
     "an mld report from ::": (
@@ -560,3 +561,52 @@ def test_any_length_of_any_frame_has_a_verdict(private):
         for cut in (frame[:length] for length in range(14, len(frame))):
             if private.is_testable(cut):
                 private.test(Direction.FROM_GUEST, cut)
+
+
+def test_without_link_local_addresses_what_a_guest_loses_is_counted_and_told_of_once(
+    private, monkeypatch
+):
+    chatter = (
+        ethernet(A, "33:33:00:00:00:fb", ipv6(LL_A, "ff02::fb", DATA)),
+        ethernet(A, "33:33:00:00:00:02", ipv6(LL_A, "ff02::2", rs(), hop_limit=255)),
+        ethernet(A, "33:33:00:00:00:01", ipv6(LL_A, "ff02::1", na(LL_A), hop_limit=255)),
+    )
+    render = state.render
+    # As of a driver that pins, which limits its records.
+    monkeypatch.setattr(state, "render", lambda *given, **_: render(*given))
+    hold_one(private, link_local=LinkLocal.NONE)
+    run = private._programs["from_guest"].test_run
+    for frame in chatter * 20:
+        assert run(frame, ifindex=1)[0] == SHOT
+    assert len(private.events.drops()) == 1
+    assert sum(count.frames for count in private.events.counts()) == len(chatter * 20)
+
+
+SHOT = 2
+
+
+CHOSEN = parse_address("fe80::1234:5678:9abc:1")
+"""A link-local address that the guest chose; below, it has one of a prefix too."""
+ELSEWHERE = parse_address("2001:db8::1234:5678:9abc:1")
+
+
+@pytest.mark.parametrize("to", [Mac.parse(ALL6), A])
+@pytest.mark.parametrize("wrap", [lambda piece: piece, destination_options])
+def test_a_tentative_address_is_defended_to_all_and_to_the_guest_alone(private, to, wrap):
+    hold_one(private, link_local=LinkLocal.LEARNED, tentative=frozenset({CHOSEN}))
+    defence = wrap(na(str(CHOSEN), tlla(V)))
+    private.events.claims()
+    frame = ethernet(V, to, ipv6(str(CHOSEN), NODES, defence, **ND))
+    assert private.test(Direction.TO_GUEST, frame) is None
+    assert [claim.address for claim in private.events.claims()] == [CHOSEN]
+
+
+@pytest.mark.parametrize("profile", [Profile.STRICT, Profile.ROUTER, Profile.OFF])
+@pytest.mark.parametrize("message", [DATA, icmpv6(128, 0, bytes(8))])
+def test_the_use_of_a_learned_address_is_noted_whatever_guards_there_are(private, profile, message):
+    learned = {"link_local": LinkLocal.LEARNED, "learned": frozenset({ELSEWHERE})}
+    hold_one(private, guards=GUARDS_OF[profile], **learned)
+    before = private.uses(1)
+    frame = ethernet(A, V, ipv6(str(ELSEWHERE), "2001:db8::9", message))
+    assert private.test(Direction.FROM_GUEST, frame) is None
+    assert private.uses(1)[ELSEWHERE] > before[ELSEWHERE]

@@ -1,7 +1,9 @@
 """The doors of kernel/ that only this room uses."""
 
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ import pytest
 from vifguard.enforce.ebpf import missing
 from vifguard.kernel import bpffs, rcu
 from vifguard.kernel.bpf import Map, MapSpec, MapType, Program, VerifierError
+from vifguard.kernel.link import Links
+from vifguard.kernel.netlink import Netlink, NetlinkError
+from vifguard.kernel.netns import in_throwaway
 
 pytestmark = pytest.mark.kernel
 
@@ -81,12 +86,87 @@ class TestMaps:
         table.delete_many(key for key, _ in items[1:])
         assert list(table.contents()) == items[:1]
 
+    def test_threads_share_one(self, table):
+        """K3.1: the kernel wrote one thread's value into the buffer that another read."""
+        keys = {n: self.key(table, n) for n in range(64)}
+        table.update_many([(key, n.to_bytes(4, "big")) for n, key in keys.items()])
+        wrong: list[object] = []
+
+        def look(numbers):
+            for _ in range(3000):
+                wrong.extend(n for n in numbers if table.lookup(keys[n]) != n.to_bytes(4, "big"))
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            threads = [threading.Thread(target=look, args=((n, n + 1),)) for n in (0, 2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
+        assert wrong == []
+
     def test_too_many_is_an_error(self):
         with (
             Map.create(MapSpec("small", MapType.HASH, 4, 4, 2, 1)) as table,
             pytest.raises(OSError, match="bpf map_update_batch"),
         ):
             table.update_many([(n.to_bytes(4, "big"), bytes(4)) for n in range(3)])
+
+
+class Changing(Netlink):
+    """A socket during whose first dumps the kernel's links change, after their first part."""
+
+    def __init__(self, changes: int) -> None:
+        super().__init__(socket.NETLINK_ROUTE)
+        self.changes = changes
+        self.dumps = 0
+
+    def _dump(self, message):
+        self.dumps += 1
+        self._parts = 0
+        return super()._dump(message)
+
+    def _receive(self):
+        yield from super()._receive()
+        self._parts += 1
+        if self._parts == 1 and self.dumps <= self.changes:
+            name = f"late{self.dumps}"
+            subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+
+
+class TestDumps:
+    """K1.2: an interrupted dump may lack an entry, so it is repeated (NLM_F_DUMP_INTR)."""
+
+    @staticmethod
+    def dumped(changes: int) -> tuple[int, set[str], set[str]]:
+        """How often links were dumped, which were found, and which there are."""
+
+        def work():
+            # Several parts more than the kernel prepares ahead of the reader.
+            many = "".join(f"link add many{n} type bridge\n" for n in range(200))
+            subprocess.run(["ip", "-batch", "-"], input=many, text=True, check=True)
+            with Links() as links:
+                links._netlink.close()
+                links._netlink = changing = Changing(changes)
+                found = {link.name for link in links.all()}
+            return changing.dumps, found, {name for _, name in socket.if_nameindex()}
+
+        return in_throwaway(work)
+
+    def test_a_quiet_one_is_read_once(self):
+        dumps, found, there = self.dumped(0)
+        assert (dumps, found) == (1, there)
+
+    def test_an_interrupted_one_is_repeated(self):
+        dumps, found, there = self.dumped(2)
+        assert (dumps, found) == (3, there)
+
+    def test_one_that_is_always_interrupted_is_an_error(self):
+        with pytest.raises(NetlinkError, match="interrupted"):
+            self.dumped(10_000)
 
 
 def test_a_refused_program_says_why():

@@ -5,11 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vifguard.enforce import rules
+from vifguard.enforce.digests import Digests
 from vifguard.enforce.group import Group
 from vifguard.model.address import parse_network
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction
 
+MINE, ANOTHERS = Digests(b"mine"), Digests(b"another's")
 IN, OUT = Direction.TO_GUEST, Direction.FROM_GUEST
 
 
@@ -18,7 +20,7 @@ def remote(text: str) -> Rule:
 
 
 def group_of(*said: Rule, name: str = "g") -> Group:
-    group = Group(name)
+    group = Group(MINE, name)
     group.change(frozenset(said))
     return group
 
@@ -94,7 +96,7 @@ some_rules = st.frozensets(
 @given(st.lists(some_rules, max_size=5))
 def test_step_by_step_is_the_same_as_at_once(story):
     """Two rules may need one element, and what cannot be held comes and goes."""
-    group, there = Group("g"), {}
+    group, there = Group(MINE, "g"), {}
     for said in story:
         before, after = group.change(said)
         assert before.items() <= there.items()
@@ -106,6 +108,16 @@ def test_step_by_step_is_the_same_as_at_once(story):
 
 def test_a_set_knows_its_own_elements():
     prefixes = [parse_network(p) for p in ("10.0.0.1/32", "10.0.0.0/8", "fd00::1/128", "::/0")]
-    mine = list(rules.members_of("a", prefixes))
+    mine = list(rules.members_of(MINE, "a", prefixes))
     assert len(set(mine)) == len(prefixes)
-    assert all(rules.is_of_set(each, "a") and not rules.is_of_set(each, "b") for each in mine)
+    assert all(rules.is_of_set(MINE, each, "a") for each in mine)
+    assert not any(rules.is_of_set(MINE, each, "b") for each in mine)
+
+
+@given(some_rules)
+def test_another_hosts_elements_are_named_otherwise(said):
+    """Whoever chooses remotes cannot search for two classes of one digest without the key."""
+    mine, anothers = Group(MINE, "g"), Group(ANOTHERS, "g")
+    for group in (mine, anothers):
+        group.change(said)
+    assert not mine.elements().keys() & anothers.elements().keys()

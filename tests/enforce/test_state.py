@@ -3,13 +3,16 @@
 import pytest
 from tests.enforce.world import mac_of, policy_of, uuid_of
 
+from vifguard.enforce.digests import Digests
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.rules import GROUPS_A_PORT
 from vifguard.enforce.state import (
     NO_EXTRAS,
+    NO_KEYS,
     Change,
     Extras,
     Flag,
+    Keys,
     PortState,
     Seen,
     Wanted,
@@ -24,11 +27,12 @@ from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.policy import Storm
 
 HOOKS = ("from_guest", "to_guest")
+DIGESTS = Digests(b"key")
 
 
 def state_of(number=1, *prefixes, revision=1, ifindex=5, **more) -> PortState:
     policy = policy_of(number, *prefixes, **more)
-    return render(Attachment(policy, ifindex, swapped=False, revision=revision), HOOKS)
+    return render(Attachment(policy, ifindex, swapped=False, revision=revision), HOOKS, DIGESTS)
 
 
 def flags_of(state):
@@ -117,13 +121,14 @@ def test_a_port_without_a_uuid_cannot_be_held():
     policy = policy_of(1)
     object.__setattr__(policy, "port_id", "tap0")
     with pytest.raises(ValueError, match="'tap0' is not a UUID"):
-        render(Attachment(policy, 1, swapped=False, revision=1), HOOKS)
+        render(Attachment(policy, 1, swapped=False, revision=1), HOOKS, DIGESTS)
 
 
 def test_keys_come_and_go():
-    entry = with_keys(state_of().entry, 7, 9)
-    assert keys_of(entry) == (7, 9)
-    assert with_keys(entry, 0, 0) == state_of().entry
+    entry = with_keys(state_of().entry, Keys(7, 9, 11))
+    assert keys_of(entry) == Keys(7, 9, 11)
+    assert with_keys(entry, NO_KEYS) == state_of().entry
+    assert keys_of(None) == NO_KEYS
 
 
 def test_difference():
@@ -156,3 +161,11 @@ def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
 def test_a_port_with_the_guard_and_no_group_is_told_from_one_without_the_guard():
     guards = GUARDS_OF[Profile.STRICT]
     assert state_of(guards=guards | {Guard.GROUPS}).extras != state_of(guards=guards).extras
+
+
+def test_router_ids_of_others_are_bits_where_the_guard_is_on():
+    ids = {"foreign_vrids4": frozenset({1, 64}), "foreign_vrids6": frozenset({255})}
+    vrids = state_of(guards=GUARDS_OF[Profile.STRICT], **ids).extras.vrids
+    assert [n for n in range(512) if vrids[n // 8] >> n % 8 & 1] == [1, 64, 256 + 255]
+    assert not state_of(guards=GUARDS_OF[Profile.MAC], **ids).extras
+    assert not state_of(guards=GUARDS_OF[Profile.STRICT]).extras.vrids

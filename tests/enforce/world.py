@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,11 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _ETH_P_ALL = 3
 _NEW_NET = 0x40000000
 _RCVBUFFORCE = 33
-_TUNSETIFF, _TAP_WITHOUT_INFO = 0x400454CA, 0x1002
+_SOL_PACKET = 263
+_TUNSETIFF, _TAP_WITHOUT_INFO, _WITH_VNET_HEADER = 0x400454CA, 0x1002, 0x4000
+_PACKET_VNET_HDR = 15
+_NOTHING_LEFT = bytes(10)
+"""A virtio-net header (VIRTIO 1.3, 5.1.6) that leaves nothing to be done."""
 T = TypeVar("T")
 _numbers = itertools.count(1)
 
@@ -70,12 +75,17 @@ class Station:
     """Something that sends and receives frames; the base reads a packet socket."""
 
     socket: socket.socket
+    offloading: socket.socket
 
     def __init__(self, number: int) -> None:
         self.number, self.mac = number, mac_of(number)
 
     def send(self, frame: bytes) -> None:
         self.socket.send(frame)
+
+    def leave(self, header: bytes, frame: bytes) -> None:
+        """Send a frame with a virtio-net header of 10 octets: what is left to be done to it."""
+        self.offloading.send(header + frame)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -116,11 +126,15 @@ class Guest(Station):
         run("ip", "link", "set", "eth0", "netns", self.name)
         run("ip", "-n", self.name, "link", "set", "eth0", "address", str(self.mac), "up")
         run("ip", "link", "set", self.tap, "master", "br0", "up")
+        until_forwarding(self.tap)
         self.ifindex = socket.if_nametoindex(self.tap)
         self.socket = host.inside(self, lambda: packet_socket("eth0"))
+        self.offloading = host.inside(self, lambda: packet_socket("eth0", headers=True))
 
     def close(self) -> None:
         super().close()
+        if hasattr(self, "offloading"):
+            self.offloading.close()
         run("ip", "netns", "del", self.name, check=False)
 
 
@@ -135,11 +149,42 @@ class Wire(Station):
         self.socket = packet_socket("far")
 
 
+class Tap(Station):
+    """A tap on the bridge. With virtio headers it is a hypervisor's; without, it takes no
+    offload, as an e1000, firmware or DPDK, and the kernel completes what it is given."""
+
+    def __init__(self, number: int, *, headers: bool) -> None:
+        super().__init__(number)
+        self._headers, name = headers, f"vtap{number}"
+        self.device = os.open("/dev/net/tun", os.O_RDWR)
+        flags = _TAP_WITHOUT_INFO | (_WITH_VNET_HEADER if headers else 0)
+        fcntl.ioctl(self.device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+        run("ip", "link", "set", name, "master", "br0", "up")
+        until_forwarding(name)
+        self.tap, self.ifindex = name, socket.if_nametoindex(name)
+
+    def send(self, frame: bytes) -> None:
+        os.write(self.device, (_NOTHING_LEFT if self._headers else b"") + frame)
+
+    def leave(self, header: bytes, frame: bytes) -> None:
+        os.write(self.device, header + frame)
+
+    def fileno(self) -> int:
+        return self.device
+
+    def receive(self) -> bytes:
+        return os.read(self.device, 1 << 17)[10 if self._headers else 0 :]
+
+    def close(self) -> None:
+        os.close(self.device)
+
+
 class Macvtap(Station):
     """A macvtap device over `near`, and the character device that a hypervisor opens."""
 
-    def __init__(self, host: World, number: int, directory: Path) -> None:
+    def __init__(self, host: World, number: int, directory: Path, *, headers: bool) -> None:
         super().__init__(number)
+        self._headers = headers
         kind = ("link", "near", "name", "mvt0", "type", "macvtap", "mode", "bridge")
         run("ip", "link", "add", *kind)
         run("ip", "link", "set", "mvt0", "address", str(self.mac), "up")
@@ -149,22 +194,39 @@ class Macvtap(Station):
         node = directory / "macvtap"
         os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(*map(int, numbers.split(":"))))
         self.device = os.open(node, os.O_RDWR)
-        fcntl.ioctl(self.device, _TUNSETIFF, struct.pack("16sH22x", b"mvt0", _TAP_WITHOUT_INFO))
+        flags = _TAP_WITHOUT_INFO | (_WITH_VNET_HEADER if headers else 0)
+        fcntl.ioctl(self.device, _TUNSETIFF, struct.pack("16sH22x", b"mvt0", flags))
 
     def send(self, frame: bytes) -> None:
-        os.write(self.device, frame)
+        os.write(self.device, (_NOTHING_LEFT if self._headers else b"") + frame)
+
+    def leave(self, header: bytes, frame: bytes) -> None:
+        os.write(self.device, header + frame)
 
     def fileno(self) -> int:
         return self.device
 
     def receive(self) -> bytes:
-        return os.read(self.device, 1 << 16)
+        return os.read(self.device, 1 << 16)[10 if self._headers else 0 :]
 
     def close(self) -> None:
         os.close(self.device)
 
 
-def packet_socket(interface: str) -> socket.socket:
+def until_forwarding(member: str) -> None:
+    """Wait until a member forwards: the bridge hears of its carrier later (linkwatch)."""
+    deadline = time.monotonic() + 30
+    while "state forwarding" not in run("bridge", "link", "show", "dev", member):
+        assert time.monotonic() < deadline, f"{member} does not forward"
+
+
+def packet_socket(interface: str, *, headers: bool = False) -> socket.socket:
+    """All frames of an interface; with `headers`, only to send, each behind a virtio header."""
+    if headers:
+        it = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        it.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        it.bind((interface, 0))
+        return it
     it = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     it.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 1 << 24)
     it.bind((interface, 0))
@@ -203,8 +265,13 @@ class World:
         self._stations.append(wire)
         return wire
 
-    def macvtap(self, number: int, directory: Path) -> Macvtap:
-        macvtap = Macvtap(self, number, directory)
+    def tap(self, number: int, *, headers: bool = False) -> Tap:
+        tap = Tap(number, headers=headers)
+        self._stations.append(tap)
+        return tap
+
+    def macvtap(self, number: int, directory: Path, *, headers: bool = False) -> Macvtap:
+        macvtap = Macvtap(self, number, directory, headers=headers)
         self._stations.append(macvtap)
         return macvtap
 

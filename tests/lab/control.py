@@ -17,9 +17,8 @@ from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
 from vifguard.lab.run import Run, run
 
 BRIDGE = "br-control"
-GUESTS = {"victim": CAST.v, "peer": CAST.p} | {
-    actor.value: station for actor, station in ACTORS.items() if actor is not Actor.OUTSIDE
-}
+PLAYING = [actor for actor in ACTORS if actor not in (Actor.OUTSIDE, Actor.TAP)]
+GUESTS = {"victim": CAST.v, "peer": CAST.p} | {actor.value: ACTORS[actor] for actor in PLAYING}
 
 
 @contextmanager
@@ -50,8 +49,7 @@ def _stand(this: Run) -> Arena:
         kind=Kind.I,
         bridge=BRIDGE,
         cast=CAST,
-        actors={actor: guests[actor.value] for actor in ACTORS if actor is not Actor.OUTSIDE}
-        | {Actor.OUTSIDE: outside},
+        actors={actor: guests[actor.value] for actor in PLAYING} | {Actor.OUTSIDE: outside},
         guests=tuple(guests.values()),
         outside=outside,
         floods=True,
@@ -64,7 +62,7 @@ def _guest(this: Run, host: str, name: str, station: Station, index: int) -> Pla
     make_guest(there)
     interface = Interface(there, "eth0", host, tap, station.mac)
     six = name != Actor.ONLY_4.value
-    plug(interface, muted=not six)
+    plug(interface, muted=not six, offloads=name != "victim")
     netns.ip([f"link set {tap} address fe:76:00:00:00:{index:02x} master {BRIDGE} up"], host)
     addresses = [ip_interface(f"{station.ip4}/24")]
     if six:

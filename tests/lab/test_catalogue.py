@@ -7,10 +7,13 @@ import pytest
 
 from vifguard.lab.attacks import CATALOGUE, VARIANTS
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Outcome, Variant
+from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.sample import cast_of, policy_of
 from vifguard.lab.scenarios import lifecycle
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Action
+from vifguard.packet.frame import Frame, parse
+from vifguard.packet.offload import NO_OFFLOAD
 from vifguard.semantics.verdict import verdict
 
 PLAYED = [
@@ -29,13 +32,19 @@ ADVISORY = re.compile(
 )
 
 
+def parsed_of(variant: Variant, cast: Cast) -> Frame:
+    """The frame, and what is left to be done to it."""
+    left = variant.offload(cast).left if variant.offload else NO_OFFLOAD
+    return parse(variant.frame(cast), offload=left)
+
+
 @pytest.mark.parametrize(("variant", "kind"), PLAYED)
 def test_the_reference_agrees(variant: Variant, kind: Kind) -> None:
     expected = variant.expect[kind]
     wanted = Action.DROP if expected.outcome is Outcome.DROP else Action.PASS
     for path in variant.paths:
-        frame = variant.frame(cast_of(variant.actor, path))
-        said = verdict(policy_of(kind, variant.actor), variant.direction, frame)
+        parsed = parsed_of(variant, cast_of(variant.actor, path))
+        said = verdict(policy_of(kind, variant.actor), variant.direction, parsed)
         assert (said.action, said.guard) == (wanted, expected.guard), f"{path}: {said}"
 
 
@@ -47,7 +56,7 @@ def test_a_frame_that_must_drop_has_a_twin_that_must_pass(variant: Variant) -> N
     # Nothing passes from a closed port: there the twin is an open port's.
     actor = Actor.GUEST if variant.actor is Actor.CLOSED else variant.actor
     for kind in variant.expect:
-        said = verdict(policy_of(kind, actor), variant.direction, twin.frame(cast_of(actor)))
+        said = verdict(policy_of(kind, actor), variant.direction, parsed_of(twin, cast_of(actor)))
         assert said.action is Action.PASS, f"{kind}: {said}"
 
 
@@ -123,8 +132,9 @@ IDS = {
     """,
     "F": """
         ra-from-guest ra-to-host ra-vlan0-snap dhcp4-server-reply dhcp4-chaddr-starvation
-        dhcp4-release-decline-forge dhcp6-server-and-relay dhcp6-client-spoof dhcp-ip-learning
-        dhcp-responder-parse dhcp-client-behind-filter
+        dhcp4-release-decline-forge dhcp6-server-and-relay dhcp6-release-decline-forge
+        dhcp6-registration-forge dhcp6-client-spoof dhcp-ip-learning dhcp-responder-parse
+        dhcp-client-behind-filter
     """,
     "G": """
         vlan-single-nonzero qinq-and-odd-tpid vlan-double-tag-hop snap-llc stp-bpdu lldp-to-host
@@ -150,7 +160,7 @@ IDS = {
     """,
     "K": """
         L01 L02 L03 L04 L05 L06 L07 L08 L09 L10 L11 L12 L13 L14 L15 L16 L17 L18 L19 L20 L21 L22
-        L23 L24 L25 L26 L27 L28 L29
+        L23 L24 L25 L26 L27 L28 L29 L30 L31
     """,
     "X": """
         x-ethernet-types-beside-ours x-ethernet-length-at-its-ends x-type-and-version-disagree
@@ -167,8 +177,15 @@ IDS = {
         x-ip6-nothing-follows x-nd-seventeen-options x-nd-rest-of-an-option x-nd-two-addresses
         x-nd-targets-that-are-nobodys x-mld-of-another x-mld-from-nobody x-dhcp-hardware-fields
         x-dhcp-operations x-dhcp-without-its-cookie x-dhcp-option-lengths x-dhcp-too-many-options
-        x-dhcp-relay-behind-padding x-dhcp-in-a-first-fragment x-dhcp6-message-types
-        x-dhcp6-cut-short x-dhcp6-from-another-port x-in-ip4-lengths x-in-ip6-lengths x-in-types
+        x-dhcp-relay-behind-padding x-dhcp-client-identifier x-dhcp-in-a-first-fragment
+        x-dhcp6-message-types x-dhcp6-cut-short x-dhcp6-from-another-port
+        x-vrrp-id-of-another x-vrrp-address-of-another x-vrrp-shapes x-vrrp-out-of-sight
+        x-in-ip4-lengths x-in-ip6-lengths x-in-types
+        x-offload-arp x-offload-ip4-source x-offload-ip6-source x-offload-nd x-offload-ra
+        x-offload-dhcp x-offload-tcp x-offload-udp x-offload-fragment x-offload-tunnel
+        x-offload-vlan x-offload-sctp x-in-offload x-listed-tag-without-vlan
+        x-offload-cut-fragment
+        x-claim-reserved x-claim-shape x-claim-taken x-claim-gateway x-claim-cap x-claim-storm
     """,
 }
 """Every row of attacks.md by its group, L29 (plain traffic, a twin) and our own (X)."""

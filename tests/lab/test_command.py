@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from vifguard.cli import lab
 from vifguard.cli.exits import InputError
+from vifguard.cli.lab_results import print_results
 from vifguard.lab.finding import Finding
 from vifguard.lab.programme import Performance, missing
 from vifguard.lab.scenarios import SCENARIOS
@@ -19,7 +20,7 @@ def test_the_scenarios_of_the_demo_are_there() -> None:
     result = CliRunner().invoke(lab.app, ["list", "--json"])
     assert result.exit_code == 0
     assert {each["name"] for each in json.loads(result.stdout)} == set(SCENARIOS)
-    assert {"s1", "s1r", "s2", "s3", "s4", "s5", "s6", "s8", "lifecycle"} <= set(SCENARIOS)
+    assert {"s1", "s1r", "s2", "s3", "s4", "s5", "s6", "s8", "s9", "lifecycle"} <= set(SCENARIOS)
 
 
 def test_an_unknown_scenario_is_named() -> None:
@@ -33,6 +34,24 @@ def test_a_program_that_is_not_installed_is_named() -> None:
     scenario = SCENARIOS["s2"]
     other = Scenario("x", "", scenario.plan, scenario.play, ("sh", "no-such-program"))
     assert missing([other]) == ["no-such-program"]
+
+
+def test_results_fit_a_screen_and_end_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    many = [
+        Finding(
+            "s1", f"attack-{n}/long-variant", "drop arp", "nothing", "arp: arp-shape", "S, guest"
+        )
+        for n in range(200)
+    ]
+    wrong = Finding("s1", "the holder", "ha1", "ha2", faults=("ha2 instead of ha1",))
+    print_results([Performance(SCENARIOS["s1"], [*many, wrong], seconds=12.4)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "NOT AS EXPECTED  s1  the holder: ha2 instead of ha1 (expected ha1)" in lines
+    last = " ".join(line.strip() for line in lines[lines.index("") :][-4:])
+    assert "201" in last
+    assert "1 WRONG" in last
+    assert "arp 200" in last
 
 
 @pytest.mark.parametrize(

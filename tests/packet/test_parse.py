@@ -60,14 +60,16 @@ def test_tags() -> None:
     assert isinstance(double, Tagged)
     assert double.tags == (Tag(0x88A8, 100, 0), Tag(0x8100, 7, 3))
     assert (double.ethertype, double.body) == (0x0806, body(arp))
+    cut = body(build.Piece(bytes.fromhex("00648100aa"), 0x8100))
+    assert cut == Tagged((Tag(0x8100, 100),), 0x8100, Unreadable("a tag is cut short", b"\xaa"))
     assert body(build.Piece(b"abc", 0x8100)) == Unreadable("a tag is cut short", b"abc")
 
 
 def test_a_tag_that_the_kernel_took_off() -> None:
-    frame = parse(build.ethernet(MAC, OTHER, build.arp(MAC, FOUR[0])), tag=0x88A8)
+    frame = parse(build.ethernet(MAC, OTHER, build.arp(MAC, FOUR[0])), tag=Tag(0x88A8, 3))
     assert frame.ethertype == 0x88A8
     assert isinstance(frame.body, Tagged)
-    assert (frame.body.tags, frame.body.ethertype) == ((Tag(0x88A8),), 0x0806)
+    assert (frame.body.tags, frame.body.ethertype) == ((Tag(0x88A8, 3),), 0x0806)
     assert isinstance(frame.body.body, Arp)
 
 
@@ -142,6 +144,7 @@ def test_ipv4() -> None:
         total_length=20 + 8 + 23,
         options=(Ip4Option(148, build.router_alert4()), Ip4Option(1, b"\x01")),
         upper=Tcp(1, 2, 5, 6, 0x12, b"abc"),
+        header_length=28,
     )
     assert (packet.is_fragment, packet.size) == (False, 51)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from vifguard.packet import build
+from vifguard.packet.link import Tag
 from vifguard.packet.text import describe
 
 MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
@@ -105,4 +106,7 @@ def test_a_frame_in_a_line(piece: build.Payload, line: str) -> None:
 def test_a_runt_and_a_tag_that_is_off() -> None:
     assert describe(b"ab\n") == "3 octets, unreadable: shorter than an Ethernet header"
     frame = build.ethernet(MAC, OTHER, b"ab")
-    assert describe(frame, tag=0x8100) == f"{MAC} > {OTHER} tag 0x8100 type 0x88b5 2 octets"
+    assert (
+        describe(frame, tag=Tag(0x8100, 9))
+        == f"{MAC} > {OTHER} tag 0x8100 vid 9 type 0x88b5 2 octets"
+    )

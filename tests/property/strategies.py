@@ -12,7 +12,7 @@ mutation: padding, a cut at a boundary or anywhere, flipped bits, overwritten oc
 """
 
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from hypothesis import strategies as st
 
@@ -21,6 +21,8 @@ from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile, Role, wit
 from vifguard.model.policy import PortPolicy, Storm
 from vifguard.packet import build
 from vifguard.packet.build import Piece
+from vifguard.packet.link import Tag
+from vifguard.packet.offload import NO_OFFLOAD, Offload, PartialChecksum
 
 MAC = Mac.parse("02:00:00:00:00:0a")
 VIRTUAL_MAC = Mac.parse("00:00:5e:00:01:07")
@@ -30,6 +32,8 @@ ZERO_MAC = Mac(bytes(6))
 
 OWN4, ROUTED4, OTHER4, PUBLIC4 = "10.0.0.5", "10.1.0.200", "10.0.0.6", "198.51.100.7"
 OWN6, ROUTED6, OTHER6, PUBLIC6 = "fd00::5", "fd01::77", "fd00::6", "2001:db8::7"
+CHOSEN6, CLAIMED6, LEARNED6 = "fd00::a0b0:1:2:3", "fe80::a0b0:1:2:3", "fd00::a0b0:1:2:4"
+CLAIMABLE = frozenset({ip_network("fe80::/64"), ip_network("fd00::/64")})
 LINK_LOCAL, OTHER_LINK_LOCAL = str(MAC.link_local), str(OTHER_MAC.link_local)
 ZERO4 = "0.0.0.0"
 
@@ -96,12 +100,17 @@ def policy_of(octets: bytes) -> PortPolicy:
         if tape.mostly(1, 0)
         else frozenset(),
         prefixes=prefixes_of(tape),
-        link_local=tape.pick(LinkLocal.EUI64, LinkLocal.ANY, LinkLocal.NONE),
+        link_local=tape.pick(LinkLocal.LEARNED, LinkLocal.EUI64, LinkLocal.ANY, LinkLocal.NONE),
+        claimable=tape.mostly(CLAIMABLE, frozenset()),
+        tentative=tape.mostly(frozenset({ip_address(CLAIMED6)}), frozenset()),
+        learned=tape.mostly(frozenset({ip_address(LEARNED6)}), frozenset()),
         public=tape.mostly(PUBLIC, frozenset()),
         roles=tape.mostly(frozenset(), *(frozenset({role}) for role in Role), frozenset(Role)),
         ethertypes=tape.pick(
             frozenset(), frozenset({0x8100, 0x88B5}), frozenset({0x88A8, 0x9100, 0x0026, 0x0842})
         ),
+        foreign_vrids4=tape.pick(frozenset({51, 200}), frozenset()),
+        foreign_vrids6=tape.pick(frozenset({51}), frozenset()),
         storm=Storm(tape.pick(1000, 0, 1, 3), tape.pick(1000, 0, 1, 3)),
         closed=tape.mostly("", "", "", "", "asked for"),
     )
@@ -121,9 +130,27 @@ def prefixes_of(tape: Tape) -> frozenset:
     return tape.mostly(USUAL, frozenset()) | further
 
 
-def tags() -> st.SearchStrategy[int | None]:
-    """The type of a tag that the kernel took off; mostly none."""
-    return st.sampled_from((None,) * 15 + (0x8100, 0x88A8))
+def tags() -> st.SearchStrategy[Tag | None]:
+    """A tag that the kernel took off; mostly none."""
+    return st.sampled_from((None,) * 15 + (Tag(0x8100, 100), Tag(0x88A8, 1), Tag(0x8100, 0)))
+
+
+def offloads() -> st.SearchStrategy[Offload]:
+    """What is left to be done to a frame: nothing, what is right of many frames, or anything."""
+    return st.binary(min_size=8, max_size=8).map(offload_of)
+
+
+def offload_of(octets: bytes) -> Offload:
+    """The offload of a tape."""
+    tape = Tape(octets)
+    if not tape.pick(0, 1):
+        return NO_OFFLOAD
+    checksum = PartialChecksum(
+        start=tape.pick(34, 54, 14, 17, 18, 33, 42, 46, 62, tape.octet()),
+        offset=tape.pick(6, 16, 8, 0, 2, 18, tape.octet()),
+        crc=bool(tape.mostly(0, 1)),
+    )
+    return Offload(tape.pick(checksum, None), tape.mostly(0, 1, 1448, 0xFFFF))
 
 
 # Frames: each function makes a legal frame unless its tape deviates.
@@ -206,7 +233,16 @@ def dhcp4(tape: Tape) -> Drawn:
 def dhcp4_tail(tape: Tape) -> bytes:
     """Options: few, or as many as the limit of 64 steps allows; ended, cut, relayed."""
     few = b"".join(
-        tape.pick(b"\x35\x01\x01", b"\x3d\x00", b"\x00", b"\x52\x02\x01\x00", b"\x0c\x03a")
+        tape.pick(
+            b"\x35\x01\x01",
+            b"\x35\x01\x04",
+            b"\x32\x04" + IPv4Address(tape.pick(OWN4, OTHER4)).packed,
+            b"\x34\x01\x03",
+            b"\x3d\x00",
+            b"\x00",
+            b"\x52\x02\x01\x00",
+            b"\x0c\x03a",
+        )
         for _ in range(tape.octet() % 5)
     )
     run = tape.pick(b"", b"\x00", b"\x0c\x00", b"\x0c\x01a") * (60 + tape.octet() % 7)
@@ -217,8 +253,9 @@ def dhcp4_tail(tape: Tape) -> bytes:
 
 def dhcp6(tape: Tape) -> Drawn:
     message = build.dhcpv6(
-        tape.pick(1, 3, 5, 11) if tape.mostly(1, 0) else tape.octet() % 16,
+        tape.pick(1, 3, 5, 8, 9, 11, 36) if tape.mostly(1, 0) else tape.octet() % 40,
         build.dhcpv6_option(1, tape.junk(8), length=tape.mostly(None, 0, 65535)),
+        *(lease6(tape) for _ in range(tape.octet() % 3)),
     )
     if not tape.mostly(1, 0):
         message = build.dhcpv6_relay(OTHER6, OTHER6, message)
@@ -226,11 +263,23 @@ def dhcp6(tape: Tape) -> Drawn:
     return ip6(tape, build.udp(*ports, message[: tape.mostly(999, 3, 4)]), LINK_LOCAL, "ff02::1:2")
 
 
+def lease6(tape: Tape) -> bytes:
+    """An address of a lease, on its own or in an association; lengths may lie."""
+    octets = IPv6Address(str(tape.mostly(OWN6, OTHER6, LINK_LOCAL))).packed
+    inner = build.dhcpv6_option(5, octets + bytes(8), length=tape.mostly(None, 3, 40))
+    if tape.octet() % 4 == 0:
+        inner = build.dhcpv6_option(26, bytes(9) + octets)
+    kind, head = tape.mostly((3, 12), (4, 4), (25, 12), (5, 24))
+    if tape.octet() % 4 == 0:
+        return inner
+    return build.dhcpv6_option(kind, bytes(head) + inner, length=tape.mostly(None, 11, 64))
+
+
 def nd(tape: Tape) -> Drawn:
     """Neighbour discovery: RS, DAD, NS to a group and to one, NA, RA, redirect."""
     code = tape.mostly(0, 1)
-    own = tape.pick(OWN6, LINK_LOCAL, ROUTED6)
-    target = tape.mostly(own, OWN6, OTHER6, OTHER_LINK_LOCAL, "::", "ff02::1")
+    own = tape.pick(OWN6, LINK_LOCAL, ROUTED6, CHOSEN6, CLAIMED6, LEARNED6)
+    target = tape.mostly(own, OWN6, OTHER6, OTHER_LINK_LOCAL, "::", "ff02::1", CLAIMED6)
     asked = tape.pick(OTHER6, OTHER_LINK_LOCAL) if tape.mostly(1, 0) else "ff02::1"
     group = str(build.solicited_node(asked))
     piece, src, dst = tape.pick(
@@ -325,6 +374,30 @@ def igmp(tape: Tape) -> Drawn:
     return ip4(tape, report, src, dst, ttl=tape.mostly(1, 64))
 
 
+def vrrp4(tape: Tape) -> Drawn:
+    vrid = tape.mostly(tape.pick(7, 51, 200), 0)
+    address = tape.mostly(OWN4, OTHER4)
+    piece = tape.pick(
+        build.vrrp(vrid, address, kind=tape.mostly(0x31, 0x21), count=tape.mostly(None, 2, 7)),
+        build.vrrp2(vrid, OWN4, address),
+        build.vrrp(vrid, *(OWN4,) * (60 + tape.octet() % 8), address),
+        build.carp(vrid, kind=tape.mostly(0x21, 0x31), count=tape.mostly(7, 5)),
+    )
+    dst = tape.mostly("224.0.0.18", OTHER4, "224.0.0.1")
+    return ip4(tape, piece, tape.mostly(OWN4, OTHER4), dst, ttl=tape.mostly(255, 254))
+
+
+def vrrp6(tape: Tape) -> Drawn:
+    vrid = tape.mostly(tape.pick(7, 51, 200), 0)
+    address = tape.mostly(OWN6, OTHER6)
+    piece = tape.pick(
+        build.vrrp(vrid, LINK_LOCAL, address, kind=tape.mostly(0x31, 0x21)),
+        build.carp(vrid, count=tape.mostly(7, 5)),
+    )
+    dst = tape.mostly("ff02::12", OTHER6, "ff02::1")
+    return ip6(tape, piece, tape.mostly(LINK_LOCAL, OTHER6), dst, hop_limit=tape.mostly(255, 254))
+
+
 def plain4(tape: Tape) -> Drawn:
     """What a guest says all day, and ICMPv4."""
     piece = tape.pick(
@@ -387,7 +460,7 @@ def ip6(tape: Tape, payload: Piece, src: str, dst: str, *, hop_limit: int = 64) 
     dst = tape.mostly(dst, OTHER6, "ff02::1", LINK_LOCAL)
     strangers = (OTHER6, OTHER_LINK_LOCAL, "fe80:0:0:1::1", "febf::1", "ff02::1", f"::ffff:{OWN4}")
     piece = build.ipv6(
-        tape.mostly(src, OWN6, LINK_LOCAL, "::", PUBLIC6, PUBLIC6, *strangers),
+        tape.mostly(src, OWN6, LINK_LOCAL, "::", PUBLIC6, PUBLIC6, LEARNED6, CLAIMED6, *strangers),
         dst,
         payload,
         hop_limit=tape.mostly(hop_limit, 1, 64, 255),
@@ -412,7 +485,22 @@ def opaque(tape: Tape) -> Drawn:
     return Piece(tape.junk(40), tape.pick(*types)), tape.pick(OTHER_MAC, BROADCAST)
 
 
-_KINDS = (plain4, plain6, arp, arp, rarp, dhcp4, dhcp4, dhcp6, *(nd,) * 4, mld, igmp, opaque)
+_KINDS = (
+    plain4,
+    plain6,
+    arp,
+    arp,
+    rarp,
+    dhcp4,
+    dhcp4,
+    dhcp6,
+    *(nd,) * 4,
+    mld,
+    igmp,
+    opaque,
+    vrrp4,
+    vrrp6,
+)
 
 _HEADERS = (
     build.hop_by_hop,

@@ -3,16 +3,20 @@
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vifguard.model.address import Mac
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile
-from vifguard.model.intent import Intent
+from vifguard.model.intent import Intent, Ranges
 from vifguard.model.ip_group import IpGroup
+from vifguard.model.learned import LearnedAddress, LearnedLimits
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, FixedIp, Port
 from vifguard.model.security_group import SecurityGroup
+from vifguard.model.verdict import Direction, Reason
+from vifguard.packet.build import ethernet, ipv4, udp
 from vifguard.resolve.policy import governing, resolve
 from vifguard.resolve.touched import (
     AllPorts,
@@ -25,6 +29,7 @@ from vifguard.resolve.touched import (
     touched_by_security_group,
     touched_by_subnet,
 )
+from vifguard.semantics.verdict import verdict
 
 MAC = Mac.parse("02:00:00:00:00:01")
 SHARED = Network("n-shared", "operator", shared=True)
@@ -32,8 +37,20 @@ OWN = Network("n-own", "blue")
 ADDRESSED = Port("p", "n-shared", "blue", MAC, fixed_ips=(FixedIp("s", ip_address("10.0.0.5")),))
 
 
-def policy_of(port, *, networks=(SHARED, OWN), groups=(), public=(), security_groups=()):
-    return resolve(Intent.of(1, networks, [port], groups, public, security_groups), port)
+def policy_of(
+    port,
+    *,
+    networks=(SHARED, OWN),
+    groups=(),
+    shared=None,
+    security_groups=(),
+    automatic=(),
+    **said,
+):
+    """The policy of a port; `said` changes fields of its network."""
+    ranges = Ranges.of((), shared or {}, {port.network_id: automatic})
+    networks = [replace(each, **said) for each in networks]
+    return resolve(Intent.of(1, networks, [port], groups, ranges, security_groups), port)
 
 
 def test_shared_is_strict() -> None:
@@ -61,6 +78,27 @@ def test_the_port_chooses_before_its_network() -> None:
     assert policy_of(port, networks=[network]).guards == GUARDS_OF[Profile.ROUTER]
 
 
+RANGES = {"n-shared": frozenset({ip_network("10.0.0.0/24")})}
+
+
+def test_a_router_on_a_shared_network_sends_with_no_neighbours_address() -> None:
+    policy = policy_of(replace(ADDRESSED, profile=Profile.ROUTER), shared=RANGES)
+    seen = {
+        source: verdict(
+            policy,
+            Direction.FROM_GUEST,
+            ethernet(str(MAC), "02:00:00:00:00:99", ipv4(source, "192.0.2.1", udp(7, 7))),
+        ).reason
+        for source in ("10.0.0.5", "10.0.0.6", "172.16.0.6")
+    }
+    assert seen == {"10.0.0.5": None, "10.0.0.6": Reason.PUBLIC_SOURCE, "172.16.0.6": None}
+
+
+def test_a_range_of_a_shared_network_is_a_projects_own_elsewhere() -> None:
+    port = replace(ADDRESSED, network_id="n-own", profile=Profile.ROUTER)
+    assert policy_of(port, shared=RANGES).public == frozenset()
+
+
 def test_an_ip_guard_is_never_hollow() -> None:
     port = replace(ADDRESSED, guards=frozenset({Guard.IP}))
     assert policy_of(port).guards >= {Guard.ARP, Guard.ND, Guard.MAC, Guard.ETHERTYPE}
@@ -77,11 +115,52 @@ def test_law_1_empty_is_never_any() -> None:
     assert not policy.owns(ip_address("0.0.0.0"))
 
 
-def test_ipv6_is_closed_without_an_ipv6_address() -> None:
-    assert policy_of(ADDRESSED).link_local is LinkLocal.NONE
+def test_a_ports_eui64_link_local_address_is_its_own_with_and_without_ipv6_addresses() -> None:
     dual = replace(ADDRESSED, fixed_ips=(FixedIp("s6", ip_address("fd00::5")),))
-    assert policy_of(dual).owns(MAC.link_local)
-    assert not policy_of(dual).owns(ip_address("fe80::1"))
+    for port in (ADDRESSED, dual):
+        assert policy_of(port).owns(MAC.link_local)
+        assert not policy_of(port).owns(ip_address("fe80::1"))
+        assert not policy_of(port, link_local=LinkLocal.NONE).owns(MAC.link_local)
+
+
+AUTOMATIC = ip_network("2001:db8::/64")
+CHOSEN, TENTATIVE = ip_address("2001:db8::a0b0:1:2:3"), ip_address("fe80::a0b0:1:2:4")
+CLAIMER = replace(
+    ADDRESSED,
+    learned=(LearnedAddress(CHOSEN, MAC, proven=True), LearnedAddress(TENTATIVE, MAC)),
+)
+
+
+def test_what_a_port_may_claim_and_what_it_has_learned() -> None:
+    policy = policy_of(CLAIMER, automatic=[AUTOMATIC])
+    assert policy.claimable == {AUTOMATIC, ip_network("fe80::/64")}
+    assert policy.learned == {CHOSEN}
+    assert policy.tentative == {TENTATIVE}
+    assert policy.owns(CHOSEN)
+    assert not policy.owns(TENTATIVE)
+
+
+@pytest.mark.parametrize(
+    ("fields", "claimable"),
+    [
+        ({"link_local": LinkLocal.EUI64}, {AUTOMATIC}),
+        ({"link_local": LinkLocal.ANY}, {AUTOMATIC}),
+        ({"link_local": LinkLocal.NONE}, {AUTOMATIC}),
+        ({"learned_limits": LearnedLimits(0, 16)}, {AUTOMATIC}),
+        ({"learned_limits": LearnedLimits(1, 0)}, {ip_network("fe80::/64")}),
+        ({"profile": Profile.MAC}, set()),
+    ],
+)
+def test_what_may_not_be_claimed_any_more_is_not_the_ports(fields, claimable) -> None:
+    policy = policy_of(CLAIMER, automatic=[AUTOMATIC], **fields)
+    assert policy.claimable == claimable
+    assert policy.learned == ({CHOSEN} if AUTOMATIC in claimable else set())
+    assert policy.tentative == (set() if AUTOMATIC in claimable or not claimable else {TENTATIVE})
+
+
+def test_what_was_learned_from_a_mac_goes_with_it() -> None:
+    policy = policy_of(replace(CLAIMER, mac=Mac(b"\x02\0\0\0\0\x09")), automatic=[AUTOMATIC])
+    assert not policy.learned | policy.tentative
 
 
 def test_a_dangling_network_closes_the_port() -> None:
@@ -123,6 +202,41 @@ def test_a_pinned_address_belongs_to_its_holder_alone() -> None:
 
 def test_nobody_else_may_answer_for_it() -> None:
     assert not policy_of(replace(ADDRESSED, id="r"), groups=[GROUP]).owns(ip_address("10.0.0.100"))
+
+
+def vrids_of(port, *groups) -> tuple[frozenset[int], frozenset[int]]:
+    ids = [group.router_ids for group in groups]
+    intent = Intent.of(1, [SHARED, OWN], [port], groups, router_ids=ids)
+    policy = resolve(intent, port)
+    return policy.foreign_vrids4, policy.foreign_vrids6
+
+
+def test_a_router_id_of_a_group_is_foreign_to_who_may_not_hold_its_addresses() -> None:
+    stranger = replace(ADDRESSED, id="r")
+    assert vrids_of(ADDRESSED, GROUP) == (set(), set())
+    assert vrids_of(stranger, GROUP) == ({7}, set())
+    assert vrids_of(stranger, replace(GROUP, vrid4=None, vrid6=9)) == (set(), {9})
+    assert vrids_of(ADDRESSED, replace(GROUP, pinned="q")) == ({7}, set())
+    assert vrids_of(stranger, replace(GROUP, network_id="n-own")) == (set(), set())
+    unjudged = replace(stranger, guards=frozenset({Guard.IP}))
+    assert vrids_of(unjudged, GROUP) == (set(), set())
+
+
+def test_carp_has_one_virtual_mac_for_both_families() -> None:
+    six = replace(GROUP, vrid4=None, vrid6=9)
+    macs = policy_of(ADDRESSED, groups=[six]).macs
+    assert macs >= {Mac.parse("00:00:5e:00:01:09"), Mac.parse("00:00:5e:00:02:09")}
+
+
+def test_the_virtual_mac_of_anothers_id_does_not_come_with_ones_own_of_ipv6() -> None:
+    six = replace(GROUP, vrid4=None, vrid6=9)
+    four = IpGroup("other", "blue", "n-shared", members=frozenset({"q"}), vrid4=9)
+    intent = Intent.of(
+        1, [SHARED], [ADDRESSED], [six, four], router_ids=[six.router_ids, four.router_ids]
+    )
+    macs = resolve(intent, ADDRESSED).macs
+    assert Mac.parse("00:00:5e:00:02:09") in macs
+    assert Mac.parse("00:00:5e:00:01:09") not in macs
 
 
 WEB = SecurityGroup("g-web", "blue")
@@ -210,15 +324,18 @@ subnets = st.builds(
     network_id=st.sampled_from(["a", "b"]),
     project_id=st.just("blue"),
     cidr=st.sampled_from([ip_network("10.0.0.0/24"), ip_network("fd00::/64")]),
+    ipv6_address_mode=st.sampled_from([None, "slaac", "dhcpv6-stateless", "dhcpv6-stateful"]),
 )
 groups = st.builds(
     IpGroup,
-    id=st.just("g"),
+    id=st.sampled_from(["g", "h"]),
     project_id=st.just("blue"),
     network_id=st.just("a"),
     addresses=st.just((ip_address("10.0.0.100"),)),
     members=st.frozensets(st.sampled_from(["p", "q", "r"])),
     pinned=st.sampled_from([None, "p"]),
+    vrid4=st.sampled_from([None, 1, 2]),
+    vrid6=st.sampled_from([None, 1]),
 )
 
 
@@ -235,14 +352,40 @@ worlds = st.fixed_dictionaries(
 
 
 def intent_of(world) -> Intent:
-    public = {
+    public = frozenset(
         subnet.cidr
         for subnet in world["subnets"].values()
         if (network := world["networks"].get(subnet.network_id)) and network.public
+    )
+    shared = {
+        network.id: frozenset(
+            subnet.cidr for subnet in world["subnets"].values() if subnet.network_id == network.id
+        )
+        for network in world["networks"].values()
+        if network.shared
     }
-    kinds = ("networks", "ports", "groups")
+    automatic = {
+        network_id: frozenset(
+            subnet.cidr
+            for subnet in world["subnets"].values()
+            if subnet.network_id == network_id and subnet.is_automatic
+        )
+        for network_id in world["networks"]
+    }
+    nouns = (world[kind].values() for kind in ("networks", "ports"))
+    # The API makes members of the network's own ports alone.
+    on = {port.id: port.network_id for port in world["ports"].values()}
+    groups = [
+        replace(group, members=frozenset(m for m in group.members if on.get(m) == group.network_id))
+        for group in world["groups"].values()
+    ]
     return Intent.of(
-        1, *(world[kind].values() for kind in kinds), public, world["security_groups"].values()
+        1,
+        *nouns,
+        groups,
+        Ranges.of(public, shared, automatic),
+        world["security_groups"].values(),
+        router_ids=[group.router_ids for group in groups],
     )
 
 

@@ -13,10 +13,13 @@ from vifguard.model.security_group import PortRange, Rule, Rulebook
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
 from vifguard.semantics.groups import Memory
+from vifguard.semantics.tcp import ACK, SYN
 from vifguard.semantics.verdict import verdict
 
 FROM, TO = Direction.FROM_GUEST, Direction.TO_GUEST
 SECOND = 1_000_000_000
+ISN, PEER = 1000, 0xFFFFFFF0
+"""The guest's first sequence number, and that of the other side, which is about to wrap."""
 GUARDED = replace(STRICT, guards=STRICT.guards | {Guard.GROUPS}, security_groups=frozenset({"web"}))
 
 
@@ -95,3 +98,14 @@ class Port:
     def frame(self, direction: Direction, data: bytes) -> Reason | None:
         """Why this frame may not pass; None where it may."""
         return verdict(self.policy, direction, data, now=self.now, memory=self.memory).reason
+
+
+def segment(sport: int, dport: int, flags: int, sequence: int, acknowledged: int = 0, data=b""):
+    return build.tcp(sport, dport, data, flags=flags, sequence=sequence, acknowledged=acknowledged)
+
+
+def connect(client: Port) -> None:
+    """From port 4000 to 80, the sequence numbers of the peer about to wrap."""
+    assert client.out(segment(4000, 80, SYN, ISN)) is None
+    assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+    assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None

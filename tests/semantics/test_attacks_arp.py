@@ -27,6 +27,7 @@ from tests.semantics.world import (
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
+from vifguard.packet.link import Tag
 
 ASK = frame(build.arp(MAC_A, IP4_A, target_ip=IP4_V2))
 PROBE = frame(build.arp(MAC_A, ZERO4, target_ip=IP4_A))
@@ -163,7 +164,7 @@ ROWS = [
             build.vlan(build.vlan(FORGED, 0, tpid=0x88A8), 0),
         )
     ),
-    Row("arp-tagged-vlan0", frame(FORGED), Reason.TAGGED, Reason.TAGGED, tag=0x8100),
+    Row("arp-tagged-vlan0", frame(FORGED), Reason.TAGGED, Reason.TAGGED, tag=Tag(0x8100, 0)),
 ]
 
 

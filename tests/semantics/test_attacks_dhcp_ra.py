@@ -1,6 +1,7 @@
 """Catalogue group F, router advertisements and DHCP."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 from tests.semantics.world import (
@@ -148,7 +149,7 @@ ROWS = [
         for bad, reason in (
             (
                 asks(build.dhcpv4(MAC_V, kind, ciaddr=IP4_V), src=IP4_A, dst=IP4_G),
-                Reason.DHCP_CLIENT_ADDRESS,
+                Reason.DHCP_HARDWARE_ADDRESS,
             ),
             (
                 asks(build.dhcpv4(MAC_A, kind, ciaddr=IP4_V), src=IP4_A, dst=IP4_G),
@@ -271,27 +272,46 @@ def test_any_of_the_ports_macs_is_its_hardware_address(mac) -> None:
     assert said(STRICT, dhcp4(mac)) is None
 
 
+@pytest.mark.parametrize("policy", [STRICT, ROUTER])
+def test_a_client_speaks_of_its_own_address_on_a_routers_port_too(policy) -> None:
+    for kind in (1, 3, 4, 7, 8):
+        asked = (build.dhcp_option(50, IPv4Address(IP4_A).packed),)
+        own = asks(build.dhcpv4(MAC_A, kind, *asked, ciaddr=IP4_A), src=IP4_A, dst=IP4_G)
+        foreign = asks(build.dhcpv4(MAC_A, kind, *asked, ciaddr=IP4_V), src=IP4_A, dst=IP4_G)
+        assert said(policy, own) is None
+        assert said(policy, foreign) is Reason.DHCP_CLIENT_ADDRESS
+
+
+def test_the_client_address_is_no_matter_of_ip_alone() -> None:
+    only_ip = replace(STRICT, guards=frozenset({Guard.IP}))
+    foreign = asks(build.dhcpv4(MAC_A, 7, ciaddr=IP4_V), src=IP4_A, dst=IP4_G)
+    assert said(only_ip, foreign) is None
+
+
+def declined(*options: bytes, kind: int = 4) -> bytes:
+    return asks(build.dhcpv4(MAC_A, kind, *options))
+
+
+OWN_50, OTHERS_50 = (build.dhcp_option(50, IPv4Address(a).packed) for a in (IP4_A, IP4_V))
+
+
 @pytest.mark.parametrize(
-    ("payload", "reason"),
+    ("octets", "reason"),
     [
-        (bytes(12) + b"\x0a\x00\x00\x0b", Reason.DHCP_CLIENT_ADDRESS),
-        (bytes(12) + b"\x0a\x00\x00\x0a", Reason.DHCP_SHAPE),
-        (bytes(12) + b"\x0a\x00\x00", Reason.DHCP_SHAPE),
-        (bytes(16), Reason.DHCP_SHAPE),
+        (declined(OWN_50), None),
+        (declined(OTHERS_50), Reason.DHCP_CLIENT_ADDRESS),
+        (declined(), Reason.DHCP_CLIENT_ADDRESS),
+        (declined(OTHERS_50, kind=3), None),
+        (declined(OTHERS_50, kind=1), None),
+        (declined(OWN_50, OTHERS_50), Reason.DHCP_SHAPE),
+        (declined(OTHERS_50, build.dhcp_option(53, b"\x04"), kind=3), Reason.DHCP_SHAPE),
+        (declined(build.dhcp_option(52, b"\x01"), OWN_50), Reason.DHCP_SHAPE),
+        (declined(build.dhcp_option(50, bytes(3))), Reason.DHCP_SHAPE),
     ],
 )
-def test_the_client_address_is_judged_where_it_can_be_read(payload: bytes, reason) -> None:
-    assert said(STRICT, asks(payload, src=IP4_A, ports=(5, 67))) is reason
-    assert said(ROUTER, asks(payload, src=IP4_A, ports=(5, 67))) is Reason.DHCP_SHAPE
-    cut = asks(payload, src=IP4_A, ports=(5, 67), more_fragments=True)
-    assert said(STRICT, cut) is Reason.DHCP_SHAPE
-
-
-def test_only_what_goes_to_a_server_has_a_client_address() -> None:
-    octets = bytes(12) + b"\x0a\x00\x00\x0b"
-    for dport in (66, 68, 69):
-        only_ip = replace(STRICT, guards=frozenset({Guard.IP}))
-        assert said(only_ip, asks(octets, src=IP4_A, ports=(5, dport))) is None
+def test_a_decline_names_the_ports_own_address(octets, reason) -> None:
+    assert said(STRICT, octets) is reason
+    assert said(ROUTER, octets) is reason
 
 
 def test_later_fragments_are_for_others_to_judge() -> None:

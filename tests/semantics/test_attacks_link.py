@@ -24,6 +24,7 @@ from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
+from vifguard.packet.link import Tag
 
 ARP = build.arp(MAC_A, IP4_A, target_ip=IP4_V)
 UDP = build.ipv4(IP4_A, IP4_V, build.udp(1, 1))
@@ -60,7 +61,7 @@ ROWS = [
         *(build.vlan(inner, vid) for vid in (1, 100, 4094, 4095) for inner in (ARP, UDP, RS)),
     ),
     *(
-        Row("vlan-single-nonzero", frame(inner), Reason.TAGGED, Reason.TAGGED, tag=tpid)
+        Row("vlan-single-nonzero", frame(inner), Reason.TAGGED, Reason.TAGGED, tag=Tag(tpid, 100))
         for inner in (ARP, UDP, RS)
         for tpid in (0x8100, 0x88A8)
     ),
@@ -154,7 +155,7 @@ def test_what_is_listed_passes_opaque_and_nothing_else(direction, listed: int) -
     policy = replace(STRICT, ethertypes=frozenset({listed}))
     inside = build.ipv4(IP4_V, IP4_A, build.udp(67, 68)).octets
     assert said(policy, frame(inside, ethertype=listed), direction) is None
-    assert said(policy, LEGAL, direction, tag=listed) is None
+    assert said(policy, LEGAL, direction, tag=Tag(listed, 100)) is None
     other = frame(inside, ethertype=0x88B6)
     assert said(policy, other, direction) is Reason.ETHERTYPE_UNLISTED
     only_ethertype = replace(policy, guards=frozenset({Guard.ETHERTYPE}))
@@ -183,7 +184,7 @@ def test_the_host_is_guarded_both_ways_whatever_the_profile(direction, policy) -
         assert said(OFF, frame(UDP, near), direction) is None
     lldp = frame(b"", ethertype=0x88CC)
     assert said(policy, lldp, direction) is Reason.CONTROL_ETHERTYPE
-    assert said(policy, LEGAL, direction, tag=0x88CC) is Reason.CONTROL_ETHERTYPE
+    assert said(policy, LEGAL, direction, tag=Tag(0x88CC, 0)) is Reason.CONTROL_ETHERTYPE
     assert said(policy, LEGAL[:13], direction) is Reason.RUNT
 
 
@@ -196,5 +197,36 @@ def test_the_source_is_the_hosts_matter_only_from_the_guest() -> None:
 def test_a_tag_taken_off_hides_the_inner_packet_from_nobody_but_the_ports_listing() -> None:
     forged = frame(build.ipv6(LL_A, ALL6, build.ra(), hop_limit=255))
     assert said(STRICT, forged) is Reason.ROUTER_ADVERTISEMENT
-    assert said(STRICT, forged, tag=0x8100) is Reason.TAGGED
-    assert said(replace(STRICT, ethertypes=frozenset({0x8100})), forged, tag=0x8100) is None
+    tag = Tag(0x8100, 100)
+    assert said(STRICT, forged, tag=tag) is Reason.TAGGED
+    assert said(replace(STRICT, ethertypes=frozenset({0x8100})), forged, tag=tag) is None
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize(
+    ("tpid", "vid", "reason"),
+    [
+        (0x8100, 0, Reason.TAG_WITHOUT_VLAN),
+        (0x8100, 1, None),
+        (0x88A8, 0, Reason.TAG_WITHOUT_VLAN),
+        (0x88A8, 1, Reason.TAG_WITHOUT_VLAN),
+        (0x88A8, 2, None),
+        (0x9100, 0, Reason.TAG_WITHOUT_VLAN),
+        (0x9200, 4095, None),
+    ],
+)
+def test_a_listed_tag_names_a_vlan(direction, tpid: int, vid: int, reason: Reason | None) -> None:
+    trunk = replace(STRICT, ethertypes=frozenset({tpid}))
+    within, stripped = frame(build.vlan(ARP, vid, pcp=5, tpid=tpid)), Tag(tpid, vid, 5)
+    assert said(trunk, within, direction) is reason
+    assert said(trunk, frame(ARP), direction, tag=stripped) is reason
+    # What is in a VLAN of the guest's own is the guest's own.
+    inner = build.vlan(build.vlan(ARP, 0), 100, tpid=tpid)
+    assert said(trunk, frame(inner), direction) is None
+
+
+@pytest.mark.parametrize("length", range(14, 18))
+def test_a_listed_tag_that_is_cut_short_names_no_vlan(length: int) -> None:
+    trunk = replace(STRICT, ethertypes=frozenset({0x8100}))
+    cut = frame(build.vlan(ARP, 100))[:length]
+    assert said(trunk, cut) is Reason.TAG_WITHOUT_VLAN

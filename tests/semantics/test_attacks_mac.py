@@ -30,6 +30,7 @@ from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
+from vifguard.packet.link import Tag
 
 DISCOVER = build.ipv4(ZERO4, ALL4, build.udp(68, 67, build.dhcpv4(MAC_A)))
 NA = build.ipv6(IP6_A, ALL6, build.na(IP6_A, build.tlla(MAC_A)), hop_limit=255)
@@ -100,11 +101,11 @@ def test_group_a(row: Row) -> None:
 @pytest.mark.parametrize("policy", [STRICT, ONLY_MAC])
 def test_the_mac_is_judged_whatever_type_is_listed(policy) -> None:
     listed = replace(policy, ethertypes=frozenset({0x88B5, 0x8100}))
-    for piece in (b"payload", build.vlan(ARP)):
+    for piece in (b"payload", build.vlan(ARP, 100)):
         assert said(listed, frame(piece, src=MAC_V)) is Reason.SOURCE_MAC
         assert said(listed, frame(piece)) is None
-        assert said(listed, frame(piece, src=MAC_V), tag=0x8100) is Reason.SOURCE_MAC
-        assert said(listed, frame(piece), tag=0x8100) is None
+        assert said(listed, frame(piece, src=MAC_V), tag=Tag(0x8100, 100)) is Reason.SOURCE_MAC
+        assert said(listed, frame(piece), tag=Tag(0x8100, 100)) is None
 
 
 @pytest.mark.parametrize("octet", range(6))

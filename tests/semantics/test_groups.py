@@ -4,49 +4,29 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
-from tests.semantics.guarded import FAMILIES, FROM, GUARDED, TO, Family, Port, rule
+from tests.semantics.guarded import (
+    FAMILIES,
+    FROM,
+    GUARDED,
+    ISN,
+    PEER,
+    TO,
+    Family,
+    connect,
+    rule,
+    segment,
+)
 from tests.semantics.world import LL_A, LL_G, MAC_A, MAC_G, MAC_V
 
 from vifguard.model.guard import Guard, with_implied
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Reason
 from vifguard.packet import build
-from vifguard.semantics.flow import ACK, FIN, RST, SYN
+from vifguard.semantics.tcp import ACK, FIN, RST, SYN
 
 NOT_ALLOWED, INVALID = Reason.NOT_ALLOWED, Reason.FLOW_INVALID
 UNRELATED = Reason.ICMP_UNRELATED
 ASK, ANSWER = build.udp(4000, 53), build.udp(53, 4000)
-ISN, PEER = 1000, 0xFFFFFFF0
-
-
-@pytest.fixture(params=FAMILIES, ids=lambda family: f"IPv{family.version}")
-def port(request: pytest.FixtureRequest) -> Port:
-    return Port(request.param)
-
-
-@pytest.fixture
-def client(port: Port) -> Port:
-    """A port whose guest may open anything."""
-    port.allow(rule(FROM, port.family))
-    return port
-
-
-@pytest.fixture
-def server(port: Port) -> Port:
-    """A port that may be asked for TCP port 80."""
-    port.allow(rule(TO, port.family, 6, port=80))
-    return port
-
-
-def segment(sport: int, dport: int, flags: int, sequence: int, acknowledged: int = 0, data=b""):
-    return build.tcp(sport, dport, data, flags=flags, sequence=sequence, acknowledged=acknowledged)
-
-
-def connect(client: Port) -> None:
-    """From port 4000 to 80, the sequence numbers of the peer about to wrap."""
-    assert client.out(segment(4000, 80, SYN, ISN)) is None
-    assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
-    assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
 
 
 class TestRules:
@@ -154,6 +134,32 @@ class TestAlwaysAllowed:
         report = build.ipv6(LL_A, "ff02::16", alert, hop_limit=1)
         assert port.frame(FROM, build.ethernet(MAC_A, "33:33:00:00:00:16", report)) is None
 
+    @pytest.mark.parametrize("kind", [0x11, 0x12, 0x16, 0x17, 0x22])
+    @pytest.mark.parametrize("options", [b"", build.router_alert4()])
+    def test_members_of_groups(self, port, kind, options):
+        """A querier asks, also one that snoops and has no address (RFC 4541); the guest answers."""
+        message = build.igmp(kind, "239.1.2.3")
+        for src in ("10.0.0.1", "0.0.0.0"):
+            asked = build.ipv4(src, "224.0.0.1", message, ttl=1, options=options)
+            assert port.frame(TO, build.ethernet(MAC_G, "01:00:5e:00:00:01", asked)) is None
+        if kind != 0x11:
+            told = build.ipv4("10.0.0.10", "224.0.0.22", message, ttl=1, options=options)
+            assert port.frame(FROM, build.ethernet(MAC_A, "01:00:5e:00:00:16", told)) is None
+
+    @pytest.mark.parametrize(
+        ("kind", "dst", "ttl", "length"),
+        [
+            (0x13, "224.0.0.1", 1, 8),
+            (0x11, "224.0.0.1", 2, 8),
+            (0x11, "10.0.0.10", 1, 8),
+            (0x11, "224.0.0.1", 1, 7),
+        ],
+    )
+    def test_what_only_looks_like_it_asks_the_rules(self, port, kind, dst, ttl, length):
+        message = build.Piece(build.igmp(kind, "239.1.2.3").octets[:length], 2)
+        frame = build.ethernet(MAC_G, MAC_A, build.ipv4("10.0.0.1", dst, message, ttl=ttl))
+        assert port.frame(TO, frame) is NOT_ALLOWED
+
     def test_a_redirect_asks_the_rules(self, port):
         moved = build.ipv6(LL_G, "fd00::a", build.redirect("fd00::b", "fd00::b"), hop_limit=255)
         assert port.frame(TO, build.ethernet(MAC_G, MAC_A, moved)) is NOT_ALLOWED
@@ -241,16 +247,18 @@ class TestTcp:
         client.wait(59)
         assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
 
-    def test_half_open_ends_after_60_seconds(self, client):
+    def test_half_open_ends_after_two_minutes(self, client):
         client.out(segment(4000, 80, SYN, ISN))
-        client.wait(60)
+        client.wait(119)
+        client.out(segment(4000, 80, SYN, ISN))
+        client.wait(120)
         assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is INVALID
 
-    def test_open_ends_after_a_day(self, client):
+    def test_open_ends_after_five_days(self, client):
         connect(client)
-        client.wait(86399)
+        client.wait(432_000 - 1)
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
-        client.wait(86400)
+        client.wait(432_000)
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
 
     @pytest.mark.parametrize("ends", [RST, 0])
@@ -260,9 +268,9 @@ class TestTcp:
             if ends:
                 assert client.out(segment(4000, 80, RST, ISN + 1)) is None
             else:
-                client.wait(86400)
+                client.wait(432_000)
 
-    @pytest.mark.parametrize("days", [1, 27, 53, 366, 30_000])
+    @pytest.mark.parametrize("days", [5, 27, 53, 366, 3000])
     def test_nothing_comes_to_life_again(self, client, days):
         connect(client)
         client.wait(86400 * days)
@@ -288,7 +296,8 @@ class TestTcp:
         assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
         assert client.out(segment(4000, 80, SYN, ISN + 70_000)) is None
         assert client.out(segment(4000, 80, RST, ISN + 70_001)) is None
-        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 70_001)) is INVALID
+        assert client.back(segment(80, 4000, SYN | ACK, PEER, ISN + 1)) is None
+        assert client.out(segment(4000, 80, ACK, ISN + 1, PEER + 1)) is None
 
     def test_a_challenge_and_the_reset_that_answers_it(self, client):
         assert client.out(segment(4000, 80, SYN, ISN)) is None
@@ -311,8 +320,7 @@ class TestTcp:
             client.out(segment(flags, 80, SYN, ISN))
             said[flags] = client.back(segment(80, flags, flags, PEER, ISN + 1))
         heard = {flags & (FIN | SYN | RST | ACK) for flags, reason in said.items() if not reason}
-        resets = {RST | ACK | others for others in (0, FIN, SYN, FIN | SYN)}
-        assert heard == {SYN | ACK, ACK, SYN} | resets
+        assert heard == {SYN | ACK, ACK, SYN, RST | ACK}
         assert {reason for reason in said.values() if reason} == {INVALID}
 
     def test_a_refusal_must_acknowledge_the_syn(self, client):
@@ -344,8 +352,9 @@ class TestTcp:
 
     def test_a_syn_into_an_open_connection_has_no_effect(self, client):
         connect(client)
-        assert client.back(segment(80, 4000, SYN, 5)) is None
+        assert client.out(segment(4000, 80, SYN, 5)) is None
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is None
+        assert client.out(segment(4000, 80, RST, ISN + 1)) is None
 
     def test_of_an_ended_connection_a_syn_opens_a_new_one_if_the_rules_allow(self, client):
         connect(client)
@@ -429,6 +438,16 @@ class TestIcmp:
         message = client.family.icmp(3, 1, bytes(4) + octets)
         assert client.back(message) is UNRELATED
 
+    def test_an_error_in_fragments_is_unrelated(self, client):
+        """A later one could reach into what it quotes."""
+        family = client.family
+        client.out(ASK)
+        quoted = family.packet(family.guest, family.other, ASK)
+        octets = build.ethernet(MAC_A, MAC_V, quoted)[14:] + bytes(64)
+        message = family.icmp(3, 1, bytes(4) + octets)
+        first, *_ = build.fragments(family.other, family.guest, message, size=96)
+        assert client.frame(TO, build.ethernet(MAC_V, MAC_A, first)) is UNRELATED
+
     @pytest.mark.parametrize("shorter", [1, 2, 4])
     def test_a_quote_ends_with_the_packet_and_not_with_the_padding(self, client, shorter):
         client.out(ASK)
@@ -451,6 +470,39 @@ class TestIcmp:
         packet = build.ipv4("10.0.0.11", "10.0.0.10", build.icmpv4(3, 1, bytes(4) + octets))
         frame = build.pad(build.ethernet(MAC_V, MAC_A, packet), 200)
         assert client.frame(TO, frame) is (UNRELATED if shorter else None)
+
+    @pytest.mark.parametrize("headers", [1, 3, 8])
+    def test_a_quoted_fragment_or_chain_of_headers_is_followed(self, client, headers):
+        """RFC 4890, 4.3.1: else paths that carry smaller packets swallow them."""
+        client.family = FAMILIES[1]
+        client.allow(rule(FROM, client.family))
+        first = build.fragment(build.udp(4000, 53, bytes(2000)), more=True)
+        for _ in range(headers - 1):
+            first = build.destination_options(first)
+        sent = client.family.packet(client.family.guest, client.family.other, first)
+        assert client.frame(FROM, build.ethernet(MAC_A, MAC_V, sent)) is None
+        octets = build.ethernet(MAC_A, MAC_V, sent)[14:]
+        end = 40 + 8 * headers + 8
+        for cut, said in ((1200, None), (end, None), (end - 1, UNRELATED), (41, UNRELATED)):
+            message = build.icmpv6(2, 0, bytes(4) + octets[:cut])
+            assert client.back(message, src=client.family.third) is said
+
+    @pytest.mark.parametrize(
+        "chain",
+        [
+            lambda piece: build.fragment(piece, 1),
+            lambda piece: build.fragment(build.fragment(piece)),
+            lambda piece: build.destination_options(build.hop_by_hop(piece)),
+            lambda piece: build.destination_options(piece, length=255),
+        ],
+    )
+    def test_a_quoted_chain_that_breaks_is_unrelated(self, client, chain):
+        client.family = FAMILIES[1]
+        client.allow(rule(FROM, client.family))
+        client.out(ASK)
+        quoted = client.family.packet(client.family.guest, client.family.other, chain(ASK))
+        octets = build.ethernet(MAC_A, MAC_V, quoted)[14:]
+        assert client.back(build.icmpv6(2, 0, bytes(4) + octets)) is UNRELATED
 
     @pytest.mark.parametrize("offset", [1, 0x100, 0x1F00])
     def test_a_quoted_later_fragment_tells_no_ports(self, client, offset):
@@ -588,35 +640,6 @@ class TestStateless:
         assert stateless.back(error(stateless.family, ASK)) is NOT_ALLOWED
 
 
-class TestFragments:
-    def test_later_ones_follow_their_first(self, client):
-        first, *later = pieces(client.family, build.udp(4000, 53, bytes(4000)))
-        assert later
-        assert all(play(client, each) is Reason.FRAGMENT_UNKNOWN for each in later)
-        assert play(client, first) is None
-        assert [play(client, each) for each in later] == [None] * len(later)
-        client.wait(30)
-        assert play(client, later[0]) is Reason.FRAGMENT_UNKNOWN
-
-    def test_a_refused_first_takes_its_later_ones_along(self, server):
-        first, later, *_ = pieces(server.family, build.udp(4000, 53, bytes(4000)))
-        assert play(server, first) is NOT_ALLOWED
-        assert play(server, later) is Reason.FRAGMENT_UNKNOWN
-
-    def test_another_identification_is_another_packet(self, client):
-        first, *_ = pieces(client.family, build.udp(4000, 53, bytes(4000)), ident=1)
-        _, later, *_ = pieces(client.family, build.udp(4000, 53, bytes(4000)), ident=2)
-        assert play(client, first) is None
-        assert play(client, later) is Reason.FRAGMENT_UNKNOWN
-
-    def test_none_reaches_into_the_header_that_was_judged(self, client):
-        whole = segment(4000, 80, SYN, ISN, data=bytes(64))
-        first, *_ = pieces(client.family, whole, size=40)
-        _, small, *_ = pieces(client.family, whole, size=16)
-        assert play(client, first) is None
-        assert play(client, small) is Reason.FRAGMENT_OVERLAP
-
-
 def error(family: Family, payload, *, towards_guest: bool = False):
     """Somebody cannot be reached, says somebody, and quotes what was sent."""
     ends = (family.guest, family.other)
@@ -626,14 +649,3 @@ def error(family: Family, payload, *, towards_guest: bool = False):
 def error_quoting(family: Family, packet):
     octets = build.ethernet(MAC_A, MAC_V, packet)[14:]
     return family.icmp(3, 1, bytes(4) + octets[: (28 if family.version == 4 else 48)], 1)
-
-
-def pieces(family: Family, payload, **fields):
-    return [
-        build.ethernet(MAC_A, MAC_V, each)
-        for each in build.fragments(family.guest, family.other, payload, **fields)
-    ]
-
-
-def play(port: Port, data: bytes):
-    return port.frame(FROM, data)

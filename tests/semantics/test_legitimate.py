@@ -1,6 +1,7 @@
 """Catalogue group K: look-alikes that must pass under every profile, both ways where they go."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 from tests.semantics.world import (
@@ -53,13 +54,14 @@ from vifguard.packet.build import (
     tlla,
     udp,
 )
+from vifguard.packet.link import Tag
 from vifguard.packet.text import describe
 
 POLICIES = {"strict": STRICT, "router": ROUTER, "mac": ONLY_MAC, "off": OFF}
 
 
-def discovers(kind: int = 1, **fields) -> build.Piece:
-    return ipv4(ZERO4, ALL4, udp(68, 67, dhcpv4(MAC_A, kind, **fields)))
+def discovers(kind: int = 1, *options: bytes, **fields) -> build.Piece:
+    return ipv4(ZERO4, ALL4, udp(68, 67, dhcpv4(MAC_A, kind, *options, **fields)))
 
 
 def renews(kind: int, dst: str = IP4_G) -> build.Piece:
@@ -105,7 +107,7 @@ LEGAL = {
     "L06 discover": frame(discovers()),
     "L06 broadcast flag": frame(discovers(flags=0x8000)),
     "L06 request": frame(discovers(3)),
-    "L06 decline": frame(discovers(4)),
+    "L06 decline": frame(discovers(4, build.dhcp_option(50, IPv4Address(IP4_A).packed))),
     "L06 padded": frame(discovers(tail=b"\x35\x01\x01\xff" + bytes(60))),
     "L06 type of service": frame(ipv4(ZERO4, ALL4, udp(68, 67, dhcpv4(MAC_A)), tos=0x10)),
     "L07 renew": frame(renews(3), MAC_G),
@@ -154,7 +156,7 @@ LEGAL = {
     "L17 from the virtual MAC": build.ethernet(
         MAC_VRRP,
         multicast_mac("224.0.0.18"),
-        ipv4(IP4_A, "224.0.0.18", build.Piece(bytes(12), 112), ttl=255),
+        ipv4(IP4_A, "224.0.0.18", build.vrrp(7, IP4_VIP), ttl=255),
     ),
     "L17 ARP": frame(arp(MAC_VRRP, IP4_VIP, target_ip=IP4_VIP)),
     "L17 ARP, all virtual": frame(arp(MAC_VRRP, IP4_VIP, target_ip=IP4_VIP), src=MAC_VRRP),
@@ -220,7 +222,7 @@ _TO = Direction.TO_GUEST
 def test_l21_a_listed_tag_passes() -> None:
     trunk = replace(STRICT, ethertypes=frozenset({0x8100}))
     assert said(trunk, frame(build.vlan(arp(MAC_A, IP4_A), 100))) is None
-    assert said(trunk, frame(arp(MAC_A, IP4_A)), tag=0x8100) is None
+    assert said(trunk, frame(arp(MAC_A, IP4_A)), tag=Tag(0x8100, 100)) is None
 
 
 def test_l27_ports_with_roles_serve() -> None:

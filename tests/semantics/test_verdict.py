@@ -24,6 +24,7 @@ from vifguard.model.policy import Storm
 from vifguard.model.verdict import PASS, Action, Direction, Reason, Verdict
 from vifguard.packet import build
 from vifguard.packet.frame import parse
+from vifguard.packet.link import Tag
 from vifguard.semantics.storm import Bucket
 from vifguard.semantics.verdict import CHECKS, judge, verdict
 
@@ -35,10 +36,10 @@ UNREADABLE4 = frame(build.ipv4(IP4_A, IP4_V, build.Piece(bytes(7), 17)))
 UNREADABLE6 = frame(build.ipv6(IP6_A, IP6_V, build.Piece(bytes(7), 17)))
 
 NEEDS = {
-    BROKEN4: (Reason.IPV4_MALFORMED, "ethertype ip public-ip dhcp ra"),
-    BROKEN6: (Reason.IPV6_MALFORMED, "ethertype mac nd ip public-ip dhcp ra"),
-    UNREADABLE4: (Reason.HEADERS_UNREADABLE, "ip dhcp ra"),
-    UNREADABLE6: (Reason.HEADERS_UNREADABLE, "mac nd ip dhcp ra"),
+    BROKEN4: (Reason.IPV4_MALFORMED, "ethertype ip public-ip dhcp ra vrrp"),
+    BROKEN6: (Reason.IPV6_MALFORMED, "ethertype mac nd ip public-ip dhcp ra vrrp"),
+    UNREADABLE4: (Reason.HEADERS_UNREADABLE, "ip dhcp ra vrrp"),
+    UNREADABLE6: (Reason.HEADERS_UNREADABLE, "mac nd ip dhcp ra vrrp"),
 }
 
 
@@ -127,7 +128,7 @@ def test_a_verdict_names_who_why_and_the_offending_value(data: bytes, text: str)
 def test_a_frame_may_be_given_parsed() -> None:
     data = frame(build.vlan(build.arp(MAC_V, IP4_A)))
     assert verdict(STRICT, FROM, parse(data)) == verdict(STRICT, FROM, data)
-    taken_off = parse(frame(build.arp(MAC_A, IP4_A)), tag=0x88A8)
+    taken_off = parse(frame(build.arp(MAC_A, IP4_A)), tag=Tag(0x88A8, 100))
     assert verdict(STRICT, FROM, taken_off).reason is Reason.TAGGED
 
 

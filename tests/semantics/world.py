@@ -11,6 +11,7 @@ from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Reason, Verdict
 from vifguard.packet import build
 from vifguard.packet.frame import Frame
+from vifguard.packet.link import Tag
 from vifguard.packet.text import describe
 from vifguard.semantics.verdict import verdict
 
@@ -70,7 +71,7 @@ class Row:
     mac: Reason | None = None
     off: Reason | None = None
     twin: bytes = build.ethernet(MAC_A, MAC_V, build.ipv4(IP4_A, IP4_V, build.udp(1, 1)))
-    tag: int | None = None
+    tag: Tag | None = None
 
     def check(self) -> None:
         """Assert all of it."""

@@ -15,7 +15,7 @@ from vifguard.store.store import Store
 def opened(databases: Databases) -> Iterator[World]:
     with databases.fresh() as where:
         clock = Clock()
-        store = Store.open(where, clock)
+        store = Store.open(where, clock, clock)
         try:
             yield World(store, clock, where)
         finally:

@@ -26,7 +26,7 @@ class Agent:
         self.deltas = 0
 
     def catch_up(self) -> Update | None:
-        update = self.feed.next(self.revision, 0)
+        update = self.feed.next("", self.revision, 0)
         if update is None:
             return None
         self.revision = update.revision
@@ -225,13 +225,14 @@ def test_a_revision_that_the_journal_forgot_is_answered_with_everything(
 
 def test_a_public_prefix_that_comes_reaches_every_port(world: World) -> None:
     private, public = world.network(), world.network(public=True)
-    world.subnet(private, "10.0.0.0/24")
+    own = world.subnet(private, "10.0.0.0/24")
     port = world.port(private)
     agent = Agent(world, "h1")
     agent.catch_up()
+    assert agent.ports[port.id].policy.public == {own.cidr}
     subnet = world.subnet(public, "198.51.100.0/24")
     agent.catch_up()
-    assert agent.ports[port.id].policy.public == {subnet.cidr}
+    assert agent.ports[port.id].policy.public == {own.cidr, subnet.cidr}
     assert agent.ports[port.id].revision == world.revision_of(port)
 
 
@@ -254,7 +255,7 @@ def test_waiting_ends_with_the_commit_that_concerns_the_host(world: World) -> No
     revision = world.complete().revision
     found: list[Update | None] = []
     waiting = threading.Thread(
-        target=lambda: found.append(StoreFeed(world.store, "h1").next(revision, 60))
+        target=lambda: found.append(StoreFeed(world.store, "h1").next("", revision, 60))
     )
     waiting.start()
     world.port(network, host="h2")
@@ -266,7 +267,7 @@ def test_waiting_ends_with_the_commit_that_concerns_the_host(world: World) -> No
 
 def test_when_nothing_changes_there_is_nothing_to_say(world: World) -> None:
     revision = world.complete().revision
-    assert StoreFeed(world.store, "h1").next(revision, 0.01) is None
+    assert StoreFeed(world.store, "h1").next("", revision, 0.01) is None
 
 
 def test_what_is_undone_wakes_nobody_and_takes_no_revision(world: World) -> None:

@@ -159,7 +159,7 @@ def test_a_member_of_a_group_is_cut_with_its_group(crowd: World) -> None:
         narrow, revisions = intent.of_ports(snapshot, [member])
     assert narrow.ports.keys() == revisions.keys() == {member}
     assert narrow.groups_of[member]
-    assert narrow.public == {ip_network("198.51.100.0/24")}
+    assert narrow.ranges.public == {ip_network("198.51.100.0/24")}
 
 
 def test_a_change_to_a_crowded_network_is_one_line_of_the_journal(crowd: World) -> None:
@@ -278,7 +278,7 @@ def test_eight_threads_never_get_the_same_address_mac_or_revision(world: World) 
     assert len({fixed.address for port in made for fixed in port.fixed_ips}) == 400
     assert len({port.mac for port in made}) == 200
     assert len({world.revision_of(port) for port in made}) == 200
-    update = feed.next(0, 0)
+    update = feed.next("", 0, 0)
     assert update is not None
     assert held(update).keys() == {port.id for port in made}
 

@@ -14,6 +14,7 @@ from vifguard.feed.messages import HostReport
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard, LinkLocal, Profile, Role
 from vifguard.model.ip_group import IpGroup
+from vifguard.model.learned import LearnedLimits
 from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
@@ -312,6 +313,8 @@ def test_networks_and_who_may_use_them(old: World) -> None:
         physical="physnet1",
         mtu=1400,
         profile=Profile.STRICT,
+        link_local=LinkLocal.EUI64,
+        learned_limits=LearnedLimits(0, 0),
         storm=Storm(7, 8),
     )
     assert found["own"].network == Network(
@@ -321,6 +324,7 @@ def test_networks_and_who_may_use_them(old: World) -> None:
         guards=frozenset({Guard.ARP, Guard.MAC}),
         port_security_enabled=False,
         link_local=LinkLocal.ANY,
+        learned_limits=LearnedLimits(0, 0),
         storm=Storm(1, 2),
         description="of p1",
     )

@@ -38,7 +38,7 @@ def servers(where: str) -> Iterator[tuple[World, World]]:
     """Two servers on one database."""
     with ExitStack() as cleanup:
         clock = Clock()
-        stores = [cleanup.enter_context(closing(Store.open(where, clock))) for _ in range(2)]
+        stores = [cleanup.enter_context(closing(Store.open(where, clock, clock))) for _ in range(2)]
         one, other = (World(store, clock, where) for store in stores)
         yield one, other
 
@@ -48,7 +48,7 @@ def test_what_one_commits_wakes_who_waits_at_the_other(servers: tuple[World, Wor
     network = one.network()
     one.subnet(network, "10.0.0.0/24")
     feed = StoreFeed(other.store, "h1")
-    first = feed.next(0, 0)
+    first = feed.next("", 0, 0)
     assert first is not None
     made: list[Port] = []
     listening = threading.Event()
@@ -60,7 +60,7 @@ def test_what_one_commits_wakes_who_waits_at_the_other(servers: tuple[World, Wor
     thread = threading.Thread(target=create)
     thread.start()
     listening.set()
-    update = feed.next(first.revision, PATIENCE)
+    update = feed.next("", first.revision, PATIENCE)
     thread.join()
     assert update is not None
     assert not update.complete
@@ -91,14 +91,32 @@ def test_a_server_that_joins_leaves_the_agents_of_others_where_they_are(where: s
         assert update.complete
 
 
-def test_a_host_is_alive_to_every_server(servers: tuple[World, World]) -> None:
+def test_a_host_is_heard_by_every_server(servers: tuple[World, World]) -> None:
     one, other = servers
-    one.store.record_report(Report("h1", about=ABOUT))
-    one.clock.now += 85
-    one.store.heard("h1")
-    one.clock.now += 85
+    one.store.record_report(Report("h1", about=ABOUT, read_back=True))
+    one.clock.now += 8
+    one.store.record_report(Report("h1", about=ABOUT, read_back=True))
+    one.clock.now += 8
     with other.store.read() as snapshot:
-        assert other.store.is_alive(hosts.get(snapshot, "h1"))
+        assert hosts.get(snapshot, "h1").is_alive
+    one.clock.now += 8
+    with other.store.read() as snapshot:
+        assert not hosts.get(snapshot, "h1").is_alive
+
+
+def test_a_calendar_that_is_wrong_at_another_server_keeps_no_host_alive(
+    servers: tuple[World, World],
+) -> None:
+    one, other = servers
+    ahead = one.clock.now + 3600
+    one.store.record_report(Report("h1", about=ABOUT))
+    with one.store.change() as change:
+        hosts.write_heard(change, {"h1": ahead})
+    with other.store.read() as snapshot:
+        assert hosts.get(snapshot, "h1").is_alive
+    one.clock.now += 11
+    with other.store.read() as snapshot:
+        assert not hosts.get(snapshot, "h1").is_alive
 
 
 def test_a_hold_ends_though_the_server_that_began_it_is_gone(

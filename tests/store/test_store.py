@@ -1,5 +1,6 @@
 """Opening, migrating, hosts, drops, and what cascades."""
 
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,14 @@ from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, sqlite, subnets
 from vifguard.store.database import named
-from vifguard.store.errors import ConflictError, DatabaseError, InUseError, MacTakenError
+from vifguard.store.errors import (
+    ConflictError,
+    DatabaseError,
+    InUseError,
+    MacTakenError,
+    ReplacedError,
+)
+from vifguard.store.readiness import why_not_ready
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
 
@@ -66,6 +74,28 @@ def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
     store.close()
     assert modes == dict.fromkeys(("x.db", "x.db-shm", "x.db-wal"), 0o600)
+
+
+@pytest.mark.parametrize("put_there", [None, "a copy"])
+def test_a_file_that_is_not_the_one_that_was_opened_is_not_used(
+    tmp_path: Path, put_there: str | None
+) -> None:
+    """What was changed went into a file without a name, and was gone with the server."""
+    path, aside = tmp_path / "vifguard.db", tmp_path / "aside.db"
+    store = Store.open(path)
+    world = World(store)
+    world.network()
+    path.rename(aside)
+    if put_there:
+        shutil.copyfile(aside, path)
+    for use in (store.read, store.change):
+        with pytest.raises(ReplacedError, match=r"vifguard\.db was removed or replaced"), use():
+            pass
+    assert "removed or replaced" in why_not_ready(store)
+    aside.rename(path)
+    world.network(physical="other")
+    assert why_not_ready(store) == ""
+    store.close()
 
 
 def test_a_database_of_a_later_release_is_left_alone(world: World) -> None:
@@ -179,17 +209,6 @@ _A_PORT = _STAMP | {
 }
 
 
-def test_a_host_is_alive_while_it_speaks(world: World) -> None:
-    world.store.record_report(Report("h1", about=ABOUT))
-    with world.store.read() as snapshot:
-        host = hosts.get(snapshot, "h1")
-    assert world.store.is_alive(host)
-    world.clock.now += 1000
-    assert not world.store.is_alive(host)
-    world.store.heard("h1")
-    assert world.store.is_alive(host)
-
-
 def test_an_isolated_network_is_on_one_host(world: World) -> None:
     network = world.network(shared=False)
     world.subnet(network, "10.0.0.0/24")
@@ -239,7 +258,7 @@ def test_what_is_in_use_stays(world: World) -> None:
         networks.delete_network(change, network)
     with world.store.read() as snapshot:
         for table in metadata.sorted_tables:
-            if table.name not in {"revision", "journal", "default_rules"}:
+            if table.name not in {"revision", "journal", "default_rules", "identity"}:
                 assert not snapshot.connection.execute(table.select()).all(), table.name
 
 
@@ -248,13 +267,54 @@ def test_a_vrrp_mac_is_the_groups_alone(world: World) -> None:
     world.subnet(network, "10.0.0.0/24")
     port = world.port(network)
     world.group(network, port, vrid4=7)
-    with pytest.raises(ConflictError, match="vrid4=7"):
+    with pytest.raises(ConflictError, match="vrid4 7 is in use on network"):
         world.group(network, port, vrid4=7)
     with pytest.raises(MacTakenError):
         world.port(network, mac="00:00:5e:00:01:07")
     world.port(network, mac="00:00:5e:00:02:09")
     with pytest.raises(MacTakenError):
         world.group(network, port, vrid6=9)
+
+
+def test_an_id_of_one_family_is_no_other_projects_in_the_other(world: World) -> None:
+    network, elsewhere = world.network(), world.network()
+    for each in (network, elsewhere):
+        world.subnet(each, "10.0.0.0/24")
+    mine = world.group(network, vrid4=7)
+    for ids in ({"vrid6": 7}, {"vrid4": 7, "vrid6": 8}):
+        with pytest.raises(ConflictError) as refused:
+            world.group(network, project_id="p2", **ids)
+        assert "7" in str(refused.value)
+        assert mine.id not in str(refused.value)
+        assert "group" not in str(refused.value)
+    world.group(network, vrid6=7)
+    world.group(network, project_id="p2", vrid6=8)
+    world.group(elsewhere, project_id="p2", vrid6=7)
+    # CARP has the MACs of IPv4 in IPv6 too.
+    with pytest.raises(MacTakenError):
+        world.port(network, mac="00:00:5e:00:01:08")
+
+
+def test_a_router_id_reaches_every_port_of_its_network(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/24")
+    member, other = (world.port(network, host="h1") for _ in range(2))
+
+    def foreign(port) -> tuple[frozenset[int], frozenset[int]]:
+        policies = {each.policy.port_id: each.policy for each in world.complete().ports}
+        return policies[port.id].foreign_vrids4, policies[port.id].foreign_vrids6
+
+    before = world.revision_of(other)
+    group = world.group(network, member, vrid4=7, vrid6=9)
+    assert world.revision_of(other) > before
+    assert foreign(other) == ({7}, {9})
+    assert foreign(member) == (set(), set())
+    before = world.revision_of(other)
+    world.set_group(group, name="www")
+    assert world.revision_of(other) == before
+    world.set_group(group, vrid4=None)
+    assert world.revision_of(other) > before
+    assert foreign(other) == (set(), {9})
 
 
 def test_a_groups_address_is_nobody_elses(world: World) -> None:

@@ -17,12 +17,13 @@ def disagreement(
     parsed: Frame | None = None,
 ) -> str | None:
     """None where both agree on action, guard and reason; `kernel` holds `policy`."""
-    wanted = verdict(policy, direction, parsed or parse(frame))
-    seen = kernel.verdict(direction, frame)
+    whole = parsed or parse(frame)
+    wanted = verdict(policy, direction, whole)
+    seen = kernel.verdict(direction, frame, whole.offload)
     if _said(wanted) == _said(seen):
         return None
     return (
-        f"{describe(frame)}\n  {frame.hex()}\n  {policy}, {direction}\n"
+        f"{describe(frame)}\n  {frame.hex()} {whole.offload}\n  {policy}, {direction}\n"
         f"  reference: {wanted}\n  program:   {seen}"
     )
 

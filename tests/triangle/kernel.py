@@ -4,6 +4,7 @@ from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Action, Direction, Verdict
+from vifguard.packet.offload import NO_OFFLOAD, Offload
 
 LOOPBACK = 1
 _SCOPE = frozenset({LOOPBACK})
@@ -28,9 +29,9 @@ class Kernel:
             self._driver.apply(change)
         assert self._driver.held(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK: 1}
 
-    def verdict(self, direction: Direction, frame: bytes) -> Verdict:
+    def verdict(self, direction: Direction, frame: bytes, offload: Offload = NO_OFFLOAD) -> Verdict:
         """What the program says, without the object, which it does not name."""
-        dropped = self._driver.test(direction, frame)
+        dropped = self._driver.test(direction, frame, offload=offload)
         if dropped is None:
             return PASS
         return Verdict(Action.DROP, dropped.guard, dropped.reason)

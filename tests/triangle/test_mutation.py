@@ -11,6 +11,7 @@ from tests.triangle.kernel import Kernel, takes
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import Direction
+from vifguard.packet.frame import parse
 
 pytestmark = pytest.mark.kernel
 
@@ -29,12 +30,13 @@ def kernel():
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(strategies.policies(), strategies.frames())
-def test_any_frame_under_any_policy(kernel, policy, frame) -> None:
+@given(strategies.policies(), strategies.frames(), strategies.offloads())
+def test_any_frame_under_any_policy(kernel, policy, frame, offload) -> None:
     assume(takes(frame))
     policy = replace(policy, port_id=PORT, storm=UNLIMITED)
     kernel.hold(policy)
     for direction in Direction:
-        said = disagreement(kernel, policy, direction, frame)
+        parsed = parse(frame, offload=offload)
+        said = disagreement(kernel, policy, direction, frame, parsed)
         note(said or "")
         assert not said

@@ -21,6 +21,7 @@ from vifguard.kernel.netns import in_throwaway
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse
+from vifguard.packet.offload import Offload, PartialChecksum
 
 pytestmark = pytest.mark.kernel
 
@@ -42,7 +43,9 @@ def test_what_was_once_judged_differently_is_judged_alike(kernel) -> None:
     for kept in regression.kept():
         assert kept.sentence, f"{kept.name} says what it showed"
         kernel.hold(kept.policy)
-        assert not disagreement(kernel, kept.policy, kept.direction, kept.frame), kept.name
+        whole = parse(kept.frame, offload=kept.offload)
+        found = disagreement(kernel, kept.policy, kept.direction, kept.frame, whole)
+        assert not found, kept.name
 
 
 def test_sequences_that_were_once_judged_differently_are_judged_alike() -> None:
@@ -105,10 +108,12 @@ def test_a_difference_is_found() -> None:
 def test_a_regression_is_read_as_it_was_kept(tmp_path, monkeypatch, frames) -> None:
     monkeypatch.setattr(regression, "KEPT", tmp_path)
     port = house.drawn(Random(1), 1)
-    found = Disagreement(port, Direction.FROM_GUEST, frames[0][0], "pass", "drop host/runt")
+    left = Offload(PartialChecksum(34, 6), gso_size=1448)
+    found = Disagreement(port, Direction.FROM_GUEST, frames[0][0], "pass", "drop host/runt", left)
     regression.keep(found)
     (read,) = regression.kept()
     assert (read.policy, read.direction, read.frame) == (port, found.direction, found.frame)
+    assert read.offload == left
 
 
 def test_the_corpus_shows_each_behaviour_once(frames) -> None:

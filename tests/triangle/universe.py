@@ -5,6 +5,7 @@ stays fixed. Frames are yielded with a name that says how they were made.
 """
 
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 from itertools import product
 
 from vifguard.model.address import Mac, parse_address, parse_network
@@ -16,6 +17,11 @@ OWN, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 OWN4, OTHER4, PUBLIC4 = "10.0.0.10", "10.0.0.11", "192.0.2.7"
 OWN6, OTHER6 = "fd00::a", "fd00::b"
 LL_OWN, LL_OTHER = str(Mac.parse(OWN).link_local), str(Mac.parse(OTHER).link_local)
+CHOSEN = ("fd00::a0b0:c0d0:1:2", "fe80::a0b0:c0d0:1:2")
+"""Addresses that a guest may claim where it may claim any; then those it claimed, and those that
+became its own."""
+CLAIMED = ("fd00::a0b0:c0d0:1:3", "fe80::a0b0:c0d0:1:3")
+LEARNED = ("fd00::a0b0:c0d0:1:4", "fe80::a0b0:c0d0:1:4")
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
 
@@ -31,6 +37,8 @@ def policy(guards: frozenset[Guard], **changes) -> PortPolicy:
         "prefixes": frozenset({parse_network(f"{OWN4}/32"), parse_network(f"{OWN6}/128")}),
         "link_local": LinkLocal.EUI64,
         "public": frozenset({parse_network("192.0.2.0/24"), parse_network("2001:db8::/32")}),
+        "foreign_vrids4": frozenset({51, 64, 255}),
+        "foreign_vrids6": frozenset({52, 127}),
         "storm": UNLIMITED,
     }
     return PortPolicy(**(wanted | changes))
@@ -48,6 +56,8 @@ def policies() -> Iterator[tuple[str, PortPolicy]]:
     yield "strict, any link-local", policy(strict, link_local=LinkLocal.ANY)
     yield "strict, no link-local", policy(strict, link_local=LinkLocal.NONE)
     yield "strict, nothing owned", policy(strict, prefixes=frozenset(), link_local=LinkLocal.NONE)
+    none = {"foreign_vrids4": frozenset(), "foreign_vrids6": frozenset()}
+    yield "strict, no router id taken", policy(strict, **none)
     yield "strict, no MAC", policy(strict, macs=frozenset())
     yield "strict, closed", policy(strict, closed="admin_state_up is false")
     yield "strict, wide prefixes", policy(strict, prefixes=_networks("10.0.0.8/30", "fd00::/96"))
@@ -59,10 +69,30 @@ def policies() -> Iterator[tuple[str, PortPolicy]]:
     yield "strict, two more types", policy(strict, ethertypes=listed)
     watched = frozenset({parse_address(OWN4), parse_address(OWN6)})
     yield "strict, watched", policy(strict, watched=watched)
+    for profile in (Profile.STRICT, Profile.ROUTER):
+        yield f"{profile.value}, learned", policy(GUARDS_OF[profile], **LEARNING)
+    yield "advertiser, learned", policy(strict, roles=frozenset(Role), **LEARNING)
+    yield (
+        "strict, learned beside others",
+        policy(
+            strict,
+            prefixes=many | _networks("fd00::a0b0:c0d0:1:0/125"),
+            watched=watched,
+            **LEARNING,
+        ),
+    )
 
 
 def _networks(*texts: str):
     return frozenset(parse_network(text) for text in texts)
+
+
+LEARNING = {
+    "link_local": LinkLocal.LEARNED,
+    "claimable": _networks("fe80::/64", "fd00::/64"),
+    "tentative": frozenset(map(parse_address, CLAIMED)),
+    "learned": frozenset(map(parse_address, LEARNED)),
+}
 
 
 def ethernets() -> Iterator[Named]:
@@ -133,6 +163,9 @@ def neighbours() -> Iterator[Named]:
         "slla other": (build.slla(OTHER),),
         "tlla own": (build.tlla(OWN),),
         "tlla other": (build.tlla(OTHER),),
+        "tlla group": (build.tlla("33:33:00:00:00:01"),),
+        "tlla zero": (build.tlla("00:00:00:00:00:00"),),
+        "tlla other, slla other": (build.tlla(OTHER), build.slla(OTHER)),
         "nonce": (build.nd_option(14, bytes(6)),),
         "length 0": (build.nd_option(14, bytes(6), length=0),),
         "past the end": (build.nd_option(14, bytes(6), length=2),),
@@ -183,6 +216,51 @@ def neighbours() -> Iterator[Named]:
             yield f"{name} cut at {cut}", whole[:cut]
             short = build.ipv6(source, OTHER6, piece, hop_limit=255, payload_length=cut - 54)
             yield f"{name} says {cut - 54}", build.ethernet(OWN, OTHER, short)
+
+
+def choices() -> Iterator[Named]:
+    """Every way to use an address that a guest may choose itself, or nearly one."""
+    edges = ("::", "::1", "::ffff", "::1:0", "::ffff:ffff:ffff", "::1:0:0:0")
+    edges += ("::ff:fe00:1", "::ff:ff00:1", "::fe:fe00:1", "::fdff:ffff:ffff:ff7f")
+    edges += ("::fdff:ffff:ffff:ff80", "::fdff:ffff:ffff:ffff", "::fdff:ffff:fffe:ffff")
+    prefixes = ("fd00::", "fe80::", "fe80:0:0:1::", "fd00:0:0:1::")
+    addresses = [
+        *(str(_sum(prefix, edge)) for prefix, edge in product(prefixes, edges)),
+        *CHOSEN,
+        *CLAIMED,
+        *LEARNED,
+        LL_OTHER,
+    ]
+    for address in addresses:
+        group = str(build.solicited_node(parse_address(address)))
+        uses = {
+            "dad": ("::", group, build.ns(address)),
+            "dad with nonce": ("::", group, build.ns(address, build.nd_option(14, bytes(6)))),
+            "dad with slla": ("::", group, build.ns(address, build.slla(OWN))),
+            "dad elsewhere": ("::", "ff02::1", build.ns(address)),
+            "ns from": (
+                address,
+                str(build.solicited_node(parse_address(OTHER6))),
+                build.ns(OTHER6),
+            ),
+            "ns misdirected": (address, "ff02::2", build.ns(OTHER6)),
+            "na of": (address, "ff02::1", build.na(address)),
+            "na for": (LL_OWN, "ff02::1", build.na(address)),
+            "na from": (address, "ff02::1", build.na(OWN6)),
+            "rs from": (address, "ff02::2", build.rs()),
+            "ra from": (address, "ff02::1", build.ra()),
+            "redirect from": (address, OTHER6, build.redirect(OWN6, OTHER6)),
+            "udp from": (address, OTHER6, build.udp(1, 2)),
+            "udp to": (OTHER6, address, build.udp(1, 2)),
+        }
+        for name, (source, dst, piece) in uses.items():
+            yield _in6(f"{name} {address}", source, dst, piece)
+            packet = build.ipv6(source, dst, piece, hop_limit=254)
+            yield f"{name} {address} hops 254", build.ethernet(OWN, OTHER, packet)
+
+
+def _sum(prefix: str, identifier: str) -> IPv6Address:
+    return IPv6Address(int(IPv6Address(prefix)) | int(IPv6Address(identifier)))
 
 
 def _in6(name: str, source: str, dst: str, piece: build.Piece) -> Named:
@@ -335,7 +413,10 @@ def dhcps() -> Iterator[Named]:
                 packet = build.ipv4(source, dst, build.udp(sport, dport, message), **shape)
                 said = f"dhcp {name} {source}:{sport}>{dst}:{dport} {shape}"
                 yield said, build.ethernet(OWN, BROADCAST, packet)
-    messages = {f"message {kind}": build.dhcpv6(kind) for kind in range(15)}
+    for name, message in named4().items():
+        packet = build.ipv4("0.0.0.0", "255.255.255.255", build.udp(68, 67, message))
+        yield f"dhcp {name}", build.ethernet(OWN, BROADCAST, packet)
+    messages = {f"message {kind}": build.dhcpv6(kind) for kind in (*range(15), 20, 35, 36, 37)}
     messages |= {"3 bytes": b"\x01\x00\x00", "empty": b""}
     for (name, message), sport, dport in product(messages.items(), (546, 547, 1), (546, 547, 1)):
         datagram = build.udp(sport, dport, message)
@@ -347,7 +428,146 @@ def dhcps() -> Iterator[Named]:
         yield f"dhcpv6 behind {chain_name}", build.ethernet(OWN, BROADCAST, packet)
 
 
+def requested(address: str) -> bytes:
+    """DHCPv4's option 50."""
+    return build.dhcp_option(50, parse_address(address).packed)
+
+
+def named4() -> dict[str, bytes]:
+    """DHCPv4 messages that say their type and name an address, in every way."""
+    return {
+        **{
+            f"type {kind}, address {said}": build.dhcpv4(OWN, kind, requested(address))
+            for kind in (1, 3, 4, 7)
+            for said, address in (("own", OWN4), ("other's", OTHER4), ("zero", "0.0.0.0"))
+        },
+        "decline, no address": build.dhcpv4(OWN, 4),
+        "decline, address first": build.dhcpv4(OWN, tail=requested(OTHER4) + b"\x35\x01\x04\xff"),
+        "request, then decline": build.dhcpv4(OWN, 3, b"\x35\x01\x04", requested(OTHER4)),
+        "type of 2": build.dhcpv4(OWN, tail=b"\x35\x02\x04\x04\xff"),
+        "type of 0": build.dhcpv4(OWN, tail=b"\x35\x00\xff"),
+        "address of 3": build.dhcpv4(OWN, 4, build.dhcp_option(50, bytes(3))),
+        "address of 8": build.dhcpv4(OWN, 4, build.dhcp_option(50, bytes(8))),
+        "two addresses": build.dhcpv4(OWN, 4, requested(OWN4), requested(OTHER4)),
+        "overload": build.dhcpv4(OWN, 4, build.dhcp_option(52, b"\x03"), requested(OWN4)),
+        "address behind the end": build.dhcpv4(OWN, 4, requested(OWN4), b"\xff", requested(OTHER4)),
+        "decline, no end": build.dhcpv4(OWN, 4, requested(OTHER4))[:-1],
+    }
+
+
+def leases6() -> dict[str, tuple[bytes, ...]]:
+    """Options of DHCPv6 that carry addresses, whole and broken, in every association."""
+    option = build.dhcpv6_option
+
+    def address(text: str, length: int | None = None) -> bytes:
+        return option(5, parse_address(text).packed + bytes(8), length=length)
+
+    def prefix(text: str) -> bytes:
+        return option(26, bytes(8) + b"\x40" + parse_address(text).packed)
+
+    def na(*inner: bytes, length: int | None = None) -> bytes:
+        return option(3, bytes(12) + b"".join(inner), length=length)
+
+    own, other = address(OWN6), address(OTHER6)
+    found = {
+        "own": (own,),
+        "other": (other,),
+        "own link-local": (address(LL_OWN),),
+        "na own": (na(own),),
+        "na other": (na(other),),
+        "na own, other": (na(own, other),),
+        "na own, na other": (na(own), na(other)),
+        "na empty": (na(),),
+        "na empty, other": (na(), other),
+        "na in na": (na(na(other)),),
+        "ta own": (option(4, bytes(4) + own),),
+        "ta other": (option(4, bytes(4) + other),),
+        "ta of 3": (option(4, bytes(3)),),
+        "na of 11": (option(3, bytes(11)),),
+        "pd own": (option(25, bytes(12) + prefix(OWN6)),),
+        "pd other": (option(25, bytes(12) + prefix(OTHER6)),),
+        "prefix of 24": (option(26, bytes(24)),),
+        "address of 23": (option(5, bytes(23)),),
+        "address past the na": (na(own, length=20),),
+        "past the end": (address(OWN6, length=60),),
+        "own, then broken": (own, b"\x00\x05\x00"),
+        "other, then broken": (other, b"\x00"),
+        "broken, then other": (option(5, bytes(8)), other),
+        "own with a status": (na(option(5, parse_address(OWN6).packed + bytes(8) + other)),),
+    }
+    for count in (30, 31, 32, 33):
+        found[f"{count} and other"] = (*(option(16),) * count, other)
+        found[f"{count} and na other"] = (*(option(16),) * count, na(other))
+        found[f"na of {count} and other"] = (na(*(option(16),) * count, other),)
+    return found
+
+
+def dhcp_addresses6() -> Iterator[Named]:
+    """DHCPv6 messages that carry addresses."""
+    for kind, (name, leases) in product((5, 8, 9, 36), leases6().items()):
+        for source in (LL_OWN, OWN6) if kind == 36 else (LL_OWN,):
+            packet = build.ipv6(
+                source, "ff02::1:2", build.udp(546, 547, build.dhcpv6(kind, *leases))
+            )
+            yield f"dhcpv6 {kind} {name} {source}", build.ethernet(OWN, BROADCAST, packet)
+
+
+def advertisements() -> Iterator[Named]:
+    """VRRP and CARP of both families: ids, addresses, shapes, where from and where to."""
+    families = (
+        (build.ipv4, OWN4, OTHER4, "224.0.0.18", ("224.0.0.1", "255.255.255.255", "0.0.0.0")),
+        (build.ipv6, OWN6, OTHER6, "ff02::12", ("ff02::1", "ff05::12", "::")),
+    )
+    for ip, own, other, group, elsewhere in families:
+        hops = "ttl" if ip is build.ipv4 else "hop_limit"
+        for name, piece in _vrrps(own, other).items():
+            for source, dst, limit in (
+                (own, group, 255),
+                (other, group, 255),
+                (own, group, 254),
+                (own, other, 64),
+                *((own, each, 255) for each in elsewhere),
+            ):
+                packet = ip(source, dst, piece, **{hops: limit})
+                yield f"{name} {source}>{dst} {limit}", build.ethernet(OWN, OTHER, packet)
+        whole = build.vrrp(1, own)
+        if ip is build.ipv4:
+            shapes = [{"more_fragments": True}, {"offset": 1}, {"options": build.router_alert4()}]
+            chained = [(str(shape), ip(own, group, whole, ttl=255, **shape)) for shape in shapes]
+        else:
+            chained = [(n, ip(own, group, c, hop_limit=255)) for n, c in chains(whole)]
+        for name, packet in chained:
+            yield f"vrrp behind {name}", build.ethernet(OWN, OTHER, packet)
+
+
+def _vrrps(own: str, other: str) -> dict[str, build.Piece]:
+    ids = {id_: build.vrrp(id_, own) for id_ in (0, 1, 50, 51, 52, 63, 64, 127, 128, 254, 255)}
+    found = {f"id {id_}": piece for id_, piece in ids.items()}
+    found |= {f"carp id {id_}": build.carp(id_) for id_ in (0, 1, 51, 52, 255)}
+    lists = {"own": (own,), "other": (other,), "own, other": (own, other), "link": (LL_OWN,)}
+    lists |= {f"{n} own": (own,) * n for n in (7, 63, 64, 65)} | {"none": ()}
+    lists["64th other"] = (own,) * 63 + (other,)
+    for name, listed in lists.items():
+        found[f"claims {name}"] = build.vrrp(1, *listed)
+    found |= {
+        f"kind {kind:x}": build.vrrp(1, own, kind=kind) for kind in (0, 0x11, 0x21, 0x32, 0x41)
+    }
+    found |= {f"count {n}": build.vrrp(1, own, count=n) for n in (0, 2, 7, 255)}
+    found |= {f"{n} behind": build.vrrp(1, own, rest=bytes(n)) for n in (1, 4, 8, 16)}
+    found |= {f"carp kind {k:x}": build.carp(1, kind=k) for k in (0x31, 0x22)}
+    found |= {f"carp count {n}": build.carp(1, count=n) for n in (6, 5, 1)}
+    for n in range(12):
+        found[f"cut to {n}"] = build.Piece(build.vrrp(1, own).octets[:n], 112)
+    if "." in own:
+        for name, listed in lists.items():
+            if name != "link":
+                found[f"version 2 claims {name}"] = build.vrrp2(1, *listed)
+        found["version 2, 51"] = build.vrrp2(51, own, password=b"secret")
+    return found
+
+
 def frames() -> Iterator[Named]:
     """All of it, and each frame of some kinds cut short at every byte."""
-    for family in (ethernets, arps, neighbours, packets4, packets6, dhcps):
+    plain = (ethernets, arps, neighbours, choices, packets4, packets6)
+    for family in (*plain, dhcps, dhcp_addresses6, advertisements):
         yield from family()

@@ -14,12 +14,14 @@ from pathlib import Path
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import HostReport
-from vifguard.kernel import bpffs, probe
+from vifguard.kernel import bpffs, probe, sysctl
 from vifguard.kernel.link import LinkChange, Links, NewBridge
 from vifguard.kernel.netns import in_throwaway
 from vifguard.kernel.nft import DropChain, DropTable, Hook
+from vifguard.kernel.nft_members import MembersTable
 from vifguard.model.address import Mac
 from vifguard.model.policy import PortPolicy
+from vifguard.wire.members import NftFilter, VlanFilter
 
 _BPF_DIR = Path("/sys/fs/bpf/vifguard")
 _BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
@@ -28,6 +30,7 @@ _TABLE = "vifguard-probe"
 BY_GUARD = "an interface joins its bridge only after its guard"
 BY_NAME = "a drop chain waits for the interface's name"
 BY_VLAN = "a bridge forwards nothing for a member that was not let in"
+BY_MEMBERS = "a bridge of the operator's forwards nothing for a new member without a guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,22 @@ class Wire:
     """What the kernel's bridges and netdev hooks can do; what is missing, and why.
 
     `by_name`: a chain can wait for a device. `vlan_floor`: a bridge can hold a member back.
+    `members`: how members of a bridge of the operator's are filtered, or empty.
     """
 
     missing: tuple[str, ...]
     by_name: bool
     vlan_floor: bool
+    members: str = ""
 
     @property
     def features(self) -> frozenset[str]:
         """The features by name."""
-        found = {"bridge-vlan-filtering": self.vlan_floor, "netdev-hooks-by-name": self.by_name}
+        found = {
+            "bridge-vlan-filtering": self.vlan_floor,
+            "netdev-hooks-by-name": self.by_name,
+            f"member-filter-{self.members}": bool(self.members),
+        }
         return frozenset(name for name, has in found.items() if has)
 
 
@@ -59,7 +68,12 @@ def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
 
 def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
     """What a host is, from what its wire and its driver (`features`, `missing`) can do."""
-    floors = {BY_GUARD: not missing, BY_NAME: wire.by_name, BY_VLAN: wire.vlan_floor}
+    floors = {
+        BY_GUARD: not missing,
+        BY_NAME: wire.by_name,
+        BY_VLAN: wire.vlan_floor,
+        f"{BY_MEMBERS} ({wire.members})": bool(wire.members),
+    }
     hooks = sorted(features & {"tcx", "clsact"})
     return HostReport(
         kernel=platform.release(),
@@ -72,11 +86,27 @@ def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> Ho
 
 
 def try_wire() -> Wire:
-    """Try bridges and drop chains."""
+    """Try bridges and drop chains, and look whether anything else judges bridged packets."""
     try:
-        return in_throwaway(_try_wire)
+        wire = in_throwaway(_try_wire)
     except OSError as error:
         return Wire((f"network namespaces: {error}",), by_name=False, vlan_floor=False)
+    return replace(wire, missing=(*wire.missing, *_rewriters()))
+
+
+def _rewriters() -> tuple[str, ...]:
+    """What may rewrite or redirect a guest's frame between its two guards.
+
+    With br_netfilter the host's own rules see bridged packets: DNAT rewrites what was judged,
+    a FORWARD policy drops it, and fragments of two networks with equal addresses meet in one
+    reassembly queue. Docker and Kubernetes load the module; its default is on.
+    """
+    tables = sysctl.bridged_packets_meet()
+    if not tables:
+        return ()
+    switches = " ".join(f"net.bridge.bridge-nf-call-{table}=0" for table in tables)
+    what = f"this host's {', '.join(tables)} see bridged packets and may rewrite them"
+    return (f"bridges to themselves: {what} (br_netfilter); set {switches}",)
 
 
 def _try_wire() -> Wire:
@@ -87,8 +117,24 @@ def _try_wire() -> Wire:
     return Wire(
         tuple(f"{name}: {why}" for name, why in found.items() if why),
         by_name=not probe.missing(lambda: _hold("vgnotyet")),
-        vlan_floor=not probe.missing(lambda: _make_bridge(vlan_floor=True)),
+        vlan_floor=not (no_vlans := probe.missing(lambda: _make_bridge(vlan_floor=True))),
+        members=_member_filter(by_vlans=not no_vlans),
     )
+
+
+def _member_filter(*, by_vlans: bool) -> str:
+    if by_vlans:
+        return VlanFilter.name
+    return "" if probe.missing(_filter_members) else NftFilter.name
+
+
+def _filter_members() -> None:
+    with MembersTable(_TABLE) as table:
+        table.make(["lo"], [1])
+        found = table.members()
+        table.remove()
+        if found != frozenset({1}):
+            raise OSError(errno.EIO, "the filter was not read back")
 
 
 def _make_bridge(*, vlan_floor: bool = False) -> None:
@@ -116,6 +162,7 @@ def _try_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
         "tc programs": probe.programs,
         "BPF ring buffers (Linux 5.8)": probe.ring_buffer,
         "mapped BPF arrays (Linux 5.5)": probe.mapped_array,
+        "offload fields of sk_buff (BTF, no lockdown)": probe.offload_fields,
     }
     if not probe.has_tcx():
         needs["TCX (Linux 6.6) or clsact"] = probe.clsact

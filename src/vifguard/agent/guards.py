@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from vifguard.agent.place import Placement
+from vifguard.agent.place import Placement, is_swapped
 from vifguard.enforce.driver import ApplyError, Attachment, BookChange, PortError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.state import Change, Seen, Wanted
+from vifguard.enforce.state import NO_HOOKS, Change, Loss, PortState, Seen, Wanted
+from vifguard.kernel.link import Link
+from vifguard.model.address import IPNetwork
+from vifguard.model.policy import PortPolicy
 
 log = logging.getLogger("vifguard")
+
+_NO_PORT = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is wanted of some interfaces, what was seen there, and what to do about it."""
+    """What is wanted of some interfaces, what was seen there, and what to do about it.
+
+    `lost`: what the guards at these places held and hold no more, with the cause.
+    """
 
     places: Mapping[int, Placement]
     wanted: Wanted
     seen: Seen
     change: Change | None
+    lost: Mapping[int, tuple[Loss, str]] = field(default_factory=dict)
 
     @property
     def leaving(self) -> Collection[int]:
@@ -42,19 +51,80 @@ class Guards:
 
     def __init__(self, driver: EbpfDriver) -> None:
         self._driver = driver
+        self._held: dict[int, PortState] = {}
+        self.changes = 0
+        """How often what groups and sets say was changed."""
+
+    @property
+    def store(self) -> str:
+        """The id of the store whose ports are guarded here; empty where none was noted."""
+        return self._driver.pins.store if self._driver.pins else ""
+
+    def set_store(self, ident: str) -> None:
+        """Note whose ports are guarded here from now on; raises OSError."""
+        if self._driver.pins and ident:
+            self._driver.pins.set_store(ident)
+
+    def ports(self) -> frozenset[str]:
+        """The ports that have a guard at an interface that is there, whoever put it there."""
+        seen = self._driver.observe(None).ports.values()
+        return frozenset(port.port_id for port in seen if port.hooks != NO_HOOKS) - {"", _NO_PORT}
+
+    @property
+    def held(self) -> Collection[int]:
+        """The interfaces whose guard was read back when it was last put there."""
+        return self._held.keys()
+
+    def lost(self, indexes: Iterable[int]) -> dict[int, tuple[Loss, str]]:
+        """What of these guards the kernel holds no more, by interface; it is read back now."""
+        scope = frozenset(indexes) & self._held.keys()
+        return self._losses(scope, self._driver.observe(scope))
+
+    def _losses(self, scope: Iterable[int], seen: Seen) -> dict[int, tuple[Loss, str]]:
+        held = ((i, self._held[i]) for i in scope if i in self._held)
+        found = {i: self._driver.loss(each, seen.ports.get(i)) for i, each in held}
+        return {i: loss for i, loss in found.items() if loss}
+
+    def repair(self) -> tuple[str, ...]:
+        """Put back what was lost of what all guards have in common; what it was.
+
+        Raises OSError or DriverError.
+        """
+        return self._driver.repair()
+
+    def rules_lost(self) -> bool:
+        """Whether somebody emptied a map of what groups say."""
+        return self._driver.rules_lost()
+
+    def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
+        """Whether the kernel holds what groups and `sets` say, step by step."""
+        return self._driver.compare_rules(sets)
 
     def hold(self, change: BookChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups whose ports are to be planned.
 
         Raises OSError where the kernel does not let us.
         """
+        self.changes += 1
         return self._driver.hold(change)
 
-    def plan(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Plan:
-        """What to do so that of the interfaces in `scope` exactly these places are guarded."""
-        wanted = self._driver.render(_attachment(i, place) for i, place in places.items())
+    def has(self, index: int) -> bool:
+        """Whether an interface has a guard, or what is left of one."""
+        return bool(self._driver.observe(frozenset({index})).ports)
+
+    def plan(
+        self, places: Mapping[int, Placement], scope: frozenset[int], running: Container[int] = ()
+    ) -> Plan:
+        """What to do so that of the interfaces in `scope` exactly these places are guarded.
+
+        Guests of the interfaces `running` were there before any guard.
+        """
+        wanted = self._driver.render(
+            _attachment(i, place, running=i in running) for i, place in places.items()
+        )
         seen = self._driver.observe(scope)
-        return Plan(places, wanted, seen, self._driver.diff(wanted, seen))
+        lost = self._losses(places.keys() & scope, seen)
+        return Plan(places, wanted, seen, self._driver.diff(wanted, seen), lost)
 
     def plan_sweep(self, kept: Collection[int]) -> Plan:
         """What to do so that only these interfaces are guarded, as they are now."""
@@ -62,10 +132,20 @@ class Guards:
         wanted = Wanted({i: port for i, port in seen.ports.items() if i in kept}, {})
         return Plan({}, wanted, seen, self._driver.diff(wanted, seen))
 
+    def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:
+        """The plan, but that these interfaces keep their guards, which let nothing pass."""
+        policy = PortPolicy(_NO_PORT, frozenset(), frozenset(), closed="it is no port's")
+        closed = self._driver.render(
+            Attachment(policy, link.index, is_swapped(link), 0) for link in kept
+        )
+        wanted = replace(plan.wanted, ports={**plan.wanted.ports, **closed.ports})
+        return replace(plan, wanted=wanted, change=self._driver.diff(wanted, plan.seen))
+
     def carry_out(self, plan: Plan) -> Result:
         """Do it and read it back."""
         reasons = self._apply(plan.change)
         there = self._there(plan)
+        self._note(plan, there)
         failed = dict(plan.wanted.refused)
         lacking = plan.wanted.ports.keys() - there
         for index in lacking:
@@ -93,24 +173,34 @@ class Guards:
             seen.update({index: anew[index] for index in plan.change.ports if index in anew})
         return {index for index, port in plan.wanted.ports.items() if seen.get(index) == port}
 
+    def _note(self, plan: Plan, there: Collection[int]) -> None:
+        """Remember what was read back, to compare it again and again."""
+        for index in plan.seen.ports.keys() | plan.wanted.ports.keys():
+            self._held.pop(index, None)
+        self._held.update((index, plan.wanted.ports[index]) for index in there)
+
     def _close(self, plan: Plan, lacking: Mapping[int, str]) -> frozenset[int]:
         """Whose new policy the kernel did not take must not go on with an older, wider one."""
         if not lacking:
             return frozenset()
-        places = {i: replace(plan.places[i], closed=why) for i, why in lacking.items()}
-        closing = self.plan(places, frozenset(lacking))
+        places = {
+            i: replace(plan.places[i], closed=why) for i, why in lacking.items() if i in plan.places
+        }
+        closing = self.plan(places, frozenset(places))
         reasons = self._apply(closing.change)
-        bare = closing.wanted.ports.keys() - self._there(closing)
+        there = self._there(closing)
+        self._note(closing, there)
+        bare = closing.wanted.ports.keys() - there
         for index in bare:
             log.error("interface %d has no guard: %s", index, reasons.get(index, lacking[index]))
         return frozenset(bare)
 
 
-def _attachment(index: int, place: Placement) -> Attachment:
+def _attachment(index: int, place: Placement, *, running: bool) -> Attachment:
     policy = place.port.policy
     if place.closed != policy.closed:
         policy = replace(policy, closed=place.closed)
-    return Attachment(policy, index, place.swapped, place.port.revision)
+    return Attachment(policy, index, place.swapped, place.port.revision, running)
 
 
 def at(placements: Iterable[Placement]) -> dict[int, Placement]:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from vifguard.agent.learn import Claiming, Learner
 from vifguard.agent.place import Placement
 from vifguard.agent.refuse import is_refused, refusal
 from vifguard.agent.report import Outbox
-from vifguard.enforce.driver import Claimed, Dropped
+from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
 from vifguard.kernel.clock import epoch
@@ -31,7 +32,7 @@ _EVERY = 1.0
 """Seconds between two looks at counts and sightings."""
 
 
-class Guarded(Protocol):
+class Guarded(Claiming, Protocol):
     """Which port is behind which interface; `watching` are those that have watched addresses."""
 
     @property
@@ -47,7 +48,7 @@ class Guarded(Protocol):
         """Those whose ports tell whom they refuse."""
 
 
-class Listener(threading.Thread):
+class Listener:
     """Puts what the kernel tells of ports into the outbox."""
 
     def __init__(
@@ -57,20 +58,23 @@ class Listener(threading.Thread):
         stop: threading.Event,
         guarded: Guarded,
     ) -> None:
-        super().__init__(name="listener", daemon=True)
         self._driver = driver
         self._outbox = outbox
         self._stop_event = stop
         self._guarded = guarded
+        self._learner = Learner(driver, outbox, guarded)
         self._seen: dict[tuple[str, str], int] = {}
         self._counted: dict[tuple[str, str, str], int] = {}
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Listen until stopped."""
         dropped, due = False, 0.0
         while not self._stop_event.wait(self._rest):
-            if self._driver.events.wait(_REST):
+            now = time.monotonic()
+            if self._driver.events.wait(_REST_WHERE_ANSWERED if self._learner.is_busy else _REST):
                 dropped = self._look() or dropped
+            # Whoever defended an address before `now` was heard: this thread may be late.
+            self._learner.step(now)
             if time.monotonic() >= due:
                 due = time.monotonic() + _EVERY
                 self._outbox.put_claims((), self._sightings())
@@ -80,11 +84,17 @@ class Listener(threading.Thread):
 
     @property
     def _rest(self) -> float:
-        return _REST_WHERE_ANSWERED if self._guarded.refusing else _REST
+        answered = self._guarded.refusing or self._guarded.claiming
+        return _REST_WHERE_ANSWERED if answered else _REST
 
     def _look(self) -> bool:
         """Take what the rings hold; whether frames were dropped."""
-        claims = self._driver.events.claims()
+        claims = []
+        for claimed in self._driver.events.claims():
+            if claimed.kind is ClaimKind.HOLDS:
+                claims.append(claimed)
+            else:
+                self._learner.take(claimed)
         if claims:
             # When the address was last seen elsewhere is how long nobody had it.
             self._outbox.put_claims(map(_claim, claims), self._sightings())

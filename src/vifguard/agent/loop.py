@@ -10,31 +10,45 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from dataclasses import dataclass
+from queue import SimpleQueue
+from uuid import uuid4
 
 from vifguard.agent import check
+from vifguard.agent.adopted import Adopted, Door
 from vifguard.agent.check import Wire
+from vifguard.agent.former import Former
 from vifguard.agent.guards import Guards
+from vifguard.agent.health import Health
 from vifguard.agent.listen import Listener
+from vifguard.agent.owner import Owner
+from vifguard.agent.quiet import QuietWatcher
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.report import Outbox, Reporter
+from vifguard.agent.run_file import RunFile
 from vifguard.agent.settings import Settings
 from vifguard.agent.state import State
-from vifguard.agent.watch import FeedWatcher, FloorWatcher, LinkWatcher, Stop
-from vifguard.agent.work import Hands, Unable, Worker
+from vifguard.agent.supervise import Supervised
+from vifguard.agent.unable import NothingHeld, Unable
+from vifguard.agent.verify import Verifier
+from vifguard.agent.watch import FeedWatcher, Notice, Stop, floor_watcher, link_watcher
+from vifguard.agent.wiring import WiringWatcher
+from vifguard.agent.work import Acting, Intake, Worker
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.feed.messages import Feed
-from vifguard.kernel.link import Link, Links, LinkWatch
+from vifguard.enforce.pins import HeldError
+from vifguard.feed.messages import Feed, Instance, SecondAgentError
+from vifguard.kernel.bridge import Bridges
+from vifguard.kernel.link import Link, Links
+from vifguard.kernel.nft_members import MembersTable
 from vifguard.wire.floor import Floor
+from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.wire.wirer import Wirer
 
 log = logging.getLogger("vifguard")
 
 PATIENCE = 1.0
 """Seconds that each thread has to end."""
-
-T = TypeVar("T", bound=threading.Thread)
 
 
 class Agent:
@@ -45,64 +59,137 @@ class Agent:
         self._host = host
         self._settings = settings
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop`; what the kernel holds then stays in force."""
-        wire = check.try_wire()
-        outbox = Outbox(self._host)
+    def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop`; what the kernel holds then stays in force.
+
+        `ready` is called once the first complete update is taken in. Raises HeldError where
+        another process holds the guards of this host, and SecondAgentError where another agent
+        is this host's at the server.
+        """
         with ExitStack() as cleanup:
             driver, missing = self._open_driver(cleanup)
-            features = driver.features if driver else frozenset()
+            instance = Instance(str(uuid4()), driver.pins.id if driver and driver.pins else "")
+            run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
+            outbox = Outbox(self._host, instance, run_file.write)
+            wire, features = check.try_wire(), driver.features if driver else frozenset()
             outbox.say(check.report(wire, features, missing))
-            # Heard from now on, read afterwards: nothing falls in between.
-            link_watch = LinkWatch()
-            cleanup.callback(link_watch.close)
+            health = Health(outbox.put_health)
+            refused: list[SecondAgentError] = []
+
+            def refuse(error: SecondAgentError) -> None:
+                refused.append(error)
+                stop.set()
+
+            def start(name: str, work: Callable[[], None], end: Callable[[], None]) -> None:
+                """Begin a thread, whose end the cleanup waits for."""
+                thread = Supervised(name, work, health, stop)
+                thread.start()
+                cleanup.callback(thread.join, PATIENCE)
+                cleanup.callback(end)
+
             links, floor = cleanup.enter_context(Links()), cleanup.enter_context(Floor())
-            floor_watch = floor.watch()
-            cleanup.callback(floor_watch.close)
-            state = State(self._settings.physical)
-
-            def look() -> list[Link]:
-                floor.look()
-                return links.all()
-
-            hands: Hands = Unable(state, "; ".join(missing))
-            if driver:
-                hands = reconciler = self._reconciler(state, driver, links, floor, wire)
-                _started(cleanup, Listener(driver, outbox, stop, reconciler))
-            worker = Worker(state, hands, outbox, look, self._settings.compare_every)
-            put = worker.events.put
-            _started(cleanup, LinkWatcher(link_watch, put))
-            cleanup.callback(link_watch.stop)
-            _started(cleanup, FloorWatcher(floor_watch, put))
-            cleanup.callback(floor_watch.stop)
-            _started(cleanup, Reporter(outbox, self._feed, stop))
-            cleanup.callback(outbox.close)
+            events: SimpleQueue[Notice] = SimpleQueue()
+            put = events.put
+            tools = _Tools(links, floor, wire, cleanup, start)
+            tools.watch(put)
+            reporter = Reporter(outbox, self._feed, stop, health, refuse)
+            feed = FeedWatcher(self._feed, instance.id, put, stop, reporter.is_known)
+            start("reporter", reporter.work, outbox.close)
             # It may be waiting for the server's answer when all else ends; let it wait.
-            FeedWatcher(self._feed, put, stop).start()
+            Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
-            worker.run()
+
+            state, told = State(self._settings.physical), _Told(outbox, health, put, stop)
+            if driver is None:
+                nothing = NothingHeld()
+                acting = Acting(Unable(state, "; ".join(missing)), nothing, nothing, tools.look)
+            else:
+                acting = self._acting(state, driver, tools, told)
+            intake = Intake(events, feed.again, ready)
+            every = self._settings.compare_every
+            Worker(state, acting, intake, outbox, health, every).run()
+        if refused:
+            raise refused[0]
 
     def _open_driver(self, cleanup: ExitStack) -> tuple[EbpfDriver | None, tuple[str, ...]]:
+        """The driver; without one, what this host lacks for it. Raises HeldError."""
         try:
-            driver = EbpfDriver(self._settings.bpf_dir, tcx=self._settings.tcx)
+            settings = self._settings
+            driver = EbpfDriver(
+                settings.bpf_dir, tcx=settings.tcx, connections=settings.connections
+            )
+        except HeldError:
+            raise
         except (DriverError, OSError) as error:
             log.warning("no guard can be put on this host: %s", error)
             return None, (f"guards: {error}",)
         cleanup.callback(driver.close)
         return driver, ()
 
-    def _reconciler(
-        self, state: State, driver: EbpfDriver, links: Links, floor: Floor, wire: Wire
-    ) -> Reconciler:
-        wirer = Wirer(links, floor, vlan_floor=wire.vlan_floor)
-        return Reconciler(state, Guards(driver), wirer, floor, by_name=wire.by_name)
+    def _acting(self, state: State, driver: EbpfDriver, tools: _Tools, told: _Told) -> Acting:
+        """What the worker acts by, and the threads that look on for it."""
+        guards, settings = Guards(driver), self._settings
+        bridges = tools.cleanup.enter_context(Bridges())
+        door = Door(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
+        former = Former(settings.record, bridges)
+        adopted = Adopted(state, settings, former, door, told.health.lost)
+        wirer = Wirer(tools.links, bridges, tools.floor, vlan_floor=tools.wire.vlan_floor)
+        by_name = tools.wire.by_name
+        hands = Reconciler(state, guards, wirer, tools.floor, adopted, by_name=by_name)
+        reading = Verifier(guards, state, told.health, hands.port_of, settings.compare_every)
+        watching = WiringWatcher(
+            adopted, hands, told.outbox, driver.connections, told.put, told.stop
+        )
+        tools.start("wiring watcher", watching.work, told.stop.set)
+        quiet = QuietWatcher(hands, told.health, told.stop)
+        tools.start("settings watcher", quiet.work, told.stop.set)
+        listener = Listener(driver, told.outbox, told.stop, hands)
+        tools.start("listener", listener.work, told.stop.set)
+        owner = Owner(guards, take_over=settings.take_over)
+        return Acting(hands, reading, owner, tools.look)
 
 
-def _started(cleanup: ExitStack, thread: T) -> T:
-    """The thread, running; the cleanup waits for its end."""
-    thread.start()
-    cleanup.callback(thread.join, PATIENCE)
-    return thread
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What the worker's thread acts with, and how another thread is begun: name, work, end."""
+
+    links: Links
+    floor: Floor
+    wire: Wire
+    cleanup: ExitStack
+    start: Callable[[str, Callable[[], None], Callable[[], None]], None]
+
+    def look(self) -> list[Link]:
+        """The host anew: all links, and what the floor holds."""
+        self.floor.look()
+        return self.links.all()
+
+    def watch(self, put: Callable[[Notice], None]) -> None:
+        """Have links and floor watched from now on; who reads afterwards misses nothing."""
+        for name, watcher in (
+            ("link watcher", link_watcher(put)),
+            ("floor watcher", floor_watcher(self.floor.watch, put)),
+        ):
+            self.cleanup.callback(watcher.close)
+            self.start(name, watcher.work, watcher.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Where the agent's threads tell what they see."""
+
+    outbox: Outbox
+    health: Health
+    put: Callable[[Notice], None]
+    stop: threading.Event
+
+
+def _member_filter(cleanup: ExitStack, bridges: Bridges, wire: Wire) -> MemberFilter | None:
+    if wire.members == VlanFilter.name:
+        return VlanFilter(bridges)
+    if wire.members == NftFilter.name:
+        return NftFilter(cleanup.enter_context(MembersTable(TABLE)))
+    return None
 
 
 def _when(stop: threading.Event, do: Callable[[], None]) -> None:

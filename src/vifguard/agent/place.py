@@ -8,18 +8,20 @@ otherwise whoever makes a port with a stopped guest's MAC would come by that gue
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from vifguard.agent.state import State, claimed_name
+from vifguard.agent.state import State, claimed_name, is_of_guest, is_of_libvirt
 from vifguard.feed.messages import HostPort, Segment
-from vifguard.kernel.link import Link
-from vifguard.wire.bridge import Bridge, bridge_name, marked
+from vifguard.kernel.link import BRIDGE, Link
+from vifguard.wire.bridge import Bridge, bridge_name, is_ours, marked
 
 CONTESTED = "contested"
 """What the alias of an interface names when several ports claim it."""
 
 _SWAPPED = frozenset({"macvtap", "macvlan"})
 _BY_MAC = frozenset({"tun", "veth"}) | _SWAPPED
+_OF_LIBVIRT = re.compile(r"(vnet|vif|macvtap|macvlan)[0-9]+", re.ASCII)
 _NO_PORT = frozenset({"bridge", "bond", "team", "vrf", "vlan", "vxlan"})
 
 
@@ -29,6 +31,7 @@ class Placement:
 
     `closed` says why it passes nothing; empty means open. Without `link` and `closed` it is
     absent. `note` says more to whoever asks. `contested`: others claim the interface too.
+    `stays`: its network cannot take it yet, so it stays in the operator's bridge that it is in.
     """
 
     port: HostPort
@@ -37,11 +40,26 @@ class Placement:
     closed: str = ""
     note: str = ""
     contested: bool = False
+    stays: bool = False
 
     @property
     def swapped(self) -> bool:
         """Whether the guest's frames leave the interface instead of entering it."""
-        return self.link is not None and self.link.kind in _SWAPPED
+        return self.link is not None and is_swapped(self.link)
+
+
+def is_libvirts(name: str) -> bool:
+    """Whether libvirt chose an interface's name, and chooses another at the guest's next start.
+
+    No domain's XML may ask for such a name: these prefixes are libvirt's own
+    (libvirt.org/formatdomain.html, "Overriding the target element").
+    """
+    return _OF_LIBVIRT.fullmatch(name) is not None
+
+
+def is_swapped(link: Link) -> bool:
+    """Whether a guest's frames leave this device instead of entering it (macvtap)."""
+    return link.kind in _SWAPPED
 
 
 def place(state: State, port: HostPort) -> Placement:
@@ -54,30 +72,47 @@ def place(state: State, port: HostPort) -> Placement:
         bridge, why = None, _why_not_swapped(port, found.link)
     closed = port.policy.closed or why
     note = f"uplink {bridge.uplink} does not exist" if bridge and _lacks(state, bridge) else ""
+    if (why or note) and is_on_operators_bridge(state, found.link):
+        # To take it out of there for a network that cannot take it would only cut it off.
+        note = f"{why or note}; interface {found.link.name} stays where it is, without a guard"
+        return Placement(port, found.link, None, port.policy.closed, note, stays=True)
     return Placement(port, found.link, None if closed else bridge, closed, note)
 
 
+def is_on_operators_bridge(state: State, link: Link) -> bool:
+    """Whether an interface is a member of a bridge that no agent made."""
+    master = state.links.get(link.master)
+    return master is not None and master.kind == BRIDGE and not is_ours(master)
+
+
 def bridge_of(state: State, network_id: str) -> Bridge | None:
-    """The bridge of a network that has ports here; None where it can have none."""
-    return _bridge(state, state.segment(network_id))[0]
+    """The bridge of a network that has ports here; None where it can have none, or needs none.
+
+    It needs none while its uplink is missing and nobody is in it: a port that comes makes it.
+    """
+    bridge = _bridge(state, state.segment(network_id))[0]
+    if bridge and _lacks(state, bridge) and not _has_members(state, bridge):
+        return None
+    return bridge
 
 
 def _find(state: State, port: HostPort) -> Placement:
     name = claimed_name(port)
     link = state.named(name)
+    if link is not None and _is_of_another_guest(link, port):
+        return Placement(port, note=f"{name} is another guest's, by its MAC {link.mac}; {_RENAMED}")
     if link is not None:
-        return _usable(state, port, link, state.claimants(name))
+        return _usable(state, port, link, _claimants(state, link))
     if port.interface:
-        return Placement(port, note=f"interface {name} does not exist")
+        remedy = f"; {_RENAMED}" if is_libvirts(name) else ""
+        return Placement(port, note=f"interface {name} does not exist{remedy}")
     return _find_by_mac(state, port)
 
 
 def _find_by_mac(state: State, port: HostPort) -> Placement:
     port_id, mac = port.policy.port_id, port.mac
     found = [
-        link
-        for link in state.with_mac(mac)
-        if link.kind in _BY_MAC and not state.claimants(link.name)
+        link for link in state.with_mac(mac) if link.kind in _BY_MAC and not _claimants(state, link)
     ]
     holders = {link.index: marked(link) for link in found}
     own = [link for link in found if holders[link.index] == port_id]
@@ -94,6 +129,21 @@ def _find_by_mac(state: State, port: HostPort) -> Placement:
     return Placement(port, note=f"no interface {claimed_name(port)}, and none with the MAC {mac}")
 
 
+def _claimants(state: State, link: Link) -> tuple[str, ...]:
+    """The ports whose interface has this name, but for those whose guest it is not."""
+    named = state.claimants(link.name)
+    return tuple(i for i in named if not _is_of_another_guest(link, state.ports[i]))
+
+
+def _is_of_another_guest(link: Link, port: HostPort) -> bool:
+    """Whether libvirt made a tap for another guest, under a name that this port's had before."""
+    if link.kind != "tun" or not is_libvirts(link.name) or not link.mac:
+        return False
+    macs = {port.mac, *port.policy.macs}
+    return is_of_libvirt(link.mac) and not any(is_of_guest(link.mac, mac) for mac in macs)
+
+
+_RENAMED = "libvirt names it anew at each start: take the name away, and it is found by its MAC"
 _REMEDY = "name the port's in binding:profile"
 
 
@@ -122,7 +172,8 @@ def _usable(state: State, port: HostPort, link: Link, claimants: tuple[str, ...]
     if len(claimants) == 1:
         return Placement(port, link)
     first = port.policy.port_id == min(claimants)
-    why = f"another port claims interface {link.name} as well"
+    others = ", ".join(sorted({*claimants} - {port.policy.port_id}))
+    why = f"port {others} claims interface {link.name} as well; {_REMEDY}"
     return Placement(port, link if first else None, closed=why, contested=first)
 
 
@@ -148,10 +199,19 @@ def _bridge(state: State, segment: Segment) -> tuple[Bridge | None, str]:
         return None, f"the host has no uplink to {segment.physical}; start its agent with {remedy}"
     if _owner(state, device) != network_id:
         return None, f"another network has the uplink {device}"
-    uplink = state.named(device)
-    if uplink is not None and uplink.kind == "bridge":
+    return _bridge_with(state, segment, device)
+
+
+def _bridge_with(state: State, segment: Segment, device: str) -> tuple[Bridge | None, str]:
+    """The operator's bridge, or ours with this uplink, or why the uplink cannot be in ours."""
+    uplink, network_id = state.named(device), segment.network_id
+    if uplink is not None and uplink.kind == BRIDGE:
         return Bridge(device, network_id, segment.mtu, ours=False), ""
-    return Bridge(name, network_id, segment.mtu, device), ""
+    if uplink is not None and is_on_operators_bridge(state, uplink):
+        other = state.links[uplink.master].name
+        remedy = f"--physical {segment.physical}={other}"
+        return None, f"uplink {device} is a member of {other}; start the agent with {remedy}"
+    return Bridge(bridge_name(network_id), network_id, segment.mtu, device), ""
 
 
 def _owner(state: State, device: str) -> str:
@@ -165,3 +225,8 @@ def _owner(state: State, device: str) -> str:
 
 def _lacks(state: State, bridge: Bridge) -> bool:
     return bool(bridge.uplink) and state.named(bridge.uplink) is None
+
+
+def _has_members(state: State, bridge: Bridge) -> bool:
+    link = state.named(bridge.name)
+    return link is not None and any(x.master == link.index for x in state.links.values())

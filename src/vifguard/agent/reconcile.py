@@ -7,12 +7,16 @@ the way out. Killed between any two steps, what is there passes no more than wha
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from vifguard.agent.guards import Guards, Result, at
+from vifguard.agent.adopted import Adopted
+from vifguard.agent.guards import Guards, Plan, Result, at
 from vifguard.agent.place import CONTESTED, Placement, bridge_of, place
 from vifguard.agent.state import State, Touched, claimed_name
+from vifguard.agent.wired import Lost, Wired, WiringLoss
+from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport
 from vifguard.kernel import sysctl
 from vifguard.kernel.link import Link, LinkGone
@@ -24,13 +28,21 @@ from vifguard.wire.wirer import Outcome, Wirer
 
 log = logging.getLogger("vifguard")
 
+V = TypeVar("V")
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the ports that were touched; `failing` want another try."""
+    """What became of the ports that were touched; `failing` want another try.
+
+    `stuck` are interfaces of no port that are still members of a bridge, and want one too.
+    `lost` says of which ports the guard was found lost, or their wiring: what, and the cause.
+    """
 
     reports: tuple[PortReport, ...] = ()
     failing: frozenset[str] = frozenset()
+    stuck: frozenset[int] = frozenset()
+    lost: Mapping[str, tuple[Loss, str] | Lost] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -40,39 +52,102 @@ class Reconciler:
     """
 
     def __init__(
-        self, state: State, guards: Guards, wirer: Wirer, floor: Floor, *, by_name: bool
+        self,
+        state: State,
+        guards: Guards,
+        wirer: Wirer,
+        floor: Floor,
+        adopted: Adopted,
+        *,
+        by_name: bool,
     ) -> None:
         self._state = state
+        self._adopted = adopted
         self._guards = guards
         self._wirer = wirer
+        self._wired = Wired(wirer)
+        self._undone: dict[int, Lost] = {}
         self._floor = floor
         self._by_name = by_name
         self._deaf: set[int] = set()
         self._index_of: dict[str, int] = {}
         self._awaited: dict[str, str] = {}
+        self._stuck: dict[int, str] = {}
         self.port_of: dict[int, str] = {}
         self.watching: Mapping[int, str] = {}
         self.refusing: Mapping[int, Placement] = {}
+        self.claiming: Mapping[int, Placement] = {}
+        self.detecting: Mapping[int, Placement] = {}
+
+    def quiet(self) -> dict[int, tuple[str, Mapping[str, str]]]:
+        """The settings that keep the host itself off its wiring, by interface, with its name.
+
+        Another thread may ask, and sees what is or was a moment ago.
+        """
+        links = self._state.links
+        found = {i: sysctl.ALONE for i in list(self.port_of) if i in self._deaf}
+        found |= dict.fromkeys(list(self._state.bridges), sysctl.DEAF)
+        here = ((links.get(i), settings) for i, settings in found.items())
+        return {link.index: (link.name, settings) for link, settings in here if link}
 
     def settle(self, touched: Touched) -> Settled:
         """Bring what was touched to where it belongs."""
         ports, (regrouped, why) = self._state.ports, self._tell_book()
         touched = replace(touched, ports=touched.ports | regrouped)
+        self._ask_for_missing(touched)
+        self._adopted.note_left(self.port_of)
         placements = [place(self._state, ports[i]) for i in touched.ports if i in ports]
         placements = [_closed(each, why) for each in placements]
-        places = at(placements)
-        before = [name for i in touched.ports if (name := self._awaited.pop(i, None))]
-        self._hold(placements)
-        result = self._guard(places, self._scope(places, touched))
+        places = self._touchable(at(placements))
+        self._adopted.note(place.link for place in places.values() if place.link)
+        before = {i: name for i in touched.ports if (name := self._awaited.pop(i, None))}
+        self._undone = {}
+        lost: dict[str, tuple[Loss, str] | Lost] = dict(self._hold(placements, before))
+        plan = self._plan(places, self._scope(places, touched))
+        result = self._guards.carry_out(plan)
         outcome = self._wire(places, result, touched)
-        self._release(places, result, before)
+        outcome.members |= self._let_in(places, result)
+        self._release(places, result, before.values())
         self._remember(places, touched)
         failed = dict(result.failed) | {i: w for i, w in outcome.members.items() if i in places}
         return Settled(
             tuple(_report(placement, failed, outcome) for placement in placements),
             frozenset(places[index].port.policy.port_id for index in failed)
             | (regrouped if why else frozenset()),
+            frozenset(self._stuck),
+            lost
+            | {places[i].port.policy.port_id: w for i, w in self._undone.items() if i in places}
+            # A guard that went with its interface was not lost.
+            | {
+                places[i].port.policy.port_id: p
+                for i, p in plan.lost.items()
+                if self._wirer.link(i)
+            },
         )
+
+    def _touchable(self, places: Mapping[int, Placement]) -> dict[int, Placement]:
+        """The places at which a guard may be put, or has been: not where a guest only waits."""
+        return {
+            index: place
+            for index, place in places.items()
+            if not place.stays or index in self.port_of or self._guards.has(index)
+        }
+
+    def _let_in(self, places: Mapping[int, Placement], result: Result) -> Mapping[int, str]:
+        """Let those with a guard forward on a bridge of the operator's; why others cannot."""
+        bare = result.bare & places.keys()
+        failed = dict(self._adopted.shut_out(bare))
+        return failed | self._adopted.let_in(
+            {i: place.port.policy for i, place in places.items() if i not in bare},
+            self.guarded,
+        )
+
+    def guarded(self) -> frozenset[int]:
+        """The interfaces of ports whose guards were read back when they were last put there.
+
+        Another thread may ask, and sees what is or was a moment ago.
+        """
+        return frozenset(list(self._guards.held)).intersection(list(self.port_of))
 
     def _tell_book(self) -> tuple[frozenset[str], str]:
         """What groups say, to the driver first; the ports that this concerns.
@@ -90,45 +165,82 @@ class Reconciler:
         self._state.book.told()
         return self._state.with_groups(groups), ""
 
-    def sweep(self) -> None:
-        """Take away what is there and belongs to no port, once all ports are settled."""
+    def sweep(self) -> frozenset[int]:
+        """Take away what is there and belongs to no port, once all ports are settled.
+
+        The interfaces that are no port's and that their bridges do not let go.
+        """
+        self._forget_gone()
+        self._adopted.compare(self.port_of.keys(), self.guarded())
         plan = self._guards.plan_sweep(self.port_of.keys())
-        self._free(plan.leaving)
-        self._guards.carry_out(plan)
+        self._guards.carry_out(self._freed(plan))
         links = {link.index: link for link in self._state.links.values() if self._is_stray(link)}
         bridges = _by_name(bridge_of(self._state, each.network_id) for each in self._state.segments)
         links.update(self._links_of(bridges))
         self._rewire(Wanted(bridges, {}), links.values())
         self._deaf.intersection_update(self._state.links)
+        self._wired.keep(self._state.links, bridges)
         sealed = {self._state.links[i].name for i in self._state.bridges}
         self._set_floor(release=self._floor.devices - set(self._awaited.values()) - sealed)
+        return frozenset(self._stuck)
+
+    def _forget_gone(self) -> None:
+        """What is a port's no more: a complete update says nothing of those that ended."""
+        gone = (self._index_of.keys() | self._awaited.keys()) - self._state.ports.keys()
+        self._remember({}, Touched(frozenset(gone)))
+        for port_id in gone:
+            self._awaited.pop(port_id, None)
 
     def _is_stray(self, link: Link) -> bool:
         """Whether a link is a bridge of ours, or in one without being a port's."""
         inside = link.master in self._state.bridges and link.index not in self.port_of
         return inside or link.index in self._state.bridges
 
-    def _hold(self, placements: Iterable[Placement]) -> None:
-        """The floor waits for interfaces that are to come."""
+    def _hold(self, placements: Iterable[Placement], before: Mapping[str, str]) -> dict[str, Lost]:
+        """The floor waits for interfaces that are to come; for whom it waited and did no more."""
         if not self._by_name:
-            return
+            return {}
         ports = (placement.port for placement in placements if placement.link is None)
         names = {port.policy.port_id: claimed_name(port) for port in ports}
         awaited = {i: name for i, name in names.items() if self._state.named(name) is None}
         self._awaited |= awaited
+        lost = [
+            i
+            for i, name in awaited.items()
+            if before.get(i) == name and not self._floor.holds(name)
+        ]
         self._set_floor(hold=awaited.values())
+        return {i: (WiringLoss.FLOOR, f"the floor did not wait for {awaited[i]}") for i in lost}
 
     def _scope(self, places: Mapping[int, Placement], touched: Touched) -> frozenset[int]:
         """The interfaces of the touched ports, before and now, and the touched links' guards."""
         before = {self._index_of[i] for i in touched.ports if i in self._index_of}
-        return frozenset(before | (touched.links & self.port_of.keys()) | places.keys())
+        guarded = touched.links & (self.port_of.keys() | self._stuck.keys())
+        return frozenset(before | guarded | places.keys())
 
-    def _guard(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Result:
+    def _ask_for_missing(self, touched: Touched) -> None:
+        """Look for interfaces of touched ports, and other guards, that the state does not have.
+
+        What was not told, or was left out of a dump, may be there all the same.
+        """
+        for index in self._scope({}, touched) - self._state.links.keys():
+            self._find(index)
+
+    def _find(self, index: int) -> Link | None:
+        """The link with an index, asked of the kernel where the state has none."""
+        link = self._state.links.get(index) or self._wirer.link(index)
+        if link is not None and index not in self._state.links:
+            log.warning(
+                "the kernel has interface %s, which was in no notice and no dump", link.name
+            )
+            self._state.take(link)
+        return link
+
+    def _plan(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Plan:
         for index, placement in places.items():
             self._make_deaf(index, placement)
-        plan = self._guards.plan(places, scope)
-        self._free(plan.leaving)
-        return self._guards.carry_out(plan)
+        running = [i for i, place in places.items() if self._adopted.was_there(place.link)]
+        return self._freed(self._guards.plan(places, scope, running))
 
     def _make_deaf(self, index: int, placement: Placement) -> None:
         """The host itself speaks no IPv6 with a guest, were it but for a moment."""
@@ -140,25 +252,45 @@ class Reconciler:
         except OSError as error:
             log.warning("IPv6 stays on at %s: %s", placement.link.name, error)
 
-    def _free(self, indexes: Iterable[int]) -> None:
-        """Interfaces that are no port's any more: out of their bridge, down, and then bare."""
+    def _freed(self, plan: Plan) -> Plan:
+        """The plan once its leaving interfaces are cut off; those that cannot be stay guarded."""
+        for index in plan.seen.ports:
+            self._stuck.pop(index, None)
+        stuck = self._cut_off(plan.leaving)
+        self._stuck.update(stuck)
+        kept = [self._state.links[index] for index in stuck]
+        return self._guards.keep_closed(plan, kept) if kept else plan
+
+    def _cut_off(self, indexes: Iterable[int]) -> dict[int, str]:
+        """Take interfaces that are no port's any more out of their bridge, and down.
+
+        In a bridge of the operator's they stay where they were found, and forward nothing. Those
+        that are still there and could not be cut off, and why.
+        """
+        indexes = frozenset(indexes)
+        failed = dict(self._adopted.shut_out(indexes))
+        leaving = [index for index in indexes if not self._adopted.keeps(index)]
+        found = {i: link for i in leaving if (link := self._find(i))}
         # Raised by us a moment after it was renamed, it is up and the notice of that to come.
-        here = {
-            i: replace(self._state.links[i], up=True) for i in indexes if i in self._state.links
-        }
+        here = {i: replace(link, up=True) for i, link in found.items()}
         members = {
             i: Member(self.port_of.get(i, ""), "", link.mac, link.mtu, up=False)
             for i, link in here.items()
         }
         outcome = self._rewire(Wanted({}, members), here.values())
-        for index, why in outcome.members.items():
-            log.error("interface %s is left unguarded: %s", here[index].name, why)
+        failed |= outcome.members
+        stuck = {i: why for i, why in failed.items() if self._wirer.link(i)}
+        for index, why in stuck.items():
+            name = self._state.links[index].name
+            log.error("interface %s keeps its guard, closed: %s", name, why)
+        return stuck
 
     def _wire(self, places: Mapping[int, Placement], result: Result, touched: Touched) -> Outcome:
         """Bridges, and for members those whose guards are in."""
         members = {
-            index: _member(placement, failed=index in result.failed)
+            index: self._member(placement, result)
             for index, placement in places.items()
+            if not placement.stays
         }
         near = {*members, *(i for i in touched.links if i in self._state.links)}
         links = {index: self._state.links[index] for index in near}
@@ -167,6 +299,24 @@ class Reconciler:
         for why in outcome.bridges.values():
             log.error("%s", why)
         return outcome
+
+    def _member(self, placement: Placement, result: Result) -> Member:
+        """What an interface is a member of: of nothing while its guard is not as it should be.
+
+        On a bridge of the operator's it stays: its guard is closed, or it is let in no more.
+        """
+        port, link = placement.port, placement.link
+        index = link.index if link else 0
+        name = CONTESTED if placement.contested else port.policy.port_id
+        if placement.closed or index in result.failed:
+            # Where there is no bridge to leave, an interface is cut off by taking it down; so is
+            # one without any guard, for which no chain may wait.
+            cut = index in result.bare or (placement.swapped and index in result.failed)
+            kept = self._adopted.bridge_of(link) if link else None
+            up = False if cut else None
+            return Member(name, kept.name if kept else "", port.mac, port.segment.mtu, up)
+        bridge = placement.bridge.name if placement.bridge else ""
+        return Member(name, bridge, port.mac, port.segment.mtu, up=True)
 
     def _scene(self, places: Mapping[int, Placement], links: dict[int, Link]) -> dict[str, Bridge]:
         """The bridges that have to do with some places and links; adds theirs to `links`."""
@@ -193,8 +343,11 @@ class Reconciler:
     def _rewire(self, wanted: Wanted, links: Iterable[Link]) -> Outcome:
         change = self._wirer.diff(wanted, self._wirer.observe(links))
         if change is None:
+            self._wired.note(wanted, Outcome())
             return Outcome()
+        self._undone |= self._wired.undone(wanted, change)
         outcome = self._wirer.apply(change)
+        self._wired.note(wanted, outcome)
         # What we did is known at once; the kernel's own notice of it then says nothing new.
         for link in outcome.links:
             self._state.take(link)
@@ -209,7 +362,9 @@ class Reconciler:
 
         Off as well where nobody is awaited any more of those who were `before`.
         """
-        bare = {self._state.links[i].name for i in result.bare if i in self._state.links}
+        # A chain stands on a name and outlives the device: on no name that is not its port's.
+        names = {i: self._state.links[i].name for i in result.bare if i in self._state.links}
+        bare = {name for name in names.values() if self._state.claimants(name)}
         release = {claimed_name(p.port) for p in places.values()}
         release |= {p.link.name for p in places.values() if p.link}
         release |= {name for name in before if not self._state.claimants(name)}
@@ -221,39 +376,32 @@ class Reconciler:
 
     def _remember(self, places: Mapping[int, Placement], touched: Touched) -> None:
         """Which interface is whose, and which are gone."""
-        watching, refusing = dict(self.watching), dict(self.refusing)
+        gone: set[int] = set()
         for port_id in touched.ports:
             index = self._index_of.pop(port_id, None)
             if index is not None and self.port_of.get(index) == port_id:
                 del self.port_of[index]
-                watching.pop(index, None)
-                refusing.pop(index, None)
+                gone.add(index)
         for index, placement in places.items():
-            port_id = placement.port.policy.port_id
-            self._index_of[port_id] = index
-            self.port_of[index] = port_id
-            if placement.port.policy.watched:
-                watching[index] = port_id
-            if placement.port.policy.reject:
-                refusing[index] = placement
-        # Another thread may be walking through the old ones.
-        if watching != self.watching:
-            self.watching = watching
-        if refusing != self.refusing:
-            self.refusing = refusing
+            self._index_of[placement.port.policy.port_id] = index
+            self.port_of[index] = placement.port.policy.port_id
+        policies = {index: placement.port.policy for index, placement in places.items()}
+        watching = {i: policy.port_id for i, policy in policies.items() if policy.watched}
+        self.watching = _view(self.watching, gone, watching)
+        refusing = {i: places[i] for i, policy in policies.items() if policy.reject}
+        self.refusing = _view(self.refusing, gone, refusing)
+        claiming = {i: places[i] for i, policy in policies.items() if policy.claimable}
+        self.claiming = _view(self.claiming, gone, claiming)
+        detecting = {i: places[i] for i, policy in policies.items() if policy.tentative}
+        self.detecting = _view(self.detecting, gone, detecting)
         self._deaf.difference_update([i for i in touched.links if i not in self._state.links])
 
 
-def _member(placement: Placement, *, failed: bool) -> Member:
-    """What the interface is a member of: of nothing while its guard is not as it should be."""
-    port = placement.port
-    name = CONTESTED if placement.contested else port.policy.port_id
-    if placement.closed or failed:
-        # Where there is no bridge to leave, an interface is cut off by taking it down.
-        cut = False if placement.swapped and failed else None
-        return Member(name, "", port.mac, port.segment.mtu, cut)
-    bridge = placement.bridge.name if placement.bridge else ""
-    return Member(name, bridge, port.mac, port.segment.mtu, up=True)
+def _view(before: Mapping[int, V], gone: Collection[int], come: Mapping[int, V]) -> Mapping[int, V]:
+    """Some of the guarded interfaces, after others are gone and come: another thread reads it."""
+    if not come and before.keys().isdisjoint(gone):
+        return before
+    return {index: each for index, each in before.items() if index not in gone} | dict(come)
 
 
 def _closed(placement: Placement, why: str) -> Placement:
@@ -269,7 +417,7 @@ def _report(placement: Placement, failed: Mapping[int, str], outcome: Outcome) -
     why = placement.closed or (failed.get(link.index, "") if link else "")
     if why:
         state = PortState.HELD_CLOSED
-    elif link is None:
+    elif link is None or placement.stays:
         state, why = PortState.ABSENT, placement.note
     else:
         state = PortState.ENFORCED

@@ -1,7 +1,7 @@
 """What those are told whom a port's security groups refuse, where a group says so. Pure.
 
-TCP gets a reset, all else an ICMP error that says "administratively prohibited". The answer
-comes from the address that was written to, and is as small as what it answers, or nearly:
+A SYN gets a reset, all else but TCP an ICMP error that says "administratively prohibited". The
+answer comes from the address that was written to, and is as small as what it answers, or nearly:
 nobody is flooded through it, as the kernel tells of no more than 100 drops a second and port.
 """
 
@@ -82,12 +82,11 @@ def _answer(packet: IPv4 | IPv6, quote: bytes) -> Piece | None:
 
 
 def _reset(segment: Tcp) -> Piece | None:
-    if segment.flags & _RST:
+    """Of a SYN alone: an ACK may be of a connection that lives and that the guard lost sight of."""
+    if segment.flags & (_FIN | _SYN | _RST | _ACK) != _SYN:
         return None
     ports = segment.dport, segment.sport
-    if segment.flags & _ACK:
-        return tcp(*ports, flags=_RST, sequence=segment.acknowledged, window=0)
-    length = len(segment.payload) + bool(segment.flags & _SYN) + bool(segment.flags & _FIN)
+    length = len(segment.payload) + 1
     acknowledged = (segment.sequence + length) % _SEQUENCES
     return tcp(*ports, flags=_RST | _ACK, acknowledged=acknowledged, window=0)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from vifguard.agent import run_file
+from vifguard.agent.former import Former
+from vifguard.agent.release import open_bridges
 from vifguard.agent.settings import Settings
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel.link import LinkChange, Links
+from vifguard.kernel.bridge import Bridges
+from vifguard.kernel.link import Link, LinkChange, Links
 from vifguard.wire.bridge import is_ours, marked
 from vifguard.wire.floor import Floor
 
@@ -12,18 +18,47 @@ from vifguard.wire.floor import Floor
 def remove(settings: Settings) -> None:
     """Take away all that an agent put on this host; no agent may be running.
 
-    Each interface is cut off (out of its bridge, and down) before it loses its guard.
-    Raises DriverError and OSError.
+    Each interface is cut off (out of its bridge, and down) before it loses its guard, and so is
+    one whose port was deleted: without the member filter it would forward unguarded. Where one
+    cannot be, nothing loses its guard. Raises DriverError and OSError.
     """
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
-    with Links() as links, Floor() as floor, driver:
-        guarded = driver.observe(None).ports.keys()
+    with Links() as links, Bridges() as bridges, Floor() as floor, driver:
+        ports = driver.observe(None).ports
         for link in links.all():
-            if link.index in guarded:
-                alias = "" if marked(link) else None
-                links.change([LinkChange(link.index, master=0, up=False, alias=alias)])
+            if link.index in ports or marked(link):
+                _cut_off(links, link)
         driver.remove_all()
         for link in links.all():
             if is_ours(link):
                 links.remove(link.index)
+        former = Former(settings.record, bridges)
+        open_bridges(links, bridges, former)
+        former.forget()
         floor.remove()
+    run_file.forget(settings.bpf_dir)
+
+
+def _cut_off(links: Links, link: Link) -> None:
+    """Take an interface out of its bridge, and down; OSError where the kernel refuses."""
+    alias = "" if marked(link) else None
+    refused = links.change([LinkChange(link.index, master=0, up=False, alias=alias)])[0]
+    if refused is not None and links.at(link.index) is not None:
+        raise OSError(refused.errno, f"interface {link.name} keeps its guard: {refused.reason}")
+
+
+def guarded(bpf_dir: Path) -> list[str]:
+    """The names of the interfaces that a removal would cut off; an agent may be running."""
+    pins = bpf_dir / "links"
+    indexes = {name.partition("-")[0] for name in _names(pins)}
+    with Links() as links:
+        return sorted(
+            link.name for link in links.all() if str(link.index) in indexes or marked(link)
+        )
+
+
+def _names(directory: Path) -> list[str]:
+    try:
+        return [path.name for path in directory.iterdir()]
+    except FileNotFoundError:
+        return []

@@ -85,6 +85,8 @@ class State:
         self.physical = dict(physical)
         self.ports: dict[str, HostPort] = {}
         self.links: dict[int, Link] = {}
+        self.left: set[int] = set()
+        """The links that went, or left their bridge, since `take_left`."""
         self.bridges: set[int] = set()
         self.book = Book()
         self._grouped: dict[str, set[str]] = {}
@@ -110,6 +112,12 @@ class State:
         """What something else at a link than the link itself touched, such as its filters."""
         return Touched(self._interested(self.links.get(index)), frozenset({index}))
 
+    def take_left(self) -> frozenset[int]:
+        """The links that went, or left their bridge, since the last call; some are back by now."""
+        left = frozenset(self.left)
+        self.left.clear()
+        return left
+
     def named(self, name: str) -> Link | None:
         """The link of this name."""
         index = self._link_names.get(name)
@@ -117,9 +125,8 @@ class State:
 
     def with_mac(self, mac: Mac) -> list[Link]:
         """The links that have a port's MAC, or the one that libvirt makes of it for a tap."""
-        own = (mac.octets, bytes((_TAP_OCTET,)) + mac.octets[1:])
         links = (self.links[i] for i in self._link_macs.get(_tail(mac), ()))
-        return [link for link in links if link.mac and link.mac.octets in own]
+        return [link for link in links if link.mac and is_of_guest(link.mac, mac)]
 
     def claimants(self, name: str) -> tuple[str, ...]:
         """The ports whose interface would have this name."""
@@ -271,8 +278,8 @@ class State:
         return self._port_macs.get(_tail(mac), ())
 
     def _all_links(self, links: Iterable[Link]) -> Touched:
-        self.book.again()
-        self.links = {link.index: link for link in links}
+        before, self.links = self.links, {link.index: link for link in links}
+        self.left.update(i for i, old in before.items() if _has_left(old, self.links.get(i)))
         self.bridges = {link.index for link in self.links.values() if is_ours(link)}
         self._link_names = {link.name: link.index for link in self.links.values()}
         self._link_macs = {}
@@ -285,6 +292,8 @@ class State:
         old = self.links.get(index)
         if old == link:
             return NOTHING
+        if old is not None and _has_left(old, link):
+            self.left.add(index)
         before = self._interested(old)
         self._index_link(index, old, link)
         return Touched(before | self._interested(link), frozenset({index}))
@@ -319,9 +328,23 @@ class State:
         return frozenset(ports | self._ports_of(networks))
 
 
+def _has_left(old: Link, link: Link | None) -> bool:
+    return old.master != 0 and (link is None or link.master != old.master)
+
+
 def claimed_name(port: HostPort) -> str:
     """The name of a port's interface: the one it was told, else the usual one."""
     return port.interface or f"tap{port.policy.port_id[:11]}"
+
+
+def is_of_libvirt(link: Mac) -> bool:
+    """Whether a tap's MAC may be one that libvirt made of its guest's."""
+    return link.octets[0] == _TAP_OCTET
+
+
+def is_of_guest(link: Mac, guest: Mac) -> bool:
+    """Whether an interface's MAC is its guest's, or what libvirt makes of that for a tap."""
+    return link.octets in (guest.octets, bytes((_TAP_OCTET,)) + _tail(guest))
 
 
 def _tail(mac: Mac) -> bytes:

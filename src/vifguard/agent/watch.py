@@ -1,20 +1,27 @@
-"""The threads that only tell: each puts what it hears into the worker's queue."""
+"""What only tells: each watcher puts what it learns into the worker's queue."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 from vifguard.agent.report import pauses
 from vifguard.feed.messages import Feed, FeedError, Update
-from vifguard.kernel.link import LinkNotice, LinkWatch
+from vifguard.kernel.link import LinkNotice, LinkWatch, NoticesLost
 from vifguard.kernel.nft import DropTableWatch
 
 log = logging.getLogger("vifguard")
 
 POLL = 30.0
 """Seconds that the server may wait for a change before it answers."""
+
+KNOWN = 0.5
+"""Seconds between two looks whether the agent is to stop before the server knows it."""
+
+AGAIN = 1.0
+"""Seconds before everything is asked for anew."""
 
 
 class FloorLost:
@@ -29,22 +36,56 @@ Notice = Update | LinkNotice | FloorLost | Stop
 Put = Callable[[Notice], None]
 
 
-class FeedWatcher(threading.Thread):
+class Watch(Protocol):
+    """What listens to the kernel."""
+
+    def stop(self) -> None:
+        """Let it end; for another thread."""
+
+    def close(self) -> None:
+        """Close it, once it has ended."""
+
+
+W = TypeVar("W", bound=Watch)
+
+
+class FeedWatcher:
     """Asks the feed for the next update, again and again, whatever becomes of the server."""
 
-    def __init__(self, feed: Feed, put: Put, stop: threading.Event) -> None:
-        super().__init__(name="feed-watcher", daemon=True)
+    def __init__(
+        self,
+        feed: Feed,
+        instance: str,
+        put: Put,
+        stop: threading.Event,
+        is_known: threading.Event,
+    ) -> None:
+        """`is_known` is set once the server knows this run of the agent; it is not asked before."""
         self._feed = feed
+        self._is_known = is_known
+        self._instance = instance
         self._put = put
         self._stop_event = stop
+        self._again = threading.Event()
 
-    def run(self) -> None:
+    def again(self) -> None:
+        """Ask for everything the next time; for another thread."""
+        self._again.set()
+
+    def work(self) -> None:
         """Watch until stopped."""
         after = 0
         pause = iter(pauses())
         while not self._stop_event.is_set():
+            if not self._is_known.wait(KNOWN):
+                continue
+            if self._again.is_set():
+                self._again.clear()
+                after = 0
+                # Who asks again was refused something: not as fast as the server answers.
+                self._stop_event.wait(AGAIN)
             try:
-                update = self._feed.next(after, POLL)
+                update = self._feed.next(self._instance, after, POLL)
             except FeedError as error:
                 log.warning("the server cannot be asked; all stays as it is: %s", error)
             except Exception:
@@ -60,30 +101,59 @@ class FeedWatcher(threading.Thread):
             self._stop_event.wait(next(pause))
 
 
-class LinkWatcher(threading.Thread):
-    """Passes on what becomes of links."""
+class KernelWatcher(Generic[W]):
+    """Passes on what the kernel tells, in the namespace of whoever makes this.
 
-    def __init__(self, watch: LinkWatch, put: Put) -> None:
-        super().__init__(name="link-watcher", daemon=True)
-        self._watch = watch
+    `open_watch` makes what listens, at once: whatever is read afterwards is read after it.
+    Where it fails it is made anew, and `lost` says that something may have been missed.
+    """
+
+    def __init__(
+        self,
+        open_watch: Callable[[], W],
+        notices: Callable[[W], Iterable[Iterable[Notice]]],
+        lost: Notice,
+        put: Put,
+    ) -> None:
+        self._open = open_watch
+        self._notices = notices
+        self._lost = lost
         self._put = put
+        self._watch = open_watch()
 
-    def run(self) -> None:
-        """Watch until the watch is stopped."""
-        for notices in self._watch.notices():
-            for notice in notices:
-                self._put(notice)
+    def work(self) -> None:
+        """Watch until stopped."""
+        watch = self._watch
+        try:
+            for notices in self._notices(watch):
+                for notice in notices:
+                    self._put(notice)
+        except Exception:
+            self._watch = self._open()
+            watch.close()
+            self._put(self._lost)
+            raise
+
+    def stop(self) -> None:
+        """Let `work` end; for another thread."""
+        self._watch.stop()
+
+    def close(self) -> None:
+        """Close what listens; `work` must have ended."""
+        self._watch.close()
 
 
-class FloorWatcher(threading.Thread):
-    """Tells when somebody else takes the floor away."""
+def link_watcher(put: Put) -> KernelWatcher[LinkWatch]:
+    """Passes on what becomes of links, and of filters on them."""
+    return KernelWatcher(LinkWatch, lambda watch: watch.notices(), NoticesLost(), put)
 
-    def __init__(self, watch: DropTableWatch, put: Put) -> None:
-        super().__init__(name="floor-watcher", daemon=True)
-        self._watch = watch
-        self._put = put
 
-    def run(self) -> None:
-        """Watch until the watch is stopped."""
-        for _ in self._watch.losses():
-            self._put(FloorLost())
+def floor_watcher(
+    open_watch: Callable[[], DropTableWatch], put: Put
+) -> KernelWatcher[DropTableWatch]:
+    """Tells when somebody else takes something of the floor away."""
+
+    def notices(watch: DropTableWatch) -> Iterator[Iterable[Notice]]:
+        return ((FloorLost(),) for _ in watch.losses())
+
+    return KernelWatcher(open_watch, notices, FloorLost(), put)

@@ -14,7 +14,16 @@ from vifguard.api import hearing
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.call import Way
 from vifguard.api.dispatch import Dispatch
-from vifguard.api.ext import capabilities, drops, feed, health, hosts, ip_groups, wait
+from vifguard.api.ext import (
+    capabilities,
+    drops,
+    feed,
+    health,
+    hosts,
+    ip_groups,
+    learned_addresses,
+    wait,
+)
 from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.front import Front
@@ -71,7 +80,10 @@ SERVED: Final[tuple[tuple[str, APIRouter], ...]] = (
     ("", versions.root),
     ("", health.router),
     *(("/v2.0", router) for router in parts.ROUTERS),
-    *(("/v2.0", module.router) for module in (ip_groups, hosts, capabilities, drops, wait, feed)),
+    *(
+        ("/v2.0", module.router)
+        for module in (ip_groups, hosts, capabilities, drops, learned_addresses, wait, feed)
+    ),
 )
 """Every router, under its prefix."""
 

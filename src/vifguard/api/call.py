@@ -16,7 +16,7 @@ from starlette.responses import Response
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Resource
 from vifguard.api.authenticator import Authenticator
-from vifguard.api.convert import integer, quoted
+from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
@@ -31,6 +31,7 @@ BODY_SECONDS = 60.0
 """How long a client may take to send the body of a request."""
 
 _MAX_QUERY = 8192
+_MAX_WORD = 64
 _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
 
 
@@ -98,6 +99,21 @@ class Call:
         if not _SECONDS.fullmatch(given):
             raise bad_request(f"Invalid input for {name}. Reason: {quoted(given)} is no duration.")
         return min(float(given), most)
+
+    def word(self, name: str) -> str:
+        """A short text in the query; empty for none. Raises Refusal."""
+        given = self._last(name, "")
+        if len(given) > _MAX_WORD:
+            raise bad_request(f"Invalid input for {name}. Reason: longer than {_MAX_WORD}.")
+        return given
+
+    def flag(self, name: str) -> bool:
+        """Whether something is wished in the query; raises Refusal."""
+        try:
+            value: bool = boolean.read(self._last(name, "false"))
+        except ValueError as error:
+            raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+        return value
 
     def _last(self, name: str, default: str) -> str:
         return dict(self.query).get(name, default)

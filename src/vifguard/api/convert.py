@@ -248,7 +248,27 @@ def _read_mac(value: Any) -> Mac:
     return mac
 
 
-mac = Converter({"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}, _read_mac)
+_MAC_SCHEMA = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}
+mac = Converter(_MAC_SCHEMA, _read_mac)
+
+_NLB_MULTICAST, _NLB_UNICAST = b"\x03\xbf", b"\x02\xbf"
+
+
+def _read_pair_mac(value: Any) -> Mac:
+    found = Mac.parse(value)
+    if not found.is_group:
+        return _read_mac(value)
+    # Windows NLB in multicast mode answers ARP with a group address: to let it pass would let
+    # one guest turn its neighbours' traffic into a flood (RFC 1812, 3.3.2 forbids believing it).
+    instead = "list a unicast address at the port of each node"
+    if found.octets.startswith(_NLB_MULTICAST):
+        unicast = Mac(_NLB_UNICAST + found.octets[2:])
+        instead = f"set Windows NLB to unicast mode, and list {unicast} at the port of each node"
+    raise AddressError(f"{quoted(value)} is a group address, which no station has; {instead}")
+
+
+pair_mac = Converter(_MAC_SCHEMA, _read_pair_mac)
+"""The MAC of an address pair, which several ports of a project may list."""
 
 
 def why_no_station(prefix: IPNetwork) -> str:

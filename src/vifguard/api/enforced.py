@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from vifguard.model.port import PortState
 from vifguard.store.rows import Progress
 
@@ -23,8 +25,11 @@ def enforced_revision(port: Progress) -> int:
 
 
 def is_in_force(port: Progress) -> bool:
-    """Whether the kernel holds all that is wanted, the rules of its security groups included."""
-    return enforced_revision(port) >= wanted_revision(port)
+    """Whether the kernel holds all that is wanted, the rules of its security groups included.
+
+    Of a host that is silent nobody knows.
+    """
+    return not port.silent_since and enforced_revision(port) >= wanted_revision(port)
 
 
 def _own_revision(port: Progress) -> int:
@@ -48,8 +53,10 @@ def is_settled(port: Progress) -> bool:
 
 
 def status(port: Progress) -> str:
-    """ACTIVE only when the wanted revision is enforced and frames may pass."""
-    enforced = port.enforcement.state is PortState.ENFORCED and is_settled(port)
+    """ACTIVE only when the wanted revision was read back a moment ago, and frames may pass."""
+    enforced = (
+        not port.silent_since and port.enforcement.state is PortState.ENFORCED and is_settled(port)
+    )
     meant_open = port.port_up and port.network_up
     return "ACTIVE" if enforced and meant_open else "DOWN"
 
@@ -64,7 +71,17 @@ def status_reason(port: Progress) -> str:
         return "the network's admin_state_up is false"
     if not port.host:
         return "the port is on no host: set binding:host_id"
+    if port.silent_since:
+        return _silent(port)
     return port.enforcement.reason or _behind(port)
+
+
+def _silent(port: Progress) -> str:
+    since = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"host {port.host} silent since {since}: its guards stay as they were, and nobody reads "
+        "them back"
+    )
 
 
 def _behind(port: Progress) -> str:

@@ -13,6 +13,8 @@ from vifguard.store.errors import (
     DefaultPoolExistsError,
     DefaultRuleExistsError,
     DuplicatePolicyError,
+    FullError,
+    InterfaceTakenError,
     InUseError,
     MacTakenError,
     MissingError,
@@ -20,6 +22,7 @@ from vifguard.store.errors import (
     PoolInUseError,
     PoolQuotaError,
     PrefixTakenError,
+    ReplacedError,
     RuleExistsError,
     SharedInUseError,
     StoreError,
@@ -44,6 +47,7 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         DuplicatePolicyError: (409, "DuplicateRbacPolicy"),
         DefaultRuleExistsError: (409, "DefaultSecurityGroupRuleExists"),
         RuleExistsError: (409, "SecurityGroupRuleExists"),
+        InterfaceTakenError: (409, "InterfaceInUse"),
         UplinkTakenError: (409, "FlatNetworkInUse"),
         SharedInUseError: (409, "InvalidSharedSetting"),
     }
@@ -63,6 +67,7 @@ _KIND = MappingProxyType(
         "agent": "Agent",
         "subnet-pool": "SubnetPool",
         "rbac-policy": "RbacPolicy",
+        "learned-address": "LearnedAddress",
     }
 )
 
@@ -102,6 +107,12 @@ def refusal_of(error: StoreError) -> Refusal:
             return Refusal(404, f"{_KIND[error.kind]}NotFound", str(error))
         case InUseError():
             return Refusal(409, f"{_KIND[error.kind]}InUse", str(error))
+        case FullError():
+            message = f"{error} Nothing was changed: the operator must make room for it."
+            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "10"})
+        case ReplacedError():
+            message = f"{error} Nothing was changed."
+            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "10"})
         case UnavailableError():
             # Nothing was stored; the words of a database's driver are for the log.
             message = "The database does not answer; nothing was changed, try again."

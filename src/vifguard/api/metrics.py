@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import (
@@ -12,10 +12,12 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from vifguard.store import hosts, tally
+from vifguard.store.errors import UnavailableError
+from vifguard.store.hosts import StoredHost
 from vifguard.store.store import Store
 
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
@@ -63,15 +65,30 @@ class _State(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """One reading of the store."""
+        """One reading of the store; where that fails, this alone."""
+        usable = GaugeMetricFamily(
+            "vifguard_database_usable",
+            "Whether the database answers, and is the one opened: 1 or 0.",
+        )
+        try:
+            found = list(self._read())
+        except UnavailableError:
+            usable.add_metric((), 0)
+        else:
+            usable.add_metric((), 1)
+            yield from found
+        yield usable
+
+    def _read(self) -> Iterator[Metric]:
         store = self._store()
         with store.read() as snapshot:
-            by_status = tally.ports_by_status(snapshot)
             known = hosts.read(snapshot)
-        alive = sum(store.is_alive(host) for host in known)
+            silent = {host.name for host in known if not host.is_alive}
+            by_status = tally.ports_by_status(snapshot, silent)
         yield _gauge("vifguard_ports", "Ports, by status.", "status", by_status)
-        agents = {"alive": alive, "silent": len(known) - alive}
+        agents = {"alive": len(known) - len(silent), "silent": len(silent)}
         yield _gauge("vifguard_agents", "Hosts' agents, by whether they report.", "state", agents)
+        yield from _of_hosts(known)
         dropped = GaugeMetricFamily(
             "vifguard_dropped_frames",
             "Frames dropped at the ports that dropped last, by direction and guard.",
@@ -80,6 +97,83 @@ class _State(Collector):
         for (direction, guard), frames in sorted(store.drops.totals().items()):
             dropped.add_metric((direction, guard), frames)
         yield dropped
+        yield from _wiring(known)
+
+
+def _wiring(known: Iterable[StoredHost]) -> Iterator[Metric]:
+    """What of the hosts' wiring is not a port's, by host."""
+    bridges = [(each.name, bridge) for each in known for bridge in each.wiring.get("bridges", ())]
+    unguarded = GaugeMetricFamily(
+        "vifguard_unguarded_members",
+        "Members of a bridge of the operator's that are neither uplinks nor trusted, and have no "
+        "guard that was read back, by host, bridge and whether they forward.",
+        labels=("host", "bridge", "forwarding"),
+    )
+    for host, bridge in bridges:
+        forwarding = len(bridge.get("forwarding", ()))
+        dropped = len(bridge["unguarded"]) - forwarding
+        unguarded.add_metric((host, bridge["name"], "yes"), forwarding)
+        unguarded.add_metric((host, bridge["name"], "no"), dropped)
+    yield unguarded
+    held = GaugeMetricFamily(
+        "vifguard_held_frames",
+        "Frames dropped where there is no guarded port, by host and what dropped them.",
+        labels=("host", "by"),
+    )
+    for each in known:
+        floor = sum(device["dropped"] for device in each.wiring.get("held", ()))
+        # The filter counts for all bridges of a host.
+        members = max((b["dropped"] or 0 for h, b in bridges if h == each.name), default=0)
+        held.add_metric((each.name, "floor"), floor)
+        held.add_metric((each.name, "members"), members)
+    yield held
+    yield from _connections(known)
+
+
+def _connections(known: Iterable[StoredHost]) -> Iterator[Metric]:
+    """How large the hosts' tables of connections are, and how full."""
+    room = GaugeMetricFamily(
+        "vifguard_connections_room",
+        "Connections that a host's table has room for.",
+        labels=("host",),
+    )
+    used = GaugeMetricFamily(
+        "vifguard_connections_used_ratio",
+        "About what part of a host's table of connections is in use, 0 to 1.",
+        labels=("host",),
+    )
+    for host in known:
+        if table := host.wiring.get("connections"):
+            room.add_metric((host.name,), table["room"])
+            used.add_metric((host.name,), table["used_percent"] / 100)
+    yield room
+    yield used
+
+
+def _of_hosts(known: Sequence[StoredHost]) -> Iterator[Metric]:
+    """What each host says of itself."""
+    heard = GaugeMetricFamily(
+        "vifguard_host_heartbeat_timestamp_seconds",
+        "When the host's agent last said that it has read back its guards.",
+        labels=("host",),
+    )
+    degraded = GaugeMetricFamily(
+        "vifguard_host_degraded",
+        "Parts of the host's agent that cannot do their work.",
+        labels=("host", "part"),
+    )
+    lost = CounterMetricFamily(
+        "vifguard_guards_lost",
+        "Guards and wiring found lost and put back since the host's agent began, by what it was.",
+        labels=("host", "cause"),
+    )
+    for host in known:
+        heard.add_metric((host.name,), host.seen_at)
+        for each in host.about.degraded:
+            degraded.add_metric((host.name, each.partition(":")[0]), 1)
+        for cause, many in sorted(host.about.lost.items()):
+            lost.add_metric((host.name, cause), many)
+    yield from (heard, degraded, lost)
 
 
 def _gauge(name: str, text: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:

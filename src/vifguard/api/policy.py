@@ -112,6 +112,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         # A hypervisor's hook binds a port and waits for it, with the service's role.
         "show_port": Line(member=_OWN, reader=_OWN, service=_ALL),
         "update_port": Line(member=_OWN, service=_ALL),
+        "release_learned_address": _WRITE,
         "wait_port": Line(member=_OWN, reader=_OWN, service=_ALL),
         "list_port_drops": _READ,
         "list_ip_group_events": _READ,
@@ -120,6 +121,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "show_agent": _OPERATOR,
         "list_hosts": _OPERATOR,
         "show_host": _OPERATOR,
+        "delete_host": _OPERATOR,
         "show_capabilities": Line(_ALL, _ALL, _ALL, _ALL),
         "list_extensions": Line(_ALL, _ALL, _ALL, _ALL),
         "show_extension": Line(_ALL, _ALL, _ALL, _ALL),

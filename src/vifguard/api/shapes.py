@@ -26,6 +26,7 @@ from vifguard.api.convert import (
 )
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule
 from vifguard.model.guard import SELECTABLE, Guard, Profile
+from vifguard.model.learned import LearnedLimits
 from vifguard.model.policy import Storm
 from vifguard.store.addresses import Wish
 from vifguard.store.rows import Stamp
@@ -44,6 +45,12 @@ def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
 guards: Final = nullable(mapped(set_of(one_of(Guard), len(Guard)), _selectable))
 
 storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
+
+_LEARNED_AT_MOST = integer(0, 64)
+learned_limits: Final = mapped(
+    record({"link_local": _LEARNED_AT_MOST, "others": _LEARNED_AT_MOST}, {}),
+    lambda given: LearnedLimits(**given),
+)
 
 
 def _wish(given: dict[str, Any]) -> Wish:

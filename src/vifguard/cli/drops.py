@@ -12,6 +12,7 @@ from vifguard.cli.names import completer, id_of, names_of
 from vifguard.cli.output import Column, print_json, print_json_line, print_line, print_table
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.times import moment
+from vifguard.client.errors import NotFoundError
 from vifguard.client.resource import PORT
 
 Record = dict[str, Any]
@@ -33,6 +34,7 @@ RECORDS = (
     Column("REASON", "reason"),
     Column("BYTES", "length"),
     Column("FRAME", "frame"),
+    Column("HINT", "hint"),
 )
 
 Which = Annotated[
@@ -49,7 +51,7 @@ Follow = Annotated[
 @with_session
 def drops(session: Session, which: Which = None, *, follow: Follow = False) -> None:
     """Show the frames that were refused, by which guard, and why."""
-    port_id = None if which is None else id_of(session, PORT, which)
+    port_id = None if which is None else _port_id(session, which)
     if follow:
         _follow(session, port_id)
         return
@@ -61,6 +63,14 @@ def drops(session: Session, which: Which = None, *, follow: Follow = False) -> N
     print_table(COUNTS, [_for_people(one, names) for one in found["counts"]])
     print_line("")
     print_table(RECORDS, [_for_people(one, names) for one in found["drops"]])
+
+
+def _port_id(session: Session, which: str) -> str:
+    try:
+        return id_of(session, PORT, which)
+    except NotFoundError as error:
+        elsewhere = "interfaces without a port are named by `vifguard host show`"
+        raise NotFoundError(error.status, error.kind, f"{error.message}; {elsewhere}") from None
 
 
 def _follow(session: Session, port_id: str | None) -> NoReturn:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
+from vifguard.cli.adopting.command import adopt
 from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.names import completer
 from vifguard.cli.output import Column, print_item, print_json, waiting
 from vifguard.cli.reading import add_show, noun_app
 from vifguard.cli.session import Json, Session, with_session
@@ -13,7 +18,14 @@ from vifguard.cli.up import BPF_DIR, BpfDir
 from vifguard.client.resource import HOST
 
 app = noun_app(HOST, "Hosts: what each can enforce, and what it lacks.")
-add_show(app, HOST)
+add_show(app, HOST, {"seen_at": moment})
+
+app.command("adopt")(adopt)
+SILENCE = 10.0
+"""Seconds after which guards that were not read back are said to be so."""
+
+_NAME = typer.Argument(metavar="NAME", help="The host's name.", autocompletion=completer(HOST))
+Force = Annotated[bool, typer.Option("--force", help="Also where ports are on it.")]
 
 COLUMNS = (
     Column("NAME", "name"),
@@ -23,6 +35,7 @@ COLUMNS = (
     Column("MISSING", "missing"),
     Column("FLOOR", "floor"),
     Column("ISOLATION", "isolation"),
+    Column("DEGRADED", "degraded"),
     Column("SEEN", "seen_at", moment),
 )
 
@@ -35,18 +48,32 @@ def list_hosts(session: Session) -> None:
 
 
 @app.command()
-def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
-    """Try what guards need on this very host; exit code 1 when something is missing.
+@with_session
+def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = False) -> None:
+    """Forget a host that is silent and has no ports, so that it is no longer judged by.
 
-    Needs root, and leaves nothing behind. A running agent is not disturbed.
+    With --force it may have ports; they wait until it reports again.
+    """
+    session.client.delete(HOST, name, **({"force": "true"} if force else {}))
+    session.done(f"deleted {name}", {"deleted": [name]})
+
+
+@app.command()
+def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
+    """Try what guards need on this very host, and look at its running agent.
+
+    Exit code 1 when something is missing, or the agent is degraded. Needs root, and leaves
+    nothing behind. A running agent is not disturbed.
     """
     from vifguard.agent.check import host_report
+    from vifguard.agent.unguarded import unguarded
 
     try:
         with waiting("trying what guards need"):
-            report = host_report(bpf_dir)
+            report, bare = host_report(bpf_dir), [str(each) for each in unguarded()]
     except OSError as error:
         raise InputError(f"this host cannot be tried: {error}; run it as root") from None
+    agent, why = _agent(bpf_dir)
     found = {
         "kernel": report.kernel,
         "driver": report.driver,
@@ -54,10 +81,31 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
         "missing": list(report.missing),
         "floor": list(report.floor),
         "isolation": report.isolation,
+        "unguarded": bare,
+        "agent": agent,
     }
     if json:
         print_json(found)
     else:
         print_item(found)
-    if report.missing:
+    if report.missing or why:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _agent(bpf_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the agent that runs here says of itself, and what is wrong with it."""
+    from vifguard.agent.run_file import running
+
+    found = running(bpf_dir)
+    if found is None:
+        return None, []
+    why = list(found.degraded)
+    if found.read_back_ago > SILENCE:
+        why.append(f"the guards were last read back {moment(found.read_back_at) or 'never'}")
+    return {
+        "pid": found.pid,
+        "host": found.host,
+        "guards_read_back": moment(found.read_back_at or None),
+        "degraded": why,
+        "lost": dict(found.lost),
+    }, why

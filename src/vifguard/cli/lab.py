@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.lab_results import document, print_results
 from vifguard.cli.output import Column, note, print_json, print_line, print_table
 from vifguard.cli.session import Json
 
@@ -33,14 +34,6 @@ Names = Annotated[
 OneName = Annotated[str, typer.Argument(help="The scenario whose world shall stand.")]
 GuestName = Annotated[str, typer.Argument(help="A guest, such as attacker; or outside, or host.")]
 
-_RESULTS = (
-    Column("SCENARIO", "scenario"),
-    Column("ATTACK OR CHECK", "subject"),
-    Column("EXPECTED", "expected"),
-    Column("SEEN", "seen"),
-    Column("WHY", "why"),
-    Column("", "verdict"),
-)
 _SCENARIOS = (Column("NAME", "name"), Column("WHAT", "title"), Column("GUESTS", "guests"))
 _GUESTS = (
     Column("GUEST", "guest"),
@@ -65,9 +58,9 @@ def run_scenarios(names: Names = None, *, json: Json = False) -> None:
                 performances.append(perform(scenario, tell))
             _summarise(performances[-1])
     if json:
-        print_json(_document(performances))
+        print_json(document(performances))
     else:
-        _print_results(performances)
+        print_results(performances)
     if not all(each.ok for each in performances):
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -168,21 +161,18 @@ def _require_bench(scenarios: Sequence[Scenario]) -> None:
 
 @contextmanager
 def _progress(scenario: Scenario) -> Iterator[Tell]:
-    """Tell each finding as it is made: a moving line for a person, lines for a log."""
+    """Yield what takes each finding as it is made: a moving line for a person, faults for a log."""
     note(f"{scenario.name}: {scenario.title}")
     if sys.stderr.isatty():
         with _moving(scenario.name) as tell:
             yield tell
         return
-    told: set[str] = set()
 
-    def say(finding: Finding) -> None:
-        subject = finding.subject.partition("/")[0]
-        if subject not in told:
-            note(f"  {scenario.name}  {subject}")
-            told.add(subject)
+    def log_faults(finding: Finding) -> None:
+        for fault in finding.faults:
+            note(f"  {scenario.name}  {finding.subject}: {fault}")
 
-    yield say
+    yield log_faults
 
 
 @contextmanager
@@ -210,71 +200,10 @@ def _summarise(performance: Performance) -> None:
     wrong = sum(not each.ok for each in performance.findings)
     name = performance.scenario.name
     verdict = f"{wrong} NOT AS EXPECTED" if wrong else "all as expected"
-    note(f"{name}: {len(performance.findings)} checks, {verdict}")
+    seconds = round(performance.seconds)
+    note(f"{name}: {len(performance.findings)} checks in {seconds} s, {verdict}")
     if performance.error:
         note(f"{name}: could not be played to its end: {performance.error}")
-
-
-def _print_results(performances: Sequence[Performance]) -> None:
-    from vifguard.lab.table import rows
-
-    table = rows(finding for each in performances for finding in each.findings)
-    print_table(
-        _RESULTS,
-        [
-            {
-                "scenario": row.scenario,
-                "subject": row.subject,
-                "expected": row.expected,
-                "seen": row.seen,
-                "why": row.why,
-                "verdict": "WRONG" if row.faults else "ok",
-            }
-            for row in table
-        ],
-    )
-    for row in table:
-        for fault in row.faults:
-            print_line(f"WRONG  {row.scenario}  {fault}")
-    _print_waiting(performances)
-
-
-def _print_waiting(performances: Sequence[Performance]) -> None:
-    """Rows of the catalogue that need what does not exist yet."""
-    if any(each.scenario.name == "s1" for each in performances):
-        waiting = _waiting()
-        print_line(f"waiting: {sum(map(len, waiting.values()))} rows of the catalogue")
-        for feature, ids in waiting.items():
-            print_line(f"  for {feature}: {', '.join(ids)}")
-
-
-def _waiting() -> dict[str, list[str]]:
-    from vifguard.lab.attacks import CATALOGUE
-
-    found: dict[str, list[str]] = {}
-    for attack in CATALOGUE:
-        if attack.waits_for:
-            found.setdefault(attack.waits_for, []).append(attack.id)
-    return found
-
-
-def _document(performances: Sequence[Performance]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "ok": all(each.ok for each in performances),
-        "scenarios": [
-            {
-                "name": each.scenario.name,
-                "title": each.scenario.title,
-                "ok": each.ok,
-                "error": each.error,
-                "findings": [asdict(finding) | {"ok": finding.ok} for finding in each.findings],
-            }
-            for each in performances
-        ],
-        "waiting": _waiting(),
-    }
 
 
 def _print_world(world: World) -> None:

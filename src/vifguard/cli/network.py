@@ -64,6 +64,7 @@ def create(
     guard_profile: values.GuardProfile = None,
     guards: values.Guards = None,
     link_local: values.LinkLocals = None,
+    learned_limits: values.LearnedLimits = None,
     storm: values.StormRate = None,
     description: values.Description = None,
 ) -> None:
@@ -77,6 +78,7 @@ def create(
         admin_state_up=enable,
         port_security_enabled=port_security,
         link_local=link_local,
+        learned_limits=values.learned_limits(learned_limits),
         storm=values.storm(storm),
         description=description,
     )
@@ -100,6 +102,7 @@ def set_network(
     guard_profile: values.GuardProfile = None,
     guards: values.Guards = None,
     link_local: values.LinkLocals = None,
+    learned_limits: values.LearnedLimits = None,
     storm: values.StormRate = None,
     description: values.Description = None,
 ) -> None:
@@ -112,6 +115,7 @@ def set_network(
         admin_state_up=enable,
         port_security_enabled=port_security,
         link_local=link_local,
+        learned_limits=values.learned_limits(learned_limits),
         storm=values.storm(storm),
         description=description,
     )

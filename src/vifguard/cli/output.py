@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 UNWRAPPED = 100_000
 """Columns when nobody looks: a row is a line, however long, so that grep finds it."""
 
+PAGE = 100
+"""Columns of a table that is for reading and not for grep, where nobody looks."""
+
 TWINS = frozenset({"tenant_id"})
 """Old words that repeat a newer field."""
 
@@ -58,8 +61,10 @@ def print_line(text: str) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]]) -> None:
-    """A row an object; no rows, only the headings."""
+def print_table(
+    columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, width: int = UNWRAPPED
+) -> None:
+    """Print a row an object; no rows, only the headings. `width` is for where nobody looks."""
     from rich.table import Table
     from rich.text import Text
 
@@ -68,7 +73,7 @@ def print_table(columns: Sequence[Column], items: Sequence[Mapping[str, Any]]) -
         table.add_column(column.heading, overflow="fold")
     for item in items:
         table.add_row(*(Text(printable(column.cell(item))) for column in columns))
-    _print(table)
+    _print(table, width)
 
 
 def print_item(item: Mapping[str, Any]) -> None:
@@ -143,9 +148,9 @@ def printable(text: str, *, keep: str = "") -> str:
     )
 
 
-def _print(table: Table) -> None:
+def _print(table: Table, width: int = UNWRAPPED) -> None:
     """The table, without the spaces that would fill its last column."""
-    console = _console()
+    console = _console(width=width)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
@@ -153,9 +158,13 @@ def _print(table: Table) -> None:
     sys.stdout.flush()
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False, width: int = UNWRAPPED) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else UNWRAPPED
-    return Console(file=stream, width=width, highlight=False, markup=stderr)
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else width,
+        highlight=False,
+        markup=stderr,
+    )

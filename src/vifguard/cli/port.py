@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -54,7 +55,8 @@ Host = Annotated[
     str | None, typer.Option(help="The host it is on.", autocompletion=completer(HOST))
 ]
 Interface = Annotated[
-    str | None, typer.Option(help="The host's device; else it is found by its name or MAC.")
+    str | None,
+    typer.Option(help="The host's device; or none: it is found by its usual name or its MAC."),
 ]
 SecurityGroup = Annotated[
     list[str] | None,
@@ -68,12 +70,15 @@ Grouped = Annotated[
     bool | None,
     typer.Option(
         "--grouped/--ungrouped",
-        help="Whether security groups filter it; what keeps it from taking what is another's "
-        "is not theirs.",
+        help="Whether security groups filter it; --ungrouped takes them off. What keeps it from "
+        "taking what is another's is not theirs.",
     ),
 ]
 DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
 DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
+Learned = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="One of the port's learned addresses.")
+]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
 
 
@@ -151,7 +156,7 @@ def create(
     )
     body |= values.guard_choice(guard_profile, guards) | _binding(host)
     if interface is not None:
-        body["binding:profile"] = {"interface": interface}
+        body["binding:profile"] = _profile({}, interface)
     session.show(session.client.create(PORT, body))
 
 
@@ -199,8 +204,7 @@ def set_port(
     )
     body |= values.guard_choice(guard_profile, guards) | _binding(host)
     if interface is not None:
-        # The profile may carry more than ours: a hypervisor's own words stay.
-        body["binding:profile"] = {**port.get("binding:profile", {}), "interface": interface}
+        body["binding:profile"] = _profile(port.get("binding:profile", {}), interface)
     session.show(session.client.update(PORT, port["id"], values.changes(body)))
 
 
@@ -212,6 +216,15 @@ def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
     with waiting(f"waiting for port {which} to be enforced"):
         port = session.client.wait_for_port(key, timeout)
     session.show(port)
+
+
+@app.command()
+@with_session
+def release(session: Session, which: Which, address: Learned) -> None:
+    """Release an address that the guest chose itself: it is nobody's until one claims it."""
+    key = id_of(session, PORT, which)
+    session.client.release_learned_address(key, address)
+    session.show(session.client.show(PORT, key))
 
 
 @app.command()
@@ -237,6 +250,12 @@ def rules(session: Session, which: Which) -> None:
 
 def _groups(session: Session, names: list[str] | None, project: str | None) -> list[str] | None:
     return ids_in(session, SECURITY_GROUP, values.many(names), project)
+
+
+def _profile(before: Mapping[str, Any], interface: str) -> dict[str, Any]:
+    """The profile with this interface, or with none; a hypervisor's own words in it stay."""
+    others = {key: value for key, value in before.items() if key != "interface"}
+    return others if interface == values.NONE else others | {"interface": interface}
 
 
 def _binding(host: str | None) -> dict[str, str]:

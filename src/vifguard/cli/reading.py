@@ -2,11 +2,13 @@
 
 # Annotations here name local values (which resource), so they are not postponed.
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from vifguard.cli.names import completer, find, id_of
+from vifguard.cli.output import Show
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import Resource
 
@@ -16,8 +18,8 @@ def noun_app(resource: Resource, about: str) -> typer.Typer:
     return typer.Typer(name=resource.noun, help=about, no_args_is_help=True)
 
 
-def add_show(app: typer.Typer, resource: Resource) -> None:
-    """Add `show NAME`."""
+def add_show(app: typer.Typer, resource: Resource, shown: Mapping[str, Show] | None = None) -> None:
+    """Add `show NAME`. `shown` is how people see fields that are not plain, by the field's name."""
     argument = typer.Argument(
         metavar="NAME",
         help=f"The {resource.noun}'s name or id.",
@@ -27,7 +29,7 @@ def add_show(app: typer.Typer, resource: Resource) -> None:
     @app.command("show", help=f"Everything about one {resource.noun}.")
     @with_session
     def show(session: Session, name: Annotated[str, argument]) -> None:
-        session.show(find(session, resource, name))
+        session.show(find(session, resource, name), shown)
 
 
 def add_delete(app: typer.Typer, resource: Resource) -> None:

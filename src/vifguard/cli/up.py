@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -14,7 +15,7 @@ import typer
 
 from vifguard.cli.exits import ExitCode, InputError
 from vifguard.cli.output import note, print_line
-from vifguard.cli.service import logs
+from vifguard.cli.service import logs, ownership, writing
 from vifguard.cli.service.logs import LogFormat
 from vifguard.cli.serving import Serving, with_serving
 from vifguard.cli.session import DATA_DIR, CaFile, Session
@@ -39,9 +40,53 @@ DataDir = Annotated[
 Physical = Annotated[
     list[str] | None,
     typer.Option(
-        "--physical", metavar="NAME=DEVICE", help="The uplink of a physical network; repeatable."
+        "--physical",
+        metavar="NAME=DEVICE",
+        help="Where a physical network leaves the host: a bridge that there is already (its guests "
+        "and its NIC stay in it), or a NIC that is in none; repeatable.",
     ),
 ]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="DEVICE",
+        help="A member of such a bridge that needs no guard, as NICs and bonds need none; "
+        "repeatable.",
+    ),
+]
+KeepUnguarded = Annotated[
+    bool,
+    typer.Option(
+        "--keep-unguarded",
+        help="On such a bridge, let those forward without a guard that were there before vifguard, "
+        "until they have a port or leave.",
+    ),
+]
+
+Room = Annotated[
+    int,
+    typer.Option(
+        "--connections",
+        metavar="NUMBER",
+        min=0,
+        max=1 << 25,
+        help="How many connections the host's table has room for, 72 octets each; 0: a 512th of "
+        "the host's memory. Another size begins with an empty table: TCP connections are picked up "
+        "again, datagrams wait for the next of the side that may open.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What an operator says of a host besides where things are."""
+
+    physical: Sequence[str]
+    trusted: Sequence[str]
+    keep_unguarded: bool
+    connections: int
+    take_over: bool
 
 
 class Hook(StrEnum):
@@ -60,6 +105,14 @@ Attach = Annotated[
     ),
 ]
 BpfDir = Annotated[Path, typer.Option(help="Where programs and maps are pinned.")]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Let what is guarded here become this store's, whoever's it was, and however much "
+        "of it goes.",
+    ),
+]
 Host = Annotated[str, typer.Option(help="This host's name; else what the kernel says.")]
 ReadyFd = Annotated[
     int | None, typer.Option(help="Write a newline to this file descriptor when ready.")
@@ -84,21 +137,32 @@ def up(
     serving: Serving,
     data_dir: DataDir = DATA_DIR,
     physical: Physical = None,
+    trust: Trust = None,
     bpf_dir: BpfDir = BPF_DIR,
     attach: Attach = None,
+    connections: Room = 0,
     host: Host = "",
     ready_fd: ReadyFd = None,
     log_format: LogStyle = LogFormat.TEXT,
+    *,
+    keep_unguarded: KeepUnguarded = False,
+    take_over: TakeOver = False,
 ) -> None:
     """Run the API server and this host's agent in one process, until SIGTERM or SIGINT.
 
     Prints READY and the server's URL once both work. The guards outlive the process:
-    `vifguard down --remove` takes them away.
+    `vifguard down --release` gives the host back without them.
     """
-    settings = _settings(bpf_dir, physical, attach)
+    wishes = Wishes(physical or (), trust or (), keep_unguarded, connections, take_over)
+    settings = _settings(data_dir, bpf_dir, attach, wishes)
+    if not take_over:
+        ownership.require_database(data_dir, serving.database, bpf_dir)
     with _process(data_dir, log_format, "server", "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
         server, store, url = serving.start(layout, cleanup)
+        if not take_over:
+            ownership.require_own(store.identity, bpf_dir)
+        _announce_cut(settings)
         code = _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
     _leave(code)
 
@@ -124,22 +188,30 @@ def agent(
     ca_file: CaFile = None,
     data_dir: DataDir = DATA_DIR,
     physical: Physical = None,
+    trust: Trust = None,
     bpf_dir: BpfDir = BPF_DIR,
     attach: Attach = None,
+    connections: Room = 0,
     host: Host = "",
     ready_fd: ReadyFd = None,
     log_format: LogStyle = LogFormat.TEXT,
+    *,
+    keep_unguarded: KeepUnguarded = False,
+    take_over: TakeOver = False,
 ) -> None:
     """Run this host's agent alone; it asks the server for its ports and holds them."""
     from vifguard.cli.service.parts import HostAgent
     from vifguard.client.client import Client
     from vifguard.client.feed import HttpFeed
 
-    settings = _settings(bpf_dir, physical, attach)
+    wishes = Wishes(physical or (), trust or (), keep_unguarded, connections, take_over)
+    settings = _settings(data_dir, bpf_dir, attach, wishes)
     asker = Session(url=server, user=user, password_file=password_file, ca_file=ca_file)
     endpoint = asker.endpoint()
-    with _process(data_dir, log_format, "agent") as (layout, cleanup):
-        layout.remember_bpf_dir(bpf_dir)
+    with _process(data_dir, log_format, "agent", must_write=False) as (layout, cleanup):
+        _announce_cut(settings)
+        with writing.wished(data_dir):
+            layout.remember_bpf_dir(bpf_dir)
         client = cleanup.enter_context(Client(endpoint))
         feed = HttpFeed(client, _name(host))
         code = _live([HostAgent(feed, _name(host), settings)], server, ready_fd)
@@ -148,9 +220,13 @@ def agent(
 
 @contextmanager
 def _process(
-    data_dir: Path, log_format: LogFormat, *duties: str
+    data_dir: Path, log_format: LogFormat, *duties: str, must_write: bool = True
 ) -> Iterator[tuple[Layout, ExitStack]]:
-    """The data directory, and the pid file of each duty held while the process lives."""
+    """The data directory, and the pid file of each duty held while the process lives.
+
+    `must_write`: InputError where nothing can be written there, as on a full disk; an agent alone
+    goes on guarding without.
+    """
     from vifguard.cli.service import pid_file
     from vifguard.cli.service.data_dir import DataDir as Layout
 
@@ -160,8 +236,23 @@ def _process(
     layout.prepare()
     with ExitStack() as cleanup:
         for duty in duties:
-            cleanup.enter_context(pid_file.held(layout.pid_file(duty)))
-        yield layout, cleanup
+            with writing.required(data_dir) if must_write else writing.wished(data_dir):
+                cleanup.enter_context(pid_file.held(layout.pid_file(duty)))
+        if must_write:
+            with writing.required(data_dir):
+                yield layout, cleanup
+        else:
+            yield layout, cleanup
+
+
+def _announce_cut(settings: Settings) -> None:
+    """Log whom the agent is to cut off; InputError where the host cannot be read."""
+    from vifguard.agent.unguarded import announce_cut
+
+    try:
+        announce_cut(settings)
+    except OSError as error:
+        raise InputError(f"the bridges of this host cannot be read: {error}") from None
 
 
 def _local_agent(store: Store, host: str, settings: Settings) -> HostAgent:
@@ -196,11 +287,39 @@ def _leave(code: ExitCode) -> NoReturn:
     leave(code)
 
 
-def _settings(bpf_dir: Path, physical: list[str] | None, attach: Hook | None) -> Settings:
+def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: Wishes) -> Settings:
     from vifguard.agent.settings import Settings
+    from vifguard.agent.uplinks import why_not
+    from vifguard.cli.service.data_dir import DataDir as Layout
 
-    uplinks = dict(_uplink(text) for text in physical or ())
-    return Settings(bpf_dir=bpf_dir, physical=uplinks, tcx=uses_tcx(attach))
+    physical = _mapping(wishes.physical)
+    try:
+        why = why_not(physical)
+    except OSError as error:
+        raise InputError(f"the devices of this host cannot be read: {error}") from None
+    if why:
+        raise InputError(why)
+    return Settings(
+        bpf_dir=bpf_dir,
+        physical=physical,
+        tcx=uses_tcx(attach),
+        trusted=frozenset(wishes.trusted),
+        keep_unguarded=wishes.keep_unguarded,
+        record=Layout(data_dir).former,
+        take_over=wishes.take_over,
+        connections=wishes.connections,
+    )
+
+
+def _mapping(texts: Iterable[str]) -> dict[str, str]:
+    """The device of each physical network."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, device = _uplink(text)
+        if name in found:
+            raise InputError(f"--physical {name} is given twice: {found[name]} and {device}")
+        found[name] = device
+    return found
 
 
 def uses_tcx(attach: Hook | None) -> bool | None:

@@ -14,7 +14,7 @@ NONE = "none"
 _PROFILES = ", ".join(profile.value for profile in Profile)
 _GUARDS = ", ".join(guard.value for guard in Guard if guard in SELECTABLE)
 _ROLES = ", ".join(role.value for role in Role)
-_LINK_LOCALS = f"{LinkLocal.EUI64.value} or {LinkLocal.ANY.value}"
+_LINK_LOCALS = ", ".join(choice.value for choice in LinkLocal)
 
 Name = Annotated[str, typer.Argument(help="The new object's name.")]
 NewName = Annotated[str | None, typer.Option("--name", help="A new name.")]
@@ -39,6 +39,14 @@ Guards = Annotated[
 Roles = Annotated[str | None, typer.Option(help=f"Some of {_ROLES}; or {NONE}.")]
 LinkLocals = Annotated[
     str | None, typer.Option("--link-local", help=f"IPv6 link-local addresses: {_LINK_LOCALS}.")
+]
+LearnedLimits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LINK-LOCAL/OTHERS",
+        help="IPv6 addresses that a guest may choose itself: link-local ones for each MAC, and "
+        "others on SLAAC subnets, such as 1/16.",
+    ),
 ]
 StormRate = Annotated[
     str | None,
@@ -107,6 +115,16 @@ def storm(text: str | None) -> dict[str, int] | None:
     if not _decimal(rate) or not (_decimal(burst) or not slash):
         raise typer.BadParameter(f"--storm {text!r} is not RATE/BURST such as 1000/2000")
     return {"rate": int(rate), "burst": int(burst or rate)}
+
+
+def learned_limits(text: str | None) -> dict[str, int] | None:
+    """`1/16`: how many link-local addresses for each MAC, and how many others."""
+    if text is None:
+        return None
+    link_local, _, others = text.partition("/")
+    if not (_decimal(link_local) and _decimal(others)):
+        raise typer.BadParameter(f"--learned-limits {text!r} is not LINK-LOCAL/OTHERS such as 1/16")
+    return {"link_local": int(link_local), "others": int(others)}
 
 
 def ethertypes(texts: list[str] | None) -> list[int] | None:

@@ -136,9 +136,9 @@ class Client:
         answer = self.call("PUT", _path(resource, key), body=wrapped)
         return self._one(answer, resource.singular)
 
-    def delete(self, resource: Resource, key: str) -> None:
+    def delete(self, resource: Resource, key: str, **query: Any) -> None:
         """Delete an object by its id."""
-        self.call("DELETE", _path(resource, key))
+        self.call("DELETE", _path(resource, key), query=query or None)
 
     def find(self, resource: Resource, name: str, **filters: Any) -> Item:
         """The one object with this id or, failing that, this name.
@@ -191,6 +191,10 @@ class Client:
         path = f"{_path(ADDRESS_GROUP, group_id)}/{verb}"
         answer = self.call("PUT", path, body={"addresses": [*addresses]})
         return self._one(answer, ADDRESS_GROUP.singular)
+
+    def release_learned_address(self, port_id: str, address: str) -> None:
+        """Let an address that a port learned be nobody's."""
+        self.call("DELETE", f"{_path(PORT, port_id)}/learned-addresses/{quote(address, safe='')}")
 
     def drops(self, port_id: str | None = None) -> Item:
         """The latest refused frames (`drops`) and their number a guard (`counts`).

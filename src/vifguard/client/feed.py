@@ -5,9 +5,16 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from vifguard.client.client import Client
-from vifguard.client.errors import ClientError
+from vifguard.client.errors import ClientError, RefusedError
 from vifguard.feed.codec import CodecError, decode, encode
-from vifguard.feed.messages import FeedError, Report, Update
+from vifguard.feed.messages import (
+    SECOND_AGENT,
+    FeedError,
+    Report,
+    ReportAnswer,
+    SecondAgentError,
+    Update,
+)
 
 
 class HttpFeed:
@@ -17,20 +24,29 @@ class HttpFeed:
         self._client = client
         self._path = f"feed/{quote(host, safe='')}"
 
-    def next(self, after: int, timeout: float) -> Update | None:
+    def next(self, instance: str, after: int, timeout: float) -> Update | None:
         """The update after a revision, or None when nothing changed for `timeout` seconds."""
-        query = {"after": after, "timeout": timeout}
+        query = {"after": after, "timeout": timeout, "instance": instance}
         try:
             answer = self._client.call("GET", self._path, query=query, patience=timeout)
             return None if answer is None else decode(Update, answer)
         except ClientError as error:
-            raise FeedError(str(error)) from error
+            raise _feed_error(error) from error
         except CodecError as error:
             raise FeedError(f"the server speaks another version: {error}") from error
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report) -> ReportAnswer:
         """Deliver a report."""
         try:
-            self._client.call("POST", f"{self._path}/reports", body=encode(report))
+            answer = self._client.call("POST", f"{self._path}/reports", body=encode(report))
+            return decode(ReportAnswer, answer)
         except ClientError as error:
-            raise FeedError(str(error)) from error
+            raise _feed_error(error) from error
+        except CodecError as error:
+            raise FeedError(f"the server speaks another version: {error}") from error
+
+
+def _feed_error(error: ClientError) -> FeedError:
+    if isinstance(error, RefusedError) and error.kind == SECOND_AGENT:
+        return SecondAgentError(error.message)
+    return FeedError(str(error))

@@ -7,7 +7,9 @@ connection is judged by the rules once more, when its next packet comes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 
 from vifguard.enforce import rules
 from vifguard.enforce.driver import BookChange
@@ -15,9 +17,11 @@ from vifguard.enforce.group import NOT_KNOWN, Group
 from vifguard.enforce.rules import Element, Elements
 from vifguard.enforce.settings import Settings
 from vifguard.kernel.bpf import Map
+from vifguard.model.address import IPNetwork
 
 _MAPS = (*rules.OF_RULES, *rules.OF_SETS)
 _PRESENT = b"\x01"
+_AT_ONCE = 2000
 
 
 class Book:
@@ -26,9 +30,11 @@ class Book:
     def __init__(self, maps: Mapping[str, Map], settings: Settings) -> None:
         self._maps = maps
         self._settings = settings
+        self._digests = settings.digests
         self._groups: dict[str, Group] = {}
         self._unfit: dict[str, str] = {}
         self._torn: dict[str, str] = {}
+        self._sizes: Counter[str] = Counter()
 
     def why_not(self, groups: Iterable[str]) -> str:
         """Why a port with these groups cannot be held; empty when it can."""
@@ -47,12 +53,45 @@ class Book:
         if change.complete or self._torn:
             touched |= {*self._groups, *self._unfit}
         before = {group: self._standing(group) for group in touched}
-        less = self._replace(change) if change.complete else self._change(change)
-        if less:
+        # An agent that was killed may have taken something away, and told no connection.
+        if change.complete:
+            self._replace(change)
+        if change.complete or self._change(change):
             self._settings.raise_generation()
         if self._torn:
             touched |= {*self._groups}
         return frozenset(each for each in touched if before.get(each) != self._standing(each))
+
+    def is_emptied(self) -> bool:
+        """Whether a map that should hold something holds nothing at all."""
+        return any(size > 0 and self._maps[name].is_empty() for name, size in self._sizes.items())
+
+    def compare(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
+        """Whether the kernel holds just what it should: some thousand elements at a time.
+
+        Ends with the first difference. `sets` are all members; while this goes on, nothing may
+        be changed. What could not be held is left to the next change.
+        """
+        if self._torn or self._unfit:
+            return
+        expected = self._expected(sets)
+        while part := list(islice(expected, _AT_ONCE)):
+            yield all(self._maps[name].lookup(key) == value for (name, key), value in part)
+        # All of it is there, so as many elements are the same ones.
+        for name in _MAPS:
+            left = self._sizes[name]
+            for count in self._maps[name].counts():
+                left -= count
+                yield left >= 0
+            yield left == 0
+
+    def _expected(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[tuple[Element, bytes]]:
+        for group in self._groups.values():
+            yield from group.elements().items()
+        for set_id, prefixes in sets.items():
+            yield from (
+                (each, _PRESENT) for each in rules.members_of(self._digests, set_id, prefixes)
+            )
 
     def _standing(self, group: str) -> tuple[str, int]:
         """What of a group decides whether its ports can be held."""
@@ -75,28 +114,29 @@ class Book:
         """Whether anything that was allowed may be so no more."""
         less = False
         for set_id, said in change.sets.items():
-            gone = rules.members_of(set_id, said.removed)
+            gone = rules.members_of(self._digests, set_id, said.removed)
             old = self._found(set_id) if said.complete else dict.fromkeys(gone, _PRESENT)
-            less |= self._put_set(set_id, old, rules.members_of(set_id, said.added))
+            less |= self._put_set(set_id, old, rules.members_of(self._digests, set_id, said.added))
         for group_id, rules_ in change.groups.items():
-            group = self._groups.pop(group_id, None) or Group(group_id)
+            group = self._groups.pop(group_id, None) or Group(self._digests, group_id)
             less |= self._put_group(group, *group.change(rules_))
         return less
 
-    def _replace(self, change: BookChange) -> bool:
-        """The same, of everything: whatever else the kernel has goes."""
+    def _replace(self, change: BookChange) -> None:
+        """Make the kernel say this alone: whatever else it has goes."""
         self._groups, self._torn = {}, {}
-        less, seen = False, self._seen()
+        seen = self._seen()
+        self._sizes = Counter(name for name, _ in seen)
         for set_id, said in change.sets.items():
-            wanted = tuple(rules.members_of(set_id, said.added))
+            wanted = tuple(rules.members_of(self._digests, set_id, said.added))
             old = {each: seen.pop(each) for each in wanted if each in seen}
-            less |= self._put_set(set_id, old, wanted)
+            self._put_set(set_id, old, wanted)
         for group_id, rules_ in change.groups.items():
-            group = Group(group_id)
+            group = Group(self._digests, group_id)
             _, elements = group.change(rules_)
             old = {each: seen.pop(each) for each in elements if each in seen}
-            less |= self._put_group(group, old, elements)
-        return self._turn(seen, {}) or less
+            self._put_group(group, old, elements)
+        self._turn(seen, {})
 
     def _put_group(self, group: Group, old: Elements, wanted: Elements) -> bool:
         self._unfit.pop(group.id, None)
@@ -126,9 +166,11 @@ class Book:
                 new.setdefault(name, []).append((key, value))
         for name, items in new.items():
             self._maps[name].update_many(items)
+            self._sizes[name] += sum((name, key) not in old for key, _ in items)
         gone = [each for each in old if each not in wanted]
         for name, key in gone:
             self._maps[name].delete(key)
+            self._sizes[name] -= 1
         return bool(gone) or any(old.get(each, value) != value for each, value in wanted.items())
 
     def _seen(self) -> Elements:
@@ -137,4 +179,4 @@ class Book:
     def _found(self, set_id: str) -> Elements:
         """The elements of one set that the kernel has."""
         there = ((name, key) for name in rules.OF_SETS for key, _ in self._maps[name].contents())
-        return {each: _PRESENT for each in there if rules.is_of_set(each, set_id)}
+        return {each: _PRESENT for each in there if rules.is_of_set(self._digests, each, set_id)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol, TypeVar
 
 from vifguard.feed.messages import SetChange
@@ -32,13 +33,15 @@ class Attachment:
     """A policy and the interface that it holds for.
 
     `swapped`: the guest's frames leave the interface instead of entering it (macvtap).
-    `revision` is the server's, at which the policy last changed.
+    `revision` is the server's, at which the policy last changed. `running`: its guest was there
+    before any guard, and may have connections.
     """
 
     policy: PortPolicy
     ifindex: int
     swapped: bool
     revision: int
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +133,23 @@ class Dropped:
     head: bytes
 
 
+class ClaimKind(Enum):
+    """What a claim is about: who has a shared address, or whether a port learns one.
+
+    DEFENDED: a neighbour says that it has an address that is tentative at the port.
+    """
+
+    HOLDS = "holds"
+    WANTS = "wants"
+    DEFENDED = "defended"
+
+
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A guest told its neighbours that it has a watched address.
+    """A guest told its neighbours that it has a shared address, or claims one to be learned.
 
-    `seen_before` is when this port last sent from it, 0 for never; CLOCK_MONOTONIC in ns.
+    `mac` is the sender's. `seen_before` is when this port last sent from it, 0 for never;
+    CLOCK_MONOTONIC in ns.
     """
 
     ifindex: int
@@ -143,3 +158,4 @@ class Claimed:
     address: IPAddress
     mac: Mac
     seen_before: int
+    kind: ClaimKind = ClaimKind.HOLDS

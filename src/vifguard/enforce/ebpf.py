@@ -7,14 +7,17 @@ force; what it leaves over besides is swept by the next complete look.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Self
 
 from vifguard.enforce import state
 from vifguard.enforce.book import Book
+from vifguard.enforce.connections import Connections, buckets_for, memory, usual
 from vifguard.enforce.driver import (
     ApplyError,
     Attachment,
@@ -25,22 +28,38 @@ from vifguard.enforce.driver import (
 )
 from vifguard.enforce.events import Events
 from vifguard.enforce.hooks import FROM_GUEST, TO_GUEST, Attaching, ClsactFilters, Nowhere, Tcx
+from vifguard.enforce.leftovers import Leftovers, NoLeftovers, leftovers
 from vifguard.enforce.pins import Pins
 from vifguard.enforce.ports import Ports, isolated
 from vifguard.enforce.settings import Settings
-from vifguard.enforce.state import NO_HOOKS, Change, Hooks, PortState, Seen, Wanted
-from vifguard.kernel import probe, rcu
-from vifguard.kernel.bpf import Map, MapSpec, Program, VerifierError
-from vifguard.kernel.elf import ObjectFile
-from vifguard.model.address import IPAddress
+from vifguard.enforce.state import NO_HOOKS, Change, Hooks, Loss, PortState, Seen, Wanted
+from vifguard.kernel import descriptors, probe, rcu, skbuff
+from vifguard.kernel.bpf import Map, Program, VerifierError
+from vifguard.kernel.elf import ObjectError, ObjectFile
+from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
+from vifguard.packet.offload import NO_OFFLOAD, Offload
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
 _SHOT = 2
 _GROUPS = "by_groups"
 """The program that the two others go on with at ports that have groups."""
 _ANSWER = "answer"
+_FLOWS = "flows"
+"""The map that is the table of connections."""
+_OFFLOAD = "offload_of"
+"""The function of the object that reads what is left to be done to a frame."""
+# fmt: off
+NEEDED = frozenset({
+    "addresses", "allowed", "buckets", "claims", "continuations", "counters", "drops",
+    "entries", "ethertypes", "flows", "macs", "member_prefixes", "members", "overflow",
+    "passages", "port_groups", "prefix_sets", "prefixes", "remote_sets", "remotes", "settings",
+    "slots", "tracking", "vrids", "wanted", "from_guest", "to_guest", "by_groups", "answer",
+    "second_check",
+})
+# fmt: on
+"""The maps and programs of the object; one that was compiled before a pull may lack some."""
 _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
 
 
@@ -51,13 +70,16 @@ class EbpfDriver:
     DriverError says why it cannot.
     """
 
-    def __init__(self, bpf_dir: Path | None, *, tcx: bool | None = None, buckets: int = 0) -> None:
+    def __init__(
+        self, bpf_dir: Path | None, *, tcx: bool | None = None, connections: int = 0
+    ) -> None:
         """`tcx` chooses how to attach; None tries what the kernel has.
 
-        `buckets`: how many the table of connections has, a power of two; 0 for the usual.
+        `connections`: how many the table of them has room for; 0 is by the host's memory.
         """
-        code = _object()
-        self._buckets = buckets
+        reader = skbuff.reader if bpf_dir else skbuff.test_reader
+        code = _object(reader, connections or usual(memory()))
+        self._lost: list[str] = []
         self._pins = Pins(bpf_dir) if bpf_dir else None
         try:
             self._load(code, tcx=probe.has_tcx() if tcx is None else tcx)
@@ -68,36 +90,40 @@ class EbpfDriver:
                 self._pins.close()
 
     @classmethod
-    def private(cls, buckets: int = 1024) -> Self:
+    def private(cls, connections: int = 8192) -> Self:
         """A driver without pins and attachments, gone with the process.
 
         Its frames come from `test`, and it records every drop.
         """
-        return cls(None, buckets=buckets)
+        return cls(None, connections=connections)
 
     def _load(self, code: ObjectFile, *, tcx: bool) -> None:
         self._attaching: Attaching
+        self._left: Leftovers = NoLeftovers()
         if not self._pins:
-            self._maps = {name: self._made(spec) for name, spec in code.maps.items()}
+            self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
             self._attaching = Nowhere()
         else:
             self._maps = self._pins.maps(code)
             self._programs = self._pins.programs(code, self._maps)
             if tcx:
-                self._attaching = Tcx(self._pins.links, self._programs)
+                descriptors.allow_many()
+                again = partial(code.load, maps=self._maps)
+                self._attaching = Tcx(self._pins.links, self._programs, again)
             else:
                 self._attaching = ClsactFilters(self._programs)
-        self._maps["continuations"].update(state.word(0), state.word(self._programs[_GROUPS].fd))
+            self._left = leftovers(self._pins.links, self._programs, tcx=tcx)
+        self._left_at = set(self._left.ifindexes())
+        self._continue()
         self._ports = Ports(self._maps)
         self._settings = Settings(self._maps)
         self._book = Book(self._maps, self._settings)
         self.events = Events(self._maps)
 
-    def _made(self, spec: MapSpec) -> Map:
-        if self._buckets and spec.name == "flows":
-            spec = replace(spec, max_entries=self._buckets)
-        return Map.create(spec)
+    def _continue(self) -> None:
+        """Let the two programs find the one that they go on with."""
+        self._maps["continuations"].update(state.word(0), state.word(self._programs[_GROUPS].fd))
 
     def close(self) -> None:
         """Let go; what is pinned and attached stays in force."""
@@ -105,6 +131,7 @@ class EbpfDriver:
         self._ports.close()
         self._settings.close()
         self._attaching.close()
+        self._left.close()
         handles: list[Map | Program] = [*self._maps.values(), *self._programs.values()]
         for handle in handles:
             handle.close()
@@ -130,7 +157,9 @@ class EbpfDriver:
         """The state that holds these policies; what cannot be held is refused and closed."""
         ports: dict[int, PortState] = {}
         refused: dict[int, str] = {}
+        running: set[int] = set()
         for each in attachments:
+            running |= {each.ifindex} if each.running else set()
             hooks = self._attaching.wanted(swapped=each.swapped)
             if each.ifindex in ports:
                 refused[each.ifindex] = f"two ports on interface {each.ifindex}"
@@ -141,14 +170,15 @@ class EbpfDriver:
                 except ValueError as error:
                     refused[each.ifindex] = str(error)
             ports[each.ifindex] = state.closed(each, hooks)
-        return Wanted(ports, refused)
+        return Wanted(ports, refused, frozenset(running))
 
     def _render(self, attachment: Attachment, hooks: Hooks) -> PortState:
         if Guard.GROUPS in attachment.policy.guards:
             why = self._book.why_not(attachment.policy.security_groups)
             if why:
                 raise ValueError(why)
-        return state.render(attachment, hooks, report_all=self._pins is None)
+        digests = self._settings.digests
+        return state.render(attachment, hooks, digests, report_all=self._pins is None)
 
     def observe(self, scope: frozenset[int] | None) -> Seen:
         """Read back what the kernel holds; complete, it also finds what belongs to no port."""
@@ -166,7 +196,41 @@ class EbpfDriver:
         for ifindex in attached.difference(ports):
             ports[ifindex] = self._ports.read(ifindex, self._attaching.seen(ifindex))
         stale = self._pins.stale() if self._pins else frozenset()
-        return Seen(ports, self._ports.litter(attached) | stale)
+        left = frozenset(f"{self._left.name} at interface {i}" for i in self._left.ifindexes())
+        return Seen(ports, self._ports.litter(attached) | stale | left)
+
+    @property
+    def pins(self) -> Pins | None:
+        """The directory of what outlives this process; None for a private driver."""
+        return self._pins
+
+    def loss(self, held: PortState, seen: PortState | None) -> tuple[Loss, str] | None:
+        """What of a port's guard that was held is not so any more; None where all is."""
+        return state.loss(held, seen)
+
+    def repair(self) -> tuple[str, ...]:
+        """Put back what somebody took away of what all ports have in common; what it was.
+
+        Raises OSError or DriverError where that cannot be.
+        """
+        lost, self._lost = self._lost, []
+        if self._pins and self._pins.repair():
+            lost.append("pins of maps or programs were gone")
+        continued = self._maps["continuations"].lookup(state.word(0))
+        if continued != state.word(self._programs[_GROUPS].id):
+            self._continue()
+            lost.append("the program of security groups was not where the others go on")
+        if self._settings.repair():
+            lost.append("the settings of all ports were not what was written")
+        return tuple(lost)
+
+    def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
+        """Whether the maps hold what groups and `sets` say, step by step: `Book.compare`."""
+        return self._book.compare(sets)
+
+    def rules_lost(self) -> bool:
+        """Whether a map of the rules of groups, or of the members of sets, was emptied."""
+        return self._book.is_emptied()
 
     def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
         """The ports whose bytes differ, and those that are not wanted."""
@@ -185,17 +249,27 @@ class EbpfDriver:
         failed: list[PortError] = []
         seen = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
         attach = [i for i, port in change.ports.items() if port.hooks != seen[i]]
-        self._ports.put(change.ports, failed)
+        if attach:
+            with suppress(OSError, DriverError):  # each port then says what it lacks
+                self._lost += self.repair()
+        guarded = {i for i, hooks in seen.items() if hooks != NO_HOOKS}
+        self._ports.put(change.ports, failed, running=guarded | change.running)
         waits = attach or change.removed or change.sweep or self._ports.has_old
         with rcu.expedited() if waits else nullcontext():
             for ifindex in attach:
                 with isolated(ifindex, failed):
                     self._attaching.put(ifindex, change.ports[ifindex].hooks, seen[ifindex])
+                    # Left by a start that attached the other way; to ask at each change would
+                    # cost by the number of the host's interfaces.
+                    if ifindex in self._left_at:
+                        self._left.remove(ifindex)
+                        self._left_at.discard(ifindex)
             for ifindex in change.removed:
                 with isolated(ifindex, failed):
                     self._attaching.remove(ifindex)
                     self._ports.clear(ifindex)
-            if self._ports.allow_less:
+            # A program of another build may have judged connections by rules that it held.
+            if self._ports.allow_less or guarded.intersection(attach):
                 self._ports.allow_less = False
                 self._settings.raise_generation()
             if change.sweep:
@@ -205,22 +279,36 @@ class EbpfDriver:
             raise ApplyError("ports that could not be brought to their wanted state", failed)
 
     def _sweep(self) -> None:
+        self._remove_left()
         self._ports.sweep(frozenset(self._attaching.ifindexes()))
         if self._pins:
             self._pins.sweep()
+
+    def _remove_left(self) -> None:
+        for ifindex in list(self._left.ifindexes()):
+            self._left.remove(ifindex)
 
     def remove_all(self) -> None:
         """Take every guard of this driver off the host, and everything it pinned."""
         with rcu.expedited():
             for ifindex in list(self._attaching.ifindexes()):
                 self._attaching.remove(ifindex)
+            self._remove_left()
         self.close()
         if self._pins:
             self._pins.remove()
 
+    def connections(self) -> Connections:
+        """The table of connections, to be read and closed."""
+        return Connections(self._maps[_FLOWS])
+
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
         """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
         return self._ports.sightings(ifindex)
+
+    def uses(self, ifindex: int) -> dict[IPAddress, int]:
+        """When the port last used each learned address; CLOCK_MONOTONIC in ns, 0: never."""
+        return self._ports.uses(ifindex)
 
     def answer(
         self, ifindex: int, direction: Direction, frame: bytes, *, swapped: bool = False
@@ -231,7 +319,9 @@ class EbpfDriver:
         of an attachment. OSError where the interface is gone or does not take it.
         """
         enters = (direction is Direction.FROM_GUEST) != swapped
-        said, _ = self._programs[_ANSWER].test_run(frame, ifindex=ifindex, word=enters)
+        said, _ = self._programs[_ANSWER].test_run(
+            frame, ifindex=ifindex, control=state.word(enters)
+        )
         if said:
             raise OSError(abs(said), f"interface {ifindex} took no answer")
 
@@ -243,28 +333,45 @@ class EbpfDriver:
         """Let the programs' time for connections be this (ns); 0: the kernel's. For tests."""
         self._settings.set_clock(now)
 
+    def set_new(self, ifindex: int, until: int) -> None:
+        """Let the guard be new on a port until then (ns). For tests."""
+        self._ports.set_new(ifindex, until)
+
     def set_generation(self, generation: int) -> None:
         """Let the rules be of this generation, of 32 bits. For tests."""
         self._settings.set_generation(generation)
 
-    def test(self, direction: Direction, frame: bytes, ifindex: int = 1) -> Dropped | None:
+    def test(
+        self,
+        direction: Direction,
+        frame: bytes,
+        ifindex: int = 1,
+        offload: Offload = NO_OFFLOAD,
+    ) -> Dropped | None:
         """What the program says of a frame: None passes. For a private driver.
 
         OSError for a frame that `is_testable` does not hold of.
         """
-        return self.test_all(direction, (frame,), ifindex)[0]
+        return self.test_all(direction, (frame,), ifindex, (offload,))[0]
 
     def test_all(
-        self, direction: Direction, frames: Sequence[bytes], ifindex: int = 1
+        self,
+        direction: Direction,
+        frames: Sequence[bytes],
+        ifindex: int = 1,
+        offloads: Iterable[Offload] = (),
     ) -> list[Dropped | None]:
-        """What the program says of each of at most 4096 frames.
+        """What the program says of each of at most 4096 frames, without `offloads` complete ones.
 
         The records are read behind the last of them: a record that its reader waits for
         makes the kernel wake him, at three times the cost of a frame.
         """
         self.events.drops()
         run = self._programs[_PROGRAMS[direction]].test_run
-        shot = [run(frame, ifindex=ifindex)[0] == _SHOT for frame in frames]
+        shot = [
+            run(frame, ifindex=ifindex, control=_control(left), gso_size=left.gso_size)[0] == _SHOT
+            for frame, left in zip(frames, offloads or repeat(NO_OFFLOAD), strict=False)
+        ]
         records = self.events.drops()
         if len(records) != sum(shot):
             raise DriverError(f"{sum(shot)} dropped frames with {len(records)} drop records")
@@ -281,6 +388,14 @@ class EbpfDriver:
         return len(frame) >= least.get(frame[12:14], 14)
 
 
+def _control(offload: Offload) -> bytes:
+    """What a test run finds in `cb` for it; `cb[0]` is the program `answer`'s."""
+    left = offload.checksum
+    if left is None:
+        return b""
+    return bytes(4) + skbuff.packed(start=left.start, offset=left.offset, not_inet=left.crc)
+
+
 def missing(bpf_dir: Path) -> tuple[str, ...]:
     """Each thing this driver needs and this host lacks, with what the kernel answered."""
     needs = {
@@ -288,14 +403,28 @@ def missing(bpf_dir: Path) -> tuple[str, ...]:
         "eBPF ring buffers (Linux 5.8)": probe.ring_buffer(),
         "eBPF arrays that can be mapped (Linux 5.5)": probe.mapped_array(),
         f"a bpffs at {bpf_dir}": probe.pins(bpf_dir),
+        "sk_buff's offload fields (CONFIG_DEBUG_INFO_BTF, no lockdown)": probe.offload_fields(),
     }
     if not probe.has_tcx():
         needs["TCX links (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
     return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
 
 
-def _object() -> ObjectFile:
+def _object(reader: Callable[[], bytes], room: int) -> ObjectFile:
     try:
-        return ObjectFile(OBJECT.read_bytes())
+        code = ObjectFile(OBJECT.read_bytes(), {_OFFLOAD: reader()}, {_FLOWS: buckets_for(room)})
+        missing = NEEDED.difference(code.maps, code.programs)
     except FileNotFoundError:
         raise DriverError(f"{OBJECT} is missing; `make setup` compiles it") from None
+    except ObjectError as error:
+        raise DriverError(f"{OBJECT}: {error}; `make setup` compiles it anew") from error
+    except skbuff.UnreadableError as error:
+        raise DriverError(
+            f"checksums that are left to be completed cannot be judged: {error}"
+        ) from error
+    if missing:
+        raise DriverError(
+            f"{OBJECT} was compiled from other sources and lacks {', '.join(sorted(missing))}; "
+            "`make setup` compiles it anew"
+        )
+    return code

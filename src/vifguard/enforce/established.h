@@ -9,13 +9,13 @@
 
 #include "tcp.h"
 
-/* The place of a connection's tag; PLACES where it is not there. */
-static __always_inline struct flow *find_open(struct bucket *bucket, const struct flow *key,
-					      __u32 tag, int is_ipv6)
+/* The place of a connection; PLACES where it is not there. */
+static __always_inline __u32 find_open(const struct bucket *bucket, const struct flow *key,
+				       __u16 tag, int is_ipv6)
 {
 #pragma unroll
 	for (__u32 i = 0; i < PLACES; i++) {
-		struct flow *flow = &bucket->flow[i];
+		const struct flow *flow = &bucket->flow[i];
 		if (bucket->tag[i] != tag)
 			continue;
 		if (flow->ends != key->ends || flow->type != key->type)
@@ -25,25 +25,38 @@ static __always_inline struct flow *find_open(struct bucket *bucket, const struc
 				      flow->remote_half[0] == key->remote_half[0] &&
 				      flow->remote_half[1] == key->remote_half[1] :
 			      flow->local[0] == key->local[0] && flow->remote[0] == key->remote[0])
-			return flow;
+			return i;
 	}
-	return 0;
+	return PLACES;
 }
 
-/* TCP: an ACK, with data or without, of an open connection. */
+/*
+ * TCP: an ACK, with data or without, of an open connection, that fits and is in the window; all
+ * else is not for here. `bytes` of the segment, its header included.
+ */
 static __always_inline int acknowledges(struct flow *flow, const __u8 *upper, const __u8 *end,
-					__u32 sender)
+					__u32 bytes, __u32 sender)
 {
 	__u32 receiver = sender ^ 1;
 
 	if (upper + 20 > end)
 		return 0;
-	__u32 number = bpf_ntohl(*(const __u32 *)(upper + 8));
 	if ((upper[13] & (FIN | SYN | RST | ACK)) != ACK || flow->state != OPEN ||
-	    !(flow->bits & ACKNOWLEDGED(receiver)))
+	    flow->bits & (NOTED(0) | NOTED(1)))
 		return 0;
-	if (number - flow->number[receiver] < AHEAD)
+	__u32 sequence = bpf_ntohl(*(const __u32 *)(upper + 4));
+	__u32 number = bpf_ntohl(*(const __u32 *)(upper + 8));
+	__u32 header = upper[12] >> 4 << 2;
+	__u32 theirs = flow->number[receiver];
+	__u32 in_flight = flow->sent[receiver] - theirs;
+	if (number - theirs + BEHIND > in_flight + BEHIND ||
+	    sequence - flow->number[sender] + BEHIND >= AHEAD + BEHIND)
+		return 0;
+	if (number != theirs && number - theirs <= in_flight)
 		flow->number[receiver] = number;
+	sequence += bytes > header ? bytes - header : 0;
+	if ((__s32)(sequence - flow->sent[sender]) > 0)
+		flow->sent[sender] = sequence;
 	return 1;
 }
 
@@ -54,7 +67,7 @@ static __always_inline int is_known(const struct flow *flow, __u32 sender)
 }
 
 static __always_inline int belongs(const struct port *port, struct flow *key, const __u8 *upper,
-				   const __u8 *end, __u32 sender, int is_ipv6)
+				   const __u8 *end, __u32 bytes, __u32 sender, int is_ipv6)
 {
 	const struct setting *set = setting();
 	if (!set)
@@ -64,23 +77,29 @@ static __always_inline int belongs(const struct port *port, struct flow *key, co
 	key->ports = sender == FROM_GUEST ? ports : ports << 16 | ports >> 16;
 	key->kind = is_ipv6 ? 6 : 4;
 	__u64 hash = hash_of(set->seed, key, is_ipv6);
-	struct bucket *bucket = bucket_of(set, hash);
+	struct bucket *bucket = bucket_of(index_of(set, hash));
 	if (!bucket)
 		return 0;
-	struct flow *flow = find_open(bucket, key, tag_of(hash), is_ipv6);
-	__u64 now = time_of(set);
-	if (!flow || is_over(flow, now) || flow->generation != set->generation)
+	__u32 place = find_open(bucket, key, tag_of(hash), is_ipv6);
+	if (place == PLACES)
 		return 0;
-	if (key->protocol == IPPROTO_TCP ? !acknowledges(flow, upper, end, sender) :
+	struct flow *flow = &bucket->flow[place];
+	__u64 now = time_of(set);
+	if (is_over(flow, now) || bucket->generation[place] != set->generation)
+		return 0;
+	if (key->protocol == IPPROTO_TCP ? !acknowledges(flow, upper, end, bytes, sender) :
 					   !is_known(flow, sender))
 		return 0;
 	refresh(flow, now);
 	return 1;
 }
 
-/* `packet`: IPv4, 20 bytes of header, no fragment, TCP or UDP whole as far as its header. */
+/*
+ * `packet`: IPv4, 20 bytes of header, no fragment, TCP or UDP whole as far as its header;
+ * `bytes` are those behind the header.
+ */
 static __noinline int established4(const struct port *port, const __u8 *packet, const __u8 *end,
-				   __u32 sender)
+				   __u32 bytes, __u32 sender)
 {
 	struct flow key;
 	const __u32 *addresses = (const __u32 *)(packet + 12);
@@ -89,12 +108,12 @@ static __noinline int established4(const struct port *port, const __u8 *packet, 
 	key.local[0] = addresses[sender == FROM_GUEST ? 0 : 1];
 	key.remote[0] = addresses[sender == FROM_GUEST ? 1 : 0];
 	key.protocol = packet[9];
-	return belongs(port, &key, packet + 20, end, sender, 0);
+	return belongs(port, &key, packet + 20, end, bytes, sender, 0);
 }
 
 /* `packet`: IPv6 without extension headers. */
 static __noinline int established6(const struct port *port, const __u8 *packet, const __u8 *end,
-				   __u32 sender)
+				   __u32 bytes, __u32 sender)
 {
 	struct flow key;
 	if (packet + 40 + 8 > end)
@@ -107,5 +126,5 @@ static __noinline int established6(const struct port *port, const __u8 *packet, 
 	key.remote_half[0] = remote[0];
 	key.remote_half[1] = remote[1];
 	key.protocol = packet[6];
-	return belongs(port, &key, packet + 40, end, sender, 1);
+	return belongs(port, &key, packet + 40, end, bytes, sender, 1);
 }

@@ -36,7 +36,7 @@ class Events:
         return [records.dropped(record) for record in self._drops.read()]
 
     def claims(self) -> list[Claimed]:
-        """The claims of watched addresses since the last call."""
+        """The claims of addresses, shared and to be learned, since the last call."""
         return [records.claimed(record) for record in self._claims.read()]
 
     def counts(self) -> Iterator[Counted]:

@@ -3,13 +3,13 @@
  * The connections of all ports, in one table that nobody has to clean.
  *
  * A connection lives in one of the eight places of the bucket that its hash names. Its key
- * holds the interface, so that a port in effect has a table of its own. Whoever finds a
- * bucket full takes a place by rules that a flood cannot turn against others (`worth`).
+ * holds the interface, so that a port in effect has a table of its own. room.h says whose
+ * place a newcomer takes where a bucket is full.
  *
  * Reading takes no lock: a place is read only while its tag fits and compared key by key.
- * Writing takes the bucket's. The fast path writes two fields of an open connection without
- * it: such a place is given away only when it has expired or its port has too many, and then
- * a late write spoils no more than the time or number of that one newcomer.
+ * Writing takes the bucket's. The fast path writes the time and the numbers of an open
+ * connection without it: a late write to a place that was just given away spoils no more
+ * than these of that one newcomer.
  *
  * The hash has a secret seed: who could aim at a bucket could fill it.
  */
@@ -21,17 +21,30 @@
 #define LOCK_TRIES 128
 #define NS_A_SECOND 1000000000ULL
 
-enum flow_state { HALF_OPEN = 1, ANSWERED, OPEN, FINISHED, RESET, RECALLED };
+/* Lifetimes are counted in ticks of about a quarter of a second; 32 bits last for 36 years. */
+#define TICK_BITS 28
 
-/* `bits`: three of each side, who is FROM_GUEST or TO_GUEST, and who opened it. */
-#define NUMBERED(side) (1 << (side)) /* its number is known */
-#define ACKNOWLEDGED(side) (4 << (side)) /* the other side has acknowledged it */
-#define FIN_SEEN(side) (16 << (side))
+enum flow_state {
+	HALF_OPEN = 1, /* of TCP: a SYN was seen */
+	PICKED_UP, /* an ACK of a connection that was not known */
+	ANSWERED,
+	OPEN,
+	CLOSING,
+	HALF_CLOSED,
+	FINISHED,
+	RESET,
+	RECALLED,
+};
+
+/* `bits`: of each side, which is FROM_GUEST or TO_GUEST, and who opened it. */
+#define ACKNOWLEDGED(side) (1 << (side)) /* the other side has acknowledged its number */
+#define FIN_SEEN(side) (4 << (side))
+#define NOTED(side) (16 << (side)) /* `sent` is the number behind a SYN without effect */
 #define OPENED_FROM_OUTSIDE 64
 #define HAS_PORTS 128 /* UDP and others: the packet that opened it had ports */
 
-/* `kind`: the IP version, and whether it is a first fragment that later ones refer to. */
-#define FIRST_FRAGMENT 0x10
+/* `kind`: the IP version, and whether it is what passed of one packet in fragments. */
+#define OF_FRAGMENTS 0x10
 #define FRAGMENT_TO_GUEST 0x20
 
 /* The unions are for comparing and hashing in as few words as there are. */
@@ -52,9 +65,9 @@ struct flow {
 		__u32 remote[4];
 		__u64 remote_half[2];
 	};
-	__u64 expires; /* ns */
 	__u32 number[DIRECTIONS]; /* TCP: of each side; others: [0] the field that a rule sees */
-	__u32 generation; /* of the rules that its opening was last judged by */
+	__u32 sent[DIRECTIONS]; /* TCP: behind the highest octet of each side */
+	__u32 expires; /* the tick at which it is over */
 	union {
 		struct {
 			__u8 protocol;
@@ -67,9 +80,10 @@ struct flow {
 };
 
 struct bucket {
-	__u32 tag[PLACES]; /* 0: free */
+	__u16 tag[PLACES]; /* 0: free */
+	__u32 generation[PLACES]; /* of the rules that the flow's opening was last judged by */
 	__u32 lock;
-	__u32 zero[7];
+	__u32 zero[3];
 	struct flow flow[PLACES];
 };
 
@@ -83,6 +97,13 @@ struct setting {
 	__u32 zero;
 };
 
+/* What concerns the connections of one port, by interface. */
+struct tracking {
+	__u64 new_until; /* ns: the guard is new on the port */
+	__u64 fragments; /* theoretical arrival time of the next that may come before its first */
+};
+
+MAP(tracking, BPF_MAP_TYPE_HASH, __u32, struct tracking, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct setting, 1, BPF_F_MMAPABLE);
 MAP(flows, BPF_MAP_TYPE_ARRAY, __u32, struct bucket, 65536, BPF_F_MMAPABLE);
 
@@ -90,6 +111,12 @@ static __always_inline const struct setting *setting(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&settings, &zero);
+}
+
+/* Whether the agent answers with it: nobody else knows the mark. */
+static __always_inline int is_answer(const struct __sk_buff *skb, const struct setting *setting)
+{
+	return setting && setting->mark && skb->mark == setting->mark;
 }
 
 /* A few ms of error do not matter to lifetimes of seconds, and cost a tenth. */
@@ -116,14 +143,18 @@ static __always_inline __u64 hash_of(__u64 seed, const struct flow *key, int is_
 	return mix(mix(hash, key->ends), key->type);
 }
 
-static __always_inline __u32 tag_of(__u64 hash)
+static __always_inline __u16 tag_of(__u64 hash)
 {
-	return (__u32)hash | 1;
+	return hash | 1;
 }
 
-static __always_inline struct bucket *bucket_of(const struct setting *setting, __u64 hash)
+static __always_inline __u32 index_of(const struct setting *setting, __u64 hash)
 {
-	__u32 index = hash >> 40 & setting->mask;
+	return hash >> 40 & setting->mask;
+}
+
+static __always_inline struct bucket *bucket_of(__u32 index)
+{
 	return bpf_map_lookup_elem(&flows, &index);
 }
 
@@ -137,14 +168,18 @@ static __always_inline int is_same(const struct flow *flow, const struct flow *k
 }
 
 /*
- * The choice of a place. In memory, and not on the stack: what the verifier knows of a value
- * there is nothing, so that the paths of the loops below do not multiply.
+ * A search for a flow, or for a place for it. In memory, and not on the stack: what the
+ * verifier knows of a value there is nothing, so that the paths of the loops do not multiply.
  */
-struct choice {
-	__u32 place;
+struct search {
+	__u64 now;
+	__u32 index; /* of the bucket */
+	__u32 generation;
+	__u16 tag;
+	__u32 place; /* what was found */
 	__u32 best;
-	__u32 own;
-	__u32 count; /* living flows of one port in the bucket */
+	__u32 own; /* flows of the newcomer's port nearby */
+	__u32 count[PLACES]; /* and of the port of each place */
 };
 
 /* The flow at a place, NULL for PLACES. */
@@ -156,21 +191,43 @@ static __always_inline struct flow *flow_at(struct bucket *bucket, __u32 place)
 	return &bucket->flow[place & (PLACES - 1)];
 }
 
-static __always_inline void set_tag(struct bucket *bucket, __u32 place, __u32 tag)
+static __always_inline __u32 *generation_at(struct bucket *bucket, __u32 place)
 {
 	asm volatile("" : "+r"(place));
-	__sync_lock_test_and_set(&bucket->tag[place & (PLACES - 1)], tag);
+	return &bucket->generation[place & (PLACES - 1)];
 }
 
-/* Where the connection is, or NULL. */
-static __noinline struct flow *find(volatile struct choice *choice, struct bucket *bucket,
-				    const struct flow *key, __u32 tag)
+/* BPF has no other barriers than its atomic operations, and none of these on 16 bits. */
+static __always_inline void order(struct bucket *bucket)
 {
-	choice->place = PLACES;
+	__sync_fetch_and_add(&bucket->lock, 0);
+}
+
+/* Under the lock. */
+static __always_inline void set_tag(struct bucket *bucket, __u32 place, __u16 tag)
+{
+	asm volatile("" : "+r"(place));
+	order(bucket);
+	*(volatile __u16 *)&bucket->tag[place & (PLACES - 1)] = tag;
+	order(bucket);
+}
+
+static __always_inline __u32 place_of(const struct search *search)
+{
+	return *(const volatile __u32 *)&search->place;
+}
+
+/* Where the flow is, or NULL. */
+static __noinline struct flow *find(struct search *search, struct bucket *bucket,
+				    const struct flow *key)
+{
+	volatile __u32 *place = &search->place;
+	__u16 tag = search->tag;
+	*place = PLACES;
 	for (__u32 i = 0; i < PLACES; i++)
 		if (bucket->tag[i] == tag && is_same(&bucket->flow[i], key))
-			choice->place = i;
-	return flow_at(bucket, choice->place);
+			*place = i;
+	return flow_at(bucket, *place);
 }
 
 /* Held for some hundred cycles by programs that nothing but an interrupt can stop. */
@@ -198,15 +255,18 @@ static __always_inline __u64 seconds_of(__u8 protocol, __u8 state)
 	case IPPROTO_TCP:
 		switch (state) {
 		case OPEN:
-			return 86400;
-		case FINISHED:
-			return 120;
-		case RESET:
-			return 10;
+			return 432000;
+		case HALF_CLOSED:
+			return 7440;
+		case PICKED_UP:
 		case RECALLED:
 			return 300;
+		case ANSWERED:
+			return 60;
+		case RESET:
+			return 10;
 		}
-		return 60;
+		return 120;
 	case IPPROTO_UDP:
 		return state == OPEN ? 180 : 30;
 	case IPPROTO_ICMP:
@@ -216,88 +276,26 @@ static __always_inline __u64 seconds_of(__u8 protocol, __u8 state)
 	return state == OPEN ? 600 : 60;
 }
 
+static __always_inline __u32 end_of(__u8 protocol, __u8 state, __u64 now)
+{
+	return (now + seconds_of(protocol, state) * NS_A_SECOND) >> TICK_BITS;
+}
+
+/* Of what is known of fragments: as long as a receiver waits for more (RFC 8200, 4.5). */
+static __always_inline __u32 end_of_fragments(__u8 kind, __u64 now)
+{
+	return (now + ((kind & 0xf) == 6 ? 60 : 30) * NS_A_SECOND) >> TICK_BITS;
+}
+
+/* The line of the flow is written only when the tick is another one. */
 static __always_inline void refresh(struct flow *flow, __u64 now)
 {
-	flow->expires = now + seconds_of(flow->protocol, flow->state) * NS_A_SECOND;
+	__u32 end = end_of(flow->protocol, flow->state, now);
+	if (flow->expires != end)
+		flow->expires = end;
 }
 
 static __always_inline int is_over(const struct flow *flow, __u64 now)
 {
-	return flow->expires <= now;
-}
-
-/*
- * How willingly a place is given to a newcomer; 0: not at all. `own` and `count` are how many
- * of this bucket the newcomer's port has, and the place's. One port's flood thus ends at its
- * own half-open connections, and an open one goes only if its port has two more than the
- * newcomer's, which then has no more than it.
- */
-static __always_inline __u32 worth(const struct flow *flow, __u32 count, __u32 own, int is_own,
-				   __u64 now)
-{
-	if (is_over(flow, now))
-		return 64;
-	if (flow->state >= FINISHED)
-		return 48;
-	if (flow->state != OPEN)
-		return count > own || is_own ? 16 + count : 0;
-	return count >= own + 2 ? count : 0;
-}
-
-static __always_inline void count_of(volatile struct choice *choice, const struct bucket *bucket,
-				     __u32 ifindex, __u64 now)
-{
-	choice->count = 0;
-	for (__u32 i = 0; i < PLACES; i++)
-		if (bucket->tag[i] && bucket->flow[i].ifindex == ifindex &&
-		    !is_over(&bucket->flow[i], now))
-			choice->count++;
-}
-
-/* Choose the place that a newcomer may have, PLACES: none. */
-static __noinline int choose(volatile struct choice *choice, const struct bucket *bucket,
-			     __u32 ifindex, __u64 now)
-{
-	for (__u32 i = 0; i < PLACES; i++) {
-		if (!bucket->tag[i]) {
-			choice->place = i;
-			return 0;
-		}
-	}
-	count_of(choice, bucket, ifindex, now);
-	choice->own = choice->count;
-	choice->best = 0;
-	choice->place = PLACES;
-	for (__u32 i = 0; i < PLACES; i++) {
-		const struct flow *flow = &bucket->flow[i];
-		count_of(choice, bucket, flow->ifindex, now);
-		__u32 its = worth(flow, choice->count, choice->own, flow->ifindex == ifindex, now);
-		if (its > choice->best) {
-			choice->best = its;
-			choice->place = i;
-		}
-	}
-	return 0;
-}
-
-/*
- * Put a connection into the table, instead of an older one with the same key; false when no
- * place may be taken. The tag goes first and comes last: nobody reads what is half written.
- */
-static __noinline int put(struct choice *choice, struct bucket *bucket, const struct flow *flow,
-			  __u32 tag, __u64 now)
-{
-	if (!lock(bucket))
-		return 0;
-	if (!find(choice, bucket, flow, tag))
-		choose(choice, bucket, flow->ifindex, now);
-	__u32 place = *(volatile __u32 *)&choice->place;
-	struct flow *to = flow_at(bucket, place);
-	if (to) {
-		set_tag(bucket, place, 0);
-		*to = *flow;
-		set_tag(bucket, place, tag);
-	}
-	unlock(bucket);
-	return to != 0;
+	return flow->expires <= (__u32)(now >> TICK_BITS);
 }

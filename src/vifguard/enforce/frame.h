@@ -14,6 +14,7 @@
 
 #include "maps.h"
 
+#define TYPE_RARP 0x8035
 #define ARP_LENGTH 28 /* Ethernet and IPv4 addresses */
 #define SMALLEST_FRAME 60
 #define ICMPV6 58
@@ -154,6 +155,20 @@ static __always_inline void forget(struct __sk_buff *skb, void *words, __u32 byt
 		word[i] = opaque(skb, word[i]);
 }
 
+/*
+ * What is judged must not be the sender's to write: a zero-copy sender (vhost-net) keeps all
+ * but a frame's first octets in its own memory, and a frame is read here more than once. So
+ * what may be judged is copied into the packet's linear memory, where it is not yet.
+ */
+#define JUDGED 2048 /* more than the longest DHCP message and chain of headers */
+
+static __always_inline int take_into_memory(struct __sk_buff *skb)
+{
+	__u32 linear = skb->data_end - skb->data;
+	__u32 wanted = skb->len < JUDGED ? skb->len : JUDGED;
+	return linear < wanted && bpf_skb_pull_data(skb, wanted) ? NO_MEMORY : 0;
+}
+
 /* The first bytes of the upper layer, where `least` of them are there. */
 static __always_inline int read_upper(struct __sk_buff *skb, struct frame *frame, __u32 least)
 {
@@ -164,6 +179,15 @@ static __always_inline int read_upper(struct __sk_buff *skb, struct frame *frame
 	return SOUND;
 }
 
+/*
+ * BIG TCP: an IP packet for which its own length field is too small has 0 in it. It exists in
+ * the kernel alone, until it is cut into segments.
+ */
+static __always_inline int is_big(struct __sk_buff *skb, const struct frame *frame)
+{
+	return frame->length - ETH_HLEN > 0xffff && skb->gso_size;
+}
+
 static __noinline int read_ipv4(struct __sk_buff *skb, struct frame *frame)
 {
 	__u8 header[20];
@@ -171,6 +195,8 @@ static __noinline int read_ipv4(struct __sk_buff *skb, struct frame *frame)
 		return MALFORMED;
 	__u32 size = (header[0] & 15) * 4;
 	__u32 total = header[2] << 8 | header[3];
+	if (!total && is_big(skb, frame))
+		total = frame->length - ETH_HLEN;
 	if (header[0] >> 4 != 4 || size < sizeof(header) || size > total ||
 	    total > frame->length - ETH_HLEN)
 		return MALFORMED;
@@ -225,6 +251,13 @@ static __always_inline int is_extension(__u8 header)
 	return 0;
 }
 
+static __always_inline __u32 extension_size(__u8 kind, const __u8 *header)
+{
+	if (kind == FRAGMENT)
+		return 8;
+	return kind == AUTHENTICATION ? (header[1] + 2) * 4 : (header[1] + 1) * 8;
+}
+
 static __always_inline int is_router_alert(const __u8 *option)
 {
 	return option[0] == 5 && option[1] == 2 && !option[2] && !option[3];
@@ -237,11 +270,7 @@ static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame,
 	if (i == 8 || (kind == HOP_BY_HOP && i) || (kind == FRAGMENT && frame->fragment) ||
 	    bpf_skb_load_bytes(skb, frame->upper, header, sizeof(header)))
 		return UNREADABLE;
-	__u32 size = (header[1] + 1) * 8;
-	if (kind == FRAGMENT)
-		size = 8;
-	else if (kind == AUTHENTICATION)
-		size = (header[1] + 2) * 4;
+	__u32 size = extension_size(kind, header);
 	if (frame->upper + size > frame->end)
 		return UNREADABLE;
 	frame->upper += size;
@@ -257,8 +286,6 @@ static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame,
 		frame->fragment_at = frame->upper - size;
 		if (header[3] & 1)
 			frame->fragment |= MORE;
-		if (offset && is_extension(frame->protocol))
-			return UNREADABLE;
 	}
 	forget(skb, frame->facts, sizeof(frame->facts));
 	return SOUND;
@@ -293,6 +320,8 @@ static __noinline int read_ipv6(struct __sk_buff *skb, struct frame *frame)
 	if (bpf_skb_load_bytes(skb, ETH_HLEN, header, sizeof(header)))
 		return MALFORMED;
 	__u32 payload = header[4] << 8 | header[5];
+	if (!payload && is_big(skb, frame))
+		payload = frame->length - ETH_HLEN - sizeof(header);
 	if (header[0] >> 4 != 6 || sizeof(header) + payload > frame->length - ETH_HLEN ||
 	    (!payload && header[6] != NO_NEXT_HEADER))
 		return MALFORMED;

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
+from vifguard.enforce.digests import Digests
 from vifguard.enforce.rules import (
     SETS_A_SCOPE,
     Element,
@@ -28,8 +29,9 @@ NOT_KNOWN = 2
 class Group:
     """A group's rules and the elements that hold them."""
 
-    def __init__(self, group_id: str) -> None:
+    def __init__(self, digests: Digests, group_id: str) -> None:
         self.id = group_id
+        self._digests = digests
         self.rules: frozenset[Rule] = frozenset()
         self._uses: Counter[tuple[Element, bytes]] = Counter()
         self._sets: defaultdict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
@@ -66,8 +68,8 @@ class Group:
 
     def change(self, said: frozenset[Rule]) -> tuple[Elements, Elements]:
         """Take other rules; the elements that this concerns, as they were and as they are."""
-        gone = [parts_of(self.id, rule) for rule in self.rules - said]
-        come = [parts_of(self.id, rule) for rule in said - self.rules]
+        gone = [parts_of(self._digests, self.id, rule) for rule in self.rules - said]
+        come = [parts_of(self._digests, self.id, rule) for rule in said - self.rules]
         if self.why_not:
             self._take(said, gone, come)
             return {}, self.elements()

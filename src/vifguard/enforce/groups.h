@@ -5,10 +5,20 @@
  */
 #pragma once
 
+#include "fragments.h"
 #include "quoted.h"
 
-#define FRAGMENT_SECONDS 30
 #define AGAIN -1 /* judge the same packet once more */
+
+/* IGMP (RFC 9776), the IPv4 twin of listener discovery. */
+static __always_inline int is_membership(struct __sk_buff *skb, const struct frame *frame)
+{
+	__u8 type = 0;
+	if (frame->hops != 1 || (bpf_ntohl(frame->destination.word[0]) & 0xf0000000) != 0xe0000000 ||
+	    frame->upper + 8 > frame->end || bpf_skb_load_bytes(skb, frame->upper, &type, 1))
+		return 0;
+	return type == 0x11 || type == 0x12 || type == 0x16 || type == 0x17 || type == 0x22;
+}
 
 /* What no rule should cut a machine from: DHCP, neighbour and listener discovery. */
 static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *frame,
@@ -25,7 +35,9 @@ static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *f
 		return frame->type == ETH_P_IP ? guest == 68 && other == 67 :
 						 guest == 546 && other == 547;
 	}
-	if (frame->type != ETH_P_IPV6 || frame->protocol != ICMPV6)
+	if (frame->type == ETH_P_IP)
+		return frame->protocol == IGMP && is_membership(skb, frame);
+	if (frame->protocol != ICMPV6)
 		return 0;
 	switch (frame->icmp_type) {
 	case SOLICIT_ROUTER:
@@ -43,40 +55,35 @@ static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *f
 	return 0;
 }
 
-static __always_inline __u64 hash_of_key(const struct setting *setting, const struct flow *key)
-{
-	return hash_of(setting->seed, key, (key->kind & 15) == 6);
-}
-
-/* The bucket of what `key` names, NULL for a table that is not there. */
-static __always_inline struct bucket *bucket_for(struct passage *p)
-{
-	const struct setting *set = setting();
-	if (!set)
-		return 0;
-	p->hash = hash_of_key(set, &p->key);
-	return bucket_of(set, p->hash);
-}
-
 /* What becomes of a packet of a living connection; 0 for what belongs to it. */
 static __noinline int take(struct bucket *bucket, struct passage *p)
 {
 	int belongs = 0;
 	if (!lock(bucket))
 		return FLOW_TABLE_FULL;
-	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
+	struct flow *flow = find(&p->search, bucket, &p->key);
 	if (flow) {
 		belongs = 1;
 		if (p->is_tcp) {
-			belongs = take_segment(flow, &p->segment, p->direction, p->now);
+			__u32 opener = side_of_opener(flow);
+			belongs = take_segment(flow, &p->segment, p->direction, p->search.now);
+			/* The rules allowed its SYN a moment ago, but may do so no more. */
+			if (side_of_opener(flow) != opener)
+				*generation_at(bucket, place_of(&p->search)) -= 1;
 		} else {
 			if (p->direction != side_of_opener(flow))
 				flow->state = OPEN;
-			refresh(flow, p->now);
+			refresh(flow, p->search.now);
 		}
 	}
 	unlock(bucket);
 	return belongs ? 0 : FLOW_INVALID;
+}
+
+static __noinline int take_replacing(struct passage *p)
+{
+	struct bucket *bucket = bucket_for(p);
+	return bucket ? take(bucket, p) : FLOW_TABLE_FULL;
 }
 
 static __noinline int open_flow(struct passage *p)
@@ -86,8 +93,8 @@ static __noinline int open_flow(struct passage *p)
 		return FLOW_TABLE_FULL;
 	if (p->is_tcp)
 		open_with(&p->key, &p->segment, p->direction);
-	refresh(&p->key, p->now);
-	return put(&p->choice, bucket, &p->key, tag_of(p->hash), p->now) ? 0 : FLOW_TABLE_FULL;
+	refresh(&p->key, p->search.now);
+	return put(&p->search, bucket, &p->key) ? 0 : FLOW_TABLE_FULL;
 }
 
 static __always_inline int judge_error(const struct passage *p)
@@ -100,6 +107,17 @@ static __always_inline int judge_error(const struct passage *p)
 /* What a connection says of a packet, beside 0 and reasons. */
 #define OPENS -1 /* it belongs to none, and may open one if the rules allow */
 #define RECHECK -2 /* ask the rules whether its connection may still live */
+#define REPLACES -3 /* it belongs to one if the rules allow it to open another */
+
+/* Whether a segment may be of a connection that the guard, new on the port, does not know. */
+static __noinline int may_be_open(const struct passage *p)
+{
+	__u32 ifindex = p->key.ifindex;
+	if (p->way != BY_FLOW || !p->is_tcp || !is_of_open(&p->segment))
+		return 0;
+	const struct tracking *its = bpf_map_lookup_elem(&tracking, &ifindex);
+	return its && p->search.now < its->new_until;
+}
 
 /*
  * A global generation says whether anything that was allowed may be so no more. Then each
@@ -111,24 +129,32 @@ static __noinline int by_flow(struct passage *p)
 	if (!bucket)
 		return FLOW_TABLE_FULL;
 	int opens = p->way == BY_FLOW && (!p->is_tcp || may_open(&p->segment));
-	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
-	if (!flow || is_over(flow, p->now))
-		return p->way == AS_ERROR ? ICMP_UNRELATED : opens ? OPENS : FLOW_INVALID;
+	int is_syn = opens && p->is_tcp && kind_of(&p->segment) == SYN;
+	struct flow *flow = find(&p->search, bucket, &p->key);
+	if (!flow || is_over(flow, p->search.now)) {
+		if (p->way == AS_ERROR)
+			return ICMP_UNRELATED;
+		return opens || may_be_open(p) ? OPENS : FLOW_INVALID;
+	}
 	p->found = *flow;
+	if (p->key.kind & OF_FRAGMENTS)
+		return p->found.number[0] ? 0 : ICMP_UNRELATED;
 	if (p->found.state == RECALLED) {
 		if (p->way == AS_ERROR)
 			return ICMP_UNRELATED;
-		if (opens && p->segment.flags & SYN)
+		if (is_syn)
 			return OPENS;
-		refresh(flow, p->now);
+		refresh(flow, p->search.now);
 		return NOT_ALLOWED;
 	}
-	if (p->found.generation != p->key.generation)
+	if (*generation_at(bucket, place_of(&p->search)) != p->search.generation)
 		return RECHECK;
 	if (p->way == AS_ERROR)
 		return judge_error(p);
-	if (opens && p->is_tcp && p->segment.flags & SYN && p->found.state >= FINISHED)
+	if (is_syn && may_be_replaced(&p->found, &p->segment, p->direction))
 		return OPENS;
+	if (is_syn && asks_rules(&p->found, &p->segment, p->direction))
+		return REPLACES;
 	return take(bucket, p);
 }
 
@@ -138,35 +164,65 @@ static __noinline int settle(struct passage *p, int lives)
 	struct bucket *bucket = bucket_for(p);
 	if (!bucket || !lock(bucket))
 		return FLOW_TABLE_FULL;
-	struct flow *flow = find(&p->choice, bucket, &p->key, tag_of(p->hash));
+	struct flow *flow = find(&p->search, bucket, &p->key);
 	if (flow && lives) {
-		flow->generation = p->key.generation;
+		*generation_at(bucket, place_of(&p->search)) = p->search.generation;
 	} else if (flow && flow->protocol == IPPROTO_TCP) {
 		/* Forgotten, it would be taken up by the next ACK of the other side. */
 		flow->state = RECALLED;
-		refresh(flow, p->now);
+		refresh(flow, p->search.now);
 	} else if (flow)
-		set_tag(bucket, *(volatile __u32 *)&p->choice.place, 0);
+		set_tag(bucket, place_of(&p->search), 0);
 	unlock(bucket);
 	return AGAIN;
+}
+
+/* What no rule allows may be of a connection that the other side was allowed to open. */
+static __always_inline int refuse(struct passage *p, int said, int may_answer)
+{
+	int may_reverse = p->way == AS_FRAGMENT ? may_answer : said == OPENS && may_be_open(p);
+	if (may_reverse && !p->is_reversed) {
+		p->is_reversed = 1;
+		return AGAIN;
+	}
+	return p->way == AS_FRAGMENT ? FRAGMENT_UNKNOWN : NOT_ALLOWED;
+}
+
+/* What is allowed to open something. */
+static __always_inline int open_what(struct passage *p, int said)
+{
+	switch (p->way) {
+	case BY_RULES:
+		return 0;
+	case AS_FRAGMENT:
+		return pass_early(p);
+	}
+	if (said == REPLACES)
+		return take_replacing(p);
+	if (p->is_reversed)
+		p->key.bits ^= OPENED_FROM_OUTSIDE;
+	return open_flow(p);
 }
 
 /* The one place where rules are asked, so that verifiers walk through them once. */
 static __noinline int judge_passage(struct passage *p, const struct port_groups *groups)
 {
-	int said = p->way == BY_RULES ? OPENS : by_flow(p);
+	int said = p->way == BY_FLOW || p->way == AS_ANSWER || p->way == AS_ERROR ? by_flow(p) :
+										    OPENS;
+	if (said >= 0)
+		return said;
 	if (said == RECHECK)
 		read_first(&p->found, &p->asked);
-	else if (said == OPENS)
-		p->asked = p->opening;
 	else
-		return said;
+		p->asked = p->opening;
+	if (said != RECHECK && p->is_reversed)
+		reverse(&p->asked, &p->key, p->direction);
 	int allowed = rules_allow(groups, &p->turn, &p->asked);
 	if (said == RECHECK)
 		return settle(p, allowed);
 	if (!allowed)
-		return NOT_ALLOWED;
-	return p->way == BY_RULES ? 0 : open_flow(p);
+		return refuse(p, said, groups->stateful && !is_to_many(&p->frame));
+	return open_what(p, said);
 }
 
 static __always_inline enum way way_of(const struct frame *frame, int is_stateful)
@@ -182,78 +238,19 @@ static __always_inline enum way way_of(const struct frame *frame, int is_statefu
 	return asks(frame->protocol, frame->icmp_type) ? BY_FLOW : BY_RULES;
 }
 
-static __always_inline int judge_first(struct __sk_buff *skb, const struct port *port,
-				       const struct frame *frame, struct passage *p)
+/* What is said of a packet before any rule is asked, or a negative number. */
+static __always_inline int read_packet(struct __sk_buff *skb, const struct frame *frame,
+				       struct passage *p, int is_stateful)
 {
-	__u32 policy = port->policy;
-	const struct port_groups *groups = bpf_map_lookup_elem(&port_groups, &policy);
-	if (!groups)
-		return NOT_ALLOWED;
-	read_passage(skb, frame, p);
-	p->way = way_of(frame, groups->stateful);
-	if (p->way == AS_ERROR && !read_error(skb, frame, p))
-		return ICMP_UNRELATED;
-	return judge_passage(p, groups);
-}
-
-/* The key under which a first fragment is remembered, in the table of connections. */
-static __noinline int fragment_key(struct __sk_buff *skb, const struct frame *frame,
-				   struct passage *p)
-{
-	int is_ipv6 = frame->type == ETH_P_IPV6, from_guest = p->direction == FROM_GUEST;
-	const struct address *local = from_guest ? &frame->source : &frame->destination;
-	const struct address *remote = from_guest ? &frame->destination : &frame->source;
-
-	p->key.ports = 0;
-	if (is_ipv6)
-		bpf_skb_load_bytes(skb, frame->fragment_at + 4, &p->key.ports, 4);
-	else
-		bpf_skb_load_bytes(skb, ETH_HLEN + 4, &p->key.ports, 2);
-	__builtin_memcpy(p->key.local, local->word, sizeof(p->key.local));
-	__builtin_memcpy(p->key.remote, remote->word, sizeof(p->key.remote));
-	p->key.protocol = frame->protocol;
-	p->key.kind = (is_ipv6 ? 6 : 4) | FIRST_FRAGMENT;
-	if (!from_guest)
-		p->key.kind |= FRAGMENT_TO_GUEST;
-	p->key.state = HALF_OPEN;
-	p->key.bits = 0;
-	p->key.expires = p->now + FRAGMENT_SECONDS * NS_A_SECOND;
-	return 0;
-}
-
-static __noinline int remember_first(struct __sk_buff *skb, const struct frame *frame,
-				     struct passage *p)
-{
-	fragment_key(skb, frame, p);
-	struct bucket *bucket = bucket_for(p);
-	/* Without a place its later ones are dropped, as any that overtakes its first. */
-	return bucket && put(&p->choice, bucket, &p->key, tag_of(p->hash), p->now);
-}
-
-static __always_inline __u32 units_of_later(struct __sk_buff *skb, const struct frame *frame)
-{
-	__u8 bytes[2] = {};
-	if (frame->type == ETH_P_IPV6) {
-		bpf_skb_load_bytes(skb, frame->fragment_at + 2, bytes, 2);
-		return (bytes[0] << 8 | bytes[1]) >> 3;
-	}
-	bpf_skb_load_bytes(skb, ETH_HLEN + 6, bytes, 2);
-	return (bytes[0] & 0x1f) << 8 | bytes[1];
-}
-
-/* A later fragment shares the fate of its first. */
-static __noinline int judge_later(struct __sk_buff *skb, const struct frame *frame,
-				  struct passage *p)
-{
-	/* RFC 3128: what was judged of TCP is its whole header. */
-	if (frame->protocol == IPPROTO_TCP && units_of_later(skb, frame) < 3)
+	if (frame->fragment & LATER)
+		return read_later(skb, frame, p);
+	if (frame->fragment & MORE && overlaps(skb, frame, p))
 		return FRAGMENT_OVERLAP;
-	fragment_key(skb, frame, p);
-	struct bucket *bucket = bucket_for(p);
-	if (!bucket)
-		return FRAGMENT_UNKNOWN;
-	struct flow *first = find(&p->choice, bucket, &p->key, tag_of(p->hash));
-	return first && !is_over(first, p->now) ? 0 : FRAGMENT_UNKNOWN;
+	read_passage(skb, frame, p);
+	p->way = way_of(frame, is_stateful);
+	if (p->way == AS_ERROR && (frame->fragment & MORE || !read_error(skb, frame, p)))
+		return ICMP_UNRELATED;
+	return -1;
 }
 
 /* A reason, 0, or AGAIN. */
@@ -261,23 +258,30 @@ static __noinline int groups(struct __sk_buff *skb, const struct port *port, str
 {
 	const struct setting *set = setting();
 	const struct frame *frame = &p->frame;
+	__u32 policy = port->policy;
 
 	if (frame->state != SOUND)
 		return unreadable(frame);
-	if (is_basic(skb, frame, p->direction))
-		return 0;
 	if (!set)
 		return FLOW_TABLE_FULL;
-	if (set->mark && skb->mark == set->mark)
+	if (is_answer(skb, set)) {
+		skb->mark = 0; /* at this interface alone */
 		return 0;
-	p->now = time_of(set);
+	}
+	if (is_basic(skb, frame, p->direction))
+		return 0;
+	p->search.now = time_of(set);
 	p->key.ifindex = port->ifindex;
 	/* Before any rule is read: a revocation meanwhile finds the older number. */
-	p->key.generation = *(volatile __u32 *)&set->generation;
-	if (frame->fragment & LATER)
-		return judge_later(skb, frame, p);
-	int reason = judge_first(skb, port, frame, p);
-	if (!reason && frame->fragment & MORE)
-		remember_first(skb, frame, p);
-	return reason;
+	p->search.generation = *(volatile __u32 *)&set->generation;
+	const struct port_groups *groups = bpf_map_lookup_elem(&port_groups, &policy);
+	if (!groups)
+		return NOT_ALLOWED;
+	int reason = read_packet(skb, frame, p, groups->stateful);
+	if (reason < 0)
+		reason = judge_passage(p, groups);
+	if (reason || (frame->fragment & (MORE | LATER)) != MORE || remember_first(skb, frame, p))
+		return reason;
+	/* Nobody would know that a later one lies in its header, but for the shortest ones. */
+	return judged_of(frame) > SURELY_KEPT ? FLOW_TABLE_FULL : 0;
 }

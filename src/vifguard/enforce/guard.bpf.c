@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The guards of every port, in two programs: from_guest and to_guest.
+ * The guards of every port, in two programs: from_guest and to_guest. At a TCX hook a third
+ * stands behind them, second_check, which lets nothing by that they did not.
  *
  * Deny by default: an interface without an entry passes nothing. TC_ACT_UNSPEC passes a
  * frame on to whatever program stands behind this one; TC_ACT_SHOT ends it.
@@ -13,17 +14,32 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 
+#include "dhcp.h"
 #include "established.h"
 #include "groups.h"
 #include "internet.h"
 #include "report.h"
+#include "vrrp.h"
 
+/* A reason may carry EXPECTED. */
 #define OBJECTION(guard, reason) ((guard) << 8 | (reason))
 #define JUDGE(guard, judgement) \
 	do { \
 		if (port->guards & 1 << (guard) && (reason = (judgement))) \
 			return OBJECTION(guard, reason); \
 	} while (0)
+
+/*
+ * Left in cb, which no sender writes, of a frame that passes at an interface: for second_check.
+ * A program that root puts between the two and that writes there closes the port.
+ */
+#define PASSED 0x76696667
+
+static __always_inline int pass(struct __sk_buff *skb)
+{
+	skb->cb[4] = PASSED ^ skb->ifindex;
+	return TC_ACT_UNSPEC;
+}
 
 /* Nobody objects so far, and groups, in a program of its own, has the last word. */
 #define ASK_GROUPS 0xffff
@@ -38,11 +54,13 @@ static __always_inline __u32 asks_groups(const struct port *port, const struct f
 	if (passage) {
 		passage->frame = *frame;
 		passage->direction = direction;
+		passage->is_reversed = 0;
 	}
 	return ASK_GROUPS;
 }
 
-static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct port *port)
+static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct port *port,
+					  __u64 offload)
 {
 	struct frame frame = {};
 	struct nd message = {};
@@ -51,25 +69,28 @@ static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct por
 	if (port->flags & IS_CLOSED)
 		return OBJECTION(CLOSED, HELD_CLOSED);
 	read_frame(skb, &frame);
-	if ((reason = host(&frame, FROM_GUEST)))
+	if ((reason = host(skb, &frame, FROM_GUEST, offload)))
 		return OBJECTION(HOST, reason);
 	read_nd(skb, port, &frame, &message);
 	forget(skb, &message, sizeof(message));
 	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
 	JUDGE(MAC, mac(skb, port, &frame, &message));
 	JUDGE(ARP, arp(skb, port, &frame));
-	JUDGE(ND, nd(port, &frame, &message));
-	JUDGE(IP, ip(skb, port, &frame));
-	JUDGE(PUBLIC_IP, public_ip(port, &frame));
+	JUDGE(ND, claim(port, &frame, &message, nd(port, &frame, &message)));
+	JUDGE(IP, claim_source(port, &frame, ip(skb, port, &frame)));
+	JUDGE(PUBLIC_IP, claim_source(port, &frame, public_ip(port, &frame)));
 	JUDGE(DHCP, dhcp(skb, port, &frame));
 	JUDGE(RA, ra(port, &frame));
-	JUDGE(STORM, storm(port, &frame));
-	if (port->flags & WATCHED)
+	JUDGE(VRRP, vrrp(skb, port, &frame));
+	/* Else a guest that floods would silence the detection that the agent sends for it. */
+	JUDGE(STORM, is_answer(skb, setting()) ? 0 : storm(port, &frame));
+	if (port->flags & (WATCHED | MORE_ADDRESSES))
 		saw_frame(skb, port, &frame, &message);
 	return asks_groups(port, &frame, FROM_GUEST);
 }
 
-static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port *port)
+static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port *port,
+					__u64 offload)
 {
 	struct frame frame = {};
 	int reason;
@@ -77,28 +98,35 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 	if (port->flags & IS_CLOSED)
 		return OBJECTION(CLOSED, HELD_CLOSED);
 	read_frame(skb, &frame);
-	if ((reason = host(&frame, TO_GUEST)))
+	if ((reason = host(skb, &frame, TO_GUEST, offload)))
 		return OBJECTION(HOST, reason);
 	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
 	if (port->guards & 1 << MAC && !is_group(frame.to) && !owns_mac(port, frame.to))
 		return OBJECTION(MAC, DESTINATION_MAC);
+	if (port->flags & MORE_ADDRESSES)
+		saw_defence(skb, port, &frame);
 	return asks_groups(port, &frame, TO_GUEST);
 }
 
-static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port)
+static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port,
+				      __u64 offload)
 {
-	__u32 objection = opaque(skb, judge_from_guest(skb, port));
+	__u32 objection = OBJECTION(HOST, take_into_memory(skb));
+	if (objection == OBJECTION(HOST, 0))
+		objection = opaque(skb, judge_from_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
-	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
+	return objection ? drop(skb, port, FROM_GUEST, objection) : pass(skb);
 }
 
-static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port)
+static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port, __u64 offload)
 {
-	__u32 objection = opaque(skb, judge_to_guest(skb, port));
+	__u32 objection = OBJECTION(HOST, take_into_memory(skb));
+	if (objection == OBJECTION(HOST, 0))
+		objection = opaque(skb, judge_to_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
-	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
+	return objection ? drop(skb, port, TO_GUEST, objection) : pass(skb);
 }
 
 /* Loads that compilers and processors do best whole; the data need not be aligned. */
@@ -117,12 +145,18 @@ static __always_inline __u64 load64(const void *p)
 	return *(const __u64 *)p;
 }
 
+/* An IP header's length field, in bytes. */
+static __always_inline __u32 bytes_of(const void *p)
+{
+	return bpf_ntohs(load16(p));
+}
+
 static __always_inline struct address address_of(__u32 family, const void *bytes)
 {
 	return family == 4 ? ipv4(bytes) : ipv6(bytes);
 }
 
-/* A watched address may be inline: note the time. */
+/* A shared address may be inline: note the time. */
 static __noinline int saw_source(const struct port *port, __u32 family, const void *bytes)
 {
 	struct address address = address_of(family, bytes);
@@ -137,11 +171,11 @@ static __noinline int may_pass(const struct port *port, __u32 family, const void
 	struct address address = address_of(family, bytes);
 	if (is_unspecified(&address))
 		return 0;
-	if (port->flags & WATCHED)
+	int is_free = port->flags & ANY_SOURCE ||
+		      (port->flags & NOT_PUBLIC && !in_public(port, &address));
+	if (port->flags & WATCHED || (is_free && port->flags & MORE_ADDRESSES))
 		saw(port, &address, 0);
-	if (port->flags & ANY_SOURCE || (port->flags & NOT_PUBLIC && !in_public(port, &address)))
-		return 1;
-	return owns(port, &address);
+	return is_free || owns(port, &address);
 }
 
 /* TCP, or UDP that is not DHCP (client and server port are neighbours in both families). */
@@ -195,17 +229,18 @@ static __always_inline int answered4(const struct port *port, const __u8 *packet
 {
 	return packet + 24 <= end && !(load16(packet + 6) & bpf_htons(0x3fff)) &&
 	       is_plain(packet[9], total - 20, packet + 20, 67) &&
-	       established4(port, packet, end, TO_GUEST);
+	       established4(port, packet, end, total - 20, TO_GUEST);
 }
 
 static __always_inline int answered6(const struct port *port, const __u8 *packet,
 				     const __u8 *end, __u32 payload)
 {
 	return packet + 44 <= end && is_plain(packet[6], payload, packet + 40, 546) &&
-	       established6(port, packet, end, TO_GUEST);
+	       established6(port, packet, end, payload, TO_GUEST);
 }
 
-static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct port *port)
+static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct port *port,
+					     __u64 offload)
 {
 	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
@@ -216,15 +251,39 @@ static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct
 	__u64 source = load64(data + 6);
 	__u32 length = skb->len - ETH_HLEN;
 	int has_groups = port->guards & 1 << GROUPS;
-	if (source == load64(port->mac4) && fast_ipv4(port, data + ETH_HLEN, length))
-		return !has_groups || established4(port, data + ETH_HLEN, end, FROM_GUEST);
+	const __u8 *packet = data + ETH_HLEN;
+	if (source == load64(port->mac4) && is_plain_offload(offload, ETH_HLEN + 20, packet[9]) &&
+	    fast_ipv4(port, packet, length))
+		return !has_groups ||
+		       established4(port, packet, end, bytes_of(packet + 2) - 20, FROM_GUEST);
 	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
-	    fast_ipv6(port, data + ETH_HLEN, length))
-		return !has_groups || established6(port, data + ETH_HLEN, end, FROM_GUEST);
+	    is_plain_offload(offload, ETH_HLEN + 40, packet[6]) && fast_ipv6(port, packet, length))
+		return !has_groups ||
+		       established6(port, packet, end, bytes_of(packet + 4), FROM_GUEST);
 	return 0;
 }
 
-static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct port *port)
+/* The checksum of a whole TCP or UDP header is left to be completed; `bytes` are behind IP. */
+static __always_inline int completes_header(__u64 offload, __u32 upper, __u8 protocol,
+					    __u32 bytes)
+{
+	return is_plain_offload(offload, upper, protocol) &&
+	       bytes >= (protocol == IPPROTO_TCP ? 20 : 8);
+}
+
+/*
+ * A packet of IPv6 that is neither TCP nor UDP may defend an address that the guest claims, and
+ * be a fragment that is left to be cut.
+ */
+static __always_inline int is_looked_into(const struct __sk_buff *skb, const struct port *port,
+					  __u8 protocol)
+{
+	return (port->flags & MORE_ADDRESSES || skb->gso_size) && protocol != IPPROTO_TCP &&
+	       protocol != IPPROTO_UDP;
+}
+
+static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct port *port,
+					   __u64 offload)
 {
 	const __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
@@ -237,10 +296,14 @@ static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct p
 	__u32 total = bpf_ntohs(load16(packet + 2));
 	__u32 payload = bpf_ntohs(load16(packet + 4));
 	int has_groups = port->guards & 1 << GROUPS;
-	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length)
+	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length &&
+	    !((offload || skb->gso_size) && load16(packet + 6) & bpf_htons(0x3fff)) &&
+	    (!offload || completes_header(offload, ETH_HLEN + 20, packet[9], total - 20)))
 		return !has_groups || answered4(port, packet, end, total);
 	if (type == bpf_htons(ETH_P_IPV6) && packet[0] >> 4 == 6 && payload &&
-	    payload + 40 <= length)
+	    payload + 40 <= length &&
+	    (!offload || completes_header(offload, ETH_HLEN + 40, packet[6], payload)) &&
+	    !is_looked_into(skb, port, packet[6]))
 		return !has_groups || answered6(port, packet, end, payload);
 	return 0;
 }
@@ -264,9 +327,10 @@ int from_guest(struct __sk_buff *skb)
 
 	if (!port)
 		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
-	if (passes_from_guest(skb, port))
-		return TC_ACT_UNSPEC;
-	int said = slow_from_guest(skb, port);
+	__u64 offload = offload_of(skb);
+	if (passes_from_guest(skb, port, offload))
+		return pass(skb);
+	int said = slow_from_guest(skb, port, offload);
 	return said == ASK_GROUPS ? ask_groups(skb, port, FROM_GUEST) : said;
 }
 
@@ -277,9 +341,10 @@ int to_guest(struct __sk_buff *skb)
 
 	if (!port)
 		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
-	if (passes_to_guest(skb, port))
-		return TC_ACT_UNSPEC;
-	int said = slow_to_guest(skb, port);
+	__u64 offload = offload_of(skb);
+	if (passes_to_guest(skb, port, offload))
+		return pass(skb);
+	int said = slow_to_guest(skb, port, offload);
 	return said == ASK_GROUPS ? ask_groups(skb, port, TO_GUEST) : said;
 }
 
@@ -298,7 +363,20 @@ int by_groups(struct __sk_buff *skb)
 	int reason = groups(skb, port, passage);
 	if (reason == AGAIN)
 		return ask_groups(skb, port, direction);
-	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : TC_ACT_UNSPEC;
+	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : pass(skb);
+}
+
+/*
+ * Behind a guard, and attached without a link: it outlives a guard that somebody detached, and
+ * pins that were removed, and passes nothing then. It has no map, so that none must outlive them.
+ */
+SEC("tc")
+int second_check(struct __sk_buff *skb)
+{
+	if (skb->cb[4] != (PASSED ^ skb->ifindex))
+		return TC_ACT_SHOT;
+	skb->cb[4] = 0;
+	return TC_ACT_UNSPEC;
 }
 
 /*

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vifguard.enforce.state import NO_HOOKS, Hooks
-from vifguard.kernel import bpf
-from vifguard.kernel.bpf import AttachType, Link, Program
-from vifguard.kernel.tc import Clsact, Hook
+from vifguard.enforce.second_check import NAME as SECOND_CHECK
+from vifguard.enforce.second_check import SecondCheck
+from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, UNCHECKED, UNPINNED, Hooks
+from vifguard.kernel import tcx
+from vifguard.kernel.bpf import Program
+from vifguard.kernel.tc import PRIORITY, Clsact, Filter, Hook
+from vifguard.kernel.tcx import AttachType, Link
 
 FROM_GUEST, TO_GUEST = "from_guest", "to_guest"
-_STALE = "stale"
+
+_ASIDE = "-new"
+
+Load = Callable[[str], Program]
+"""Loads a program by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A link that this process holds, and the inode of its pin."""
+
+    link: Link
+    inode: int
 
 
 class Attaching(Protocol):
@@ -27,7 +43,7 @@ class Attaching(Protocol):
         """Which program should stand at ingress and egress."""
 
     def seen(self, ifindex: int) -> Hooks:
-        """Which of ours stand there; `stale` for a program of another build."""
+        """Which of ours stand there; what is wrong with one that is not as it should be."""
 
     def ifindexes(self) -> Iterator[int]:
         """The interfaces where one of ours stands, or stood until the interface went."""
@@ -75,83 +91,159 @@ class Nowhere:
 
 
 class Tcx:
-    """Links pinned as `<ifindex>-ingress` and `<ifindex>-egress`; they outlive the process."""
+    """Links pinned as `<ifindex>-ingress` and `<ifindex>-egress`; they outlive the process.
+
+    The process holds them besides: a pin that somebody removes does not open a port. Of all
+    programs at a hook ours must be the first, as one before it may pass what it would drop; the
+    second check is right behind it.
+    """
 
     name = "tcx"
     _hooks = (("ingress", AttachType.TCX_INGRESS), ("egress", AttachType.TCX_EGRESS))
 
-    def __init__(self, links: Path, programs: Mapping[str, Program]) -> None:
+    def __init__(self, links: Path, programs: Mapping[str, Program], load: Load) -> None:
+        """`load` makes another instance of a program."""
         self._links = links
         self._programs = programs
-        self._names = {program.id: name for name, program in programs.items()}
+        self._names = {programs[name].id: name for name in (FROM_GUEST, TO_GUEST)}
+        self._load = load
+        self._check = SecondCheck(programs[SECOND_CHECK])
+        self._held: dict[str, _Held] = {}
+        for left in links.glob(f"*{_ASIDE}"):
+            left.unlink()
 
     def wanted(self, *, swapped: bool) -> Hooks:
         """Both programs, by the kind of interface."""
         return guest_hooks(swapped=swapped)
 
     def seen(self, ifindex: int) -> Hooks:
-        """What stands there and is pinned, so that it stays."""
+        """What stands there, comes first, and is pinned, so that it stays."""
         ingress, egress = (self._seen(ifindex, *hook) for hook in self._hooks)
         return ingress, egress
 
     def ifindexes(self) -> Iterator[int]:
-        """By the names of the pins."""
-        with os.scandir(self._links) as pins:
-            yield from {int(pin.name.partition("-")[0]) for pin in pins}
+        """By the names of pins, what is held without one, and second checks behind no guard."""
+        names = set(self._held)
+        with suppress(FileNotFoundError), os.scandir(self._links) as pins:
+            names.update(pin.name for pin in pins)
+        yield from {int(name.partition("-")[0]) for name in names}.union(self._check.alone())
 
     def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
         """Update live links, pin new ones."""
-        for (name, where), wanted, stands in zip(self._hooks, hooks, seen, strict=True):
-            program, path = self._programs[wanted], self._path(ifindex, name)
-            if stands == wanted:
-                continue
-            if stands:
-                with Link.open(path) as link:
-                    link.update(program)
-                continue
-            with Link.attach(program, ifindex, where) as link:
-                try:
-                    link.pin(path)
-                except FileExistsError:  # a link whose interface is gone
-                    Path(path).unlink()
-                    link.pin(path)
+        for (hook, where), wanted, stands in zip(self._hooks, hooks, seen, strict=True):
+            if stands != wanted:
+                self._put(f"{ifindex}-{hook}", ifindex, where, wanted, stands)
 
     def remove(self, ifindex: int) -> None:
         """Detach and unpin; a kill in between leaves a dead link, as of a lost interface."""
-        for name, _ in self._hooks:
-            path = Path(self._path(ifindex, name))
-            if path.exists():
-                with Link.open(path) as link:
+        for hook, where in self._hooks:
+            self._check.remove(ifindex, where)
+            name = f"{ifindex}-{hook}"
+            held = self._held.pop(name, None)
+            with suppress(FileNotFoundError):
+                with held.link if held else Link.open(self._path(name)) as link:
                     link.detach()
-                path.unlink()
+                os.unlink(self._path(name))  # noqa: PTH108 - 20,000 times
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Let go of the links; those that are pinned stay."""
+        for held in self._held.values():
+            held.link.close()
+        self._held.clear()
 
-    def _path(self, ifindex: int, name: str) -> str:
-        return f"{self._links}/{ifindex}-{name}"
+    def _put(self, name: str, ifindex: int, where: AttachType, wanted: str, stands: str) -> None:
+        program = self._programs[wanted]
+        if stands == UNPINNED:
+            self._pin(name, self._held[name].link)
+        elif stands == BEHIND:
+            self._put_first(name, ifindex, where, wanted)
+        elif not stands:
+            self._hold(name, Link.attach(program, ifindex, where))
+        else:  # what is first there may be another program of ours
+            self._held[name].link.update(program)
+        self._check.put_behind(self._held[name].link, ifindex, where)
 
-    def _seen(self, ifindex: int, name: str, where: AttachType) -> str:
-        path = self._path(ifindex, name)
-        if not os.path.exists(path):  # noqa: PTH110 - 20,000 times
+    def _put_first(self, name: str, ifindex: int, where: AttachType, wanted: str) -> None:
+        """Put another instance of the program before all, and let it end the present one.
+
+        No hook takes one program twice, and to detach it first would open the port meanwhile.
+        """
+        with self._load(wanted) as twin:
+            before, link = self._held[name].link, Link.attach(twin, ifindex, where)
+            self._hold(name, link)
+            with before:
+                before.detach()
+            link.update(self._programs[wanted])
+
+    def _hold(self, name: str, link: Link) -> None:
+        """Keep a new link, and pin it."""
+        self._held[name] = _Held(link, 0)
+        self._pin(name, link)
+
+    def _pin(self, name: str, link: Link) -> None:
+        """Let a link have its name; a kill in between leaves it to who had it before."""
+        path = self._path(name)
+        aside = path + _ASIDE
+        with suppress(FileNotFoundError):
+            os.unlink(aside)  # noqa: PTH108 - 20,000 times
+        link.pin(aside)
+        os.rename(aside, path)  # noqa: PTH104 - 20,000 times
+        self._held[name] = _Held(link, os.stat(path).st_ino)  # noqa: PTH116 - 20,000 times
+
+    def _path(self, name: str) -> str:
+        return f"{self._links}/{name}"
+
+    def _seen(self, ifindex: int, hook: str, where: AttachType) -> str:
+        name = f"{ifindex}-{hook}"
+        pin = self._inode(name)
+        held = self._held.get(name) or self._adopt(name, ifindex, pin)
+        if held is None:
             return ""
         try:
-            programs = bpf.attached(ifindex, where)
+            programs = tcx.attached(ifindex, where)
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise
-            return ""
-        own = (self._names[each] for each in programs if each in self._names)
-        return next(own, "") or self._stale(ifindex, path)
+            return self._let_go(name)
+        own = [self._names.get(each, "") for each in programs]
+        if not any(own):
+            return STALE if held.link.about.ifindex == ifindex else self._let_go(name)
+        if not own[0]:
+            return BEHIND
+        if pin != held.inode:
+            return UNPINNED
+        return own[0] if self._check.is_behind_first(programs) else UNCHECKED
 
-    def _stale(self, ifindex: int, path: str) -> str:
-        """Whether the pinned link is alive, on another build's program."""
-        with Link.open(path) as link:
-            return _STALE if link.about.ifindex == ifindex else ""
+    def _inode(self, name: str) -> int:
+        """The number of a pin, which one that is made anew does not have; 0 for no pin."""
+        try:
+            return os.stat(self._path(name)).st_ino  # noqa: PTH116 - 20,000 times
+        except FileNotFoundError:
+            return 0
+
+    def _adopt(self, name: str, ifindex: int, pin: int) -> _Held | None:
+        """Hold what an earlier process pinned, unless its interface is gone."""
+        if not pin:
+            return None
+        link = Link.open(self._path(name))
+        if link.about.ifindex != ifindex:
+            link.close()
+            return None
+        self._held[name] = _Held(link, pin)
+        return self._held[name]
+
+    def _let_go(self, name: str) -> str:
+        """Nothing of ours stands there any more."""
+        self._held.pop(name).link.close()
+        return ""
 
 
 class ClsactFilters:
-    """Filters of the clsact qdisc; they live as long as the interface."""
+    """Filters of the clsact qdisc; they live as long as the interface.
+
+    Other software's filters stay where they are, behind ours: a program that stands first and
+    passes a frame for good (TC_ACT_OK) would keep it from us.
+    """
 
     name = "clsact"
     _hooks = (Hook.INGRESS, Hook.EGRESS)
@@ -167,43 +259,68 @@ class ClsactFilters:
         return guest_hooks(swapped=swapped)
 
     def seen(self, ifindex: int) -> Hooks:
-        """What our filters run."""
+        """What our filters run, where they are met first."""
         ingress, egress = (self._seen(ifindex, hook) for hook in self._hooks)
         return ingress, egress
 
     def ifindexes(self) -> Iterator[int]:
-        """By asking every interface."""
-        for ifindex, _ in socket.if_nameindex():
+        """By asking every interface that has the qdisc."""
+        for ifindex in self._tc.ifindexes():
             if self.seen(ifindex) != NO_HOOKS:
                 yield ifindex
 
     def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
-        """Add or replace the filters."""
+        """Add the filters, or replace their programs; OSError where another stands first."""
         for hook, wanted, stands in zip(self._hooks, hooks, seen, strict=True):
             if stands != wanted:
-                self._tc.put(ifindex, hook, self._programs[wanted], self._mark + wanted)
+                self._put(ifindex, hook, wanted)
 
     def remove(self, ifindex: int) -> None:
         """Delete the filters, and the qdisc where nobody else has one in it."""
         if self.seen(ifindex) == NO_HOOKS:
             return
         for hook in self._hooks:
-            if self._seen(ifindex, hook):
-                self._tc.remove(ifindex, hook)
+            for each in self._own(self._filters(ifindex, hook)):
+                self._tc.remove(ifindex, hook, each.handle)
         self._tc.remove_clsact(ifindex)
 
     def close(self) -> None:
         """Close the netlink socket."""
         self._tc.close()
 
-    def _seen(self, ifindex: int, hook: Hook) -> str:
+    def _put(self, ifindex: int, hook: Hook, wanted: str) -> None:
+        filters = self._filters(ifindex, hook)
+        own = self._own(filters)
+        in_place = own[0].handle if own and own[0] == filters[0] else 0
+        program = self._programs[wanted]
         try:
-            filters = list(self._tc.filters(ifindex, hook))
+            self._tc.put(ifindex, hook, program, self._mark + wanted, in_place)
+        except OSError as error:
+            if filters and not in_place and error.errno in (errno.EINVAL, errno.ENOENT):
+                raise OSError(
+                    errno.EBUSY,
+                    f"another program's tc filter has priority {PRIORITY} at interface {ifindex}, "
+                    f"{hook.name.lower()}, so that ours would not be first; give it a later one",
+                ) from error
+            raise
+        for each in own:
+            if each.handle != in_place:
+                self._tc.remove(ifindex, hook, each.handle)
+
+    def _seen(self, ifindex: int, hook: Hook) -> str:
+        filters = self._filters(ifindex, hook)
+        own = self._own(filters)
+        if not own:
+            return ""
+        return self._names.get(own[0].program, STALE) if own[0] == filters[0] else BEHIND
+
+    def _own(self, filters: list[Filter]) -> list[Filter]:
+        return [each for each in filters if each.name.startswith(self._mark)]
+
+    def _filters(self, ifindex: int, hook: Hook) -> list[Filter]:
+        try:
+            return list(self._tc.filters(ifindex, hook))
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT):
-                return ""
+                return []
             raise
-        for it in filters:
-            if it.name.startswith(self._mark):
-                return self._names.get(it.program, _STALE)
-        return ""

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The guards above it: ip, public-ip, dhcp, ra. A guard returns the reason of its first
+ * The guards above it: ip, public-ip, ra. A guard returns the reason of its first
  * objection, or 0.
  */
 #pragma once
@@ -8,11 +8,6 @@
 #include "link.h"
 
 /* ip: the source address, and options that would send an answer elsewhere. */
-
-static __always_inline int is_udp(const struct frame *frame)
-{
-	return frame->protocol == IPPROTO_UDP && !(frame->fragment & LATER);
-}
 
 static __always_inline int igmp_report(struct __sk_buff *skb, const struct frame *frame)
 {
@@ -58,17 +53,6 @@ static __noinline int ipv4_options(struct __sk_buff *skb, const struct frame *fr
 	return at >= frame->upper ? 0 : IPV4_OPTIONS;
 }
 
-static __always_inline int dhcp_client_address(struct __sk_buff *skb, const struct port *port,
-					       const struct frame *frame)
-{
-	__u8 bytes[4];
-	if (!is_udp(frame) || frame->fragment || frame->destination_port != bpf_htons(67) ||
-	    frame->upper + 24 > frame->end || bpf_skb_load_bytes(skb, frame->upper + 20, bytes, 4))
-		return 0;
-	struct address client = ipv4(bytes);
-	return is_unspecified(&client) || owns(port, &client) ? 0 : DHCP_CLIENT_ADDRESS;
-}
-
 static __noinline int ip4(struct __sk_buff *skb, const struct port *port,
 			  const struct frame *frame)
 {
@@ -80,12 +64,7 @@ static __noinline int ip4(struct __sk_buff *skb, const struct port *port,
 	} else if (!owns(port, &frame->source)) {
 		return IPV4_SOURCE;
 	}
-	if (frame->options) {
-		int reason = ipv4_options(skb, frame);
-		if (reason)
-			return reason;
-	}
-	return dhcp_client_address(skb, port, frame);
+	return frame->options ? ipv4_options(skb, frame) : 0;
 }
 
 static __always_inline int may_be_unspecified6(const struct frame *frame)
@@ -116,7 +95,7 @@ static __noinline int ip6(const struct port *port, const struct frame *frame)
 		if (!may_be_unspecified6(frame))
 			return IPV6_UNSPECIFIED;
 	} else if (!owns(port, &frame->source)) {
-		return IPV6_SOURCE;
+		return not_own(port, &frame->source, IPV6_SOURCE);
 	}
 	return frame->routing ? IPV6_ROUTING_HEADER : 0;
 }
@@ -140,106 +119,6 @@ static __noinline int public_ip(const struct port *port, const struct frame *fra
 	if (!port->public_set || !in_public(port, &frame->source))
 		return 0;
 	return owns(port, &frame->source) ? 0 : PUBLIC_SOURCE;
-}
-
-/* dhcp: a client, never a server or a relay. */
-
-/* RFC 2131 and 2132: at most 64 looks, the one that finds the end included; 82 is a relay's. */
-static __noinline int dhcp4_options(struct __sk_buff *skb, const struct frame *frame)
-{
-	__u32 at = frame->upper + 8 + 240;
-	for (int i = 0; i < 64; i++) {
-		__u8 option[2];
-		if (at >= frame->end)
-			return 0;
-		if (bpf_skb_load_bytes(skb, at, option, 1))
-			return DHCP_SHAPE;
-		if (option[0] == 255)
-			return 0;
-		__u32 size = 1;
-		if (option[0] != 0) {
-			if (at + 2 > frame->end || bpf_skb_load_bytes(skb, at, option, 2) ||
-			    at + 2 + option[1] > frame->end)
-				return DHCP_SHAPE;
-			if (option[0] == 82)
-				return DHCP_ROLE;
-			size = 2 + option[1];
-		}
-		at = opaque(skb, at + size);
-	}
-	return DHCP_SHAPE;
-}
-
-static __always_inline int dhcp4_message(struct __sk_buff *skb, const struct port *port,
-					 const struct frame *frame)
-{
-	__u32 message = frame->upper + 8;
-	__u8 head[34], magic[4];
-	if (frame->source_port != bpf_htons(68) || frame->fragment || message + 240 > frame->end ||
-	    bpf_skb_load_bytes(skb, message, head, sizeof(head)) ||
-	    bpf_skb_load_bytes(skb, message + 236, magic, sizeof(magic)) || head[0] != 1 ||
-	    head[1] != 1 || head[2] != 6 || magic[0] != 0x63 || magic[1] != 0x82 ||
-	    magic[2] != 0x53 || magic[3] != 0x63)
-		return DHCP_SHAPE;
-	if (head[24] | head[25] | head[26] | head[27]) /* giaddr: a relay */
-		return DHCP_ROLE;
-	if (!owns_mac(port, head + 28))
-		return DHCP_HARDWARE_ADDRESS;
-	return dhcp4_options(skb, frame);
-}
-
-static __noinline int dhcp4(struct __sk_buff *skb, const struct port *port,
-			    const struct frame *frame)
-{
-	if (frame->source_port == bpf_htons(67) || frame->destination_port == bpf_htons(68))
-		return DHCP_ROLE;
-	if (frame->destination_port != bpf_htons(67))
-		return 0;
-	return dhcp4_message(skb, port, frame);
-}
-
-static __always_inline int is_client_message(__u8 type)
-{
-	switch (type) {
-	case 1: /* solicit */
-	case 3: /* request */
-	case 4: /* confirm */
-	case 5: /* renew */
-	case 6: /* rebind */
-	case 8: /* release */
-	case 9: /* decline */
-	case 11: /* information-request */
-		return 1;
-	}
-	return 0;
-}
-
-static __noinline int dhcp6(struct __sk_buff *skb, const struct frame *frame)
-{
-	__u8 type;
-	if (frame->source_port == bpf_htons(547) || frame->destination_port == bpf_htons(546))
-		return DHCP_ROLE;
-	if (frame->destination_port != bpf_htons(547))
-		return 0;
-	if (frame->source_port != bpf_htons(546) || frame->extensions ||
-	    frame->upper + 12 > frame->end ||
-	    bpf_skb_load_bytes(skb, frame->upper + 8, &type, 1))
-		return DHCP_SHAPE;
-	return is_client_message(type) ? 0 : DHCP_ROLE;
-}
-
-static __always_inline int dhcp(struct __sk_buff *skb, const struct port *port,
-				const struct frame *frame)
-{
-	if (port->flags & DHCP_SERVER)
-		return 0;
-	if (frame->state != SOUND)
-		return unreadable(frame);
-	if (!is_udp(frame))
-		return 0;
-	if (frame->type == ETH_P_IP)
-		return dhcp4(skb, port, frame);
-	return frame->type == ETH_P_IPV6 ? dhcp6(skb, frame) : 0;
 }
 
 /* ra: a guest is no router. */

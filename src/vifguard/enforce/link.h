@@ -5,9 +5,8 @@
  */
 #pragma once
 
+#include "offload.h"
 #include "own.h"
-
-#define TYPE_RARP 0x8035
 
 /* host: what no profile turns off. */
 
@@ -33,15 +32,22 @@ static __always_inline int is_control_type(__u16 type)
 	return 0;
 }
 
-static __always_inline int host(const struct frame *frame, enum direction direction)
+static __always_inline int host(struct __sk_buff *skb, const struct frame *frame,
+				enum direction direction, __u64 offload)
 {
+	int reason;
+
 	if (frame->length < ETH_HLEN)
 		return RUNT;
 	if (direction == FROM_GUEST && (is_group(frame->from) || is_zero(frame->from)))
 		return SOURCE_GROUP;
 	if (is_control_group(frame->to))
 		return CONTROL_GROUP;
-	return is_control_type(frame->type) ? CONTROL_ETHERTYPE : 0;
+	if (is_control_type(frame->type))
+		return CONTROL_ETHERTYPE;
+	if ((reason = checksum_offload(frame, offload)))
+		return reason;
+	return segmentation_offload(skb, frame, direction);
 }
 
 /* ethertype: what can be judged at all, in the shape in which it can be judged. */
@@ -55,6 +61,22 @@ static __always_inline int lists(const struct port *port, __u16 type)
 {
 	struct ethertype_key key = {port->policy, type};
 	return port->flags & MORE_ETHERTYPES && bpf_map_lookup_elem(&ethertypes, &key);
+}
+
+/*
+ * Whether a tag, listed, is none to whoever takes it off: VID 0 is a priority alone, and VID 1
+ * of 802.1ad is what a bridge that filters VLANs sends on without its tag.
+ */
+static __always_inline int names_no_vlan(struct __sk_buff *skb, const struct frame *frame)
+{
+	__u8 bytes[4];
+	__u32 tag = skb->vlan_tci;
+	if (!skb->vlan_present) {
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, bytes, sizeof(bytes)))
+			return 1;
+		tag = bytes[0] << 8 | bytes[1];
+	}
+	return !(tag & 0xfff) || (frame->type == 0x88a8 && (tag & 0xfff) == 1);
 }
 
 /* RARP is let out as an announcement of one's own MAC (QEMU, after a migration) only. */
@@ -84,7 +106,7 @@ static __always_inline int ethertype(struct __sk_buff *skb, const struct port *p
 		return frame->state == MALFORMED ? IPV6_MALFORMED : 0;
 	}
 	if (lists(port, frame->type))
-		return 0;
+		return is_tag(frame->type) && names_no_vlan(skb, frame) ? TAG_WITHOUT_VLAN : 0;
 	return is_tag(frame->type) ? TAGGED : ETHERTYPE_UNLISTED;
 }
 
@@ -134,6 +156,14 @@ static __always_inline __u32 nd_fixed(__u8 type)
 	return 24;
 }
 
+/* RFC 4861, 4.5: a router tells the link-layer address of the better hop. */
+static __always_inline int tells_better_hop(const struct port *port, const struct nd *nd,
+					    const __u8 *option)
+{
+	return port->flags & ROUTER && nd->type == REDIRECT_ND && option[0] == 2 &&
+	       !is_group(option + 2) && !is_zero(option + 2);
+}
+
 /* The options (RFC 4861, 4.6), at most 16; false as soon as one is malformed. */
 static __noinline int read_nd_options(struct __sk_buff *skb, const struct port *port,
 				      const struct frame *frame, struct nd *nd)
@@ -152,7 +182,7 @@ static __noinline int read_nd_options(struct __sk_buff *skb, const struct port *
 				return 0;
 			if (option[0] == 1)
 				nd->has_source = 1;
-			if (!owns_mac(port, option + 2))
+			if (!owns_mac(port, option + 2) && !tells_better_hop(port, nd, option))
 				nd->foreign = 1;
 		}
 		at = opaque(skb, at + option[1] * 8);
@@ -259,10 +289,12 @@ static __always_inline int solicitation(const struct port *port, const struct fr
 	if (is_unspecified(&frame->source)) {
 		if (!solicited || nd->has_source)
 			return ND_UNSPECIFIED;
-		return owns(port, &nd->target) ? 0 : ND_TARGET;
+		if (owns(port, &nd->target) || is_tentative(port, &nd->target))
+			return 0;
+		return not_own(port, &nd->target, ND_TARGET);
 	}
 	if (!owns(port, &frame->source))
-		return ND_SOURCE;
+		return not_own(port, &frame->source, ND_SOURCE);
 	return is_multicast6(&frame->destination) && !solicited ? ND_SHAPE : 0;
 }
 
@@ -272,9 +304,9 @@ static __always_inline int advertisement(const struct port *port, const struct f
 	if (is_multicast6(&nd->target))
 		return ND_SHAPE;
 	if (!owns(port, &frame->source))
-		return ND_SOURCE;
+		return not_own(port, &frame->source, ND_SOURCE);
 	if (!owns(port, &nd->target))
-		return ND_TARGET;
+		return not_own(port, &nd->target, ND_TARGET);
 	return is_multicast6(&frame->destination) && nd->flags & 0x40 ? ND_SHAPE : 0;
 }
 
@@ -294,5 +326,5 @@ static __noinline int nd(const struct port *port, const struct frame *frame, con
 		return nd->has_source ? ND_UNSPECIFIED : 0;
 	if (nd->type != SOLICIT_ROUTER && !is_link_local(&frame->source))
 		return ND_SOURCE;
-	return owns(port, &frame->source) ? 0 : ND_SOURCE;
+	return owns(port, &frame->source) ? 0 : not_own(port, &frame->source, ND_SOURCE);
 }

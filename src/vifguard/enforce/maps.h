@@ -37,7 +37,7 @@ enum port_flag {
 	LINK_LOCAL_ANY = 1 << 10,
 	DHCP_SERVER = 1 << 11,
 	ROUTER = 1 << 12,
-	WATCHED = 1 << 13, /* some own address is watched */
+	WATCHED = 1 << 13, /* some own address is shared */
 	WATCHED_INLINE = 1 << 14, /* one of them is inline */
 	REPORT_ALL = 1 << 15, /* no limit on drop records: the test bench */
 };
@@ -53,12 +53,13 @@ struct port {
 	__u64 v6[2][2];
 
 	__u32 policy; /* key into macs, addresses, prefixes, ethertypes */
-	__u32 public_set; /* key into public_prefixes, 0: none */
+	__u32 public_set; /* key into prefix_sets, 0: none */
 	__u64 storm_interval; /* ns a frame */
 	__u64 storm_limit; /* ns of interval that the burst is worth */
 	__u8 id[16]; /* the port's UUID */
 	__u64 revision;
-	__u8 reserved[16];
+	__u32 claimable; /* key into prefix_sets: where the guest may claim addresses, 0: nowhere */
+	__u8 reserved[12];
 };
 
 struct address {
@@ -77,10 +78,13 @@ struct address_key {
 	struct address address;
 };
 
+/* A shared address is an IP group's; a tentative one is not the port's own yet. */
+enum address_kind { OWN, SHARED, LEARNED, TENTATIVE };
+
 struct address_state {
-	__u64 seen; /* when the port last sent from it; kept for watched addresses */
-	__u64 claims; /* theoretical arrival time of the next claim record */
-	__u32 watched;
+	__u64 seen; /* when the port last sent from it; kept for shared and learned addresses */
+	__u64 claims; /* theoretical arrival time of the next record about it */
+	__u32 kind;
 	__u32 zero;
 };
 
@@ -95,9 +99,15 @@ struct ethertype_key {
 	__u32 type; /* host byte order */
 };
 
+/* Router ids that are others', by family: bit (id % 64) of word (id / 64). */
+struct vrids {
+	__u64 foreign[2][4];
+};
+
 struct counts {
 	__u64 frames[DIRECTIONS][16]; /* dropped, by guard */
 	__u64 records; /* theoretical arrival time of the next drop record */
+	__u64 expected; /* ... of what is recorded once a minute */
 };
 
 struct drop_record {
@@ -114,6 +124,10 @@ struct drop_record {
 	__u8 head[CAPTURED];
 };
 
+/* HOLDS: the port told its neighbours that it has a shared address. WANTS: the guest claims an
+ * address to be learned. DEFENDED: a neighbour has the tentative address. */
+enum claim_kind { HOLDS, WANTS, DEFENDED };
+
 struct claim_record {
 	__u64 at;
 	__u64 seen_before; /* when this port last sent from it, 0: never */
@@ -121,7 +135,7 @@ struct claim_record {
 	__u8 id[16];
 	struct address address;
 	__u8 mac[6];
-	__u16 zero;
+	__u16 kind;
 };
 
 #define MAP(name_, type_, key_, value_, entries_, flags_) \
@@ -145,10 +159,12 @@ MAP(macs, BPF_MAP_TYPE_HASH, struct mac_key, __u8, 65536, BPF_F_NO_PREALLOC);
 MAP(addresses, BPF_MAP_TYPE_HASH, struct address_key, struct address_state, 262144,
     BPF_F_NO_PREALLOC);
 MAP(prefixes, BPF_MAP_TYPE_LPM_TRIE, struct prefix_key, __u8, 262144, BPF_F_NO_PREALLOC);
-MAP(public_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct prefix_key, __u8, 65536, BPF_F_NO_PREALLOC);
+MAP(prefix_sets, BPF_MAP_TYPE_LPM_TRIE, struct prefix_key, __u8, 65536, BPF_F_NO_PREALLOC);
 MAP(ethertypes, BPF_MAP_TYPE_HASH, struct ethertype_key, __u8, 16384, BPF_F_NO_PREALLOC);
+MAP(vrids, BPF_MAP_TYPE_HASH, __u32, struct vrids, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(counters, BPF_MAP_TYPE_HASH, __u32, struct counts, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(buckets, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
+MAP(wanted, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
 RING(drops, 1 << 20);
 RING(claims, 1 << 17);
 

@@ -4,6 +4,12 @@
 
 #include "frame.h"
 
+/*
+ * Beside a reason: it is counted as others are, and recorded once a minute. A guest speaks from
+ * its link-local address all day, also where its network says that it has none.
+ */
+#define EXPECTED (1 << 16)
+
 static __noinline int owns_mac(const struct port *port, const __u8 *mac)
 {
 	if (port->flags & HAS_MAC && same_mac(port->mac4, mac))
@@ -49,10 +55,15 @@ static __noinline int in_prefixes(const struct port *port, const struct address 
 	return bpf_map_lookup_elem(&prefixes, &key) != 0;
 }
 
-static __noinline int in_public(const struct port *port, const struct address *address)
+static __noinline int in_set(__u32 set, const struct address *address)
 {
-	struct prefix_key key = {192, port->public_set, *address};
-	return bpf_map_lookup_elem(&public_prefixes, &key) != 0;
+	struct prefix_key key = {192, set, *address};
+	return bpf_map_lookup_elem(&prefix_sets, &key) != 0;
+}
+
+static __always_inline int in_public(const struct port *port, const struct address *address)
+{
+	return in_set(port->public_set, address);
 }
 
 static __always_inline struct address_state *state_of(const struct port *port,
@@ -62,6 +73,17 @@ static __always_inline struct address_state *state_of(const struct port *port,
 	return bpf_map_lookup_elem(&addresses, &key);
 }
 
+/* Of learned addresses the longest unused one makes room for another: note the use. */
+static __always_inline int has_address(const struct port *port, const struct address *address)
+{
+	struct address_state *state = state_of(port, address);
+	if (!state || state->kind == TENTATIVE)
+		return 0;
+	if (state->kind == LEARNED)
+		state->seen = bpf_ktime_get_ns();
+	return 1;
+}
+
 static __noinline int owns(const struct port *port, const struct address *address)
 {
 	/* :: means "no address yet", whatever prefix it lies in. */
@@ -69,7 +91,40 @@ static __noinline int owns(const struct port *port, const struct address *addres
 		return 0;
 	if (is_inline(port, address) || owns_link_local(port, address))
 		return 1;
-	if (port->flags & MORE_ADDRESSES && state_of(port, address))
+	if (port->flags & MORE_ADDRESSES && has_address(port, address))
 		return 1;
 	return port->flags & HAS_PREFIXES && in_prefixes(port, address);
+}
+
+static __always_inline int not_own(const struct port *port, const struct address *address,
+				   int reason)
+{
+	if (is_link_local(address) && !(port->flags & (LINK_LOCAL_EUI64 | LINK_LOCAL_ANY)))
+		return reason | EXPECTED;
+	return reason;
+}
+
+static __noinline int is_tentative(const struct port *port, const struct address *address)
+{
+	if (!(port->flags & MORE_ADDRESSES))
+		return 0;
+	const struct address_state *state = state_of(port, address);
+	return state && state->kind == TENTATIVE;
+}
+
+/* Whether hosts choose such an identifier: no EUI-64, nothing set by hand, no RFC 2526 anycast. */
+static __always_inline int has_chosen_identifier(const struct address *address)
+{
+	__u32 high = bpf_ntohl(address->word[2]), low = bpf_ntohl(address->word[3]);
+	if ((high & 0xff) == 0xff && low >> 24 == 0xfe)
+		return 0;
+	if (!(high >> 16))
+		return 0;
+	return high != 0xfdffffff || low < 0xffffff80;
+}
+
+static __noinline int may_claim(const struct port *port, const struct address *address)
+{
+	return port->claimable && address->family == 6 && has_chosen_identifier(address) &&
+	       in_set(port->claimable, address);
 }

@@ -3,11 +3,12 @@
 #pragma once
 
 #include "link.h"
+#include "room.h"
 #include "rules.h"
 #include "tcp.h"
 
 /* How a packet is judged. */
-enum way { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR };
+enum way { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR, AS_FRAGMENT };
 
 /* One packet on its way through this guard. Not on the stack, which is small. */
 struct passage {
@@ -17,13 +18,12 @@ struct passage {
 	struct opening opening; /* what rules are asked of the packet */
 	struct opening asked; /* ... or of the one that opened the connection */
 	struct segment segment;
-	struct choice choice;
+	struct search search;
 	struct turn turn;
-	__u64 now;
-	__u64 hash;
 	__u32 direction;
 	__u32 is_tcp;
 	__u32 way;
+	__u32 is_reversed; /* the rules are asked as if the other side had opened it */
 	__u32 sent_by; /* of an error: who sent what it quotes */
 	__u32 sequence; /* ... and with what number */
 };
@@ -114,9 +114,15 @@ static __always_inline void read_segment(struct __sk_buff *skb, const struct fra
 {
 	__be32 words[3] = {}; /* sequence, acknowledgement, offset with flags and window */
 	bpf_skb_load_bytes(skb, frame->upper + 4, words, sizeof(words));
+	__u32 rest = bpf_ntohl(words[2]), at = frame->upper + (rest >> 28 << 2);
+	__u32 data = at < frame->end ? frame->end - at : 0;
+	if (frame->fragment & MORE)
+		data = BEHIND; /* or less: the others tell */
 	segment->sequence = bpf_ntohl(words[0]);
 	segment->acknowledged = bpf_ntohl(words[1]);
-	segment->flags = bpf_ntohl(words[2]) >> 16 & 0xff;
+	segment->flags = rest >> 16 & 0xff;
+	segment->end = segment->sequence + data + !!(segment->flags & SYN) +
+		       !!(segment->flags & FIN);
 }
 
 /* Whose the packet is, and what rules may ask of it. */
@@ -135,7 +141,7 @@ static __noinline int read_passage(struct __sk_buff *skb, const struct frame *fr
 	p->key.kind = is_ipv6 ? 6 : 4;
 	p->key.state = HALF_OPEN;
 	p->key.bits = from_guest ? 0 : OPENED_FROM_OUTSIDE;
-	p->key.number[0] = p->key.number[1] = 0;
+	p->key.number[0] = p->key.number[1] = p->key.sent[0] = p->key.sent[1] = 0;
 	p->opening.scope = scope_bits(p->direction, is_ipv6);
 	p->opening.length = WITHOUT_FIELD;
 	p->is_tcp = frame->protocol == IPPROTO_TCP;
@@ -158,6 +164,32 @@ static __noinline int read_passage(struct __sk_buff *skb, const struct frame *fr
 		p->key.bits |= HAS_PORTS;
 	}
 	return 0;
+}
+
+static __always_inline __u64 hash_of_key(const struct setting *setting, const struct flow *key)
+{
+	return hash_of(setting->seed, key, (key->kind & 15) == 6);
+}
+
+/* The bucket of what `key` names, NULL for a table that is not there. */
+static __always_inline struct bucket *bucket_for(struct passage *p)
+{
+	const struct setting *set = setting();
+	if (!set)
+		return 0;
+	__u64 hash = hash_of_key(set, &p->key);
+	p->search.tag = tag_of(hash);
+	p->search.index = index_of(set, hash);
+	return bucket_of(p->search.index);
+}
+
+/* What rules are asked of a connection that the other side opened. */
+static __always_inline void reverse(struct opening *opening, const struct flow *key,
+				    __u32 direction)
+{
+	__u32 other = direction == FROM_GUEST ? TO_GUEST : FROM_GUEST;
+	opening->scope = scope_bits(other, (key->kind & 15) == 6);
+	opening->field = other == FROM_GUEST ? key->ports >> 16 : key->ports;
 }
 
 /* What rules are asked of the packet that opened a connection. */

@@ -1,10 +1,14 @@
 """The names under which maps, programs and links outlive the agent.
 
     <bpf dir>/maps-<digest of the maps' layout>/<map>
+    <bpf dir>/connections-<digest of the layout>/<map of what is known of connections>
     <bpf dir>/programs-<digest of the code>/<program>
     <bpf dir>/links/<ifindex>-<hook>
+    <bpf dir>/pins -> <id of this directory>
+    <bpf dir>/store -> <id of the store whose ports are guarded>
 
-A new build finds its own maps if their layout is the same, else makes new ones beside them.
+A new build finds its own maps if their layout is the same, else makes new ones beside them;
+connections that are known outlive every other change of layout.
 Directories appear whole (made aside, then renamed), so a kill leaves none half-filled.
 """
 
@@ -12,39 +16,81 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from vifguard.enforce.driver import DriverError
 from vifguard.kernel import bpffs
-from vifguard.kernel.bpf import Handle, Map, Program
+from vifguard.kernel.bpf import Handle, Map, MapSpec, Program
 from vifguard.kernel.elf import ObjectFile
 
 H = TypeVar("H", bound=Handle)
+CONNECTIONS = frozenset({"flows", "settings", "tracking"})
+"""The maps of what is known of connections, and by which time and secret."""
+
 _LINKS = "links"
 _ASIDE = "aside"
+_ID, _STORE, _NEXT = "pins", "store", "next"
+_OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|links|aside|pins|store|next")
+
+
+class HeldError(DriverError):
+    """Another process holds the directory."""
 
 
 class Pins:
-    """The directory of one driver. One process at a time holds it."""
+    """The directory of one driver. One process at a time holds it.
+
+    `id` names it for as long as it is there: who holds it is the only one who does.
+    """
 
     def __init__(self, root: Path) -> None:
-        try:
-            bpffs.ensure(root)
-            self._lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise DriverError(f"{root} cannot be a bpffs directory: {error}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise DriverError(f"another process holds {root}; stop it first") from None
         self._root = root
-        self._used: set[str] = {_LINKS}
+        self._lock = _locked(root)
+        self._used: set[str] = {_LINKS, _ID, _STORE}
+        self._objects: dict[str, Mapping[str, Handle]] = {}
+        self._made = False
         self.links = root / _LINKS
         self.links.mkdir(mode=0o700, exist_ok=True)
         self._remove(root / _ASIDE)
+        self.id = self._read(_ID) or self._write(_ID, str(uuid4()))
+        self._store = self._read(_STORE)
+
+    @property
+    def store(self) -> str:
+        """The id of the store whose ports are guarded here; empty where none was noted."""
+        return self._store
+
+    def set_store(self, ident: str) -> None:
+        """Note whose ports are guarded here from now on."""
+        if ident != self._store:
+            self._store = self._write(_STORE, ident)
+
+    def repair(self) -> bool:
+        """Put back what somebody took away of all but the links; whether anything was.
+
+        Raises OSError, or DriverError where another process holds the directory by now.
+        """
+        lost = not self._is_there()
+        if lost:
+            lock, self._lock = self._lock, _locked(self._root)
+            os.close(lock)
+        if not self.links.is_dir():
+            lost = True
+            self.links.mkdir(mode=0o700)
+        for name, objects in self._objects.items():
+            if any(not (self._root / name / each).exists() for each in objects):
+                lost = True
+                self._remove(self._root / name)
+                self._pin(name, objects)
+        for name, ident in ((_ID, self.id), (_STORE, self._store)):
+            if ident and self._read(name) != ident:
+                lost = True
+                self._write(name, ident)
+        return lost
 
     def close(self) -> None:
         """Let another process hold the directory."""
@@ -54,23 +100,41 @@ class Pins:
 
     def maps(self, code: ObjectFile) -> dict[str, Map]:
         """The maps of this build: those that are there, else new ones."""
+        known = {name: spec for name, spec in code.maps.items() if name in CONNECTIONS}
+        others = {name: spec for name, spec in code.maps.items() if name not in CONNECTIONS}
+        return self._take_maps(f"connections-{code.layout_digest(known)}", known) | self._take_maps(
+            f"maps-{code.layout_digest(others)}", others
+        )
+
+    def _take_maps(self, name: str, specs: Mapping[str, MapSpec]) -> dict[str, Map]:
         return self._take(
-            f"maps-{code.maps_digest}",
-            lambda: {name: Map.create(spec) for name, spec in code.maps.items()},
-            lambda path: {name: Map.open(path / name, spec) for name, spec in code.maps.items()},
+            name,
+            lambda: {each: Map.create(spec) for each, spec in specs.items()},
+            lambda path: {each: Map.open(path / each, spec) for each, spec in specs.items()},
         )
 
     def programs(self, code: ObjectFile, maps: Mapping[str, Map]) -> dict[str, Program]:
-        """The programs of this build: those that are there, else newly loaded."""
+        """The programs of this build: those that are there, else newly loaded.
+
+        Those that are bound to maps whose pins somebody removed are not taken.
+        """
+        name = f"programs-{code.code_digest}"
+        if self._made:
+            self._remove(self._root / name)
         return self._take(
-            f"programs-{code.code_digest}",
+            name,
             lambda: {name: code.load(name, maps) for name in code.programs},
             lambda path: {name: Program.open(path / name) for name in code.programs},
         )
 
     def stale(self) -> frozenset[str]:
-        """What other builds left here."""
-        return frozenset(path.name for path in self._root.iterdir()) - self._used
+        """What other builds left here.
+
+        Names of another form are other software's, or the kernel's own (maps.debug, where
+        the directory is a mount of its own), and are left alone.
+        """
+        names = frozenset(path.name for path in self._root.iterdir() if _OWN.fullmatch(path.name))
+        return names - self._used
 
     def sweep(self) -> None:
         """Remove what other builds left; their programs live on in links that still run.
@@ -82,7 +146,8 @@ class Pins:
             path, aside = self._root / name, self._root / _ASIDE
             if path.is_dir() and path != aside:
                 path.rename(aside)
-            self._remove(aside)
+                path = aside
+            self._remove(path)
 
     def remove(self) -> None:
         """Remove everything, the links included."""
@@ -104,22 +169,83 @@ class Pins:
         self._used.add(name)
         if path.exists():
             try:
-                return find(path)
+                self._objects[name] = found = find(path)
             except (OSError, ValueError) as error:
                 raise DriverError(
                     f"{path} is not what this build pinned there ({error}); "
                     "remove all guards and start anew"
                 ) from error
-        made = make()
-        aside = self._root / _ASIDE
-        aside.mkdir(mode=0o700)
-        for each, handle in made.items():
-            handle.pin(aside / each)
-        aside.rename(path)
+            return found
+        self._objects[name] = made = make()
+        self._made = True
+        self._pin(name, made)
         return made
 
+    def _pin(self, name: str, objects: Mapping[str, Handle]) -> None:
+        """Pin objects in a directory that appears whole."""
+        aside = self._root / _ASIDE
+        self._remove(aside)
+        aside.mkdir(mode=0o700)
+        for each, handle in objects.items():
+            handle.pin(aside / each)
+        aside.rename(self._root / name)
+
     def _remove(self, path: Path) -> None:
-        if path.is_dir():
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_dir():
             for entry in list(path.iterdir()):
                 entry.unlink()
             path.rmdir()
+
+    def _read(self, name: str) -> str:
+        """The text that a name leads to, of which nothing but that is wanted; empty for none."""
+        try:
+            return os.readlink(self._root / name)  # noqa: PTH115  it leads to no path
+        except OSError:
+            return ""
+
+    def _write(self, name: str, text: str) -> str:
+        """Let a name lead to a text, from one moment to the next: bpffs holds no files."""
+        following = self._root / _NEXT
+        self._remove(following)
+        following.symlink_to(text)
+        following.rename(self._root / name)
+        return text
+
+    def _is_there(self) -> bool:
+        """Whether the directory that this process has locked is still the one of this name."""
+        held = os.fstat(self._lock)
+        try:
+            there = self._root.stat()
+        except FileNotFoundError:
+            return False
+        return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+
+
+def guarded_for(root: Path) -> tuple[str, int]:
+    """The id of the store whose ports are guarded, and at how many interfaces links are pinned.
+
+    Empty where none is noted; for whoever does not hold the directory.
+    """
+    try:
+        store = os.readlink(root / _STORE)  # noqa: PTH115  it leads to no path
+        names = os.listdir(root / _LINKS)  # noqa: PTH208 - 20,000 names
+    except OSError:
+        return "", 0
+    return store, len({name.partition("-")[0] for name in names})
+
+
+def _locked(root: Path) -> int:
+    """A descriptor of the directory, made if need be, that no other process has a lock on."""
+    try:
+        bpffs.ensure(root)
+        lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise DriverError(f"{root} cannot be a bpffs directory: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise HeldError(f"another process holds {root}; stop it first") from None
+    return lock

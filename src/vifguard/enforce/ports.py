@@ -1,28 +1,31 @@
 """The ports' policies in the kernel's maps: written aside, taken into force, collected.
 
 What goes out of use is not removed at once: a program may still be reading an old entry and
-look up what it leads to. A public set that ended under its eyes would let a forged source
-pass. So it is collected after a grace period.
+look up what it leads to. A set of public prefixes that ended under its eyes would let a
+forged source pass. So it is collected after a grace period.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import PortError
 from vifguard.enforce.records import unpack_address
 from vifguard.enforce.sides import Sides
-from vifguard.enforce.state import NO_EXTRAS, Hooks, PortState
+from vifguard.enforce.state import NO_EXTRAS, NO_KEYS, Hooks, Keys, Kind, PortState, Prefixes
 from vifguard.enforce.table import Table
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import Map
 from vifguard.model.address import IPAddress
 
-_KEYED_BY_IFINDEX = ("counters", "buckets")
-_NOTHING = (0, 0)
+_TRACKING = "tracking"
+_NEW = (2 * 60 + 4) * 60 * 10**9
+"""For how long a guard is new at a guest that was running before it; ns (RFC 5382, REQ-5)."""
+_KEYED_BY_IFINDEX = ("counters", "buckets", "wanted", _TRACKING)
 
 
 class Ports:
@@ -32,10 +35,11 @@ class Ports:
         self._maps = maps
         self._table = Table(maps)
         keys = [state.keys_of(entry) for _, entry in self._table]
-        self._sides = Sides(maps, max((number for pair in keys for number in pair), default=0))
-        self._public_users = Counter(public for _, public in keys)
+        highest = max((number for each in keys for number in (each.policy, *each.sets)), default=0)
+        self._sides = Sides(maps, highest)
+        self._users = Counter(number for each in keys for number in each.sets)
         self._old_policies: set[int] = set()
-        self._old_publics: set[int] = set()
+        self._old_sets: set[int] = set()
         self.allow_less = False
         """Whether some port's groups changed, or ended, since somebody looked."""
 
@@ -51,31 +55,52 @@ class Ports:
         entry = self._table.read(ifindex)
         if entry is None:
             return PortState(b"", NO_EXTRAS, frozenset(), hooks)
-        policy, public = state.keys_of(entry)
-        extras, prefixes = self._sides.read(policy), self._sides.read_public(public)
-        return PortState(state.with_keys(entry, 0, 0), extras, prefixes, hooks)
+        keys, sides = state.keys_of(entry), self._sides
+        public, claimable = (sides.read_set(number) for number in keys.sets)
+        bare = state.with_keys(entry, NO_KEYS)
+        extras, tracked = sides.read(keys.policy), self._is_tracked(ifindex)
+        return PortState(bare, extras, public, hooks, claimable, tracked)
 
     def read_all(self) -> Iterator[tuple[int, PortState]]:
         """All ports as the kernel holds them now, without their hooks."""
         self._sides.scan()
         for ifindex, entry in self._table:
-            policy, public = state.keys_of(entry)
-            extras = self._sides.policies.get(policy, NO_EXTRAS)
-            prefixes = self._sides.publics.get(public, frozenset())
-            yield ifindex, PortState(state.with_keys(entry, 0, 0), extras, prefixes, state.NO_HOOKS)
+            keys = state.keys_of(entry)
+            extras = self._sides.policies.get(keys.policy, NO_EXTRAS)
+            public, claimable = (self._sides.sets.get(each, frozenset()) for each in keys.sets)
+            bare = state.with_keys(entry, NO_KEYS)
+            tracked = self._is_tracked(ifindex)
+            yield ifindex, PortState(bare, extras, public, state.NO_HOOKS, claimable, tracked)
+
+    def _is_tracked(self, ifindex: int) -> bool:
+        return self._maps[_TRACKING].lookup(state.word(ifindex)) is not None
 
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
         """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
-        entry = self._table.read(ifindex)
-        policy, _ = state.keys_of(entry) if entry else _NOTHING
-        watched = self._sides.watched(policy)
-        return {unpack_address(address): self._sides.seen(policy, address) for address in watched}
+        return self._used(ifindex, Kind.SHARED)
 
-    def put(self, ports: Mapping[int, PortState], failed: list[PortError]) -> None:
-        """Write all entries aside, then let each port's slot point at its own."""
+    def uses(self, ifindex: int) -> dict[IPAddress, int]:
+        """When the port last used each learned address; CLOCK_MONOTONIC in ns, 0: never."""
+        return self._used(ifindex, Kind.LEARNED)
+
+    def _used(self, ifindex: int, kind: Kind) -> dict[IPAddress, int]:
+        policy, sides = state.keys_of(self._table.read(ifindex)).policy, self._sides
+        return {unpack_address(a): sides.seen(policy, a) for a in sides.of_kind(policy, kind)}
+
+    def put(
+        self,
+        ports: Mapping[int, PortState],
+        failed: list[PortError],
+        running: Collection[int] = frozenset(),
+    ) -> None:
+        """Write all entries aside, then let each port's slot point at its own.
+
+        Guests of the interfaces `running` may have connections of which nothing is known yet.
+        """
         written: list[tuple[int, int]] = []
         for ifindex, port in ports.items():
             with isolated(ifindex, failed):
+                self._track(ifindex, is_running=ifindex in running)
                 number = self._write(ifindex, port)
                 if number:
                     written.append((ifindex, number))
@@ -83,6 +108,15 @@ class Ports:
         for ifindex, number in written:
             with isolated(ifindex, failed):
                 self._point(ifindex, number)
+
+    def set_new(self, ifindex: int, until: int) -> None:
+        """Let the guard be new on a port until then (CLOCK_MONOTONIC in ns)."""
+        self._maps[_TRACKING].update(state.word(ifindex), state.tracking(until))
+
+    def _track(self, ifindex: int, *, is_running: bool) -> None:
+        """Begin to track the connections of a port of which nothing is known."""
+        if not self._is_tracked(ifindex):
+            self.set_new(ifindex, time.monotonic_ns() + _NEW if is_running else 0)
 
     def clear(self, ifindex: int) -> None:
         """From now on the interface has no port; its counters go too."""
@@ -95,7 +129,7 @@ class Ports:
     @property
     def has_old(self) -> bool:
         """Whether there is something to collect."""
-        return bool(self._old_policies or self._old_publics)
+        return bool(self._old_policies or self._old_sets)
 
     def collect(self) -> None:
         """Remove what went out of use, when nobody can be reading it any more."""
@@ -104,35 +138,36 @@ class Ports:
         rcu.grace_period()
         for policy in self._old_policies:
             self._sides.delete(policy)
-        for public in self._old_publics:
-            if not self._public_users[public]:
-                self._sides.delete_public(public)
-        self._old_policies, self._old_publics = set(), set()
+        for number in self._old_sets:
+            if not self._users[number]:
+                self._sides.delete_set(number)
+        self._old_policies, self._old_sets = set(), set()
 
     def litter(self, present: frozenset[int]) -> frozenset[str]:
         """What belongs to no port; `present` are the interfaces whose counters stay."""
-        policies, publics = self._unused()
+        policies, sets = self._unused()
         found = {f"policy {policy}" for policy in policies}
-        found |= {f"public set {public}" for public in publics}
+        found |= {f"set {number}" for number in sets}
         return frozenset(found | {f"{name} of {i}" for name, i in self._unkept(present)})
 
     def sweep(self, present: frozenset[int]) -> None:
         """Remove such litter, or leave it to `collect`."""
-        policies, publics = self._unused()
+        policies, sets = self._unused()
         self._old_policies |= policies
-        self._old_publics |= publics
+        self._old_sets |= sets
         for name, ifindex in list(self._unkept(present)):
             self._maps[name].delete(state.word(ifindex))
 
     def _write(self, ifindex: int, port: PortState) -> int:
         """A fresh entry for the port; 0 where the present one is right."""
         old = self._table.read(ifindex)
-        before, public = state.keys_of(old) if old else _NOTHING
-        if self._sides.read_public(public) != port.public:
-            public = self._sides.public(port.public)
+        keys = state.keys_of(old)
+        before = keys.policy
+        public = self._set_of(keys.public, port.public)
+        claimable = self._set_of(keys.claimable, port.claimable)
         kept = bool(before) and self._sides.read(before) == port.extras
         policy = before if kept else self._sides.write(port.extras, before)
-        entry = state.with_keys(port.entry, policy, public)
+        entry = state.with_keys(port.entry, Keys(policy, public, claimable))
         if entry == old:
             return 0
         try:
@@ -141,6 +176,12 @@ class Ports:
             if not kept:
                 self._sides.delete(policy)
             raise
+
+    def _set_of(self, number: int, prefixes: Prefixes) -> int:
+        """A set that holds these prefixes: the present one, if it does."""
+        if self._sides.read_set(number) == prefixes:
+            return number if prefixes else 0
+        return self._sides.set_of(prefixes)
 
     def _point(self, ifindex: int, number: int) -> None:
         old = self._table.read(ifindex)
@@ -153,21 +194,20 @@ class Ports:
 
     def _changed(self, old: bytes | None, new: bytes | None) -> None:
         """Note what the old entry was the last to use."""
-        before, after = (state.keys_of(entry) if entry else _NOTHING for entry in (old, new))
-        if before[0] and before[0] != after[0]:
-            self._old_policies.add(before[0])
-            had, has = (self._sides.groups(policy) for policy in (before[0], after[0]))
+        before, after = state.keys_of(old), state.keys_of(new)
+        if before.policy and before.policy != after.policy:
+            self._old_policies.add(before.policy)
+            had, has = (self._sides.groups(each.policy) for each in (before, after))
             self.allow_less |= bool(had) and had != has
-        self._public_users[after[1]] += 1
-        self._public_users[before[1]] -= 1
-        if before[1] and not self._public_users[before[1]]:
-            self._old_publics.add(before[1])
+        self._users.update(after.sets)
+        self._users.subtract(before.sets)
+        self._old_sets |= {each for each in before.sets if each and not self._users[each]}
 
     def _unused(self) -> tuple[set[int], set[int]]:
         keys = [state.keys_of(entry) for _, entry in self._table]
         return (
-            set(self._sides.policies) - {policy for policy, _ in keys},
-            set(self._sides.publics) - {public for _, public in keys},
+            set(self._sides.policies) - {each.policy for each in keys},
+            set(self._sides.sets) - {number for each in keys for number in each.sets},
         )
 
     def _unkept(self, present: frozenset[int]) -> Iterator[tuple[str, int]]:

@@ -21,18 +21,23 @@ static __always_inline int draw(__u64 *arrival, __u64 interval, __u64 limit, __u
 	return 0;
 }
 
+/* The arrival time in a map that is keyed by interface; 0, which is full, where there is none. */
+static __always_inline __u64 *arrival_at(void *map, __u32 ifindex)
+{
+	__u64 full = 0;
+	__u64 *arrival = bpf_map_lookup_elem(map, &ifindex);
+	if (arrival)
+		return arrival;
+	bpf_map_update_elem(map, &ifindex, &full, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, &ifindex);
+}
+
 /* storm: broadcast and multicast at the port's rate. The bucket survives policy changes. */
 static __noinline int storm(const struct port *port, const struct frame *frame)
 {
-	__u32 ifindex = port->ifindex;
-	__u64 full = 0;
 	if (!is_group(frame->to))
 		return 0;
-	__u64 *arrival = bpf_map_lookup_elem(&buckets, &ifindex);
-	if (!arrival) {
-		bpf_map_update_elem(&buckets, &ifindex, &full, BPF_NOEXIST);
-		arrival = bpf_map_lookup_elem(&buckets, &ifindex);
-	}
+	__u64 *arrival = arrival_at(&buckets, port->ifindex);
 	if (arrival && draw(arrival, port->storm_interval, port->storm_limit, bpf_ktime_get_ns()))
 		return 0;
 	return STORM_RATE;

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from vifguard.enforce.driver import Claimed, Dropped
+from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
 from vifguard.enforce.state import CODES
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 
 _DROP = struct.Struct("=QII16sBBBBHH128s")
-_CLAIM = struct.Struct("=QQI16s20s6s2x")
+_CLAIM = struct.Struct("=QQI16s20s6sH")
 _FRAMES = struct.Struct("=32Q")
+_CLAIMS = (ClaimKind.HOLDS, ClaimKind.WANTS, ClaimKind.DEFENDED)
 _DIRECTIONS = (Direction.FROM_GUEST, Direction.TO_GUEST)
 _REASONS = {int(reason): reason for reason in Reason}
 _GUARDS: dict[int, Guard] = {code: guard for guard, code in CODES.items()}
@@ -56,8 +57,10 @@ def dropped(record: bytes) -> Dropped:
 
 def claimed(record: bytes) -> Claimed:
     """`struct claim_record`."""
-    at, before, ifindex, identity, address, mac = _CLAIM.unpack_from(record)
-    return Claimed(ifindex, _port_id(identity), at, unpack_address(address), Mac(mac), before)
+    at, before, ifindex, identity, address, mac, kind = _CLAIM.unpack_from(record)
+    return Claimed(
+        ifindex, _port_id(identity), at, unpack_address(address), Mac(mac), before, _CLAIMS[kind]
+    )
 
 
 def counted(ifindex: int, value: bytes) -> Iterator[Counted]:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * What is told of a frame: a count and a record for a drop, the time and a record for the
- * use of a watched address. Records are limited, so that a flood costs the reader nothing.
+ * What is told of a frame: a count and a record for a drop, the time and a record for the use
+ * of a shared address, a record for a claim. Records are limited: a flood costs the reader
+ * nothing.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 #define SECOND 1000000000ULL
 #define DROP_RECORDS 100 /* a second and port, and as many at once */
 #define CLAIM_RECORDS 20 /* a second and address, and as many at once */
+#define WANT_RECORDS 2 /* a second and port */
+#define WANTS_AT_ONCE 20
 
 static __always_inline struct counts *counts_of(__u32 ifindex)
 {
@@ -51,6 +54,14 @@ static __noinline int record_drop(struct __sk_buff *skb, const struct port *port
 	return 0;
 }
 
+static __always_inline int is_recorded(struct counts *counts, __u32 objection)
+{
+	__u64 now = bpf_ktime_get_ns();
+	if (objection & EXPECTED)
+		return draw(&counts->expected, 60 * SECOND, 60 * SECOND, now);
+	return draw(&counts->records, SECOND / DROP_RECORDS, SECOND, now);
+}
+
 static __noinline int drop(struct __sk_buff *skb, const struct port *port,
 			   enum direction direction, __u32 objection)
 {
@@ -59,25 +70,30 @@ static __noinline int drop(struct __sk_buff *skb, const struct port *port,
 		return TC_ACT_SHOT;
 	__u64 *frames = &counts->frames[direction & 1][objection >> 8 & 15];
 	__sync_fetch_and_add(frames, 1);
-	if ((port && port->flags & REPORT_ALL) ||
-	    draw(&counts->records, SECOND / DROP_RECORDS, SECOND, bpf_ktime_get_ns()))
+	if ((port && port->flags & REPORT_ALL) || is_recorded(counts, objection))
 		record_drop(skb, port, direction, objection);
 	return TC_ACT_SHOT;
 }
 
+/* When something was seen, and the port's last use of the address before that. */
+struct times {
+	__u64 now, before;
+};
+
 static __noinline int record_claim(const struct port *port, const struct address *address,
-				   const __u8 *mac, __u64 seen_before, __u64 now)
+				   const __u8 *mac, const struct times *times,
+				   enum claim_kind kind)
 {
 	struct claim_record *record = bpf_ringbuf_reserve(&claims, sizeof(*record), 0);
 	if (!record)
 		return 0;
-	record->at = now;
-	record->seen_before = seen_before;
+	record->at = times->now;
+	record->seen_before = times->before;
 	record->ifindex = port->ifindex;
 	__builtin_memcpy(record->id, port->id, sizeof(record->id));
 	record->address = *address;
 	__builtin_memcpy(record->mac, mac, sizeof(record->mac));
-	record->zero = 0;
+	record->kind = kind;
 	bpf_ringbuf_submit(record, 0);
 	return 0;
 }
@@ -86,16 +102,74 @@ static __noinline int record_claim(const struct port *port, const struct address
 static __noinline int saw(const struct port *port, const struct address *address, const __u8 *mac)
 {
 	struct address_state *state = state_of(port, address);
-	if (!state || !state->watched)
+	if (state && state->kind == LEARNED)
+		state->seen = bpf_ktime_get_ns();
+	if (!state || state->kind != SHARED)
 		return 0;
-	__u64 now = bpf_ktime_get_ns(), before = state->seen;
-	state->seen = now;
-	if (mac && draw(&state->claims, SECOND / CLAIM_RECORDS, SECOND, now))
-		record_claim(port, address, mac, before, now);
+	struct times times = {bpf_ktime_get_ns(), state->seen};
+	state->seen = times.now;
+	if (mac && draw(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
+		record_claim(port, address, mac, &times, HOLDS);
 	return 0;
 }
 
-/* Which watched address an accepted frame uses, and whether it claims it. */
+/* Whether the guest may claim an address that a guard just found to be not the port's. */
+static __noinline int claims_address(const struct port *port, const struct address *address,
+				     const __u8 *mac)
+{
+	if (!may_claim(port, address))
+		return 0;
+	struct times times = {bpf_ktime_get_ns(), 0};
+	__u64 *wants = arrival_at(&wanted, port->ifindex);
+	if (wants && draw(wants, SECOND / WANT_RECORDS,
+			  WANTS_AT_ONCE * (SECOND / WANT_RECORDS), times.now))
+		record_claim(port, address, mac, &times, WANTS);
+	return 1;
+}
+
+/* What `nd` says of an address that is not the port's: that the guest claims it, if it may. */
+static __always_inline int claim(const struct port *port, const struct frame *frame,
+				 const struct nd *nd, int reason)
+{
+	int by_source = (reason & 0xff) == ND_SOURCE;
+	if (!by_source && (reason & 0xff) != ND_TARGET)
+		return reason;
+	if ((nd->type == ADVERTISE_ROUTER || nd->type == REDIRECT_ND) &&
+	    !is_link_local(&frame->source))
+		return reason;
+	const struct address *address = by_source ? &frame->source : &nd->target;
+	return claims_address(port, address, frame->from) ? ND_CLAIM : reason;
+}
+
+/* The same of a source that `ip` or `public-ip` drops; their reasons stay as they are. */
+static __always_inline int claim_source(const struct port *port, const struct frame *frame,
+					int reason)
+{
+	if ((reason & 0xff) == IPV6_SOURCE || (reason & 0xff) == PUBLIC_SOURCE)
+		claims_address(port, &frame->source, frame->from);
+	return reason;
+}
+
+/* A neighbour's answer to DAD for a tentative address, on its way to the guest. */
+static __noinline int saw_defence(struct __sk_buff *skb, const struct port *port,
+				  const struct frame *frame)
+{
+	__u8 bytes[16];
+	if (frame->type != ETH_P_IPV6 || frame->state != SOUND || frame->protocol != ICMPV6 ||
+	    frame->icmp_type != ADVERTISE || frame->fragment || frame->hops != 255 ||
+	    frame->upper + 24 > frame->end ||
+	    bpf_skb_load_bytes(skb, frame->upper + 8, bytes, sizeof(bytes)))
+		return 0;
+	struct address target = ipv6(bytes);
+	struct address_state *state = state_of(port, &target);
+	struct times times = {bpf_ktime_get_ns(), 0};
+	if (state && state->kind == TENTATIVE &&
+	    draw(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
+		record_claim(port, &target, frame->from, &times, DEFENDED);
+	return 0;
+}
+
+/* Which shared address an accepted frame uses, and whether it claims it. */
 static __noinline int saw_frame(struct __sk_buff *skb, const struct port *port,
 				const struct frame *frame, const struct nd *nd)
 {

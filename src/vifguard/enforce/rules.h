@@ -27,6 +27,7 @@
 /* Bits of `allowed_key` that a question has. */
 #define WITHOUT_FIELD 72
 #define WITH_FIELD 88
+#define ANY_RULE 0 /* of a question that any rule about the remote answers */
 
 struct port_groups {
 	__u32 count;
@@ -109,6 +110,8 @@ static __always_inline __u8 scope_bits(__u32 direction, int is_ipv6)
 static __noinline int class_allows(const struct opening *opening, __u64 class)
 {
 	struct allowed_key key = {};
+	if (opening->length == ANY_RULE)
+		return 1;
 	key.length = opening->length;
 	key.class[0] = class;
 	key.class[1] = class >> 32;

@@ -1,7 +1,7 @@
 """What groups and sets mean, as the elements of the kernel's maps. rules.h says how they are read.
 
-Everything is named by digests of ids, so that the same groups give the same bytes, whoever
-writes them; an id of the owner's choosing never stands in the kernel.
+Everything is named by the host's digests, so that the same groups give the same bytes,
+whenever they are written.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 
+from vifguard.enforce.digests import Digests
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import ICMP_OF, Rule
-from vifguard.model.verdict import Direction
 
 GROUPS_A_PORT = 16
 SETS_A_SCOPE = 32
@@ -41,13 +40,13 @@ _SCOPE_SETS = struct.Struct(f"=II{2 * SETS_A_SCOPE}Q")
 _PORT_BITS = 16
 
 
-def port_groups(groups: Iterable[str], *, stateful: bool) -> bytes:
+def port_groups(digests: Digests, groups: Iterable[str], *, stateful: bool) -> bytes:
     """`struct port_groups`; ValueError where there are more than it takes."""
-    digests = sorted(_group(group) for group in groups)
-    if len(digests) > GROUPS_A_PORT:
-        raise ValueError(f"{len(digests)} security groups at a port; {GROUPS_A_PORT} can be held")
-    room = [0] * (GROUPS_A_PORT - len(digests))
-    return _PORT_GROUPS.pack(len(digests), stateful, *digests, *room)
+    named = sorted(digests.group(group) for group in groups)
+    if len(named) > GROUPS_A_PORT:
+        raise ValueError(f"{len(named)} security groups at a port; {GROUPS_A_PORT} can be held")
+    room = [0] * (GROUPS_A_PORT - len(named))
+    return _PORT_GROUPS.pack(len(named), stateful, *named, *room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,14 @@ class Parts:
     length: tuple[int, int] | None
 
 
-def parts_of(group: str, rule: Rule) -> Parts:
+def parts_of(digests: Digests, group: str, rule: Rule) -> Parts:
     """What a rule needs."""
-    scope = _scope(group, rule)
-    class_ = _class(scope, rule.remote)
+    scope = digests.scope(group, rule)
+    class_ = digests.remote_class(scope, rule.remote)
     allowed = tuple((("allowed", key), _PRESENT) for key in _allowed(class_, rule))
     if isinstance(rule.remote, str):
-        return Parts(allowed, (scope, (_set(rule.remote, rule.version), class_)), None)
+        addresses = digests.addresses(rule.remote, rule.version)
+        return Parts(allowed, (scope, (addresses, class_)), None)
     prefix = rule.remote or _ANYWHERE[rule.version]
     remote = ("remotes", _lpm(scope, prefix)), _REMOTE.pack(class_, prefix.prefixlen)
     return Parts((*allowed, remote), None, (scope, prefix.prefixlen))
@@ -82,54 +82,23 @@ def sets_of_scope(scope: int, named: Iterable[tuple[int, int]]) -> tuple[Element
     return ("remote_sets", struct.pack("=Q", scope)), value
 
 
-def members_of(set_id: str, prefixes: Iterable[IPNetwork]) -> Iterator[Element]:
+def members_of(digests: Digests, set_id: str, prefixes: Iterable[IPNetwork]) -> Iterator[Element]:
     """The elements that hold the prefixes of a set; a single address is found without a walk."""
-    digests = {version: _set(set_id, version) for version in (4, 6)}
+    named = {version: digests.addresses(set_id, version) for version in (4, 6)}
     for prefix in prefixes:
-        digest = digests[prefix.version]
+        digest = named[prefix.version]
         if prefix.prefixlen == prefix.max_prefixlen:
             yield "members", struct.pack("=Q", digest) + _padded(prefix)
         else:
             yield "member_prefixes", _lpm(digest, prefix)
 
 
-def is_of_set(element: Element, set_id: str) -> bool:
+def is_of_set(digests: Digests, element: Element, set_id: str) -> bool:
     """Whether an element of `members_of` is this set's."""
     name, key = element
     digest: int
     (digest,) = struct.unpack_from("=Q", key, 4 if name == "member_prefixes" else 0)
-    return digest & ~1 == _set(set_id, 4)
-
-
-def _digest(*parts: bytes) -> int:
-    hashed = blake2b(digest_size=8, person=b"vifguard")
-    for part in parts:
-        hashed.update(len(part).to_bytes(4, "little") + part)
-    return int.from_bytes(hashed.digest(), "little")
-
-
-def _group(group: str) -> int:
-    return _digest(b"group", group.encode()) & ~3
-
-
-def _set(set_id: str, version: int) -> int:
-    return _digest(b"set", set_id.encode()) & ~1 | (version == 6)
-
-
-def _scope(group: str, rule: Rule) -> int:
-    is_to_guest, is_ipv6 = rule.direction is Direction.TO_GUEST, rule.version == 6
-    return _group(group) | is_to_guest << 1 | is_ipv6
-
-
-def _class(scope: int, remote: IPNetwork | str | None) -> int:
-    named = str(remote).encode() if isinstance(remote, str) else b""
-    if remote is not None and not isinstance(remote, str) and remote.prefixlen:
-        return _digest(
-            b"prefix",
-            scope.to_bytes(8, "little"),
-            bytes((remote.prefixlen,)) + remote.network_address.packed,
-        )
-    return _digest(b"set" if named else b"any", scope.to_bytes(8, "little"), named)
+    return digest & ~1 == digests.addresses(set_id, 4)
 
 
 def _allowed(class_: int, rule: Rule) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import secrets
 import struct
 from collections.abc import Mapping
 
+from vifguard.enforce.digests import Digests
 from vifguard.kernel.bpf import Map
 
 _SETTING = struct.Struct("=QQIII4x")
@@ -20,14 +21,27 @@ class Settings:
         self._memory = maps["settings"].memory(_SETTING.size)
         words = memoryview(self._memory)
         self._clock, self._generation = words[:8].cast("Q"), words[16:20].cast("I")
-        _, seed, *_ = _SETTING.unpack_from(self._memory)
+        words.release()
+        _, seed, _, mask, mark = _SETTING.unpack_from(self._memory)
         if not seed:
+            size = maps["flows"].spec.max_entries
             # Whoever knew the seed could aim at the bucket of another's connection, and who knew
             # the mark, pass any rule.
-            mask = maps["flows"].spec.max_entries - 1
-            seed, mark = secrets.randbits(64) | 1, secrets.randbelow(_LAST) + 1
+            seed, mask, mark = secrets.randbits(64) | 1, size - 1, secrets.randbelow(_LAST) + 1
             _SETTING.pack_into(self._memory, 0, 0, seed, 0, mask, mark)
-        words.release()
+        self._written = seed, mask, mark
+        # An hour that was set once would end nothing any more.
+        self.set_clock(0)
+        self.digests = Digests(seed.to_bytes(8, "little"))
+
+    def repair(self) -> bool:
+        """Write again what is not what was written; whether anything was not."""
+        clock, seed, generation, mask, mark = _SETTING.unpack_from(self._memory)
+        if (clock, seed, mask, mark) == (self._set, *self._written):
+            return False
+        seed, mask, mark = self._written
+        _SETTING.pack_into(self._memory, 0, self._set, seed, generation, mask, mark)
+        return True
 
     def close(self) -> None:
         """Unmap the memory."""
@@ -45,4 +59,4 @@ class Settings:
 
     def set_clock(self, now: int) -> None:
         """Let the time be this (ns) until it is set again; 0: the kernel's."""
-        self._clock[0] = now
+        self._set = self._clock[0] = now

@@ -6,17 +6,20 @@ import struct
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntEnum, IntFlag, StrEnum
 
+from vifguard.enforce.digests import Digests
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.rules import port_groups
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard, LinkLocal, Role
 from vifguard.model.policy import PortPolicy, Storm
 
-ENTRY = struct.Struct("=IHH8s8s8s32sIIQQ16sQ16x")
+ENTRY = struct.Struct("=IHH8s8s8s32sIIQQ16sQI12x")
 _KEYS = struct.Struct("=II")
 _KEYS_AT = 64
+_CLAIMABLE = struct.Struct("=I")
+_CLAIMABLE_AT = 112
 _ID_AT = 88
 _REVISION_AT = 104
 _INLINE = 2
@@ -48,29 +51,47 @@ class Flag(IntFlag):
     REPORT_ALL = 1 << 15
 
 
+class Kind(IntEnum):
+    """`enum address_kind` of maps.h."""
+
+    OWN = 0
+    SHARED = 1
+    LEARNED = 2
+    TENTATIVE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
     """What of a policy does not fit into an entry.
 
-    `addresses` -> whether watched; addresses are `struct address`, prefixes the number of
-    bits and a `struct address`, groups a `struct port_groups` where the guard is on.
+    Addresses are `struct address` and of which kind, prefixes the number of bits and a
+    `struct address`, groups a `struct port_groups` where the guard is on, vrids a
+    `struct vrids` where some router id is another's.
     """
 
     macs: frozenset[bytes] = frozenset()
-    addresses: frozenset[tuple[bytes, bool]] = frozenset()
+    addresses: frozenset[tuple[bytes, Kind]] = frozenset()
     prefixes: frozenset[tuple[int, bytes]] = frozenset()
     ethertypes: frozenset[int] = frozenset()
     groups: bytes = b""
+    vrids: bytes = b""
 
     def __bool__(self) -> bool:
-        return any((self.macs, self.addresses, self.prefixes, self.ethertypes, self.groups))
+        sets = (self.macs, self.addresses, self.prefixes, self.ethertypes)
+        return any((*sets, self.groups, self.vrids))
 
 
 NO_EXTRAS = Extras()
 Prefixes = frozenset[tuple[int, bytes]]
 Hooks = tuple[str, str]
-"""The programs at an interface's ingress and egress; empty where none of ours stands."""
+"""The programs at an interface's ingress and egress; empty where none of ours stands.
+
+One that is there and not as it should be is one of these instead.
+"""
 NO_HOOKS: Hooks = ("", "")
+STALE, BEHIND, UNPINNED, UNCHECKED = "stale", "behind", "unpinned", "unchecked"
+"""Of another build; behind somebody else's program; to end with this process; without the second
+check right behind it, or with another guard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +102,53 @@ class PortState:
     extras: Extras
     public: Prefixes
     hooks: Hooks
+    claimable: Prefixes = frozenset()
+    tracked: bool = True
+    """Whether there is room for what is known of its connections."""
 
     @property
     def revision(self) -> int:
         """The server's revision that this state is of."""
         return int.from_bytes(self.entry[_REVISION_AT : _REVISION_AT + 8], "little")
 
+    @property
+    def port_id(self) -> str:
+        """The port that this is the state of; empty where there is no entry."""
+        if not self.entry:
+            return ""
+        return str(uuid.UUID(bytes=self.entry[_ID_AT : _ID_AT + 16]))
 
-def keys_of(entry: bytes) -> tuple[int, int]:
-    """The policy id and the public set's id in an entry; 0 where it has none."""
-    policy, public = _KEYS.unpack_from(entry, _KEYS_AT)
-    return policy, public
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What an entry names in other maps: a policy and sets of prefixes; 0 where it has none."""
+
+    policy: int = 0
+    public: int = 0
+    claimable: int = 0
+
+    @property
+    def sets(self) -> tuple[int, int]:
+        """The sets of prefixes."""
+        return self.public, self.claimable
 
 
-def with_keys(entry: bytes, policy: int, public: int) -> bytes:
+NO_KEYS = Keys()
+
+
+def keys_of(entry: bytes | None) -> Keys:
+    """The keys in an entry; none in no entry."""
+    if not entry:
+        return NO_KEYS
+    return Keys(*_KEYS.unpack_from(entry, _KEYS_AT), *_CLAIMABLE.unpack_from(entry, _CLAIMABLE_AT))
+
+
+def with_keys(entry: bytes, keys: Keys) -> bytes:
     """The entry with these keys in it."""
-    return entry[:_KEYS_AT] + _KEYS.pack(policy, public) + entry[_KEYS_AT + _KEYS.size :]
+    changed = bytearray(entry)
+    _KEYS.pack_into(changed, _KEYS_AT, keys.policy, keys.public)
+    _CLAIMABLE.pack_into(changed, _CLAIMABLE_AT, keys.claimable)
+    return bytes(changed)
 
 
 def word(value: int) -> bytes:
@@ -104,12 +156,19 @@ def word(value: int) -> bytes:
     return struct.pack("=I", value)
 
 
+def tracking(new_until: int) -> bytes:
+    """`struct tracking` of a port whose guard is new until then (ns)."""
+    return struct.pack("=QQ", new_until, 0)
+
+
 def pack_address(address: IPAddress) -> bytes:
     """`struct address`."""
     return struct.pack("=I", address.version) + address.packed.ljust(16, b"\0")
 
 
-def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) -> PortState:
+def render(
+    attachment: Attachment, hooks: Hooks, digests: Digests, *, report_all: bool = False
+) -> PortState:
     """The state that holds a policy; ValueError says what of it cannot be held."""
     policy = attachment.policy
     addresses = _Addresses.of(policy)
@@ -137,14 +196,22 @@ def render(attachment: Attachment, hooks: Hooks, *, report_all: bool = False) ->
         limit,
         _port_id(policy.port_id),
         attachment.revision,
+        0,
     )
     groups = b""
     if Guard.GROUPS in policy.guards:
-        groups = port_groups(policy.security_groups, stateful=policy.stateful)
-    extras = Extras(macs.others, addresses.others, addresses.prefixes, policy.ethertypes, groups)
+        groups = port_groups(digests, policy.security_groups, stateful=policy.stateful)
+    extras = Extras(
+        macs.others,
+        addresses.others,
+        addresses.prefixes,
+        policy.ethertypes,
+        groups,
+        _vrids(policy),
+    )
     if policy.closed or not extras:
         extras = NO_EXTRAS
-    return PortState(entry, extras, public, hooks)
+    return PortState(entry, extras, public, hooks, _prefixes(policy.claimable))
 
 
 def closed(attachment: Attachment, hooks: Hooks) -> PortState:
@@ -154,7 +221,7 @@ def closed(attachment: Attachment, hooks: Hooks) -> PortState:
     except ValueError:
         identity = bytes(16)
     numbers = (attachment.ifindex, Flag.IS_CLOSED, 0)
-    entry = ENTRY.pack(*numbers, b"", b"", b"", b"", 0, 0, 0, 0, identity, attachment.revision)
+    entry = ENTRY.pack(*numbers, b"", b"", b"", b"", 0, 0, 0, 0, identity, attachment.revision, 0)
     return PortState(entry, NO_EXTRAS, frozenset(), hooks)
 
 
@@ -173,13 +240,21 @@ def _flags(policy: PortPolicy, *, has_public: bool) -> Flag:
         flags |= Flag.DHCP_SERVER
     if Role.ROUTER_ADVERTISER in policy.roles:
         flags |= Flag.ROUTER
-    if policy.link_local is LinkLocal.EUI64:
+    if policy.link_local in (LinkLocal.EUI64, LinkLocal.LEARNED):
         flags |= Flag.LINK_LOCAL_EUI64
     if policy.link_local is LinkLocal.ANY:
         flags |= Flag.LINK_LOCAL_ANY
     if Guard.IP not in policy.guards:
         flags |= Flag.NOT_PUBLIC if has_public else Flag.ANY_SOURCE
     return flags
+
+
+def _vrids(policy: PortPolicy) -> bytes:
+    """`struct vrids`; empty where no id is another's."""
+    both = policy.foreign_vrids4, policy.foreign_vrids6
+    if Guard.VRRP not in policy.guards or not any(both):
+        return b""
+    return b"".join(sum(1 << vrid for vrid in ids).to_bytes(32, "little") for ids in both)
 
 
 def _storm(storm: Storm) -> tuple[int, int]:
@@ -217,7 +292,7 @@ class _Macs:
 class _Addresses:
     inline4: bytes
     inline6: bytes
-    others: frozenset[tuple[bytes, bool]]
+    others: frozenset[tuple[bytes, Kind]]
     prefixes: Prefixes
     flags: Flag
 
@@ -229,9 +304,14 @@ class _Addresses:
         wide = [n for n in policy.prefixes if n.prefixlen != n.max_prefixlen]
         order = sorted(single, key=lambda a: (a in watched, a.packed))
         inline = {v: [a for a in order if a.version == v and int(a)][:_INLINE] for v in (4, 6)}
-        outside = single.difference(*inline.values())
+        kinds = dict.fromkeys(single.difference(*inline.values()), Kind.OWN)
+        kinds |= dict.fromkeys(watched, Kind.SHARED)
+        # What the model gave is the port's in any case; of what was learned the use is noted.
+        claimed = dict.fromkeys(policy.tentative, Kind.TENTATIVE)
+        claimed |= dict.fromkeys(policy.learned, Kind.LEARNED)
+        kinds |= {a: kind for a, kind in claimed.items() if a not in single}
         flags = Flag(0)
-        if outside:
+        if kinds.keys() - {*inline[4], *inline[6]}:
             flags |= Flag.MORE_ADDRESSES
         if wide:
             flags |= Flag.HAS_PREFIXES
@@ -242,7 +322,7 @@ class _Addresses:
         return cls(
             b"".join(a.packed for a in inline[4]),
             b"".join(a.packed for a in inline[6]),
-            frozenset((pack_address(a), a in watched) for a in outside | watched),
+            frozenset((pack_address(a), kind) for a, kind in kinds.items()),
             _prefixes(wide),
             flags,
         )
@@ -250,10 +330,14 @@ class _Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The states of the ports; `refused` says which policy cannot be held, and why."""
+    """The states of the ports; `refused` says which policy cannot be held, and why.
+
+    `running` are the interfaces whose guests were there before any guard.
+    """
 
     ports: Mapping[int, PortState]
     refused: Mapping[int, str]
+    running: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,13 +352,54 @@ class Seen:
 class Change:
     """The ports to set, the interfaces to let go, and whether to sweep up.
 
-    `hooks` are the programs that were seen at the ports to set.
+    `hooks` are the programs that were seen at the ports to set; `running` those whose guests
+    were there before any guard.
     """
 
     ports: Mapping[int, PortState]
     hooks: Mapping[int, Hooks]
     removed: frozenset[int] = frozenset()
     sweep: bool = False
+    running: frozenset[int] = frozenset()
+
+
+class Loss(StrEnum):
+    """What of a guard was lost, as it is counted."""
+
+    PROGRAM = "program"
+    CHECK = "check"
+    PLACE = "place"
+    PIN = "pin"
+    ENTRY = "entry"
+    EXTRAS = "extras"
+    COMMON = "common"
+
+
+_LOST_HOOKS = {
+    "": (Loss.PROGRAM, "its program is not at the interface's {}"),
+    STALE: (Loss.PROGRAM, "another build's program stands at the interface's {}"),
+    BEHIND: (Loss.PLACE, "somebody else's program stands before its own at the interface's {}"),
+    UNPINNED: (Loss.PIN, "the pin of its program at the interface's {} is gone"),
+    UNCHECKED: (
+        Loss.CHECK,
+        "behind its program at the interface's {} is not the second check alone",
+    ),
+}
+_OTHER_HOOK = (Loss.PROGRAM, "another program stands at the interface's {}")
+
+
+def loss(held: PortState, seen: PortState | None) -> tuple[Loss, str] | None:
+    """What of a guard that was held is not so any more; None where all is."""
+    seen = seen or PortState(b"", NO_EXTRAS, frozenset(), NO_HOOKS)
+    for where, wanted, stands in zip(("ingress", "egress"), held.hooks, seen.hooks, strict=True):
+        if stands != wanted:
+            cause, text = _LOST_HOOKS.get(stands, _OTHER_HOOK)
+            return cause, text.format(where)
+    if seen.entry != held.entry:
+        return Loss.ENTRY, "its entry in the table of ports is not what was written"
+    if seen != held:
+        return Loss.EXTRAS, "its addresses, prefixes or groups in the maps are not what was written"
+    return None
 
 
 def difference(wanted: Wanted, seen: Seen) -> Change | None:
@@ -284,4 +409,4 @@ def difference(wanted: Wanted, seen: Seen) -> Change | None:
     if not (ports or removed or seen.litter):
         return None
     hooks = {i: seen.ports[i].hooks for i in ports if i in seen.ports}
-    return Change(ports, hooks, removed, bool(seen.litter))
+    return Change(ports, hooks, removed, bool(seen.litter), wanted.running & ports.keys())

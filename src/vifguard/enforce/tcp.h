@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * TCP as a port sees it (RFC 9293, RFC 5961, windows loosely): how far a connection comes by
- * a segment, and whether the segment belongs to it. docs/guards.md, "Connections".
+ * TCP as a port sees it: how far a connection comes by a segment, and whether the segment
+ * belongs to it. docs/guards.md, "TCP connections", is what this does.
+ *
+ * All numbers of a side that are known are counted from its acknowledged number. Of a side
+ * that sent nothing, and was only asked, `number` is that of a challenge to the opener, or
+ * the opener's own: an RST may hit either.
  */
 #pragma once
 
@@ -14,51 +18,134 @@
 #define ACK 16
 #define AHEAD (1U << 30)
 #define BEHIND (1U << 16)
+#define BOTH_ACKNOWLEDGED (ACKNOWLEDGED(0) | ACKNOWLEDGED(1))
 
 struct segment {
 	__u32 sequence;
 	__u32 acknowledged;
 	__u32 flags;
+	__u32 end; /* the number behind its last octet, SYN and FIN counted */
 };
+
+static __always_inline __u32 kind_of(const struct segment *segment)
+{
+	return segment->flags & (SYN | ACK | RST | FIN);
+}
 
 static __always_inline int may_open(const struct segment *segment)
 {
-	__u32 flags = segment->flags & (SYN | ACK | RST | FIN);
-	return flags == SYN || flags == ACK;
+	return kind_of(segment) == SYN || kind_of(segment) == ACK;
 }
 
+/* Whether a segment may be of any connection that is open. */
+static __always_inline int is_of_open(const struct segment *segment)
+{
+	return (kind_of(segment) & ~FIN) == ACK;
+}
+
+/* Indexing by a variable would put the flow's copies on the stack out of reach. */
 static __always_inline __u32 number_of(const struct flow *flow, __u32 side)
 {
 	return side ? flow->number[1] : flow->number[0];
 }
 
-static __always_inline int is_within(const struct flow *flow, __u32 side, __u32 sequence)
+static __always_inline __u32 sent_of(const struct flow *flow, __u32 side)
 {
-	__u32 distance = sequence - number_of(flow, side);
-	return distance < AHEAD || distance >= -BEHIND;
+	return side ? flow->sent[1] : flow->sent[0];
 }
 
-/* Whether `number` is exactly what is known of a side. */
-static __always_inline int hits(const struct flow *flow, __u32 side, __u32 number)
-{
-	return flow->bits & NUMBERED(side) && number_of(flow, side) == number;
-}
-
-static __always_inline void learn(struct flow *flow, __u32 side, __u32 number)
+static __always_inline void set_number(struct flow *flow, __u32 side, __u32 number)
 {
 	if (side)
 		flow->number[1] = number;
 	else
 		flow->number[0] = number;
-	flow->bits |= NUMBERED(side);
+}
+
+static __always_inline void set_sent(struct flow *flow, __u32 side, __u32 sent)
+{
+	if (side)
+		flow->sent[1] = sent;
+	else
+		flow->sent[0] = sent;
+}
+
+/* Nothing is known of a side but these numbers. */
+static __always_inline void begin(struct flow *flow, __u32 side, __u32 number, __u32 sent)
+{
+	set_number(flow, side, number);
+	set_sent(flow, side, sent);
+	flow->bits &= ~(ACKNOWLEDGED(side) | FIN_SEEN(side) | NOTED(side));
+}
+
+static __always_inline __u32 ahead(const struct flow *flow, __u32 side, __u32 sequence)
+{
+	return sequence - number_of(flow, side);
+}
+
+static __always_inline __u32 in_flight(const struct flow *flow, __u32 side)
+{
+	return flow->bits & NOTED(side) ? 0 : ahead(flow, side, sent_of(flow, side));
+}
+
+static __always_inline int is_within(const struct flow *flow, __u32 side, __u32 sequence)
+{
+	return ahead(flow, side, sequence) + BEHIND < AHEAD + BEHIND;
+}
+
+/* Whether a number is of what may be on its way, or was a moment ago: `behind` the first. */
+static __always_inline int is_on_its_way(const struct flow *flow, __u32 side, __u32 number,
+					 __u32 behind)
+{
+	return ahead(flow, side, number) + behind <= in_flight(flow, side) + behind;
 }
 
 /* Whether a sequence number can be of what a side sent (RFC 5927, 4.1). */
 static __always_inline int is_sent(const struct flow *flow, __u32 side, __u32 sequence)
 {
-	if (flow->bits & ACKNOWLEDGED(side))
-		return is_within(flow, side, sequence);
-	return hits(flow, side, sequence + 1);
+	int is_asked = flow->state == HALF_OPEN && side != side_of_opener(flow);
+	if (is_asked || flow->state == RESET)
+		return 0;
+	return is_on_its_way(flow, side, sequence, flow->bits & ACKNOWLEDGED(side) ? BEHIND : 1);
+}
+
+/* Whether the other side may acknowledge this (RFC 5961, 5.2). */
+static __always_inline int fits(const struct flow *flow, __u32 side, __u32 number)
+{
+	return is_on_its_way(flow, side, number, flow->bits & ACKNOWLEDGED(side) ? BEHIND : 0);
+}
+
+/* Whether the other side may be the first to acknowledge this, of what was picked up. */
+static __always_inline int is_near(const struct flow *flow, __u32 side, __u32 number)
+{
+	return !(flow->bits & ACKNOWLEDGED(side)) &&
+	       ahead(flow, side, number) + BEHIND <= in_flight(flow, side) + 2 * BEHIND;
+}
+
+/* The other side has all before a number that fits. */
+static __always_inline void acknowledge(struct flow *flow, __u32 side, __u32 number)
+{
+	if (ahead(flow, side, number) <= in_flight(flow, side)) {
+		set_number(flow, side, number);
+		flow->bits |= ACKNOWLEDGED(side);
+	}
+}
+
+/* A segment of a side, in the window, ended there. */
+static __always_inline void reach(struct flow *flow, __u32 side, __u32 end)
+{
+	__u32 before = in_flight(flow, side), now = ahead(flow, side, end);
+	if (now > before && now < 1U << 31)
+		before = now;
+	set_sent(flow, side, number_of(flow, side) + before);
+	flow->bits &= ~NOTED(side);
+}
+
+/* Whether a number is what is acknowledged of a side, or all that it sent. */
+static __always_inline int hits(const struct flow *flow, __u32 side, __u32 number)
+{
+	__u32 distance = ahead(flow, side, number);
+	return !distance || distance == in_flight(flow, side);
 }
 
 /* An RST while nothing of its sender was acknowledged. */
@@ -68,10 +155,9 @@ static __always_inline int resets_early(const struct flow *flow, const struct se
 	__u32 receiver = sender ^ 1;
 	int is_half_open = flow->state == HALF_OPEN;
 	if (is_half_open && sender != side_of_opener(flow))
-		return segment->flags & ACK && hits(flow, receiver, segment->acknowledged);
-	return hits(flow, sender, segment->sequence) ||
-	       (is_half_open && !(flow->bits & ACKNOWLEDGED(receiver)) &&
-		hits(flow, receiver, segment->sequence));
+		return segment->flags & ACK && fits(flow, receiver, segment->acknowledged);
+	return ahead(flow, sender, segment->sequence) <= in_flight(flow, sender) ||
+	       (is_half_open && number_of(flow, receiver) == segment->sequence);
 }
 
 static __always_inline int take_reset(struct flow *flow, const struct segment *segment,
@@ -85,8 +171,100 @@ static __always_inline int take_reset(struct flow *flow, const struct segment *s
 	if (ends) {
 		flow->state = RESET;
 		refresh(flow, now);
+	} else if (is_known &&
+		   ahead(flow, sender, segment->sequence) < in_flight(flow, sender)) {
+		__u32 soon = end_of(IPPROTO_TCP, RESET, now);
+		if (soon < flow->expires)
+			flow->expires = soon;
 	}
 	return ends || is_known;
+}
+
+/* Where a connection has come by the FINs that were seen. */
+static __always_inline void close(struct flow *flow)
+{
+	int first = flow->bits & FIN_SEEN(0), second = flow->bits & FIN_SEEN(1);
+	if ((first && in_flight(flow, 0)) || (second && in_flight(flow, 1)))
+		flow->state = CLOSING;
+	else if (first || second)
+		flow->state = first && second ? FINISHED : HALF_CLOSED;
+}
+
+/* Where a connection has come by what was acknowledged, and by FINs. */
+static __always_inline void advance(struct flow *flow, __u64 now)
+{
+	if (flow->state < OPEN && (flow->bits & BOTH_ACKNOWLEDGED) == BOTH_ACKNOWLEDGED)
+		flow->state = OPEN;
+	if (flow->state >= OPEN)
+		close(flow);
+	refresh(flow, now);
+}
+
+static __always_inline int is_begun(const struct flow *flow)
+{
+	return flow->state == HALF_OPEN || flow->state == ANSWERED;
+}
+
+/* Whether a SYN is an old one of this very connection. */
+static __always_inline int is_late(const struct flow *flow, const struct segment *segment,
+				   __u32 sender)
+{
+	return flow->bits & ACKNOWLEDGED(sender) &&
+	       ahead(flow, sender, segment->sequence + 1) + BEHIND <= BEHIND;
+}
+
+/* Whether a new connection may begin in the place of one, by a SYN. */
+static __always_inline int may_be_replaced(const struct flow *flow, const struct segment *segment,
+					   __u32 sender)
+{
+	return flow->state >= FINISHED &&
+	       !(flow->state == FINISHED && is_late(flow, segment, sender));
+}
+
+/* Whether the rules must allow a segment though it is of this connection. */
+static __always_inline int asks_rules(const struct flow *flow, const struct segment *segment,
+				      __u32 sender)
+{
+	__u32 opener = side_of_opener(flow);
+	return kind_of(segment) == SYN && !is_begun(flow) && sender != opener &&
+	       !(flow->bits & NOTED(opener));
+}
+
+/* Both sides agree on a connection of which the receiver's noted SYN was the first. */
+static __always_inline void begin_anew(struct flow *flow, const struct segment *segment,
+				       __u32 sender, __u64 now)
+{
+	__u32 receiver = sender ^ 1;
+	int are_both = flow->bits & NOTED(sender);
+	begin(flow, receiver, sent_of(flow, receiver), segment->acknowledged);
+	flow->bits |= ACKNOWLEDGED(receiver);
+	begin(flow, sender, segment->sequence + 1, segment->end);
+	if (!are_both) {
+		flow->bits &= ~OPENED_FROM_OUTSIDE;
+		if (receiver == TO_GUEST)
+			flow->bits |= OPENED_FROM_OUTSIDE;
+	}
+	flow->state = ANSWERED;
+	refresh(flow, now);
+}
+
+static __always_inline void learn_syn(struct flow *flow, const struct segment *segment,
+				      __u32 sender)
+{
+	__u32 number = segment->sequence + 1;
+	int is_opener = sender == side_of_opener(flow);
+	int is_again = (is_opener || flow->state == ANSWERED) && number_of(flow, sender) == number;
+	if (flow->bits & ACKNOWLEDGED(sender))
+		return;
+	if (!is_opener)
+		flow->state = ANSWERED;
+	if (is_again) {
+		reach(flow, sender, segment->end);
+		return;
+	}
+	begin(flow, sender, number, segment->end);
+	if (flow->state == HALF_OPEN)
+		set_number(flow, sender ^ 1, number);
 }
 
 /* SYN, with ACK or without. */
@@ -94,61 +272,64 @@ static __always_inline int take_syn(struct flow *flow, const struct segment *seg
 				    __u32 sender, __u64 now)
 {
 	__u32 receiver = sender ^ 1;
-	int is_opener = sender == side_of_opener(flow);
-	if (segment->flags & FIN)
-		return 0;
-	if (flow->state >= OPEN)
+	int is_answer = segment->flags & ACK;
+	if (is_answer && flow->bits & NOTED(receiver) &&
+	    segment->acknowledged - sent_of(flow, receiver) < BEHIND) {
+		begin_anew(flow, segment, sender, now);
 		return 1;
-	if (segment->flags & ACK) {
-		if (!hits(flow, receiver, segment->acknowledged) ||
-		    (is_opener && flow->state == HALF_OPEN))
-			return 0;
-		flow->bits |= ACKNOWLEDGED(receiver);
 	}
-	if (!(flow->bits & ACKNOWLEDGED(sender)))
-		learn(flow, sender, segment->sequence + 1);
-	if (!is_opener)
-		flow->state = ANSWERED;
-	refresh(flow, now);
+	if (!is_begun(flow) || (!is_answer && flow->bits & ACKNOWLEDGED(sender))) {
+		if (!is_answer && !is_late(flow, segment, sender)) {
+			set_sent(flow, sender, segment->sequence + 1);
+			flow->bits |= NOTED(sender);
+		}
+		return 1;
+	}
+	if (is_answer) {
+		if (ahead(flow, receiver, segment->acknowledged) > in_flight(flow, receiver) ||
+		    (sender == side_of_opener(flow) && flow->state == HALF_OPEN))
+			return 0;
+		acknowledge(flow, receiver, segment->acknowledged);
+	}
+	learn_syn(flow, segment, sender);
+	advance(flow, now);
 	return 1;
 }
 
-static __always_inline void advance(struct flow *flow, int is_opener, __u64 now)
+/* An ACK while nothing but the opener's SYN was seen (RFC 9293, 3.5.1). */
+static __always_inline int take_challenge(struct flow *flow, const struct segment *segment,
+					  __u32 sender, __u64 now)
 {
-	if (flow->state == RESET)
-		return;
-	if (flow->state == (is_opener ? ANSWERED : HALF_OPEN))
-		flow->state = OPEN;
-	if ((flow->bits & (FIN_SEEN(0) | FIN_SEEN(1))) == (FIN_SEEN(0) | FIN_SEEN(1)))
-		flow->state = FINISHED;
+	if (sender == side_of_opener(flow) || segment->flags & FIN)
+		return 0;
+	set_number(flow, sender, segment->acknowledged);
 	refresh(flow, now);
+	return 1;
 }
 
 /* ACK, and perhaps FIN. */
 static __always_inline int take_ack(struct flow *flow, const struct segment *segment,
 				    __u32 sender, __u64 now)
 {
-	__u32 receiver = sender ^ 1, answerer = side_of_opener(flow) ^ 1;
-	int is_opener = sender != answerer;
-	if (segment->flags & FIN && (!(flow->bits & ACKNOWLEDGED(sender)) ||
-				     !is_within(flow, sender, segment->sequence)))
+	__u32 receiver = sender ^ 1;
+	if (flow->state == HALF_OPEN)
+		return take_challenge(flow, segment, sender, now);
+	int is_in_window = is_within(flow, sender, segment->sequence);
+	if (segment->flags & FIN && !is_in_window)
 		return 0;
-	if (flow->state == HALF_OPEN && !(flow->bits & ACKNOWLEDGED(answerer))) {
-		/* A challenge: the answerer knows the connection already (RFC 9293, 3.5.1). */
-		if (is_opener || segment->flags & FIN)
-			return 0;
-		learn(flow, answerer, segment->acknowledged);
-		refresh(flow, now);
-		return 1;
-	}
-	if (!(flow->bits & ACKNOWLEDGED(receiver)) ||
-	    segment->acknowledged - number_of(flow, receiver) < AHEAD) {
-		learn(flow, receiver, segment->acknowledged);
+	if (flow->state == PICKED_UP && is_near(flow, receiver, segment->acknowledged)) {
+		reach(flow, receiver, segment->acknowledged);
+		set_number(flow, receiver, segment->acknowledged);
 		flow->bits |= ACKNOWLEDGED(receiver);
 	}
+	if (!fits(flow, receiver, segment->acknowledged))
+		return 1;
+	acknowledge(flow, receiver, segment->acknowledged);
+	if (is_in_window)
+		reach(flow, sender, segment->end);
 	if (segment->flags & FIN)
 		flow->bits |= FIN_SEEN(sender);
-	advance(flow, is_opener, now);
+	advance(flow, now);
 	return 1;
 }
 
@@ -157,21 +338,31 @@ static __noinline int take_segment(struct flow *flow, const struct segment *segm
 				   __u64 now)
 {
 	sender &= 1;
-	if (segment->flags & RST)
-		return take_reset(flow, segment, sender, now);
-	if (segment->flags & SYN)
+	__u32 kind = segment->flags & (SYN | FIN | RST);
+	if (kind & (kind - 1) || !(segment->flags & (SYN | RST | ACK)))
+		return 0;
+	if (kind == SYN)
 		return take_syn(flow, segment, sender, now);
-	return segment->flags & ACK ? take_ack(flow, segment, sender, now) : 0;
+	if (flow->state == RESET)
+		return 1;
+	return kind == RST ? take_reset(flow, segment, sender, now) :
+			     take_ack(flow, segment, sender, now);
 }
 
 /* What is known of a connection by the segment that opened it. */
 static __always_inline void open_with(struct flow *flow, const struct segment *segment,
 				      __u32 opener)
 {
+	__u32 other = opener ^ 1;
 	if (segment->flags & SYN) {
-		learn(flow, opener, segment->sequence + 1);
-	} else {
-		learn(flow, opener ^ 1, segment->acknowledged);
-		flow->bits |= ACKNOWLEDGED(opener ^ 1);
+		begin(flow, opener, segment->sequence + 1, segment->end);
+		begin(flow, other, segment->sequence + 1, segment->sequence + 1);
+		return;
 	}
+	flow->state = PICKED_UP;
+	begin(flow, opener, segment->sequence, segment->end);
+	begin(flow, other, segment->acknowledged, segment->acknowledged);
+	flow->bits |= ACKNOWLEDGED(other);
+	if (segment->flags & FIN)
+		flow->bits |= FIN_SEEN(opener);
 }

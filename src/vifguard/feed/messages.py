@@ -56,6 +56,8 @@ class Update:
     `groups` are the rules of those whose rules changed, and `sets` those that changed. Both are
     by id, and hold for every port of the host that refers to them, whatever else it is told.
 
+    `store` is the identity of the database that this is from; empty where nobody says.
+
     A group that no port has, and a set that no rule refers to, the host is told no more of: it
     must forget them, and is told them whole when something refers to them again.
     """
@@ -66,6 +68,7 @@ class Update:
     gone: frozenset[str] = frozenset()
     groups: Mapping[str, frozenset[Rule]] = field(default_factory=dict)
     sets: Mapping[str, SetChange] = field(default_factory=dict)
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,44 @@ class Claim:
     address: IPAddress
     mac: Mac
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressClaim:
+    """A guest claims an address that is not its port's yet, from one of the port's MACs.
+
+    `unused` are learned addresses of the port that may make room for it, longest unused first.
+    """
+
+    port_id: str
+    address: IPAddress
+    mac: Mac
+    unused: tuple[IPAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What duplicate address detection found of a tentative address."""
+
+    port_id: str
+    address: IPAddress
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedClaim:
+    """A claim that the server refused: `taken` where the address is another's."""
+
+    port_id: str
+    address: IPAddress
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswer:
+    """What the server says to a report; what it agrees to comes as an update."""
+
+    refused: tuple[RefusedClaim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +164,11 @@ class DropCount:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """What a host is and can do; `missing` names each needed feature it lacks, and why."""
+    """What a host is and can do; `missing` names each needed feature it lacks, and why.
+
+    `degraded` names each part of its agent that cannot do its work now, and why; `lost` counts
+    by cause the guards that the agent has found lost, and put back, since it started.
+    """
 
     kernel: str
     driver: str
@@ -131,6 +176,68 @@ class HostReport:
     missing: tuple[str, ...]
     floor: tuple[str, ...]
     isolation: bool
+    degraded: tuple[str, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One run of an agent. `pins` is the id of the pins that it alone holds; empty for none.
+
+    Two runs that hold the same pins cannot live at once: the later one is the one that lives.
+    `ended`: it says with this that it ends.
+    """
+
+    id: str = ""
+    pins: str = ""
+    ended: bool = False
+
+
+NO_INSTANCE = Instance()
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedBridge:
+    """A bridge of the operator's that a physical network is mapped to, as a host found it.
+
+    `addresses` are the host's own there. `unguarded` are the members that are neither
+    uplinks nor trusted, and have no guard that was read back, and `forwarding` those of them that
+    forward all the same. `dropped`:
+    frames that the filter of its members dropped, those of the host's other such bridges
+    included; None where the kernel does not count them.
+    """
+
+    name: str
+    physical: str
+    addresses: tuple[IPAddress, ...] = ()
+    unguarded: tuple[str, ...] = ()
+    dropped: int | None = None
+    forwarding: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDevice:
+    """A device name at which the floor drops every frame, and how many it has dropped."""
+
+    device: str
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTable:
+    """The table of a host's connections: how many it has room for, and about how full it is."""
+
+    room: int
+    used_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class WiringReport:
+    """What of a host is not a port's: its wiring, and the table that all ports share."""
+
+    bridges: tuple[AdoptedBridge, ...] = ()
+    held: tuple[HeldDevice, ...] = ()
+    connections: ConnectionTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +245,8 @@ class Report:
     """What an agent tells the server; facts about revisions, never wishes.
 
     `reached`: what every update up to this revision said was brought into the kernel, or told
-    of in `ports` why not; 0 says nothing.
+    of in `ports` why not; 0 says nothing. `read_back`: every guard was read back from the kernel
+    a moment ago, and is as it was reported, or is reported here.
     """
 
     host: str
@@ -149,21 +257,34 @@ class Report:
     drops: tuple[DropRecord, ...] = ()
     counts: tuple[DropCount, ...] = ()
     reached: int = 0
+    read_back: bool = False
+    instance: Instance = NO_INSTANCE
+    wiring: WiringReport | None = None
+    address_claims: tuple[AddressClaim, ...] = ()
+    detections: tuple[Detection, ...] = ()
 
 
 class Feed(Protocol):
     """The agent's only view of the server; in one process or over HTTP."""
 
-    def next(self, after: int, timeout: float) -> Update | None:
+    def next(self, instance: str, after: int, timeout: float) -> Update | None:
         """The update after revision `after`, or None when nothing changed for `timeout` s.
 
-        `after` 0, or a revision the server no longer remembers, gives a complete one.
-        Raises FeedError when the server cannot be reached.
+        `after` 0, or a revision the server no longer remembers, gives a complete one. `instance`
+        is the run of the agent that asks. Raises FeedError when the server cannot be reached.
         """
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report) -> ReportAnswer:
         """Deliver a report; raises FeedError when the server cannot be reached."""
 
 
 class FeedError(Exception):
     """The server could not be reached or refused; the guards stay as they are."""
+
+
+SECOND_AGENT = "SecondAgent"
+"""The type of the error by which a server refuses one over HTTP."""
+
+
+class SecondAgentError(FeedError):
+    """Another agent is this host's, and lives; the message names it and says what to do."""

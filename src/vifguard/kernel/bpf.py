@@ -12,12 +12,13 @@ import mmap
 import os
 import platform
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 _NUMBER = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
 """Of bpf(2); on any other machine the kernel says ENOSYS."""
@@ -28,7 +29,7 @@ _LOG_BYTES = 1 << 22
 _BATCH = 4096
 _SK_BUFF_BYTES = 192
 _TEST_BYTES = 1 << 16
-_CONTEXT = struct.Struct("=40xI4xI")
+_CONTEXT = struct.Struct("=40xI4x20s108xI")
 _TEST_RUN = struct.Struct("=IIIIQQIIIIQQIII4x")
 _TESTED = struct.Struct("=4xi28xI")
 _Bytes = ctypes.Array[ctypes.c_char]
@@ -45,7 +46,10 @@ class Command(IntEnum):
     PROG_LOAD = 5
     OBJ_PIN = 6
     OBJ_GET = 7
+    PROG_ATTACH = 8
+    PROG_DETACH = 9
     PROG_TEST_RUN = 10
+    PROG_GET_FD_BY_ID = 13
     OBJ_GET_INFO_BY_FD = 15
     PROG_QUERY = 16
     MAP_LOOKUP_BATCH = 24
@@ -53,6 +57,7 @@ class Command(IntEnum):
     MAP_DELETE_BATCH = 27
     LINK_CREATE = 28
     LINK_UPDATE = 29
+    LINK_GET_FD_BY_ID = 30
     LINK_DETACH = 34
 
 
@@ -68,19 +73,8 @@ class MapType(IntEnum):
     RINGBUF = 27
 
 
-class AttachType(IntEnum):
-    """Where on an interface a TCX link stands (Linux 6.6)."""
-
-    TCX_INGRESS = 46
-    TCX_EGRESS = 47
-
-
 SCHED_CLS = 3
 """`BPF_PROG_TYPE_SCHED_CLS`: the only program type here."""
-
-_F_BEFORE = 1 << 3
-_PROGRAMS_AT_A_HOOK = 64
-"""`BPF_MPROG_MAX`: no hook takes more."""
 
 
 class VerifierError(OSError):
@@ -105,7 +99,8 @@ def call(command: Command, attributes: ctypes.Array[ctypes.c_char]) -> int:
             raise OSError(code, f"bpf {command.name.lower()}: {os.strerror(code)}")
 
 
-def _pack(layout: str, *values: int | bytes) -> ctypes.Array[ctypes.c_char]:
+def pack(layout: str, *values: int | bytes) -> ctypes.Array[ctypes.c_char]:
+    """A call's attributes, in host byte order and without padding."""
     packed = struct.pack("=" + layout, *values)
     return ctypes.create_string_buffer(packed, len(packed))
 
@@ -139,14 +134,14 @@ class Handle:
     def pin(self, path: Path | str) -> None:
         """Give the object a name in bpffs, so that it outlives this process."""
         name = _buffer(os.fsencode(path) + b"\0")
-        call(Command.OBJ_PIN, _pack("QII", ctypes.addressof(name), self.fd, 0))
+        call(Command.OBJ_PIN, pack("QII", ctypes.addressof(name), self.fd, 0))
 
     def info(self, size: int) -> bytes:
         """The first `size` bytes of the kernel's `struct bpf_*_info`."""
         answer = ctypes.create_string_buffer(size)
         call(
             Command.OBJ_GET_INFO_BY_FD,
-            _pack("IIQ", self.fd, size, ctypes.addressof(answer)),
+            pack("IIQ", self.fd, size, ctypes.addressof(answer)),
         )
         return answer.raw
 
@@ -154,7 +149,7 @@ class Handle:
 def open_pin(path: Path | str) -> int:
     """A descriptor of the object pinned at `path`; FileNotFoundError where there is none."""
     name = _buffer(os.fsencode(path) + b"\0")
-    return call(Command.OBJ_GET, _pack("QII", ctypes.addressof(name), 0, 0))
+    return call(Command.OBJ_GET, pack("QII", ctypes.addressof(name), 0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,22 +165,24 @@ class MapSpec:
 
 
 class Map(Handle):
-    """A map: keys and values are bytes of exactly the sizes in `spec`. Not for several threads."""
+    """A map: keys and values are bytes of exactly the sizes in `spec`. Safe for threads."""
 
     def __init__(self, fd: int, spec: MapSpec) -> None:
         super().__init__(fd)
         self.spec = spec
-        # Made once: thousands of look-ups would spend most of their time on making them.
+        # Made once: thousands of look-ups would spend most of their time on making them. While
+        # the kernel reads and writes them another thread may run, so one has them at a time.
+        self._buffers = threading.Lock()
         self._key = ctypes.create_string_buffer(spec.key_size)
         self._value = ctypes.create_string_buffer(spec.value_size)
         key, value = ctypes.addressof(self._key), ctypes.addressof(self._value)
-        self._element = _pack("IIQQQ", fd, 0, key, value, 0)
-        self._keyed = _pack("IIQQQ", fd, 0, key, 0, 0)
+        self._element = pack("IIQQQ", fd, 0, key, value, 0)
+        self._keyed = pack("IIQQQ", fd, 0, key, 0, 0)
 
     @classmethod
     def create(cls, spec: MapSpec, inner: Map | None = None) -> Self:
         """A new map; `inner` is the pattern of a map of maps."""
-        attributes = _pack(
+        attributes = pack(
             "IIIIIII16s",
             spec.type,
             spec.key_size,
@@ -211,25 +208,28 @@ class Map(Handle):
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
-        self._key.raw = key
-        try:
-            call(Command.MAP_LOOKUP, self._element)
-        except FileNotFoundError:
-            return None
-        return self._value.raw
+        with self._buffers:
+            self._key.raw = key
+            try:
+                call(Command.MAP_LOOKUP, self._element)
+            except FileNotFoundError:
+                return None
+            return self._value.raw
 
     def update(self, key: bytes, value: bytes) -> None:
         """Set `key`."""
-        self._key.raw, self._value.raw = key, value
-        call(Command.MAP_UPDATE, self._element)
+        with self._buffers:
+            self._key.raw, self._value.raw = key, value
+            call(Command.MAP_UPDATE, self._element)
 
     def delete(self, key: bytes) -> None:
         """Remove `key`, if it is there."""
-        self._key.raw = key
-        try:
-            call(Command.MAP_DELETE, self._keyed)
-        except FileNotFoundError:
-            return
+        with self._buffers:
+            self._key.raw = key
+            try:
+                call(Command.MAP_DELETE, self._keyed)
+            except FileNotFoundError:
+                return
 
     def update_many(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Set all keys in few calls. Not atomic: an error leaves some of them set."""
@@ -249,8 +249,38 @@ class Map(Handle):
         for key in keys:
             self.delete(key)
 
+    def is_empty(self) -> bool:
+        """Whether a map of keys, not an array, holds nothing."""
+        following = ctypes.create_string_buffer(self.spec.key_size)
+        attributes = pack("IIQQQ", self.fd, 0, 0, ctypes.addressof(following), 0)
+        try:
+            call(Command.MAP_GET_NEXT_KEY, attributes)
+        except FileNotFoundError:
+            return True
+        return False
+
     def contents(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values. What is changed meanwhile may be missed or met twice."""
+        for count, keys, values in self._batches():
+            yield from self._elements(count, keys, values)
+
+    def counts(self) -> Iterator[int]:
+        """How many there are, in parts."""
+        return (count for count, _, _ in self._batches())
+
+    def _elements(self, count: int, keys: _Bytes, values: _Bytes) -> Iterator[tuple[bytes, bytes]]:
+        key_size, value_size = self.spec.key_size, self.spec.value_size
+        # One copy of what was found: `raw` would copy the whole buffer for each element.
+        found_keys = memoryview(keys)[: count * key_size].tobytes()
+        found_values = memoryview(values)[: count * value_size].tobytes()
+        for i in range(count):
+            yield (
+                found_keys[i * key_size : (i + 1) * key_size],
+                found_values[i * value_size : (i + 1) * value_size],
+            )
+
+    def _batches(self) -> Iterator[tuple[int, _Bytes, _Bytes]]:
+        """Some thousand elements at a time: how many, their keys and their values."""
         key_size, value_size = self.spec.key_size, self.spec.value_size
         room = min(_BATCH * 4, self.spec.max_entries)
         keys = ctypes.create_string_buffer(room * key_size)
@@ -258,7 +288,7 @@ class Map(Handle):
         position = ctypes.create_string_buffer(max(key_size, 8))
         first, more = True, True
         while more:
-            attributes = _pack(
+            attributes = pack(
                 "QQQQIIQQ",
                 0 if first else ctypes.addressof(position),
                 ctypes.addressof(position),
@@ -273,12 +303,8 @@ class Map(Handle):
                 call(Command.MAP_LOOKUP_BATCH, attributes)
             except FileNotFoundError:
                 more = False
-            count, first = struct.unpack_from("=I", attributes.raw, 32)[0], False
-            for i in range(count):
-                yield (
-                    keys.raw[i * key_size : (i + 1) * key_size],
-                    values.raw[i * value_size : (i + 1) * value_size],
-                )
+            (count,), first = struct.unpack_from("=I", attributes, 32), False
+            yield count, keys, values
 
     def memory(
         self, length: int | None = None, offset: int = 0, *, write: bool = True
@@ -297,7 +323,7 @@ class Map(Handle):
     ) -> None:
         call(
             command,
-            _pack(
+            pack(
                 "QQQQIIQQ",
                 0,
                 0,
@@ -337,19 +363,40 @@ class Program(Handle):
         """The kernel's number of the program."""
         return int(struct.unpack("=II", self.info(8))[1])
 
+    @classmethod
+    def by_id(cls, number: int) -> Self:
+        """The program of an id; OSError(ENOENT) where there is none any more."""
+        return cls(call(Command.PROG_GET_FD_BY_ID, pack("III", number, 0, 0)))
+
+    @property
+    def tag(self) -> bytes:
+        """A digest of its instructions, 8 octets, the same in each process that loads them."""
+        return self.info(16)[8:16]
+
+    @property
+    def name(self) -> str:
+        """What it was called when it was loaded, cut at 15 octets."""
+        return self.info(80)[64:80].partition(b"\0")[0].decode(errors="replace")
+
     def test_run(
-        self, frame: bytes, *, ifindex: int = 1, word: int = 0, repeat: int = 1
+        self,
+        frame: bytes,
+        *,
+        ifindex: int = 1,
+        control: bytes = b"",
+        gso_size: int = 0,
+        repeat: int = 1,
     ) -> tuple[int, int]:
         """Give `frame` to the program as if it stood on `ifindex`; its action and ns a run.
 
-        `word` is what it finds in `cb[0]`.
+        `control` is what it finds in `cb`, at most 20 bytes; `gso_size` as in `struct __sk_buff`.
 
         The frame begins with the Ethernet header; the kernel wants at least 14 bytes, and no
         more than about a page. Not for several threads.
         """
         data, context, attributes = _bench()
         memoryview(data).cast("B")[: len(frame)] = frame
-        _CONTEXT.pack_into(context, 0, ifindex, word)
+        _CONTEXT.pack_into(context, 0, ifindex, control, gso_size)
         _TEST_RUN.pack_into(
             attributes,
             0,
@@ -376,7 +423,7 @@ def _load(name: str, code: bytes, licence: str, log: ctypes.Array[ctypes.c_char]
     instructions, text = _buffer(code), _buffer(licence.encode() + b"\0")
     return call(
         Command.PROG_LOAD,
-        _pack(
+        pack(
             "IIQQIIQII16s",
             SCHED_CLS,
             len(code) // 8,
@@ -390,59 +437,3 @@ def _load(name: str, code: bytes, licence: str, log: ctypes.Array[ctypes.c_char]
             name.encode()[:15],
         ),
     )
-
-
-_LINK_INFO = struct.Struct("=8xI4xII")
-
-
-class LinkInfo(NamedTuple):
-    """Which program a link runs, and where; `ifindex` 0: its interface is gone."""
-
-    program: int
-    ifindex: int
-    attach_type: int
-
-
-class Link(Handle):
-    """An attachment of a program to an interface; it ends when nobody holds or pins it."""
-
-    @classmethod
-    def attach(cls, program: Program, ifindex: int, where: AttachType) -> Self:
-        """Attach before whatever stands there: what passes first may end the chain."""
-        attributes = _pack("IIIIIIQ", program.fd, ifindex, where, _F_BEFORE, 0, 0, 0)
-        return cls(call(Command.LINK_CREATE, attributes))
-
-    @classmethod
-    def open(cls, path: Path | str) -> Self:
-        """The link pinned at `path`."""
-        return cls(open_pin(path))
-
-    @property
-    def about(self) -> LinkInfo:
-        """What the kernel says of the link."""
-        return LinkInfo(*_LINK_INFO.unpack(self.info(_LINK_INFO.size)))
-
-    def detach(self) -> None:
-        """Take the program off its interface before this returns.
-
-        Unpinning alone leaves that to a work queue of the kernel.
-        """
-        call(Command.LINK_DETACH, _pack("I", self.fd))
-
-    def update(self, program: Program) -> None:
-        """Put `program` in the place of the link's present one, between two packets."""
-        call(Command.LINK_UPDATE, _pack("IIII", self.fd, program.fd, 0, 0))
-
-
-def attached(ifindex: int, where: AttachType) -> tuple[int, ...]:
-    """The ids of the programs at a TCX hook, in their order.
-
-    OSError(EINVAL) where the kernel has no TCX, OSError(ENODEV) for no such interface.
-    """
-    room = _PROGRAMS_AT_A_HOOK
-    ids = (ctypes.c_uint32 * room)()
-    where_to = ctypes.addressof(ids)
-    attributes = _pack("IIIIQIIQQQ", ifindex, where, 0, 0, where_to, room, 0, 0, 0, 0)
-    call(Command.PROG_QUERY, attributes)
-    (count,) = struct.unpack_from("=I", attributes, 24)
-    return tuple(ids[:count])

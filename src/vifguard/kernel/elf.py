@@ -1,15 +1,16 @@
 """A compiled eBPF object, read without libbpf: its maps from BTF, its programs from ELF.
 
 Enough for objects that need no relocation against the running kernel's types: maps in
-`.maps`, entry points in section `tc`, static functions in `.text`.
+`.maps`, entry points in section `tc`, functions in `.text`. What depends on those types is in
+functions whose bodies are given when the object is read (kernel/skbuff.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from vifguard.kernel.bpf import Map, MapSpec, Program
@@ -89,6 +90,7 @@ class Elf:
 
 @dataclass(frozen=True, slots=True)
 class _Function:
+    name: str
     section: int
     start: int
     size: int
@@ -96,13 +98,22 @@ class _Function:
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """A compiled object: what maps it needs and what programs it gives."""
+    """A compiled object: what maps it needs and what programs it gives.
+
+    `bodies`: instructions that stand in the place of functions' own, by name. `sizes`: of maps by
+    name, how many entries they have instead of what was compiled.
+    """
 
     data: bytes
+    bodies: Mapping[str, bytes] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     elf: Elf = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "elf", Elf(self.data))
+        unknown = set(self.bodies).difference(self._functions)
+        if unknown:
+            raise ObjectError(f"the object has no function {', '.join(sorted(unknown))}")
 
     @cached_property
     def _described(self) -> tuple[tuple[MapSpec, str], ...]:
@@ -111,18 +122,21 @@ class ObjectFile:
     @property
     def maps(self) -> Mapping[str, MapSpec]:
         """The maps by name."""
-        return {spec.name: spec for spec, _ in self._described}
+        return {
+            spec.name: replace(spec, max_entries=self.sizes.get(spec.name, spec.max_entries))
+            for spec, _ in self._described
+        }
 
-    @cached_property
-    def maps_digest(self) -> str:
-        """Changes with any map's definition, the layout of keys and values included."""
-        said = "\n".join(sorted(said for _, said in self._described))
-        return hashlib.sha256(said.encode()).hexdigest()[:12]
+    def layout_digest(self, names: Collection[str]) -> str:
+        """Changes with these maps' definitions: their sizes, and the layout of what is in them."""
+        said = sorted(said for spec, said in self._described if spec.name in names)
+        sizes = sorted((name, size) for name, size in self.sizes.items() if name in names)
+        return hashlib.sha256(("\n".join(said) + repr(sizes)).encode()).hexdigest()[:12]
 
     @cached_property
     def code_digest(self) -> str:
-        """Changes with any instruction or any map."""
-        parts = [self.maps_digest.encode()]
+        """Changes with any instruction, a given body's too, or any map."""
+        parts = [self.layout_digest(self.maps).encode(), repr(sorted(self.bodies.items())).encode()]
         for index, section in enumerate(self.elf.sections):
             if section.flags & _EXECUTABLE:
                 names = ((at, symbol.name) for at, symbol in self.elf.relocations(index).items())
@@ -154,7 +168,7 @@ class ObjectFile:
     @cached_property
     def _functions(self) -> dict[str, _Function]:
         return {
-            s.name: _Function(s.section, s.value, s.size)
+            s.name: _Function(s.name, s.section, s.value, s.size)
             for s in self.elf.symbols
             if s.type == _FUNCTION
         }
@@ -178,6 +192,8 @@ class ObjectFile:
         return bytes(code)
 
     def _body(self, function: _Function) -> bytes:
+        if function.name in self.bodies:
+            return self.bodies[function.name]
         data = self.elf.sections[function.section].data
         return data[function.start : function.start + function.size]
 
@@ -192,6 +208,8 @@ class ObjectFile:
     ) -> Iterator[tuple[int, tuple[int, int]]]:
         """Fill in map descriptors; yield each call's place in `code` and its target."""
         symbols = self.elf.relocations(function.section)
+        if function.name in self.bodies:
+            return
         for offset in range(0, function.size, 8):
             at, symbol = base + offset, symbols.get(function.start + offset)
             (immediate,) = struct.unpack_from("<i", code, at + 4)

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Any, Self
 
 from vifguard.kernel import netlink
@@ -28,7 +29,7 @@ from vifguard.kernel.netlink import (
 )
 from vifguard.model.address import Mac
 
-_NEW, _DELETE, _GET, _SET = 16, 17, 18, 19
+_NEW, _DELETE, _GET = 16, 17, 18
 _GET_ADDRESSES = 22
 _DELETE_QDISC, _DELETE_FILTER = 37, 45
 _GROUP_LINK, _GROUP_TC = 1, 4
@@ -38,20 +39,17 @@ _TC_INFO = struct.Struct("=xxxxi")
 _UP, _LOOPBACK = 0x1, 0x8
 _ETHERNET = 1
 _SCOPE_GLOBAL = 0
+_ANY_ADDRESS, _LOCAL_ADDRESS = 1, 2
 
 _ADDRESS, _NAME, _MTU, _LOWER, _MASTER = 1, 3, 4, 5, 10
-_LINKINFO, _ALIAS, _AF_SPEC, _EXT_MASK = 18, 20, 26, 29
-_PROTINFO = 12
+_LINKINFO, _ALIAS, _EXT_MASK = 18, 20, 29
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _SKIP_STATISTICS = 8
 
-_STP, _VLAN_FILTERING, _VLAN_PROTOCOL, _MULTICAST_ROUTER, _SNOOPING, _DEFAULT_VLAN = (
-    5, 7, 8, 22, 23, 39,
-)  # fmt: skip
+_STP, _VLAN_FILTERING, _VLAN_PROTOCOL, _MULTICAST_ROUTER, _SNOOPING = 5, 7, 8, 22, 23
+_DEFAULT_VLAN, _MAX_LEARNED = 39, 49
 _PORT_HAIRPIN = 4
-_VLAN_INFO, _VLAN_PVID, _VLAN_UNTAGGED = 2, 0x2, 0x4
 _SERVICE_TAG = 0x88A8
-_THE_VLAN = 1
 
 BRIDGE = "bridge"
 
@@ -106,14 +104,17 @@ def changed(link: Link, change: LinkChange) -> Link:
 class NewBridge:
     """A bridge to make: no spanning tree, no snooping; down until somebody raises it.
 
-    `vlan_floor`: a new member forwards nothing until it is let in (`Links.let_in`). The
+    `vlan_floor`: a new member forwards nothing until it is let in (`Bridges.let_in`). The
     bridge then tells apart 802.1ad tags, so that guests' own 802.1Q tags stay opaque to it.
+    It learns at most `max_learned` forwarding entries, where the kernel can limit them
+    (Linux 6.7): a guest without guards would fill the host's memory.
     """
 
     name: str
     mac: Mac
     mtu: int
     vlan_floor: bool = False
+    max_learned: int = 65536
 
 
 class Links:
@@ -175,34 +176,18 @@ class Links:
             if error.errno != errno.ENODEV:
                 raise
 
-    def let_in(self, indexes: Sequence[int]) -> list[NetlinkError | None]:
-        """Let members of bridges with a VLAN floor forward; what became of each."""
-        info = struct.pack("=HH", _VLAN_PVID | _VLAN_UNTAGGED, _THE_VLAN)
-        return self._netlink.do_all(
-            [
-                Message(
-                    _SET,
-                    _header(index, socket.AF_BRIDGE) + nest(_AF_SPEC, attribute(_VLAN_INFO, info)),
-                )
-                for index in indexes
-            ]
-        )
-
-    def stop_hairpin(self, index: int) -> NetlinkError | None:
-        """Let a bridge's member not get its own frames back; the refusal, if any."""
-        setting = nest(_PROTINFO, u8(_PORT_HAIRPIN, 0))
-        message = Message(_SET, _header(index, socket.AF_BRIDGE) + setting)
-        return self._netlink.do_all([message])[0]
-
-    def has_addresses(self, index: int) -> bool:
-        """Whether the host itself uses a link: it has an address of global scope."""
+    def addresses(self, index: int) -> list[IPv4Interface | IPv6Interface]:
+        """The addresses of global scope that the host itself has on a link, with their lengths."""
         request = Message(_GET_ADDRESSES, _ADDRESS_INFO.pack(0, 0, 0, 0, 0))
-        return any(
-            owner == index and scope == _SCOPE_GLOBAL
-            for _, _, _, scope, owner in (
-                _ADDRESS_INFO.unpack_from(answer.body) for answer in self._netlink.dump(request)
-            )
-        )
+        found: list[IPv4Interface | IPv6Interface] = []
+        for answer in self._netlink.dump(request):
+            _, length, _, scope, owner = _ADDRESS_INFO.unpack_from(answer.body)
+            if owner == index and scope == _SCOPE_GLOBAL:
+                attributes = netlink.attributes(answer.body, _ADDRESS_INFO.size)
+                # Of a point-to-point link the local address is the host's, not the peer's.
+                packed = attributes.get(_LOCAL_ADDRESS) or attributes[_ANY_ADDRESS]
+                found.append(ip_interface((packed, length)))
+        return found
 
     def _one(self, body: bytes) -> Link | None:
         request = Message(_GET, body + u32(_EXT_MASK, _SKIP_STATISTICS))
@@ -282,6 +267,11 @@ class LinkWatch:
             yield from filter(None, map(_notice, messages))
 
 
+def interfaces() -> list[int]:
+    """The indexes of all interfaces of this network namespace."""
+    return [index for index, _ in socket.if_nameindex()]
+
+
 def _subject(notice: LinkNotice) -> object:
     if isinstance(notice, NoticesLost):
         return NoticesLost
@@ -350,6 +340,7 @@ def _setting(change: LinkChange) -> Message:
 
 def _bridge_data(bridge: NewBridge) -> list[bytes]:
     data = [u32(_STP, 0), u8(_SNOOPING, 0), u8(_MULTICAST_ROUTER, 0)]
+    data.append(u32(_MAX_LEARNED, bridge.max_learned))
     if bridge.vlan_floor:
         data += [
             attribute(_VLAN_PROTOCOL, struct.pack("!H", _SERVICE_TAG)),

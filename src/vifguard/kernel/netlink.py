@@ -23,6 +23,8 @@ _ATTRIBUTE = struct.Struct("=HH")
 _NESTED = 0x8000
 _KIND_MASK = 0x3FFF
 _CAPPED, _EXTENDED = 0x100, 0x200
+_INTERRUPTED = 0x10
+_ATTEMPTS = 20
 _MESSAGE_OF_ERROR = 1
 _SOL_NETLINK, _EXT_ACK, _CAP_ACK, _STRICT_CHECK = 270, 11, 10, 12
 _RECEIVE = 1 << 18
@@ -103,19 +105,35 @@ class Netlink:
             results += self._batch(messages[start : start + _BATCH])
         return results
 
-    def dump(self, message: Message) -> Iterator[Message]:
-        """What the kernel answers to a request for everything; raises NetlinkError."""
+    def dump(self, message: Message) -> list[Message]:
+        """What the kernel answers to a request for everything; raises NetlinkError.
+
+        What changes while the kernel walks through its tables may make it skip an entry. It
+        then marks the dump as interrupted (NLM_F_DUMP_INTR), and the dump is repeated; EAGAIN
+        where that comes to no end.
+        """
+        for _ in range(_ATTEMPTS):
+            answers = self._dump(message)
+            if answers is not None:
+                return answers
+        raise NetlinkError(errno.EAGAIN, f"each of {_ATTEMPTS} dumps was interrupted by changes")
+
+    def _dump(self, message: Message) -> list[Message] | None:
+        """The answers of one dump, which is read to its end; None where it was interrupted."""
         (sequence,) = self._send([message._replace(flags=message.flags | REQUEST | ROOT_DUMP)])
+        answers: list[Message] = []
+        interrupted = False
         while True:
             for number, answer in self._receive():
                 if number != sequence:
                     continue
+                interrupted |= bool(answer.flags & _INTERRUPTED)
                 if answer.kind in (_DONE, _ERROR):
                     error = _refusal(answer)
                     if error is not None:
                         raise error
-                    return
-                yield answer
+                    return None if interrupted else answers
+                answers.append(answer)
 
     def ask(self, message: Message) -> Message:
         """The one answer to a request; raises NetlinkError."""
@@ -278,6 +296,13 @@ def _refusal(answer: Message) -> NetlinkError | None:
         start = 4 + (_HEADER.size if answer.kind == _ERROR else 0)
         said = read_text(attributes(answer.body, start).get(_MESSAGE_OF_ERROR, b""))
     return NetlinkError(code, said or os.strerror(code))
+
+
+def raise_first(results: Iterable[NetlinkError | None]) -> None:
+    """Raise the first refusal of what `Netlink.do_all` says, if any."""
+    for error in results:
+        if error is not None:
+            raise error
 
 
 def is_overflow(error: OSError) -> bool:

@@ -11,7 +11,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
@@ -23,11 +23,15 @@ _PROTOCOL = 12
 _SUBSYSTEM = 10
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _NEW_TABLE, _GET_TABLE, _DELETE_TABLE, _NEW_CHAIN, _GET_CHAIN, _DELETE_CHAIN = range(6)
+_NEW_RULE, _DELETE_RULE = 6, 8
 _FAMILY = 5
 _GROUP_NFTABLES = 7
 _HEADER = struct.Struct("!BBH")
 _TABLE_NAME = 1
-_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
+_CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_USE, _CHAIN_TYPE, _CHAIN_COUNTERS = (
+    1, 3, 4, 5, 6, 7, 8,
+)  # fmt: skip
+_COUNTER_BYTES, _COUNTER_PACKETS = 1, 2
 _HOOK_NUMBER, _HOOK_PRIORITY, _HOOK_DEVICE = 1, 2, 3
 _DROP = 0
 _FIRST = -(1 << 31)
@@ -78,12 +82,27 @@ class DropTable:
 
     def chains(self) -> frozenset[DropChain]:
         """The chains that are there."""
-        answers = self._netlink.dump(_message(_GET_CHAIN))
-        found = (self._chain(answer.body) for answer in answers)
-        return frozenset(chain for chain in found if chain is not None)
+        return frozenset(self.counts())
+
+    def spoiled(self) -> frozenset[DropChain]:
+        """Those of them that do not drop every frame: somebody gave them rules, or a policy."""
+        dump = self._netlink.dump(_message(_GET_CHAIN))
+        found = ((self._chain(each.body), each.body) for each in dump)
+        return frozenset(chain for chain, body in found if chain and _is_spoiled(body))
+
+    def counts(self) -> Mapping[DropChain, int]:
+        """The chains that are there, and how many frames each has dropped."""
+        found: dict[DropChain, int] = {}
+        for answer in self._netlink.dump(_message(_GET_CHAIN)):
+            chain = self._chain(answer.body)
+            if chain is not None:
+                attributes = netlink.attributes(answer.body, _HEADER.size)
+                counters = netlink.attributes(attributes.get(_CHAIN_COUNTERS, b""))
+                found[chain] = int.from_bytes(counters.get(_COUNTER_PACKETS, b""), "big")
+        return found
 
     def change(self, add: Iterable[DropChain] = (), remove: Iterable[DropChain] = ()) -> None:
-        """Add and remove chains, and make the table if need be.
+        """Remove and add chains, and make the table if need be; one that is in both is made anew.
 
         Up to 100 chains in one step, more in several. Raises NetlinkError, and the step's
         chains are as they were: ENOENT where a device does not exist and this kernel's
@@ -119,7 +138,7 @@ class DropTable:
             text(_HOOK_DEVICE, chain.device),
         )
         policy = attribute(_CHAIN_POLICY, struct.pack("!I", _DROP))
-        body = self._named(chain) + hook + policy + text(_CHAIN_TYPE, "filter")
+        body = self._named(chain) + hook + policy + text(_CHAIN_TYPE, "filter") + _COUNTED
         return _message(_NEW_CHAIN, body, netlink.CREATE | netlink.EXCLUSIVE)
 
     def _removal(self, chain: DropChain) -> Message:
@@ -138,11 +157,28 @@ class DropTable:
         return DropChain(device, Hook[hook.upper()])
 
 
-class DropTableWatch:
-    """Tells when something was taken from a table by anybody else. One thread's."""
+_COUNTED = nest(
+    _CHAIN_COUNTERS,
+    attribute(_COUNTER_BYTES, bytes(8)),
+    attribute(_COUNTER_PACKETS, bytes(8)),
+)
+"""A chain counts what its policy decides; without this it does not."""
 
-    def __init__(self, table: DropTable) -> None:
-        self._name, self._own = table.name, table.port
+
+def _is_spoiled(body: bytes) -> bool:
+    found = netlink.attributes(body, _HEADER.size)
+    policy = int.from_bytes(found.get(_CHAIN_POLICY, b""), "big")
+    return policy != _DROP or any(found.get(_CHAIN_USE, b""))
+
+
+class DropTableWatch:
+    """Tells when a table was changed by anybody else. One thread's.
+
+    `others` are the names of further tables, of any family, from which something was taken.
+    """
+
+    def __init__(self, table: DropTable, *others: str) -> None:
+        self._name, self._names, self._own = table.name, {table.name, *others}, table.port
         self._netlink = Netlink(_PROTOCOL, [_GROUP_NFTABLES])
         self._ended, self._end = os.pipe()
 
@@ -175,17 +211,20 @@ class DropTableWatch:
         return any(self._is_loss(message) for message in messages)
 
     def _is_loss(self, message: Message) -> bool:
-        if message.kind not in (_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)):
+        if message.kind not in _LOSING | _SPOILING or message.cause == self._own:
             return False
-        if message.cause == self._own:
-            return False
-        # The table's name is the first attribute of either.
+        # The table's name is the first attribute of each.
         found = netlink.attributes(message.body, _HEADER.size)
-        return netlink.read_text(found.get(_TABLE_NAME, b"")) == self._name
+        name = netlink.read_text(found.get(_TABLE_NAME, b""))
+        return name == self._name or (name in self._names and message.kind in _LOSING)
 
 
 def _kind(message: int) -> int:
     return _SUBSYSTEM << 8 | message
+
+
+_LOSING = frozenset({_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)})
+_SPOILING = frozenset({_kind(_NEW_CHAIN), _kind(_NEW_RULE), _kind(_DELETE_RULE)})
 
 
 def _message(kind: int, body: bytes = b"", flags: int = 0) -> Message:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vifguard.kernel import bpf, bpffs, tc
-from vifguard.kernel.bpf import AttachType, Map, MapSpec, MapType, Program
+from vifguard.kernel import bpffs, skbuff, tc, tcx
+from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
+from vifguard.kernel.tcx import AttachType
 
 _PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
 """`w0 = -1; exit`: TC_ACT_UNSPEC."""
@@ -24,7 +25,7 @@ def missing(try_it: Callable[[], object]) -> str:
 
 def has_tcx() -> bool:
     """Whether links can stand at TCX hooks (Linux 6.6)."""
-    return not missing(lambda: bpf.attached(_LOOPBACK, AttachType.TCX_INGRESS))
+    return not missing(lambda: tcx.attached(_LOOPBACK, AttachType.TCX_INGRESS))
 
 
 def programs() -> str:
@@ -67,6 +68,6 @@ def pins(directory: Path) -> str:
     return missing(pin)
 
 
-def has_btf() -> bool:
-    """Whether the kernel tells its own types; nothing here needs them."""
-    return Path("/sys/kernel/btf/vmlinux").exists()
+def offload_fields() -> str:
+    """Whether a program can read how a checksum is to be completed; empty, or why not."""
+    return missing(skbuff.reader)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _ROOT = "/proc/sys/net"
@@ -31,6 +32,40 @@ def write(interface: str, settings: Mapping[str, str]) -> None:
     for name, value in settings.items():
         # A dot would be a slash to sysctl(8), but is an ordinary character in a path.
         _write(f"{_ROOT}/{name.format(interface)}", value.encode())
+
+
+def bridged_packets_meet() -> tuple[str, ...]:
+    """The tables that br_netfilter shows bridged packets to (`iptables`, ...).
+
+    Of the calling thread's network namespace; none without br_netfilter.
+    """
+    tables = ("iptables", "ip6tables", "arptables")
+    return tuple(table for table in tables if _is_on(f"{_ROOT}/bridge/bridge-nf-call-{table}"))
+
+
+def _is_on(path: str) -> bool:
+    try:
+        return Path(path).read_bytes().strip() != b"0"
+    except FileNotFoundError:
+        return False
+
+
+def read(interface: str, names: Iterable[str]) -> dict[str, str]:
+    """What settings of an interface are; those that this kernel does not have are left out."""
+    found = {}
+    for name in names:
+        with suppress(FileNotFoundError):
+            found[name] = _read(f"{_ROOT}/{name.format(interface)}")
+    return found
+
+
+def _read(path: str) -> str:
+    """A setting; thousands are read every few seconds, which pathlib makes five times as dear."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096).decode("ascii").strip()
+    finally:
+        os.close(file)
 
 
 def _write(path: str, value: bytes) -> None:

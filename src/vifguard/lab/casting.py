@@ -14,11 +14,14 @@ _HOST_ADDRESSES = (IPv4Address("192.168.76.1"), IPv6Address("fd76::1"))
 
 
 def segment(world: World, kind: Kind, net: Net, routed: tuple[IPv4Network, IPv6Network]) -> Segment:
-    """A network with a guest of each actor's name, a victim, a peer and an IP group."""
+    """A network with a guest of each actor's name, a victim, a peer and an IP group.
+
+    All guests of a world are behind veths: nobody plays TAP.
+    """
     actors = {
         actor: place(world.guests[f"{net.name}-{actor}"], deaf=actor is Actor.CLOSED)
         for actor in Actor
-        if actor is not Actor.OUTSIDE
+        if actor not in (Actor.OUTSIDE, Actor.TAP)
     }
     victim, peer = (place(world.guests[f"{net.name}-{each}"]) for each in ("victim", "peer"))
     gateway = _gateway(world, net)

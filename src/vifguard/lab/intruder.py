@@ -108,7 +108,7 @@ def _forgeries(world: World, line: _Line, version: int) -> list[_Forgery]:
         at_www("an error with a guessed number", _error(to_www, line, version), "icmp-unrelated"),
         at_twin("the same data on a twin network", line.segment(_DATA), "not-allowed"),
         at_twin("the same reset on a twin network", line.segment(_RST), "flow-invalid"),
-        at_www("a fragment of nothing", _later(to_www, version), "fragment-unknown"),
+        at_www("a fragment into a TCP header", _later(to_www, version), "fragment-overlap"),
         at_www(
             "an answer of a name server nobody asked",
             packet(to_www, build.udp(_DNS, 40000, f.DATA)),
@@ -224,7 +224,7 @@ def _error(c: Cast, line: _Line, version: int) -> bytes:
 
 
 def _later(c: Cast, version: int) -> bytes:
-    """A fragment whose first nobody sent."""
+    """A fragment that would rewrite what was judged of its first."""
     if version == 4:
-        return f.ip4(c, f.DATA, f.UDP, offset=100)
-    return f.ip6(c, build.fragment(f.DATA, 100, ident=0x7666, next_header=f.UDP))
+        return f.ip4(c, f.DATA, f.TCP, offset=1)
+    return f.ip6(c, build.fragment(f.DATA, 1, ident=0x7666, next_header=f.UDP))

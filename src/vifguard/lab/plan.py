@@ -15,7 +15,8 @@ class NetworkPlan:
     """A network and its subnets, by cidr.
 
     The operator's networks are shared, a project's are its own. `uplink` says that the
-    network leads out of the host; `body` holds further fields.
+    network leads out of the host; `body` holds further fields, `subnet_body` those of the
+    subnet of a family.
     """
 
     name: str
@@ -23,6 +24,7 @@ class NetworkPlan:
     project: str = OPERATOR
     uplink: bool = False
     body: Mapping[str, Any] = field(default_factory=dict)
+    subnet_body: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class NicPlan:
     `families` are the versions of IP that its port gets an address of, and its guest is
     given; `body` are fields that its project sets, `by_operator` those that only the operator
     may. A `silent` interface has no addresses inside the guest: its stack says nothing.
-    `security_groups` are by name; a port without any has no guard `groups`.
+    `security_groups` are by name; a port without any has no guard `groups`. Without `offloads`
+    the guest takes complete frames only.
     """
 
     network: str
@@ -40,6 +43,7 @@ class NicPlan:
     body: Mapping[str, Any] = field(default_factory=dict)
     by_operator: Mapping[str, Any] = field(default_factory=dict)
     silent: bool = False
+    offloads: bool = True
     security_groups: tuple[str, ...] = ()
 
 
@@ -54,13 +58,17 @@ class GuestPlan:
 
 @dataclass(frozen=True, slots=True)
 class GroupPlan:
-    """An IP group with one address of each family of its network; members by guest."""
+    """An IP group with one address of each family of its network; members by guest.
+
+    With a link-local address besides, the operator makes it for the project.
+    """
 
     name: str
     project: str
     network: str
     members: tuple[str, ...]
     body: Mapping[str, Any] = field(default_factory=dict)
+    link_local: str = ""
 
 
 @dataclass(frozen=True, slots=True)

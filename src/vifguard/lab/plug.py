@@ -55,10 +55,13 @@ _NO_BRIDGE_FIREWALL = {
 }
 
 
-def plug(interface: Interface, *, mtu: int = 1500, muted: bool = False) -> None:
+def plug(
+    interface: Interface, *, mtu: int = 1500, muted: bool = False, offloads: bool = True
+) -> None:
     """Make the pair and raise both ends at once, as a hypervisor does.
 
-    `muted` turns the guest's own IPv6 off before: it sends nothing that a test did not.
+    `muted` turns the guest's own IPv6 off before: it sends nothing that a test did not. A guest
+    without `offloads` receives frames as an e1000 or firmware does, complete.
     """
     ends = (
         f"{interface.host_device} mtu {mtu} type veth",
@@ -68,6 +71,9 @@ def plug(interface: Interface, *, mtu: int = 1500, muted: bool = False) -> None:
         [f"link add {' peer '.join(ends)}", f"link set {interface.host_device} up"],
         interface.host_netns,
     )
+    if not offloads:
+        off = ("ethtool", "-K", interface.host_device, "tx", "off")
+        netns.run(off, netns=interface.host_netns)
     settings = _GULLIBLE | (_MUTED if muted else {})
     netns.within(interface.netns, lambda: sysctl.write(interface.device, settings))
     netns.ip(

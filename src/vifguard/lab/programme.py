@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Performance:
     scenario: Scenario
     findings: list[Finding] = field(default_factory=list)
     error: str = ""
+    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -39,11 +41,13 @@ def perform(scenario: Scenario, tell: Tell) -> Performance:
         performance.findings.append(finding)
         tell(finding)
 
+    started = time.monotonic()
     with run() as this:
         try:
             scenario.play(this, heard)
         except (LabError, ClientError, OSError) as error:
             performance.error = f"{error}\n{_logs(this)}".rstrip()
+    performance.seconds = time.monotonic() - started
     return performance
 
 
@@ -60,7 +64,8 @@ def ending_tidily() -> Iterator[None]:
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    # What the parent ignores stays ignored: `nohup` asks for that.
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
     before: list[Callable[[int, FrameType | None], object] | int | None] = [
         signal.signal(number, leave) for number in numbers
     ]

@@ -90,7 +90,8 @@ class Referee:
         before = self._now[segment.name]
         after = self._beliefs.reread(segment, before, noise.heard)
         self._now[segment.name] = after
-        seen = self._tell(segment, place, frame, noise, (before, after))
+        forms = (frame,) if offload is None else (frame, offload.completed(frame))
+        seen = self._tell(segment, place, forms, noise, (before, after))
         if seen.moved or seen.poisoned:
             self._now[segment.name] = self._settle(segment)
         return seen
@@ -104,19 +105,23 @@ class Referee:
         self,
         segment: Segment,
         place: Place,
-        frame: bytes,
+        forms: tuple[bytes, ...],
         noise: Noise,
         beliefs: tuple[Belief, Belief],
     ) -> Seen:
+        """What came of a frame, by the `forms` in which it may be heard: as sent, as completed."""
         here = {place.name for place in segment.everyone}
-        counts = {name: frames.count(frame) for name, frames in noise.heard.items()}
+        counts = {
+            name: sum(frames.count(form) for form in dict.fromkeys(forms))
+            for name, frames in noise.heard.items()
+        }
         return Seen(
             unsent=""
-            if frame in noise.arrived.get(place.name, ())
+            if forms[0] in noise.arrived.get(place.name, ())
             else "it did not reach the host's end",
             heard={name: count for name, count in counts.items() if count and name in here},
             strangers=tuple(name for name, count in counts.items() if count and name not in here),
-            host=frame in noise.host,
+            host=any(form in noise.host for form in forms),
             moved=tuple(self._beliefs.moved(segment, *beliefs)),
             poisoned=tuple(self._beliefs.poisoned(segment, *beliefs)),
             extra=tuple(

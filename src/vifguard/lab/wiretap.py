@@ -63,7 +63,7 @@ class Wiretap:
             if offload is None:
                 self._socket.send(frame)
             else:
-                self._offload_socket().send(_vnet_header(offload) + frame)
+                self._offload_socket().send(offload.header + frame)
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, "?")
             raise CannotSendError(
@@ -100,14 +100,6 @@ def _open(device: str, protocol: int) -> socket.socket:
     if device:
         tap.bind((device, protocol))
     return tap
-
-
-def _vnet_header(offload: Offload) -> bytes:
-    """Struct virtio_net_hdr with VIRTIO_NET_HDR_F_NEEDS_CSUM, host byte order (legacy)."""
-    return struct.pack(
-        "=BBHHHH",
-        1, offload.gso, offload.headers, offload.size, offload.start, offload.offset,
-    )  # fmt: skip
 
 
 def _with_tag(data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:

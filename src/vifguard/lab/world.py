@@ -170,9 +170,9 @@ class World:
         subnets: dict[int, Item] = {}
         for cidr in plan.cidrs:
             version = ip_network(cidr).version
-            subnets[version] = client.create(
-                SUBNET, {"network_id": network["id"], "ip_version": version, "cidr": cidr}
-            )
+            fields = {"network_id": network["id"], "ip_version": version, "cidr": cidr}
+            further = plan.subnet_body.get(version, {})
+            subnets[version] = client.create(SUBNET, {**fields, **further})
         net = self.nets[plan.name] = Net(str(network["id"]), plan, subnets)
         if plan.uplink:
             give(self.outside, [_gateway(subnet) for subnet in subnets.values()])
@@ -199,7 +199,8 @@ class World:
             Mac.parse(port["mac_address"]),
         )
         nic = Nic(plan, port, interface, net)
-        plug(interface, muted=plan.silent or 6 not in plan.families)
+        muted = plan.silent or 6 not in plan.families
+        plug(interface, muted=muted, offloads=plan.offloads)
         if not plan.silent:
             give(interface, nic.interfaces)
             self._route(nic)
@@ -222,7 +223,12 @@ class World:
             "addresses": [{"subnet_id": subnet["id"]} for subnet in net.subnets.values()],
             **plan.body,
         }
-        group = self.groups[plan.name] = self.client(plan.project).create(IP_GROUP, body)
+        client = self.client(plan.project)
+        if plan.link_local:
+            client = self.operator
+            body["project_id"] = plan.project
+            body["addresses"].append({"ip_address": plan.link_local})
+        group = self.groups[plan.name] = client.create(IP_GROUP, body)
         return group
 
     def add_security_group(self, plan: SecurityGroupPlan) -> Item:

@@ -22,6 +22,7 @@ class Guard(StrEnum):
     PUBLIC_IP = "public-ip"
     DHCP = "dhcp"
     RA = "ra"
+    VRRP = "vrrp"
     STORM = "storm"
     GROUPS = "groups"
 
@@ -63,6 +64,7 @@ _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
         Guard.ND: frozenset({Guard.MAC, Guard.ETHERTYPE}),
         Guard.DHCP: frozenset({Guard.ETHERTYPE}),
         Guard.RA: frozenset({Guard.ETHERTYPE}),
+        Guard.VRRP: frozenset({Guard.ETHERTYPE}),
         Guard.GROUPS: frozenset({Guard.ETHERTYPE, Guard.MAC}),
     }
 )
@@ -86,4 +88,5 @@ class LinkLocal(StrEnum):
 
     NONE = "none"
     EUI64 = "eui64"
+    LEARNED = "learned"
     ANY = "any"

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard, LinkLocal, Profile
+from vifguard.model.learned import DEFAULT_LEARNED_LIMITS, LearnedLimits
 from vifguard.model.policy import DEFAULT_STORM, Storm
+
+AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
+"""IPv6 address modes in which the guest forms its addresses from the prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Network:
     profile: Profile | None = None
     guards: frozenset[Guard] | None = None
     port_security_enabled: bool = True
-    link_local: LinkLocal = LinkLocal.EUI64
+    link_local: LinkLocal = LinkLocal.LEARNED
+    learned_limits: LearnedLimits = DEFAULT_LEARNED_LIMITS
     storm: Storm = DEFAULT_STORM
     description: str = ""
     dns_domain: str = ""
@@ -77,6 +82,11 @@ class Subnet:
     description: str = ""
     subnet_pool_id: str | None = None
     service_types: tuple[str, ...] = ()
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether guests form their addresses themselves, from its prefix (RFC 4862)."""
+        return self.ipv6_address_mode in AUTOMATIC
 
     def serves(self, device_owner: str) -> bool:
         """Whether ports of such an owner get addresses of it without asking for the subnet."""

@@ -10,6 +10,7 @@ from ipaddress import IPv6Address
 
 from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard, LinkLocal, Role
+from vifguard.model.learned import may_be_claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,12 @@ class PortPolicy:
 
     `prefixes` are the addresses that are the port's own: it may answer for them and send
     from them. `watched` are those of them that belong to an IP group, whose holder is
-    observed. `security_groups` are ids, whose rules stand elsewhere, as many ports share
-    them; `stateful` says whether connections are tracked, and
-    `reject` whether whom they refuse is told so. `closed` says why the port passes
+    observed. `foreign_vrids4` and `foreign_vrids6` are the router ids, of VRRP in IPv4 and in
+    IPv6, that belong to IP groups of the network whose addresses the port may not hold. In the
+    `claimable` prefixes the guest may claim further addresses; `tentative` are those it claimed,
+    `learned` those that became its own. `security_groups` are ids, whose rules stand elsewhere,
+    as many ports share them; `stateful` says whether connections are tracked, and `reject`
+    whether whom they refuse is told so. `closed` says why the port passes
     nothing at all; empty means it is open.
     """
 
@@ -41,7 +45,12 @@ class PortPolicy:
     prefixes: frozenset[IPNetwork] = frozenset()
     watched: frozenset[IPAddress] = frozenset()
     link_local: LinkLocal = LinkLocal.NONE
+    claimable: frozenset[IPNetwork] = frozenset()
+    tentative: frozenset[IPAddress] = frozenset()
+    learned: frozenset[IPAddress] = frozenset()
     public: frozenset[IPNetwork] = frozenset()
+    foreign_vrids4: frozenset[int] = frozenset()
+    foreign_vrids6: frozenset[int] = frozenset()
     roles: frozenset[Role] = frozenset()
     ethertypes: frozenset[int] = frozenset()
     storm: Storm = DEFAULT_STORM
@@ -56,13 +65,17 @@ class PortPolicy:
 
     def owns(self, address: IPAddress) -> bool:
         """Whether the address is the port's own, a link-local one included."""
-        if any(address in prefix for prefix in self.prefixes):
+        if address in self.learned or any(address in prefix for prefix in self.prefixes):
             return True
         return isinstance(address, IPv6Address) and self._owns_link_local(address)
+
+    def may_claim(self, address: IPAddress) -> bool:
+        """Whether the guest may claim the address, if it is nobody's."""
+        return may_be_claimed(address, self.claimable)
 
     def _owns_link_local(self, address: IPv6Address) -> bool:
         if self.link_local is LinkLocal.ANY:
             return address in LINK_LOCAL_64
-        if self.link_local is LinkLocal.EUI64:
+        if self.link_local in (LinkLocal.EUI64, LinkLocal.LEARNED):
             return any(address == mac.link_local for mac in self.macs)
         return False

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard, Profile, Role
+from vifguard.model.learned import LearnedAddress
 from vifguard.model.policy import Storm
 
 
@@ -51,6 +52,7 @@ class Port:
     `profile` and `guards` are None where the network's apply. `interface` names the host's
     device; empty means that the agent finds it by its usual name or its MAC. `security_groups`
     are ids; no group at all lets nothing pass, and None says that groups do not filter it.
+    `learned` is what its guest chose itself.
     """
 
     id: str
@@ -78,3 +80,4 @@ class Port:
     dns_name: str = ""
     dns_domain: str = ""
     dhcp_options: tuple[DhcpOption, ...] = ()
+    learned: tuple[LearnedAddress, ...] = ()

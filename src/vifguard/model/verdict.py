@@ -50,6 +50,12 @@ class Reason(IntEnum):
     SOURCE_GROUP = 11, "the Ethernet source is a group address or zero"
     CONTROL_GROUP = 12, "the destination is a link-local bridge group (01:80:c2:00:00:0x)"
     CONTROL_ETHERTYPE = 13, "a control protocol of the host's own links (LLDP, EAPOL, pause, ...)"
+    CHECKSUM_OFFLOAD = 14, "a checksum left to the host (offload) would overwrite something else"
+    SEGMENTATION_OFFLOAD = (
+        15,
+        "a fragment or a DHCP message left to be cut up (segmentation offload)",
+    )
+    NO_MEMORY = 16, "the host has no memory to read the frame"
 
     TAGGED = 20, "an 802.1Q or 802.1ad tag"
     LENGTH_FIELD = 21, "802.3 length field (LLC/SNAP) instead of an Ethernet type"
@@ -58,6 +64,7 @@ class Reason(IntEnum):
     IPV4_MALFORMED = 24, "the IPv4 header contradicts itself or the frame"
     IPV6_MALFORMED = 25, "the IPv6 header contradicts itself or the frame"
     HEADERS_UNREADABLE = 26, "the headers cannot be followed to the upper layer"
+    TAG_WITHOUT_VLAN = 27, "a listed tag that names no VLAN (VID 0, or 1 of 802.1ad)"
 
     SOURCE_MAC = 30, "the Ethernet source is not the port's"
     DESTINATION_MAC = 31, "unicast to a MAC that is not the port's"
@@ -74,6 +81,7 @@ class Reason(IntEnum):
     ND_SOURCE = 51, "the source of a neighbour discovery message is not the port's"
     ND_TARGET = 52, "the target of a neighbour discovery message is not the port's"
     ND_UNSPECIFIED = 53, "neighbour discovery from :: outside its legal shapes"
+    ND_CLAIM = 54, "an address that is not the port's yet: a claim, which is decided first"
 
     IPV4_SOURCE = 60, "the IPv4 source is not the port's"
     IPV4_UNSPECIFIED = 61, "0.0.0.0 as source outside DHCP discovery and IGMP reports"
@@ -91,6 +99,11 @@ class Reason(IntEnum):
 
     ROUTER_ADVERTISEMENT = 90, "a router advertisement"
     REDIRECT = 91, "an ICMP redirect"
+
+    VRRP_SHAPE = 94, "not a legal VRRP or CARP advertisement"
+    VRRP_SOURCE = 95, "the source of a VRRP or CARP advertisement is not the port's"
+    VRRP_ROUTER_ID = 96, "a router id of an IP group whose addresses the port may not hold"
+    VRRP_ADDRESS = 97, "a VRRP advertisement of an address that is not the port's"
 
     STORM_RATE = 100, "broadcast and multicast above the port's rate"
 

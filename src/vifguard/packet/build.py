@@ -50,6 +50,7 @@ from vifguard.packet.pieces.piece import (
     solicited_node,
 )
 from vifguard.packet.pieces.upper import icmpv4, icmpv6, tcp, udp
+from vifguard.packet.pieces.vrrp import carp, vrrp, vrrp2
 
 __all__ = [
     "AddressLike",
@@ -58,6 +59,7 @@ __all__ = [
     "Piece",
     "arp",
     "authentication",
+    "carp",
     "destination_options",
     "dhcp_option",
     "dhcpv4",
@@ -102,4 +104,6 @@ __all__ = [
     "tlla",
     "udp",
     "vlan",
+    "vrrp",
+    "vrrp2",
 ]

@@ -12,7 +12,9 @@ MAGIC = bytes.fromhex("63825363")
 BOOTP = 240
 """Octets of a BOOTP message and the magic cookie; the options follow."""
 
-PAD, END, MESSAGE_TYPE, RELAY_AGENT = 0, 255, 53, 82
+PAD, END = 0, 255
+REQUESTED_ADDRESS, OVERLOAD, MESSAGE_TYPE, CLIENT_ID, RELAY_AGENT = 50, 52, 53, 61, 82
+IA_NA, IA_TA, IA_ADDRESS, IA_PD, IA_PREFIX = 3, 4, 5, 25, 26
 RELAY_FORWARD, RELAY_REPLY = 12, 13
 
 STEPS_AT_MOST = 64
@@ -53,7 +55,11 @@ class Dhcp4:
 
 @dataclass(frozen=True, slots=True)
 class Dhcp6:
-    """A message; `link` and `peer` are a relay's, `broken` why not all options were read."""
+    """A message; `link` and `peer` are a relay's, `broken` why not all options were read.
+
+    `addresses` are those of every IA Address and IA Prefix option, as they stand in the message
+    or in an identity association; `addresses_broken` says why they were read no further.
+    """
 
     kind: int
     transaction: int
@@ -61,6 +67,8 @@ class Dhcp6:
     peer: IPv6Address | None
     options: tuple[DhcpOption, ...]
     broken: str = ""
+    addresses: tuple[IPv6Address, ...] = ()
+    addresses_broken: str = ""
 
 
 def read_dhcp4(octets: bytes) -> Dhcp4 | Unreadable:
@@ -106,8 +114,9 @@ def read_dhcp6(octets: bytes) -> Dhcp6 | Unreadable:
         return Unreadable("DHCPv6 is shorter than 4 octets", octets)
     kind = octets[0]
     if kind not in (RELAY_FORWARD, RELAY_REPLY):
-        options, broken = _read_options6(octets, 4)
-        return Dhcp6(kind, int.from_bytes(octets[1:4], "big"), None, None, options, broken)
+        transaction = int.from_bytes(octets[1:4], "big")
+        said = _read_options6(octets, 4)
+        return Dhcp6(kind, transaction, None, None, *said, *_read_addresses6(octets))
     if len(octets) < 34:
         return Dhcp6(kind, 0, None, None, (), "a relay's message shorter than 34 octets")
     options, broken = _read_options6(octets, 34)
@@ -125,3 +134,38 @@ def _read_options6(octets: bytes, at: int) -> tuple[tuple[DhcpOption, ...], str]
         options.append(DhcpOption(code, octets[at + 4 : end]))
         at = end
     return tuple(options), "" if at == len(octets) else f"more than {STEPS_AT_MOST} options"
+
+
+OPTIONS_AT_MOST = 32
+"""Options of DHCPv6 through which addresses are looked for."""
+
+_ASSOCIATIONS = {IA_NA: 12, IA_TA: 4, IA_PD: 12}
+"""Octets before the options of an identity association (RFC 8415, 21.4, 21.5, 21.21)."""
+
+_ADDRESSES = {IA_ADDRESS: (0, 24), IA_PREFIX: (9, 25)}
+"""Where the address stands in the option, and the octets that it has at least."""
+
+
+def _read_addresses6(octets: bytes) -> tuple[tuple[IPv6Address, ...], str]:
+    """The addresses of leases, through the options and, one deep, those of associations."""
+    found: list[IPv6Address] = []
+    at, inside = 4, 0
+    for _ in range(OPTIONS_AT_MOST):
+        if at == len(octets):
+            return tuple(found), ""
+        code = int.from_bytes(octets[at : at + 2], "big")
+        value = at + 4
+        end = value + int.from_bytes(octets[at + 2 : value], "big")
+        limit = inside or len(octets)
+        if value > limit or end > limit:
+            return tuple(found), "an option is cut short"
+        head = 0 if inside else _ASSOCIATIONS.get(code, 0)
+        place, least = _ADDRESSES.get(code, (0, 0))
+        if end - value < max(head, least):
+            return tuple(found), f"option {code} of {end - value} octets"
+        if least:
+            found.append(IPv6Address(octets[value + place : value + place + 16]))
+        at = value + head if head else end
+        inside = end if head else inside
+        inside = 0 if at == inside else inside
+    return tuple(found), "" if at == len(octets) else f"more than {OPTIONS_AT_MOST} options"

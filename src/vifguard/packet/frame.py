@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vifguard.model.address import Mac
 from vifguard.packet.link import (
     HEADER,
+    LARGEST,
     TAGS,
     Body,
     Ethernet,
@@ -15,6 +16,7 @@ from vifguard.packet.link import (
     read_body,
     read_ethernet,
 )
+from vifguard.packet.offload import NO_OFFLOAD, Offload
 from vifguard.packet.unreadable import Unreadable
 
 
@@ -24,13 +26,14 @@ class Frame:
 
     `ethernet` is None for a runt. `ethertype` is the outermost: the type of a tag that the
     kernel took off into its metadata, else the 16 bits at offset 12. `body` is what that
-    type says is inside.
+    type says is inside. `offload` is what its sender left to be done to it.
     """
 
     octets: bytes
     ethernet: Ethernet | None
     ethertype: int
     body: Body
+    offload: Offload = NO_OFFLOAD
 
     @property
     def src(self) -> Mac | None:
@@ -48,15 +51,20 @@ class Frame:
         return self.ethernet is not None and self.ethernet.dst.is_group
 
 
-def parse(data: bytes, *, tag: int | None = None) -> Frame:
-    """The frame that any bytes are. `tag` is the TPID of a tag that the kernel took off."""
+def parse(data: bytes, *, tag: Tag | None = None, offload: Offload = NO_OFFLOAD) -> Frame:
+    """The frame that any bytes are, `offload` of which is left to be done.
+
+    `tag` is one that the kernel took off.
+    """
     ethernet = read_ethernet(data)
     if ethernet is None:
-        return Frame(data, None, 0, Unreadable("shorter than an Ethernet header", data))
+        return Frame(data, None, 0, Unreadable("shorter than an Ethernet header", data), offload)
     inside = data[HEADER:]
     if tag is None:
-        return Frame(data, ethernet, ethernet.ethertype, read_body(ethernet.ethertype, inside))
-    if tag not in TAGS:
-        return Frame(data, ethernet, tag, read_body(tag, inside))
+        is_big = offload.gso_size > 0 and len(inside) > LARGEST
+        body = read_body(ethernet.ethertype, inside, is_big=is_big)
+        return Frame(data, ethernet, ethernet.ethertype, body, offload)
+    if tag.tpid not in TAGS:
+        return Frame(data, ethernet, tag.tpid, read_body(tag.tpid, inside), offload)
     inner = read_body(ethernet.ethertype, inside, depth=1)
-    return Frame(data, ethernet, tag, Tagged((Tag(tag),), ethernet.ethertype, inner))
+    return Frame(data, ethernet, tag.tpid, Tagged((tag,), ethernet.ethertype, inner), offload)

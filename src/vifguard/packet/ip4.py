@@ -22,7 +22,7 @@ class Ip4Option:
 
 @dataclass(frozen=True, slots=True)
 class IPv4:
-    """A packet. `offset` counts 8-octet units. Checksums are not judged."""
+    """A packet. `offset` counts 8-octet units, `header_length` octets. No checksum is judged."""
 
     src: IPv4Address
     dst: IPv4Address
@@ -36,6 +36,7 @@ class IPv4:
     total_length: int
     options: tuple[Ip4Option, ...] | Unreadable
     upper: Upper
+    header_length: int = 20
 
     @property
     def is_fragment(self) -> bool:
@@ -48,12 +49,17 @@ class IPv4:
         return self.total_length
 
 
-def read_ip4(octets: bytes) -> IPv4 | Unreadable:
-    """The packet at the start of `octets`; what follows its total length is padding."""
+def read_ip4(octets: bytes, *, is_big: bool = False) -> IPv4 | Unreadable:
+    """The packet at the start of `octets`; what follows its total length is padding.
+
+    `is_big`: a total length of 0 stands for all octets (BIG TCP, Linux 6.3).
+    """
     if len(octets) < 20:
         return Unreadable("an IPv4 header is shorter than 20 octets", octets)
     first, tos, total, ident, place, ttl, protocol, _, src, dst = _HEADER.unpack_from(octets)
     header = (first & 0xF) * 4
+    if is_big and total == 0:
+        total = len(octets)
     if first >> 4 != 4:
         return Unreadable(f"version {first >> 4} in an IPv4 header", octets)
     if header < 20:
@@ -75,6 +81,7 @@ def read_ip4(octets: bytes) -> IPv4 | Unreadable:
         total,
         read_options(octets[20:header]) if header > 20 else (),
         LaterFragment(protocol, payload) if offset else read_upper4(protocol, payload),
+        header,
     )
 
 

@@ -59,20 +59,30 @@ class IPv6:
         """Octets of the packet, its header included."""
         return 40 + self.payload_length
 
+    @property
+    def header_length(self) -> int:
+        """Octets in front of the upper layer."""
+        return 40 + sum(len(each.octets) for each in self.extensions)
 
-def read_ip6(octets: bytes) -> IPv6 | Unreadable:
-    """The packet at the start of `octets`; what follows its payload length is padding."""
+
+def read_ip6(octets: bytes, *, is_big: bool = False) -> IPv6 | Unreadable:
+    """The packet at the start of `octets`; what follows its payload length is padding.
+
+    `is_big`: a payload length of 0 stands for all octets (BIG TCP, Linux 5.19).
+    """
     if len(octets) < 40:
         return Unreadable("an IPv6 header is shorter than 40 octets", octets)
     first = int.from_bytes(octets[:4], "big")
     length, next_header = octets[4] << 8 | octets[5], octets[6]
+    if is_big and length == 0:
+        length = len(octets) - 40
     if first >> 28 != 6:
         return Unreadable(f"version {first >> 28} in an IPv6 header", octets)
     if 40 + length > len(octets):
         return Unreadable(f"an IPv6 payload of {length} in {len(octets)} octets", octets)
     if length == 0 and next_header != NO_NEXT_HEADER:
         return Unreadable("an IPv6 payload of no length (a jumbogram?)", octets)
-    chain = _follow(next_header, octets[40 : 40 + length])
+    chain = follow(next_header, octets[40 : 40 + length])
     return IPv6(
         IPv6Address(octets[8:24]),
         IPv6Address(octets[24:40]),
@@ -84,43 +94,50 @@ def read_ip6(octets: bytes) -> IPv6 | Unreadable:
         chain.extensions,
         chain.fragment,
         chain.protocol,
-        chain.upper,
+        _upper(chain),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Chain:
+class Chain:
+    """Extension headers, and what comes behind them; `broken` says why they end too early."""
+
     extensions: tuple[Extension, ...]
     fragment: Fragment | None
     protocol: int
-    upper: Upper
+    octets: bytes
+    broken: str = ""
+
+    @property
+    def is_later(self) -> bool:
+        """Whether it ends in a later fragment, of which no more can be told."""
+        return self.fragment is not None and self.fragment.offset > 0
 
 
-def _follow(protocol: int, octets: bytes) -> _Chain:
+def follow(protocol: int, octets: bytes) -> Chain:
     """The chain from the first next header to the upper layer, or to where it breaks."""
-    if protocol not in EXTENSIONS:  # The way of nearly every packet.
-        return _Chain((), None, protocol, read_upper6(protocol, octets))
     extensions: list[Extension] = []
     fragment: Fragment | None = None
-
-    def end(upper: Upper) -> _Chain:
-        return _Chain(tuple(extensions), fragment, protocol, upper)
-
-    while protocol in EXTENSIONS:
+    why = ""
+    while protocol in EXTENSIONS and not (fragment and fragment.offset):
         why = _objection(protocol, octets, extensions, fragment)
         if why:
-            return end(Unreadable(why, octets))
+            break
         size = _size(protocol, octets)
         header, octets = octets[:size], octets[size:]
         extensions.append(Extension(protocol, header))
         if protocol == FRAGMENT:
             fragment = _read_fragment(header)
         protocol = header[0]
-        if fragment is not None and fragment.offset:
-            if protocol in EXTENSIONS:
-                return end(Unreadable("a later fragment inside extension headers", octets))
-            return end(LaterFragment(protocol, octets))
-    return end(read_upper6(protocol, octets))
+    return Chain(tuple(extensions), fragment, protocol, octets, why)
+
+
+def _upper(chain: Chain) -> Upper:
+    if chain.broken:
+        return Unreadable(chain.broken, chain.octets)
+    if chain.is_later:
+        return LaterFragment(chain.protocol, chain.octets)
+    return read_upper6(chain.protocol, chain.octets)
 
 
 def _objection(kind: int, octets: bytes, before: list[Extension], fragment: Fragment | None) -> str:

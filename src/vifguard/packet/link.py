@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vifguard.model.address import Mac
@@ -22,6 +21,9 @@ TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 LEAST_ETHERTYPE = 0x0600
 """Below it the field is an 802.3 length (or nothing: 0x05dd to 0x05ff)."""
 
+LARGEST = 0xFFFF
+"""Octets that the length field of an IP header can say."""
+
 DEPTH_AT_MOST = 16
 """Tags and SNAP headers that are followed; more are nobody's traffic."""
 
@@ -37,11 +39,11 @@ class Ethernet:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """One tag; `vid` and `pcp` are None where the kernel took the tag and told only its type."""
+    """One tag: its type, VLAN and priority."""
 
     tpid: int
-    vid: int | None = None
-    pcp: int | None = None
+    vid: int
+    pcp: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +71,6 @@ class Llc:
 Body = Arp | IPv4 | IPv6 | Tagged | Llc | Opaque | Unreadable
 
 
-_READERS: Mapping[int, Callable[[bytes], Body]] = {
-    IPV4: read_ip4,
-    IPV6: read_ip6,
-    ARP: read_arp,
-    RARP: read_arp,
-}
-
-
 def read_ethernet(octets: bytes) -> Ethernet | None:
     """The header, or None for fewer than 14 octets."""
     if len(octets) < HEADER:
@@ -84,13 +78,22 @@ def read_ethernet(octets: bytes) -> Ethernet | None:
     return Ethernet(Mac(octets[:6]), Mac(octets[6:12]), octets[12] << 8 | octets[13])
 
 
-def read_body(ethertype: int, octets: bytes, depth: int = 0) -> Body:
-    """What the type says is in these octets; `depth` counts the tags and SNAPs around."""
-    read = _READERS.get(ethertype)
-    if read is not None:
-        return read(octets)
-    if depth >= DEPTH_AT_MOST:
-        return Opaque(octets)
+def read_body(ethertype: int, octets: bytes, depth: int = 0, *, is_big: bool = False) -> Body:
+    """What the type says is in these octets; `depth` counts the tags and SNAPs around.
+
+    `is_big`: an IP packet is one of BIG TCP if its length field is 0.
+    """
+    if ethertype == IPV4:
+        return read_ip4(octets, is_big=is_big)
+    if ethertype == IPV6:
+        return read_ip6(octets, is_big=is_big)
+    if ethertype in (ARP, RARP):
+        return read_arp(octets)
+    return Opaque(octets) if depth >= DEPTH_AT_MOST else _read_around(ethertype, octets, depth)
+
+
+def _read_around(ethertype: int, octets: bytes, depth: int) -> Body:
+    """What stands around a packet, if the type is of anything that is known."""
     if ethertype in TAGS:
         return _read_tags(ethertype, octets, depth)
     if ethertype < LEAST_ETHERTYPE:
@@ -102,7 +105,8 @@ def _read_tags(tpid: int, octets: bytes, depth: int) -> Tagged | Unreadable:
     tags: list[Tag] = []
     while tpid in TAGS and depth + len(tags) < DEPTH_AT_MOST:
         if len(octets) < 4:
-            return Unreadable("a tag is cut short", octets)
+            cut = Unreadable("a tag is cut short", octets)
+            return Tagged(tuple(tags), tpid, cut) if tags else cut
         tci = octets[0] << 8 | octets[1]
         tags.append(Tag(tpid, tci & 0xFFF, tci >> 13))
         tpid, octets = octets[2] << 8 | octets[3], octets[4:]

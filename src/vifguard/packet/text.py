@@ -17,9 +17,10 @@ from vifguard.packet.icmp6 import Icmp6, Mld, Nd
 from vifguard.packet.igmp import Igmp
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import FRAGMENT, Fragment, IPv6
-from vifguard.packet.link import RARP, Llc, Tagged
+from vifguard.packet.link import RARP, Llc, Tag, Tagged
 from vifguard.packet.unreadable import Opaque, Unreadable
 from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Udp
+from vifguard.packet.vrrp import Vrrp
 
 _FLAGS = "FSRPAUEC"
 _DHCP4 = ("discover", "offer", "request", "decline", "ack", "nak", "release", "inform")
@@ -69,7 +70,7 @@ _EXTENSIONS = {
 _GROUPS_SHOWN = 3
 
 
-def describe(frame: bytes | Frame, *, tag: int | None = None) -> str:
+def describe(frame: bytes | Frame, *, tag: Tag | None = None) -> str:
     """The frame in one line of printable ASCII; never raises."""
     seen = frame if isinstance(frame, Frame) else parse(frame, tag=tag)
     if seen.ethernet is None:
@@ -102,10 +103,7 @@ def _(body: Unreadable) -> str:
 
 @_of.register
 def _(body: Tagged) -> str:
-    tags = " ".join(
-        f"tag 0x{tag.tpid:04x}" + ("" if tag.vid is None else f" vid {tag.vid}")
-        for tag in body.tags
-    )
+    tags = " ".join(f"tag 0x{tag.tpid:04x} vid {tag.vid}" for tag in body.tags)
     return f"{tags} {_announced(body.ethertype, body.body)}"
 
 
@@ -179,6 +177,12 @@ def _(upper: Icmp4) -> str:
 @_of.register
 def _(upper: Igmp) -> str:
     return f"IGMP {_named(_IGMP, upper.kind)}{_groups(upper.groups)}"
+
+
+@_of.register
+def _(upper: Vrrp) -> str:
+    claims = f" unreadable: {upper.broken}" if upper.broken else _groups(upper.addresses)
+    return f"VRRP id {upper.router_id}{claims}"
 
 
 @_of.register

@@ -1,4 +1,4 @@
-"""The upper layer: UDP, TCP, ICMP of both families, IGMP."""
+"""The upper layer: UDP, TCP, ICMP of both families, IGMP, VRRP."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from vifguard.packet.icmp6 import Icmp6, read_icmp6
 from vifguard.packet.igmp import HEADER as IGMP_HEADER
 from vifguard.packet.igmp import Igmp, read_igmp
 from vifguard.packet.unreadable import Opaque, Unreadable
+from vifguard.packet.vrrp import VRRP, Vrrp, read_vrrp
 
 ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58
 
@@ -56,7 +57,7 @@ class LaterFragment:
     octets: bytes
 
 
-Upper = Udp | Tcp | Icmp4 | Igmp | Icmp6 | LaterFragment | Opaque | Unreadable
+Upper = Udp | Tcp | Icmp4 | Igmp | Icmp6 | Vrrp | LaterFragment | Opaque | Unreadable
 
 
 def read_upper4(protocol: int, octets: bytes) -> Upper:
@@ -66,11 +67,11 @@ def read_upper4(protocol: int, octets: bytes) -> Upper:
     if protocol == TCP:
         return _read_tcp(octets)
     if protocol == ICMP:
-        if len(octets) < 8:
-            return Unreadable("ICMP is shorter than 8 octets", octets)
-        return Icmp4(octets[0], octets[1], octets[4:])
+        return _read_icmp(octets)
     if protocol == IGMP and len(octets) >= IGMP_HEADER:
         return read_igmp(octets)
+    if protocol == VRRP:
+        return read_vrrp(octets, 4)
     return Opaque(octets)
 
 
@@ -82,6 +83,8 @@ def read_upper6(protocol: int, octets: bytes) -> Upper:
         return _read_tcp(octets)
     if protocol == ICMPV6:
         return read_icmp6(octets)
+    if protocol == VRRP:
+        return read_vrrp(octets, 6)
     return Opaque(octets)
 
 
@@ -96,6 +99,12 @@ def _read_udp(octets: bytes, version: int) -> Udp | Unreadable:
     elif version == 6 and (sport in DHCP6_PORTS or dport in DHCP6_PORTS):
         message = read_dhcp6(payload)
     return Udp(sport, dport, octets[4] << 8 | octets[5], payload, message)
+
+
+def _read_icmp(octets: bytes) -> Icmp4 | Unreadable:
+    if len(octets) < 8:
+        return Unreadable("ICMP is shorter than 8 octets", octets)
+    return Icmp4(octets[0], octets[1], octets[4:])
 
 
 def _read_tcp(octets: bytes) -> Tcp | Unreadable:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
+from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile, with_implied
 from vifguard.model.intent import Intent
-from vifguard.model.ip_group import IpGroup
+from vifguard.model.ip_group import IpGroup, virtual_mac
+from vifguard.model.learned import LearnedAddress, may_be_claimed
 from vifguard.model.network import Network
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import Port
@@ -18,15 +19,25 @@ def resolve(intent: Intent, port: Port) -> PortPolicy:
     if network is None:
         return closed(port, f"network {port.network_id} does not exist")
     groups = intent.groups_of.get(port.id, ())
-    prefixes = _prefixes(port, groups)
+    guards = guards_of(network, port)
+    vrids4, vrids6 = (_foreign_vrids(intent, port, groups, version) for version in (4, 6))
+    is_judged = Guard.VRRP in guards
+    macs = _macs(port, groups, vrids4)
+    claimable = claimable_of(network, intent.ranges.automatic.get(network.id, frozenset()), guards)
+    learned = [each for each in port.learned if _is_sound(each, macs, claimable)]
     return PortPolicy(
         port_id=port.id,
-        guards=guards_of(network, port),
-        macs=_macs(port, groups),
-        prefixes=prefixes,
+        guards=guards,
+        macs=macs,
+        prefixes=_prefixes(port, groups),
         watched=frozenset(address for group in groups for address in _held(group, port)),
-        link_local=_link_local(network, prefixes),
-        public=intent.public,
+        link_local=network.link_local,
+        claimable=claimable,
+        tentative=frozenset(each.address for each in learned if not each.proven),
+        learned=frozenset(each.address for each in learned if each.proven),
+        public=intent.ranges.public_to(network.id),
+        foreign_vrids4=vrids4 if is_judged else frozenset(),
+        foreign_vrids6=vrids6 if is_judged else frozenset(),
         roles=port.roles,
         ethertypes=port.ethertypes,
         storm=port.storm or network.storm,
@@ -74,10 +85,27 @@ def default_profile(network: Network, port: Port) -> Profile:
     return Profile.MAC
 
 
-def _macs(port: Port, groups: tuple[IpGroup, ...]) -> frozenset[Mac]:
+def _foreign_vrids(
+    intent: Intent, port: Port, groups: tuple[IpGroup, ...], version: int
+) -> frozenset[int]:
+    """The ids on the port's network of groups whose addresses it may not hold."""
+    held = {group.id for group in groups if _may_hold(group, port)}
+    others = (
+        ids.vrid4 if version == 4 else ids.vrid6
+        for ids in intent.router_ids.get(port.network_id, ())
+        if ids.group_id not in held
+    )
+    return frozenset(vrid for vrid in others if vrid is not None)
+
+
+def _macs(
+    port: Port, groups: tuple[IpGroup, ...], foreign_vrids4: frozenset[int]
+) -> frozenset[Mac]:
     pairs = (pair.mac for pair in port.address_pairs if pair.mac is not None)
-    virtual = (mac for group in groups if _may_hold(group, port) for mac in group.virtual_macs)
-    return frozenset({port.mac, *pairs, *virtual})
+    virtual = {mac for group in groups if _may_hold(group, port) for mac in group.virtual_macs}
+    # A group's id of IPv6 brings a MAC that another group of the project may have by its IPv4.
+    others = {virtual_mac(4, vrid) for vrid in foreign_vrids4} if virtual else set()
+    return frozenset({port.mac, *pairs, *(virtual - others)})
 
 
 def _prefixes(port: Port, groups: tuple[IpGroup, ...]) -> frozenset[IPNetwork]:
@@ -95,12 +123,24 @@ def _held(group: IpGroup, port: Port) -> tuple[IPAddress, ...]:
     return group.addresses if _may_hold(group, port) else ()
 
 
-def _link_local(network: Network, prefixes: frozenset[IPNetwork]) -> LinkLocal:
-    # A port without an IPv6 address has that family closed, link-local included: a guest
-    # that nobody gave IPv6 must not speak ND to those that have it.
-    if any(prefix.version == 6 for prefix in prefixes):
-        return network.link_local
-    return LinkLocal.NONE
+def claimable_of(
+    network: Network, automatic: frozenset[IPNetwork], guards: frozenset[Guard]
+) -> frozenset[IPNetwork]:
+    """The prefixes in which a port with these guards claims addresses; none where `nd` is off."""
+    if Guard.ND not in guards:
+        return frozenset()
+    limits = network.learned_limits
+    link_local = network.link_local is LinkLocal.LEARNED and limits.link_local
+    return frozenset(
+        {*([LINK_LOCAL_64] if link_local else ()), *(automatic if limits.others else ())}
+    )
+
+
+def _is_sound(
+    learned: LearnedAddress, macs: frozenset[Mac], claimable: frozenset[IPNetwork]
+) -> bool:
+    """Whether it could still be claimed: networks, subnets and MACs change after a claim."""
+    return learned.mac in macs and may_be_claimed(learned.address, claimable)
 
 
 def _known(intent: Intent, port: Port) -> list[SecurityGroup]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vifguard.model.address import IPNetwork
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
 from vifguard.model.security_group import SecurityGroup
@@ -58,15 +59,36 @@ def touched_by_network(before: Network | None, after: Network | None) -> Touched
 
 
 def touched_by_subnet(network: Network, before: Subnet | None, after: Subnet | None) -> Touched:
-    """Nobody, unless a public prefix comes or goes: ports carry their own addresses."""
-    moved = (before and before.cidr) != (after and after.cidr)
-    return AllPorts() if network.public and moved else NOTHING
+    """Nobody, unless a public prefix comes or goes, or one in which guests claim addresses.
+
+    A range of a shared network is public to the ports of that network alone.
+    """
+    has_moved = (before and before.cidr) != (after and after.cidr)
+    if network.public and has_moved:
+        return AllPorts()
+    if (network.shared and has_moved) or _claimable(before) != _claimable(after):
+        return PortsOnNetwork(network.id)
+    return NOTHING
+
+
+def _claimable(subnet: Subnet | None) -> IPNetwork | None:
+    return subnet.cidr if subnet is not None and subnet.is_automatic else None
 
 
 def touched_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> Touched:
-    """Those who are, or were, its members."""
+    """Those who are, or were, its members; where a router id comes or goes, the whole network.
+
+    An id that one group has is refused to every other port. Members are ports of the network.
+    """
+    group = after or before
+    if group is not None and _vrids(before) != _vrids(after):
+        return PortsOnNetwork(group.network_id)
     groups = (group for group in (before, after) if group is not None)
     return ThesePorts(frozenset(member for group in groups for member in group.members))
+
+
+def _vrids(group: IpGroup | None) -> tuple[int | None, int | None]:
+    return (group.vrid4, group.vrid6) if group is not None else (None, None)
 
 
 def touched_by_security_group(before: SecurityGroup | None, after: SecurityGroup | None) -> Touched:

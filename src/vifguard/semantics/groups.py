@@ -6,8 +6,11 @@ none is remembered of a packet that another guard drops.
 
 **Always allowed**, since no rule should cut a machine from its own addresses: neighbour
 discovery (ICMPv6 133 to 136, hop limit 255) and listener discovery (130 to 132 and 143, hop
-limit 1, after a hop-by-hop header), whole; a DHCP client's messages and the answers to them
-(UDP 68 and 67, 546 and 547, from the guest and to it), whole. Redirects are not among them.
+limit 1, after a hop-by-hop header), whole; its twin of IPv4, IGMP (queries 0x11, reports 0x12,
+0x16 and 0x22, leaving 0x17; at least 8 octets, TTL 1, to a multicast address), whole, without
+which a bridge or switch that looks for members takes the guest from its groups; a DHCP client's
+messages and the answers to them (UDP 68 and 67, 546 and 547, from the guest and to it), whole.
+Redirects are not among them.
 
 **Rules** allow; there are none that deny. A rule names a direction and an IP version, and may
 name a protocol, the ports that the packet is addressed to, an ICMP type and code, and the
@@ -19,21 +22,19 @@ it wholly. A group that is not known, a group without rules and an empty set all
 **Stateful** groups judge what opens a connection; what belongs to one passes, in both
 directions, and asks no rule. A connection lives only while the rules still allow the packet
 that opened it: what a removed rule, group or member had allowed ends with its next packet, and
-nothing else does. An ICMP error (IPv4 3, 4, 11, 12; IPv6 1 to 4) passes only if it quotes a
-packet of a connection of this very port that went the other way, is addressed to who sent
-that, and, for TCP, quotes a sequence number that may have been sent (RFC 5927); it opens
-nothing and prolongs nothing. An answer to an echo or timestamp that nobody asked for is no
-opening either.
+nothing else does. An ICMP error (IPv4 3, 4, 11, 12; IPv6 1 to 4) passes only if it is whole,
+quotes a packet of a connection of this very port that went the other way, is addressed to who
+sent that, and, for TCP, quotes a sequence number that may have been sent (RFC 5927); of a packet
+that came in fragments it may quote any that passed behind the first. It opens nothing and
+prolongs nothing. An answer to an echo or timestamp that nobody asked for is no opening either.
 
-**Fragments** share the fate of their first: a later fragment passes for 30 seconds after the
-first one of the same addresses, protocol and identification did, in the same direction, if it
-does not reach into the header that was judged (RFC 3128, RFC 5722). One that overtakes its
-first is dropped: its sender sends again.
+**Fragments** have a section of their own.
 
-**Reject.** Where a group of the port says so, the sender of what no rule allows is told: TCP
-gets a reset (RFC 9293, 3.10.7.1), all else an ICMP error that says "administratively
-prohibited" (IPv4 3/13, IPv6 1/1); an ICMP error, a reset, a later fragment and what is to or
-from many or nobody get nothing (RFC 1122, 3.2.2; RFC 4443, 2.4). Programs in the kernel only
+**Reject.** Where a group of the port says so, the sender of what no rule allows is told: a SYN
+gets a reset (RFC 9293, 3.10.7.1), all else but TCP an ICMP error that says "administratively
+prohibited" (IPv4 3/13, IPv6 1/1); any other segment of TCP, which may be of a connection that
+lives and that this guard does not know, an ICMP error, a later fragment and what is to or from
+many or nobody get nothing (RFC 1122, 3.2.2; RFC 4443, 2.4). Programs in the kernel only
 drop: the agent answers, at most 100 times a second and port, out of the port's interface to
 the guest, and as if from the guest to others, through the port's other guards. While no agent
 runs, what is refused is refused in silence.
@@ -41,6 +42,7 @@ runs, what is refused is refused in silence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -49,15 +51,18 @@ from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.security_group import PORTS_OF, IcmpType, Rule, Rulebook
 from vifguard.model.verdict import Direction, Reason, Verdict
+from vifguard.packet import igmp
 from vifguard.packet.frame import Frame
 from vifguard.packet.icmp6 import MLD_DONE, MLD_QUERY, MLD_REPORT, MLDV2_REPORT, NA, RS, Icmp6
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import HOP_BY_HOP, IPv6
 from vifguard.packet.quoted import Quoted, read_quoted
 from vifguard.packet.upper import ICMP, ICMPV6, TCP, Icmp4, LaterFragment, Tcp, Udp
-from vifguard.semantics.flow import SECOND, Flow, Key, Opening, State, may_open
+from vifguard.semantics.flow import Flow, Key, Opening, State
+from vifguard.semantics.fragments import Fragments, Packet, has_more, offset, reaches_into_tcp
 from vifguard.semantics.headers import upper_unread
 from vifguard.semantics.objection import drop
+from vifguard.semantics.tcp import Segment, TcpFlow, is_of_open, may_open, opening_of
 
 _BROADCAST = IPv4Address("255.255.255.255")
 _LISTENER = frozenset({MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT})
@@ -65,24 +70,20 @@ _ERRORS = {4: frozenset({3, 4, 11, 12}), 6: frozenset({1, 2, 3, 4})}
 _QUESTIONS = {(4, 8), (4, 13), (6, 128)}
 _ANSWERS = {(4, 0), (4, 14), (6, 129)}
 _CLIENT_SERVER = {4: (68, 67), 6: (546, 547)}
-_FIRST_UNITS = {TCP: 3}
-"""8-octet units of upper header that a first fragment holds at least; 1 where not named."""
-_FRAGMENT_LIFETIME = 30 * SECOND
-
-Packet = IPv4 | IPv6
-FragmentKey = tuple[Direction, IPAddress, IPAddress, int, int]
+_MEMBERSHIP = frozenset({igmp.QUERY, igmp.REPORT_V1, igmp.REPORT_V2, igmp.LEAVE, igmp.REPORT_V3})
 
 
 @dataclass(slots=True)
 class Memory:
     """What the groups say now, and what a port remembers of what passed.
 
-    `firsts` are first fragments, and until when (ns) their later ones may follow.
+    `new_until` is the time (ns) until which the guard is new on the port.
     """
 
     book: Rulebook = field(default_factory=Rulebook)
     flows: dict[Key, Flow] = field(default_factory=dict)
-    firsts: dict[FragmentKey, int] = field(default_factory=dict)
+    fragments: Fragments = field(default_factory=Fragments)
+    new_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +103,32 @@ class _Judge:
             return unread
         if isinstance(packet.upper, LaterFragment):
             return self._later(direction, packet)
+        fragments = self.memory.fragments
+        if has_more(packet) and fragments.overlaps(direction, packet, self.now):
+            return drop(Guard.GROUPS, Reason.FRAGMENT_OVERLAP, packet.src)
         objection = self._first(direction, packet)
-        if objection is None and _has_more(packet):
-            self.memory.firsts[_fragment_key(direction, packet)] = self.now + _FRAGMENT_LIFETIME
+        if objection is None and has_more(packet):
+            fragments.take_first(direction, packet, self.now)
         return objection
 
     def _later(self, direction: Direction, packet: Packet) -> Verdict | None:
-        if _offset(packet) < _FIRST_UNITS.get(packet.protocol, 1):
-            return drop(Guard.GROUPS, Reason.FRAGMENT_OVERLAP, _offset(packet) * 8)
-        if self.memory.firsts.get(_fragment_key(direction, packet), 0) <= self.now:
+        fragments = self.memory.fragments
+        judged = fragments.judged(direction, packet, self.now)
+        if reaches_into_tcp(packet) or offset(packet) < judged:
+            return drop(Guard.GROUPS, Reason.FRAGMENT_OVERLAP, offset(packet) * 8)
+        if not judged and not self._may_come_first(direction, packet):
             return drop(Guard.GROUPS, Reason.FRAGMENT_UNKNOWN, packet.src)
+        fragments.take_later(direction, packet, self.now)
         return None
+
+    def _may_come_first(self, direction: Direction, packet: Packet) -> bool:
+        """Whether a later fragment may come before the first of its packet."""
+        remote = packet.dst if direction is _FROM else packet.src
+        if self._names(direction, remote):
+            return True
+        may_answer = self.stateful and not _is_to_many(packet)
+        other = _TO if direction is _FROM else _FROM
+        return may_answer and self._names(other, remote) and self.memory.fragments.draw(self.now)
 
     def _first(self, direction: Direction, packet: Packet) -> Verdict | None:
         opening = _opening(direction, packet)
@@ -126,49 +142,64 @@ class _Judge:
         return self._flow(direction, packet, opening)
 
     def _flow(self, direction: Direction, packet: Packet, opening: Opening) -> Verdict | None:
-        segment = packet.upper if isinstance(packet.upper, Tcp) else None
         key = _key(direction, packet)
+        if isinstance(packet.upper, Tcp):
+            segment = Segment.of(packet.upper, more=has_more(packet))
+            return self._tcp(key, segment, opening)
         flow = self._living(key)
-        opens = may_open(segment) and not _is_answer(packet)
-        if flow is not None and flow.state is State.RECALLED:
-            if not (opens and _is_syn(segment)):
+        if flow is None and _is_answer(packet):
+            return drop(Guard.GROUPS, Reason.FLOW_INVALID, packet.src)
+        if flow is None:
+            objection = self._by_rules(opening)
+            if objection is not None:
+                return objection
+            flow = self.memory.flows[key] = Flow(key, opening)
+        flow.take(direction, self.now)
+        return None
+
+    def _tcp(self, key: Key, segment: Segment, opening: Opening) -> Verdict | None:
+        flow, direction = self._living(key), opening.direction
+        if isinstance(flow, TcpFlow) and not flow.may_be_replaced_by(direction, segment):
+            if flow.state is State.RECALLED:
                 flow.refresh(self.now)
                 return drop(Guard.GROUPS, Reason.NOT_ALLOWED, opening.remote)
-            flow = None
-        if flow is not None and not (flow.has_ended and opens and _is_syn(segment)):
-            if flow.take(direction, segment, self.now):
-                return None
-            return drop(Guard.GROUPS, Reason.FLOW_INVALID, packet.src)
-        if not opens:
-            return drop(Guard.GROUPS, Reason.FLOW_INVALID, packet.src)
+            objection = self._by_rules(opening) if flow.asks_rules(direction, segment) else None
+            if objection is None and not flow.take_segment(direction, segment, self.now):
+                return drop(Guard.GROUPS, Reason.FLOW_INVALID, opening.remote)
+            return objection
+        is_new = self.now < self.memory.new_until and is_of_open(segment)
+        if not may_open(segment) and not is_new:
+            return drop(Guard.GROUPS, Reason.FLOW_INVALID, opening.remote)
         objection = self._by_rules(opening)
+        if objection is not None and is_new:
+            opening = opening_of(key, _TO if direction is _FROM else _FROM)
+            objection = self._by_rules(opening) and objection
         if objection is None:
-            flow = self.memory.flows[key] = Flow(key, opening)
-            flow.open_with(segment, self.now)
+            opened = self.memory.flows[key] = TcpFlow(key, opening)
+            opened.open_with(direction, segment, self.now)
         return objection
 
     def _error(self, direction: Direction, packet: Packet) -> Verdict | None:
         """RELATED, or nothing."""
-        quoted = read_quoted(packet)
-        if quoted is not None and quoted.src == packet.dst:
-            ports = (quoted.sport, quoted.dport)
-            if direction is Direction.FROM_GUEST:
-                ends, local, remote, sent_by = ports[::-1], quoted.dst, quoted.src, _TO
-            else:
-                ends, local, remote, sent_by = ports, quoted.src, quoted.dst, _FROM
-            flow = self._living(_quoted_key(quoted, local, remote, ends, sent_by))
-            if (
-                flow is not None
-                and flow.state is not State.RECALLED
-                and (quoted.sequence is None or flow.is_sent(sent_by, quoted.sequence))
-            ):
-                return None
+        quoted = None if has_more(packet) else read_quoted(packet)
+        sent_by = _TO if direction is _FROM else _FROM
+        if quoted is not None and quoted.src == packet.dst and self._is_known(quoted, sent_by):
+            return None
         return drop(Guard.GROUPS, Reason.ICMP_UNRELATED, packet.src)
+
+    def _is_known(self, quoted: Quoted, sent_by: Direction) -> bool:
+        """Whether a quoted packet is of a living connection, or of one that came in fragments."""
+        if quoted.later is not None:
+            return self.memory.fragments.is_quoted(sent_by, quoted, self.now)
+        flow = self._living(_quoted_key(quoted, sent_by))
+        if flow is None or flow.state is State.RECALLED:
+            return False
+        return not isinstance(flow, TcpFlow) or flow.is_sent(sent_by, quoted.sequence or 0)
 
     def _living(self, key: Key) -> Flow | None:
         """The connection, if its time is not over; recalled if the rules would not let it open."""
         flow = self.memory.flows.get(key)
-        if flow is None or flow.expires <= self.now:
+        if flow is None or flow.is_over(self.now):
             self.memory.flows.pop(key, None)
             return None
         if flow.state is not State.RECALLED and not self._allows(flow.opening):
@@ -178,14 +209,24 @@ class _Judge:
             flow.recall(self.now)
         return flow
 
+    def _names(self, direction: Direction, remote: IPAddress) -> bool:
+        """Whether some rule is about a remote."""
+        return any(
+            (rule.direction, rule.version) == (direction, remote.version)
+            and self._reaches(rule.remote, remote)
+            for rule in self._rules()
+        )
+
     def _by_rules(self, opening: Opening) -> Verdict | None:
         if self._allows(opening):
             return None
         return drop(Guard.GROUPS, Reason.NOT_ALLOWED, opening.remote)
 
     def _allows(self, opening: Opening) -> bool:
-        rules = (rule for group in self.groups for rule in self.memory.book.rules.get(group, ()))
-        return any(self._matches(rule, opening) for rule in rules)
+        return any(self._matches(rule, opening) for rule in self._rules())
+
+    def _rules(self) -> Iterator[Rule]:
+        return (rule for group in self.groups for rule in self.memory.book.rules.get(group, ()))
 
     def _matches(self, rule: Rule, opening: Opening) -> bool:
         return (
@@ -225,6 +266,8 @@ def _is_basic(direction: Direction, packet: Packet) -> bool:
             (upper.sport, upper.dport) if direction is _FROM else (upper.dport, upper.sport)
         )
         return (guest, other) == _CLIENT_SERVER[packet.src.version]
+    if isinstance(upper, igmp.Igmp) and isinstance(packet, IPv4):
+        return packet.ttl == 1 and packet.dst.is_multicast and upper.kind in _MEMBERSHIP
     if not isinstance(upper, Icmp6) or not isinstance(packet, IPv6):
         return False
     chain = tuple(extension.kind for extension in packet.extensions)
@@ -240,10 +283,6 @@ def _is_to_many(packet: Packet) -> bool:
 def _is_answer(packet: Packet) -> bool:
     upper = packet.upper
     return isinstance(upper, Icmp4 | Icmp6) and (packet.src.version, upper.kind) in _ANSWERS
-
-
-def _is_syn(segment: Tcp | None) -> bool:
-    return segment is not None and bool(segment.flags & 2)
 
 
 def _opening(direction: Direction, packet: Packet) -> Opening:
@@ -276,9 +315,11 @@ def _key(direction: Direction, packet: Packet) -> Key:
     return Key(packet.protocol, local, remote, *ends)
 
 
-def _quoted_key(
-    quoted: Quoted, local: IPAddress, remote: IPAddress, ends: tuple[int, int], sent_by: Direction
-) -> Key:
+def _quoted_key(quoted: Quoted, sent_by: Direction) -> Key:
+    local, remote = quoted.src, quoted.dst
+    ends = quoted.sport, quoted.dport
+    if sent_by is _TO:
+        local, remote, ends = remote, local, ends[::-1]
     if quoted.protocol in (ICMP, ICMPV6):
         # An echo is quoted as it was sent: the question, or the answer to it.
         asked_by_guest = (sent_by is _FROM) != quoted.answers
@@ -290,21 +331,3 @@ def _is_fragment(packet: Packet) -> bool:
     if isinstance(packet, IPv4):
         return packet.is_fragment
     return packet.fragment is not None
-
-
-def _has_more(packet: Packet) -> bool:
-    if isinstance(packet, IPv4):
-        return packet.more_fragments
-    return packet.fragment is not None and packet.fragment.more
-
-
-def _offset(packet: Packet) -> int:
-    """Of a later fragment, in 8-octet units."""
-    if isinstance(packet, IPv4):
-        return packet.offset
-    return packet.fragment.offset if packet.fragment else 0
-
-
-def _fragment_key(direction: Direction, packet: Packet) -> FragmentKey:
-    ident = packet.ident if isinstance(packet, IPv4) else getattr(packet.fragment, "ident", 0)
-    return direction, packet.src, packet.dst, packet.protocol, ident

@@ -6,7 +6,9 @@ nothing of it is judged. This holds for tagged frames, where the tag is the type
 **IPv4** is read if there are 20 octets, the version is 4, the header length is at least 20
 and not above the total length, and the total length is not above what is there; else it is
 malformed. **IPv6** is read if there are 40 octets, the version is 6, the payload length is
-not above what is there and is zero only with next header 59 (a jumbogram is malformed).
+not above what is there and is zero only with next header 59 (a jumbogram is malformed). One
+form exists inside a kernel alone (BIG TCP): of a frame that is left to be segmented, and whose
+packet is longer than 65,535 octets, a length of 0 stands for all that is there.
 Octets after the packet's own end are padding: never read, never judged. Checksums are not
 judged; a receiver does that.
 
@@ -18,9 +20,10 @@ more; the first one is read as the packet it begins.
 **Extension headers** of IPv6 are followed from the first: hop-by-hop (0) only in first
 place; destination options (60), routing (43), mobility (135), HIP (139), Shim6 (140),
 authentication (51); one fragment header (44). Each must fit before the packet's end; at most
-eight. Every other number, also 59 (none) and 50 (ESP), is the upper layer. A later fragment
-must name an upper layer, not an extension header. Whatever breaks these rules makes the
-headers unreadable: a filter that cannot find the upper layer must not let it pass (RFC 7112).
+eight. Every other number, also 59 (none) and 50 (ESP), is the upper layer. A later fragment ends
+the chain: what it names is in the first one, extension headers too (RFC 8200, 4.5). Whatever
+breaks these rules makes the headers unreadable: a filter that cannot find the upper layer must
+not let it pass (RFC 7112).
 
 **Who objects.** If a header is malformed or unreadable, each enabled guard that needs it
 objects before anything else it checks; so the guard named is the first enabled one, in
@@ -28,8 +31,8 @@ order, that needs it:
 
 | what | IPv4 | IPv6 |
 |---|---|---|
-| the IP header | ethertype, ip, public-ip, dhcp, ra | ethertype, mac, nd, ip, public-ip, dhcp, ra |
-| the upper layer | ip, dhcp, ra | mac, nd, ip, dhcp, ra |
+| the IP header | ethertype, ip, public-ip, dhcp, ra, vrrp | the same, mac and nd |
+| the upper layer | ip, dhcp, ra, vrrp | the same, mac and nd |
 
 Only `ethertype` of these looks at frames to the guest.
 """

@@ -10,14 +10,17 @@
 - Both ways, the types of such protocols are dropped whatever the destination: 0x8808 (pause),
   0x8809 (LACP, marker), 0x888e (EAPOL), 0x88c7, 0x88cc (LLDP), 0x88e5 (MACsec), 0x8902 (CFM),
   0x9000 (loopback). Of a frame whose tag the kernel took off, the type is the tag's.
+- Both ways, a checksum that is left to be completed must belong to the frame, and no fragment is
+  left to be segmented; from the guest no DHCP message is either (Offloads).
 """
 
 from __future__ import annotations
 
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
-from vifguard.model.verdict import Reason, Verdict
+from vifguard.model.verdict import Direction, Reason, Verdict
 from vifguard.packet.frame import Frame
+from vifguard.semantics import offload
 from vifguard.semantics.objection import drop
 
 CONTROL_TYPES = frozenset({0x8808, 0x8809, 0x888E, 0x88C7, 0x88CC, 0x88E5, 0x8902, 0x9000})
@@ -29,11 +32,15 @@ def from_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
     source = frame.src
     if source is not None and (source.is_group or source.is_zero):
         return drop(Guard.HOST, Reason.SOURCE_GROUP, source)
-    return to_guest(_policy, frame)
+    return _either_way(frame) or offload.segmentation(frame, Direction.FROM_GUEST)
 
 
 def to_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the host itself says of a frame for the guest; from it too."""
+    """What the host itself says of a frame for the guest."""
+    return _either_way(frame) or offload.segmentation(frame, Direction.TO_GUEST)
+
+
+def _either_way(frame: Frame) -> Verdict | None:
     if frame.ethernet is None:
         return drop(Guard.HOST, Reason.RUNT, f"{len(frame.octets)} octets")
     group = frame.ethernet.dst.octets
@@ -41,4 +48,4 @@ def to_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
         return drop(Guard.HOST, Reason.CONTROL_GROUP, frame.dst)
     if frame.ethertype in CONTROL_TYPES:
         return drop(Guard.HOST, Reason.CONTROL_ETHERTYPE, f"0x{frame.ethertype:04x}")
-    return None
+    return offload.checksum(frame)

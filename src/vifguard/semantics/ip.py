@@ -11,9 +11,6 @@ a connection that others opened.
   224.0.0.0/4.
 - Options can be read, and none routes: no loose (131) or strict (137) source route (RFC 7126),
   which would carry the packet past where its addresses are judged.
-- A DHCP client speaks of its own address: in UDP to port 67, not a fragment, with at least 16
-  octets of message, the ciaddr is zero or held by one of the port's prefixes. Else a guest
-  could release another's lease (RFC 2131, 4.4.6).
 
 **IPv6**
 
@@ -52,7 +49,6 @@ _SOURCE_ROUTES = frozenset({131, 137})
 _IGMP_REPORTS = frozenset({REPORT_V1, REPORT_V2, LEAVE, REPORT_V3})
 _MLD_REPORTS = frozenset({MLD_REPORT, MLD_DONE, MLDV2_REPORT})
 _ROUTER_ALERT_MLD = bytes.fromhex("05020000")
-_CIADDR = slice(12, 16)
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
@@ -62,7 +58,7 @@ def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
         return unread
     packet = frame.body
     if isinstance(packet, IPv4):
-        return _source4(policy, packet) or _options(packet) or _client_address(policy, packet)
+        return _source4(policy, packet) or _options(packet)
     if isinstance(packet, IPv6):
         return _source6(policy, packet) or _routing(packet)
     return None
@@ -101,16 +97,6 @@ def _options(packet: IPv4) -> Verdict | None:
         if option.kind in _SOURCE_ROUTES:
             return drop(Guard.IP, Reason.IPV4_OPTIONS, f"option {option.kind}")
     return None
-
-
-def _client_address(policy: PortPolicy, packet: IPv4) -> Verdict | None:
-    udp = packet.upper
-    if not isinstance(udp, Udp) or udp.dport != 67 or packet.is_fragment:
-        return None
-    octets = udp.payload[_CIADDR]
-    if len(octets) < 4 or not any(octets) or own(policy, IPv4Address(octets)):
-        return None
-    return drop(Guard.IP, Reason.DHCP_CLIENT_ADDRESS, IPv4Address(octets))
 
 
 def _source6(policy: PortPolicy, packet: IPv6) -> Verdict | None:

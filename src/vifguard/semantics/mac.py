@@ -11,6 +11,8 @@ neighbour's cache (CVE-2016-5363, CVE-2025-52889). From the guest:
   (RFC 6980), has its fixed part (RS 8 octets, RA 16, NS and NA 24, redirect 40), then options
   to the packet's end: each with a length that is not zero and fits, at most sixteen; source
   and target link-layer address options are 8 octets long and hold one of the port's MACs.
+  A redirect from a port with the role `router-advertiser` tells the link-layer address of the
+  better hop (RFC 4861, 4.5): its target option may hold another's MAC, no group and not zero.
   Options are judged in order. Extension headers before it move nothing out of sight.
 
 To the guest: a unicast destination is one of the port's MACs, so that a guest does not listen
@@ -19,14 +21,15 @@ to what a switch floods. Groups pass.
 
 from __future__ import annotations
 
-from vifguard.model.guard import Guard
+from vifguard.model.guard import Guard, Role
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Reason, Verdict
 from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame
-from vifguard.packet.icmp6 import Icmp6, Nd
+from vifguard.packet.icmp6 import REDIRECT, TARGET_LINK_LAYER, Icmp6, Nd, NdOption
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import ARP, IPV6, RARP
+from vifguard.packet.upper import Upper
 from vifguard.semantics.headers import upper_unread
 from vifguard.semantics.objection import drop, why
 
@@ -61,6 +64,14 @@ def _arp(policy: PortPolicy, frame: Frame) -> Verdict | None:
     return None
 
 
+def _tells_better_hop(policy: PortPolicy, icmp: Upper, option: NdOption) -> bool:
+    is_target = isinstance(icmp, Icmp6) and icmp.kind == REDIRECT
+    is_target = is_target and option.kind == TARGET_LINK_LAYER
+    mac = option.mac
+    is_station = mac is not None and not mac.is_group and not mac.is_zero
+    return Role.ROUTER_ADVERTISER in policy.roles and is_target and is_station
+
+
 def _discovery(policy: PortPolicy, packet: IPv6) -> Verdict | None:
     message = packet.upper.message if isinstance(packet.upper, Icmp6) else None
     if not isinstance(message, Nd):
@@ -68,6 +79,8 @@ def _discovery(policy: PortPolicy, packet: IPv6) -> Verdict | None:
     if packet.fragment is not None:
         return drop(Guard.MAC, Reason.ND_UNREADABLE, "fragmented")
     for option in message.options:
-        if option.mac is not None and option.mac not in policy.macs:
+        if option.mac is None or option.mac in policy.macs:
+            continue
+        if not _tells_better_hop(policy, packet.upper, option):
             return drop(Guard.MAC, Reason.ND_LINK_LAYER_ADDRESS, option.mac)
     return drop(Guard.MAC, Reason.ND_UNREADABLE, message.broken) if message.broken else None

@@ -10,12 +10,15 @@ address (CVE-2021-20267, CVE-2023-5366, RFC 3756).
   the port's addresses.
 - Neighbour solicitation: the target is no group. From `::` it is duplicate address detection:
   to the target's solicited-node group, no source link-layer address option, and the target is
-  one of the port's addresses: else a guest could deny addresses to others. Otherwise the
-  source is the port's, and a group destination is the target's solicited-node group.
+  one of the port's addresses, tentative ones included: else a guest could deny addresses to
+  others. Otherwise the source is the port's, and a group destination is the target's
+  solicited-node group.
 - Neighbour advertisement: the target is no group; source and target are the port's; to a
   group it is not solicited (S flag clear).
 - Router advertisement and redirect, where `ra` lets them pass: from a link-local address of
   the port.
+- A source or target that is not the port's and that it may claim is `nd-claim`: see *learned
+  addresses*, above.
 """
 
 from __future__ import annotations
@@ -89,7 +92,7 @@ def _neighbour_solicitation(policy: PortPolicy, packet: IPv6, message: Nd) -> Ve
         return drop(Guard.ND, Reason.ND_UNSPECIFIED, packet.dst)
     if _tells_source(message):
         return drop(Guard.ND, Reason.ND_UNSPECIFIED, "a source link-layer address")
-    return _target(policy, target)
+    return None if target in policy.tentative else _target(policy, target)
 
 
 def _neighbour_advertisement(policy: PortPolicy, packet: IPv6, message: Nd) -> Verdict | None:
@@ -125,11 +128,17 @@ def solicited_node(target: IPv6Address) -> IPv6Address:
 
 
 def _source(policy: PortPolicy, packet: IPv6) -> Verdict | None:
-    return None if own(policy, packet.src) else drop(Guard.ND, Reason.ND_SOURCE, packet.src)
+    return _about(policy, packet.src, Reason.ND_SOURCE)
 
 
 def _target(policy: PortPolicy, target: IPv6Address) -> Verdict | None:
-    return None if own(policy, target) else drop(Guard.ND, Reason.ND_TARGET, target)
+    return _about(policy, target, Reason.ND_TARGET)
+
+
+def _about(policy: PortPolicy, address: IPv6Address, foreign: Reason) -> Verdict | None:
+    if own(policy, address):
+        return None
+    return drop(Guard.ND, Reason.ND_CLAIM if policy.may_claim(address) else foreign, address)
 
 
 def _tells_source(message: Nd) -> bool:

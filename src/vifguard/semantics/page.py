@@ -13,17 +13,21 @@ from vifguard.semantics import (
     dhcp,
     ethertype,
     flow,
+    fragments,
     groups,
     headers,
     host,
     ip,
     mac,
     nd,
+    offload,
     own,
     public_ip,
     ra,
     storm,
+    tcp,
     verdict,
+    vrrp,
 )
 
 _TEXTS: Mapping[Guard, ModuleType] = MappingProxyType(
@@ -37,10 +41,32 @@ _TEXTS: Mapping[Guard, ModuleType] = MappingProxyType(
         Guard.PUBLIC_IP: public_ip,
         Guard.DHCP: dhcp,
         Guard.RA: ra,
+        Guard.VRRP: vrrp,
         Guard.STORM: storm,
         Guard.GROUPS: groups,
     }
 )
+
+_FIRST_CODES: Mapping[int, Guard | None] = MappingProxyType(
+    {
+        0: None,
+        10: Guard.HOST,
+        20: Guard.ETHERTYPE,
+        30: Guard.MAC,
+        40: Guard.ARP,
+        50: Guard.ND,
+        60: Guard.IP,
+        66: Guard.DHCP,
+        67: Guard.IP,
+        70: Guard.PUBLIC_IP,
+        80: Guard.DHCP,
+        90: Guard.RA,
+        94: Guard.VRRP,
+        100: Guard.STORM,
+        110: Guard.GROUPS,
+    }
+)
+"""Whose the codes of reasons are, from each of these on: codes are never renumbered."""
 
 _PREFACE = """\
 # What the guards mean
@@ -54,15 +80,29 @@ def page() -> str:
     sections = [
         _PREFACE,
         _section("The verdict", verdict),
-        _reasons(_reasons_of(0)),
+        _reasons(_reasons_of(None)),
         _guards(),
         _section("Own addresses", own),
         _section("Headers", headers),
+        _section("Offloads", offload),
     ]
-    for place, guard in enumerate(Guard, start=1):
-        sections += [_section(f"`{guard}`", _TEXTS[guard]), _reasons(_reasons_of(place))]
-    sections.append(_section("Connections", flow))
+    for guard in Guard:
+        sections += [_section(f"`{guard}`", _TEXTS[guard]), _reasons(_reasons_of(guard))]
+    sections += [
+        _section("Connections", flow),
+        _section("TCP connections", tcp),
+        _section("Fragments", fragments),
+    ]
+    sections.insert(1, _contents(sections))
     return "\n\n".join(sections) + "\n"
+
+
+def _contents(sections: Iterable[str]) -> str:
+    """A link to each section, by the anchor that a forge makes of its title."""
+    titles = [each.partition("\n")[0][3:] for each in sections if each.startswith("## ")]
+    return "\n".join(
+        f"* [{title}](#{title.lower().replace('`', '').replace(' ', '-')})" for title in titles
+    )
 
 
 def _section(title: str, module: ModuleType) -> str:
@@ -70,9 +110,13 @@ def _section(title: str, module: ModuleType) -> str:
     return f"## {title}\n\n**{summary}**\n\n{text}"
 
 
-def _reasons_of(place: int) -> list[Reason]:
-    """The reasons of the guard in this place: its codes are the ten from 10 times the place."""
-    return [reason for reason in Reason if reason // 10 == place]
+def _reasons_of(guard: Guard | None) -> list[Reason]:
+    """The reasons of a guard; None: of a port that is closed."""
+
+    def whose(reason: Reason) -> Guard | None:
+        return _FIRST_CODES[max(code for code in _FIRST_CODES if code <= reason)]
+
+    return [reason for reason in Reason if whose(reason) is guard]
 
 
 def _reasons(reasons: Iterable[Reason]) -> str:

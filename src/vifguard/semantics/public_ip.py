@@ -1,8 +1,9 @@
 """From the guest: of the provider's public addresses, only the port's own as source.
 
-The public prefixes are the subnets of networks marked public. Other sources pass. This is for
-ports that route, translate or balance for others: they send with many source addresses, but
-of the public ones only with those they were given.
+The public prefixes are the subnets of networks marked public and, where the port is on a shared
+network, those of that network. Other sources pass. This is for ports that route, translate or
+balance for others: they send with many source addresses, but of the public ones only with those
+they were given.
 
 Only the IP header is needed; every fragment has one.
 """

@@ -8,7 +8,8 @@ port with more guards never passes what it would drop with fewer.
 A port that is held closed passes nothing either way, before anything is looked at.
 
 Any bytes have a verdict. Everything here is said of the frame as the guest's interface
-carries it: without preamble and FCS, offloaded frames whole.
+carries it: without preamble and FCS, offloaded frames whole, with what is left to be done to
+them (Offloads).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vifguard.model.guard import ALWAYS, Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Direction, Reason, Verdict
 from vifguard.packet.frame import Frame, parse
+from vifguard.packet.link import Tag
 from vifguard.semantics import (
     arp,
     dhcp,
@@ -32,6 +34,7 @@ from vifguard.semantics import (
     public_ip,
     ra,
     storm,
+    vrrp,
 )
 from vifguard.semantics.groups import Memory
 from vifguard.semantics.objection import drop
@@ -52,6 +55,7 @@ CHECKS: Mapping[Direction, tuple[tuple[Guard, Check], ...]] = MappingProxyType(
             (Guard.PUBLIC_IP, public_ip.check),
             (Guard.DHCP, dhcp.check),
             (Guard.RA, ra.check),
+            (Guard.VRRP, vrrp.check),
         ),
         Direction.TO_GUEST: (
             (Guard.HOST, host.to_guest),
@@ -68,7 +72,7 @@ def verdict(  # noqa: PLR0913 - what a verdict depends on
     direction: Direction,
     frame: bytes | Frame,
     *,
-    tag: int | None = None,
+    tag: Tag | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
     memory: Memory | None = None,
@@ -82,14 +86,14 @@ def judge(  # noqa: PLR0913 - what a verdict depends on
     direction: Direction,
     frame: bytes | Frame,
     *,
-    tag: int | None = None,
+    tag: Tag | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
     memory: Memory | None = None,
 ) -> tuple[Verdict, Bucket | None]:
     """The verdict, and the storm bucket after it.
 
-    `tag` is the TPID of a tag that the kernel took off the bytes (a Frame knows its own);
+    `tag` is one that the kernel took off the bytes (a Frame knows its own, and its offload);
     `now` is in nanoseconds, of any steady clock. `memory` is what `groups` judges by, and it
     learns of what passes; without one, no group is known and nothing is remembered.
     """

@@ -12,16 +12,14 @@ from ipaddress import IPv6Address, ip_network
 
 from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
+from vifguard.store import wiring
 from vifguard.store.errors import AddressTakenError, NoAddressLeftError, WrongAddressError
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, Values, address_of, key, next_key, prefix_of
 from vifguard.store.tables import address_pairs, allocations, free_ranges
 from vifguard.store.transaction import Answer, Change, Snapshot
-
-AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
-"""IPv6 address modes in which the guest forms its address from the prefix and its MAC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,11 @@ class Wish:
 
     subnet_id: str | None = None
     address: IPAddress | None = None
+
+    @property
+    def is_link_local(self) -> bool:
+        """Whether it asks for an IPv6 link-local address, which no subnet has."""
+        return self.subnet_id is None and self.address in LINK_LOCAL_64
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,12 @@ _COVERING = (
     )
     .order_by(address_pairs.c.length)
 )
-_FREE = select(free_ranges.c.first, free_ranges.c.last, ANY_FOREIGN_PAIR.label("is_foreign")).where(
-    free_ranges.c.subnet_id == bindparam("subnet_id")
-)
+_FREE = select(
+    free_ranges.c.first,
+    free_ranges.c.last,
+    ANY_FOREIGN_PAIR.label("is_foreign"),
+    wiring.ANY.label("has_hosts"),
+).where(free_ranges.c.subnet_id == bindparam("subnet_id"))
 _LOWEST = Prepared(
     _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
 )
@@ -144,6 +150,32 @@ def take(
     return taken()
 
 
+def take_link_local(change: Change, taker: Taker, address: IPv6Address, position: int) -> None:
+    """Take an IPv6 link-local address, and write whose it is.
+
+    WrongAddressError for one that a MAC address gives its station (EUI-64, RFC 4291, appendix
+    A), AddressTakenError for one that somebody on the network has.
+    """
+    identifier = address.packed[8:]
+    if identifier[3:5] == b"\xff\xfe" or not any(identifier):
+        raise WrongAddressError(
+            f"IPv6 link-local address {address} is that of a MAC address, or of all routers: "
+            f"choose one like fe80::1."
+        )
+    here = {"on_network": taker.network_id, "taken": key(address)}
+    is_taken = change.rows(_IS_TAKEN, here)[0].taken
+    if is_taken or _covering(change, taker, address) is not None:
+        raise _taken(address, taker.network_id)
+    _require_no_hosts(change, taker.network_id, address)
+    _allot(change, taker, address, None, position)
+
+
+def release_link_local(change: Change, network_id: str, gone: Iterable[IPAddress]) -> None:
+    """Give link-local addresses back."""
+    for address in gone:
+        change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
+
+
 def choose(
     change: Change, taker: Taker, wishes: Iterable[Wish], subnets: Sequence[Subnet]
 ) -> list[Answer[Taken]]:
@@ -163,10 +195,16 @@ def choose(
 
 def allot(change: Change, taker: Taker, taken: Taken, position: int) -> None:
     """Write whose a taken address is, and its place among those of its port or group."""
+    _allot(change, taker, taken.address, taken.subnet_id, position)
+
+
+def _allot(
+    change: Change, taker: Taker, address: IPAddress, subnet_id: str | None, position: int
+) -> None:
     row = {
         "network_id": taker.network_id,
-        "address": key(taken.address),
-        "subnet_id": taken.subnet_id,
+        "address": key(address),
+        "subnet_id": subnet_id,
         "project_id": taker.project_id,
         "port_id": taker.port_id,
         "group_id": taker.group_id,
@@ -235,7 +273,7 @@ def _require_usable(subnet: Subnet, address: IPAddress) -> None:
             f"IP address {address} is not a valid IP for the specified subnet {subnet.id}: "
             f"choose one from {first} to {last}."
         )
-    if subnet.ipv6_address_mode in AUTOMATIC:
+    if subnet.is_automatic:
         raise WrongAddressError(
             f"IPv6 address {address} cannot be directly assigned to a port on subnet {subnet.id} "
             f"as the subnet is configured for automatic addresses."
@@ -245,7 +283,7 @@ def _require_usable(subnet: Subnet, address: IPAddress) -> None:
 def _ask(change: Change, taker: Taker, subnet: Subnet, address: IPAddress | None) -> Answer[Taken]:
     if address is not None:
         _require_usable(subnet, address)
-    elif subnet.ipv6_address_mode in AUTOMATIC:
+    elif subnet.is_automatic:
         if taker.mac is None:
             raise WrongAddressError(
                 f"Subnet {subnet.id} is configured for automatic addresses; an IP group takes "
@@ -266,6 +304,10 @@ def _ask_lowest(change: Change, taker: Taker, subnet: Subnet) -> Answer[Taken]:
         while rows:
             row = rows[0]
             candidate = max(row.first, at_least)
+            if row.has_hosts and wiring.host_with(change, taker.network_id, address_of(candidate)):
+                at_least = next_key(candidate)
+                rows = change.rows(_LOWEST, here | {"at_least": at_least})
+                continue
             foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
             if not foreign:
                 _cut(change, subnet.id, row.first, row.last, candidate)
@@ -293,6 +335,8 @@ def _ask_this(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) 
         here = {"on_network": subnet.network_id, "taken": this}
         if not is_free and change.rows(_IS_TAKEN, here)[0].taken:
             raise _taken(address, subnet.network_id)
+        if row is None or row.has_hosts:
+            _require_no_hosts(change, subnet.network_id, address)
         if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
             raise _taken(address, subnet.network_id)
         if row is not None and is_free:
@@ -313,6 +357,14 @@ def _of(taker: Taker, subnet: Subnet) -> Values:
 def _covering(snapshot: Snapshot, taker: Taker, address: IPAddress) -> IPNetwork | None:
     """Another project's address pair that holds `address`."""
     return covering_pair(snapshot, taker.network_id, taker.project_id, ip_network(address))
+
+
+def _require_no_hosts(snapshot: Snapshot, network_id: str, address: IPAddress) -> None:
+    if host := wiring.host_with(snapshot, network_id, address):
+        raise AddressTakenError(
+            f"IP address {address} already allocated in network {network_id}: it is "
+            f"host {host}'s own."
+        )
 
 
 def _cut(change: Change, subnet_id: str, first: bytes, last: bytes, address: bytes) -> None:

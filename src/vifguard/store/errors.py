@@ -72,6 +72,10 @@ class UplinkTakenError(ConflictError):
     """Another network has the uplink."""
 
 
+class InterfaceTakenError(ConflictError):
+    """Another port names the same interface of the host."""
+
+
 class SharedInUseError(ConflictError):
     """A shared network cannot become isolated as it is used."""
 
@@ -86,6 +90,14 @@ class DatabaseError(StoreError):
 
 class UnavailableError(StoreError):
     """The database does not answer now; nothing was stored."""
+
+
+class FullError(UnavailableError):
+    """The disk of the database takes nothing; nothing was stored."""
+
+
+class ReplacedError(UnavailableError):
+    """The database's file is not the one that was opened any more; nothing was stored."""
 
 
 class UnstorableError(StoreError):

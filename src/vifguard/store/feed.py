@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from vifguard.feed.messages import FeedError, Report, Update
+from vifguard.feed.messages import FeedError, Report, ReportAnswer, Update
 from vifguard.store.errors import StoreError
 from vifguard.store.store import Store
 
@@ -17,29 +17,29 @@ class StoreFeed:
         self._store = store
         self._host = host
 
-    def next(self, after: int, timeout: float) -> Update | None:
+    def next(self, instance: str, after: int, timeout: float) -> Update | None:
         """The update after a revision, or None when nothing changed for `timeout` seconds."""
         deadline = time.monotonic() + timeout
         rung = threading.Event()
         with self._store.changes.hearing(self._host, rung.set):
             while True:
                 rung.clear()
-                self._store.heard(self._host)
-                update = self._update(after)
+                update = self._update(instance, after)
                 left = deadline - time.monotonic()
                 if update is not None or left <= 0:
                     return update
                 rung.wait(left)
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Report) -> ReportAnswer:
         """Deliver a report."""
         try:
-            self._store.record_report(report)
+            return self._store.record_report(report)
         except StoreError as error:
             raise FeedError(str(error)) from error
 
-    def _update(self, after: int) -> Update | None:
+    def _update(self, instance: str, after: int) -> Update | None:
         try:
+            self._store.require_own(self._host, instance)
             return self._store.update_after(self._host, after)
         except StoreError as error:
             raise FeedError(str(error)) from error

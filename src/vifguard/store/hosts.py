@@ -1,38 +1,59 @@
-"""Hosts: what each said of itself, and when it was last heard."""
+"""Hosts: what each said of itself, when it was last heard, and which agent is its."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import delete as sql_delete
 
-from vifguard.feed.messages import HostReport
+from vifguard.feed.messages import NO_INSTANCE, HostReport, Instance, SecondAgentError
 from vifguard.model.guard import Guard
 from vifguard.resolve.touched import AllPorts
 from vifguard.store import followers
-from vifguard.store.errors import MissingError
+from vifguard.store.errors import InUseError, MissingError
+from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record
-from vifguard.store.tables import hosts, ports
+from vifguard.store.tables import enforcements, host_addresses, hosts, ports
 from vifguard.store.transaction import Answer, Change, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHost:
-    """A host, what it said of itself, and when (seconds since the epoch)."""
+    """A host, what it said of itself, and when (seconds since the epoch).
+
+    `wiring` is a WiringReport as JSON: whoever makes a port reads every host, and none of that.
+    `silent_since`: when a host that is silent was last heard; 0 for one that lives. `instance`
+    is the run of its agent.
+    """
 
     name: str
     about: HostReport
     seen_at: float
+    wiring: Mapping[str, Any] = field(default_factory=dict)
+    silent_since: float = 0.0
+    instance: Instance = NO_INSTANCE
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it was heard a moment ago."""
+        return not self.silent_since
 
 
+_HEARD = (
+    update(hosts)
+    .where(hosts.c.name == bindparam("this_host"))
+    .values(seen_at=bindparam("this_moment"))
+)
 _ALL = Prepared(select(hosts).order_by(hosts.c.name))
 
 
 def ask(snapshot: Snapshot) -> Answer[list[StoredHost]]:
     """Every host that ever reported, by name."""
-    return snapshot.ask(_ALL, {}, _hosts_of)
+    return snapshot.ask(_ALL, {}, lambda rows: _hosts_of(rows, snapshot.heartbeats))
 
 
 def read(snapshot: Snapshot) -> list[StoredHost]:
@@ -40,7 +61,7 @@ def read(snapshot: Snapshot) -> list[StoredHost]:
     return ask(snapshot)()
 
 
-def _hosts_of(rows: Iterable[Record]) -> list[StoredHost]:
+def _hosts_of(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredHost]:
     return [
         StoredHost(
             row.name,
@@ -51,8 +72,13 @@ def _hosts_of(rows: Iterable[Record]) -> list[StoredHost]:
                 tuple(row.missing),
                 tuple(row.floor),
                 row.isolation,
+                tuple(row.degraded or ()),
+                row.lost or {},
             ),
-            row.seen_at,
+            heartbeats.last(row.name, row.seen_at),
+            row.wiring or {},
+            heartbeats.silent_since(row.name, row.seen_at),
+            Instance(row.instance, row.pins),
         )
         for row in rows
     ]
@@ -78,27 +104,95 @@ def only_host(known: Sequence[StoredHost]) -> str:
 
 def why_no_isolation(snapshot: Snapshot) -> str:
     """Why isolated networks cannot be offered; empty when every host can hold them."""
-    known = read(snapshot)
+    known = judged(read(snapshot))
     if not known:
         return "no host has reported yet"
     unable = [host.name for host in known if not host.about.isolation]
     return f"host {', '.join(unable)} cannot keep networks apart" if unable else ""
 
 
-def why_no_groups(snapshot: Snapshot) -> str:
-    """Why security groups cannot be offered; empty when every host can hold them."""
-    return why_without_groups(read(snapshot))
+def why_no_groups(snapshot: Snapshot, host: str = "") -> str:
+    """Why security groups cannot be offered; empty when every host, or this one, can hold them."""
+    return why_without_groups(read(snapshot), host)
 
 
-def why_without_groups(known: Sequence[StoredHost]) -> str:
-    """Why these hosts cannot hold security groups; empty when every one can."""
+def why_without_groups(known: Sequence[StoredHost], host: str = "") -> str:
+    """Why these hosts, or `host` where it is one of them, cannot hold security groups.
+
+    Empty when they can.
+    """
+    own = [each for each in known if each.name == host]
+    known = own or judged(known)
     if not known:
         return "no host has reported yet"
-    unable = [host.name for host in known if Guard.GROUPS not in host.about.features]
+    unable = [each.name for each in known if Guard.GROUPS not in each.about.features]
     return f"host {', '.join(unable)} cannot hold security groups" if unable else ""
 
 
-def write(change: Change, name: str, about: HostReport, now: float) -> None:
+def judged(known: Sequence[StoredHost]) -> Sequence[StoredHost]:
+    """The hosts by which is judged what can be offered: those that live, else all there are."""
+    return [host for host in known if host.is_alive] or known
+
+
+def claim(change: Change, name: str, instance: Instance) -> None:
+    """Let a run of an agent be the host's; raises SecondAgentError where another's is, and lives.
+
+    Who holds the same pins as the one before is its successor: two cannot hold them.
+    """
+    known = _known(change, name)
+    if known is None:
+        return
+    _require_own(known, instance.id, instance.pins)
+    now = Instance(*("", "") if instance.ended else (instance.id, instance.pins))
+    if now != known.instance:
+        values = {"instance": now.id, "pins": now.pins or known.instance.pins}
+        change.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
+
+
+def require_own(snapshot: Snapshot, name: str, instance: str) -> None:
+    """Raise SecondAgentError where another run of an agent is the host's, and lives."""
+    known = _known(snapshot, name)
+    if known is not None:
+        _require_own(known, instance, "")
+
+
+def _known(snapshot: Snapshot, name: str) -> StoredHost | None:
+    return next((host for host in read(snapshot) if host.name == name), None)
+
+
+def _require_own(known: StoredHost, instance: str, pins: str) -> None:
+    own = known.instance
+    if own.id in ("", instance) or not known.is_alive or (pins and pins == own.pins):
+        return
+    raise SecondAgentError(
+        f"host {known.name} has another agent, which lives: stop that one, or give this one a "
+        "--host of its own"
+    )
+
+
+def delete(change: Change, name: str, *, force: bool) -> None:
+    """Forget a host. Raises MissingError, and InUseError where it lives or has ports.
+
+    By `force` it may have ports.
+    """
+    known = get(change, name)
+    if known.is_alive:
+        raise InUseError("host", f"Host {name} lives: stop its agent first.")
+    bound = change.connection.scalar(select(func.count()).where(ports.c.host == name))
+    if bound and not force:
+        raise InUseError(
+            "host",
+            f"{bound} ports are on host {name}: give them another binding:host_id, delete them, "
+            "or force it. They then wait until the host reports again.",
+        )
+    change.connection.execute(sql_delete(hosts).where(hosts.c.name == name))
+    for table in (enforcements, host_addresses):
+        change.connection.execute(sql_delete(table).where(table.c.host == name))
+    change.heartbeats.forget(name)
+    change.notes_all = True
+
+
+def write(change: Change, name: str, about: HostReport, instance: Instance, now: float) -> None:
     """Store what a host says of itself; the first host ever takes the ports without one."""
     values = {
         "kernel": about.kernel,
@@ -107,18 +201,21 @@ def write(change: Change, name: str, about: HostReport, now: float) -> None:
         "missing": list(about.missing),
         "floor": list(about.floor),
         "isolation": about.isolation,
-        "seen_at": now,
+        "degraded": list(about.degraded),
+        "lost": dict(about.lost),
     }
     known = change.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
     if known.rowcount == 0:
-        change.connection.execute(insert(hosts).values(values | {"name": name}))
+        new = {"name": name, "seen_at": now, "instance": instance.id, "pins": instance.pins}
+        change.connection.execute(insert(hosts).values(values | new))
         if change.connection.scalar(select(func.count()).select_from(hosts)) == 1:
             _bind_unbound(change, name)
 
 
-def seen(change: Change, name: str, now: float) -> None:
-    """A host spoke; one that never said what it is has no row yet."""
-    change.connection.execute(update(hosts).where(hosts.c.name == name).values(seen_at=now))
+def write_heard(change: Change, heard: Mapping[str, float]) -> None:
+    """Store when hosts were last heard."""
+    rows = [{"this_host": name, "this_moment": at} for name, at in sorted(heard.items())]
+    change.connection.execute(_HEARD, rows)
 
 
 def _bind_unbound(change: Change, host: str) -> None:

@@ -14,19 +14,23 @@ from vifguard.model.address import IPNetwork, Mac
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port
 from vifguard.store import addresses
-from vifguard.store.errors import AddressTakenError, MacTakenError
+from vifguard.store.errors import AddressTakenError, ConflictError, MacTakenError
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, address_of, key
 from vifguard.store.tables import address_pairs, allocations, ip_groups, ports
 from vifguard.store.transaction import Answer, Change, Snapshot
 
+_HAS_VRID4, _HAS_VRID6 = (
+    column == bindparam("vrid") for column in (ip_groups.c.vrid4, ip_groups.c.vrid6)
+)
 _VRRP = {
     bytes.fromhex(octets): Prepared(
-        select(ip_groups.c.id).where(
-            ip_groups.c.network_id == bindparam("network_id"), vrid == bindparam("vrid")
-        )
+        select(ip_groups.c.id).where(ip_groups.c.network_id == bindparam("network_id"), has_mac)
     )
-    for octets, vrid in (("00005e0001", ip_groups.c.vrid4), ("00005e0002", ip_groups.c.vrid6))
+    for octets, has_mac in (
+        ("00005e0001", or_(_HAS_VRID4, _HAS_VRID6)),
+        ("00005e0002", _HAS_VRID6),
+    )
 }
 
 _HAS = (ports.c.network_id == bindparam("network_id")) & (ports.c.mac == bindparam("mac"))
@@ -94,6 +98,31 @@ def ask_pairs(change: Change, port: Port) -> list[Answer[None]]:
         for mac in macs
         if mac is not None
     ]
+
+
+def require_vrids_free(change: Change, group: IpGroup) -> None:
+    """Raise ConflictError where a group of another project has one of the ids, in any family.
+
+    The virtual MAC of an id is that of IPv4 in CARP, whichever family: two groups of one id
+    would share it.
+    """
+    ids = [vrid for vrid in (group.vrid4, group.vrid6) if vrid is not None]
+    others = select(ip_groups.c.id).where(
+        ip_groups.c.network_id == group.network_id,
+        ip_groups.c.project_id != group.project_id,
+        or_(ip_groups.c.vrid4.in_(ids), ip_groups.c.vrid6.in_(ids)),
+    )
+    if ids and change.connection.execute(others).first() is not None:
+        raise vrid_taken(group)
+
+
+def vrid_taken(group: IpGroup) -> ConflictError:
+    """The refusal of a router id, which does not say whose it is."""
+    wanted = (("vrid4", group.vrid4), ("vrid6", group.vrid6))
+    ids = " or ".join(f"{name} {vrid}" for name, vrid in wanted if vrid is not None)
+    return ConflictError(
+        f"{ids} is in use on network {group.network_id}; choose another id from 1 to 255."
+    )
 
 
 def require_virtual_free(change: Change, group: IpGroup) -> None:

@@ -56,17 +56,20 @@ class _Which:
     def __init__(self, which: ColumnElement[bool]) -> None:
         self._ports = ports.Reads(which)
         self._groups = ip_groups.Reads(ip_groups.of_ports(which))
+        self._router_ids = ip_groups.ReadsIds(which)
 
     def read(self, snapshot: Snapshot, values: Values) -> tuple[Intent, dict[str, int]]:
         stored = self._ports.run(snapshot, values)
         found = [each.port for each in stored]
+        nets = {each.network.id: each.network for each in stored}
         intent = Intent.of(
             position(snapshot).revision,
-            {each.network.id: each.network for each in stored}.values(),
+            nets.values(),
             found,
             [each.group for each in self._groups.run(snapshot, values)],
-            subnets.public_prefixes(snapshot),
+            subnets.ranges(snapshot, nets),
             security_groups.by_id(snapshot, _groups_of(found)).values(),
+            router_ids=self._router_ids.run(snapshot, values),
         )
         return intent, {each.port.id: each.policy_revision for each in stored}
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import IPv6Address
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from vifguard.model.address import IPAddress
-from vifguard.model.ip_group import IpGroup
+from vifguard.model.address import IPAddress, host_prefix
+from vifguard.model.ip_group import IpGroup, RouterIds
+from vifguard.model.network import Subnet
 from vifguard.resolve.touched import touched_by_ip_group
-from vifguard.store import addresses, identity, sets, subnets
+from vifguard.store import addresses, identity, learned, sets, subnets
 from vifguard.store.addresses import Taker, Wish
-from vifguard.store.errors import ConflictError, MissingError
+from vifguard.store.errors import MissingError
 from vifguard.store.rows import (
     StoredGroup,
     Values,
@@ -54,7 +56,7 @@ class Reads:
         rows = execute(self._groups, values).all()
         if not rows:
             return []
-        taken: dict[str, dict[IPAddress, str]] = defaultdict(dict)
+        taken: dict[str, dict[IPAddress, str | None]] = defaultdict(dict)
         for group_id, address, subnet_id in execute(self._addresses, values):
             taken[group_id][address_of(address)] = subnet_id
         members: dict[str, list[str]] = defaultdict(list)
@@ -87,6 +89,22 @@ def of_ports(which: ColumnElement[bool]) -> ColumnElement[bool]:
     return ip_groups.c.id.in_(theirs)
 
 
+class ReadsIds:
+    """The statement that reads the router ids on the networks of the ports a condition selects."""
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        networks = select(ports.c.network_id).where(which)
+        columns = (ip_groups.c.id, ip_groups.c.network_id, ip_groups.c.vrid4, ip_groups.c.vrid6)
+        self._statement = select(*columns).where(
+            ip_groups.c.network_id.in_(networks),
+            or_(ip_groups.c.vrid4.is_not(None), ip_groups.c.vrid6.is_not(None)),
+        )
+
+    def run(self, snapshot: Snapshot, values: Values) -> list[RouterIds]:
+        """The router ids of each IP group that has one."""
+        return [RouterIds(*row) for row in snapshot.connection.execute(self._statement, values)]
+
+
 _OF_MEMBER = Reads(of_ports(ports.c.id == bindparam("port_id")))
 
 
@@ -100,11 +118,12 @@ def get(snapshot: Snapshot, group_id: str) -> StoredGroup:
 
 def create(change: Change, group: IpGroup, wishes: tuple[Wish, ...]) -> StoredGroup:
     """Store an IP group and take its addresses; raises as `ports.create` does."""
+    identity.require_vrids_free(change, group)
     identity.require_virtual_free(change, group)
     try:
         change.connection.execute(insert(ip_groups).values(group_values(group) | change.made()))
     except IntegrityError:
-        raise _vrid_taken(group) from None
+        raise identity.vrid_taken(group) from None
     _write_members(change, group)
     _take_all(change, group, wishes)
     change.touch(touched_by_ip_group(None, group))
@@ -121,7 +140,8 @@ def update_group(
     """Change fields of an IP group; `wishes` None keeps its addresses."""
     asked = replace(before.group, pinned=before.pinned)
     after = replace(asked, **changes)
-    if after.virtual_macs != asked.virtual_macs:
+    if after.router_ids != asked.router_ids:
+        identity.require_vrids_free(change, after)
         identity.require_virtual_free(change, after)
     values = group_values(after) | change.changed_from(before.stamp)
     brought = sets.of_ip_group(change, after.id)
@@ -130,7 +150,7 @@ def update_group(
             update(ip_groups).where(ip_groups.c.id == after.id).values(values)
         )
     except IntegrityError:
-        raise _vrid_taken(after) from None
+        raise identity.vrid_taken(after) from None
     if after.members != asked.members:
         _write_members(change, after)
     if wishes is not None:
@@ -177,13 +197,6 @@ def _what_hosts_see(group: IpGroup) -> IpGroup:
     return replace(group, name="", description="", max_moves=None)
 
 
-def _vrid_taken(group: IpGroup) -> ConflictError:
-    return ConflictError(
-        f"VRRP id vrid4={group.vrid4} or vrid6={group.vrid6} belongs to another IP group of "
-        f"network {group.network_id}; choose another."
-    )
-
-
 def _write_members(change: Change, group: IpGroup) -> None:
     mine = ip_group_members.c.group_id == group.id
     change.connection.execute(delete(ip_group_members).where(mine))
@@ -204,6 +217,16 @@ def _take_all(change: Change, group: IpGroup, wishes: Iterable[Wish]) -> None:
     choice = subnets.of_network(change, group.network_id)
     taker = Taker(group.network_id, group.project_id, group_id=group.id)
     for position, wish in enumerate(wishes):
+        _take(change, taker, wish, choice, position)
+
+
+def _take(
+    change: Change, taker: Taker, wish: Wish, choice: Sequence[Subnet], position: int
+) -> None:
+    if wish.is_link_local and isinstance(wish.address, IPv6Address):
+        addresses.take_link_local(change, taker, wish.address, position)
+        learned.release(change, taker.network_id, host_prefix(wish.address))
+    else:
         addresses.take(change, taker, wish, choice, position)
 
 
@@ -216,12 +239,12 @@ def _retake(change: Change, before: StoredGroup, wishes: tuple[Wish, ...]) -> No
     taker = Taker(group.network_id, group.project_id, group_id=group.id)
     for position, (address, wish) in enumerate(zip(kept, wishes, strict=True)):
         if address is None:
-            addresses.take(change, taker, wish, choice, position)
+            _take(change, taker, wish, choice, position)
         else:
             addresses.move(change, group.network_id, address, position)
 
 
-def _keep(spare: dict[IPAddress, str], wish: Wish) -> IPAddress | None:
+def _keep(spare: dict[IPAddress, str | None], wish: Wish) -> IPAddress | None:
     for address, subnet_id in spare.items():
         if wish.subnet_id in (None, subnet_id) and wish.address in (None, address):
             del spare[address]
@@ -229,9 +252,13 @@ def _keep(spare: dict[IPAddress, str], wish: Wish) -> IPAddress | None:
     return None
 
 
-def _release(change: Change, stored: StoredGroup, gone: Mapping[IPAddress, str]) -> None:
-    choice = subnets.of_network(change, stored.group.network_id)
-    addresses.release(change, ((subnet, address) for address, subnet in gone.items()), choice)
+def _release(change: Change, stored: StoredGroup, gone: Mapping[IPAddress, str | None]) -> None:
+    network_id = stored.group.network_id
+    choice = subnets.of_network(change, network_id)
+    pooled = ((subnet, address) for address, subnet in gone.items() if subnet is not None)
+    addresses.release(change, pooled, choice)
+    link_local = [address for address, subnet in gone.items() if subnet is None]
+    addresses.release_link_local(change, network_id, link_local)
     for address in gone:
         held = and_(holders.c.group_id == stored.group.id, holders.c.address == key(address))
         change.connection.execute(delete(holders).where(held))

@@ -6,6 +6,7 @@ First is asked what must be known, together with all else that a change asks; th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import bindparam, delete, insert
@@ -51,6 +52,9 @@ class Move:
     def write(self, after: Port | None) -> None:
         """Write which security groups it has, and tell who follows them of its addresses."""
         change, before = self._change, self._before
+        if before is not None and after is not None:
+            # What is no longer learned was taken out of the sets where it was released.
+            before = replace(before, learned=after.learned)
         _write_groups(change, before, after)
         if self._counts is not None:
             followers.move(change, before, after, self._counts())

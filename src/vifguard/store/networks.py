@@ -9,10 +9,12 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
+from vifguard.model.address import LINK_LOCAL_64
+from vifguard.model.guard import LinkLocal
 from vifguard.model.network import Network
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
-from vifguard.store import rbac_policies, subnets
+from vifguard.store import learned, rbac_policies, subnets
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, StoredNetwork, network_of, network_values, stamp_of
@@ -116,6 +118,11 @@ def _stored(row: Record) -> StoredNetwork:
 def _write(change: Change, before: StoredNetwork, after: Network) -> StoredNetwork:
     values = network_values(after) | change.changed_from(before.stamp)
     change.connection.execute(update(networks).where(networks.c.id == after.id).values(values))
+    if not (after.link_local is LinkLocal.LEARNED and after.learned_limits.link_local):
+        learned.release(change, after.id, LINK_LOCAL_64)
+    if not after.learned_limits.others:
+        for subnet in subnets.of_network(change, after.id):
+            learned.release(change, after.id, subnet.cidr)
     change.touch(_touched(before.network, after))
     return get(change, after.id)
 

@@ -32,9 +32,17 @@ class Listed:
     @property
     def progress(self) -> Progress:
         """How far its host has come with it."""
-        policy, host, port_up, network_up, rules, reached, *reported = self.word
-        enforcement = enforcement_of(host, *reported)
-        return Progress(host, port_up, network_up, policy, rules or 0, reached or 0, enforcement)
+        policy, host, port_up, network_up, rules, reached, *reported, silent_since = self.word
+        return Progress(
+            host,
+            port_up,
+            network_up,
+            policy,
+            rules or 0,
+            reached or 0,
+            enforcement_of(host, *reported),
+            silent_since,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ _STATEMENT = (
         enforcements.c.state,
         enforcements.c.interface,
         enforcements.c.reason,
+        # In the word it is since when the host is silent: that seldom changes.
+        hosts.c.seen_at,
     )
     .join_from(ports, networks)
     .join(enforcements, enforcements.c.port_id == ports.c.id, isouter=True)
@@ -100,7 +110,16 @@ def read(snapshot: Snapshot, which: ColumnElement[bool], cut: Cut = WHOLE) -> di
         statement = statement.limit(cut.most)
     statement = statement.order_by(*(each.desc() if cut.backwards else each for each in order))
     rows = snapshot.connection.execute(statement).all()
+    silences: dict[tuple[str, float | None], float] = {}
+
+    def silent_since(host: str, heard_at: float | None) -> float:
+        key = host, heard_at
+        if key not in silences:
+            beats = snapshot.heartbeats
+            silences[key] = 0.0 if heard_at is None else beats.silent_since(host, heard_at)
+        return silences[key]
+
     return {
-        row[0]: Listed(tuple(row[1:6]), tuple(row[5:]))
+        row[0]: Listed(tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1])))
         for row in (reversed(rows) if cut.backwards else rows)
     }

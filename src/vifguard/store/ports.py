@@ -19,12 +19,14 @@ from sqlalchemy import (
     update,
 )
 
-from vifguard.model.address import Mac
+from vifguard.model.address import Mac, host_prefix
+from vifguard.model.learned import LearnedAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port
-from vifguard.store import addresses, identity, ip_groups, subnets
-from vifguard.store.addresses import AUTOMATIC, Taken, Taker, Wish
+from vifguard.store import addresses, identity, interfaces, ip_groups, learned, subnets
+from vifguard.store.addresses import Taken, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
+from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
 from vifguard.store.moves import Move
@@ -49,6 +51,7 @@ from vifguard.store.tables import (
     enforcements,
     hosts,
     ip_group_members,
+    learned_addresses,
     networks,
     port_security_groups,
     ports,
@@ -101,12 +104,27 @@ _GROUPS = (
     .label("groups")
 )
 
+_LEARNED = (
+    select(
+        listed(
+            learned_addresses.c.address,
+            learned_addresses.c.mac,
+            learned_addresses.c.proven,
+            learned_addresses.c.since,
+        )
+    )
+    .where(learned_addresses.c.port_id == ports.c.id)
+    .scalar_subquery()
+    .label("learned")
+)
 _IP_GROUPS = (
     select(listed(ip_group_members.c.group_id))
     .where(ip_group_members.c.port_id == ports.c.id)
     .scalar_subquery()
     .label("ip_groups")
 )
+
+_HOST = (hosts.c.reached, hosts.c.seen_at.label("heard_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +141,7 @@ def _reading(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
     on = (column.label(f"on_{column.name}") for column in networks.c)
     return (
-        select(ports, *reported, *on, hosts.c.reached, _FIXED, _PAIRS, _GROUPS, _IP_GROUPS)
+        select(ports, *reported, *on, *_HOST, _FIXED, _PAIRS, _LEARNED, _GROUPS, _IP_GROUPS)
         .join_from(ports, enforcements, isouter=True)
         .join(networks, networks.c.id == ports.c.network_id)
         .join(hosts, hosts.c.name == ports.c.host, isouter=True)
@@ -140,21 +158,22 @@ class Reads:
 
     def run(self, snapshot: Snapshot, values: Values) -> list[StoredPort]:
         """The ports, in the order they were made."""
-        return _all_stored(snapshot.rows(self._statement, values))
+        return _all_stored(snapshot.rows(self._statement, values), snapshot.heartbeats)
 
 
-def _all_stored(rows: Iterable[Record]) -> list[StoredPort]:
+def _all_stored(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredPort]:
     known: dict[str, Network] = {}
     found = []
     for row in rows:
         if row.network_id not in known:
             known[row.network_id] = network_of(Part(row, "on_"))
-        found.append(_stored(row, known[row.network_id]))
+        found.append(_stored(row, known[row.network_id], heartbeats))
     return found
 
 
-def _stored(row: Record, network: Network) -> StoredPort:
+def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort:
     groups = row.groups
+    heard = row.heard_at
     return StoredPort(
         port_of(row, [group_id for group_id, _ in groups]),
         network,
@@ -171,6 +190,7 @@ def _stored(row: Record, network: Network) -> StoredPort:
         max((revision for _, revision in groups), default=0),
         row.reached or 0,
         tuple(group_id for (group_id,) in row.ip_groups),
+        0.0 if heard is None else heartbeats.silent_since(row.host, heard),
     )
 
 
@@ -203,7 +223,7 @@ _ELSEWHERE = Prepared(
 
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredPort]:
     """The ports that a condition on their table selects, in the order they were made."""
-    return _all_stored(snapshot.connection.execute(_reading(which)))
+    return _all_stored(snapshot.connection.execute(_reading(which)), snapshot.heartbeats)
 
 
 def by_id(snapshot: Snapshot, ids: Sequence[str]) -> list[StoredPort]:
@@ -233,6 +253,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     is_known = identity.ask_known(change, network.id, mac)
     checks = [identity.ask_mac(change, port)] if draft.mac else []
     checks += [*identity.ask_pairs(change, port), *_ask_elsewhere(change, network, port)]
+    checks += interfaces.ask_free(change, port)
     move = Move(change, None, port)
     choice = _ask_addresses(change, port, draft.wishes, ground.subnets)
     if draft.mac is None and is_known():
@@ -245,6 +266,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     change.write(_INSERT, values)
     if port.address_pairs:
         change.write(_INSERT_PAIRS, pair_values(port))
+        _displace(change, port)
     for position, taken in enumerate(fixed):
         addresses.allot(change, _taker(port), taken, position)
     kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
@@ -263,11 +285,9 @@ def update_port(
     """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
     change.mark()
     after = replace(before.port, **changes)
-    checks: list[Answer[None]] = []
+    checks = _ask_new_place(change, before, after)
     if after.mac != before.port.mac:
         checks.append(identity.ask_mac(change, after))
-    if after.host != before.port.host:
-        checks += _ask_elsewhere(change, before.network, after)
     has_other_pairs = after.address_pairs != before.port.address_pairs
     if has_other_pairs:
         checks += identity.ask_pairs(change, after)
@@ -276,9 +296,9 @@ def update_port(
     for check in checks:
         check()
     if has_other_pairs:
-        change.write(_DELETE_PAIRS, {"this": after.id})
-        if after.address_pairs:
-            change.write(_INSERT_PAIRS, pair_values(after))
+        _write_pairs(change, after)
+    if has_other_pairs or after.mac != before.port.mac:
+        after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
         after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
     stored = _write(change, before, after)
@@ -304,6 +324,28 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     move.write(None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
+
+
+def _write_pairs(change: Change, after: Port) -> None:
+    change.write(_DELETE_PAIRS, {"this": after.id})
+    if after.address_pairs:
+        change.write(_INSERT_PAIRS, pair_values(after))
+
+
+def _still_learned(change: Change, after: Port) -> tuple[LearnedAddress, ...]:
+    """What a port keeps of what it learned, when its MACs or address pairs have changed."""
+    macs = {after.mac, *(pair.mac for pair in after.address_pairs)}
+    for each in after.learned:
+        if each.mac not in macs:
+            learned.release(change, after.network_id, host_prefix(each.address))
+    _displace(change, after)
+    return learned.of_port(change, after.id)
+
+
+def _displace(change: Change, port: Port) -> None:
+    """What the model gives to a port is no other's, whoever claimed it."""
+    for pair in port.address_pairs:
+        learned.release(change, port.network_id, pair.prefix)
 
 
 def _what_moves(port: Port) -> tuple[object, ...]:
@@ -359,7 +401,7 @@ def _ask_addresses(
 
 def _ask_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> Callable[[], list[Taken]]:
     """An address of each family from the first subnet that has one, and the automatic ones."""
-    automatic = [subnet for subnet in choice if subnet.ipv6_address_mode in AUTOMATIC]
+    automatic = [subnet for subnet in choice if subnet.is_automatic]
     offered = [
         [s for s in choice if s.cidr.version == family and s not in automatic] for family in (4, 6)
     ]
@@ -406,7 +448,7 @@ def _retake(
         wishes = tuple(Wish(fixed.subnet_id) for fixed in before.fixed_ips)
     spare = list(before.fixed_ips)
     if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
-        spare = [f for f in spare if by_id[f.subnet_id].ipv6_address_mode not in AUTOMATIC]
+        spare = [f for f in spare if not by_id[f.subnet_id].is_automatic]
     kept = [_keep(spare, wish) for wish in wishes]
     gone = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
     addresses.release(change, gone, choice)
@@ -426,6 +468,16 @@ def _keep(spare: list[FixedIp], wish: Wish) -> FixedIp | None:
             spare.remove(fixed)
             return fixed
     return None
+
+
+def _ask_new_place(change: Change, before: StoredPort, after: Port) -> list[Answer[None]]:
+    """To hear them raises ConflictError where a port cannot be on its new host or interface."""
+    checks: list[Answer[None]] = []
+    if after.host != before.port.host:
+        checks += _ask_elsewhere(change, before.network, after)
+    if (after.host, after.interface) != (before.port.host, before.port.interface):
+        checks += interfaces.ask_free(change, after)
+    return checks
 
 
 def _ask_elsewhere(change: Change, network: Network, port: Port) -> list[Answer[None]]:

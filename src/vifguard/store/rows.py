@@ -10,6 +10,7 @@ from typing import Any, Final
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard, LinkLocal, Profile, Role
 from vifguard.model.ip_group import IpGroup
+from vifguard.model.learned import LearnedAddress, LearnedLimits
 from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
 from vifguard.model.port import AddressPair, DhcpOption, FixedIp, Port, PortState
@@ -81,12 +82,13 @@ class StoredSubnetPool:
 class StoredGroup:
     """An IP group as it is kept.
 
-    `group.pinned` is what holds now; `pinned` is what the owner asked for. They differ while
-    the group, having moved too often, is held by one member until `held_until`.
+    `subnet_of` has None for a link-local address. `group.pinned` is what holds now; `pinned` is
+    what the owner asked for. They differ while the group, having moved too often, is held by
+    one member until `held_until`.
     """
 
     group: IpGroup
-    subnet_of: dict[IPAddress, str]
+    subnet_of: dict[IPAddress, str | None]
     pinned: str | None
     held_until: float | None
     stamp: Stamp
@@ -124,7 +126,8 @@ class Progress:
 
     `policy_revision` is the last that changed the port's own policy, `rules_revision` the last
     at which a rule of its security groups changed; `reached` the one up to which its host holds
-    everything. `port_up` and `network_up` are what their owners want.
+    everything. `port_up` and `network_up` are what their owners want. `silent_since` is when the
+    host was last heard (seconds since the epoch), where it is silent; else 0.
     """
 
     host: str
@@ -134,6 +137,7 @@ class Progress:
     rules_revision: int
     reached: int
     enforcement: Enforcement
+    silent_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class StoredPort:
     rules_revision: int = 0
     reached: int = 0
     ip_groups: tuple[str, ...] = ()
+    silent_since: float = 0.0
 
     @property
     def progress(self) -> Progress:
@@ -163,6 +168,7 @@ class StoredPort:
             self.rules_revision,
             self.reached,
             self.enforcement,
+            self.silent_since,
         )
 
 
@@ -222,6 +228,8 @@ def network_values(network: Network) -> Values:
         "guards": _listed(network.guards),
         "port_security_enabled": network.port_security_enabled,
         "link_local": network.link_local,
+        "learned_link_local": network.learned_limits.link_local,
+        "learned_others": network.learned_limits.others,
         "dns_domain": network.dns_domain,
         "external": network.external,
         "zone_hints": list(network.zone_hints) or None,
@@ -246,6 +254,7 @@ def network_of(row: Record | Part) -> Network:
         guards=_guards(row.guards),
         port_security_enabled=row.port_security_enabled,
         link_local=LinkLocal(row.link_local),
+        learned_limits=LearnedLimits(row.learned_link_local, row.learned_others),
         storm=Storm(row.storm_rate, row.storm_burst),
         description=row.description,
         dns_domain=row.dns_domain,
@@ -359,6 +368,7 @@ def port_of(row: Record, groups: Iterable[str]) -> Port:
         dns_name=row.dns_name,
         dns_domain=row.dns_domain,
         dhcp_options=tuple(DhcpOption(*each) for each in row.dhcp_options or ()),
+        learned=tuple(_learned_of(*each) for each in sorted(row.learned)) if row.learned else (),
     )
 
 
@@ -382,6 +392,12 @@ def _pair_of(first: str, length: int, mac: str | None) -> AddressPair:
     # SQLite has no octets for null, and an empty text.
     return AddressPair(
         prefix_at(bytes.fromhex(first), length), Mac(bytes.fromhex(mac)) if mac else None
+    )
+
+
+def _learned_of(address: str, mac: str, proven: bool, since: float) -> LearnedAddress:  # noqa: FBT001
+    return LearnedAddress(
+        IPv6Address(bytes.fromhex(address)[1:]), Mac(bytes.fromhex(mac)), bool(proven), since
     )
 
 

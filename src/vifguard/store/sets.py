@@ -13,6 +13,7 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, select
 
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import governing
 from vifguard.store.prepared import Prepared, among
@@ -96,12 +97,18 @@ _MOVED = (
 
 
 def of_port(port: Port | None) -> Brought:
-    """What a port brings: its addresses and address pairs, to the set of each of its groups."""
+    """What a port brings: its addresses, learned ones too, and pairs, to each of its groups."""
     if port is None:
         return frozenset()
     prefixes = {host_prefix(fixed.address) for fixed in port.fixed_ips}
     prefixes |= {pair.prefix for pair in port.address_pairs}
+    prefixes |= {host_prefix(each.address) for each in port.learned if is_brought(each)}
     return frozenset((group, prefix) for group in governing(port) for prefix in prefixes)
+
+
+def is_brought(learned: LearnedAddress) -> bool:
+    """Whether a learned address is one that others of the group hear from: no link-local one."""
+    return learned.proven and not learned.address.is_link_local
 
 
 def of_ip_group(

@@ -6,6 +6,7 @@ changes, never corrupt them; `Change.restart` says what becomes of agents that s
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -15,9 +16,11 @@ from typing import Final
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from vifguard.store.database import News
-from vifguard.store.errors import DatabaseError
+from vifguard.store.errors import DatabaseError, ReplacedError
 from vifguard.store.prepared import Asked, told
 from vifguard.store.rows import Record
+
+_LOG = logging.getLogger("vifguard")
 
 OLDEST: Final = (3, 35)
 """The first with RETURNING."""
@@ -93,9 +96,45 @@ def engine_of(path: Path) -> Engine:
         # Parameters by name, as the other database takes them.
         paramstyle="named",
     )
+    file = _File(path)
     event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", file.require)
     event.listen(engine, "begin", _begun)
     return engine
+
+
+class _File:
+    """The file that was opened, which must stay the one of its name.
+
+    SQLite goes on with a file that somebody removed, or put another in the place of: what it
+    writes there is gone with the process, and a new connection sees the other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened = self._there()
+        self._is_told = False
+
+    def require(self, _connection: Connection) -> None:
+        """Raise ReplacedError where it is not."""
+        if self._there() == self._opened:
+            self._is_told = False
+            return
+        why = (
+            f"The database {self._path} was removed or replaced while it is in use: "
+            "put that file back, or start the server again."
+        )
+        if not self._is_told:
+            self._is_told = True
+            _LOG.error("%s", why)
+        raise ReplacedError(why)
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - for each transaction
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _connected(connection: sqlite3.Connection, _record: object) -> None:

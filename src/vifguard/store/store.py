@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,9 +16,10 @@ from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from vifguard.feed.cut import cut
-from vifguard.feed.messages import Report, SetChange, Update
+from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, SetChange, Update
 from vifguard.model.security_group import Rule
 from vifguard.store import (
+    address_claims,
     enforcements,
     followers,
     holders,
@@ -25,23 +28,28 @@ from vifguard.store import (
     migrations,
     security_groups,
     sets,
+    wiring,
 )
 from vifguard.store.alarm import Alarm
 from vifguard.store.bell import Bell
 from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
-from vifguard.store.errors import DatabaseError, StoreError, UnavailableError, UnstorableError
-from vifguard.store.tables import ports
+from vifguard.store.errors import (
+    DatabaseError,
+    FullError,
+    StoreError,
+    UnavailableError,
+    UnstorableError,
+)
+from vifguard.store.heartbeats import Heartbeats
+from vifguard.store.tables import identity, ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
 
-ALIVE = 90.0
-"""Seconds after its last word that a host counts as alive; longer than any long poll."""
-
-_SEEN_EVERY = 10.0
-"""Seconds between two words of a host that are worth a row, for other servers to see."""
-
 _LOG = logging.getLogger(__name__)
+
+_UNWRITABLE = ("disk is full", "readonly database", "disk I/O error", "No space left")
+"""What databases say of a disk that takes nothing."""
 
 
 class Store:
@@ -51,14 +59,18 @@ class Store:
     of the ports that a host spoke of, or that changed; whichever server committed it.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         # Changes are serial anyway, each raising the one revision; waiting here, and not in
         # the database, a thread is woken at once and keeps no connection meanwhile.
         self._turn = threading.Lock()
         self._clock = clock
-        self._heard: dict[str, float] = {}
-        self._seen: dict[str, float] = {}
+        self.heartbeats = Heartbeats(clock, monotonic)
         self.changes = Bell()
         self.reports = Bell()
         self.drops = DropLog()
@@ -66,7 +78,12 @@ class Store:
         database.join(self._joined, self._take_in)
 
     @classmethod
-    def open(cls, where: str | Path, clock: Callable[[], float] = time.time) -> Store:
+    def open(
+        cls,
+        where: str | Path,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Store:
         """The store in a database, migrated to this release.
 
         `where` is the path of a SQLite file, `sqlite:///PATH` or `postgresql://...`. Raises
@@ -77,7 +94,7 @@ class Store:
             undo.callback(database.close)
             try:
                 migrations.upgrade(database)
-                store = cls(database, clock)
+                store = cls(database, clock, monotonic)
             except OperationalError as error:
                 raise DatabaseError(f"the database cannot be used: {error.orig}") from error
             undo.pop_all()
@@ -92,13 +109,13 @@ class Store:
     def read(self) -> Iterator[Snapshot]:
         """One consistent view of the rows; raises UnavailableError."""
         with _answering(), self._database.reading.connect() as connection, connection.begin():
-            yield Snapshot(connection, self._database.run)
+            yield Snapshot(connection, self._database.run, self.heartbeats)
 
     @contextmanager
     def look(self) -> Iterator[Snapshot]:
         """A view for one statement: a second may see another state. Raises UnavailableError."""
         with _answering(), self._database.looking.connect() as connection:
-            yield Snapshot(connection, self._database.run)
+            yield Snapshot(connection, self._database.run, self.heartbeats)
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -113,7 +130,7 @@ class Store:
             here.writing.connect() as connection,
             connection.begin() as whole,
         ):
-            change = Change(connection, here.run, here.turn, self._clock())
+            change = Change(connection, here.run, self.heartbeats, here.turn, self._clock())
             yield change
             news = change.news()
             for each in here.telling(news):
@@ -126,6 +143,10 @@ class Store:
 
         Complete where `after` is 0, unknown, or no longer in the journal.
         """
+        update = self._update_after(host, after)
+        return None if update is None else replace(update, store=self.identity)
+
+    def _update_after(self, host: str, after: int) -> Update | None:
         with self.read() as snapshot:
             position = intent.position(snapshot)
             if not max(position.since, 1) <= after <= position.revision:
@@ -140,14 +161,34 @@ class Store:
         here = {port.id for port in nouns.ports.values() if port.host == host}
         return cut(nouns, host, revisions, gone=changed - here, groups=groups, sets=moved)
 
-    def record_report(self, report: Report) -> None:
-        """Take in what an agent reports. A host's word counts for its own ports only."""
-        self.heard(report.host)
-        said = (report.about, report.ports, report.claims, report.sightings, report.reached)
-        if any(said):
-            self._record(report)
+    def record_report(self, report: Report) -> ReportAnswer:
+        """Take in what an agent reports. A host's word counts for its own ports only.
+
+        Raises SecondAgentError where another agent is the host's, and lives.
+        """
+        said = (report.ports, report.claims, report.sightings, report.reached, report.wiring)
+        refused: list[RefusedClaim] = []
+        claimed = report.address_claims or report.detections
+        if any(said) or claimed or self._is_new(report):
+            refused = self._record(report)
         if report.drops or report.counts:
             self._record_drops(report)
+        if report.read_back or report.ports:
+            self.heartbeats.hear(report.host)
+            self._save_heartbeats()
+        return ReportAnswer(tuple(refused))
+
+    def require_own(self, host: str, instance: str) -> None:
+        """Raise SecondAgentError where another agent than this run is the host's, and lives."""
+        with self.look() as snapshot:
+            hosts.require_own(snapshot, host, instance)
+
+    @cached_property
+    def identity(self) -> str:
+        """What this store is known by, wherever its database is kept."""
+        with self.look() as snapshot:
+            found: str = snapshot.connection.scalar(select(identity.c.id)) or ""
+        return found
 
     def release_holds(self) -> None:
         """Let go the IP groups whose hold has ended."""
@@ -159,21 +200,28 @@ class Store:
             _LOG.exception("the holds of IP groups that have ended are tried again")
             self._release.set(self._clock() + 1)
 
-    def heard(self, host: str) -> None:
-        """The host spoke just now."""
-        now = self._heard[host] = self._clock()
-        if now - self._seen.get(host, 0.0) >= _SEEN_EVERY:
-            self._seen[host] = now
+    def _is_new(self, report: Report) -> bool:
+        """Whether a host says something of itself that its row does not."""
+        with self.look() as snapshot:
+            known = next((each for each in hosts.read(snapshot) if each.name == report.host), None)
+        if known is None:
+            return report.about is not None
+        is_its = known.instance == report.instance
+        return not is_its or report.about not in (None, known.about)
+
+    def _save_heartbeats(self) -> None:
+        """Let other servers, and this one when it starts again, see when hosts were heard.
+
+        Where that cannot be written, what was heard here counts all the same.
+        """
+        unsaved = self.heartbeats.take_unsaved()
+        if not unsaved:
+            return
+        try:
             with self.change() as change:
-                hosts.seen(change, host, now)
-
-    def last_heard(self, host: hosts.StoredHost) -> float:
-        """When the host last spoke (seconds since the epoch); to another server, about."""
-        return max(self._heard.get(host.name, 0.0), host.seen_at)
-
-    def is_alive(self, host: hosts.StoredHost) -> bool:
-        """Whether the host spoke lately; an agent asks at least every `ALIVE` seconds."""
-        return self._clock() - self.last_heard(host) <= ALIVE
+                hosts.write_heard(change, unsaved)
+        except StoreError as error:
+            _LOG.warning("the heartbeats of %d hosts could not be saved: %s", len(unsaved), error)
 
     def _joined(self) -> None:
         """Begin, or begin again after news may have been missed."""
@@ -190,11 +238,14 @@ class Store:
         self.changes.ring(news.hosts)
         self.reports.ring(news.ports)
 
-    def _record(self, report: Report) -> None:
+    def _record(self, report: Report) -> list[RefusedClaim]:
         now = self._clock()
         with self.change() as change:
+            hosts.claim(change, report.host, report.instance)
             if report.about is not None:
-                hosts.write(change, report.host, report.about, now)
+                hosts.write(change, report.host, report.about, report.instance, now)
+            if report.wiring is not None:
+                wiring.write(change, report.host, report.wiring)
             change.noted.update(enforcements.write(change, report.host, report.ports))
             holders.record(change, report.host, report.claims, report.sightings, now)
             if report.reached:
@@ -203,6 +254,8 @@ class Store:
                 change.notes_all = True
             if report.claims:
                 change.release = holders.next_release(change)
+            address_claims.conclude(change, report.host, report.detections)
+            return address_claims.decide(change, report.host, report.address_claims, now)
 
     def _record_drops(self, report: Report) -> None:
         named = {drop.port_id for drop in report.drops}
@@ -230,6 +283,10 @@ def _answering() -> Iterator[None]:
         answered = isinstance(error, DBAPIError) and not error.connection_invalidated
         if answered and not isinstance(error, OperationalError):
             raise
+        cause = str(getattr(error, "orig", error))
+        if any(each in cause for each in _UNWRITABLE):
+            _LOG.error("the database cannot be written: %s", cause)
+            raise FullError(f"The database cannot be written ({cause}).") from error
         _LOG.exception("the database does not answer")
         raise UnavailableError("The database does not answer; ask again later.") from error
 

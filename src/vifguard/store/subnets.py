@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
 
-from vifguard.model.address import IPNetwork
-from vifguard.model.network import Network, Subnet
+from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.intent import Ranges
+from vifguard.model.network import AUTOMATIC, Network, Subnet
 from vifguard.resolve.touched import touched_by_subnet
-from vifguard.store import addresses
+from vifguard.store import addresses, learned
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
-from vifguard.store.prepared import Prepared
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Record, StoredSubnet, stamp_of, subnet_of, subnet_values
 from vifguard.store.tables import allocations, networks, ports, subnets
 from vifguard.store.transaction import Answer, Change, Snapshot
@@ -29,10 +31,16 @@ _BESIDE = Prepared(
     .where(ports.c.id == bindparam("port_id"))
     .order_by(*_ORDER)
 )
-_PUBLIC = (
-    select(subnets.c.cidr)
+_AUTOMATIC = Prepared(
+    select(subnets.c.network_id, subnets.c.cidr).where(
+        among(subnets.c.network_id, "networks"),
+        or_(*(subnets.c.ipv6_address_mode == mode for mode in sorted(AUTOMATIC))),
+    )
+)
+_NOT_A_PROJECTS = (
+    select(subnets.c.network_id, subnets.c.cidr, networks.c.public, networks.c.shared)
     .join(networks, networks.c.id == subnets.c.network_id)
-    .where(networks.c.public)
+    .where(or_(networks.c.public, networks.c.shared))
 )
 
 
@@ -69,9 +77,18 @@ def _subnets_of(rows: Iterable[Record]) -> list[Subnet]:
     return [subnet_of(row) for row in rows]
 
 
-def public_prefixes(snapshot: Snapshot) -> frozenset[IPNetwork]:
-    """The ranges of every subnet on a network marked public."""
-    return frozenset(map(ip_network, snapshot.connection.scalars(_PUBLIC)))
+def ranges(snapshot: Snapshot, network_ids: Iterable[str]) -> Ranges:
+    """The ranges that are not one project's alone, and the automatic ones of these networks."""
+    automatic = snapshot.ask(_AUTOMATIC, {"networks": sorted(network_ids)}, list)
+    public: set[IPNetwork] = set()
+    shared: dict[str, set[IPNetwork]] = {}
+    for row in snapshot.connection.execute(_NOT_A_PROJECTS):
+        cidr = ip_network(row.cidr)
+        if row.public:
+            public.add(cidr)
+        if row.shared:
+            shared.setdefault(row.network_id, set()).add(cidr)
+    return Ranges.of(public, shared, _by_network(automatic()))
 
 
 def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
@@ -84,6 +101,7 @@ def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
             )
     change.connection.execute(insert(subnets).values(subnet_values(subnet) | change.made()))
     addresses.open_pools(change, subnet)
+    _displace(change, None, subnet)
     change.touch(touched_by_subnet(network, None, subnet))
     return get(change, subnet.id)
 
@@ -97,6 +115,7 @@ def update_subnet(
     change.connection.execute(update(subnets).where(subnets.c.id == after.id).values(values))
     if after.pools != before.subnet.pools:
         addresses.open_pools(change, after)
+    _displace(change, before.subnet, after)
     change.touch(touched_by_subnet(network, before.subnet, after))
     return get(change, after.id)
 
@@ -110,6 +129,25 @@ def delete_subnet(change: Change, network: Network, subnet: Subnet) -> None:
             f"Unable to complete operation on subnet {subnet.id}: One or more ports or IP "
             f"groups have an IP allocation from this subnet.",
         )
+    _displace(change, subnet, None)
     change.connection.execute(delete(subnets).where(subnets.c.id == subnet.id))
     change.mark()
     change.touch(touched_by_subnet(network, subnet, None))
+
+
+def _by_network(rows: Iterable[Record]) -> dict[str, set[IPNetwork]]:
+    found: dict[str, set[IPNetwork]] = defaultdict(set)
+    for row in rows:
+        found[row.network_id].add(ip_network(row.cidr))
+    return found
+
+
+def _displace(change: Change, before: Subnet | None, after: Subnet | None) -> None:
+    """What guests claimed ends with the range they claimed it in, and gives way to a gateway."""
+    was = before or after
+    if was is None or was.cidr.version == 4:
+        return
+    if before is not None and before.is_automatic and not (after and after.is_automatic):
+        learned.release(change, was.network_id, before.cidr)
+    if after is not None and after.gateway is not None:
+        learned.release(change, was.network_id, host_prefix(after.gateway))

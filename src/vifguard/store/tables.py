@@ -87,6 +87,9 @@ networks = Table(
     Column("dns_domain", String(255), nullable=False, server_default=""),
     _json("zone_hints"),
     Column("external", Boolean, nullable=False, server_default=false()),
+    # How many addresses ports may learn: link-local ones for each MAC, and others.
+    Column("learned_link_local", Integer, nullable=False, server_default="0"),
+    Column("learned_others", Integer, nullable=False, server_default="0"),
 )
 
 subnets = Table(
@@ -143,6 +146,7 @@ ports = Table(
     _json("dhcp_options"),
     UniqueConstraint("network_id", "mac"),
     Index(None, "network_id", "host"),
+    Index(None, "interface", "host"),
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
 )
@@ -208,11 +212,24 @@ allocations = Table(
     metadata,
     Column("network_id", _ID, primary_key=True),
     Column("address", _KEY, primary_key=True),
-    Column("subnet_id", _ID, ForeignKey("subnets.id"), nullable=False, index=True),
+    # None for the link-local address of an IP group.
+    Column("subnet_id", _ID, ForeignKey("subnets.id"), index=True),
     Column("project_id", String(64), nullable=False),
     Column("port_id", _ID, ForeignKey("ports.id"), index=True),
     Column("group_id", _ID, ForeignKey("ip_groups.id"), index=True),
     Column("position", Integer, nullable=False),
+)
+
+# What guests chose themselves: each address of a network is one port's. Not proven: tentative.
+learned_addresses = Table(
+    "learned_addresses",
+    metadata,
+    Column("network_id", _ID, primary_key=True),
+    Column("address", _KEY, primary_key=True),
+    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("mac", LargeBinary(6), nullable=False),
+    Column("proven", Boolean, nullable=False),
+    Column("since", Float, nullable=False),
 )
 
 # What is left of the pools: taking the lowest free address reads one row, not all that are taken.
@@ -262,7 +279,26 @@ hosts = Table(
     Column("isolation", Boolean, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("reached", BigInteger, server_default="0", nullable=False),
+    _json("wiring"),
+    _json("degraded"),
+    _json("lost"),
+    # The run of the agent that is this host's, and the pins that it alone holds.
+    Column("instance", String(64), server_default="", nullable=False),
+    Column("pins", String(64), server_default="", nullable=False),
 )
+
+# The addresses that hosts themselves have where a physical network is mapped to a bridge.
+host_addresses = Table(
+    "host_addresses",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("physical", String(64), primary_key=True),
+    Column("address", _KEY, primary_key=True),
+    Index(None, "physical", "address"),
+)
+
+# One row, made with the database: a backup that is restored has it again, another store does not.
+identity = Table("identity", metadata, Column("id", _ID, primary_key=True))
 
 # Which port changed for which host at which revision. No port: any port of the host may have;
 # no host: of every host.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from sqlalchemy import and_, case, func, select
 
 from vifguard.model.port import PortState
@@ -14,17 +16,21 @@ _ACTIVE = and_(
     enforcements.c.state == PortState.ENFORCED.value,
     enforcements.c.revision >= ports.c.policy_revision,
 )
-_STATUS = case((_ACTIVE, "ACTIVE"), else_="DOWN")
 _BY_STATUS = (
-    select(_STATUS, func.count())
+    select(ports.c.host, case((_ACTIVE, "ACTIVE"), else_="DOWN").label("status"), func.count())
     .select_from(ports)
     .join(networks, networks.c.id == ports.c.network_id)
     .join(enforcements, enforcements.c.port_id == ports.c.id, isouter=True)
-    .group_by(_STATUS)
+    .group_by(ports.c.host, "status")
 )
 
 
-def ports_by_status(snapshot: Snapshot) -> dict[str, int]:
-    """How many ports are ACTIVE, and how many are DOWN, as the API says of each."""
-    rows = snapshot.connection.execute(_BY_STATUS).all()
-    return {"ACTIVE": 0, "DOWN": 0} | {row[0]: row[1] for row in rows}
+def ports_by_status(snapshot: Snapshot, silent: Container[str]) -> dict[str, int]:
+    """How many ports are ACTIVE, and how many are DOWN, as the API says of each.
+
+    Those of `silent` hosts are DOWN.
+    """
+    found = {"ACTIVE": 0, "DOWN": 0}
+    for host, status, many in snapshot.connection.execute(_BY_STATUS):
+        found["DOWN" if host in silent else status] += many
+    return found

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
 from vifguard.store.database import News
+from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.prepared import Asked, Prepared, among
 from vifguard.store.rows import Record, Stamp, Values
 from vifguard.store.tables import journal, port_security_groups, ports, revision, set_journal
@@ -103,9 +104,10 @@ class Answer(Generic[Heard]):
 class Snapshot:
     """One consistent view: every read within sees the same state."""
 
-    def __init__(self, connection: Connection, run: Run) -> None:
+    def __init__(self, connection: Connection, run: Run, heartbeats: Heartbeats) -> None:
         self._connection = connection
         self._run = run
+        self.heartbeats = heartbeats
         self._unsent: list[tuple[Asked, Answer[Any] | None]] = []
 
     @property
@@ -139,8 +141,15 @@ class Snapshot:
 class Change(Snapshot):
     """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds)."""
 
-    def __init__(self, connection: Connection, run: Run, turn: Iterable[Asked], now: float) -> None:
-        super().__init__(connection, run)
+    def __init__(
+        self,
+        connection: Connection,
+        run: Run,
+        heartbeats: Heartbeats,
+        turn: Iterable[Asked],
+        now: float,
+    ) -> None:
+        super().__init__(connection, run, heartbeats)
         self._unsent += [(each, None) for each in turn]
         self._before = self.ask(_VALUE, {}, lambda rows: int(rows[0].value))
         self._now = int(now * 1_000_000)
@@ -168,6 +177,11 @@ class Change(Snapshot):
         """The revision of this change."""
         self.mark()
         return self._revision
+
+    @property
+    def at(self) -> int:
+        """When the change is made (microseconds since the epoch)."""
+        return self._now
 
     def mark(self) -> None:
         """Raise the global revision, once: everything that is changed has one."""

@@ -13,6 +13,7 @@ from typing import Self
 
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.kernel.nft import DropChain, DropTable, DropTableWatch, Hook
+from vifguard.wire.members import TABLE as MEMBERS
 
 TABLE = "vifguard-floor"
 
@@ -23,6 +24,7 @@ class Floor:
     def __init__(self, table: str = TABLE) -> None:
         self._table = DropTable(table)
         self._chains: set[DropChain] = set()
+        self._spoiled: frozenset[DropChain] = frozenset()
         self.look()
 
     def close(self) -> None:
@@ -36,8 +38,8 @@ class Floor:
         self.close()
 
     def watch(self) -> DropTableWatch:
-        """Tells when somebody else takes something of the floor away."""
-        return DropTableWatch(self._table)
+        """Tells when somebody else changes the floor, or takes something of a member filter."""
+        return DropTableWatch(self._table, MEMBERS)
 
     def holds(self, device: str) -> bool:
         """Whether a device is held both ways, as of the last look or change."""
@@ -46,17 +48,18 @@ class Floor:
     @property
     def devices(self) -> frozenset[str]:
         """The devices that are held at least one way."""
-        return frozenset(chain.device for chain in self._chains)
+        return frozenset(chain.device for chain in self._chains | self._spoiled)
 
     def look(self) -> None:
         """Read back what is there: somebody else may have flushed it."""
         try:
-            self._chains = set(self._table.chains())
+            self._spoiled = self._table.spoiled()
+            self._chains = set(self._table.chains() - self._spoiled)
         except NetlinkError as error:
             # A kernel without nftables holds nothing.
             if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-            self._chains = set()
+            self._chains, self._spoiled = set(), frozenset()
 
     def set(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> Mapping[str, str]:
         """Hold and release devices; those that could not be, and why.
@@ -88,7 +91,7 @@ class Floor:
         free = {chain for device in release for chain in _chains(device)} - wanted
         return (
             frozenset(chain for chain in wanted if chain not in self._chains),
-            frozenset(chain for chain in free if chain in self._chains),
+            frozenset(free & (self._chains | self._spoiled)),
         )
 
     def _one(self, device: str, add: frozenset[DropChain], failed: dict[str, str]) -> None:
@@ -97,15 +100,17 @@ class Floor:
             if wanted:
                 self._change(frozenset(c for c in wanted if c not in self._chains), frozenset())
             else:
-                self._change(frozenset(), _chains(device) & self._chains)
+                self._change(frozenset(), _chains(device) & (self._chains | self._spoiled))
         except NetlinkError as error:
             failed[device] = error.reason
 
     def _change(self, add: frozenset[DropChain], remove: frozenset[DropChain]) -> None:
         if add or remove:
-            self._table.change(sorted(add), sorted(remove))
+            anew = add & self._spoiled
+            self._table.change(sorted(add), sorted(remove | anew))
             self._chains.difference_update(remove)
             self._chains.update(add)
+            self._spoiled -= add | remove
 
 
 def _chains(device: str) -> frozenset[DropChain]:

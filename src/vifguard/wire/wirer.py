@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vifguard.kernel import sysctl
+from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
-from vifguard.kernel.netlink import NetlinkError
+from vifguard.kernel.netlink import NetlinkError, raise_first
 from vifguard.wire import bridge as data
 from vifguard.wire.bridge import Bridge, Change, Seen, Wanted, is_ours
 from vifguard.wire.floor import Floor
@@ -34,8 +35,9 @@ class Wirer:
     One thread's. Not a member without the caller's word, and never one more than that.
     """
 
-    def __init__(self, links: Links, floor: Floor, *, vlan_floor: bool) -> None:
+    def __init__(self, links: Links, bridges: Bridges, floor: Floor, *, vlan_floor: bool) -> None:
         self._links = links
+        self._bridges = bridges
         self._floor = floor
         self._vlan_floor = vlan_floor
 
@@ -44,6 +46,18 @@ class Wirer:
         found = {link.index: link for link in links}
         held = frozenset(x.name for x in found.values() if is_ours(x) and self._floor.holds(x.name))
         return Seen(found, held, self._vlan_floor)
+
+    def link(self, index: int) -> Link | None:
+        """The device with this index as the kernel knows it now; None for none. Raises OSError."""
+        return self._links.at(index)
+
+    def named(self, name: str) -> Link | None:
+        """The device of this name as the kernel knows it now; None for none. Raises OSError."""
+        return self._links.named(name)
+
+    def seals(self, bridge: str) -> bool:
+        """Whether the floor held a bridge when it was last looked at."""
+        return self._floor.holds(bridge)
 
     def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
         """What turns `seen` into `wanted`; None for nothing."""
@@ -76,7 +90,7 @@ class Wirer:
                 raise NetlinkError(errno.EPERM, f"cannot seal it: {failed[bridge.name]}")
             alias = f"vifguard network {bridge.network_id}"
             change = LinkChange(link.index, up=True, mtu=bridge.mtu, alias=alias)
-            _raise_first(self._links.change([change]))
+            raise_first(self._links.change([change]))
             outcome.links.append(replace(link, up=True, mtu=bridge.mtu, alias=alias))
         except OSError as error:
             outcome.bridges[bridge.name] = f"bridge {bridge.name}: {error.strerror or error}"
@@ -93,15 +107,15 @@ class Wirer:
                 raise NetlinkError(errno.ENODEV, "its bridge is missing")
             if uplink.master not in (0, bridge):
                 raise NetlinkError(errno.EBUSY, "it is a member of another bridge")
-            if self._links.has_addresses(uplink.index):
+            if self._links.addresses(uplink.index):
                 # To take it would cut the host off.
                 raise NetlinkError(errno.EBUSY, "the host itself has addresses on it")
             # Else the host's own router solicitations go out among the guests' frames.
             sysctl.write(uplink.name, sysctl.ALONE)
             change = LinkChange(uplink.index, master=bridge, up=True)
-            _raise_first(self._links.change([change]))
+            raise_first(self._links.change([change]))
             if self._vlan_floor:
-                _raise_first(self._links.let_in([uplink.index]))
+                raise_first(self._bridges.let_in([uplink.index]))
             outcome.links.append(replace(uplink, master=bridge, up=True))
         except OSError as error:
             outcome.uplinks[uplink.name] = f"uplink {uplink.name}: {error.strerror or error}"
@@ -118,9 +132,9 @@ class Wirer:
             possible.append((link, replace(each, master=bridge) if name else each))
         self._change(possible, outcome)
         inside = [index for index in sorted(change.let_in) if index not in outcome.members]
-        self._note(inside, self._links.let_in(inside), outcome)
+        self._note(inside, self._bridges.let_in(inside), outcome)
         for index in change.hairpins:
-            self._note([index], [self._links.stop_hairpin(index)], outcome)
+            self._note([index], [self._bridges.set_member(index, hairpin=False)], outcome)
 
     def _change(self, changes: Sequence[tuple[Link, LinkChange]], outcome: Outcome) -> None:
         results = self._links.change([change for _, change in changes])
@@ -157,9 +171,3 @@ def _why(error: NetlinkError) -> str:
     if error.errno in (errno.EXFULL, errno.ENFILE):
         return "the network's bridge is full: Linux gives one 1023 members"
     return f"the interface cannot be changed: {error.reason}"
-
-
-def _raise_first(results: Iterable[NetlinkError | None]) -> None:
-    for error in results:
-        if error is not None:
-            raise error

@@ -11,17 +11,21 @@ from tests.triangle.sequences import host
 from tests.triangle.sequences.dress import dressed
 from tests.triangle.sequences.host import FROM, SECOND, STATIONS, TO
 from tests.triangle.sequences.stage import Stage
-from tests.triangle.sequences.steps import Passed, Sent
+from tests.triangle.sequences.steps import Passed, Renewed, Sent
 from tests.triangle.sequences.talk import SPACE, Talk, frame, other, packet, remotes
 
+from vifguard.model.address import Mac
 from vifguard.model.security_group import ICMP_OF, PORTS_OF
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
+from vifguard.packet.frame import parse
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
 from vifguard.packet.pieces.piece import multicast_mac
-from vifguard.semantics.flow import ACK, FIN, RST, SYN
+from vifguard.semantics.tcp import ACK, FIN, RST, SYN
 
 PSH = 8
-LIFETIMES = (10, 30, 60, 120, 180, 600, 86400)
+LIFETIMES = (10, 30, 60, 120, 180, 300, 600, 7440, 432_000)
 OFFSETS = (0, 0, 1, -1, 5000, (1 << 30) - 1, 1 << 30, -(1 << 16), -(1 << 16) - 1, 1 << 31)
 _TALKS = 24
 
@@ -67,10 +71,20 @@ class Actor:
     def finish(self) -> None:
         """One side, or both, have no more to say."""
         talk = self._talk(6)
-        for speaker in self.random.sample((FROM, TO), self.random.choice((1, 2))):
+        speakers = self.random.sample((FROM, TO), self.random.choice((1, 2)))
+        for speaker in speakers:
             self._say(talk, speaker, talk.segment(speaker, FIN | ACK))
-            if self.random.random() < 0.5:
+        for speaker in speakers:
+            if self.random.random() < 0.8:
                 self._say(talk, other(speaker), talk.segment(other(speaker), ACK))
+
+    def close(self) -> None:
+        """A handshake, then a FIN and its ACK from each side."""
+        self.connect()
+        talk = self._talks[-1]
+        for speaker in self.random.sample((FROM, TO), 2):
+            self._say(talk, speaker, talk.segment(speaker, FIN | ACK))
+            self._say(talk, other(speaker), talk.segment(other(speaker), ACK))
 
     def open_both(self) -> None:
         """Both sides send a SYN, and may go on to be connected (RFC 9293, 3.5)."""
@@ -80,6 +94,62 @@ class Actor:
                 back = -1 if flags & SYN and flags & ACK else 0
                 if self.random.random() < 0.9:
                     self._say(talk, speaker, talk.segment(speaker, flags, ahead=back))
+
+    def open_fast(self) -> None:
+        """SYN with data, which the other side acknowledges or not, and data before the last ACK."""
+        talk = self._begin(6)
+        opener, answerer = talk.opener, other(talk.opener)
+        carried = self.random.choice((1, 100, 1400))
+        self._say(talk, opener, talk.segment(opener, SYN, data=bytes(carried)))
+        if self.random.random() < 0.4:  # Once more, with data or without, seldom with more.
+            ahead, again = -1 - carried, self.random.choice((0, 0, carried, carried + 8))
+            self._say(talk, opener, talk.segment(opener, SYN, ahead=ahead, data=bytes(again)))
+        behind = self.random.choice((0, 0, -carried, -carried, -1 - carried, 1))
+        flags = self.random.choice((SYN | ACK, SYN | ACK, SYN | ACK, RST | ACK))
+        self._say(talk, answerer, talk.segment(answerer, flags, behind=behind))
+        for flags in self.random.choice(((ACK,), (ACK | PSH, FIN | ACK), ())):
+            self._say(talk, answerer, talk.segment(answerer, flags, data=bytes(50)))
+        talk.turn = 2
+
+    def replace(self) -> None:
+        """A SYN into a conversation that goes on, and perhaps the answer that both agree on."""
+        talk = self._talk(6)
+        speaker = self.random.choice((talk.opener, talk.opener, other(talk.opener)))
+        number, listener = self._number(), other(speaker)
+        data = bytes(self.random.choice((0, 0, 9)))
+        numbers = {"sequence": number, "acknowledged": 0}
+        self._say(talk, speaker, build.tcp(*talk.ports(speaker), data, flags=SYN, **numbers))
+        if self.random.random() < 0.3:
+            self.proceed()
+        behind = self.random.choice((1, 1, 1, 1 + len(data), 0, 2, 1 << 16, (1 << 16) + 1))
+        acknowledged = (number + behind) % SPACE
+        talk.sends[listener] = self._number()
+        numbers = {"sequence": talk.sends[listener], "acknowledged": acknowledged}
+        answer = build.tcp(*talk.ports(listener), flags=SYN | ACK, **numbers)
+        self._say(talk, listener, answer)
+        if self.random.random() < 0.7:
+            talk.sends[speaker], talk.sends[listener] = acknowledged, talk.sends[listener] + 1
+            self._say(talk, speaker, talk.segment(speaker, ACK))
+
+    def abort(self) -> None:
+        """Data that nobody acknowledges, then an RST behind it, within it or before it."""
+        talk = self._talk(6)
+        speaker = self.random.choice((FROM, TO))
+        sent = self.random.choice((1, 100, 1400))
+        self._say(talk, speaker, talk.segment(speaker, ACK, data=bytes(sent)))
+        ahead = self.random.choice((0, 0, -1, -sent, -sent - 1, 1))
+        self._say(talk, speaker, talk.segment(speaker, RST, ahead=ahead))
+        if self.random.random() < 0.3:
+            self._pass(self.random.choice((9, 10, 11)) * SECOND)
+
+    def acknowledge(self) -> None:
+        """An ACK of what was sent, or of a little less or more."""
+        talk = self._talk(6)
+        speaker = self.random.choice((FROM, TO))
+        behind = self.random.choice((0, 1, -1, *OFFSETS))
+        if self.random.random() < 0.5:
+            self._say(talk, other(speaker), talk.segment(other(speaker), ACK, data=bytes(40)))
+        self._say(talk, speaker, talk.segment(speaker, ACK, behind=behind, ahead=self._few()))
 
     def pick_up(self) -> None:
         """An ACK of a connection that began before anybody looked."""
@@ -195,6 +265,23 @@ class Actor:
         message = make(self.random.choice(kinds), self.random.choice((0, 1, 4)), bytes(4) + octets)
         self._tell(talk, other(speaker), message)
 
+    def error_about(self) -> None:
+        """An error that quotes a frame as it was sent: a fragment, or behind other headers."""
+        sent = self.random.choice((*self._pieces, *self._sent, None))
+        packet = sent and parse(sent.frame).body
+        if not isinstance(packet, IPv4 | IPv6):
+            return
+        octets = sent.frame[14:]
+        if self.random.random() < 0.5:
+            octets = octets[: 40 + self.random.randrange(60)]
+        make = build.icmpv4 if packet.src.version == 4 else build.icmpv6
+        kind = self.random.choice((3, 11) if packet.src.version == 4 else (1, 2, 3))
+        about = make(kind, self.random.choice((0, 1, 4)), bytes(4) + octets)
+        wrap = build.ipv4 if packet.src.version == 4 else build.ipv6
+        macs = Mac(sent.frame[:6]), Mac(sent.frame[6:12])
+        told = build.ethernet(*macs, wrap(packet.dst, packet.src, about))
+        self.stage.take(Sent(sent.port, other(sent.direction), told))
+
     def _quoted(self, talk: Talk, speaker: Direction) -> build.Piece:
         if self.random.random() < 0.7 or talk.protocol != 6:
             return talk.quoted(speaker, self.random.choice((0, 0, -1, -100)))
@@ -229,7 +316,8 @@ class Actor:
         """ICMP that is neither question, answer nor error; DHCP, neighbours, listeners."""
         port, version = self.random.randrange(4), self.random.choice((4, 6))
         speaker = self.random.choice((FROM, TO))
-        talk = Talk(port, version, 0, self.random.choice(remotes(port, version)), (0, 0))
+        remote = self.random.choice((*remotes(port, version), host.MANY[version][0]))
+        talk = Talk(port, version, 0, remote, (0, 0))
         message = self._controlling(version, speaker)
         hops = self.random.choice((1, 1, 64, 255))
         if version == 4:
@@ -249,6 +337,9 @@ class Actor:
         kinds = (0, 5, 9, 10, 13, 17, 130, 131, 132, 133, 135, 136, 137, 139, 143)
         client, server = (68, 67) if version == 4 else (546, 547)
         ends = (client, server) if speaker is FROM else (server, client)
+        if version == 4 and self.random.random() < 0.3:
+            kind = self.random.choice((0x11, 0x12, 0x16, 0x17, 0x22, 0x13, 0))
+            return build.Piece(bytes((kind,)) + bytes(self.random.choice((6, 7, 11))), 2)
         return self.random.choice(
             (
                 make(self.random.choice(kinds), self.random.choice((0, 1)), bytes(24)),
@@ -294,6 +385,16 @@ class Actor:
             speaker = self.random.choice((FROM, TO))
             self._say(talk, speaker, talk.segment(speaker, ACK))
 
+    def renew(self) -> None:
+        """The guard is new on a port, and a connection goes on that began before."""
+        talk = self._begin(6)
+        talk.turn = 2
+        self.stage.take(Renewed(talk.port, self.random.choice((0, 1, 9, 7440)) * SECOND))
+        for _ in range(4):
+            speaker = self.random.choice((FROM, TO))
+            flags = self.random.choice((ACK, ACK, ACK | PSH, FIN | ACK, RST, SYN, SYN | ACK))
+            self._say(talk, speaker, talk.segment(speaker, flags, data=bytes(9)))
+
     def restore(self) -> None:
         """All is as it was in the beginning."""
         if self.stage.held != host.base():
@@ -305,7 +406,7 @@ class Actor:
 
     def wait(self) -> None:
         """As much time as something lives passes, or a little less or more."""
-        lifetime = self.random.choice(LIFETIMES[:-1] * 4 + LIFETIMES) * SECOND
+        lifetime = self.random.choice(LIFETIMES[:-2] * 4 + LIFETIMES) * SECOND
         self._pass(lifetime + self.random.choice((-1, 0, 1, SECOND)))
 
     def expire(self) -> None:
@@ -373,8 +474,11 @@ class Actor:
         return self.random.choice((0, 0, 0, self._offset()))
 
     def _say(self, talk: Talk, speaker: Direction, payload: build.Piece) -> None:
-        """Send it; of a fragmented packet the first, the later ones now, later or never."""
+        """Send it; of a fragmented packet the later ones before the first, behind it, or never."""
         first, *later = dressed(self.random, talk, speaker, payload)
+        early = [data for data in later if self.random.random() < 0.3]
+        for data in early:
+            self.stage.take(Sent(talk.port, speaker, data))
         self._take(Sent(talk.port, speaker, first))
         for data in later:
             piece = Sent(talk.port, speaker, data)
@@ -398,9 +502,14 @@ WEIGHTS = {
     "connect": 8,
     "open_tcp": 5,
     "open_both": 2,
+    "open_fast": 4,
+    "replace": 4,
+    "abort": 3,
+    "acknowledge": 5,
     "pick_up": 3,
     "open_again": 3,
     "finish": 4,
+    "close": 2,
     "datagram": 12,
     "echo": 7,
     "challenge": 3,
@@ -410,11 +519,13 @@ WEIGHTS = {
     "unasked": 3,
     "again": 8,
     "piece": 8,
-    "error": 14,
+    "error": 12,
+    "error_about": 6,
     "control": 4,
     "to_many": 2,
     "change": 3,
     "revoke": 2,
+    "renew": 2,
     "restore": 2,
     "tick": 5,
     "wait": 1,

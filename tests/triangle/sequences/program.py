@@ -8,6 +8,7 @@ from tests.triangle.sequences.stage import FIRST
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
+from vifguard.enforce.connections import PLACES
 from vifguard.enforce.driver import Attachment, BookChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
@@ -46,6 +47,8 @@ class Program:
         self.forget()
         self._now = max(now, self._now)
         self._book = None
+        for ifindex in self.ifindexes:
+            self.driver.set_new(ifindex, 0)
         self.driver.set_generation(LAST_GENERATION - 3)  # It wraps soon.
         return self._now
 
@@ -67,6 +70,9 @@ class Program:
         self._now = now
         self.driver.set_clock(now)
 
+    def renew(self, port: int, until: int) -> None:
+        self.driver.set_new(self.ifindexes[port], until)
+
     def judge(self, port: int, direction: Direction, frame: bytes) -> Said:
         dropped = self.driver.test(direction, frame, self.ifindexes[port])
         return dropped and (dropped.guard, dropped.reason)
@@ -76,13 +82,13 @@ class Program:
         self.table.close()
 
 
-def with_program(work: Callable[[Program], T], buckets: int = 1024) -> T:
+def with_program(work: Callable[[Program], T], buckets: int = 1024, ports: int = PORTS) -> T:
     """What `work` returns with a program in a namespace that ends with it."""
 
     def inside() -> T:
-        names = [f"seq{number}" for number in range(PORTS)]
+        names = [f"seq{number}" for number in range(ports)]
         ip(f"link add {name} type bridge" for name in names)
-        with EbpfDriver.private(buckets) as driver:
+        with EbpfDriver.private(buckets * PLACES) as driver:
             program = Program(driver, [socket.if_nametoindex(name) for name in names])
             try:
                 return work(program)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tests.triangle.sequences.steps import Held, Passed, Sent, Step, shown
+from tests.triangle.sequences.steps import Held, Passed, Renewed, Sent, Step, shown
 from tests.triangle.sequences.subject import Reference, Said, Subject
 
 FIRST = 10**9
@@ -55,6 +55,9 @@ class Stage:
         elif isinstance(step, Passed):
             self.now += step.nanoseconds
             self._tell_time()
+        elif isinstance(step, Renewed):
+            for subject in self._subjects:
+                subject.renew(step.port, self.now + step.nanoseconds)
         else:
             return self._judge(step)
         return None

@@ -35,7 +35,15 @@ class Sent:
     frame: bytes
 
 
-Step = Held | Passed | Sent
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The guard is new on a port, for so many nanoseconds."""
+
+    port: int
+    nanoseconds: int
+
+
+Step = Held | Passed | Sent | Renewed
 
 
 def written(steps: Sequence[Step]) -> str:
@@ -67,6 +75,8 @@ def shown(steps: Sequence[Step]) -> str:
             before = step
         elif isinstance(step, Passed):
             lines.append(f"{step.nanoseconds / 1e9:g} s pass")
+        elif isinstance(step, Renewed):
+            lines.append(f"port {step.port} is new for {step.nanoseconds / 1e9:g} s")
         else:
             lines.append(f"port {step.port}, {step.direction}: {describe(step.frame)}")
     return "\n".join(lines)
@@ -95,12 +105,16 @@ def _encode(step: Step) -> dict[str, object]:
         return {"policies": policies, "book": codec.encode(step.book)}
     if isinstance(step, Passed):
         return {"passed": step.nanoseconds}
+    if isinstance(step, Renewed):
+        return {"renewed": step.port, "nanoseconds": step.nanoseconds}
     return {"port": step.port, "direction": step.direction.value, "frame": step.frame.hex()}
 
 
 def _decode(said: dict) -> Step:
     if "passed" in said:
         return Passed(said["passed"])
+    if "renewed" in said:
+        return Renewed(said["renewed"], said["nanoseconds"])
     if "frame" in said:
         return Sent(said["port"], Direction(said["direction"]), bytes.fromhex(said["frame"]))
     policies = tuple(codec.decode(PortPolicy, each) for each in said["policies"])

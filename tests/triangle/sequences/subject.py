@@ -7,7 +7,7 @@ from tests.triangle.sequences.steps import Held
 
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
-from vifguard.semantics.flow import Flow
+from vifguard.semantics.flow import TICK, Flow
 from vifguard.semantics.groups import Memory
 from vifguard.semantics.verdict import verdict
 
@@ -26,6 +26,9 @@ class Subject(Protocol):
 
     def set_clock(self, now: int) -> None:
         """Let it be `now` (ns)."""
+
+    def renew(self, port: int, until: int) -> None:
+        """The guard is new on a port until then (ns)."""
 
     def judge(self, port: int, direction: Direction, frame: bytes) -> Said:
         """What becomes of a frame."""
@@ -52,8 +55,11 @@ class Reference:
     def set_clock(self, now: int) -> None:
         self._now = now
         for memory in self._memories:  # What has ended says nothing any more: only speed.
-            memory.flows = {k: flow for k, flow in memory.flows.items() if flow.expires > now}
-            memory.firsts = {k: until for k, until in memory.firsts.items() if until > now}
+            memory.flows = {k: flow for k, flow in memory.flows.items() if not flow.is_over(now)}
+            memory.fragments.forget(now)
+
+    def renew(self, port: int, until: int) -> None:
+        self._memories[port].new_until = until
 
     def judge(self, port: int, direction: Direction, frame: bytes) -> Said:
         memory, policy = self._memories[port], self._held.policies[port]
@@ -67,5 +73,5 @@ class Reference:
     def ends(self) -> Iterator[int]:
         """When what is remembered will be forgotten (ns)."""
         for memory in self._memories:
-            yield from (flow.expires for flow in memory.flows.values())
-            yield from memory.firsts.values()
+            yield from (flow.expires * TICK for flow in memory.flows.values())
+            yield from (passed.expires * TICK for passed in memory.fragments.passed.values())

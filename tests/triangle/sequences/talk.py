@@ -7,7 +7,7 @@ from tests.triangle.sequences.host import ELSEWHERE, FROM, ROUTER, STATIONS, TO,
 from vifguard.model.security_group import ICMP_OF, PORTS_OF
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
-from vifguard.semantics.flow import ACK, FIN, SYN
+from vifguard.semantics.tcp import ACK, FIN, SYN
 
 SPACE = 1 << 32
 _KINDS = {(4, False): (8, 0), (4, True): (13, 14), (6, False): (128, 129), (6, True): (128, 129)}
@@ -40,7 +40,7 @@ class Talk:
     @property
     def local(self) -> str:
         """The guest's address."""
-        return STATIONS[self.port].addresses[self.version]
+        return STATIONS[self.port % len(STATIONS)].addresses[self.version]
 
     @property
     def is_icmp(self) -> bool:
@@ -54,7 +54,7 @@ class Talk:
     def macs(self, speaker: Direction) -> tuple[str, str]:
         """Ethernet source and destination."""
         far = next((s.mac for s in (A, V) if s.addresses[self.version] == self.remote), ROUTER)
-        near = STATIONS[self.port].mac
+        near = STATIONS[self.port % len(STATIONS)].mac
         return (near, far) if speaker is FROM else (far, near)
 
     def ports(self, speaker: Direction) -> tuple[int, int]:

@@ -13,39 +13,42 @@ from tests.triangle.sequences.stage import Stage
 from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
-from vifguard.enforce import rules
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.security_group import PortRange, Rule, Rulebook
 from vifguard.packet import build
 
 pytestmark = pytest.mark.kernel
 
-NAMES = sorted((f"group {number}" for number in range(16)), key=rules._group)
-"""As the program asks them."""
-
 
 @pytest.mark.parametrize("unknown", [0, 1, 3, 5, 13])
 @pytest.mark.parametrize("sizes", [((8, 16), (8, 16), (8, 2)), ((8, 32), (8, 12)), ((8, 3),) * 4])
 def test_what_is_held_is_asked_to_the_last_question(unknown, sizes) -> None:
     """Only the last set of the last group allows it; too many questions are refused, or asked."""
-    names = NAMES[-len(sizes) :]
-    groups = {
-        name: _many(*size, hit=name == NAMES[-1]) for name, size in zip(names, sizes, strict=True)
-    }
     sets = {f"set {number}": frozenset({ip_network("10.64.0.0/32")}) for number in range(32)}
-    policy = replace(
-        host.base().policies[1],
-        stateful=False,
-        security_groups=frozenset(NAMES[:unknown]) | {*names},
-    )
     packet = build.ipv4("10.64.0.0", STATIONS[1].addresses[4], build.udp(1, 9))
     asked = Sent(0, TO, build.ethernet(host.ROUTER, STATIONS[1].mac, packet))
     with EbpfDriver.private() as driver:
+        ordered = _as_asked(driver)
+        names = ordered[-len(sizes) :]
+        groups = {
+            name: _many(*size, hit=name == names[-1])
+            for name, size in zip(names, sizes, strict=True)
+        }
+        policy = replace(
+            host.base().policies[1],
+            stateful=False,
+            security_groups=frozenset(ordered[:unknown]) | {*names},
+        )
         program = Program(driver, (LOOPBACK,))
         stage = Stage(Reference(), program)
         with closing(program), suppress(RefusedError):
             stage.take(Held((policy,), Rulebook(groups, sets)))
             assert stage.take(asked) is None
+
+
+def _as_asked(driver: EbpfDriver) -> list[str]:
+    """Names of groups in the order in which the program asks them."""
+    return sorted((f"group {n}" for n in range(16)), key=driver._settings.digests.group)
 
 
 def _many(prefixes: int, sets: int, *, hit: bool) -> frozenset[Rule]:

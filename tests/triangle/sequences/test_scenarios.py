@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.semantics import test_groups
+from tests.semantics import conftest, test_fragments, test_groups, test_tcp
 from tests.semantics.guarded import FAMILIES, Port
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
@@ -16,7 +16,8 @@ from vifguard.model.verdict import Direction, Reason
 pytestmark = pytest.mark.kernel
 
 PORT = "11111111-2222-3333-4444-555555555555"
-client, server = test_groups.client, test_groups.server
+client, server = conftest.client, conftest.server
+nobody = test_fragments.nobody
 TestRules = test_groups.TestRules
 TestIdentityComesFirst = test_groups.TestIdentityComesFirst
 TestAlwaysAllowed = test_groups.TestAlwaysAllowed
@@ -27,7 +28,16 @@ TestProtocolsWithPorts = test_groups.TestProtocolsWithPorts
 TestNestedRemotes = test_groups.TestNestedRemotes
 TestRevocation = test_groups.TestRevocation
 TestStateless = test_groups.TestStateless
-TestFragments = test_groups.TestFragments
+TestOrder = test_fragments.TestOrder
+TestStrangers = test_fragments.TestStrangers
+TestOverlap = test_fragments.TestOverlap
+TestFastOpen = test_tcp.TestFastOpen
+TestClosing = test_tcp.TestClosing
+TestReset = test_tcp.TestReset
+TestInThePlaceOfAnother = test_tcp.TestInThePlaceOfAnother
+TestAcknowledgement = test_tcp.TestAcknowledgement
+TestLate = test_tcp.TestLate
+TestNewGuard = test_tcp.TestNewGuard
 
 
 @dataclass
@@ -37,14 +47,18 @@ class Both(Port):
     program: Program = field(kw_only=True)
     begun: int = 0
     held: Held | None = None
+    new_until: int = 0
 
     def __post_init__(self) -> None:
         self.begun = self.program.begin(0)
 
     def frame(self, direction: Direction, data: bytes) -> Reason | None:
-        if not self.memory.flows and not self.memory.firsts:
+        if not self.memory.flows and not self.memory.fragments.passed:
             self.program.forget()
         self.program.set_clock(self.begun + self.now)
+        if self.memory.new_until != self.new_until:
+            self.new_until = self.memory.new_until
+            self.program.renew(0, self.begun + self.new_until)
         held = Held((replace(self.policy, port_id=PORT),), self.memory.book)
         if held != self.held:
             self.program.hold(held)

@@ -1,4 +1,4 @@
-"""The table of connections is full: whose go, whose stay, and who is told that there is no room."""
+"""The table of connections is full: whose go, whose stay, and that nobody is locked out."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -6,22 +6,24 @@ from itertools import product
 
 import pytest
 from tests.triangle.sequences import host
-from tests.triangle.sequences.host import FROM, TO
+from tests.triangle.sequences.host import FROM, SECOND, TO
 from tests.triangle.sequences.program import Program, with_program
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.talk import Talk, frame, other
 
+from vifguard.enforce.connections import PLACES, Connections
 from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Rulebook
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
-from vifguard.semantics.flow import ACK, RST, SYN
+from vifguard.semantics.tcp import ACK, FIN, RST, SYN
 
 pytestmark = pytest.mark.kernel
 
 FULL = (Guard.GROUPS, Reason.FLOW_TABLE_FULL)
+BEGIN = SECOND
+HOUR = 3600 * SECOND
 FLOODER, VICTIM, THIRD = 0, 1, 2
-PLACES = 8
 DEFAULT_BUCKETS = 65536
 MILLION = 1_000_000
 VERSIONS = (4, 6)
@@ -32,20 +34,25 @@ _FIRST = 0x64400000
 _IPV4_DESTINATION, _IPV6_IDENT = 30, 58
 
 
-def full(work: Callable[[Program], None], buckets: int) -> None:
+def full(work: Callable[[Program], None], buckets: int, ports: int = 4) -> None:
     """`work` with ports that may open anything, and a table of so many buckets."""
 
     def begun(program: Program) -> None:
         program.begin(0)
-        program.set_clock(10**9)
+        program.set_clock(BEGIN)
         policies = tuple(
-            replace(policy, security_groups=frozenset({"all"}), stateful=True)
-            for policy in host.base().policies
+            replace(
+                host.base().policies[number % 4],
+                port_id=f"11111111-2222-3333-4444-{number:012}",
+                security_groups=frozenset({"all"}),
+                stateful=True,
+            )
+            for number in range(ports)
         )
         program.hold(Held(policies, Rulebook({"all": _ANYTHING}, {})))
         work(program)
 
-    with_program(begun, buckets)
+    with_program(begun, buckets, ports)
 
 
 def connections(port: int, count: int, *, first: int = 0) -> Iterator[Talk]:
@@ -73,17 +80,94 @@ def lives(program: Program, talk: Talk) -> bool:
     return say(program, talk, other(talk.opener), SYN | ACK) is None
 
 
-def test_an_open_connection_goes_only_to_a_port_that_has_fewer() -> None:
+CONNECTED = [None] * 3
+
+
+def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same() -> None:
     def share(program: Program) -> None:
         first = list(connections(FLOODER, PLACES))
-        assert all(connect(program, talk) == [None] * 3 for talk in first)
-        second = list(connections(VICTIM, PLACES))
-        said = [connect(program, talk)[0] for talk in second]
-        assert said == [None] * (PLACES // 2) + [FULL] * (PLACES // 2)
+        assert all(connect(program, talk) == CONNECTED for talk in first)
+        second = list(connections(VICTIM, 3 * PLACES))
+        assert all(connect(program, talk) == CONNECTED for talk in second)
         assert sum(lives(program, talk) for talk in first) == PLACES // 2
-        assert [lives(program, talk) for talk in second[: PLACES // 2]] == [True] * (PLACES // 2)
+        assert sum(lives(program, talk) for talk in second) == PLACES // 2
 
     full(share, buckets=1)
+
+
+def test_of_a_port_s_own_the_longest_idle_goes() -> None:
+    def wait(program: Program) -> None:
+        talks = list(connections(VICTIM, PLACES))
+        for number, talk in enumerate(talks):
+            program.set_clock(BEGIN + number * SECOND)
+            assert connect(program, talk) == CONNECTED
+        program.set_clock(BEGIN + 60 * SECOND)
+        assert say(program, talks[0], talks[0].opener, ACK) is None
+        (more,) = connections(VICTIM, 1, first=50)
+        assert connect(program, more) == CONNECTED
+        assert [lives(program, talk) for talk in talks] == [True, False] + [True] * (PLACES - 2)
+
+    full(wait, buckets=1)
+
+
+def test_a_ninth_port_finds_room_among_eight_that_have_one_each() -> None:
+    def newcomer(program: Program) -> None:
+        talks = [talk for port in range(PLACES) for talk in connections(port, 1)]
+        for number, talk in enumerate(talks):
+            program.set_clock(BEGIN + number * SECOND)
+            assert connect(program, talk) == CONNECTED
+        for number, later in enumerate((0, 12 * HOUR)):
+            program.set_clock(BEGIN + later + 20 * SECOND)
+            (more,) = connections(PLACES, 1, first=number)
+            assert connect(program, more) == CONNECTED
+        assert [lives(program, talk) for talk in talks] == [False] + [True] * (PLACES - 1)
+
+    full(newcomer, buckets=1, ports=PLACES + 1)
+
+
+def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few() -> None:
+    """Eight guests of one project, with open connections everywhere, and a ninth of another's."""
+
+    def filled(program: Program) -> None:
+        def fill(first: int) -> None:
+            for talk in (t for port in range(8) for t in connections(port, 60, first=first)):
+                connect(program, talk)
+
+        fill(0)
+        few = list(connections(8, 4))
+        program.set_clock(BEGIN + HOUR)
+        assert all(connect(program, talk) == CONNECTED for talk in few)
+        program.set_clock(BEGIN + 2 * HOUR)
+        fill(1000)
+        assert all(lives(program, talk) for talk in few)
+
+    full(filled, buckets=8, ports=9)
+
+
+def test_a_remote_that_vanished_locks_nobody_out() -> None:
+    """It opened all that a bucket holds, and the guest closes each."""
+
+    def vanished(program: Program) -> None:
+        for talk in connections(VICTIM, PLACES):
+            assert connect(program, talk) == CONNECTED
+            assert say(program, talk, FROM, FIN | ACK) is None
+        for number, later in enumerate((0, HOUR, 23 * HOUR)):
+            program.set_clock(BEGIN + later + SECOND)
+            for talk in connections(VICTIM, 4, first=1000 * (number + 1)):
+                assert connect(program, talk) == CONNECTED
+
+    full(vanished, buckets=1)
+
+
+def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones() -> None:
+    def dead(program: Program) -> None:
+        for talk in connections(VICTIM, 9000):
+            assert connect(program, talk) == CONNECTED
+            say(program, talk, FROM, FIN | ACK)
+        program.set_clock(BEGIN + HOUR)
+        assert all(connect(program, t) == CONNECTED for t in connections(VICTIM, 500, first=20_000))
+
+    full(dead, buckets=1024)
 
 
 def test_what_is_half_open_goes_before_what_is_open() -> None:
@@ -131,15 +215,29 @@ def test_of_what_is_half_open_goes_that_of_the_port_with_most(most) -> None:
     full(newcomer, buckets=1)
 
 
-def test_one_more_is_no_reason_to_end_an_open_connection() -> None:
+def test_one_more_is_no_reason_to_end_another_s_open_connection() -> None:
     def newcomer(program: Program) -> None:
         there = [*connections(FLOODER, 4), *connections(VICTIM, 3), *connections(THIRD, 1)]
-        assert all(connect(program, talk) == [None] * 3 for talk in there)
+        assert all(connect(program, talk) == CONNECTED for talk in there)
         (more,) = connections(VICTIM, 1, first=50)
-        assert say(program, more, more.opener, SYN) == FULL
-        assert living(program, there) == PLACES
+        assert connect(program, more) == CONNECTED
+        assert living(program, [talk for talk in there if talk.port != VICTIM]) == 5
 
     full(newcomer, buckets=1)
+
+
+def test_where_nobody_has_more_the_newcomer_is_dropped() -> None:
+    """Its port has its share, in the next bucket."""
+
+    def newcomer(program: Program) -> None:
+        there = [talk for port in range(16) for talk in connections(port, 1)]
+        assert all(connect(program, talk) == CONNECTED for talk in there)
+        said = {
+            say(program, t, t.opener, SYN) for p in range(16) for t in connections(p, 8, first=9)
+        }
+        assert said == {None, FULL}
+
+    full(newcomer, buckets=2, ports=16)
 
 
 def test_what_was_reset_goes_before_what_is_half_open() -> None:
@@ -157,7 +255,7 @@ def test_what_is_over_goes_first() -> None:
     def wait(program: Program) -> None:
         for talk in connections(FLOODER, PLACES):
             assert connect(program, talk) == [None] * 3
-        program.set_clock(10**9 + 86400 * 10**9)
+        program.set_clock(BEGIN + 120 * HOUR)
         for talk in connections(VICTIM, PLACES):
             assert connect(program, talk) == [None] * 3
 
@@ -234,3 +332,20 @@ def test_a_flood_of_one_port_ends_no_other_s_connections(floods) -> None:
 @pytest.mark.timeout(600)
 def test_a_million_half_open_connections_of_one_port_end_no_other_s() -> None:
     full(lambda program: unharmed(program, syns(), MILLION, 500), DEFAULT_BUCKETS)
+
+
+@pytest.mark.parametrize("buckets", [64, 4096])
+def test_how_full_it_is_is_known(buckets) -> None:
+    """Counted in all of 64 buckets; of 4096 in a quarter, which comes within a tenth."""
+
+    def used(program: Program) -> None:
+        now, there = BEGIN, list(connections(VICTIM, buckets * PLACES // 4))
+        with Connections(program.driver._maps["flows"], lambda: now) as table:
+            assert table.room == buckets * PLACES
+            assert table.used() == 0
+            assert all(connect(program, talk) == CONNECTED for talk in there)
+            assert table.used() == pytest.approx(0.25, rel=0.1 if buckets > 1024 else 0.01)
+            now += 120 * HOUR
+            assert table.used() == 0
+
+    full(used, buckets)

@@ -10,8 +10,12 @@ from starlette.responses import JSONResponse, Response
 
 from vifguard.api import visible
 from vifguard.api.call import Call, Caller
+from vifguard.api.hint import REASONS, hint
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.packet.text import describe
+from vifguard.store import ports
+from vifguard.store.rows import StoredPort
+from vifguard.store.transaction import Snapshot
 
 router = APIRouter(tags=["drops"])
 
@@ -22,7 +26,8 @@ _LONGEST = 65_600
 @router.get("/drops", name="list_drops")
 def list_drops(call: Caller) -> Response:
     """The dropped frames of every port."""
-    return _answer(call, None)
+    with call.store.read() as snapshot:
+        return _answer(call, snapshot, None)
 
 
 @router.get("/ports/{port_id}/drops", name="list_port_drops")
@@ -30,20 +35,22 @@ def list_port_drops(call: Caller, port_id: str) -> Response:
     """The dropped frames of one port."""
     with call.store.read() as snapshot:
         visible.port(snapshot, call.user, port_id)
-    return _answer(call, [port_id])
+        return _answer(call, snapshot, [port_id])
 
 
-def _answer(call: Call, port_ids: Iterable[str] | None) -> Response:
+def _answer(call: Call, snapshot: Snapshot, port_ids: Iterable[str] | None) -> Response:
     records, counts = call.store.drops.of(port_ids)
+    explained = {each.port_id for each in records if each.reason in REASONS}
+    known = {each.port.id: each for each in ports.by_id(snapshot, sorted(explained))}
     return JSONResponse(
         {
-            "drops": [_show_record(each) for each in records],
+            "drops": [_show_record(each, known.get(each.port_id)) for each in records],
             "counts": [_show_count(each) for each in counts],
         }
     )
 
 
-def _show_record(record: DropRecord) -> dict[str, Any]:
+def _show_record(record: DropRecord, stored: StoredPort | None) -> dict[str, Any]:
     return {
         "port_id": record.port_id,
         "at": record.at,
@@ -54,6 +61,7 @@ def _show_record(record: DropRecord) -> dict[str, Any]:
         "length": record.length,
         "head": record.head.hex(),
         "decoded": _decoded(record),
+        "hint": "" if stored is None else hint(record, stored),
     }
 
 

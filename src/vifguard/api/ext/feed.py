@@ -8,10 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import host_name
-from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.hearing import first
 from vifguard.feed.codec import CodecError, decode, encode
-from vifguard.feed.messages import Report
+from vifguard.feed.messages import SECOND_AGENT, Report, SecondAgentError
 
 router = APIRouter(tags=["feed"])
 
@@ -23,18 +23,19 @@ async def next_update(call: Caller, host: str) -> Response:
     """What the host must hold after the revision `after`; 204 when nothing changed in time."""
     _require_host(host)
     after = call.number("after", default=0)
+    instance = call.word("instance")
     timeout = call.seconds("timeout", default=30, most=MAX_POLL)
 
     async def look() -> Response | None:
-        return await run_sync(_look, call, host, after)
+        return await run_sync(_look, call, host, instance, after)
 
     answer = await first(call.store.changes, host, look, timeout)
     return answer or Response(status_code=204)
 
 
-@router.post("/feed/{host}/reports", name="deliver_report", status_code=204)
+@router.post("/feed/{host}/reports", name="deliver_report")
 def deliver_report(call: Caller, host: str) -> Response:
-    """Take in what the host's agent reports."""
+    """Take in what the host's agent reports; which claims of addresses are refused."""
     _require_host(host)
     try:
         report = decode(Report, call.document)
@@ -42,12 +43,17 @@ def deliver_report(call: Caller, host: str) -> Response:
         raise bad_request(f"Invalid input for report. Reason: {error}.") from None
     if report.host != host:
         raise bad_request(f"Invalid input for host. Reason: {report.host!r} is not {host!r}.")
-    call.store.record_report(report)
-    return Response(status_code=204)
+    try:
+        return JSONResponse(encode(call.store.record_report(report)))
+    except SecondAgentError as error:
+        raise conflict(SECOND_AGENT, str(error)) from None
 
 
-def _look(call: Call, host: str, after: int) -> Response | None:
-    call.store.heard(host)
+def _look(call: Call, host: str, instance: str, after: int) -> Response | None:
+    try:
+        call.store.require_own(host, instance)
+    except SecondAgentError as error:
+        raise conflict(SECOND_AGENT, str(error)) from None
     update = call.store.update_after(host, after)
     return None if update is None else JSONResponse(encode(update))
 

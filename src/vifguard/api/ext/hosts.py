@@ -1,4 +1,4 @@
-"""Hosts: what each is, what it can enforce, and whether it is alive. For the operator."""
+"""Hosts: what each is, what it can enforce, and how its agent does. For the operator."""
 
 from __future__ import annotations
 
@@ -8,13 +8,36 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call, Caller
-from vifguard.api.convert import boolean, text
+from vifguard.api.call import Caller
+from vifguard.api.convert import Converter, boolean, integer, list_of, nullable, record, text
 from vifguard.api.shapes import seconds, strings
 from vifguard.store import hosts
 from vifguard.store.hosts import StoredHost
 
 router = APIRouter(tags=["hosts"])
+
+_MOST = 10_000
+"""Devices of a host of which something is shown."""
+
+_number = integer(0, 2**63)
+_bridges = list_of(
+    record(
+        {
+            "name": text(),
+            "physical": text(),
+            "addresses": strings,
+            "unguarded": strings,
+            "dropped": nullable(_number),
+        },
+        {"forwarding": strings},
+    ),
+    _MOST,
+)
+_held = list_of(record({"device": text(), "dropped": _number}, {}), _MOST)
+_connections = record({"room": _number, "used_percent": _number}, {})
+_counts = Converter(
+    {"type": "object", "additionalProperties": {"type": "integer"}}, lambda value: value
+)
 
 HOSTS: Final = Resource(
     "host",
@@ -30,6 +53,12 @@ HOSTS: Final = Resource(
         Attribute("floor", strings),
         Attribute("isolation", boolean),
         Attribute("seen_at", seconds),
+        Attribute("bridges", _bridges),
+        Attribute("held", _held),
+        Attribute("connections", nullable(_connections)),
+        Attribute("degraded", strings),
+        Attribute("lost", _counts),
+        Attribute("instance", text()),
     ),
 )
 
@@ -39,7 +68,7 @@ def list_hosts(call: Caller) -> Response:
     """Every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot)
-    return JSONResponse(call.listing(HOSTS).answer([_show(call, each) for each in found]))
+    return JSONResponse(call.listing(HOSTS).answer([_show(each) for each in found]))
 
 
 @router.get("/hosts/{name}", name="show_host")
@@ -47,20 +76,35 @@ def show_host(call: Caller, name: str) -> Response:
     """One host."""
     with call.store.read() as snapshot:
         found = hosts.get(snapshot, name)
-    return call.one(HOSTS, _show(call, found))
+    return call.one(HOSTS, _show(found))
 
 
-def _show(call: Call, host: StoredHost) -> dict[str, Any]:
+@router.delete("/hosts/{name}", name="delete_host", status_code=204)
+def delete_host(call: Caller, name: str) -> Response:
+    """Forget a host that is silent; with `force`, one that still has ports."""
+    force = call.flag("force")
+    with call.store.change() as change:
+        hosts.delete(change, name, force=force)
+    return Response(status_code=204)
+
+
+def _show(host: StoredHost) -> dict[str, Any]:
     about = host.about
     return {
         "id": host.name,
         "name": host.name,
-        "alive": call.store.is_alive(host),
+        "alive": host.is_alive,
         "kernel": about.kernel,
         "driver": about.driver,
         "features": sorted(about.features),
         "missing": list(about.missing),
         "floor": list(about.floor),
         "isolation": about.isolation,
-        "seen_at": call.store.last_heard(host),
+        "seen_at": host.seen_at,
+        "bridges": host.wiring.get("bridges", []),
+        "held": host.wiring.get("held", []),
+        "connections": host.wiring.get("connections"),
+        "degraded": list(about.degraded),
+        "lost": dict(about.lost),
+        "instance": host.instance.id,
     }

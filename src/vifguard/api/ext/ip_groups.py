@@ -17,6 +17,7 @@ from vifguard.api.errors import bad_request, conflict, forbidden
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
 from vifguard.api.who import OWNER, Standing
+from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
 from vifguard.store import holders, ip_groups, networks, ports, subnets
@@ -180,6 +181,12 @@ def _require_choosable(
         return
     has = before.subnet_of if before is not None else {}
     chosen = [each.address for each in wished if each.address and each.address not in has]
+    foreign = [each for each in chosen if each in LINK_LOCAL_64]
+    if foreign and not call.user.is_operator:
+        raise forbidden(
+            f"only the operator may choose {foreign[0]}: on a shared network link-local addresses "
+            f"are the provider's machines' too."
+        )
     for subnet in subnets.of_network(snapshot, network.id) if chosen else ():
         for address in chosen:
             if address == subnet.gateway:
@@ -214,8 +221,7 @@ def _show(stored: StoredGroup, held: Sequence[Holder]) -> dict[str, Any]:
         "description": group.description,
         "network_id": group.network_id,
         "addresses": [
-            {"subnet_id": subnet_id, "ip_address": str(address)}
-            for address, subnet_id in stored.subnet_of.items()
+            _show_address(address, subnet_id) for address, subnet_id in stored.subnet_of.items()
         ],
         "members": sorted(group.members),
         "vrid4": group.vrid4,
@@ -233,6 +239,12 @@ def _show(stored: StoredGroup, held: Sequence[Holder]) -> dict[str, Any]:
         "held_until": stored.held_until,
         **show_stamp(stored.stamp),
     }
+
+
+def _show_address(address: IPAddress, subnet_id: str | None) -> dict[str, str]:
+    """As it may be asked for: a link-local address is of no subnet."""
+    subnet = {"subnet_id": subnet_id} if subnet_id is not None else {}
+    return subnet | {"ip_address": str(address)}
 
 
 def _show_event(event: Event) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Caller
 from vifguard.api.convert import Converter, boolean, nullable, text, uuid
 from vifguard.store import hosts
 from vifguard.store.errors import MissingError
@@ -50,7 +50,7 @@ def list_agents(call: Caller) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot)
-    return Json(call.listing(AGENTS).answer([_show(call, each) for each in found]))
+    return Json(call.listing(AGENTS).answer([_show(each) for each in found]))
 
 
 @router.get("/agents/{agent_id}", name="show_agent")
@@ -60,7 +60,7 @@ def show_agent(call: Caller, agent_id: str) -> Response:
         found = hosts.read(snapshot)
     for host in found:
         if _id(host) == agent_id:
-            return call.one(AGENTS, _show(call, host))
+            return call.one(AGENTS, _show(host))
     raise MissingError("agent", agent_id)
 
 
@@ -68,7 +68,7 @@ def _id(host: StoredHost) -> str:
     return str(uuid5(_HOSTS, host.name))
 
 
-def _show(call: Call, host: StoredHost) -> dict[str, Any]:
+def _show(host: StoredHost) -> dict[str, Any]:
     about = host.about
     return {
         "id": _id(host),
@@ -78,10 +78,10 @@ def _show(call: Call, host: StoredHost) -> dict[str, Any]:
         "host": host.name,
         "availability_zone": None,
         "admin_state_up": True,
-        "alive": call.store.is_alive(host),
+        "alive": host.is_alive,
         "created_at": _moment(host.seen_at),
         "started_at": _moment(host.seen_at),
-        "heartbeat_timestamp": _moment(call.store.last_heard(host)),
+        "heartbeat_timestamp": _moment(host.seen_at),
         "description": "",
         "configurations": {
             "kernel": about.kernel,
@@ -90,6 +90,7 @@ def _show(call: Call, host: StoredHost) -> dict[str, Any]:
             "missing": list(about.missing),
             "floor": list(about.floor),
             "isolation": about.isolation,
+            "degraded": list(about.degraded),
         },
     }
 

@@ -22,8 +22,8 @@ from vifguard.api.convert import (
     exactly,
     integer,
     list_of,
-    mapped,
     nullable,
+    one_of,
     physical,
     text,
 )
@@ -34,6 +34,7 @@ from vifguard.api.shapes import (
     admin_state_up,
     common,
     guards,
+    learned_limits,
     profile,
     show_guards,
     show_stamp,
@@ -45,6 +46,7 @@ from vifguard.api.shapes import (
 from vifguard.api.v2.dhcp_options import no_policy
 from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing
 from vifguard.model.guard import LinkLocal
+from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
@@ -93,11 +95,19 @@ NETWORKS: Final = Resource(
         Attribute("public", boolean, OPERATOR, OPERATOR, default=False, field="public"),
         Attribute(
             "link_local",
-            mapped(exactly("eui64", "any"), LinkLocal),
+            one_of(LinkLocal),
             NETWORK_OWNER,
             NETWORK_OWNER,
-            LinkLocal.EUI64,
+            LinkLocal.LEARNED,
             "link_local",
+        ),
+        Attribute(
+            "learned_limits",
+            learned_limits,
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            DEFAULT_LEARNED_LIMITS,
+            "learned_limits",
         ),
         Attribute("storm", storm, STORM, STORM, DEFAULT_STORM, "storm"),
         Attribute("status", exactly("ACTIVE")),
@@ -258,6 +268,10 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
         "guards": show_guards(network.guards),
         "public": network.public,
         "link_local": network.link_local,
+        "learned_limits": {
+            "link_local": network.learned_limits.link_local,
+            "others": network.learned_limits.others,
+        },
         "storm": show_storm(network.storm),
         "status": "ACTIVE",
         "subnets": subnet_ids,

@@ -29,6 +29,7 @@ from vifguard.api.convert import (
     mapped,
     nullable,
     one_of,
+    pair_mac,
     prefix,
     record,
     set_of,
@@ -45,6 +46,7 @@ from vifguard.api.shapes import (
     admin_state_up,
     common,
     guards,
+    moment,
     profile,
     show_guards,
     show_stamp,
@@ -93,7 +95,7 @@ _MAX_GROUPS = 32
 _fixed_ips = wishes(MAX_ADDRESSES)
 _pairs = list_of(
     mapped(
-        record({"ip_address": prefix}, {"mac_address": nullable(mac)}),
+        record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)}),
         lambda given: AddressPair(given["ip_address"], given.get("mac_address")),
     ),
     MAX_ADDRESSES,
@@ -151,6 +153,7 @@ PORTS: Final = Resource(
         ),
         Attribute("binding:vif_type", text(), seen_by=BINDER),
         Attribute("binding:vif_details", _dictionary, seen_by=BINDER),
+        Attribute("learned_addresses", list_of(_dictionary, MAX_ADDRESSES)),
         Attribute("status", exactly("ACTIVE", "DOWN")),
         Attribute("status_reason", text()),
         Attribute("guards_in_force", strings),
@@ -304,7 +307,7 @@ def _create(change: Change, user: User, beside: _Beside, given: Given) -> Stored
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(port, network, ground.subnets, given)
     named = beside.groups(project_id, given["security_groups"])
-    groups = port_groups.first(change, port, given, ground.hosts, named)
+    groups = port_groups.first(port, given, ground.hosts, named)
     return ports.create(
         change,
         ground,
@@ -412,6 +415,15 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
         "binding:vnic_type": port.vnic_type,
         "binding:vif_type": "bridge" if port.host else "unbound",
         "binding:vif_details": {},
+        "learned_addresses": [
+            {
+                "ip_address": str(each.address),
+                "mac_address": str(each.mac),
+                "tentative": not each.proven,
+                "since": moment(each.since),
+            }
+            for each in port.learned
+        ],
         "guards_in_force": show_guards(guards_of(stored.network, port)),
         **show_stamp(stored.stamp),
     }

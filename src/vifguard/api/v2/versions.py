@@ -52,6 +52,7 @@ _EXTENSIONS: Final = {
     "drops": "Dropped frames, with the reason",
     "guards": "Guards, guard profiles and roles of networks and ports",
     "hosts": "Hosts and what they can enforce",
+    "learned-addresses": "IPv6 addresses that guests choose themselves",
     "ip-groups": "IP groups: addresses that several ports may answer for",
     "port-wait": "Waiting until a port's policy is enforced",
 }

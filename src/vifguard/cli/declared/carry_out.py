@@ -120,7 +120,9 @@ def api_body(
         body["provider:network_type"] = "flat"
     if "interface" in values:
         # The profile may carry more than ours: a hypervisor's own words stay.
-        body["binding:profile"] = {**current.get("binding:profile", {}), **values["interface"]}
+        profile = current.get("binding:profile", {})
+        others = {key: value for key, value in profile.items() if key != "interface"}
+        body["binding:profile"] = others | values["interface"]
     return body
 
 

@@ -186,7 +186,7 @@ def _same_host(_: Field, value: Any, item: Item) -> bool:
 
 
 def _same_interface(_: Field, value: Any, item: Item) -> bool:
-    return bool(item.get("binding:profile", {}).get("interface") == value["interface"])
+    return bool(item.get("binding:profile", {}).get("interface") == value.get("interface"))
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,8 @@ NOUNS: Mapping[str, Noun] = {
     "networks": Noun(
         NETWORK,
         (
-            *_plain(NETWORKS, "shared", "public", "mtu", "link_local", "port_security_enabled"),
+            *_plain(NETWORKS, "shared", "public", "mtu", "link_local", "learned_limits"),
+            *_plain(NETWORKS, "port_security_enabled"),
             *_plain(NETWORKS, *_GUARDED),
             Field("guards", NETWORKS.by_name["guards"], same=_same_guards),
             Field("physical_network", NETWORKS.by_name["provider:physical_network"]),
@@ -249,7 +250,7 @@ NOUNS: Mapping[str, Noun] = {
         (
             _network(PORTS),
             *_plain(PORTS, "mac_address", "roles", "ethertypes", *_GUARDED),
-            *_plain(PORTS, "device_id", "device_owner"),
+            *_plain(PORTS, "device_id", "device_owner", "security_groups_enabled"),
             Field("guards", PORTS.by_name["guards"], same=_same_guards),
             Field("fixed_ips", PORTS.by_name["fixed_ips"], _each(_from_subnet), _same_addresses),
             Field(
@@ -272,7 +273,7 @@ NOUNS: Mapping[str, Noun] = {
             Field(
                 "interface",
                 PORTS.by_name["binding:profile"],
-                lambda value: {"interface": value},
+                lambda value: {} if value is None else {"interface": value},
                 _same_interface,
             ),
             Field("vnic_type", PORTS.by_name["binding:vnic_type"]),

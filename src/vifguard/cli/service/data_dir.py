@@ -43,6 +43,11 @@ class DataDir:
         """The server's address and the administrator, for clients."""
         return self.path / CLOUDS_FILE
 
+    @property
+    def former(self) -> Path:
+        """What interfaces and bridges were before the agent changed them."""
+        return self.path / "former.jsonl"
+
     def pid_file(self, duty: str) -> Path:
         """Locked by the process that is the `server` or this host's `agent`."""
         return self.path / f"{duty}.pid"

@@ -35,7 +35,7 @@ class Part(Protocol):
 
 
 class PartError(Exception):
-    """A part ended that should have gone on."""
+    """A part ended that should have gone on; raised by a part, the message says what to do."""
 
 
 class _Wake:
@@ -143,6 +143,8 @@ def _stop(running: Sequence[_Running]) -> None:
 def _why(thread: _Running) -> str:
     if thread.failure is None:
         return f"the {thread.name} ended by itself"
+    if isinstance(thread.failure, PartError):
+        return f"the {thread.name} ended: {thread.failure}"
     log.error("the %s failed", thread.name, exc_info=thread.failure)
     return f"the {thread.name} failed: {thread.failure or type(thread.failure).__name__}"
 

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vifguard.feed.messages import Feed, Report, Update
+from vifguard.cli.service.life import PartError
+from vifguard.feed.messages import Feed, SecondAgentError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -101,27 +102,18 @@ class HostAgent:
         self._stop = threading.Event()
 
     def run(self, ready: Ready) -> None:
-        """Reconcile until stopped; ready once the server knows the host."""
-        from vifguard.agent.loop import Agent
+        """Reconcile until stopped; ready once all that the server wants is taken in.
 
-        Agent(_Introduced(self._feed, ready), self._host, self._settings).run(self._stop)
+        Raises PartError where another agent holds this host's guards, or is this host.
+        """
+        from vifguard.agent.loop import Agent
+        from vifguard.enforce.pins import HeldError
+
+        try:
+            Agent(self._feed, self._host, self._settings).run(self._stop, ready)
+        except (HeldError, SecondAgentError) as error:
+            raise PartError(str(error)) from None
 
     def stop(self) -> None:
         """Stop reconciling; what the kernel holds stays in force."""
         self._stop.set()
-
-
-class _Introduced:
-    """A feed that tells when the host has first said what it is."""
-
-    def __init__(self, feed: Feed, ready: Ready) -> None:
-        self._feed = feed
-        self._ready = ready
-
-    def next(self, after: int, timeout: float) -> Update | None:
-        return self._feed.next(after, timeout)
-
-    def report(self, report: Report) -> None:
-        self._feed.report(report)
-        if report.about is not None:
-            self._ready()

@@ -13,6 +13,7 @@ from vifguard.lab.attacks import (
     ipv4,
     ipv6,
     isolation,
+    learned,
     legal,
     lifecycle,
     mac,
@@ -33,6 +34,7 @@ CATALOGUE: tuple[Attack, ...] = (
     *calls.ROWS,
     *lifecycle.ROWS,
     *standards.ROWS,
+    *learned.ROWS,
     *legal.ROWS,
 )
 """Every row: groups A to J, our own (X), then section K."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -11,22 +12,44 @@ from typing import Any
 from vifguard.lab.attacks.cast import Cast
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.verdict import Direction
+from vifguard.packet import offload as packet
 
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """What a virtio-net header asks of the device: segmentation and a checksum.
+    """What a virtio-net header asks of the device: a checksum, and segmentation.
 
-    `gso` is VIRTIO_NET_HDR_GSO_* (1 TCPv4, 4 TCPv6, 5 UDP), `size` the segment's payload in
-    bytes, `headers` the length of all headers; the checksum covers from `start` to the end
-    and is stored at `start` + `offset`.
+    The checksum covers from `start` to the end and is stored at `start` + `offset`; with
+    `start` None no checksum is left. `gso` is VIRTIO_NET_HDR_GSO_* (1 TCPv4, 3 UDP that is cut
+    into fragments, 4 TCPv6, 5 UDP that is cut into datagrams; 0: the frame stays whole), `size`
+    the segment's payload in bytes, `headers` the length of all headers.
     """
 
-    gso: int
-    size: int
-    headers: int
-    start: int
-    offset: int
+    start: int | None
+    offset: int = 0
+    gso: int = 0
+    size: int = 0
+    headers: int = 0
+
+    @property
+    def header(self) -> bytes:
+        """`struct virtio_net_hdr`, with NEEDS_CSUM where a checksum is left; host byte order."""
+        lengths = (self.headers, self.size, self.start or 0, self.offset)
+        return struct.pack("=BBHHHH", self.checksum is not None, self.gso, *lengths)
+
+    @property
+    def checksum(self) -> packet.PartialChecksum | None:
+        """The checksum that is left."""
+        return None if self.start is None else packet.PartialChecksum(self.start, self.offset)
+
+    @property
+    def left(self) -> packet.Offload:
+        """What a guard sees of it."""
+        return packet.Offload(self.checksum, self.size)
+
+    def completed(self, frame: bytes) -> bytes:
+        """What a receiver without offloads gets of a frame that stays whole."""
+        return packet.completed(frame, self.checksum) if self.checksum else frame
 
 
 class Kind(StrEnum):
@@ -101,7 +124,10 @@ def everywhere(expected: Expected) -> Expectations:
 
 
 class Actor(StrEnum):
-    """Whose port a frame is played from; in the frame's cast it is always `a`."""
+    """Whose port a frame is played from; in the frame's cast it is always `a`.
+
+    TAP stands behind a tap, as a hypervisor: nothing of a guest's kernel does what it leaves.
+    """
 
     GUEST = "attacker"
     ONLY_4 = "only-ipv4"
@@ -109,6 +135,7 @@ class Actor(StrEnum):
     ROLES = "role-port"
     CLOSED = "closed-port"
     IP_GUARD = "ip-guard-alone"
+    TAP = "tap"
     OUTSIDE = "outside"
 
 

@@ -28,7 +28,6 @@ _RA = on(drop(Guard.RA), PASS, drop(Guard.RA))
 _ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
 _TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
 _DHCP = on(drop(Guard.DHCP), PASS, drop(Guard.DHCP))
-_IP_OR_DHCP = on(drop(Guard.IP), PASS, drop(Guard.DHCP))
 _PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
 _FOREIGN = on(drop(Guard.IP), PASS, PASS)
 _HARMLESS = on(PASS, PASS, PASS)
@@ -129,9 +128,36 @@ def _about_victim(message: int, chaddr: str, dst: str = "server") -> Frame:
     return frame
 
 
-def _declined(c: Cast) -> bytes:
-    requested = build.dhcp_option(50, c.v.ip4.packed)
-    return f.dhcp_client(c, f.dhcp(c, f.DECLINE, requested, chaddr=c.v.mac))
+def _declined(*options: bytes, chaddr: str = "own") -> Frame:
+    """A decline of the victim's address, behind other options."""
+
+    def frame(c: Cast) -> bytes:
+        requested = build.dhcp_option(50, c.v.ip4.packed)
+        mac = c.v.mac if chaddr == "victim" else c.a.mac
+        return f.dhcp_client(c, f.dhcp(c, f.DECLINE, *options, requested, chaddr=mac))
+
+    return frame
+
+
+def _declined_overloaded(c: Cast) -> bytes:
+    """The victim's address in the server's name, which option 52 makes one of options."""
+    whole = bytearray(f.dhcp(c, f.DECLINE, build.dhcp_option(52, b"\x02")))
+    requested = build.dhcp_option(50, c.v.ip4.packed) + b"\xff"
+    whole[44 : 44 + len(requested)] = requested
+    return f.dhcp_client(c, bytes(whole))
+
+
+def _declined_last(c: Cast) -> bytes:
+    """The type behind the address, and said twice: a request, then a decline."""
+    tail = b"".join(
+        (
+            build.dhcp_option(50, c.v.ip4.packed),
+            build.dhcp_option(53, bytes((f.REQUEST,))),
+            build.dhcp_option(53, bytes((f.DECLINE,))),
+            b"\xff",
+        )
+    )
+    return f.dhcp_client(c, build.dhcpv4(c.a.mac, tail=tail))
 
 
 # DHCPv6
@@ -141,6 +167,30 @@ def _server6(message: int, sport: int = 547, dport: int = 546, *chain: f.Around)
     return lambda c: f.udp6(
         c, sport, dport, f.dhcp6(message, c.v.mac), src=c.a.ll, dst=c.v.ll, chain=chain
     )
+
+
+def _gives_up(message: int, kind: int = f.IA_NA) -> Frame:
+    """The victim's address, or the gateway's prefix, in an identity association of the victim."""
+
+    def frame(c: Cast) -> bytes:
+        client = build.dhcpv6_option(1, b"\0\x03\0\x01" + c.v.mac.octets)
+        lease = f.association(c.v.ip6, kind)
+        body = build.dhcpv6(message, client, lease)
+        return f.udp6(c, 546, 547, body, src=c.a.ll, dst=f.DHCP6_SERVERS)
+
+    return frame
+
+
+def _gives_up_second(c: Cast) -> bytes:
+    """The own address, then the victim's in a second association."""
+    leases = (f.association(c.a.ip6), f.association(c.v.ip6))
+    return f.dhcp6_about(c, f.RELEASE_6, *leases)
+
+
+def _hidden(c: Cast) -> bytes:
+    """The victim's address behind more options than are read."""
+    filler = (build.dhcpv6_option(16),) * 70
+    return f.dhcp6_about(c, f.RELEASE_6, *filler, f.association(c.v.ip6))
 
 
 def _relayed(c: Cast) -> bytes:
@@ -252,15 +302,23 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.DHCP,
         published=("RFC 2131",),
         variants=(
-            _row("release", _about_victim(f.RELEASE, "victim"), "L07/release", _IP_OR_DHCP),
-            _row("release-own-chaddr", _about_victim(f.RELEASE, "own"), "L07/release", _FOREIGN),
-            _row("decline", _declined, "L06/decline"),
+            _row("release", _about_victim(f.RELEASE, "victim"), "L07/release"),
+            _row("release-own-chaddr", _about_victim(f.RELEASE, "own"), "L07/release"),
+            _row("decline", _declined(chaddr="victim"), "L06/decline"),
+            _row("decline-own-chaddr", _declined(), "L06/decline"),
             _row(
-                "inform",
-                _about_victim(f.INFORM, "victim", "everyone"),
-                "L07/inform",
-                _IP_OR_DHCP,
+                "decline-behind-options",
+                _declined(*(build.dhcp_option(12, b"x"),) * 40),
+                "L06/decline",
             ),
+            _row("decline-overloaded", _declined_overloaded, "L06/decline"),
+            _row("decline-said-last", _declined_last, "L06/decline"),
+            _row(
+                "decline-of-no-address",
+                lambda c: f.dhcp_client(c, f.dhcp(c, f.DECLINE)),
+                "L06/decline",
+            ),
+            _row("inform", _about_victim(f.INFORM, "victim", "everyone"), "L07/inform"),
         ),
     ),
     Attack(
@@ -287,6 +345,53 @@ ROWS: tuple[Attack, ...] = (
                 "L08/solicit",
             ),
         ),
+    ),
+    Attack(
+        id="dhcp6-release-decline-forge",
+        title="Giving up the victim's IPv6 lease",
+        group="F",
+        guard=Guard.DHCP,
+        variants=(
+            _row("release", _gives_up(f.RELEASE_6), "L08/release"),
+            _row("release-temporary", _gives_up(f.RELEASE_6, f.IA_TA), "L08/release"),
+            _row("release-prefix", _gives_up(f.RELEASE_6, f.IA_PD), "L08/release-of-a-prefix"),
+            _row("decline", _gives_up(f.DECLINE_6), "L08/decline"),
+            _row("release-behind-the-own", _gives_up_second, "L08/release"),
+            _row("release-behind-many-options", _hidden, "L08/release"),
+        ),
+        note="A server knows the client by its DUID and IAID, which SOLICITs tell every neighbour.",
+    ),
+    Attack(
+        id="dhcp6-registration-forge",
+        title="Registering the victim's address as one's own",
+        group="F",
+        guard=Guard.DHCP,
+        variants=(
+            _row(
+                "own-source",
+                lambda c: f.dhcp6_about(c, f.REGISTRATION, f.iaaddr(c.v.ip6), src=c.a.ip6),
+                "L08/registration",
+            ),
+            _row(
+                "victim-s-source",
+                lambda c: f.dhcp6_about(c, f.REGISTRATION, f.iaaddr(c.v.ip6), src=c.v.ip6),
+                "L08/registration",
+                on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP)),
+            ),
+            _row(
+                "second-address",
+                lambda c: f.dhcp6_about(
+                    c, f.REGISTRATION, f.iaaddr(c.a.ip6), f.iaaddr(c.v.ip6), src=c.a.ip6
+                ),
+                "L08/registration",
+            ),
+            _row(
+                "reply",
+                lambda c: f.dhcp6_about(c, f.REGISTERED, f.iaaddr(c.a.ip6), src=c.a.ip6),
+                "L08/registration",
+            ),
+        ),
+        note="RFC 9686: a registration comes from the address that it is about.",
     ),
     Attack(
         id="dhcp6-client-spoof",

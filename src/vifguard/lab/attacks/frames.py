@@ -309,10 +309,36 @@ def redirect(c: Cast, target: IPv6Address, *options: bytes, **ip: Unpack[Ip6]) -
     return ip6(c, build.redirect(target, c.g.ip6, *options), **plain)
 
 
+# VRRP and CARP
+
+VRRP_GROUP_4, VRRP_GROUP_6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
+OWN_VRID_4, OWN_VRID_6 = 0x33, 0x34
+"""Router ids of the IP group of which `a` is a member."""
+OTHERS_VRID = 0x3D
+"""The router id, in both families, of an IP group of which `a` is no member."""
+
+
+def vrrp4(c: Cast, advertisement: Piece, **ip: Unpack[Ip4]) -> bytes:
+    """An advertisement in IPv4, to its group."""
+    plain: Ip4 = {"dst": VRRP_GROUP_4, "ttl": 255}
+    plain.update(ip)
+    return ip4(c, advertisement, **plain)
+
+
+def vrrp6(c: Cast, advertisement: Piece, **ip: Unpack[Ip6]) -> bytes:
+    """An advertisement in IPv6, from the link-local address to its group."""
+    plain: Ip6 = {"src": c.a.ll, "dst": VRRP_GROUP_6, "hop": 255}
+    plain.update(ip)
+    return ip6(c, advertisement, **plain)
+
+
 # DHCP
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
-SOLICIT, ADVERTISE, REQUEST_6, RENEW, REPLY, RECONFIGURE, INFORMATION = 1, 2, 3, 5, 7, 10, 11
+SOLICIT, ADVERTISE, REQUEST_6, CONFIRM, RENEW, REBIND = range(1, 7)
+REPLY, RELEASE_6, DECLINE_6, RECONFIGURE, INFORMATION = range(7, 12)
+REGISTRATION, REGISTERED = 36, 37
+IA_NA, IA_TA, IA_PD = 3, 4, 25
 
 
 def dhcp(
@@ -320,6 +346,11 @@ def dhcp(
 ) -> bytes:
     """A DHCPv4 message, by default a client's with its own hardware address."""
     return build.dhcpv4(chaddr or c.a.mac, message, *options, **fields)
+
+
+def identifier(mac: Mac) -> bytes:
+    """The option that names a client by a MAC (RFC 2132, 9.14)."""
+    return build.dhcp_option(61, b"\x01" + mac.octets)
 
 
 def dhcp_client(c: Cast, message: bytes, **ip: Unpack[Ip4]) -> bytes:
@@ -336,6 +367,29 @@ def dhcp6(message: int, duid_of: Mac) -> bytes:
     return build.dhcpv6(message, build.dhcpv6_option(1, duid), association)
 
 
+def association(address: IPv6Address, kind: int = IA_NA) -> bytes:
+    """An identity association of one address, or of the prefix /64 that begins with it."""
+    head = b"\0\0\0\x01" + (b"" if kind == IA_TA else bytes(8))
+    if kind == IA_PD:
+        leased = build.dhcpv6_option(26, bytes(8) + bytes((64,)) + address.packed)
+    else:
+        leased = iaaddr(address)
+    return build.dhcpv6_option(kind, head + leased)
+
+
+def iaaddr(address: IPv6Address) -> bytes:
+    """An IA Address option (RFC 8415, 21.6)."""
+    return build.dhcpv6_option(5, address.packed + bytes(8))
+
+
+def dhcp6_about(c: Cast, message: int, *options: bytes, **ip: Unpack[Ip6]) -> bytes:
+    """A DHCPv6 client's datagram with its client id and these options."""
+    client = build.dhcpv6_option(1, b"\0\x03\0\x01" + c.a.mac.octets)
+    plain: Ip6 = {"src": c.a.ll, "dst": DHCP6_SERVERS}
+    plain.update(ip)
+    return udp6(c, 546, 547, build.dhcpv6(message, client, *options), **plain)
+
+
 def dhcp6_client(c: Cast, message: int = SOLICIT, **ip: Unpack[Ip6]) -> bytes:
     """A DHCPv6 client's datagram: link-local to all servers, 546 to 547."""
     plain: Ip6 = {"src": c.a.ll, "dst": DHCP6_SERVERS}
@@ -345,7 +399,8 @@ def dhcp6_client(c: Cast, message: int = SOLICIT, **ip: Unpack[Ip6]) -> bytes:
 
 __all__ = [
     "ALL_NODES", "ALL_ROUTERS", "BROADCAST_4", "DATA", "DHCP6_SERVERS", "ZERO_4", "ZERO_6",
-    "arp", "atomic", "dhcp", "dhcp6", "dhcp6_client", "dhcp_client", "ether", "icmp4", "icmp6",
-    "ip4", "ip6", "mac_of", "na", "ns", "own_na", "ra", "rarp", "redirect", "router_alert",
-    "rs", "slla", "snap", "solicited_node", "tagged", "tcp4", "tcp6", "tlla", "udp4", "udp6",
+    "arp", "association", "atomic", "dhcp", "dhcp6", "dhcp6_about", "dhcp6_client", "dhcp_client",
+    "ether", "iaaddr", "icmp4", "icmp6", "ip4", "ip6", "mac_of", "na", "ns", "own_na", "ra", "rarp",
+    "redirect", "router_alert", "rs", "slla", "snap", "solicited_node", "tagged", "tcp4", "tcp6",
+    "tlla", "udp4", "udp6", "vrrp4", "vrrp6",
 ]  # fmt: skip

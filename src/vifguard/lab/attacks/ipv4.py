@@ -234,13 +234,6 @@ ROWS: tuple[Attack, ...] = (
                 effect=Effect.DELIVERY,
             ),
             Variant(
-                name="own-link-local-from-an-ipv4-port",
-                frame=lambda c: f.udp6(c, src=c.a.ll),
-                expect=_FOREIGN,
-                twin="L29/udp4",
-                actor=Actor.ONLY_4,
-            ),
-            Variant(
                 name="others-link-local-from-an-ipv4-port",
                 frame=lambda c: f.udp6(c, src=c.v.ll),
                 expect=_FOREIGN,
@@ -248,8 +241,8 @@ ROWS: tuple[Attack, ...] = (
                 actor=Actor.ONLY_4,
             ),
             Variant(
-                name="na-from-an-ipv4-port",
-                frame=lambda c: f.own_na(c, c.a.ll, src=c.a.ll),
+                name="others-na-from-an-ipv4-port",
+                frame=lambda c: f.own_na(c, c.v.ll, src=c.a.ll),
                 expect=on(drop(Guard.ND), PASS, drop(Guard.ND)),
                 twin="L29/udp4",
                 actor=Actor.ONLY_4,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks import legal_dhcp, legal_offload, legal_vrrp
 from vifguard.lab.attacks.attack import (
     PASS,
     Actor,
     Attack,
-    Expectations,
     Frame,
     Kind,
     Offload,
@@ -19,43 +19,32 @@ from vifguard.lab.attacks.attack import (
     on,
 )
 from vifguard.lab.attacks.cast import BROADCAST, Cast, Station
+from vifguard.lab.attacks.lawful import legal, row
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 from vifguard.packet.build import Piece
-from vifguard.packet.pieces.piece import Pending
 
 ALL_MLD = IPv6Address("ff02::16")
 _LONG = bytes(range(256)) * 31 + bytes(64)  # 8000 bytes of UDP
 
 
-def legal(
-    name: str, frame: Frame, *, expect: Expectations | None = None, actor: Actor = Actor.GUEST
-) -> Variant:
-    """A frame that must pass everywhere, unless a kind is left out of `expect`."""
-    return Variant(name=name, frame=frame, expect=expect or everywhere(PASS), actor=actor)
-
-
-def _row(number: str, title: str, *variants: Variant, note: str = "", waits: str = "") -> Attack:
-    return Attack(id=number, group="K", title=title, variants=variants, note=note, waits_for=waits)
-
-
 # ARP
 
 _ARP = (
-    _row(
+    row(
         "L01",
         "ARP probe (RFC 5227)",
         legal("own", lambda c: f.arp(c, 1, spa=f.ZERO_4, tpa=c.a.ip4)),
         legal("group-address", lambda c: f.arp(c, 1, spa=f.ZERO_4, tpa=c.vip4)),
     ),
-    _row(
+    row(
         "L02",
         "ARP announcement, gratuitous request",
         legal("own", lambda c: f.arp(c, 1, tpa=c.a.ip4)),
         legal("group-address", lambda c: f.arp(c, 1, spa=c.vip4, tpa=c.vip4)),
     ),
-    _row(
+    row(
         "L03",
         "Gratuitous reply",
         legal(
@@ -64,66 +53,15 @@ _ARP = (
         ),
         legal("own-target", lambda c: f.arp(c, 2, tpa=c.a.ip4, tha=c.a.mac, dst_mac=BROADCAST)),
     ),
-    _row(
+    row(
         "L04",
         "Ordinary and unicast ARP request",
         legal("broadcast", lambda c: f.arp(c, 1)),
         legal("unicast", lambda c: f.arp(c, 1, dst_mac=c.p.mac)),
         legal("for-the-gateway", lambda c: f.arp(c, 1, tpa=c.g.ip4, dst_mac=c.g.mac)),
     ),
-    _row("L05", "ARP reply to a request", legal("unicast", lambda c: f.arp(c, 2))),
+    row("L05", "ARP reply to a request", legal("unicast", lambda c: f.arp(c, 2))),
 )
-
-# DHCP
-
-
-def _requested(c: Cast) -> bytes:
-    return build.dhcp_option(50, c.a.ip4.packed)
-
-
-_DHCP = (
-    _row(
-        "L06",
-        "DHCPDISCOVER, first REQUEST, DECLINE",
-        legal("discover", lambda c: f.dhcp_client(c, f.dhcp(c, f.DISCOVER))),
-        legal(
-            "discover-broadcast-flag",
-            lambda c: f.dhcp_client(c, f.dhcp(c, f.DISCOVER, flags=0x8000)),
-        ),
-        legal(
-            "first-request",
-            lambda c: f.dhcp_client(c, f.dhcp(c, f.REQUEST, _requested(c))),
-        ),
-        legal("decline", lambda c: f.dhcp_client(c, f.dhcp(c, f.DECLINE, _requested(c)))),
-        legal(
-            "padded-with-tos",
-            lambda c: f.dhcp_client(c, f.dhcp(c, f.DISCOVER) + bytes(60), tos=0x10, ttl=128),
-        ),
-    ),
-    _row(
-        "L07",
-        "DHCP renew, rebind, release, inform",
-        legal("renew", lambda c: _own_dhcp(c, f.REQUEST)),
-        legal("rebind", lambda c: _own_dhcp(c, f.REQUEST, f.BROADCAST_4)),
-        legal("release", lambda c: _own_dhcp(c, f.RELEASE)),
-        legal("inform", lambda c: _own_dhcp(c, f.INFORM, f.BROADCAST_4)),
-    ),
-    _row(
-        "L08",
-        "DHCPv6 client",
-        legal("solicit", lambda c: f.dhcp6_client(c, f.SOLICIT)),
-        legal("request", lambda c: f.dhcp6_client(c, f.REQUEST_6)),
-        legal("renew", lambda c: f.dhcp6_client(c, f.RENEW)),
-        legal("information-request", lambda c: f.dhcp6_client(c, f.INFORMATION)),
-        legal("unicast", lambda c: f.dhcp6_client(c, f.RENEW, src=c.a.ip6, dst=c.p.ip6)),
-    ),
-)
-
-
-def _own_dhcp(c: Cast, message: int, dst: IPv4Address | None = None) -> bytes:
-    body = f.dhcp(c, message, ciaddr=c.a.ip4)
-    return f.dhcp_client(c, body, src=c.a.ip4, dst=dst or c.p.ip4)
-
 
 # Neighbour discovery and MLD
 
@@ -146,21 +84,21 @@ def _mld1(c: Cast, kind: int, src: IPv6Address) -> bytes:
 _ANSWER: f.Flags = {"solicited": True, "override": False}
 
 _ND = (
-    _row(
+    row(
         "L09",
         "Router solicitation",
         legal("unspecified", lambda c: f.rs(c, src=f.ZERO_6)),
         legal("link-local", lambda c: f.rs(c, f.slla(c.a.mac))),
         note="Link-local is EUI-64 of the port's MACs, or any where the network says so.",
     ),
-    _row(
+    row(
         "L10",
         "Duplicate address detection",
         legal("global", lambda c: f.ns(c, c.a.ip6, src=f.ZERO_6)),
         legal("link-local", lambda c: f.ns(c, c.a.ll, src=f.ZERO_6)),
         legal("nonce", lambda c: f.ns(c, c.a.ip6, b"\x0e\x01vifgrd", src=f.ZERO_6)),
     ),
-    _row(
+    row(
         "L11",
         "Neighbour advertisement, solicited and unsolicited",
         legal("unsolicited", lambda c: f.own_na(c, c.a.ip6)),
@@ -169,12 +107,12 @@ _ND = (
         legal("solicited-no-override", lambda c: f.own_na(c, c.a.ip6, _ANSWER, dst=c.p.ip6)),
         legal("link-local", lambda c: f.own_na(c, c.a.ll, src=c.a.ll, dst=c.p.ip6)),
     ),
-    _row(
+    row(
         "L12",
         "Neighbour advertisement without option",
         legal("solicited", lambda c: f.na(c, c.a.ip6, flags=_ANSWER, dst=c.p.ip6)),
     ),
-    _row(
+    row(
         "L13",
         "Neighbour solicitation, and the probe of a known neighbour",
         legal("multicast", lambda c: f.ns(c, c.p.ip6, f.slla(c.a.mac))),
@@ -182,7 +120,7 @@ _ND = (
         legal("unicast-link-local", lambda c: f.ns(c, c.p.ip6, src=c.a.ll, dst=c.p.ip6)),
         legal("unicast-with-mac", lambda c: f.ns(c, c.p.ip6, f.slla(c.a.mac), dst=c.p.ip6)),
     ),
-    _row(
+    row(
         "L14",
         "MLD reports and done",
         legal("v2-unspecified", lambda c: mld2(c, f.ZERO_6)),
@@ -193,25 +131,10 @@ _ND = (
     ),
 )
 
-# Addresses and MACs that are listed
-
-
-def _vrrp(c: Cast) -> bytes:
-    """A VRRPv3 advertisement from the virtual MAC (RFC 9568, 7.3)."""
-    body = bytes((0x31, 51, 101, 1, 0, 20, 0, 0)) + c.vip4.packed
-    advertisement = Piece(body, f.VRRP, Pending(0, 6, f.VRRP))
-    return f.ip4(c, advertisement, src_mac=c.vmac4, dst=IPv4Address("224.0.0.18"), ttl=255)
-
-
-def _vrrp6(c: Cast) -> bytes:
-    body = bytes((0x31, 52, 101, 1, 0, 20, 0, 0)) + c.vip6.packed
-    advertisement = Piece(body, f.VRRP, Pending(0, 6, f.VRRP))
-    dst = IPv6Address("ff02::12")
-    return f.ip6(c, advertisement, src_mac=c.vmac6, src=c.a.ll, dst=dst, hop=255)
-
+# Addresses that are listed
 
 _LISTED = (
-    _row(
+    row(
         "L15",
         "An IP group's address on two ports",
         legal("gratuitous-arp", lambda c: f.arp(c, 1, spa=c.vip4, tpa=c.vip4, tha=BROADCAST)),
@@ -220,29 +143,11 @@ _LISTED = (
         legal("udp6", lambda c: f.udp6(c, src=c.vip6)),
         note="Failover on real daemons is scenario s2.",
     ),
-    _row(
+    row(
         "L16",
         "Routed or delegated prefix",
         legal("v4", lambda c: f.udp4(c, src=c.routed4[7])),
         legal("v6", lambda c: f.udp6(c, src=c.routed6[7])),
-    ),
-    _row(
-        "L17",
-        "VRRP from the virtual MAC that is listed",
-        legal("advertisement-v4", _vrrp),
-        legal("advertisement-v6", _vrrp6),
-        legal(
-            "arp-from-the-physical-mac",
-            lambda c: f.arp(c, 1, sha=c.vmac4, spa=c.vip4, tpa=c.vip4),
-        ),
-        legal(
-            "arp-from-the-virtual-mac",
-            lambda c: f.arp(c, 1, src_mac=c.vmac4, sha=c.vmac4, spa=c.vip4, tpa=c.vip4),
-        ),
-        legal(
-            "na-from-the-physical-mac",
-            lambda c: f.na(c, c.vip6, f.tlla(c.vmac6), src=c.vip6),
-        ),
     ),
 )
 
@@ -292,7 +197,7 @@ def _outside_error6(c: Cast) -> bytes:
 
 
 _PLAIN = (
-    _row(
+    row(
         "L18",
         "Multicast and broadcast destinations",
         legal("mdns4", lambda c: _port_5353(c, "224.0.0.251")),
@@ -302,13 +207,13 @@ _PLAIN = (
         legal("limited-broadcast", lambda c: f.udp4(c, dst=f.BROADCAST_4)),
         legal("subnet-broadcast", lambda c: f.udp4(c, dst=c.net4.broadcast_address)),
     ),
-    _row(
+    row(
         "L19",
         "A hypervisor's announcement after migration",
         legal("rarp", f.rarp),
         legal("padded", lambda c: f.rarp(c, trailer=bytes(18))),
     ),
-    _row(
+    row(
         "L20",
         "IGMP reports",
         legal("v3", lambda c: _igmp(c, _V3, c.a.ip4)),
@@ -317,15 +222,15 @@ _PLAIN = (
         legal("v2-unspecified", lambda c: _igmp(c, _V2, f.ZERO_4, _GROUP)),
         legal("leave-unspecified", lambda c: _igmp(c, _LEAVE, f.ZERO_4, "224.0.0.2")),
     ),
-    _row("L21", "Trunk sub-port", waits="trunks"),
-    _row(
+    row("L21", "Trunk sub-port", waits="trunks"),
+    row(
         "L22",
         "Short-frame padding",
         legal("arp-zeros", lambda c: f.arp(c, 1, trailer=bytes(18))),
         legal("arp-noise", lambda c: f.arp(c, 1, trailer=b"\xa5" * 18)),
         legal("dhcp", lambda c: f.dhcp_client(c, f.dhcp(c, f.DISCOVER), trailer=b"\xa5" * 20)),
     ),
-    _row(
+    row(
         "L23",
         "Legal fragments",
         legal("v4-first", _fragment(4, 0)),
@@ -334,7 +239,7 @@ _PLAIN = (
         legal("v6-first", _fragment(6, 0)),
         legal("v6-last", _fragment(6, -1)),
     ),
-    _row(
+    row(
         "L24",
         "ICMP errors and path MTU",
         legal("v4-too-big", lambda c: f.icmp4(c, 3, 4, b"\0\0\x05\x78" + bytes(_QUOTE))),
@@ -346,7 +251,7 @@ _PLAIN = (
         legal("v4-too-big-from-outside", _outside_error, actor=Actor.OUTSIDE),
         legal("v6-too-big-from-outside", _outside_error6, actor=Actor.OUTSIDE),
     ),
-    _row("L25", "The same MAC or IP in two networks", note="Scenario s6 plays it."),
+    row("L25", "The same MAC or IP in two networks", note="Scenario s6 plays it."),
 )
 
 # Offload
@@ -385,7 +290,7 @@ def super_frame(name: str, src: str = "a") -> Frame:
     return lambda c: f.ip4(c, payload, src=station(c).ip4)
 
 
-_OFFLOAD = _row(
+_OFFLOAD = row(
     "L26",
     "Segmentation offload",
     *(
@@ -419,7 +324,7 @@ def temporary(c: Cast) -> IPv6Address:
 _ROUTER_KINDS = dict.fromkeys((Kind.M, Kind.R, Kind.I), PASS)
 
 _ROLES = (
-    _row(
+    row(
         "L27",
         "Role ports",
         legal(
@@ -438,6 +343,11 @@ _ROLES = (
             actor=Actor.ROLES,
         ),
         legal(
+            "redirect-to-a-neighbour",
+            lambda c: f.redirect(c, c.p.ll, f.tlla(c.p.mac)),
+            actor=Actor.ROLES,
+        ),
+        legal(
             "forwarded-v4",
             lambda c: f.udp4(c, src=IPv4Address("10.200.3.4")),
             expect=_ROUTER_KINDS,
@@ -448,7 +358,7 @@ _ROLES = (
             expect=_ROUTER_KINDS,
         ),
     ),
-    _row(
+    row(
         "L28",
         "Temporary and SLAAC addresses",
         Variant(
@@ -457,10 +367,10 @@ _ROLES = (
             expect=on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP), PASS),
             twin="L16/v6",
         ),
-        note="An address nobody was given is not the port's: dropped by design where addresses "
-        "are checked. List the /64 on the port to permit it.",
+        note="An address that nobody gave and no guest may claim is not the port's: dropped where "
+        "addresses are checked. On SLAAC subnets the port learns it: scenario s9.",
     ),
-    _row(
+    row(
         "L29",
         "Ordinary traffic",
         legal("udp4", f.udp4),
@@ -475,7 +385,26 @@ _ROLES = (
     ),
 )
 
-ROWS: tuple[Attack, ...] = (*_ARP, *_DHCP, *_ND, *_LISTED, *_PLAIN, _OFFLOAD, *_ROLES)
+_LINK_LOCAL = row(
+    "L31",
+    "The link-local address of a port without IPv6 addresses",
+    legal("udp6", lambda c: f.udp6(c, src=c.a.ll), actor=Actor.ONLY_4),
+    legal("dad", lambda c: f.ns(c, c.a.ll, src=f.ZERO_6), actor=Actor.ONLY_4),
+    legal("na", lambda c: f.own_na(c, c.a.ll, src=c.a.ll), actor=Actor.ONLY_4),
+)
+
+ROWS: tuple[Attack, ...] = (
+    *_ARP,
+    *legal_dhcp.ROWS,
+    *_ND,
+    *_LISTED,
+    *legal_vrrp.ROWS,
+    *_PLAIN,
+    _OFFLOAD,
+    *_ROLES,
+    *legal_offload.ROWS,
+    _LINK_LOCAL,
+)
 
 UNKNOWN_MAC = Mac(bytes.fromhex("02766666ff01"))
 """A MAC that nobody on any segment has."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address
 
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import (
     PASS,
+    Actor,
     Attack,
     Effect,
     Expectations,
@@ -16,7 +18,7 @@ from vifguard.lab.attacks.attack import (
     drop,
     on,
 )
-from vifguard.lab.attacks.cast import Cast
+from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC, Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -122,14 +124,10 @@ def _ns_option(name: str, option: Callable[[Cast], bytes]) -> Variant:
     return _row(name, lambda c: f.ns(c, c.p.ip6, option(c)), _NS, _MAC)
 
 
-def _in_two(c: Cast, index: int) -> bytes:
-    """The NA in the second fragment, only a destination options header in the first."""
-    inner = build.na(c.v.ip6, f.tlla(c.a.mac))
-    whole = build.destination_options(inner)
-    part = whole.octets[:8] if index == 0 else whole.octets[8:]
-    header = build.fragment(
-        build.Piece(part, whole.number), index, more=index == 0, next_header=whole.number
-    )
+def _first_of_two(c: Cast) -> bytes:
+    """The NA follows in the second fragment, only a destination options header is in the first."""
+    whole = build.destination_options(build.na(c.v.ip6, f.tlla(c.a.mac)))
+    header = build.fragment(build.Piece(whole.octets[:8], whole.number), more=True)
     return f.ip6(c, header, dst=c.p.ip6, hop=255)
 
 
@@ -137,6 +135,22 @@ def _first_eight(c: Cast) -> bytes:
     inner = build.na(c.v.ip6, f.tlla(c.a.mac))
     part = build.Piece(inner.octets[:8], inner.number)
     return f.ip6(c, build.fragment(part, more=True), dst=c.p.ip6, hop=255)
+
+
+def _redirected(option: Callable[[Cast], bytes], c: Cast) -> bytes:
+    return f.redirect(c, c.p.ll, option(c))
+
+
+def _anothers_source(c: Cast) -> bytes:
+    return f.slla(c.p.mac)
+
+
+def _a_group(_: Cast) -> bytes:
+    return f.tlla(BROADCAST)
+
+
+def _zero(_: Cast) -> bytes:
+    return f.tlla(ZERO_MAC)
 
 
 ROWS: tuple[Attack, ...] = (
@@ -321,8 +335,7 @@ ROWS: tuple[Attack, ...] = (
                 _MAC,
             ),
             _row("first-of-8-bytes", _first_eight, "L11/solicited", _MAC),
-            _row("first-of-two", lambda c: _in_two(c, 0), "L11/solicited", _MAC),
-            _row("second-of-two", lambda c: _in_two(c, 1), "L11/solicited", _MAC),
+            _row("first-of-two", _first_of_two, "L11/solicited", _MAC),
         ),
     ),
     Attack(
@@ -342,6 +355,20 @@ ROWS: tuple[Attack, ...] = (
                 "gateways-link-local",
                 lambda c: f.redirect(c, c.a.ll, f.tlla(c.a.mac), src=c.g.ll),
                 "L13/unicast-link-local",
+            ),
+            *(
+                Variant(
+                    name=name,
+                    frame=partial(_redirected, options),
+                    expect=_MAC,
+                    twin="L27/redirect-to-a-neighbour",
+                    actor=Actor.ROLES,
+                )
+                for name, options in (
+                    ("router-with-anothers-source-option", _anothers_source),
+                    ("router-with-a-group", _a_group),
+                    ("router-with-zero", _zero),
+                )
             ),
             _row(
                 "v4-own",

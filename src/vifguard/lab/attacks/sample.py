@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from vifguard.lab.attacks.attack import Actor, Kind, Path
 from vifguard.lab.attacks.cast import Cast, Station
+from vifguard.lab.attacks.frames import OTHERS_VRID
 from vifguard.model.address import IPNetwork, Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Role, with_implied
 from vifguard.model.policy import PortPolicy, Storm
@@ -41,6 +42,7 @@ ACTORS = {
     Actor.ROLES: _station("fa:16:3e:00:00:16", 22),
     Actor.CLOSED: _station("fa:16:3e:00:00:17", 23),
     Actor.IP_GUARD: _station("fa:16:3e:00:00:18", 24),
+    Actor.TAP: _station("fa:16:3e:00:00:19", 25),
     Actor.OUTSIDE: CAST.g,
 }
 """Who plays; from outside it is the gateway."""
@@ -59,7 +61,6 @@ def cast_of(actor: Actor, path: Path = Path.GUEST) -> Cast:
 def policy_of(kind: Kind, actor: Actor) -> PortPolicy:
     """The policy that judges what `actor` plays: its own port's, or from outside the victim's."""
     station = CAST.v if actor is Actor.OUTSIDE else ACTORS[actor]
-    six = actor is not Actor.ONLY_4
     guards = GUARDS_OF[kind.profile]
     if actor is Actor.IP_GUARD:
         guards = with_implied({Guard.IP})
@@ -68,8 +69,10 @@ def policy_of(kind: Kind, actor: Actor) -> PortPolicy:
         guards=guards,
         macs=frozenset({station.mac, *_virtual_macs(actor)}),
         prefixes=_prefixes(station, actor),
-        link_local=LinkLocal.EUI64 if six else LinkLocal.NONE,
+        link_local=LinkLocal.EUI64,
         public=frozenset({_NET4, _NET6}),
+        foreign_vrids4=frozenset({OTHERS_VRID}),
+        foreign_vrids6=frozenset({OTHERS_VRID}),
         roles=frozenset(Role) if actor is Actor.ROLES else frozenset(),
         storm=_PLENTY,
         closed="the port's admin_state_up is false" if actor is Actor.CLOSED else "",

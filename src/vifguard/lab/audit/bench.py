@@ -71,7 +71,7 @@ class Bench:
         self._patience = patience
         self._marks = 0
         self._believed = untruths()
-        self._frame, self._offload = b"", False
+        self._frame, self._completed, self._is_cut = b"", b"", False
         self._heard: list[tuple[str, bytes]] = []
         self._played: dict[bytes, bytes] = {}
         self._late: list[tuple[bytes, bytes]] = []
@@ -88,7 +88,9 @@ class Bench:
         self, player: Post, frame: bytes, offload: Offload | None = None, *, legal: bool = False
     ) -> Seen:
         """Play one frame and tell what came of it; of a `legal` one also how it was served."""
-        self._frame, self._offload, self._heard = frame, offload is not None, []
+        self._frame, self._heard = frame, []
+        self._completed = offload.completed(frame) if offload else frame
+        self._is_cut = offload is not None and offload.gso > 0
         others = [post for post in self._posts if post is not player]
         try:
             self._wire.send(player, frame, offload)
@@ -99,7 +101,7 @@ class Bench:
         if lost := self._mark(player, others):
             moved += self._healed(player, lost)
         before, self._believed = self._believed, self._untruths()
-        self._played[bare(frame)] = frame
+        self._played |= {bare(frame): frame, bare(self._completed): frame}
         heard = [name for name, came in self._heard if self._is_of(came, frame)]
         if frame in self._wire.spoken:  # the player's own stack said the same
             heard = list(dict.fromkeys(heard))
@@ -118,7 +120,7 @@ class Bench:
     def _is_of(self, came: bytes, frame: bytes) -> bool:
         # A guest's own stack may ask what a forged tag was put around. Segments of a frame are
         # the frame's, though its device sends them.
-        return came == frame or self._offload or came not in self._wire.spoken
+        return came == frame or self._is_cut or came not in self._wire.spoken
 
     def _served(self, player: Post, frame: bytes) -> str:
         """How a legal frame that nobody heard was served all the same; empty where it was not."""
@@ -219,9 +221,9 @@ class Bench:
     def _is_it(self, heard: bytes) -> bool:
         if heard == self._frame:
             return True
-        if self._offload:
+        if self._is_cut:
             return _flow(heard) == _flow(self._frame)
-        return bare(heard) == bare(self._frame)
+        return bare(heard) in {bare(self._frame), bare(self._completed)}
 
     def _datagram(self, sender: Post, to: Post) -> bytes:
         self._marks += 1

@@ -87,7 +87,7 @@ def _faults(case: Case, site: Site, seen: Seen) -> list[str]:
     faults = strayed(site, case.player, frame, seen)
     if case.is_legal:
         faults += undelivered(site, case.player, frame, seen)
-    if case.shot.offload is None:
+    if case.shot.offload is None or not case.shot.offload.gso:
         counts = Counter(seen.heard)
         faults += [f"delivered {n} times to the {name}" for name, n in counts.items() if n > 1]
     # At a level that does not guard ARP or ND, whoever believes what passes is not at fault.

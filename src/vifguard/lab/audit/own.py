@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from vifguard.lab.attacks.attack import Kind
+from vifguard.lab.attacks.frames import OTHERS_VRID, OWN_VRID_4, OWN_VRID_6
 from vifguard.lab.audit.site import Namespace, Post, Site
 from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.lab.run import Run
@@ -16,7 +17,8 @@ from vifguard.model.address import Mac
 
 _NETWORK = "segment"
 _ROUTED4, _ROUTED6 = IPv4Network("10.66.0.0/24"), IPv6Network("fd66::/64")
-_VRIDS = {"vrid4": 0x33, "vrid6": 0x34}
+_VRIDS = {"vrid4": OWN_VRID_4, "vrid6": OWN_VRID_6}
+_OTHERS_VRIDS = {"vrid4": OTHERS_VRID, "vrid6": OTHERS_VRID}
 _PAIRS = [{"ip_address": str(prefix)} for prefix in (_ROUTED4, _ROUTED6)]
 _GUESTS: Mapping[str, Mapping[str, Any]] = {
     # The victim's port is older than the attacker's, the third's younger.
@@ -49,7 +51,8 @@ def _plan(level: Kind) -> WorldPlan:
         for name, body in _GUESTS.items()
     )
     group = GroupPlan("group", "project-attacker", _NETWORK, ("attacker",), _VRIDS)
-    return WorldPlan("audit", (network,), guests, (group,))
+    others = GroupPlan("others", "project-victim", _NETWORK, ("victim",), _OTHERS_VRIDS)
+    return WorldPlan("audit", (network,), guests, (group, others))
 
 
 def _site(world: World, level: Kind) -> Site:

@@ -18,7 +18,7 @@ from vifguard.lab.attacks.attack import (
 )
 from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.audit.cast import Roles
-from vifguard.lab.audit.site import Guest, Post, Site
+from vifguard.lab.audit.site import Post, Site
 
 _NOBODY_PLAYS = {
     Actor.ONLY_4: "no port of an IPv4 address alone is at hand",
@@ -26,6 +26,7 @@ _NOBODY_PLAYS = {
     Actor.ROLES: "no port that may serve DHCP and advertise routers is at hand",
     Actor.CLOSED: "no port that the host holds closed is at hand",
     Actor.IP_GUARD: "no port with the address guard alone is at hand",
+    Actor.TAP: "no tap that the player itself holds is at hand",
     Actor.OUTSIDE: "no post beyond the host's uplink is at hand",
 }
 _FAMILIES = {b"\x08\x00": 4, b"\x08\x06": 4, b"\x86\xdd": 6}
@@ -127,8 +128,6 @@ def _waits(attack: Attack, variant: Variant, expected: Expected) -> str:
 
 
 def _unfit(shot: Shot, expected: Expected, player: Post) -> str:
-    if shot.offload is not None and isinstance(player.reach, Guest):
-        return "a guest over a command sends no offloaded segments"
     family = _FAMILIES.get(shot.frame[12:14])
     address = {4: player.ip4, 6: player.ip6}.get(family, True) if family else True
     if expected.outcome is Outcome.PASS and address is None:

@@ -123,9 +123,8 @@ class _There:
         return self._bell
 
     def send(self, frame: bytes, offload: Offload | None) -> None:
-        if offload is not None:
-            raise CannotSendError("a guest over a command sends no offloaded segments")
-        self._tell(json.dumps({"send": frame.hex()}))
+        header = offload.header if offload else b""
+        self._tell(json.dumps({"send": frame.hex(), "header": header.hex()}))
         if why := self._answer("sent"):
             raise CannotSendError(str(why))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s4, s5, s6, s8
+from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s4, s5, s6, s8, s9
 from vifguard.lab.scenarios.scenario import Scenario
 
 _ALL = (
@@ -40,6 +40,7 @@ _ALL = (
     Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),
     Scenario(s6.NAME, s6.TITLE, s6.PLAN, s6.play),
     Scenario(s8.NAME, s8.TITLE, s8.PLAN, s8.play),
+    Scenario(s9.NAME, s9.TITLE, s9.PLAN, s9.play, ("ip", "ping", "dnsmasq")),
     Scenario(lifecycle.NAME, lifecycle.TITLE, lifecycle.PLAN, lifecycle.play, ("ip", "nft", "tc")),
 )
 

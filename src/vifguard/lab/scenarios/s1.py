@@ -19,6 +19,7 @@ from vifguard.lab import netns
 from vifguard.lab.arena import Arena, Segment
 from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Prelude, Refused
+from vifguard.lab.attacks.frames import OTHERS_VRID, OWN_VRID_4, OWN_VRID_6
 from vifguard.lab.casting import elsewhere, host_station, segment
 from vifguard.lab.finding import Finding, Tell
 from vifguard.lab.plan import (
@@ -82,7 +83,7 @@ def _guests(kind: Kind, network: NetworkPlan) -> tuple[GuestPlan, ...]:
         return GuestPlan(f"{name}-{actor}", project, (nic,))
 
     return (
-        guest("victim", NicPlan(name), other),
+        guest("victim", NicPlan(name, offloads=False), other),
         guest(Actor.GUEST, NicPlan(name, by_operator=_ATTACKER)),
         guest("peer", NicPlan(name), other),
         guest(Actor.ONLY_4, NicPlan(name, (4,))),
@@ -93,10 +94,20 @@ def _guests(kind: Kind, network: NetworkPlan) -> tuple[GuestPlan, ...]:
     )
 
 
-def _group(network: NetworkPlan) -> GroupPlan:
-    members = (f"{network.name}-{Actor.GUEST}", f"{network.name}-{Actor.ROLES}")
-    return GroupPlan(
-        f"{network.name}-group", _RED, network.name, members, {"vrid4": 0x33, "vrid6": 0x34}
+def _groups(kind: Kind, network: NetworkPlan) -> tuple[GroupPlan, GroupPlan]:
+    """The attacker's IP group, and one of others, each with its router ids."""
+    name = network.name
+
+    def group(which: str, project: str, members: tuple[str, str], *vrids: int) -> GroupPlan:
+        guests = tuple(f"{name}-{member}" for member in members)
+        body = dict(zip(("vrid4", "vrid6"), vrids, strict=True))
+        return GroupPlan(f"{name}-{which}", project, name, guests, body)
+
+    other = _RED if kind is Kind.I else _BLUE
+    own = (Actor.GUEST, Actor.ROLES)
+    return (
+        group("group", _RED, own, OWN_VRID_4, OWN_VRID_6),
+        group("others", other, ("victim", "peer"), OTHERS_VRID, OTHERS_VRID),
     )
 
 
@@ -111,7 +122,9 @@ def _plan(name: str, step: int) -> WorldPlan:
         name,
         networks=(*_NETWORKS.values(), _ELSEWHERE),
         guests=(*guests[::step], GuestPlan("elsewhere-guest", _BLUE, (NicPlan("elsewhere"),))),
-        groups=tuple(_group(network) for network in _NETWORKS.values()),
+        groups=tuple(
+            group for kind, network in _NETWORKS.items() for group in _groups(kind, network)
+        ),
     )
 
 

@@ -5,19 +5,21 @@ Nobody asked the operator for anything: the project made the group, keepalived d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
 
 from vifguard.client.client import Item
-from vifguard.client.resource import IP_GROUP
+from vifguard.client.resource import IP_GROUP, PORT
 from vifguard.lab import netns
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import PASS, Attack, Frame, Kind, Variant, drop, everywhere
 from vifguard.lab.casting import small_segment
 from vifguard.lab.daemon import Daemon
 from vifguard.lab.finding import Tell
+from vifguard.lab.flood import Flood
+from vifguard.lab.keepalived import Instance, keepalived, resigned
 from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.lab.run import Run
 from vifguard.lab.stage import played
@@ -26,12 +28,23 @@ from vifguard.lab.talk import believes, pings
 from vifguard.lab.world import Guest, World, standing
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
+from vifguard.model.ip_group import virtual_mac
+from vifguard.packet import build
 
 NAME = "s2"
 TITLE = "failover: keepalived on two guests, an IP group, one dies"
 
-_RED, _BLUE = "red", "blue"
+_RED, _BLUE, _GREEN = "red", "blue", "green"
 _VRID4, _VRID6 = 51, 52
+_PAIR_VRID = 1
+_MANY = 1000
+"""Advertisements after which the holder would long be another."""
+_PAIR4, _PAIR6 = IPv4Address("203.0.113.240"), IPv6Address("2001:db8:5::240")
+_PAIRS = NicPlan(
+    "s",
+    by_operator={"allowed_address_pairs": [{"ip_address": str(a)} for a in (_PAIR4, _PAIR6)]},
+)
+"""What Octavia gives its load balancers: an address that both list, and no IP group."""
 
 PLAN = WorldPlan(
     NAME,
@@ -40,37 +53,20 @@ PLAN = WorldPlan(
         GuestPlan("first", _RED, (NicPlan("s"),)),
         GuestPlan("second", _RED, (NicPlan("s"),)),
         GuestPlan("attacker", _BLUE, (NicPlan("s"),)),
+        GuestPlan("third", _GREEN, (_PAIRS,)),
+        GuestPlan("fourth", _GREEN, (_PAIRS,)),
     ),
-    groups=(GroupPlan("www", _RED, "s", ("first", "second"), {"vrid4": _VRID4, "vrid6": _VRID6}),),
+    groups=(
+        GroupPlan(
+            "www",
+            _RED,
+            "s",
+            ("first", "second"),
+            {"vrid4": _VRID4, "vrid6": _VRID6},
+            link_local="fe80::1",
+        ),
+    ),
 )
-
-_CONFIGURATION = """
-global_defs {{
-    vrrp_version 3
-    vrrp_garp_master_delay 1
-    vrrp_garp_master_repeat 3
-}}
-vrrp_instance four {{
-    state BACKUP
-    interface eth0
-    virtual_router_id {vrid4}
-    priority {priority}
-    advert_int 0.2
-    virtual_ipaddress {{
-        {vip4}/24
-    }}
-}}
-vrrp_instance six {{
-    state BACKUP
-    interface eth0
-    virtual_router_id {vrid6}
-    priority {priority}
-    advert_int 0.2
-    virtual_ipaddress {{
-        {vip6}/64
-    }}
-}}
-"""
 
 
 def play(run: Run, tell: Tell) -> None:
@@ -80,8 +76,8 @@ def play(run: Run, tell: Tell) -> None:
         vips = _addresses(world.groups["www"])
         first, second = world.guests["first"], world.guests["second"]
         with (
-            _keepalived(world, first, 102, vips) as dies,
-            _keepalived(world, second, 101, vips) as lives,
+            keepalived(world, first, 102, _instances(vips)) as dies,
+            keepalived(world, second, 101, _instances(vips)) as lives,
         ):
             _holds(story, world, first, vips, "the member of higher priority holds {}")
             netns.ip(["link set eth0 down"], first.netns)
@@ -89,10 +85,79 @@ def play(run: Run, tell: Tell) -> None:
             _moved(story, world, first, second, vips)
             netns.ip(["link set eth0 up"], first.netns)
             _holds(story, world, first, vips, "its link is back: it holds {} again")
-            _refuse_stranger(story, world, tell, vips)
+            _refuse_stranger(story, world, tell, vips, dies)
+            _unseat(story, world, vips, dies)
             dies.kill()
             _holds(story, world, second, vips, "its keepalived is killed: the other holds {}")
             lives.must_run()
+        _virtual_macs(story, world, vips)
+        _pairs_alone(story, world)
+
+
+def _instances(vips: tuple[IPAddress, ...], *more: str) -> tuple[Instance, Instance]:
+    """IPv6's list begins with the link-local address (RFC 9568, 5.2.9)."""
+    vip4, vip6, link_local = vips
+    return (
+        Instance("four", _VRID4, (f"{vip4}/24",), more),
+        Instance("six", _VRID6, (f"{link_local}/64", f"{vip6}/64"), more),
+    )
+
+
+def _virtual_macs(story: Story, world: World, vips: tuple[IPAddress, ...]) -> None:
+    """The same with use_vmac: the addresses move, and their MACs with them."""
+    first, second = world.guests["first"], world.guests["second"]
+    instances = _instances(vips, "use_vmac")
+    macs = (virtual_mac(4, _VRID4), virtual_mac(6, _VRID6), virtual_mac(6, _VRID6))
+    with (
+        keepalived(world, first, 102, instances, run="-vmac") as dies,
+        keepalived(world, second, 101, instances, run="-vmac") as lives,
+    ):
+        for member, what in ((first, "use_vmac"), (second, "use_vmac, the other's link is cut")):
+            for vip, mac in zip(vips, macs, strict=True):
+                held = partial(_holds_in_the_api, world, vip, member.nic.port_id)
+                story.must(f"{what}: {member.name} holds {vip}", "in the API", held)
+                answers = partial(_answers, world, vip, mac)
+                story.must(f"{what}: {vip} is at {mac}", "it answers", answers)
+            netns.ip(["link set eth0 down"], first.netns)
+        for each in (dies, lives):
+            each.must_run()
+
+
+def _pairs_alone(story: Story, world: World) -> None:
+    """Address pairs and no IP group: by unicast with a password, as Octavia, and by multicast."""
+    third, fourth = world.guests["third"], world.guests["fourth"]
+
+    def instances(me: Guest, other: Guest) -> tuple[Instance, Instance]:
+        four = (
+            "authentication {", "auth_type PASS", "auth_pass secret", "}",
+            f"unicast_src_ip {me.nic.addresses[4]}",
+            "unicast_peer {", str(other.nic.addresses[4]), "}",
+        )  # fmt: skip
+        return (
+            Instance("four", _PAIR_VRID, (f"{_PAIR4}/24",), four),
+            Instance("six", _PAIR_VRID, (f"{_PAIR6}/64",)),
+        )
+
+    with (
+        keepalived(world, third, 102, instances(third, fourth), version=2) as dies,
+        keepalived(world, fourth, 101, instances(fourth, third), version=2) as lives,
+    ):
+        for member, why in ((third, "of higher priority"), (fourth, "when the other is killed")):
+            for vip in (_PAIR4, _PAIR6):
+                answers = partial(_answers, world, vip, member.nic.interface.mac)
+                story.must(f"pairs alone: {member.name}, {why}, has {vip}", "it answers", answers)
+            if member is third:
+                story.check("pairs alone: the other waits", 2, _instances_that_wait(lives))
+            dies.kill()
+        lives.must_run()
+    for member in (third, fourth):
+        counts = world.drops(member.nic)["counts"]
+        dropped = [each["frames"] for each in counts if each["guard"] == Guard.VRRP]
+        story.check(f"pairs alone: what vrrp dropped of {member.name}", 0, sum(dropped))
+
+
+def _instances_that_wait(daemon: Daemon) -> int:
+    return resigned(daemon) - daemon.said.count("Entering MASTER STATE")
 
 
 def _holds(
@@ -111,8 +176,8 @@ def _holds_in_the_api(world: World, vip: IPAddress, port_id: str) -> bool:
 
 
 def _answers(world: World, vip: IPAddress, mac: Mac) -> bool:
-    outside = world.outside_netns
-    return pings(outside, vip) and believes(outside, vip) == mac
+    outside, device = world.outside_netns, world.outside.device
+    return pings(outside, vip, device) and believes(outside, vip) == mac
 
 
 def _moved(
@@ -148,22 +213,75 @@ def _find(world: World, before: Guest, after: Guest, vip: IPAddress) -> Callable
     return look
 
 
-def _refuse_stranger(story: Story, world: World, tell: Tell, vips: tuple[IPAddress, ...]) -> None:
+def _refuse_stranger(
+    story: Story, world: World, tell: Tell, vips: tuple[IPAddress, ...], holder: Daemon
+) -> None:
     """Another project's guest takes the address: the frames die, the holder stays."""
+    before = resigned(holder)
     holders = [_holder(world, vip) for vip in vips]
     segment = small_segment(
         world, Kind.S, world.nets["s"], "attacker", victim="first", peer="second"
     )
     vip4, vip6 = IPv4Address(str(vips[0])), IPv6Address(str(vips[1]))
-    played(NAME, world, (segment,), (_takeover(vip4, vip6),), tell)
+    played(NAME, world, (segment,), (_takeover(vip4, vip6, _adverts(vips)),), tell)
     story.check(
         "another project's guest does not become the holder",
         expected="unchanged",
         seen="unchanged" if [_holder(world, vip) for vip in vips] == holders else "changed",
     )
+    with _flooded(world, vips):
+        story.must("advertisements of priority 255, one after the other", "dropped", _many(world))
+    story.check("they unseat nobody", before, resigned(holder))
 
 
-def _takeover(vip4: IPv4Address, vip6: IPv6Address) -> Attack:
+@contextmanager
+def _flooded(world: World, vips: tuple[IPAddress, ...]) -> Iterator[None]:
+    """The attacker advertises the group's ids and addresses, as often as it can."""
+    net, attacker = world.nets["s"], world.guests["attacker"]
+    cast = small_segment(world, Kind.S, net, "attacker", victim="first", peer="second").cast
+    frames = [advert(cast) for advert in _adverts(vips)]
+    log = world.run.directory / "advertisements"
+    with Flood(attacker.netns, attacker.nic.interface.device, frames, log):
+        yield
+
+
+def _many(world: World) -> Callable[[], bool]:
+    def look() -> bool:
+        counts = world.drops(world.guests["attacker"].nic)["counts"]
+        frames = [int(each["frames"]) for each in counts if each["guard"] == Guard.VRRP]
+        return sum(frames) > _MANY
+
+    return look
+
+
+def _unseat(story: Story, world: World, vips: tuple[IPAddress, ...], holder: Daemon) -> None:
+    """The control: without the guard, one such advertisement takes the addresses away."""
+    attacker = world.guests["attacker"].nic
+    before = resigned(holder)
+    guards = sorted(set(attacker.port["guards_in_force"]) - {"host", "vrrp"})
+    world.operator.update(PORT, attacker.port_id, {"guards": guards})
+    world.await_enforced(attacker)
+    with _flooded(world, vips):
+        story.must(
+            "the control: without the guard the holder is unseated",
+            "in both families",
+            lambda: resigned(holder) >= before + 2,
+        )
+    world.operator.update(PORT, attacker.port_id, {"guards": None})
+    world.await_enforced(attacker)
+    _holds(story, world, world.guests["first"], vips, "with the guard again it holds {}")
+
+
+def _adverts(vips: tuple[IPAddress, ...]) -> tuple[Frame, Frame]:
+    """Of the highest priority, as its holder would send them: a receiver compares the lists."""
+    vip4, vip6, link_local = vips
+    return (
+        lambda c: f.vrrp4(c, build.vrrp(_VRID4, vip4, priority=255)),
+        lambda c: f.vrrp6(c, build.vrrp(_VRID6, link_local, vip6, priority=255)),
+    )
+
+
+def _takeover(vip4: IPv4Address, vip6: IPv6Address, adverts: tuple[Frame, Frame]) -> Attack:
     def variant(name: str, make: Frame, twin: str, guard: Guard) -> Variant:
         return Variant(name=name, frame=make, twin=twin, expect=everywhere(drop(guard)))
 
@@ -173,6 +291,8 @@ def _takeover(vip4: IPv4Address, vip6: IPv6Address) -> Attack:
         variants=(
             variant("arp", lambda c: f.arp(c, 1, spa=vip4, tpa=vip4), "L02/own", Guard.ARP),
             variant("na", lambda c: f.own_na(c, vip6, src=vip6), "L11/unsolicited", Guard.ND),
+            variant("vrrp4", adverts[0], "L17/an-id-of-nobody", Guard.VRRP),
+            variant("vrrp6", adverts[1], "L17/an-id-of-nobody-v6", Guard.VRRP),
             variant("udp4", lambda c: f.udp4(c, src=vip4), "L29/udp4", Guard.IP),
             variant("udp6", lambda c: f.udp6(c, src=vip6), "L29/udp6", Guard.IP),
             Variant(name="legal", frame=f.udp4, expect=everywhere(PASS)),
@@ -190,22 +310,3 @@ def _holder(world: World, vip: IPAddress) -> str | None:
 def _addresses(group: Item) -> tuple[IPAddress, ...]:
     found = (ip_address(each["ip_address"]) for each in group["addresses"])
     return tuple(sorted(found, key=lambda address: address.version))
-
-
-def _keepalived(world: World, guest: Guest, priority: int, vips: tuple[IPAddress, ...]) -> Daemon:
-    directory = world.run.directory / f"keepalived-{guest.name}"
-    directory.mkdir()
-    path = directory / "keepalived.conf"
-    path.write_text(
-        _CONFIGURATION.format(
-            priority=priority, vip4=vips[0], vip6=vips[1], vrid4=_VRID4, vrid6=_VRID6
-        )
-    )
-    return Daemon(guest.netns, _command(path, directory), directory / "log")
-
-
-def _command(path: Path, directory: Path) -> tuple[str, ...]:
-    return (
-        "keepalived", "--vrrp", "--dont-fork", "--log-console", "--use-file", str(path),
-        "--pid", str(directory / "pid"), "--vrrp_pid", str(directory / "vrrp.pid"),
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -18,9 +19,7 @@ def upgrade(database: Database, to: str = "head") -> None:
 
     Raises DatabaseError where it is from a later release.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     with database.writing.begin() as connection:
         database.run(connection, database.turn)
         current = MigrationContext.configure(connection).get_current_revision()
@@ -33,5 +32,18 @@ def upgrade(database: Database, to: str = "head") -> None:
                 f"the database is at migration {current!r}, which this release does not know; "
                 f"run the release that wrote it, or a later one"
             )
+        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, to)
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations of this release; reading them takes longer than opening a database."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config

@@ -8,7 +8,17 @@ the lie is harmless the row says so, and the same frame with a stolen identity m
 from __future__ import annotations
 
 from vifguard.lab.attacks.attack import Attack
-from vifguard.lab.attacks.standards import dhcp, discovery, inward, ipv4, ipv6, link
+from vifguard.lab.attacks.standards import (
+    dhcp,
+    discovery,
+    inward,
+    ipv4,
+    ipv6,
+    link,
+    offload,
+    segmentation,
+    vrrp,
+)
 
 ROWS: tuple[Attack, ...] = (
     *link.ROWS,
@@ -16,5 +26,8 @@ ROWS: tuple[Attack, ...] = (
     *ipv6.ROWS,
     *discovery.ROWS,
     *dhcp.ROWS,
+    *vrrp.ROWS,
     *inward.ROWS,
+    *offload.ROWS,
+    *segmentation.ROWS,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Attack, Frame
+from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.standards.shape import (
     DHCP,
     UNREADABLE_4,
@@ -18,6 +19,7 @@ from vifguard.packet import build
 # DHCP
 
 _DISCOVER = "L06/discover"
+_REQUEST = "L06/request-with-own-identifier"
 
 
 def _asking(**fields: Any) -> Frame:
@@ -31,6 +33,22 @@ def _saying(*options: bytes) -> Frame:
 
 def _solicit(message: bytes, sport: int = 546) -> Frame:
     return lambda c: f.udp6(c, sport, 547, message, src=c.a.ll, dst=f.DHCP6_SERVERS)
+
+
+def _identified(message: int) -> Frame:
+    """An own message, about an own address, with the victim's MAC as client identifier."""
+
+    def frame(c: Cast) -> bytes:
+        requested = build.dhcp_option(50, c.a.ip4.packed)
+        return f.dhcp_client(c, f.dhcp(c, message, requested, f.identifier(c.v.mac)))
+
+    return frame
+
+
+def _identified_in_parts(c: Cast) -> bytes:
+    """The identifier in two options, which a server puts together (RFC 3396)."""
+    parts = build.dhcp_option(61, b"\x01"), build.dhcp_option(61, c.v.mac.octets)
+    return f.dhcp_client(c, f.dhcp(c, f.REQUEST, *parts))
 
 
 ROWS: tuple[Attack, ...] = (
@@ -92,6 +110,16 @@ ROWS: tuple[Attack, ...] = (
         ),
     ),
     attack(
+        "x-dhcp-client-identifier",
+        "The victim's lease, by its client identifier",
+        "2132, 3396",
+        Guard.DHCP,
+        row("request", _identified(f.REQUEST), DHCP, _REQUEST),
+        row("discover", _identified(f.DISCOVER), DHCP, _DISCOVER),
+        row("release", _identified(f.RELEASE), DHCP, "L07/release"),
+        row("in-two-parts", _identified_in_parts, DHCP, _REQUEST),
+    ),
+    attack(
         "x-dhcp-in-a-first-fragment",
         "A client's message of which only the beginning is here",
         "2131",
@@ -118,7 +146,7 @@ ROWS: tuple[Attack, ...] = (
         Guard.DHCP,
         *(
             row(f"{n}", _solicit(bytes((n,)) + bytes(23)), DHCP, "L08/solicit")
-            for n in (0, 2, 7, 10, 12, 13, 14, 255)
+            for n in (0, 2, 7, 10, 12, 13, 14, 20, 21, 35, 37, 255)
         ),
     ),
     attack(

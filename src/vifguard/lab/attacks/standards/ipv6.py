@@ -145,19 +145,17 @@ ROWS: tuple[Attack, ...] = (
     ),
     attack(
         "x-ip6-later-fragment-of-a-header",
-        "A later fragment that says it begins with an extension header",
-        "8200, 7112",
-        Guard.MAC,
-        row(
+        "A later fragment of a packet whose fragmented part begins with an extension header",
+        "8200",
+        Guard.IP,
+        *pair6(
             "destination",
             _chained(partial(build.fragment, offset=1), build.destination_options),
-            MAC,
             "L23/v6-last",
         ),
-        row(
+        *pair6(
             "routing",
             _chained(partial(build.fragment, offset=185), build.routing),
-            MAC,
             "L23/v6-last",
         ),
     ),

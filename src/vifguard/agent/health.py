@@ -1,0 +1,55 @@
+"""What hinders an agent, and what of its guards was lost: logged once, reported, counted."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+log = logging.getLogger("vifguard")
+
+Changed = Callable[[tuple[str, ...], Mapping[str, int]], None]
+"""Takes what hinders the agent, and how many guards were lost by each cause."""
+
+
+class Health:
+    """The agent's troubles, one a part of it, and its losses since it started. Safe for threads.
+
+    `changed` is called with all of both whenever one of them changes.
+    """
+
+    def __init__(self, changed: Changed) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._troubles: dict[str, str] = {}
+        self._lost: Counter[str] = Counter()
+
+    def degrade(self, part: str, why: str) -> None:
+        """A part of the agent cannot do its work; `why` says what to do about it."""
+        with self._lock:
+            if self._troubles.get(part) == why:
+                return
+            self._troubles[part] = why
+            log.error("this host is degraded: %s: %s", part, why)
+            self._tell()
+
+    def recover(self, part: str) -> None:
+        """A part of the agent does its work; nothing is said where it did before."""
+        with self._lock:
+            why = self._troubles.pop(part, None)
+            if why is not None:
+                log.warning("this host has recovered: %s (%s)", part, why)
+                self._tell()
+
+    def lost(self, causes: Iterable[str]) -> None:
+        """Guards were found to be lost, each by a cause."""
+        with self._lock:
+            before = self._lost.total()
+            self._lost.update(causes)
+            if self._lost.total() > before:
+                self._tell()
+
+    def _tell(self) -> None:
+        degraded = tuple(f"{part}: {why}" for part, why in sorted(self._troubles.items()))
+        self._changed(degraded, dict(self._lost))

@@ -1,0 +1,55 @@
+"""Whose ports the guards of this host hold: an update of another store does not replace them."""
+
+from __future__ import annotations
+
+from vifguard.agent.guards import Guards
+from vifguard.feed.messages import Update
+
+_TAKE_OVER = "start it once with --take-over if it is meant"
+
+
+class Owner:
+    """Says whether a complete update may be taken in. One thread's.
+
+    A data directory that is empty, a database that was restored, a wrong name of the host: each
+    would take the guests of this host off their networks. `take_over`: the next one is meant.
+    """
+
+    def __init__(self, guards: Guards, *, take_over: bool) -> None:
+        self._guards = guards
+        self._take_over = take_over
+
+    def why_not(self, update: Update) -> str:
+        """Why what is in force stays as it is; empty where the update may be taken in."""
+        if not update.complete or self._take_over:
+            return ""
+        guarded = self._guards.ports()
+        if not guarded:
+            return ""
+        if stranger := why_stranger(self._guards.store, update.store, len(guarded)):
+            return stranger
+        gone = guarded.difference(port.policy.port_id for port in update.ports)
+        if 2 * len(gone) <= len(guarded):
+            return ""
+        return (
+            f"the server knows {len(guarded) - len(gone)} of the {len(guarded)} ports that are "
+            "guarded here: is it the right --host, and the newest state of the database? What is "
+            f"in force stays; {_TAKE_OVER}"
+        )
+
+    def accept(self, update: Update) -> None:
+        """The update is taken in: from now on the guards are its store's. Raises OSError."""
+        if update.complete:
+            self._guards.set_store(update.store)
+            self._take_over = False
+
+
+def why_stranger(own: str, store: str, guarded: int) -> str:
+    """Why a store is not the one whose ports are guarded; empty where it is, or none is known."""
+    if not (own and store) or own == store:
+        return ""
+    return (
+        f"{guarded} interfaces of this host are guarded for the store {own}, and this is the "
+        f"store {store}: give the --data-dir or the server of that one. What is in force stays; "
+        f"{_TAKE_OVER}"
+    )

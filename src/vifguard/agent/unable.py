@@ -1,0 +1,52 @@
+"""A host without a driver: it holds nothing, touches nothing, and says why."""
+
+from __future__ import annotations
+
+from vifguard.agent.place import place
+from vifguard.agent.reconcile import Settled
+from vifguard.agent.state import State, Touched
+from vifguard.agent.verify import EVERY, Checked
+from vifguard.feed.messages import HostPort, PortReport, Update
+from vifguard.model.port import PortState
+
+
+class Unable:
+    """How a host without a driver settles: it touches nothing and says why."""
+
+    def __init__(self, state: State, why: str) -> None:
+        self._state = state
+        self._why = why
+
+    def settle(self, touched: Touched) -> Settled:
+        """Nothing but words."""
+        ports = (self._state.ports.get(port_id) for port_id in touched.ports)
+        return Settled(tuple(self._refuse(port) for port in ports if port))
+
+    def sweep(self) -> frozenset[int]:
+        """Nothing."""
+        return frozenset()
+
+    def _refuse(self, port: HostPort) -> PortReport:
+        link = place(self._state, port).link
+        name = link.name if link else ""
+        held = PortState.HELD_CLOSED
+        return PortReport(port.policy.port_id, port.revision, held, name, self._why)
+
+
+class NothingHeld:
+    """What a host without a driver reads back, and whose updates it takes in: everybody's."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+
+    def step(self, now: float) -> Checked:
+        """Nothing is held, so nothing is lost."""
+        self.due = now + EVERY
+        return Checked(is_round=True)
+
+    def why_not(self, _: Update) -> str:
+        """There is nothing to lose."""
+        return ""
+
+    def accept(self, _: Update) -> None:
+        """There is nothing to note it at."""

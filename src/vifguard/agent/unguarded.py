@@ -1,0 +1,118 @@
+"""Members of the operator's bridges that have no guard: who they are, and whether they forward."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from vifguard.agent.check import try_wire
+from vifguard.agent.settings import Settings
+from vifguard.kernel.bridge import Bridges
+from vifguard.kernel.link import BRIDGE, Link, Links
+from vifguard.kernel.nft_members import MembersTable
+from vifguard.wire.bridge import is_ours, marked
+from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter, who_forwards
+
+log = logging.getLogger("vifguard")
+
+_CARDS = frozenset({"", "bond", "team", "vlan", "macsec", "batadv", "dsa", "hsr"})
+_TUNNELS = frozenset({"vxlan", "geneve", "gretap", "ip6gretap", "erspan", "ip6erspan"})
+_UPLINKS = _CARDS | _TUNNELS
+"""Kinds of devices that lead out of a host; hardware has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnguardedMember:
+    """A member without a guard that does not lead out of the host; whether it `forwards`."""
+
+    bridge: str
+    link: Link
+    forwards: bool
+
+    def __str__(self) -> str:
+        """As `vifguard host check` says it."""
+        return f"{self.link.name} on {self.bridge}: {'forwards' if self.forwards else 'dropped'}"
+
+
+def leads_out(link: Link) -> bool:
+    """Whether a member of a bridge is hardware, a bond or a tunnel, and so no guest's."""
+    return link.kind in _UPLINKS
+
+
+def is_unguarded(link: Link, trusted: Collection[str] = (), *, has_guard: bool) -> bool:
+    """Whether a member of a bridge is neither an uplink, nor `trusted` by name, nor guarded.
+
+    `has_guard`: it has a guard that was read back.
+    """
+    return not (has_guard or leads_out(link) or link.name in trusted)
+
+
+def unguarded(devices: Collection[str] = ()) -> list[UnguardedMember]:
+    """The unguarded members of the operator's bridges that an agent has adopted, and of `devices`.
+
+    By what the kernel has: a guarded interface bears its port (`ip link` shows it as the alias),
+    and is let in where its bridge is filtered. Which members an agent trusts, only that agent
+    knows. Raises OSError where the host cannot be read.
+    """
+    with ExitStack() as cleanup:
+        here = cleanup.enter_context(Links()).all()
+        filters = list(_filters(cleanup))
+        return [
+            member
+            for bridge in here
+            if bridge.kind == BRIDGE and not is_ours(bridge)
+            for member in _unguarded(bridge, here, filters, is_adopted=bridge.name in devices)
+        ]
+
+
+def announce_cut(settings: Settings) -> None:
+    """Log whom an agent with these settings is to cut off, unless a port is for it.
+
+    Nobody is where the kernel filters no members. Raises OSError where the host cannot be read.
+    """
+    devices = frozenset(settings.physical.values())
+    if settings.keep_unguarded or not devices:
+        return
+    found = [
+        member
+        for member in unguarded(devices)
+        if member.forwards
+        and member.bridge in devices
+        and is_unguarded(member.link, settings.trusted, has_guard=False)
+    ]
+    if not found or not try_wire().members:
+        return
+    for member in found:
+        link = member.link
+        log.warning(
+            "interface %s (%s) on bridge %s has no guard yet: unless a port is for it, it is cut "
+            "off once all ports are known; give it one, or start the agent with --trust %s or "
+            "--keep-unguarded",
+            *(link.name, link.mac, member.bridge, link.name),
+        )
+
+
+def _filters(cleanup: ExitStack) -> Iterator[MemberFilter]:
+    yield VlanFilter(cleanup.enter_context(Bridges()))
+    try:
+        yield NftFilter(cleanup.enter_context(MembersTable(TABLE)))
+    except OSError as error:
+        # A kernel without nftables.
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+
+
+def _unguarded(
+    bridge: Link, here: Sequence[Link], filters: Collection[MemberFilter], *, is_adopted: bool
+) -> Iterator[UnguardedMember]:
+    members = [link for link in here if link.master == bridge.index]
+    inside = who_forwards(filters, bridge, [link.index for link in members])
+    if not (is_adopted or inside is not None or any(map(marked, members))):
+        return
+    for link in members:
+        forwards = inside is None or link.index in inside
+        if is_unguarded(link, has_guard=bool(marked(link)) and forwards):
+            yield UnguardedMember(bridge.name, link, forwards)

@@ -1,0 +1,130 @@
+"""Reads back what the guards hold, some of them at a time: all of them every few seconds.
+
+Nobody tells of a link that is detached, a pin that is removed or a map that is emptied. What
+is found lost is reported, counted, and put back by whoever settles it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from vifguard.agent.guards import Guards
+from vifguard.agent.health import Health
+from vifguard.agent.state import NOTHING, State, Touched
+from vifguard.enforce.driver import DriverError
+from vifguard.enforce.state import Loss
+
+log = logging.getLogger("vifguard")
+
+EVERY = 3.0
+"""Seconds in which all guards are read back once."""
+
+AT_ONCE = 500
+"""Guards that are read back in one go: some milliseconds."""
+
+_PATIENCE = 1.0
+"""Seconds until the read-back is tried again where the kernel could not be asked."""
+
+_RULES_AT_ONCE = 10
+"""Steps of the comparison of rules in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found: `lost` says what of ports' guards is gone; `touched` is to be settled.
+
+    `is_round`: with this every guard has been read back since the last time it was said.
+    """
+
+    touched: Touched = NOTHING
+    lost: Mapping[str, str] = field(default_factory=dict)
+    is_round: bool = False
+
+
+class Verifier:
+    """Compares guards with what they were when they were put there. One thread's.
+
+    `port_of` gives the port behind an interface. The rules of groups are compared as well, every
+    `rules_every` seconds.
+    """
+
+    def __init__(
+        self,
+        guards: Guards,
+        state: State,
+        health: Health,
+        port_of: Mapping[int, str],
+        rules_every: float,
+    ) -> None:
+        self.due = 0.0
+        self._guards = guards
+        self._state = state
+        self._health = health
+        self._port_of = port_of
+        self._rules_every = rules_every
+        self._rules: Iterator[bool] = iter(())
+        self._rules_at = (0.0, 0)
+        self._left: list[int] = []
+        self._began = 0.0
+        self._pace = EVERY
+
+    def step(self, now: float) -> Checked:
+        """Read the next guards back; `due` is then when there are more to read (monotonic s)."""
+        try:
+            checked = self._step(now)
+        except (OSError, DriverError) as error:
+            self._left, self.due = [], now + _PATIENCE
+            self._health.degrade("read-back", f"the guards cannot be read back: {error}")
+            return Checked()
+        if checked.is_round:
+            self._health.recover("read-back")
+        return checked
+
+    def _step(self, now: float) -> Checked:
+        touched = NOTHING
+        if not self._left:
+            touched = self._begin(now)
+        part, self._left = self._left[:AT_ONCE], self._left[AT_ONCE:]
+        losses = self._guards.lost(part)
+        self.due = now + self._pace if self._left else self._began + EVERY
+        ports = {self._port_of[i]: why for i, (_, why) in losses.items() if i in self._port_of}
+        lost = Touched(frozenset(ports), frozenset(losses))
+        rules = self._compare_rules()
+        return Checked(Touched.by_all([touched, lost, rules]), ports, not self._left)
+
+    def _begin(self, now: float) -> Touched:
+        """A new round: first what all guards have in common."""
+        self._began = now
+        self._left = sorted(self._guards.held)
+        self._pace = EVERY / max(1, -(-len(self._left) // AT_ONCE))
+        for what in self._guards.repair():
+            log.error("%s; it was put back", what)
+            self._health.lost([Loss.COMMON])
+        if now >= self._rules_at[0]:
+            self._begin_rules(now)
+        return self._rules_again() if self._guards.rules_lost() else NOTHING
+
+    def _begin_rules(self, now: float) -> None:
+        self._rules_at = now + self._rules_every, self._guards.changes
+        self._rules = self._guards.compare_rules(
+            {name: tuple(prefixes) for name, prefixes in self._state.book.sets.items()}
+        )
+
+    def _compare_rules(self) -> Touched:
+        """Some more rules; what changes meanwhile is compared from its beginning."""
+        if self._rules_at[1] != self._guards.changes:
+            self._begin_rules(self._began)
+        for _ in range(_RULES_AT_ONCE):
+            if not next(self._rules, True):
+                return self._rules_again()
+        return NOTHING
+
+    def _rules_again(self) -> Touched:
+        """The maps of rules are not what was written: they are written anew."""
+        log.error("the rules of security groups in the kernel are not what was written")
+        self._health.lost([Loss.COMMON])
+        self._rules = iter(())
+        self._state.book.again()
+        return Touched(book=True)

@@ -1,0 +1,30 @@
+"""Addresses that guests chose themselves: shown at their ports, and released here."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from vifguard.api import visible
+from vifguard.api.call import Caller
+from vifguard.model.address import host_prefix
+from vifguard.store import learned
+from vifguard.store.errors import MissingError
+
+router = APIRouter(tags=["ports"])
+
+
+@router.delete(
+    "/ports/{port_id}/learned-addresses/{address}",
+    name="release_learned_address",
+    status_code=204,
+)
+def release_learned_address(call: Caller, port_id: str, address: str) -> Response:
+    """Release an address: it is nobody's until a guest claims it."""
+    with call.store.change() as change:
+        port = visible.port(change, call.user, port_id).port
+        found = [each.address for each in port.learned if str(each.address) == address]
+        if not found:
+            raise MissingError("learned-address", address[:100])
+        learned.release(change, port.network_id, host_prefix(found[0]))
+    return Response(status_code=204)

@@ -1,0 +1,1 @@
+"""Putting a host under vifguard whose guests run already: survey, declaration, rehearsal."""

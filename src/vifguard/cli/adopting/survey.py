@@ -1,0 +1,164 @@
+"""Who is on a bridge of the operator's, as the kernel, leases and frames show it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
+from select import poll
+
+from vifguard.agent.place import is_libvirts
+from vifguard.agent.state import is_of_guest
+from vifguard.agent.unguarded import leads_out
+from vifguard.cli.adopting.known import Plugged
+from vifguard.kernel.bridge import Bridges
+from vifguard.kernel.capture import Capture, Captured
+from vifguard.kernel.link import BRIDGE, Link, Links
+from vifguard.kernel.neighbour import gateways, neighbours
+from vifguard.model.address import IPAddress, Mac
+from vifguard.packet.arp import Arp
+from vifguard.packet.frame import Frame, parse
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
+from vifguard.wire.bridge import is_ours, marked
+
+
+@dataclass(slots=True)
+class Member:
+    """One member of the bridge. `macs` are those behind it, by how often each was seen.
+
+    `addresses` are those of each MAC. `port_id` is the port that has it already, or empty.
+    `own` is the MAC of the interface itself. `domain` is what libvirt calls the guest, or empty.
+    """
+
+    name: str
+    kind: str
+    own: Mac | None
+    leads_out: bool
+    port_id: str
+    domain: str = ""
+    macs: Counter[Mac] = field(default_factory=Counter)
+    addresses: dict[Mac, set[IPAddress]] = field(default_factory=dict)
+
+    def has(self, mac: Mac, address: IPAddress) -> None:
+        """Note an address of a MAC."""
+        if not (address.is_unspecified or address.is_multicast or address.is_link_local):
+            self.addresses.setdefault(mac, set()).add(address)
+
+    @property
+    def mac(self) -> Mac | None:
+        """The MAC that was seen most; None where none was."""
+        return min(self.macs, key=lambda mac: (-self.macs[mac], mac.octets), default=None)
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether it has another name at its guest's next start, and is found by its MAC."""
+        own, mac = self.own, self.mac
+        return bool(own and mac and is_of_guest(own, mac)) and is_libvirts(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A bridge, what the host itself has on it, and its members by name."""
+
+    bridge: str
+    mtu: int
+    own: tuple[IPv4Interface | IPv6Interface, ...]
+    gateways: tuple[IPAddress, ...]
+    members: Mapping[str, Member]
+
+    @property
+    def guests(self) -> list[Member]:
+        """The members that do not lead out of the host."""
+        return [each for each in self.members.values() if not each.leads_out]
+
+
+def survey(
+    bridge: str,
+    seconds: float,
+    trusted: Iterable[str] = (),
+    known: Mapping[str, Plugged] | None = None,
+    leases: Iterable[tuple[IPAddress, Mac]] = (),
+) -> Survey:
+    """Look at a bridge, and for some seconds at what its guests send.
+
+    `known` is what a hypervisor has written down, by interface. ValueError where there is
+    no such bridge; OSError where the host cannot be read.
+    """
+    with Links() as links, Bridges() as bridges:
+        found = links.named(bridge)
+        if found is None or found.kind != BRIDGE or is_ours(found):
+            names = [x.name for x in links.all() if x.kind == BRIDGE and not is_ours(x)]
+            there = f"bridges here: {', '.join(sorted(names))}" if names else "there is none here"
+            raise ValueError(f"{bridge} is no bridge of the host's own; {there}")
+        here = [link for link in links.all() if link.master == found.index]
+        trusted = frozenset(trusted)
+        members = {link.name: _member(link, trusted) for link in here}
+        _read_entries(bridges, {link.index: members[link.name] for link in here})
+        own, ways = links.addresses(found.index), tuple(gateways(found.index))
+    for name, plugged in (known or {}).items():
+        if name in members:
+            members[name].domain = plugged.domain
+            # What a hypervisor gave it counts for more than what it was seen to send.
+            members[name].macs[plugged.mac] += 1_000_000
+    _listen([each for each in members.values() if not each.leads_out], seconds)
+    _attribute(members.values(), [*neighbours(found.index), *leases])
+    ordered = dict(sorted(members.items()))
+    return Survey(bridge, found.mtu, tuple(own), ways, ordered)
+
+
+def _member(link: Link, trusted: frozenset[str]) -> Member:
+    out = leads_out(link) or link.name in trusted
+    return Member(link.name, link.kind or "hardware", link.mac, out, marked(link))
+
+
+def _read_entries(bridges: Bridges, members: Mapping[int, Member]) -> None:
+    for entry in bridges.entries():
+        if entry.learned and entry.member in members:
+            members[entry.member].macs[entry.mac] += 1
+
+
+def _listen(guests: list[Member], seconds: float) -> None:
+    """Take in the sources of what guests send."""
+    with ExitStack() as open_:
+        captures = {each.name: open_.enter_context(Capture(each.name)) for each in guests}
+        by_name = {each.name: each for each in guests}
+        for name, each in frames(captures, seconds):
+            if not each.outgoing:
+                _take(by_name[name], parse(each.frame))
+
+
+def frames(captures: Mapping[str, Capture], seconds: float) -> Iterator[tuple[str, Captured]]:
+    """Each frame that passes for some seconds, with the name of its device in `captures`."""
+    waiting, names = poll(), {}
+    for name, capture in captures.items():
+        waiting.register(capture, 1)
+        names[capture.fileno()] = name
+    deadline = time.monotonic() + seconds
+    while captures and (left := deadline - time.monotonic()) > 0:
+        for descriptor, _ in waiting.poll(left * 1000):
+            name = names[descriptor]
+            for each in captures[name].frames():
+                yield name, each
+
+
+def _take(member: Member, frame: Frame) -> None:
+    source, body = frame.src, frame.body
+    if source is None or source.is_group or source.is_zero:
+        return
+    member.macs[source] += 1
+    if isinstance(body, Arp):
+        member.has(source, body.sender_ip)
+    elif isinstance(body, IPv4 | IPv6):
+        member.has(source, body.src)
+
+
+def _attribute(members: Iterable[Member], pairs: Iterable[tuple[IPAddress, Mac]]) -> None:
+    """Give each address of the host's tables to the member that its MAC is behind."""
+    behind = {mac: member for member in members for mac in member.macs}
+    for address, mac in pairs:
+        if mac in behind:
+            behind[mac].has(mac, address)

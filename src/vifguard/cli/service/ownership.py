@@ -1,0 +1,40 @@
+"""Whose ports the guards of this host hold, asked before a server is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vifguard.cli.exits import InputError
+
+
+def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
+    """Raise InputError where guards stand and the data directory has no store at all.
+
+    Nothing is made in it then: it may be where a disk is to be mounted.
+    """
+    from vifguard.cli.service.data_dir import DataDir
+
+    own, guarded = _standing(bpf_dir)
+    if own and guarded and not database and not DataDir(data_dir).database.exists():
+        raise InputError(
+            f"{guarded} interfaces of this host are guarded for the store {own}, and --data-dir "
+            f"{data_dir} has no store: is it the right one, and its disk mounted? The guards stay "
+            "in force. To begin with an empty store all the same, and cut their guests off, say "
+            "--take-over"
+        )
+
+
+def require_own(store: str, bpf_dir: Path) -> None:
+    """Raise InputError where guards stand that are another store's."""
+    from vifguard.agent.owner import why_stranger
+
+    own, guarded = _standing(bpf_dir)
+    if guarded and (why := why_stranger(own, store, guarded)):
+        raise InputError(why)
+
+
+def _standing(bpf_dir: Path) -> tuple[str, int]:
+    """The store whose ports are guarded, and how many interfaces are."""
+    from vifguard.enforce.pins import guarded_for
+
+    return guarded_for(bpf_dir)

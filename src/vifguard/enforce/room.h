@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
+/*
+ * Room in the table of connections: whose place a newcomer takes. docs/guards.md,
+ * "Connections", says why.
+ *
+ * How much of the table a port has is counted in the eight buckets around the newcomer's,
+ * which no port can choose: one that fills the table has more there than others.
+ */
+#pragma once
+
+#include "flow.h"
+
+#define NEIGHBOURS 8
+
+/* What goes first, of what is not over: what has ended, is not open yet or closing, is open. */
+enum rank { OPENED = 1, TRANSITORY, ENDED };
+
+#define RANK_BITS 30
+#define SHARE_BITS 22
+#define LONGEST_IDLE ((1U << SHARE_BITS) - 1)
+
+static __always_inline enum rank rank_of(const struct flow *flow)
+{
+	/* What is recalled goes on to be so only while it is remembered. */
+	if (flow->state >= FINISHED && flow->state != RECALLED)
+		return ENDED;
+	return flow->state == OPEN || flow->state == HALF_CLOSED ? OPENED : TRANSITORY;
+}
+
+/* Ticks since the flow's last packet. */
+static __always_inline __u32 idle(const struct flow *flow, __u64 now)
+{
+	__u32 end = flow->kind & OF_FRAGMENTS ? end_of_fragments(flow->kind, now) :
+						end_of(flow->protocol, flow->state, now);
+	__u32 ticks = end - flow->expires;
+	return ticks < LONGEST_IDLE ? ticks : LONGEST_IDLE;
+}
+
+/* How willingly a place is given to a newcomer; 0: not at all. */
+static __always_inline __u32 worth(const struct flow *flow, __u32 count, __u32 own, int is_own,
+				   __u64 now)
+{
+	enum rank rank = rank_of(flow);
+	__u32 share = 0;
+	if (rank != ENDED) {
+		if (!is_own && count <= own)
+			return 0;
+		/* One's own before that of a port that has one more, and behind two more. */
+		share = 2 * count + (is_own ? 3 : 0);
+	}
+	return (__u32)rank << RANK_BITS | share << SHARE_BITS | idle(flow, now);
+}
+
+/* Add how many living flows of each place's port, and of the newcomer's, are in a bucket. */
+static __noinline int count_in(struct search *search, const struct bucket *bucket, __u32 index,
+			       __u32 ifindex)
+{
+	const struct bucket *near = bucket_of(index);
+	if (!near)
+		return 0;
+	for (__u32 i = 0; i < PLACES; i++) {
+		const struct flow *flow = &near->flow[i];
+		if (!near->tag[i] || is_over(flow, search->now))
+			continue;
+		__u32 whose = flow->ifindex;
+		search->own += whose == ifindex;
+#pragma unroll
+		for (__u32 j = 0; j < PLACES; j++)
+			search->count[j] += whose == bucket->flow[j].ifindex;
+	}
+	return 0;
+}
+
+/* The same of all buckets nearby; a small table has fewer. */
+static __always_inline void count_near(struct search *search, const struct bucket *bucket,
+				       __u32 ifindex)
+{
+	search->own = 0;
+#pragma unroll
+	for (__u32 i = 0; i < PLACES; i++)
+		search->count[i] = 0;
+	for (__u32 i = 0; i < NEIGHBOURS; i++)
+		count_in(search, bucket, (search->index & ~(NEIGHBOURS - 1)) + i, ifindex);
+}
+
+/* Choose the place that a newcomer may have, PLACES: none. */
+static __noinline int choose(struct search *search, const struct bucket *bucket, __u32 ifindex)
+{
+	volatile struct search *chosen = search;
+	for (__u32 i = 0; i < PLACES; i++) {
+		if (!bucket->tag[i] || is_over(&bucket->flow[i], search->now)) {
+			chosen->place = i;
+			return 0;
+		}
+	}
+	count_near(search, bucket, ifindex);
+	chosen->best = 0;
+	chosen->place = PLACES;
+	for (__u32 i = 0; i < PLACES; i++) {
+		const struct flow *flow = &bucket->flow[i];
+		__u32 its = worth(flow, chosen->count[i], chosen->own, flow->ifindex == ifindex,
+				  search->now);
+		if (its > chosen->best) {
+			chosen->best = its;
+			chosen->place = i;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Place a flow in a locked bucket, instead of an older one with the same key; false when no
+ * place may be taken. The tag goes first and comes last: nobody reads what is half written.
+ */
+static __noinline int take_place(struct search *search, struct bucket *bucket, const struct flow *flow)
+{
+	if (!find(search, bucket, flow))
+		choose(search, bucket, flow->ifindex);
+	__u32 place = place_of(search);
+	struct flow *to = flow_at(bucket, place);
+	if (to) {
+		set_tag(bucket, place, 0);
+		*to = *flow;
+		*generation_at(bucket, place) = search->generation;
+		set_tag(bucket, place, search->tag);
+	}
+	return to != 0;
+}
+
+/* Lock the bucket, and place a flow there. */
+static __noinline int put(struct search *search, struct bucket *bucket, const struct flow *flow)
+{
+	if (!lock(bucket))
+		return 0;
+	int is_placed = take_place(search, bucket, flow);
+	unlock(bucket);
+	return is_placed;
+}

@@ -1,0 +1,132 @@
+"""Other software on the same hooks and in the same bpffs: it stays, and does not come before us."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.enforce.test_apply import from_
+from tests.enforce.world import attach, hold, mounted, run
+
+from vifguard.enforce.driver import ApplyError
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel import sysctl
+
+pytestmark = pytest.mark.kernel
+
+ACCEPT_ALL = ("bpf", "bytecode", "1,6 0 0 4294967295,")
+"""Every frame matches, and no action is TC_ACT_OK: what stands behind sees none."""
+
+
+@pytest.fixture
+def driver(world):
+    it = EbpfDriver(world.bpf_dir, tcx=False)
+    yield it
+    it.remove_all()
+
+
+@pytest.fixture
+def pair(world):
+    return world.guest(1), world.guest(2)
+
+
+def add_foreign(guest, *kind, handle="0x1"):
+    where = ("dev", guest.tap, "ingress", "protocol", "all", "pref", "1", "handle", handle)
+    run("tc", "filter", "add", *where, *kind)
+
+
+def foreign(guest):
+    """Handles of filters at ingress that are not ours, as tc shows them."""
+    shown = json.loads(run("tc", "-j", "filter", "show", "dev", guest.tap, "ingress"))
+    options = [each["options"] for each in shown if "options" in each]
+    return [
+        each["handle"] for each in options if not each.get("bpf_name", "").startswith("vifguard:")
+    ]
+
+
+def is_guarded(world, pair):
+    alice, bob = pair
+    forged = from_(alice, bob, "10.9.0.77")
+    return forged not in world.delivered(alice, bob, forged)
+
+
+def test_a_filter_of_others_stays_and_ours_comes_before_it(world, driver, pair):
+    alice, bob = pair
+    run("tc", "qdisc", "add", "dev", alice.tap, "clsact")
+    add_foreign(alice, *ACCEPT_ALL)
+    hold(driver, attach(alice), attach(bob))
+    assert foreign(alice) == ["0x1"]
+    assert is_guarded(world, pair)
+    hold(driver, attach(alice, revision=2), attach(bob))
+    assert foreign(alice) == ["0x1"]
+    hold(driver)
+    assert foreign(alice) == ["0x1"]
+
+
+def test_a_filter_put_before_ours_is_noticed_and_overtaken(world, driver, pair):
+    alice, bob = pair
+    hold(driver, attach(alice), attach(bob))
+    add_foreign(alice, *ACCEPT_ALL, handle="0x9")
+    assert not is_guarded(world, pair)
+    wanted = driver.render([attach(alice), attach(bob)])
+    assert alice.ifindex not in driver.held(wanted, driver.observe(None))
+    hold(driver, attach(alice), attach(bob))
+    assert is_guarded(world, pair)
+    assert foreign(alice) == ["0x9"]
+
+
+def test_a_port_whose_first_place_is_taken_is_refused_with_the_cause(driver, pair):
+    alice, bob = pair
+    run("tc", "qdisc", "add", "dev", alice.tap, "clsact")
+    add_foreign(alice, "u32", "match", "u32", "0", "0", handle="800::1")
+    wanted = driver.render([attach(alice), attach(bob)])
+    with pytest.raises(ApplyError) as caught:
+        driver.apply(driver.diff(wanted, driver.observe(None)))
+    (failed,) = caught.value.exceptions
+    assert failed.ifindex == alice.ifindex
+    assert "has priority 1" in failed.reason
+
+
+def test_names_of_another_form_in_the_directory_are_left_alone(tmp_path):
+    # A directory that is a mount of its own holds the kernel's maps.debug and progs.debug.
+    with mounted(tmp_path / "whole") as path:
+        driver = EbpfDriver(path.parent)
+        others = path.parent / "cilium"
+        others.mkdir()
+        assert driver.observe(None).litter == frozenset()
+        driver.remove_all()
+        assert others.is_dir()
+
+
+ENSURE = """
+import sys
+from pathlib import Path
+from vifguard.kernel import bpffs
+bpffs.ensure(Path(sys.argv[1]))
+"""
+
+
+def test_a_mount_that_would_end_with_the_agent_is_refused(tmp_path):
+    directory = tmp_path / "bpf"
+    command = [sys.executable, "-c", ENSURE, str(directory)]
+    private = ["unshare", "-m", "--propagation", "slave", *command]
+    run = subprocess.run(private, capture_output=True, text=True, check=False)
+    assert run.returncode
+    assert f"mount -t bpf bpf {directory}" in run.stderr
+    assert not os.path.ismount(directory)
+
+
+def test_a_mount_of_the_machine_serves_a_private_namespace_too(tmp_path):
+    with mounted(tmp_path / "bpf") as path:
+        command = [sys.executable, "-c", ENSURE, str(path)]
+        private = ["unshare", "-m", "--propagation", "slave", *command]
+        assert subprocess.run(private, check=False).returncode == 0
+        assert path.is_dir()
+
+
+@pytest.mark.usefixtures("world")
+def test_tables_that_see_bridged_packets_are_named():
+    assert sysctl.bridged_packets_meet() == ()
+    run("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=1")
+    assert sysctl.bridged_packets_meet() == ("ip6tables",)
