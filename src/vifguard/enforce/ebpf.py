@@ -108,9 +108,9 @@ class EbpfDriver:
             self._maps = self._pins.maps(code)
             self._programs = self._pins.programs(code, self._maps)
             if tcx:
-                descriptors.allow_many()
                 again = partial(code.load, maps=self._maps)
-                self._attaching = Tcx(self._pins.links, self._programs, again)
+                most = descriptors.allow_many() * 3 // 4
+                self._attaching = Tcx(self._pins.links, self._programs, again, most)
             else:
                 self._attaching = ClsactFilters(self._programs)
             self._left = leftovers(self._pins.links, self._programs, tcx=tcx)

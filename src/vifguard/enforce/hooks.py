@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -24,14 +23,6 @@ _ASIDE = "-new"
 
 Load = Callable[[str], Program]
 """Loads a program by its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A link that this process holds, and the inode of its pin."""
-
-    link: Link
-    inode: int
 
 
 class Attaching(Protocol):
@@ -93,23 +84,29 @@ class Nowhere:
 class Tcx:
     """Links pinned as `<ifindex>-ingress` and `<ifindex>-egress`; they outlive the process.
 
-    The process holds them besides: a pin that somebody removes does not open a port. Of all
-    programs at a hook ours must be the first, as one before it may pass what it would drop; the
-    second check is right behind it.
+    The process holds them besides, as many as it may: a pin that somebody removes then neither
+    opens nor closes a port. Of all programs at a hook ours must be the first, as one before it
+    may pass what it would drop; the second check is right behind it, and closes the port where a
+    link goes that nobody holds.
     """
 
     name = "tcx"
     _hooks = (("ingress", AttachType.TCX_INGRESS), ("egress", AttachType.TCX_EGRESS))
 
-    def __init__(self, links: Path, programs: Mapping[str, Program], load: Load) -> None:
-        """`load` makes another instance of a program."""
-        self._links = links
+    def __init__(
+        self, pins: Path, programs: Mapping[str, Program], load: Load, descriptors: int
+    ) -> None:
+        """`load` makes another instance of a program; at most `descriptors` links are held."""
+        self._pins = pins
         self._programs = programs
         self._names = {programs[name].id: name for name in (FROM_GUEST, TO_GUEST)}
         self._load = load
         self._check = SecondCheck(programs[SECOND_CHECK])
-        self._held: dict[str, _Held] = {}
-        for left in links.glob(f"*{_ASIDE}"):
+        self._most = descriptors
+        self._held: dict[str, Link] = {}
+        self._inodes: dict[str, int] = {}
+        """Of the pins that this process made or took over."""
+        for left in pins.glob(f"*{_ASIDE}"):
             left.unlink()
 
     def wanted(self, *, swapped: bool) -> Hooks:
@@ -124,7 +121,7 @@ class Tcx:
     def ifindexes(self) -> Iterator[int]:
         """By the names of pins, what is held without one, and second checks behind no guard."""
         names = set(self._held)
-        with suppress(FileNotFoundError), os.scandir(self._links) as pins:
+        with suppress(FileNotFoundError), os.scandir(self._pins) as pins:
             names.update(pin.name for pin in pins)
         yield from {int(name.partition("-")[0]) for name in names}.union(self._check.alone())
 
@@ -139,48 +136,65 @@ class Tcx:
         for hook, where in self._hooks:
             self._check.remove(ifindex, where)
             name = f"{ifindex}-{hook}"
-            held = self._held.pop(name, None)
             with suppress(FileNotFoundError):
-                with held.link if held else Link.open(self._path(name)) as link:
+                with self._link(name) as link:
                     link.detach()
                 os.unlink(self._path(name))  # noqa: PTH108 - 20,000 times
+            self._let_go(name)
 
     def close(self) -> None:
         """Let go of the links; those that are pinned stay."""
-        for held in self._held.values():
-            held.link.close()
-        self._held.clear()
+        for name in list(self._inodes):
+            self._let_go(name)
 
     def _put(self, name: str, ifindex: int, where: AttachType, wanted: str, stands: str) -> None:
         program = self._programs[wanted]
-        if stands == UNPINNED:
-            self._pin(name, self._held[name].link)
-        elif stands == BEHIND:
+        if not stands:
+            self._take(name, Link.attach(program, ifindex, where))
+        with self._link(name) as link:
+            if stands == UNPINNED:
+                self._inodes[name] = self._pin(name, link)
+            elif stands and stands != BEHIND:  # what is first there may be another program of ours
+                link.update(program)
+        if stands == BEHIND:
             self._put_first(name, ifindex, where, wanted)
-        elif not stands:
-            self._hold(name, Link.attach(program, ifindex, where))
-        else:  # what is first there may be another program of ours
-            self._held[name].link.update(program)
-        self._check.put_behind(self._held[name].link, ifindex, where)
+        with self._link(name) as link:
+            self._check.put_behind(link, ifindex, where)
 
     def _put_first(self, name: str, ifindex: int, where: AttachType, wanted: str) -> None:
         """Put another instance of the program before all, and let it end the present one.
 
         No hook takes one program twice, and to detach it first would open the port meanwhile.
         """
-        with self._load(wanted) as twin:
-            before, link = self._held[name].link, Link.attach(twin, ifindex, where)
-            self._hold(name, link)
-            with before:
-                before.detach()
+        with self._load(wanted) as twin, self._link(name) as before:
+            link = Link.attach(twin, ifindex, where)
+            inode = self._pin(name, link)
+            before.detach()
             link.update(self._programs[wanted])
+        self._let_go(name)
+        self._keep(name, link, inode)
 
-    def _hold(self, name: str, link: Link) -> None:
-        """Keep a new link, and pin it."""
-        self._held[name] = _Held(link, 0)
-        self._pin(name, link)
+    def _take(self, name: str, link: Link) -> None:
+        self._keep(name, link, self._pin(name, link))
 
-    def _pin(self, name: str, link: Link) -> None:
+    def _keep(self, name: str, link: Link, inode: int) -> None:
+        """Know a pinned link, and hold it while there is room."""
+        self._inodes[name] = inode
+        if len(self._held) < self._most:
+            self._held[name] = link
+        else:
+            link.close()
+
+    @contextmanager
+    def _link(self, name: str) -> Iterator[Link]:
+        """The link, held or by its pin; FileNotFoundError for neither."""
+        if name in self._held:
+            yield self._held[name]
+        else:
+            with Link.open(self._path(name)) as link:
+                yield link
+
+    def _pin(self, name: str, link: Link) -> int:
         """Let a link have its name; a kill in between leaves it to who had it before."""
         path = self._path(name)
         aside = path + _ASIDE
@@ -188,16 +202,15 @@ class Tcx:
             os.unlink(aside)  # noqa: PTH108 - 20,000 times
         link.pin(aside)
         os.rename(aside, path)  # noqa: PTH104 - 20,000 times
-        self._held[name] = _Held(link, os.stat(path).st_ino)  # noqa: PTH116 - 20,000 times
+        return self._inode(name)
 
     def _path(self, name: str) -> str:
-        return f"{self._links}/{name}"
+        return f"{self._pins}/{name}"
 
     def _seen(self, ifindex: int, hook: str, where: AttachType) -> str:
         name = f"{ifindex}-{hook}"
         pin = self._inode(name)
-        held = self._held.get(name) or self._adopt(name, ifindex, pin)
-        if held is None:
+        if not self._is_known(name, pin) and not self._take_over(name, ifindex, pin):
             return ""
         try:
             programs = tcx.attached(ifindex, where)
@@ -207,10 +220,10 @@ class Tcx:
             return self._let_go(name)
         own = [self._names.get(each, "") for each in programs]
         if not any(own):
-            return STALE if held.link.about.ifindex == ifindex else self._let_go(name)
+            return STALE if self._is_at(name, ifindex) else self._let_go(name)
         if not own[0]:
             return BEHIND
-        if pin != held.inode:
+        if pin != self._inodes[name]:
             return UNPINNED
         return own[0] if self._check.is_behind_first(programs) else UNCHECKED
 
@@ -221,20 +234,32 @@ class Tcx:
         except FileNotFoundError:
             return 0
 
-    def _adopt(self, name: str, ifindex: int, pin: int) -> _Held | None:
-        """Hold what an earlier process pinned, unless its interface is gone."""
+    def _is_known(self, name: str, pin: int) -> bool:
+        """Whether its link is this process's, held or by the pin that it knows."""
+        return name in self._held or (pin != 0 and self._inodes.get(name) == pin)
+
+    def _is_at(self, name: str, ifindex: int) -> bool:
+        with suppress(FileNotFoundError), self._link(name) as link:
+            return link.about.ifindex == ifindex
+        return False
+
+    def _take_over(self, name: str, ifindex: int, pin: int) -> bool:
+        """Know what another process pinned, unless its interface is gone."""
+        self._let_go(name)
         if not pin:
-            return None
+            return False
         link = Link.open(self._path(name))
         if link.about.ifindex != ifindex:
             link.close()
-            return None
-        self._held[name] = _Held(link, pin)
-        return self._held[name]
+            return False
+        self._keep(name, link, pin)
+        return True
 
     def _let_go(self, name: str) -> str:
-        """Nothing of ours stands there any more."""
-        self._held.pop(name).link.close()
+        """Know nothing of a link any more."""
+        self._inodes.pop(name, None)
+        if held := self._held.pop(name, None):
+            held.close()
         return ""
 
 

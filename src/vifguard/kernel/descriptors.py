@@ -12,8 +12,7 @@ _MOST = Path("/proc/sys/fs/nr_open")
 def allow_many() -> int:
     """Raise the limit of this process as far as it may be; what it is then.
 
-    A link to each hook of 10,000 interfaces is 20,000 descriptors. The hard limit can be raised
-    with CAP_SYS_RESOURCE alone.
+    The hard limit can be raised with CAP_SYS_RESOURCE alone.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for most in (int(_MOST.read_text(encoding="ascii")), hard):
