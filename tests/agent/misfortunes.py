@@ -243,11 +243,12 @@ def _wired() -> Iterator[Misfortune]:
         yield Misfortune(what, "floor", partial(_nft, words=words), "not sealed off")
     yield Misfortune(what, "floor", partial(_chain, device=BRIDGE), "not sealed off")
     yield Misfortune(what, "floor", partial(_chain, device=tap_of(AWAITED)))
-    what = "let a chain of the floor accept"
+    what = "let a chain of the floor accept, or its table sleep"
     chain = ("netdev", "vifguard-floor", f"ingress-{BRIDGE}")
     for words in (
         ("add", "chain", *chain, "{ policy accept; }"),
         ("add", "rule", *chain, "accept"),
+        ("add", "table", *chain[:2], "{ flags dormant; }"),
     ):
         yield Misfortune(what, "floor", partial(_nft, words=words), "not sealed off")
     what = "set sysctls of an interface or a bridge, or those of all"

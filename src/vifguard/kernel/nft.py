@@ -27,7 +27,7 @@ _NEW_RULE, _DELETE_RULE = 6, 8
 _FAMILY = 5
 _GROUP_NFTABLES = 7
 _HEADER = struct.Struct("!BBH")
-_TABLE_NAME = 1
+_TABLE_NAME, _TABLE_FLAGS = 1, 2
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_USE, _CHAIN_TYPE, _CHAIN_COUNTERS = (
     1, 3, 4, 5, 6, 7, 8,
 )  # fmt: skip
@@ -85,7 +85,12 @@ class DropTable:
         return frozenset(self.counts())
 
     def spoiled(self) -> frozenset[DropChain]:
-        """Those of them that do not drop every frame: somebody gave them rules, or a policy."""
+        """Those of them that do not drop every frame: somebody gave them rules, or a policy.
+
+        All, where the table sleeps (`flags dormant`).
+        """
+        if self._sleeps():
+            return self.chains()
         dump = self._netlink.dump(_message(_GET_CHAIN))
         found = ((self._chain(each.body), each.body) for each in dump)
         return frozenset(chain for chain, body in found if chain and _is_spoiled(body))
@@ -122,8 +127,18 @@ class DropTable:
             if error.errno != errno.ENOENT:
                 raise
 
+    def _sleeps(self) -> bool:
+        dump = self._netlink.dump(_message(_GET_TABLE))
+        tables = (netlink.attributes(each.body, _HEADER.size) for each in dump)
+        return any(
+            netlink.read_text(each.get(_TABLE_NAME, b"")) == self.name
+            and any(each.get(_TABLE_FLAGS, b""))
+            for each in tables
+        )
+
     def _commit(self, messages: list[Message]) -> None:
-        table = _message(_NEW_TABLE, text(_TABLE_NAME, self.name), netlink.CREATE)
+        awake = attribute(_TABLE_FLAGS, bytes(4))
+        table = _message(_NEW_TABLE, text(_TABLE_NAME, self.name) + awake, netlink.CREATE)
         self._transact([table, *messages])
 
     def _transact(self, messages: list[Message]) -> None:
@@ -224,7 +239,7 @@ def _kind(message: int) -> int:
 
 
 _LOSING = frozenset({_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)})
-_SPOILING = frozenset({_kind(_NEW_CHAIN), _kind(_NEW_RULE), _kind(_DELETE_RULE)})
+_SPOILING = frozenset({_kind(_NEW_TABLE), _kind(_NEW_CHAIN), _kind(_NEW_RULE), _kind(_DELETE_RULE)})
 
 
 def _message(kind: int, body: bytes = b"", flags: int = 0) -> Message:
