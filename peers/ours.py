@@ -12,6 +12,7 @@ from peers.peer import Peer
 from peers.segment import NET4, NET6, ROUTED4, ROUTED6, VMAC4, VMAC6
 from vifguard import __version__
 from vifguard.lab.attacks.attack import Kind
+from vifguard.lab.attacks.cast import OTHERS_VRID
 from vifguard.lab.audit.site import Namespace, Post, Site
 from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.lab.run import Run
@@ -40,6 +41,10 @@ _PLAN = WorldPlan(
             "group", "project-attacker", "segment", ("attacker",),
             {"vrid4": VMAC4.octets[-1], "vrid6": VMAC6.octets[-1]},
         ),
+        GroupPlan(
+            "others", "project-victim", "segment", ("victim",),
+            {"vrid4": OTHERS_VRID, "vrid6": OTHERS_VRID},
+        ),
     ),
 )  # fmt: skip
 
@@ -55,7 +60,7 @@ def up(run: Run) -> Iterator[Site]:
             net4=NET4, net6=NET6, outside=_outside(world), vmac4=VMAC4, vmac6=VMAC6,
             vip4=next(IPv4Address(each) for each in shared if ":" not in each),
             vip6=next(IPv6Address(each) for each in shared if ":" in each),
-            routed4=ROUTED4, routed6=ROUTED6,
+            routed4=ROUTED4, routed6=ROUTED6, others_vrid=OTHERS_VRID,
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from vifguard.lab.attacks.attack import Kind, Offload
-from vifguard.lab.attacks.frames import OTHERS_VRID
+from vifguard.lab.attacks.cast import OTHERS_VRID
 from vifguard.lab.audit.site import Namespace, Post, Site
 from vifguard.model.address import Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, LinkLocal
@@ -44,6 +44,7 @@ SITE = Site(
     vmac6=Mac.parse("00:00:5e:00:02:34"),
     routed4=IPv4Network("10.66.0.0/24"),
     routed6=IPv6Network("fd66::/64"),
+    others_vrid=OTHERS_VRID,
 )
 
 Judge = Callable[[Post, Direction, Frame], bool]

@@ -24,7 +24,7 @@ from vifguard.packet.frame import Frame
 LEVELS = (Kind.S, Kind.R, Kind.M)
 BARE = replace(
     SITE, third=None, outside=None, vip4=None, vip6=None, vmac4=None, vmac6=None,
-    routed4=None, routed6=None,
+    routed4=None, routed6=None, others_vrid=None,
 )  # fmt: skip
 
 
@@ -59,6 +59,12 @@ def test_a_plain_switch_refuses_nothing(site: Site) -> None:
     assert not report.conformant
     assert not report.tally(LEGAL).failed
     assert report.total.failed > 300
+
+
+def test_another_ones_virtual_router_must_be_known_to_be_taken() -> None:
+    records = examined(BARE, everything).records
+    why = {each.why for each in records if each.attack == "x-vrrp-id-of-another"}
+    assert why == {("no router id of another's virtual router is known here",)}
 
 
 def test_a_forged_mac_that_moved_is_seen_with_and_without_a_third_guest() -> None:

@@ -48,6 +48,7 @@ def test_what_the_host_was_told_besides() -> None:
             vips=["10.0.0.9", "fd00::9"],
             vmacs=["00:00:5E:00:01:33", "00:00:5e:00:02:34"],
             routed=["10.66.0.0/24"],
+            others_vrid=61,
             level="router",
         )
     )
@@ -55,6 +56,7 @@ def test_what_the_host_was_told_besides() -> None:
     assert (site.vip4, site.vip6) == (IPv4Address("10.0.0.9"), IPv6Address("fd00::9"))
     assert (str(site.vmac4), str(site.vmac6)) == ("00:00:5e:00:01:33", "00:00:5e:00:02:34")
     assert (site.routed4, site.routed6) == (IPv4Network("10.66.0.0/24"), None)
+    assert site.others_vrid == 61
     assert site.level is Kind.R
 
 

@@ -72,6 +72,14 @@ Vmacs = Annotated[
         "--vmac", help="A virtual MAC of --vip, 00:00:5e:00:01:XX for IPv4 and :02:XX for IPv6."
     ),
 ]
+OthersVrid = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=255,
+        help="The router id of a virtual router, in both families, that is not the attacker's.",
+    ),
+]
 SiteName = Annotated[str, typer.Option("--name", help="What the report calls the host.")]
 Plan = Annotated[
     bool, typer.Option("--plan", help="Print every frame that would be sent; send none.")
@@ -108,6 +116,7 @@ def audit(
     vips: Vips = None,
     vmacs: Vmacs = None,
     routed: Routed = None,
+    others_vrid: OthersVrid = None,
     name: SiteName = "the host",
     junit: Junit = None,
     html: Html = None,
@@ -134,6 +143,7 @@ def audit(
         vips=vips or (),
         vmacs=vmacs or (),
         routed=routed or (),
+        others_vrid=others_vrid,
     )
     with _site(words, lab=lab) as site:
         if plan:

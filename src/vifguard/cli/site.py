@@ -46,6 +46,7 @@ class Words:
     vips: Sequence[str]
     vmacs: Sequence[str]
     routed: Sequence[str]
+    others_vrid: int | None = None
 
 
 def level_of(text: str) -> Kind:
@@ -91,6 +92,7 @@ def _site(words: Words, level: Kind) -> Site:
         vmac6=vmacs.get(6),
         routed4=_one("--routed", IPv4Network, routed),
         routed6=_one("--routed", IPv6Network, routed),
+        others_vrid=words.others_vrid,
     )
 
 

@@ -25,6 +25,10 @@ class Station:
         return self.mac.link_local
 
 
+OTHERS_VRID = 0x3D
+"""The router id, in both families, of an IP group of which nobody who plays is a member."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
     """Everyone and everything a frame may name.
@@ -33,6 +37,7 @@ class Cast:
     identity is at stake, `p` the peer the frame is addressed to (another guest, the gateway
     or the host, one after the other) and `g` the gateway on the uplink. The IP group of `a`
     has `vip4`, `vip6` and virtual MACs; `routed4` and `routed6` are listed on its port.
+    `others_vrid` is the router id, in both families, of an IP group of which it is no member.
     """
 
     a: Station
@@ -47,6 +52,7 @@ class Cast:
     vmac6: Mac
     routed4: IPv4Network
     routed6: IPv6Network
+    others_vrid: int = OTHERS_VRID
 
     def playing(self, a: Station) -> Cast:
         """The same with another sender."""

@@ -314,8 +314,6 @@ def redirect(c: Cast, target: IPv6Address, *options: bytes, **ip: Unpack[Ip6]) -
 VRRP_GROUP_4, VRRP_GROUP_6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
 OWN_VRID_4, OWN_VRID_6 = 0x33, 0x34
 """Router ids of the IP group of which `a` is a member."""
-OTHERS_VRID = 0x3D
-"""The router id, in both families, of an IP group of which `a` is no member."""
 
 
 def vrrp4(c: Cast, advertisement: Piece, **ip: Unpack[Ip4]) -> bytes:

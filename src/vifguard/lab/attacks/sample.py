@@ -5,8 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from vifguard.lab.attacks.attack import Actor, Kind, Path
-from vifguard.lab.attacks.cast import Cast, Station
-from vifguard.lab.attacks.frames import OTHERS_VRID
+from vifguard.lab.attacks.cast import OTHERS_VRID, Cast, Station
 from vifguard.model.address import IPNetwork, Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Role, with_implied
 from vifguard.model.policy import PortPolicy, Storm

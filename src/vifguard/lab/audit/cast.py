@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Self
 
-from vifguard.lab.attacks.cast import Cast, Station
+from vifguard.lab.attacks.cast import OTHERS_VRID, Cast, Station
 from vifguard.lab.audit.site import Post, Site
 from vifguard.model.address import Mac
 from vifguard.packet.build import solicited_node
+from vifguard.packet.frame import parse
+from vifguard.packet.ip4 import IPv4
+from vifguard.packet.ip6 import IPv6
+from vifguard.packet.vrrp import Vrrp
 
 # RFC 2544 and RFC 9637: neither is ever the address of a guest.
 _NOBODY_4 = (
@@ -57,6 +61,7 @@ class Roles:
     cast: Cast
     stations: Mapping[str, Station]
     lacks: tuple[Lack, ...]
+    lacks_vrid: bool = False
 
     @classmethod
     def of(cls, site: Site) -> Self:
@@ -80,12 +85,22 @@ class Roles:
             vmac6=site.vmac6 or _NO_VMAC_6,
             routed4=site.routed4 or _NO_ROUTED_4,
             routed6=site.routed6 or _NO_ROUTED_6,
+            others_vrid=OTHERS_VRID if site.others_vrid is None else site.others_vrid,
         )
-        return cls(cast, stations, tuple(_lacks(site)))
+        return cls(cast, stations, tuple(_lacks(site)), site.others_vrid is None)
 
     def lacking(self, frame: bytes) -> str:
         """What the frame names and the site has not; empty where it has all."""
+        if self.lacks_vrid and _router_id(frame) == self.cast.others_vrid:
+            return "no router id of another's virtual router is known here"
         return next((lack.why for lack in self.lacks if lack.octets in frame), "")
+
+
+def _router_id(frame: bytes) -> int | None:
+    """The id in an advertisement of VRRP or CARP; None for another frame."""
+    packet = parse(frame).body
+    message = packet.upper if isinstance(packet, IPv4 | IPv6) else None
+    return message.router_id if isinstance(message, Vrrp) else None
 
 
 def _station(index: int, post: Post) -> Resident:

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from vifguard.lab.attacks.attack import Kind
-from vifguard.lab.attacks.frames import OTHERS_VRID, OWN_VRID_4, OWN_VRID_6
+from vifguard.lab.attacks.cast import OTHERS_VRID
+from vifguard.lab.attacks.frames import OWN_VRID_4, OWN_VRID_6
 from vifguard.lab.audit.site import Namespace, Post, Site
 from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.lab.run import Run
@@ -77,6 +78,7 @@ def _site(world: World, level: Kind) -> Site:
         vmac6=_virtual_mac(2, _VRIDS["vrid6"]),
         routed4=_ROUTED4,
         routed6=_ROUTED6,
+        others_vrid=OTHERS_VRID,
     )
 
 

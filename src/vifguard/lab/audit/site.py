@@ -62,8 +62,9 @@ class Site:
 
     `level` is what the host is asked to hold: S strict, R router, M mac. `outside` is a post
     beyond the host's uplink. The rest is what the host was told to permit to the attacker:
-    shared addresses, virtual MACs, routed prefixes. Rows that need what is None cannot be
-    tested there.
+    shared addresses, virtual MACs, routed prefixes; and `others_vrid`, the router id, in both
+    families, of a virtual router that is not the attacker's. Rows that need what is None cannot
+    be tested there.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Site:
     vmac6: Mac | None = None
     routed4: IPv4Network | None = None
     routed6: IPv6Network | None = None
+    others_vrid: int | None = None
 
     @property
     def posts(self) -> tuple[Post, ...]:

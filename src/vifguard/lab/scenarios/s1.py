@@ -19,7 +19,8 @@ from vifguard.lab import netns
 from vifguard.lab.arena import Arena, Segment
 from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Prelude, Refused
-from vifguard.lab.attacks.frames import OTHERS_VRID, OWN_VRID_4, OWN_VRID_6
+from vifguard.lab.attacks.cast import OTHERS_VRID
+from vifguard.lab.attacks.frames import OWN_VRID_4, OWN_VRID_6
 from vifguard.lab.casting import elsewhere, host_station, segment
 from vifguard.lab.finding import Finding, Tell
 from vifguard.lab.plan import (

@@ -26,12 +26,12 @@ def _sent6(name: str, piece: Piece, twin: str = _V6) -> Variant:
     return row(name, lambda c: f.vrrp6(c, piece), VRRP, twin)
 
 
-def _own4(c: Cast, vrid: int = f.OTHERS_VRID) -> Piece:
-    return build.vrrp(vrid, c.a.ip4, priority=_HIGHEST)
+def _own4(c: Cast, vrid: int | None = None) -> Piece:
+    return build.vrrp(vrid or c.others_vrid, c.a.ip4, priority=_HIGHEST)
 
 
-def _own6(c: Cast, vrid: int = f.OTHERS_VRID) -> Piece:
-    return build.vrrp(vrid, c.a.ll, priority=_HIGHEST)
+def _own6(c: Cast, vrid: int | None = None) -> Piece:
+    return build.vrrp(vrid or c.others_vrid, c.a.ll, priority=_HIGHEST)
 
 
 def _claim4(c: Cast, *addresses: IPv4Address) -> bytes:
@@ -71,7 +71,7 @@ ROWS: tuple[Attack, ...] = (
         row("own-address-v6", lambda c: f.vrrp6(c, _own6(c)), VRRP, _V6),
         row(
             "version-2",
-            lambda c: f.vrrp4(c, build.vrrp2(f.OTHERS_VRID, c.a.ip4, priority=_HIGHEST)),
+            lambda c: f.vrrp4(c, build.vrrp2(c.others_vrid, c.a.ip4, priority=_HIGHEST)),
             VRRP,
             _V2,
         ),
@@ -79,12 +79,12 @@ ROWS: tuple[Attack, ...] = (
         row("unicast-v6", lambda c: f.vrrp6(c, _own6(c), dst=c.v.ll), VRRP, _V6),
         row(
             "resignation",
-            lambda c: f.vrrp4(c, build.vrrp(f.OTHERS_VRID, c.a.ip4, priority=0)),
+            lambda c: f.vrrp4(c, build.vrrp(c.others_vrid, c.a.ip4, priority=0)),
             VRRP,
             _V4,
         ),
-        _sent4("carp", build.carp(f.OTHERS_VRID), _CARP4),
-        _sent6("carp-v6", build.carp(f.OTHERS_VRID), _CARP6),
+        row("carp", lambda c: f.vrrp4(c, build.carp(c.others_vrid)), VRRP, _CARP4),
+        row("carp-v6", lambda c: f.vrrp6(c, build.carp(c.others_vrid)), VRRP, _CARP6),
     ),
     attack(
         "x-vrrp-address-of-another",
