@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from command import Service, Shell, execute
 
+from vifguard.cli.main import app
 from vifguard.client.client import Client
-from vifguard.client.resource import PORT
+from vifguard.client.resource import NETWORK, PORT
 
 numbers = itertools.count(1)
 
@@ -163,6 +164,69 @@ def test_an_ambiguous_name_lists_the_ids(vifguard: Shell) -> None:
     assert all(key in run.err for key in ids)
     assert len([one for one in vifguard.json("network", "list") if one["name"] == "twin"]) == 2
     vifguard("network", "delete", *ids)
+
+
+def test_of_many_with_one_name_ten_are_told_and_how_many_there_are(
+    vifguard: Shell, server: Service
+) -> None:
+    with Client.from_data_dir(server.data_dir) as client:
+        bodies = [{"name": "legion", "shared": True}] * 13
+        ids = {one["id"] for one in client.create_many(NETWORK, bodies)}
+    said = vifguard("network", "delete", "legion", code=2).err
+    assert "13 networks are named 'legion'" in said
+    assert "and 3 more" in said
+    assert len(ids & set(re.findall(r"[0-9a-f-]{36}", said))) == 10
+    vifguard("network", "delete", *ids)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", ""),
+        ("delete", ""),
+        ("delete", "named", ""),
+        ("set", "", "--mtu", 1400),
+        ("set", "named", "--name", ""),
+        ("create", "", "--shared"),
+        ("list", "--project", ""),
+    ],
+)
+def test_an_empty_name_is_nobodys(vifguard: Shell, arguments: tuple[object, ...]) -> None:
+    with Client.from_data_dir(Path(vifguard.environment["VIFGUARD_DATA_DIR"])) as client:
+        ids = [
+            client.create(NETWORK, {"name": name, "shared": True})["id"] for name in ("", "named")
+        ]
+        run = vifguard("network", *arguments, code=2)
+        assert "empty name" in run.err
+        assert set(ids) <= {one["id"] for one in client.list(NETWORK)}
+    vifguard("network", "set", "named", "--description", "")
+    vifguard("network", "delete", *ids)
+
+
+def test_no_noun_takes_an_empty_name(vifguard: Shell) -> None:
+    for noun in app.registered_groups:
+        name = str(noun.typer_instance.info.name)
+        verbs = {str(verb.name) for verb in noun.typer_instance.registered_commands}
+        for verb in verbs & {"show", "delete", "create", "set"}:
+            if name == "lab":
+                continue
+            assert vifguard(name, verb, "", code=2).out == ""
+    for words in (("drops", ""), ("port", "wait", ""), ("port", "rules", "")):
+        assert "empty name" in vifguard(*words, code=2).err
+
+
+def test_a_deletion_that_ends_halfway_says_what_is_gone(vifguard: Shell) -> None:
+    for name in ("first", "used", "last"):
+        vifguard("network", "create", name, "--shared")
+    vifguard("subnet", "create", "s", "--network", "used", "--cidr", "10.77.0.0/24")
+    vifguard("port", "create", "user", "--network", "used")
+    run = vifguard("network", "delete", "first", "used", "last", code=1)
+    assert "deleted: first\n" in run.err
+    assert "not deleted: used, last" in run.err
+    names = {one["name"] for one in vifguard.json("network", "list")}
+    assert names & {"first", "used", "last"} == {"used", "last"}
+    vifguard("port", "delete", "user")
+    vifguard("network", "delete", "used", "used", "last")
 
 
 def test_deleting_several_looks_all_names_up_first(vifguard: Shell) -> None:

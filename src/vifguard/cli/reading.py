@@ -3,14 +3,19 @@
 # Annotations here name local values (which resource), so they are not postponed.
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vifguard.cli.exits import HalfwayError
 from vifguard.cli.names import completer, find, id_of
 from vifguard.cli.output import Show
 from vifguard.cli.session import Session, with_session
+from vifguard.client.errors import ClientError, RefusedError
 from vifguard.client.resource import Resource
+
+if TYPE_CHECKING:
+    from vifguard.client.client import Client
 
 
 def noun_app(resource: Resource, about: str) -> typer.Typer:
@@ -41,7 +46,29 @@ def add_delete(app: typer.Typer, resource: Resource) -> None:
     @app.command("delete", help=f"Delete {resource.noun}s; names are looked up before the first.")
     @with_session
     def delete(session: Session, names: Annotated[list[str], argument]) -> None:
-        ids = [id_of(session, resource, name) for name in names]
-        for key in ids:
-            session.client.delete(resource, key)
-        session.done(f"deleted {', '.join(names)}", {"deleted": ids})
+        named = {id_of(session, resource, name): name for name in names}
+        _delete(session.client, resource, named)
+        session.done(f"deleted {', '.join(named.values())}", {"deleted": [*named]})
+
+
+def _delete(client: "Client", resource: Resource, named: Mapping[str, str]) -> None:
+    """Delete objects, which `named` has by their ids; HalfwayError says which of them are gone."""
+    names = list(named.values())
+    for place, key in enumerate(named):
+        try:
+            client.delete(resource, key)
+        except (ClientError, KeyboardInterrupt) as error:
+            if len(named) == 1:
+                raise
+            said = _said(names[:place], names[place], names[place + 1 :], error)
+            raise HalfwayError(f"{resource.noun} {names[place]}", error, said) from error
+
+
+def _said(gone: list[str], failed: str, left: list[str], error: BaseException) -> tuple[str, ...]:
+    refused = isinstance(error, RefusedError)
+    kept = [failed, *left] if refused else left
+    return (
+        f"deleted: {', '.join(gone) or 'none'}",
+        *([] if refused else [f"deleted or not: {failed}"]),
+        f"not deleted: {', '.join(kept) or 'none'}",
+    )

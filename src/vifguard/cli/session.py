@@ -167,6 +167,7 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
         session = Session(**{name: arguments.pop(name) for name in _SHARED})
+        _refuse_empty(arguments)
         try:
             command(session, **arguments)
         finally:
@@ -176,6 +177,19 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # PEP 362
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+_FREE_TEXT = frozenset({"description", "device_id", "device_owner"})
+"""Parameters of which an empty text says something."""
+
+
+def _refuse_empty(arguments: Mapping[str, Any]) -> None:
+    # The empty text is what a shell makes of a variable that is not set; to the API it is the
+    # name of everything that has none.
+    for parameter, value in arguments.items():
+        given = value if isinstance(value, list) else [value]
+        if parameter not in _FREE_TEXT and "" in given:
+            raise typer.BadParameter("an empty name is nobody's: is a variable not set?")
 
 
 def session_of(context: typer.Context) -> Session:

@@ -32,6 +32,9 @@ Items = list[Item]
 LONGEST_WAIT = 60.0
 """Seconds for which one request waits; a longer wait is several."""
 
+NAMESAKES = 10
+"""How many ids are told of the objects that bear one name."""
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -150,12 +153,21 @@ class Client:
                 return self.show(resource, name)
             except NotFoundError:
                 pass  # a name may look like an id
-        found = self.list(resource, name=name, **filters)
+        filters["name"] = name
+        found = self.list(resource, **filters, limit=NAMESAKES + 1)
         if not found:
             raise NotFoundError(404, "NotFound", f"there is no {resource.noun} {name!r}")
         if len(found) > 1:
-            raise AmbiguousError(resource.noun, name, sorted(item["id"] for item in found))
+            raise self._ambiguous(resource, name, [item["id"] for item in found], filters)
         return found[0]
+
+    def _ambiguous(
+        self, resource: Resource, name: str, ids: Sequence[str], filters: Mapping[str, Any]
+    ) -> AmbiguousError:
+        first = sorted(ids[:NAMESAKES])
+        if len(ids) > NAMESAKES:
+            ids = [item["id"] for item in self.list(resource, **filters, fields="id")]
+        return AmbiguousError(resource.noun, name, first, len(ids))
 
     def wait_for_port(self, port_id: str, timeout: float) -> Item:
         """The port, once its host's kernel holds the wanted revision.

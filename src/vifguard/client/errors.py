@@ -42,11 +42,12 @@ class NotInTimeError(RefusedError):
 
 
 class AmbiguousError(ClientError):
-    """A name that several objects bear; `ids` are theirs."""
+    """A name that `count` objects bear; `ids` are those of the first."""
 
-    def __init__(self, noun: str, name: str, ids: list[str]) -> None:
+    def __init__(self, noun: str, name: str, ids: list[str], count: int) -> None:
+        more = f" and {count - len(ids)} more" if count > len(ids) else ""
         super().__init__(
-            f"{len(ids)} {noun}s are named {name!r}; say which by its id: {', '.join(ids)}"
+            f"{count} {noun}s are named {name!r}; say which by its id: {', '.join(ids)}{more}"
         )
         self.ids = ids
 
