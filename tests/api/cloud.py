@@ -1,10 +1,12 @@
 """A server, its users, and calls in short."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import httpx
 
+from vifguard.api.who import UserRole
 from vifguard.feed.messages import HostReport, PortReport, Report
 from vifguard.model.port import PortState
 from vifguard.store import intent
@@ -13,15 +15,21 @@ from vifguard.store.tables import metadata
 
 ABOUT = HostReport("6.1.0", "ebpf", frozenset({"tcx"}), (), ("netdev-name",), isolation=True)
 
-PASSWORDS = {
+PAIRS = {"+".join(pair): pair for pair in combinations(UserRole, 2)}
+"""Users of project p2 with two roles, who are called by them."""
+
+PASSWORDS: dict[str, tuple[str, ...]] = {
     "admin": ("operator", "admin"),
     "alice": ("p1", "member"),
     "amy": ("p1", "member"),
     "rita": ("p1", "reader"),
     "bob": ("p2", "member"),
     "agent": ("operator", "service"),
+    "rob": ("p2", "reader"),
+    "mix": ("p1", "member", "service"),
+    **{name: ("p2", *pair) for name, pair in PAIRS.items()},
 }
-"""Users: project and role; each's password is its name."""
+"""Users: project and roles; each's password is its name."""
 
 OPERATOR = "admin"
 

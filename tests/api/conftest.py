@@ -21,7 +21,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     path = tmp_path_factory.mktemp("users") / "users.yaml"
     write_accounts(
         path,
-        [account(name, project, [role], name) for name, (project, role) in PASSWORDS.items()],
+        [account(name, project, roles, name) for name, (project, *roles) in PASSWORDS.items()],
     )
     return Identity(path)
 

@@ -40,7 +40,7 @@ def test_a_password_names_its_user(path: Path) -> None:
     assert identity.known(header) == user
     root = identity.verify(basic("root", "x:y"))
     assert root is not None
-    assert root.is_operator
+    assert root.roles == {UserRole.ADMIN}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_file_is_private_and_holds_no_password(path: Path) -> None:
     assert "sécret" not in text
     assert text.count("$argon2id$") == 2
     assert [each.name for each in path.parent.iterdir()] == ["users.yaml"]
-    assert [each.user.name for each in read_accounts(path)] == ["alice", "root"]
+    assert [each.principal.name for each in read_accounts(path)] == ["alice", "root"]
 
 
 @pytest.mark.parametrize("damaged", ["x", "$argon2id$v=19$m=1", ""])

@@ -25,7 +25,7 @@ from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity
 from vifguard.api.rate import BURST_SECONDS, Rate
 from vifguard.api.settings import Settings
-from vifguard.api.who import User, UserRole
+from vifguard.api.who import Principal, UserRole
 from vifguard.store.errors import UnavailableError
 from vifguard.store.store import Store
 
@@ -246,8 +246,8 @@ def test_what_is_counted_is_for_this_machine_and_the_operator(
     store.close()
 
 
-def user(role: UserRole, project: str = "p1") -> User:
-    return User("x", project, frozenset({role}))
+def user(role: UserRole, project: str = "p1") -> Principal:
+    return Principal("x", project, frozenset({role}))
 
 
 def test_a_project_takes_turns_with_itself_alone() -> None:

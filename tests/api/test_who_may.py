@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, event
-from tests.api.cloud import Cloud, path_of, refusal
+from tests.api.cloud import PAIRS, PASSWORDS, Cloud, User, path_of, refusal
 
 from vifguard.api import quota
 from vifguard.api.app import RESOURCES
@@ -22,20 +22,24 @@ NOBODY = "11111111-1111-1111-1111-111111111111"
 BY_ROLE = {"admin": "admin", "member": "alice", "reader": "rita", "service": "agent"}
 
 
+BY_ROLES = {(role,): user for role, user in BY_ROLE.items()} | {
+    pair: name for name, pair in PAIRS.items()
+}
+
 ROUTES = [each for each in actions() if not line(each[2]).is_open]
 
 
-def place(path: str) -> str:
+def place(path: str, project: str) -> str:
     """The path of an object that does not exist."""
     where = path.replace("{host}", "h1").replace("{name}", "h1").replace("{alias}", "binding")
-    where = where.replace("{project_id}", "p1")
+    where = where.replace("{project_id}", project)
     return re.sub(r"\{\w+\}", NOBODY, where)
 
 
 def ask(cloud: Cloud, method: str, path: str, user: str | None) -> httpx.Response:
     return cloud.http.request(
         method,
-        place(path),
+        place(path, "p1" if user is None else PASSWORDS[user][0]),
         auth=None if user is None else (user, user),
         json={} if method in {"POST", "PUT"} else None,
         params={"timeout": "0"},
@@ -55,11 +59,11 @@ def test_every_route_has_a_line_and_every_line_a_route(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(("method", "path", "action"), ROUTES, ids=[each[2] for each in ROUTES])
 def test_every_route_by_every_role(cloud: Cloud, method: str, path: str, action: str) -> None:
-    for role, user in BY_ROLE.items():
+    for roles, user in BY_ROLES.items():
         answer = ask(cloud, method, path, user)
         assert answer.status_code < 500
-        denied = getattr(line(action), role) is Reach.NONE
-        assert (answer.status_code == 403) == denied, (role, answer.text)
+        denied = all(getattr(line(action), role) is Reach.NONE for role in roles)
+        assert (answer.status_code == 403) == denied, (roles, answer.text)
         assert answer.status_code != 401
     assert ask(cloud, method, path, None).status_code == 401
 
@@ -369,6 +373,49 @@ def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Clou
         seen.add(collection)
     assert seen == mine.keys()
     assert cloud.rows() == before
+
+
+STRANGERS = {("member",): "bob", ("reader",): "rob", ("service",): "agent"} | {
+    pair: name for name, pair in PAIRS.items() if "admin" not in pair
+}
+
+
+@pytest.mark.parametrize("roles", STRANGERS, ids="+".join)
+def test_a_role_opens_anothers_objects_to_its_own_actions_alone(
+    cloud: Cloud, roles: tuple[str, ...]
+) -> None:
+    stranger = User(cloud.http, STRANGERS[roles])
+    mine = belongings(cloud)
+    for method, path, action in actions():
+        collection = path.split("/")[2] if path.count("/") > 2 else ""
+        if collection not in mine or "{" not in path:
+            continue
+        reach = line(action).reach(UserRole(role) for role in roles)
+        body = body_of(method, action)
+        if action == "update_port" and reach is Reach.ALL:
+            body = {"port": {"binding:host_id": "h1"}}
+        where = re.sub(r"\{\w+_id\}", mine[collection], path.removeprefix("/v2.0/"))
+        where = re.sub(r"\{\w+\}", "blue", where)
+        status = stranger.call(method, where, body, params={"timeout": "0"}).status_code
+        if reach is Reach.ALL:
+            assert status not in {403, 404}, action
+            mine = mine if method != "DELETE" else belongings(cloud)
+        else:
+            assert status == {Reach.OWN: 404, Reach.NONE: 403}[reach], action
+
+
+def test_a_member_that_is_a_service_too_has_its_own_and_binds_what_is_others(
+    cloud: Cloud, shared: dict[str, Any]
+) -> None:
+    own = cloud.mix.make("port", network_id=shared["id"])
+    assert cloud.mix.change("port", own["id"], name="mine")["name"] == "mine"
+    assert cloud.mix.change("port", own["id"], **{"binding:host_id": "h1"})
+    theirs = cloud.bob.make("port", network_id=shared["id"])
+    assert cloud.mix.change("port", theirs["id"], **{"binding:host_id": "h1"})
+    assert cloud.mix.refused("port", theirs["id"], name="mine")[0] == 403
+    # Neither role alone binds a port as it is made.
+    where = {"binding:host_id": "h1"}
+    assert cloud.mix.refused("port", network_id=shared["id"], **where)[0] == 403
 
 
 def test_a_reader_reads(cloud: Cloud, own: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Protocol
 
-from vifguard.api.who import User
+from vifguard.api.who import Principal
 
 service_token: ContextVar[str] = ContextVar("service_token", default="")
 """X-Service-Token of the request that is being answered; empty where it has none.
@@ -33,8 +33,8 @@ class Authenticator(Protocol):
     def at_once(self) -> int:
         """How many may be verified at the same time; the rest wait their turn."""
 
-    def known(self, value: str) -> User | None:
+    def known(self, value: str) -> Principal | None:
         """The user of a header that was verified lately; never slow."""
 
-    def verify(self, value: str) -> User | None:
+    def verify(self, value: str) -> Principal | None:
         """The user of a header, or None. May be slow; raises Refusal where it cannot be told."""

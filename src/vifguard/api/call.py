@@ -21,9 +21,9 @@ from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
 from vifguard.api.listing import Listing
-from vifguard.api.policy import Reach, line
+from vifguard.api.policy import line, user_of
 from vifguard.api.remembered import Remembered
-from vifguard.api.who import User
+from vifguard.api.who import Principal, User
 from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
 
@@ -153,28 +153,31 @@ Caller = Annotated[Call, Depends(call_of)]
 
 async def require_user(request: Request) -> User:
     """Who asks, where it may do what it asks for; raises Refusal (401, 403, 429)."""
-    user = await _user(request)
-    request.scope["vifguard.user"] = user
-    request.app.state.rate.take(user)
-    _require_allowed(request.scope["route"].name, user)
+    principal = await _principal(request)
+    request.scope["vifguard.user"] = principal
+    request.app.state.rate.take(principal)
+    action = request.scope["route"].name
+    user = user_of(principal, action)
+    if user is None:
+        raise _denied(action, principal)
     return user
 
 
-async def _user(request: Request) -> User:
+async def _principal(request: Request) -> Principal:
     """Who asks, as the first authenticator says whose header is there; raises Refusal."""
     ways: tuple[Way, ...] = request.app.state.ways
     for way in ways:
         value = request.headers.get(way.authenticator.header)
         if value is not None:
-            user = way.authenticator.known(value) or await run_sync(
+            principal = way.authenticator.known(value) or await run_sync(
                 # What is slow waits in a queue of its own, and not for the threads that serve.
                 way.authenticator.verify,
                 value,
                 limiter=way.limiter,
             )
-            if user is None:
+            if principal is None:
                 break
-            return user
+            return principal
     words = " or ".join(way.authenticator.words for way in ways)
     challenge = ", ".join(way.authenticator.challenge for way in ways)
     raise Refusal(
@@ -182,12 +185,10 @@ async def _user(request: Request) -> User:
     )
 
 
-def _require_allowed(action: str, user: User) -> None:
-    allowed = line(action)
-    if allowed.reach(user.roles) is Reach.NONE:
-        who = " or ".join(allowed.roles) or "nobody"
-        has = ", ".join(sorted(user.roles)) or "nothing here"
-        raise forbidden(f"{action} is allowed for {who}; user {user.name!r} is {has}.")
+def _denied(action: str, principal: Principal) -> Refusal:
+    who = " or ".join(line(action).roles) or "nobody"
+    has = ", ".join(sorted(principal.roles)) or "nothing here"
+    return forbidden(f"{action} is allowed for {who}; user {principal.name!r} is {has}.")
 
 
 def _require_json(request: Request) -> None:

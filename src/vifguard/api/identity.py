@@ -24,7 +24,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from vifguard.api.convert import project, quoted, text
-from vifguard.api.who import User, UserRole
+from vifguard.api.who import Principal, UserRole
 
 _LOG = logging.getLogger(__name__)
 _KEYS = frozenset({"name", "project_id", "roles", "password_hash"})
@@ -44,7 +44,7 @@ class IdentityError(Exception):
 class Account:
     """A user and the argon2 hash of the password."""
 
-    user: User
+    principal: Principal
     password_hash: str
 
 
@@ -62,17 +62,17 @@ class Identity:
         self._lock = threading.Lock()
         self._version: Version | None = None
         self._accounts: Mapping[str, Account] = {}
-        self._verified: dict[bytes, User] = {}
+        self._verified: dict[bytes, Principal] = {}
         # What was verified is remembered under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
         self._decoy = _HASHER.hash(secrets.token_hex())
 
-    def known(self, header: str | None) -> User | None:
+    def known(self, header: str | None) -> Principal | None:
         """The user of an Authorization header that was verified before; never slow."""
         self._refresh()
         return None if header is None else self._verified.get(self._mark(header))
 
-    def verify(self, header: str | None) -> User | None:
+    def verify(self, header: str | None) -> Principal | None:
         """The user of an Authorization header, or None; costs one argon2 hash when new."""
         user = self.known(header)
         if user is not None or header is None:
@@ -88,8 +88,8 @@ class Identity:
                 return None
             if len(self._verified) >= _MAX_VERIFIED:
                 self._verified.clear()
-            self._verified[self._mark(header)] = account.user
-        return account.user
+            self._verified[self._mark(header)] = account.principal
+        return account.principal
 
     def _matches(self, password_hash: str, password: str) -> bool:
         try:
@@ -107,7 +107,7 @@ class Identity:
         with self._lock:
             self._verified = {}
             try:
-                self._accounts = {each.user.name: each for each in read_accounts(self._path)}
+                self._accounts = {each.principal.name: each for each in read_accounts(self._path)}
             except IdentityError as error:
                 _LOG.error("nobody can log in: %s", error)
                 self._accounts = {}
@@ -126,7 +126,7 @@ def read_accounts(path: Path) -> list[Account]:
     if not isinstance(raw, list):
         raise IdentityError(f"{path} is not a list of users")
     accounts = [_account(path, each) for each in raw]
-    names = [each.user.name for each in accounts]
+    names = [each.principal.name for each in accounts]
     if twice := {name for name in names if names.count(name) > 1}:
         raise IdentityError(f"{path} names {sorted(twice)} twice")
     return accounts
@@ -136,9 +136,9 @@ def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
     """Replace a file of users as a whole, readable by its owner alone."""
     raw = [
         {
-            "name": each.user.name,
-            "project_id": each.user.project_id,
-            "roles": sorted(role.value for role in each.user.roles),
+            "name": each.principal.name,
+            "project_id": each.principal.project_id,
+            "roles": sorted(role.value for role in each.principal.roles),
             "password_hash": each.password_hash,
         }
         for each in accounts
@@ -171,14 +171,14 @@ def _account(path: Path, raw: Any) -> Account:
     try:
         name = text(64).read(raw["name"])
         roles = frozenset(UserRole(role) for role in raw["roles"])
-        user = User(name, project.read(raw["project_id"]), roles)
+        principal = Principal(name, project.read(raw["project_id"]), roles)
     except (TypeError, ValueError) as error:
         raise IdentityError(f"{path}: user {quoted(raw['name'])}: {error}") from None
     if not name or ":" in name or not roles or not isinstance(raw["password_hash"], str):
         raise IdentityError(
             f"{path}: user {quoted(raw['name'])} needs a name without ':', a role and a hash"
         )
-    return Account(user, raw["password_hash"])
+    return Account(principal, raw["password_hash"])
 
 
 def _version_of(path: Path) -> Version:

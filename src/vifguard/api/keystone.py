@@ -25,7 +25,7 @@ from vifguard.api.authenticator import service_token
 from vifguard.api.convert import project
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import IdentityError
-from vifguard.api.who import User, UserRole
+from vifguard.api.who import Principal, UserRole
 
 _MAX_TOKEN = 8192
 _MAX_REMEMBERED = 4096
@@ -58,14 +58,14 @@ class Keystone:
         self._clock = clock
         # What was verified is remembered under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
-        self._remembered: dict[bytes, tuple[User, float]] = {}
+        self._remembered: dict[bytes, tuple[Principal, float]] = {}
 
-    def known(self, value: str) -> User | None:
+    def known(self, value: str) -> Principal | None:
         """The user of a token that Keystone vouched for lately."""
         user, until = self._remembered.get(self._mark(value), (None, 0.0))
         return user if self._clock() < until else None
 
-    def verify(self, value: str) -> User | None:
+    def verify(self, value: str) -> Principal | None:
         """The user of a token; raises Refusal (503) where Keystone does not answer."""
         if (user := self.known(value)) is not None:
             return user
@@ -75,7 +75,7 @@ class Keystone:
             return None
         asked = self._clock()
         vouched = self._ask(value, service)
-        if vouched is None or (user := _user_of(vouched)) is None:
+        if vouched is None or (user := _principal_of(vouched)) is None:
             return None
         if len(self._remembered) >= _MAX_REMEMBERED:
             self._remembered = {}
@@ -177,7 +177,7 @@ def _environ(token: str, service: str) -> dict[str, Any]:
     }
 
 
-def _user_of(vouched: dict[str, Any]) -> User | None:
+def _principal_of(vouched: dict[str, Any]) -> Principal | None:
     """The user of a token; None where it is for no project, and so for no objects."""
     roles = {name.strip().lower() for name in (vouched.get("HTTP_X_ROLES") or "").split(",")}
     # In a cloud with an admin project, the admin of another project is an admin of that alone.
@@ -188,7 +188,7 @@ def _user_of(vouched: dict[str, Any]) -> User | None:
     except ValueError:
         return None
     name = vouched.get("HTTP_X_USER_NAME") or vouched.get("HTTP_X_USER_ID") or ""
-    return User(str(name), project_id, frozenset(role for role in UserRole if role in roles))
+    return Principal(str(name), project_id, frozenset(role for role in UserRole if role in roles))
 
 
 def _expiry(vouched: dict[str, Any]) -> float:

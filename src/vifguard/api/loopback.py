@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 
-from vifguard.api.who import User, UserRole
+from vifguard.api.who import Principal, UserRole
 
 _LOOPBACK = re.compile(
     r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE
 )
-_OPERATOR = User("operator", "operator", frozenset({UserRole.ADMIN}))
+_OPERATOR = Principal("operator", "operator", frozenset({UserRole.ADMIN}))
 
 
 class Loopback:
@@ -24,10 +24,10 @@ class Loopback:
     words = "a Host header that names this machine: localhost, 127.0.0.1 or [::1]"
     at_once = 1
 
-    def known(self, value: str) -> User | None:
+    def known(self, value: str) -> Principal | None:
         """The operator, or None where the request was meant for another name."""
         return _OPERATOR if _LOOPBACK.fullmatch(value) else None
 
-    def verify(self, value: str) -> User | None:
+    def verify(self, value: str) -> Principal | None:
         """The same."""
         return self.known(value)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from vifguard.api.who import UserRole
+from vifguard.api.who import Principal, User, UserRole
 
 
 class Reach(StrEnum):
@@ -38,8 +38,13 @@ class Line:
 
     def reach(self, roles: Iterable[UserRole]) -> Reach:
         """The farthest that one of the roles goes, from wherever it asks."""
-        found: set[Reach] = {getattr(self, role.value) for role in roles}
+        found = {self.of(role) for role in roles}
         return next((reach for reach in (_ALL, _OWN) if reach in found), _NONE)
+
+    def of(self, role: UserRole) -> Reach:
+        """How far one role goes."""
+        reach: Reach = getattr(self, role.value)
+        return reach
 
     @property
     def is_open(self) -> bool:
@@ -144,3 +149,22 @@ LINES: Mapping[str, Line] = MappingProxyType(
 def line(action: str) -> Line:
     """The line of an action; that of nobody where it has none."""
     return LINES.get(action, _DENIED)
+
+
+def user_of(principal: Principal, action: str) -> User | None:
+    """What a principal is for an action; None where it may not do it.
+
+    Each role counts by where it reaches: what a role may choose, it may in its own actions only.
+    """
+    allowed = line(action)
+    acting = {role for role in principal.roles if allowed.of(role) in {_OWN, _ALL}}
+    if not acting:
+        return None
+    return User(
+        principal.name,
+        principal.project_id,
+        sees_all=allowed.reach(acting) is _ALL,
+        is_owner=UserRole.MEMBER in acting,
+        is_operator=UserRole.ADMIN in acting,
+        may_bind=not acting.isdisjoint({UserRole.ADMIN, UserRole.SERVICE}),
+    )

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 
 from vifguard.api.errors import Refusal
-from vifguard.api.who import User
+from vifguard.api.who import Principal, UserRole
 
 BURST_SECONDS = 10.0
 """Of what it may ask in so long, a project may save up what it did not."""
 
 _MAX_PROJECTS = 10_000
+_UNCOUNTED = {UserRole.ADMIN, UserRole.SERVICE}
 
 
 class Rate:
@@ -29,20 +30,20 @@ class Rate:
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
 
-    def take(self, user: User) -> None:
-        """Count one request of a user; raises Refusal (429) where its project has none left."""
+    def take(self, who: Principal) -> None:
+        """Count one request; raises Refusal (429) where its project has none left."""
         rate = self._per_second
-        if rate is None or user.is_operator or user.is_service:
+        if rate is None or not who.roles.isdisjoint(_UNCOUNTED):
             return
         now = self._clock()
         most = rate * BURST_SECONDS
-        left, since = self._left.get(user.project_id, (most, now))
+        left, since = self._left.get(who.project_id, (most, now))
         left = min(most, left + (now - since) * rate)
         if left < 1.0:
-            raise _too_many(user.project_id, rate, left)
+            raise _too_many(who.project_id, rate, left)
         if len(self._left) >= _MAX_PROJECTS:
             self._forget_idle(now)
-        self._left[user.project_id] = (left - 1.0, now)
+        self._left[who.project_id] = (left - 1.0, now)
 
     def _forget_idle(self, now: float) -> None:
         """A project whose bucket is full again is as one that never asked."""

@@ -1,4 +1,7 @@
-"""What a user sees at all. What it does not see does not exist for it: 404, never 403."""
+"""What a user sees at all. What it does not see does not exist for it: 404, never 403.
+
+How far that goes the user says (`sees`), whichever role let it: no role is looked at here.
+"""
 
 from __future__ import annotations
 
@@ -54,19 +57,19 @@ def networks_of(user: User) -> ColumnElement[bool]:
 
 def subnets_of(user: User) -> ColumnElement[bool]:
     """The subnets a user sees: those of the networks it sees."""
-    if user.is_operator:
+    if user.sees_all:
         return true()
     return subnet_table.c.network_id.in_(select(network_table.c.id).where(networks_of(user)))
 
 
 def ports_of(user: User) -> ColumnElement[bool]:
     """The ports in a user's lists: its project's."""
-    return true() if user.is_operator else port_table.c.project_id == user.project_id
+    return true() if user.sees_all else port_table.c.project_id == user.project_id
 
 
 def groups_of(user: User) -> ColumnElement[bool]:
     """The IP groups a user sees: its project's."""
-    return true() if user.is_operator else group_table.c.project_id == user.project_id
+    return true() if user.sees_all else group_table.c.project_id == user.project_id
 
 
 def security_groups_of(user: User) -> ColumnElement[bool]:
@@ -76,7 +79,7 @@ def security_groups_of(user: User) -> ColumnElement[bool]:
 
 def rules_of(user: User) -> ColumnElement[bool]:
     """The rules a user sees: those of its project's groups."""
-    return true() if user.is_operator else rule_table.c.project_id == user.project_id
+    return true() if user.sees_all else rule_table.c.project_id == user.project_id
 
 
 def address_groups_of(user: User) -> ColumnElement[bool]:
@@ -91,7 +94,7 @@ def subnet_pools_of(user: User) -> ColumnElement[bool]:
 
 def rbac_policies_of(user: User) -> ColumnElement[bool]:
     """The RBAC policies a user sees: those its project made."""
-    return true() if user.is_operator else rbac_policy_table.c.project_id == user.project_id
+    return true() if user.sees_all else rbac_policy_table.c.project_id == user.project_id
 
 
 def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
@@ -105,7 +108,7 @@ def ask_network(snapshot: Snapshot, user: User, network_id: str) -> Callable[[],
 
     def hear() -> StoredNetwork:
         found, is_shared = asked() or (None, False)
-        if found is None or not (is_shared or _owns(user, found.network.project_id)):
+        if found is None or not (is_shared or user.sees(found.network.project_id)):
             raise MissingError("network", network_id)
         return found
 
@@ -125,9 +128,9 @@ def subnet(snapshot: Snapshot, user: User, subnet_id: str) -> tuple[StoredSubnet
 
 
 def port(snapshot: Snapshot, user: User, port_id: str) -> StoredPort:
-    """One port that the user sees; raises MissingError. A service sees any port by its id."""
+    """One port that the user sees; raises MissingError."""
     stored = ports.get(snapshot, port_id)
-    if not (user.is_operator or user.is_service or stored.port.project_id == user.project_id):
+    if not user.sees(stored.port.project_id):
         raise MissingError("port", port_id)
     return stored
 
@@ -135,7 +138,7 @@ def port(snapshot: Snapshot, user: User, port_id: str) -> StoredPort:
 def rbac_policy(snapshot: Snapshot, user: User, policy_id: str) -> RbacPolicy:
     """One RBAC policy that the user sees; raises MissingError."""
     found = rbac_policies.get(snapshot, policy_id)
-    if not (user.is_operator or found.project_id == user.project_id):
+    if not user.sees(found.project_id):
         raise MissingError("rbac-policy", policy_id)
     return found
 
@@ -167,7 +170,7 @@ def own_security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredS
 def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredRule:
     """One rule that the user sees; raises MissingError."""
     stored = security_groups.get_rule(snapshot, rule_id)
-    if not (user.is_operator or stored.rule.project_id == user.project_id):
+    if not user.sees(stored.rule.project_id):
         raise MissingError("security-group-rule", rule_id)
     return stored
 
@@ -206,7 +209,7 @@ def own_subnet_pool(snapshot: Snapshot, user: User, pool_id: str) -> StoredSubne
 
 def require_owner(user: User, project_id: str, noun: str, ident: str) -> None:
     """Raise Refusal (403) where the user sees an object that it may use and not change."""
-    if not (user.is_operator or user.project_id == project_id):
+    if not user.owns(project_id):
         raise forbidden(
             f"{noun.capitalize()} {ident} is another project's: it may be used, and changed only "
             f"by its owner or the operator."
@@ -254,7 +257,7 @@ def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) ->
 
 
 def _own_or_shared(user: User, table: Table, kind: Sharable) -> ColumnElement[bool]:
-    if user.is_operator:
+    if user.sees_all:
         return true()
     shared = table.c.id.in_(rbac_policies.shared_with(kind, user.project_id))
     return or_(table.c.project_id == user.project_id, shared)
@@ -262,13 +265,9 @@ def _own_or_shared(user: User, table: Table, kind: Sharable) -> ColumnElement[bo
 
 def _sees(snapshot: Snapshot, user: User, owner: str | None, ident: str) -> bool:
     """Whether a user sees what is `owner`'s; None is nobody's, and takes as long to look for."""
-    if owner is not None and _owns(user, owner):
+    if owner is not None and user.sees(owner):
         return True
     return rbac_policies.is_shared(snapshot, ident, user.project_id)
-
-
-def _owns(user: User, owner: str) -> bool:
-    return user.is_operator or owner == user.project_id
 
 
 def _found(get: Callable[[Snapshot, str], Stored], snapshot: Snapshot, ident: str) -> Stored | None:

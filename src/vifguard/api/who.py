@@ -1,4 +1,8 @@
-"""Who asks, and who may choose what: attributes by standing. Actions by role are `policy`."""
+"""Who asks, and who may choose what: attributes by standing. Actions by role are `policy`.
+
+A principal has roles. A user is what they make of it for one action: whoever handles that
+action knows users alone, and so cannot look at a role.
+"""
 
 from __future__ import annotations
 
@@ -23,22 +27,37 @@ class UserRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """Who asks."""
+class Principal:
+    """Who asks, as an authenticator knows it."""
 
     name: str
     project_id: str
     roles: frozenset[UserRole]
 
-    @property
-    def is_operator(self) -> bool:
-        """The operator sees and may do everything."""
-        return UserRole.ADMIN in self.roles
 
-    @property
-    def is_service(self) -> bool:
-        """An agent, or a hypervisor's hook."""
-        return UserRole.SERVICE in self.roles
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks, and how far what it asks for goes: decided once, by `policy.user_of`.
+
+    `sees_all`: the action reaches every project's objects, else the user's own. `is_owner`: what
+    is the project's is the user's to choose; `is_operator`: everything is; `may_bind`: to which
+    host a port belongs is.
+    """
+
+    name: str
+    project_id: str
+    sees_all: bool = False
+    is_owner: bool = False
+    is_operator: bool = False
+    may_bind: bool = False
+
+    def sees(self, project_id: str) -> bool:
+        """Whether the action reaches an object of a project."""
+        return self.sees_all or project_id == self.project_id
+
+    def owns(self, project_id: str) -> bool:
+        """Whether the user chooses as the owner of a project's objects does."""
+        return self.is_operator or (self.is_owner and project_id == self.project_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +72,7 @@ class Standing:
     @property
     def owns(self) -> bool:
         """The operator, or the owner of the object itself."""
-        mine = self.user.project_id == self.project_id and not self.user.is_service
-        return self.user.is_operator or mine
+        return self.user.owns(self.project_id)
 
     @property
     def owns_network(self) -> bool:
@@ -63,7 +81,7 @@ class Standing:
             return True
         network = self.network
         isolated = network is not None and not network.shared
-        return isolated and network.project_id == self.user.project_id and self.owns  # type: ignore[union-attr]
+        return isolated and self.user.owns(network.project_id) and self.owns  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +119,7 @@ OWNER = Rule("its owner or the operator", lambda standing, _: standing.owns)
 OPERATOR = Rule("the operator", lambda standing, _: standing.user.is_operator)
 BINDER = Rule(
     "the operator or a service",
-    lambda standing, _: standing.user.is_operator or standing.user.is_service,
+    lambda standing, _: standing.user.may_bind,
 )
 NETWORK_OWNER = Rule(
     "the operator, or on an isolated network by its owner",

@@ -46,9 +46,9 @@ def list_users(data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
 
     found = [
         {
-            "name": one.user.name,
-            "project_id": one.user.project_id,
-            "roles": sorted(one.user.roles),
+            "name": one.principal.name,
+            "project_id": one.principal.project_id,
+            "roles": sorted(one.principal.roles),
         }
         for one in users.read(_file(data_dir))
     ]
@@ -75,7 +75,7 @@ def create(
     password = _password(password_file)
     account = users.new_account(name, project, tuple(role or ["member"]), password)
     with users.changing(_file(data_dir)) as everyone:
-        if any(one.user.name == name for one in everyone):
+        if any(one.principal.name == name for one in everyone):
             raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
         everyone.append(account)
     _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
@@ -96,7 +96,7 @@ def set_password(
     password = _password(password_file)
     with users.changing(_file(data_dir)) as everyone:
         index = _index(everyone, name)
-        user = everyone[index].user
+        user = everyone[index].principal
         everyone[index] = users.new_account(name, user.project_id, tuple(user.roles), password)
     _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
 
@@ -122,7 +122,7 @@ def _file(data_dir: Path) -> Path:
 
 def _index(everyone: list[Account], name: str) -> int:
     for index, one in enumerate(everyone):
-        if one.user.name == name:
+        if one.principal.name == name:
             return index
     raise InputError(f"there is no user {name!r}: see `vifguard user list`")
 

@@ -148,7 +148,7 @@ def _require_members(
     found = {each.port.id: each.port for each in ports.read(snapshot, port_table.c.id.in_(members))}
     for member in sorted(members):
         port = found.get(member)
-        if port is None or not (call.user.is_operator or port.project_id == call.user.project_id):
+        if port is None or not call.user.sees(port.project_id):
             raise MissingError("port", member)
         if port.project_id != project_id:
             raise bad_request(

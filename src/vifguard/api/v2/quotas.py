@@ -131,7 +131,7 @@ def _require_enough(change: Change, project_id: str, limits: dict[str, Any]) -> 
 
 
 def _require_own(call: Call, project_id: str) -> None:
-    if not (call.user.is_operator or call.user.project_id == project_id):
+    if not call.user.sees(project_id):
         raise forbidden(
             f"The quotas of project {project_id} are for the operator; user {call.user.name!r} "
             f"may ask for those of {call.user.project_id}."

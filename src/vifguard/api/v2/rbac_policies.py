@@ -165,7 +165,7 @@ def _owner(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> st
     A network that is shared has the operator as its master, and its owner still says with whom.
     """
     owner = _project_of(snapshot, user, kind, object_id)
-    if not (user.is_operator or owner == user.project_id):
+    if not user.owns(owner):
         raise Refusal(
             400,
             "InvalidInput",
