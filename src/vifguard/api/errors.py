@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from vifguard.store.errors import (
     AddressTakenError,
+    BusyError,
     ConflictError,
     DefaultPoolExistsError,
     DefaultRuleExistsError,
@@ -22,11 +23,13 @@ from vifguard.store.errors import (
     PoolInUseError,
     PoolQuotaError,
     PrefixTakenError,
+    ReadOnlyError,
     ReplacedError,
     RuleExistsError,
     SharedInUseError,
     StoreError,
     UnavailableError,
+    UnknownOutcomeError,
     UnstorableError,
     UplinkTakenError,
     WrongAddressError,
@@ -107,18 +110,36 @@ def refusal_of(error: StoreError) -> Refusal:
             return Refusal(404, f"{_KIND[error.kind]}NotFound", str(error))
         case InUseError():
             return Refusal(409, f"{_KIND[error.kind]}InUse", str(error))
-        case FullError():
-            message = f"{error} Nothing was changed: the operator must make room for it."
-            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "10"})
-        case ReplacedError():
-            message = f"{error} Nothing was changed."
-            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "10"})
+        case UnknownOutcomeError():
+            # Who is told to try again would make a second one.
+            message = f"{error} Look whether it is there before you send it again."
+            return Refusal(503, "OutcomeUnknown", message)
         case UnavailableError():
-            # Nothing was stored; the words of a database's driver are for the log.
-            message = "The database does not answer; nothing was changed, try again."
-            return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
+            return _unavailable(error)
     status, kind = _NEUTRON.get(type(error), (500, "HTTPInternalServerError"))
     return Refusal(status, kind, str(error))
+
+
+def _unavailable(error: UnavailableError) -> Refusal:
+    """What to do where the database takes nothing; nothing was stored."""
+    match error:
+        case FullError():
+            status, kind, wait = 507, "HTTPInsufficientStorage", "10"
+            message = f"{error} Nothing was changed: the operator must make room for it."
+        case ReadOnlyError():
+            status, kind, wait = 503, "HTTPServiceUnavailable", "10"
+            message = f"{error} Nothing was changed: the operator must make it writable."
+        case ReplacedError():
+            status, kind, wait = 503, "HTTPServiceUnavailable", "10"
+            message = f"{error} Nothing was changed."
+        case BusyError():
+            status, kind, wait = 503, "HTTPServiceUnavailable", "1"
+            message = "Another change keeps the database; nothing was changed, try again."
+        case _:
+            # The words of a database's driver are for the log.
+            status, kind, wait = 503, "HTTPServiceUnavailable", "1"
+            message = "The database does not answer; nothing was changed, try again."
+    return Refusal(status, kind, message, {"Retry-After": wait})
 
 
 def answer(refusal: Refusal) -> JSONResponse:

@@ -61,6 +61,13 @@ class Database(Protocol):
         They go to the database one behind the other where it is a way to go.
         """
 
+    def was_made(self, turn: Sequence[Record], revision: int) -> bool | None:
+        """Whether a change was committed whose end nobody told; None where that is not known.
+
+        `turn` is what `turn` answered to it, `revision` what it raised the revision to, or 0.
+        For who has the turn of this server, and raises what SQLAlchemy raises.
+        """
+
     def telling(self, news: News) -> Iterator[Asked]:
         """The statements that let other servers hear the news as soon as they are committed."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class StoreError(Exception):
-    """A change or a read that cannot be; nothing was stored."""
+    """A change or a read that cannot be; but for UnknownOutcomeError, nothing was stored."""
 
 
 class MissingError(StoreError):
@@ -92,12 +92,24 @@ class UnavailableError(StoreError):
     """The database does not answer now; nothing was stored."""
 
 
+class BusyError(UnavailableError):
+    """Another change has kept the database for too long; nothing was stored."""
+
+
 class FullError(UnavailableError):
     """The disk of the database takes nothing; nothing was stored."""
 
 
+class ReadOnlyError(UnavailableError):
+    """The database may be read and not written; nothing was stored."""
+
+
 class ReplacedError(UnavailableError):
     """The database's file is not the one that was opened any more; nothing was stored."""
+
+
+class UnknownOutcomeError(StoreError):
+    """The database was told to commit and did not answer: all was stored, or nothing."""
 
 
 class UnstorableError(StoreError):

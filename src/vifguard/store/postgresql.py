@@ -72,7 +72,13 @@ _SETTINGS: Final = {
     "jit": "off",
 }
 
-_TAKE_TURN = Prepared(sql.select(func.pg_advisory_xact_lock(_TURN)))
+_TAKE_TURN = Prepared(
+    sql.select(
+        func.pg_advisory_xact_lock(_TURN).label("turn"),
+        sql.cast(func.pg_current_xact_id(), Text()).label("transaction"),
+    )
+)
+_BECAME = sql.text("SELECT pg_xact_status(CAST(:transaction AS xid8))")
 _SHARE_PRESENCE = f"SELECT pg_advisory_lock_shared({_PRESENCE})"
 _IS_ALONE = sql.select(func.pg_try_advisory_xact_lock(_PRESENCE))
 _NOTIFY = Prepared(sql.select(func.pg_notify(_CHANNEL, bindparam("text", type_=Text()))))
@@ -128,6 +134,18 @@ class Server:
                     driver.rollback()
             raise
         return [each.records() for each in pending]
+
+    def was_made(self, turn: Sequence[Record], _revision: int) -> bool | None:
+        """PostgreSQL remembers of each transaction how it ended (its manual, 9.27.8).
+
+        Who has the turn knows that it has: it may go on for a while without its client.
+        """
+        if not turn:
+            return None
+        with self._engine.begin() as connection:
+            self.run(connection, self.turn)
+            became = connection.scalar(_BECAME, {"transaction": turn[0].transaction})
+        return {"committed": True, "aborted": False}.get(became)
 
     def telling(self, news: News) -> Iterator[Asked]:
         """Notifications, to be made in the change's own transaction."""

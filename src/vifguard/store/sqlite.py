@@ -10,11 +10,14 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.exc import DBAPIError
 
+from vifguard.store import tables
 from vifguard.store.database import News
 from vifguard.store.errors import DatabaseError, ReplacedError
 from vifguard.store.prepared import Asked, told
@@ -60,11 +63,24 @@ class SqliteFile:
         last: Callable[[], None] | None = None,
     ) -> list[list[Record]]:
         """One after the other: there is no way to go."""
-        with told(connection):
-            answers = [each.run(connection).records() for each in asked]
+        try:
+            with told(connection):
+                answers = [each.run(connection).records() for each in asked]
+                if last is not None:
+                    last()
+        except DBAPIError:
             if last is not None:
-                last()
+                # SQLAlchemy takes for ended what it told to end, whatever was said before it.
+                with suppress(sqlite3.Error):
+                    connection.connection.rollback()
+            raise
         return answers
+
+    def was_made(self, _turn: Sequence[Record], revision: int) -> bool:
+        """Nobody else writes: the file is at the change's revision, or at the one before."""
+        with self.looking.connect() as connection:
+            found: int = connection.scalar(select(tables.revision.c.value)) or 0
+        return 0 < revision <= found
 
     def telling(self, _news: News) -> Iterator[Asked]:
         """There is nobody to tell."""

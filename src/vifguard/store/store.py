@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from vifguard.feed.cut import cut
 from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, SetChange, Update
@@ -31,25 +30,17 @@ from vifguard.store import (
     wiring,
 )
 from vifguard.store.alarm import Alarm
+from vifguard.store.answering import answering
 from vifguard.store.bell import Bell
 from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
-from vifguard.store.errors import (
-    DatabaseError,
-    FullError,
-    StoreError,
-    UnavailableError,
-    UnstorableError,
-)
+from vifguard.store.errors import DatabaseError, StoreError, UnknownOutcomeError
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.tables import identity, ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
 from vifguard.store.uncollected import uncollected
 
 _LOG = logging.getLogger(__name__)
-
-_UNWRITABLE = ("disk is full", "readonly database", "disk I/O error", "No space left")
-"""What databases say of a disk that takes nothing."""
 
 
 class Store:
@@ -108,35 +99,59 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """One consistent view of the rows; raises UnavailableError."""
-        with _answering(), self._database.reading.connect() as connection, connection.begin():
+        with answering(), self._database.reading.connect() as connection, connection.begin():
             yield Snapshot(connection, self._database.run, self.heartbeats)
 
     @contextmanager
     def look(self) -> Iterator[Snapshot]:
         """A view for one statement: a second may see another state. Raises UnavailableError."""
-        with _answering(), self._database.looking.connect() as connection:
+        with answering(), self._database.looking.connect() as connection:
             yield Snapshot(connection, self._database.run, self.heartbeats)
 
     @contextmanager
     def change(self) -> Iterator[Change]:
         """A change: committed as a whole when the block ends, undone when it raises.
 
-        Raises UnavailableError.
+        Raises UnavailableError; UnknownOutcomeError where nobody knows whether it was committed.
         """
         here = self._database
-        with (
-            self._turn,
-            _answering(),
-            here.writing.connect() as connection,
-            connection.begin() as whole,
-        ):
-            change = Change(connection, here.run, self.heartbeats, here.turn, self._clock())
-            yield change
-            news = change.news()
-            for each in here.telling(news):
-                change.write(each.statement, each.values)
-            change.end(whole)
-        self._take_in(news)
+        change = None
+        with self._turn, answering():
+            try:
+                with here.writing.connect() as connection, connection.begin() as whole:
+                    now = self._clock()
+                    change = Change(connection, here.run, self.heartbeats, here.turn, now)
+                    yield change
+                    for each in here.telling(change.news()):
+                        change.write(each.statement, each.values)
+                    change.end(whole)
+            except (OperationalError, InterfaceError) as error:
+                # Of anything else the database told before it could commit.
+                if change is None or not change.is_ending:
+                    raise
+                self._require_made(change, error)
+        self._take_in(change.news())
+
+    def _require_made(self, change: Change, error: DBAPIError) -> None:
+        """Return where a change was committed though its end was not told.
+
+        Raises what the database said where it was not, UnknownOutcomeError where nobody knows.
+        """
+        try:
+            made = self._database.was_made(change.turn, change.reached)
+        except SQLAlchemyError:
+            _LOG.exception("the database cannot be asked what became of a change")
+            made = None
+        if made is None:
+            # Whom it concerns looks, and finds it or not.
+            self._take_in(change.news())
+            raise UnknownOutcomeError(
+                "The database did not answer when it was told to commit: the change may or may "
+                "not have been made."
+            ) from error
+        if not made:
+            raise error
+        _LOG.warning("a change was made, and the database did not say so: %s", error.orig)
 
     def update_after(self, host: str, after: int) -> Update | None:
         """What changed for a host after a revision; None when nothing did.
@@ -270,25 +285,6 @@ class Store:
             (each for each in report.drops if each.port_id in own),
             (each for each in report.counts if each.port_id in own),
         )
-
-
-@contextmanager
-def _answering() -> Iterator[None]:
-    """Turn what a database says when it cannot be asked, or told, into errors of the store."""
-    try:
-        yield
-    except DataError as error:
-        raise UnstorableError(f"A value cannot be stored: {error.orig}") from error
-    except (DBAPIError, PoolTimeoutError) as error:
-        answered = isinstance(error, DBAPIError) and not error.connection_invalidated
-        if answered and not isinstance(error, OperationalError):
-            raise
-        cause = str(getattr(error, "orig", error))
-        if any(each in cause for each in _UNWRITABLE):
-            _LOG.error("the database cannot be written: %s", cause)
-            raise FullError(f"The database cannot be written ({cause}).") from error
-        _LOG.exception("the database does not answer")
-        raise UnavailableError("The database does not answer; ask again later.") from error
 
 
 def _complete(snapshot: Snapshot, host: str) -> Update:

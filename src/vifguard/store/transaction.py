@@ -150,7 +150,9 @@ class Change(Snapshot):
         now: float,
     ) -> None:
         super().__init__(connection, run, heartbeats)
-        self._unsent += [(each, None) for each in turn]
+        begun = [(each, Answer(self, list)) for each in turn]
+        self._unsent += begun
+        self._turn = [answer for _, answer in begun]
         self._before = self.ask(_VALUE, {}, lambda rows: int(rows[0].value))
         self._now = int(now * 1_000_000)
         self._made = 0
@@ -160,6 +162,7 @@ class Change(Snapshot):
         self.notes_all = False
         self.release: float | None = None
         self._revision = 0
+        self.is_ending = False
 
     def write(self, statement: Prepared, values: Values | Sequence[Values]) -> None:
         """Write where nothing is to be heard of it: it is sent with others, in their order.
@@ -169,8 +172,19 @@ class Change(Snapshot):
         self._unsent.append((Asked(statement, values), None))
 
     def end(self, whole: RootTransaction) -> None:
-        """Commit, with what is still to be sent."""
+        """Commit, with what is still to be sent. Where it raises, it may be committed."""
+        self.is_ending = True
         self.send(whole.commit)
+
+    @property
+    def turn(self) -> list[Record]:
+        """What the database answered when the change began; nothing where it did not."""
+        return [record for each in self._turn for record in each.records or ()]
+
+    @property
+    def reached(self) -> int:
+        """The revision of this change; 0 where it raised none."""
+        return self._revision
 
     @property
     def revision(self) -> int:
