@@ -63,6 +63,11 @@ _OUI = bytes((0xFA, 0x16, 0x3E))
 """The first three octets of the MACs we choose: locally administered, and known to tools."""
 
 
+def is_generated(mac: Mac) -> bool:
+    """Whether a MAC is such as we choose for a port whose owner names none."""
+    return mac.octets.startswith(_OUI)
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A port before the store has chosen what its owner left open.

@@ -44,6 +44,7 @@ from vifguard.api.shapes import (
     strings,
 )
 from vifguard.api.v2.dhcp_options import no_policy
+from vifguard.api.v2.shareable import require_shareable
 from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing
 from vifguard.model.guard import LinkLocal
 from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
@@ -163,6 +164,8 @@ def update_network(call: Caller, network_id: str) -> Response:
         changes = NETWORKS.fields(given)
         others = rbac_policies.targets(change, network_id) - {EVERY_PROJECT}
         _require_sound(replace(before.network, **changes), shared=bool(others))
+        if changes.get("shared"):
+            require_shareable(change, NETWORKS, before.network, given.named)
         after = networks.update_network(change, before, changes)
         return call.one(NETWORKS, _shown(change, call, [after])[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.quota import require_room
+from vifguard.api.v2.networks import NETWORKS
+from vifguard.api.v2.shareable import require_shareable
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store import rbac_policies, sharing
@@ -104,6 +107,7 @@ def update_rbac_policy(call: Caller, policy_id: str) -> Response:
         RBAC_POLICIES.authorize_put(given, Standing(call.user, policy.project_id))
         owner = _owner(change, call.user, policy.kind, policy.object_id)
         if (target := _given_target(given)) is not None:
+            _require_shareable(change, call.user, replace(policy, target=target), owner)
             policy = sharing.retarget(change, policy, target, owner)
     return call.one(RBAC_POLICIES, _show(policy))
 
@@ -136,10 +140,18 @@ def _create(change: Change, call: Call, given: Given) -> RbacPolicy:
         raise bad_request(
             "Failed to parse request. Required attribute 'target_tenant' not specified"
         )
-    _owner(change, user, kind, given["object_id"])
+    owner = _owner(change, user, kind, given["object_id"])
     require_room(change, user, table, project_id, 1)
     policy = RbacPolicy(str(uuid4()), project_id, kind, given["object_id"], target)
+    _require_shareable(change, user, policy, owner)
     return sharing.share(change, policy)
+
+
+def _require_shareable(change: Change, user: User, policy: RbacPolicy, owner: str) -> None:
+    """Raise Refusal (409) where a network is to be shared that cannot be."""
+    if policy.kind is Sharable.NETWORK and policy.target != owner:
+        network = visible.network(change, user, policy.object_id).network
+        require_shareable(change, NETWORKS, network)
 
 
 def _require_may(user: User, policy: RbacPolicy) -> None:
