@@ -6,6 +6,7 @@ between them); across projects nobody lists what another has.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 from sqlalchemy import LargeBinary, String, bindparam, exists, or_, select
@@ -19,6 +20,9 @@ from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, address_of, key
 from vifguard.store.tables import address_pairs, allocations, ip_groups, ports
 from vifguard.store.transaction import Answer, Change, Snapshot
+
+_OUI = bytes((0xFA, 0x16, 0x3E))
+"""The first three octets of the MACs we choose: locally administered, and known to tools."""
 
 _HAS_VRID4, _HAS_VRID6 = (
     column == bindparam("vrid") for column in (ip_groups.c.vrid4, ip_groups.c.vrid6)
@@ -82,6 +86,16 @@ _WHO_HAS_PREFIX = Prepared(
         addresses.ANY_FOREIGN_PAIR.label("foreign"),
     )
 )
+
+
+def generate() -> Mac:
+    """A MAC for a port whose owner names none."""
+    return Mac(_OUI + secrets.token_bytes(3))
+
+
+def is_generated(mac: Mac) -> bool:
+    """Whether a MAC is such as `generate` chooses."""
+    return mac.octets.startswith(_OUI)
 
 
 def ask_mac(change: Change, port: Port) -> Answer[None]:

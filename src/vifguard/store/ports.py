@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -58,14 +57,6 @@ from vifguard.store.tables import (
     security_groups,
 )
 from vifguard.store.transaction import Answer, Change, Snapshot
-
-_OUI = bytes((0xFA, 0x16, 0x3E))
-"""The first three octets of the MACs we choose: locally administered, and known to tools."""
-
-
-def is_generated(mac: Mac) -> bool:
-    """Whether a MAC is such as we choose for a port whose owner names none."""
-    return mac.octets.startswith(_OUI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +243,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     """
     change.mark()
     network = ground.network
-    mac = draft.mac or Mac(_OUI + secrets.token_bytes(3))
+    mac = draft.mac or identity.generate()
     host = draft.port.host or only_host(ground.hosts)
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
     is_known = identity.ask_known(change, network.id, mac)

@@ -18,7 +18,7 @@ from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.store import ip_groups, ports, subnets
-from vifguard.store.ports import is_generated
+from vifguard.store.identity import is_generated
 from vifguard.store.tables import ip_groups as group_table
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
