@@ -73,6 +73,16 @@ def test_drops_wait_for_company_and_are_not_kept_for_ever():
     assert report.counts == (count,)
 
 
+def test_one_ports_flood_leaves_anothers_drops():
+    outbox = Outbox("h")
+    others = [replace(DROP, port_id="other", at=at) for at in range(3)]
+    outbox.put_drops(others, [])
+    outbox.put_drops([replace(DROP, at=3 + at) for at in range(2 * RECORDS_KEPT)], [])
+    found = taken(outbox).drops
+    assert found[:3] == tuple(others)
+    assert len(found) == RECORDS_KEPT
+
+
 def test_nothing_more_comes_from_a_closed_outbox():
     outbox = Outbox("h")
     outbox.put_ports([told(1)])

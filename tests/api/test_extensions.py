@@ -334,8 +334,66 @@ def test_drops_are_shown_with_the_reason(cloud: Cloud, members: list[dict[str, A
     assert shown["counts"] == [
         {"port_id": port, "direction": "from-guest", "guard": "mac", "frames": 17}
     ]
-    other = cloud.alice.get(f"ports/{members[1]['id']}/drops")
-    assert other == {"drops": [], "counts": []}
+    kind = {"records": 1, "first_at": 5.5, "last_at": 5.5}
+    assert shown["kinds"] == [
+        {name: record[name] for name in ("port_id", "direction", "guard", "reason", "text")} | kind
+    ]
+    nothing = {"drops": [], "kinds": [], "counts": []}
+    assert cloud.alice.get(f"ports/{members[1]['id']}/drops") == nothing
+    # A project sees what its own ports dropped, and nothing of another's.
+    assert cloud.alice.get("drops") == shown
+    assert cloud.bob.get("drops") == nothing
+
+
+@pytest.fixture
+def dropped(cloud: Cloud, members: list[dict[str, Any]]) -> str:
+    """A port that has dropped three frames, told apart by guard, direction, reason and time."""
+    port: str = members[0]["id"]
+    kinds = (
+        (1.0, Direction.FROM_GUEST, Guard.MAC, Reason.SOURCE_MAC),
+        (2.5, Direction.TO_GUEST, Guard.GROUPS, Reason.NOT_ALLOWED),
+        (3.0, Direction.FROM_GUEST, Guard.ARP, Reason.ARP_SENDER_ADDRESS),
+    )
+    records = tuple(DropRecord(port, *each, 60, bytes(60)) for each in kinds)
+    counts = tuple(DropCount(port, way, guard, 9) for _, way, guard, _ in kinds)
+    cloud.store.record_report(Report("h1", drops=records, counts=counts))
+    return port
+
+
+@pytest.mark.parametrize(
+    ("query", "at"),
+    [
+        ("guard=mac", [1.0]),
+        ("guard=mac&guard=arp", [1.0, 3.0]),
+        ("direction=to-guest", [2.5]),
+        ("reason=not-allowed", [2.5]),
+        ("since=2.5", [2.5, 3.0]),
+        ("since=2.5&direction=from-guest", [3.0]),
+    ],
+)
+def test_drops_are_narrowed(cloud: Cloud, dropped: str, query: str, at: list[float]) -> None:
+    for path in ("drops", f"ports/{dropped}/drops"):
+        found = cloud.alice.call("GET", f"{path}?{query}").json()
+        assert [one["at"] for one in found["drops"]] == at
+        assert [one["last_at"] for one in found["kinds"]] == at
+
+
+def test_the_latest_drops_are_shown_where_not_all_are_wanted(cloud: Cloud, dropped: str) -> None:
+    found = cloud.alice.get("drops", limit=2)
+    assert [one["at"] for one in found["drops"]] == [2.5, 3.0]
+    assert len(found["kinds"]) == len(found["counts"]) == 3
+    assert cloud.alice.get(f"ports/{dropped}/drops", limit=0)["drops"] == []
+
+
+@pytest.mark.parametrize(
+    "query", ["guard=firewall", "guard=", "direction=ingress", "reason=x", "since=now", "limit=-1"]
+)
+def test_a_word_that_no_drop_has_is_refused(cloud: Cloud, query: str) -> None:
+    name, _, value = query.partition("=")
+    status, kind, said = refusal(cloud.alice.call("GET", f"drops?{query}"))
+    assert (status, kind) == (400, "HTTPBadRequest")
+    assert name in said
+    assert value in said
 
 
 def test_an_interface_of_a_host_is_one_ports(cloud: Cloud, shared: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.store.store import Store
 
-EMPTY: dict[str, Any] = {"drops": [], "counts": []}
+EMPTY: dict[str, Any] = {"drops": [], "kinds": [], "counts": []}
 
 
 @contextmanager

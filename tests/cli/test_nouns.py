@@ -366,4 +366,4 @@ def test_a_shell_completes_names_and_stays_silent_without_a_server(vifguard: She
 def test_json_is_one_document_for_every_reading_command(vifguard: Shell) -> None:
     for command in ("network", "subnet", "port", "ip-group", "host", "user"):
         assert isinstance(json.loads(vifguard(command, "list", "--json").out), list)
-    assert set(vifguard.json("drops")) == {"drops", "counts"}
+    assert set(vifguard.json("drops")) == {"drops", "kinds", "counts"}

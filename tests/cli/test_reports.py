@@ -1,7 +1,10 @@
 """What a host reports, as the command shows it; the host is played by its agent's user."""
 
 import os
+import re
 import signal
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +93,45 @@ def test_drops_are_shown_with_port_guard_and_reason(
     assert unknown.out == ""
     assert "there is no port 'unknown'" in unknown.err
     assert "vifguard host show" in unknown.err
+
+
+def test_drops_are_counted_by_kind_and_narrowed(
+    agent: Client, vifguard: Shell, port: dict[str, Any]
+) -> None:
+    now = time.time()
+    others = [drop(port, now - 500 + at, Reason.TAGGED) for at in range(3)]
+    deliver(agent, drops=(*others, drop(port, now)))
+    text = vifguard("drops", "reported").out
+    (row,) = [line for line in text.splitlines() if re.search(r"tagged +3$", line)]
+    assert row.startswith(f"{moment(others[0].at)}  {moment(others[2].at)}")
+    for options in (
+        ("--reason", "source-mac"),
+        ("--since", "5m"),
+        ("--since", datetime.fromtimestamp(now - 60, UTC).isoformat()),
+        ("--guard", "mac", "--guard", "arp", "--direction", "from-guest", "--limit", 1),
+    ):
+        found = vifguard.json("drops", "reported", *options)["drops"]
+        assert [one["reason"] for one in found] == ["source-mac"]
+    nothing = vifguard("drops", "reported", "--direction", "to-guest")
+    assert (nothing.out, "no frame" in nothing.err) == ("", True)
+    assert "10m" in vifguard("drops", "--since", "lately", code=2).err
+    assert "source-mac" in vifguard("drops", "--reason", "because", code=1).err
+
+
+def test_a_project_sees_the_drops_of_its_own_ports(
+    agent: Client, vifguard: Shell, port: dict[str, Any], tmp_path: Path
+) -> None:
+    vifguard(
+        "user", "create", "tenant", "--project", "t", "--clouds-file", tmp_path / "clouds.yaml"
+    )
+    tenant = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
+    made = tenant.json("port", "create", "own", "--network", "reported")
+    vifguard("port", "set", made["id"], "--host", HOST)
+    deliver(agent, drops=(drop(port, 1.0), drop(made, 2.0)))
+    assert {one["port_id"] for one in tenant.json("drops")["drops"]} == {made["id"]}
+    assert "own" in tenant("drops").out
+    tenant("port", "delete", "own")
+    vifguard("user", "delete", "tenant")
 
 
 def test_following_prints_each_record_once_as_it_comes(

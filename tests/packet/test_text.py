@@ -4,7 +4,7 @@ import pytest
 
 from vifguard.packet import build
 from vifguard.packet.link import Tag
-from vifguard.packet.text import describe
+from vifguard.packet.text import describe, describe_cut
 
 MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 UDP = build.udp(1, 2, b"abc")
@@ -110,3 +110,21 @@ def test_a_runt_and_a_tag_that_is_off() -> None:
         describe(frame, tag=Tag(0x8100, 9))
         == f"{MAC} > {OTHER} tag 0x8100 vid 9 type 0x88b5 2 octets"
     )
+
+
+def test_what_a_record_has_no_more_of_is_said_to_be_cut() -> None:
+    offer = build.ipv4("10.0.0.5", "10.0.0.6", build.udp(67, 68, build.dhcpv4(MAC, 2)))
+    frame = build.ethernet(MAC, OTHER, offer)
+    known = f"{MAC} > {OTHER} IPv4 10.0.0.5 > 10.0.0.6 UDP 67 > 68 "
+    assert describe(frame).startswith(f"{known}DHCP offer")
+    assert describe_cut(frame[:128], len(frame)) == f"{known}cut at 128 octets"
+    assert describe_cut(frame, len(frame)) == describe(frame)
+
+
+def test_what_is_seen_in_the_octets_that_a_record_has_is_said() -> None:
+    long = build.ethernet(MAC, OTHER, build.ipv4("10.0.0.5", "10.0.0.6", bytes(900), version=5))
+    assert "version 5 in an IPv4 header" in describe_cut(long[:128], len(long))
+    plain = build.ethernet(
+        MAC, OTHER, build.ipv4("10.0.0.5", "10.0.0.6", build.udp(1, 2, bytes(900)))
+    )
+    assert describe_cut(plain[:128], len(plain)) == describe(plain)

@@ -345,13 +345,46 @@ def test_drops_are_kept_within_bounds(world: World, monkeypatch: pytest.MonkeyPa
         world.store.record_report(Report("h1", drops=frames, counts=(count,)))
     foreign = world.port(network, host="h2")
     world.store.record_report(Report("h1", drops=(drop(foreign.id, 1),)))
-    records, counts = world.store.drops.of(None)
+    found = remembered(world)
+    records, counts = found.records, found.counts
     assert {record.port_id for record in records} == {port.id for port in made[1:]}
     assert len(records) == 3 * drops.RECORDS
     assert max(record.at for record in records) == 249
     assert [count.frames for count in counts] == [250] * 3
     with world.store.read() as snapshot:
         assert len(ports.read(snapshot, ports.ports.c.host == "h1")) == 4
+
+
+@pytest.mark.parametrize(
+    ("way", "reason"),
+    [(Direction.TO_GUEST, Reason.NOT_ALLOWED), (Direction.FROM_GUEST, Reason.NOT_ALLOWED)],
+)
+def test_a_flood_washes_away_no_drop_of_another_direction_or_reason(
+    world: World, way: Direction, reason: Reason
+) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/24")
+    port = world.port(network)
+
+    def drop(at: int, way: Direction, guard: Guard, reason: Reason) -> DropRecord:
+        return DropRecord(port.id, at, way, guard, reason, 60, b"\x01")
+
+    attack = [drop(at, Direction.FROM_GUEST, Guard.MAC, Reason.SOURCE_MAC) for at in range(20)]
+    flood = [drop(at, way, Guard.GROUPS, reason) for at in range(20, 1000)]
+    world.store.record_report(Report("h1", drops=(*attack, *flood)))
+    found = remembered(world)
+    assert [one for one in found.records if one.guard is Guard.MAC] == attack
+    assert len(found.records) <= 2 * drops.RECORDS
+    assert {(one.guard, one.records, one.first, one.last) for one in found.kinds} == {
+        (Guard.MAC, 20, 0, 19),
+        (Guard.GROUPS, 980, 20, 999),
+    }
+
+
+def remembered(world: World) -> drops.Drops:
+    """All that the store remembers of drops."""
+    log = world.store.drops
+    return log.of(log.ports(), drops.DropFilter(), 10**6)
 
 
 def test_only_one_file_knows_each_database() -> None:

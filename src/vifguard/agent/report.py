@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from vifguard.agent.health import Health
+from vifguard.feed.drop_ring import DropRing
 from vifguard.feed.messages import (
     NO_INSTANCE,
     AddressClaim,
@@ -88,7 +89,7 @@ class Outbox:
         self._detections: dict[tuple[str, str], Detection] = {}
         self._refused: list[RefusedClaim] = []
         self._sightings: dict[tuple[str, str], Sighting] = {}
-        self._drops: deque[DropRecord] = deque(maxlen=RECORDS_KEPT)
+        self._drops = DropRing(RECORDS_KEPT)
         self._counts: dict[tuple[str, str, str], DropCount] = {}
         self._reached = 0
         self._read_back = False
@@ -176,7 +177,8 @@ class Outbox:
     def put_drops(self, drops: Iterable[DropRecord], counts: Iterable[DropCount]) -> None:
         """Dropped frames; told within a second."""
         with self._filled:
-            self._drops.extend(drops)
+            for drop in drops:
+                self._drops.add((drop.port_id, drop.direction, drop.reason), drop)
             self._counts.update(((c.port_id, c.direction, c.guard or ""), c) for c in counts)
             if self._drops or self._counts:
                 self._wake(urgent=False)
@@ -208,7 +210,7 @@ class Outbox:
                 ports,
                 tuple(self._claims),
                 tuple(_pop(self._sightings, CLAIMS_KEPT)),
-                tuple(self._drops),
+                self._drops.take(),
                 tuple(_pop(self._counts, CLAIMS_KEPT)),
                 0 if self._ports else self._reached,
                 self._read_back and not self._ports,
@@ -224,7 +226,6 @@ class Outbox:
                 self._read_back = False
             self._news = False
             self._claims.clear()
-            self._drops.clear()
             self._urgent = self._closed or bool(self._ports)
             return report
 

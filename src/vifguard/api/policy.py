@@ -121,7 +121,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "wait_port": Line(member=_OWN, reader=_OWN, service=_ALL),
         "list_port_drops": _READ,
         "list_ip_group_events": _READ,
-        "list_drops": _OPERATOR,
+        "list_drops": _READ,
         "list_agents": _OPERATOR,
         "show_agent": _OPERATOR,
         "list_hosts": _OPERATOR,

@@ -8,10 +8,11 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from vifguard.cli import values
 from vifguard.cli.names import completer, id_of, names_of
-from vifguard.cli.output import Column, print_json, print_json_line, print_line, print_table
+from vifguard.cli.output import Column, note, print_json, print_json_line, print_line, print_table
 from vifguard.cli.session import Session, with_session
-from vifguard.cli.times import moment
+from vifguard.cli.times import epoch, moment
 from vifguard.client.errors import NotFoundError
 from vifguard.client.resource import PORT
 
@@ -20,6 +21,15 @@ Record = dict[str, Any]
 PERIOD = 1.0
 """Seconds between two looks with --follow."""
 
+KINDS = (
+    Column("FIRST", "first_at", moment),
+    Column("LAST", "last_at", moment),
+    Column("PORT", "port"),
+    Column("DIRECTION", "direction"),
+    Column("GUARD", "guard"),
+    Column("REASON", "reason"),
+    Column("RECORDS", "records"),
+)
 COUNTS = (
     Column("PORT", "port"),
     Column("DIRECTION", "direction"),
@@ -48,21 +58,68 @@ Follow = Annotated[
 ]
 
 
+Guards = Annotated[
+    list[str] | None, typer.Option("--guard", help="Only those of this guard; repeatable.")
+]
+Way = Annotated[str | None, typer.Option("--direction", help="Only from-guest, or only to-guest.")]
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", help="Only those for this reason; repeatable.")
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGO|TIME", help="Only those of the last 30s, 10m, 2h or 1d, or since a time."
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=0, help="At most so many frames: the latest; 0: kinds alone.")
+]
+
+
 @with_session
-def drops(session: Session, which: Which = None, *, follow: Follow = False) -> None:
-    """Show the frames that were refused, by which guard, and why."""
+def drops(
+    session: Session,
+    which: Which = None,
+    *,
+    guard: Guards = None,
+    direction: Way = None,
+    reason: Reasons = None,
+    since: Since = None,
+    limit: Limit = None,
+    follow: Follow = False,
+) -> None:
+    """Show the frames that were refused, by which guard, and why: in all, by kind, and each.
+
+    Of one port, or of all those that `port list` shows.
+    """
+    asked = values.present(
+        guard=guard,
+        direction=direction,
+        reason=reason,
+        since=None if since is None else f"{epoch(since):.3f}",
+        limit=limit,
+    )
     port_id = None if which is None else _port_id(session, which)
     if follow:
-        _follow(session, port_id)
+        _follow(session, port_id, asked)
         return
-    found = session.client.drops(port_id)
+    found = session.client.drops(port_id, **asked)
     if session.json:
         print_json(found)
         return
-    names = names_of(session, PORT)
-    print_table(COUNTS, [_for_people(one, names) for one in found["counts"]])
-    print_line("")
-    print_table(RECORDS, [_for_people(one, names) for one in found["drops"]])
+    _print(found, names_of(session, PORT))
+
+
+def _print(found: Record, names: Mapping[str, str]) -> None:
+    """A table of each part that is not empty."""
+    tables = (COUNTS, "counts"), (KINDS, "kinds"), (RECORDS, "drops")
+    filled = [(columns, found[part]) for columns, part in tables if found[part]]
+    if not filled:
+        note("no frame was dropped, or none that is asked for")
+    for place, (columns, items) in enumerate(filled):
+        if place:
+            print_line("")
+        print_table(columns, [_for_people(one, names) for one in items])
 
 
 def _port_id(session: Session, which: str) -> str:
@@ -73,8 +130,8 @@ def _port_id(session: Session, which: str) -> str:
         raise NotFoundError(error.status, error.kind, f"{error.message}; {elsewhere}") from None
 
 
-def _follow(session: Session, port_id: str | None) -> NoReturn:
-    for record in _new_records(session, port_id):
+def _follow(session: Session, port_id: str | None, asked: Record) -> NoReturn:
+    for record in _new_records(session, port_id, asked):
         if session.json:
             print_json_line(record)
         else:
@@ -83,16 +140,17 @@ def _follow(session: Session, port_id: str | None) -> NoReturn:
     raise AssertionError("the records never end")
 
 
-def _new_records(session: Session, port_id: str | None) -> Iterator[Record]:
+def _new_records(session: Session, port_id: str | None, asked: Record) -> Iterator[Record]:
     """Records as they come, for ever; the server's recent ones first."""
+    filters = {name: value for name, value in asked.items() if name != "limit"}
     seen: frozenset[str] = frozenset()
+    # The first look alone is cut: what comes later is shown, however much it is.
+    most = asked.get("limit")
     while True:
-        found = {repr(record): record for record in session.client.drops(port_id)["drops"]}
-        yield from sorted(
-            (record for key, record in found.items() if key not in seen),
-            key=lambda record: str(record["at"]),
-        )
-        seen = frozenset(found)
+        found = {repr(one): one for one in session.client.drops(port_id, **filters)["drops"]}
+        new = [record for key, record in found.items() if key not in seen]
+        yield from new if most is None else new[max(len(new) - most, 0) :]
+        seen, most = frozenset(found), None
         time.sleep(PERIOD)
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
 from datetime import datetime
+
+import typer
+
+_AGO = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def moment(at: float | str | None) -> str:
@@ -13,3 +20,18 @@ def moment(at: float | str | None) -> str:
         return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     text = datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")
     return text[:-3]
+
+
+def epoch(text: str) -> float:
+    """Seconds since 1970 of `10m` (so long ago) or of a time such as `2026-01-31 12:00`.
+
+    A time is local where it names no zone. Raises a usage error for other texts.
+    """
+    if ago := _AGO.fullmatch(text):
+        return max(time.time() - int(ago[1]) * _SECONDS[ago[2]], 0.0)
+    try:
+        return max(datetime.fromisoformat(text).timestamp(), 0.0)
+    except (ValueError, OverflowError, OSError):
+        raise typer.BadParameter(
+            f"{text!r} is neither so long ago, such as 10m, nor a time such as 2026-01-31 12:00"
+        ) from None

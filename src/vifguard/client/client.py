@@ -208,14 +208,14 @@ class Client:
         """Let an address that a port learned be nobody's."""
         self.call("DELETE", f"{_path(PORT, port_id)}/learned-addresses/{quote(address, safe='')}")
 
-    def drops(self, port_id: str | None = None) -> Item:
-        """The latest refused frames (`drops`) and their number a guard (`counts`).
+    def drops(self, port_id: str | None = None, **filters: Any) -> Item:
+        """The latest refused frames (`drops`), their `kinds`, and their number (`counts`).
 
-        Of one port, or of every port where this user may see that.
+        Of one port, or of every port in this user's lists; those that the filters let by.
         """
         path = "drops" if port_id is None else f"{_path(PORT, port_id)}/drops"
-        answer: Item = self.call("GET", path)
-        return {key: self._many(answer, key) for key in ("drops", "counts")}
+        answer: Item = self.call("GET", path, query=filters)
+        return {key: self._many(answer, key) for key in ("drops", "kinds", "counts")}
 
     def _one(self, answer: Any, key: str) -> Item:
         if isinstance(answer, dict) and isinstance(item := answer.get(key), dict):

@@ -76,7 +76,7 @@ def read_dhcp4(octets: bytes) -> Dhcp4 | Unreadable:
     if len(octets) < BOOTP:
         return Unreadable(f"DHCP is shorter than {BOOTP} octets", octets)
     if octets[236:BOOTP] != MAGIC:
-        return Unreadable("BOOTP without the DHCP cookie", octets)
+        return Unreadable("BOOTP without the DHCP cookie", octets, BOOTP)
     options, broken = _read_options4(octets, BOOTP)
     return Dhcp4(
         octets[0],

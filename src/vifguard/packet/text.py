@@ -68,6 +68,38 @@ _EXTENSIONS = {
     140: "Shim6",
 }
 _GROUPS_SHOWN = 3
+_LONGEST = 65_600
+"""Octets of the longest frame that a guest can send."""
+
+
+_UNREADABLE = "unreadable: "
+
+
+def describe_cut(head: bytes, length: int) -> str:
+    """As `describe`, of a frame of `length` octets of which the first are known."""
+    # The frame goes on where its record ends; cut there, its own lengths would look like lies.
+    frame = parse(head.ljust(min(length, _LONGEST), b"\0"))
+    text, unreadable, why = describe(frame).partition(_UNREADABLE)
+    if not unreadable or _is_seen_in(frame, len(head)):
+        return text + unreadable + why
+    return f"{text}cut at {len(head)} octets"
+
+
+def _is_seen_in(frame: Frame, known: int) -> bool:
+    """Whether what is unreadable of a frame is so by its first `known` octets."""
+    part: object = frame.body
+    while (inner := _inside(part)) is not None:
+        part = inner
+    if not isinstance(part, Unreadable):
+        return known >= len(frame.octets)
+    return len(frame.octets) - len(part.octets) + part.seen_in <= known
+
+
+def _inside(part: object) -> object:
+    for field in ("body", "upper", "message"):
+        if (inner := getattr(part, field, None)) is not None:
+            return inner
+    return None
 
 
 def describe(frame: bytes | Frame, *, tag: Tag | None = None) -> str:
@@ -98,7 +130,7 @@ def _(body: Opaque) -> str:
 
 @_of.register
 def _(body: Unreadable) -> str:
-    return f"unreadable: {body.why}"
+    return f"{_UNREADABLE}{body.why}"
 
 
 @_of.register
@@ -181,7 +213,7 @@ def _(upper: Igmp) -> str:
 
 @_of.register
 def _(upper: Vrrp) -> str:
-    claims = f" unreadable: {upper.broken}" if upper.broken else _groups(upper.addresses)
+    claims = f" {_UNREADABLE}{upper.broken}" if upper.broken else _groups(upper.addresses)
     return f"VRRP id {upper.router_id}{claims}"
 
 
@@ -198,7 +230,7 @@ def _(message: Nd) -> str:
     if message.destination is not None:
         target += f" for {message.destination}"
     macs = "".join(f" is {option.mac}" for option in message.options if option.mac is not None)
-    return target + macs + (f" unreadable: {message.broken}" if message.broken else "")
+    return target + macs + (f" {_UNREADABLE}{message.broken}" if message.broken else "")
 
 
 @_of.register

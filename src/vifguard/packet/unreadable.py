@@ -14,7 +14,11 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Octets that contradict themselves or their container, and how."""
+    """Octets that contradict themselves or their container, and how.
+
+    That they do is seen in their first `seen_in` octets.
+    """
 
     why: str
     octets: bytes
+    seen_in: int = 1

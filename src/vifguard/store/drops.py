@@ -1,30 +1,93 @@
-"""Dropped frames, in memory only: the last of each port, and how many in all.
+"""Dropped frames, in memory only: the last of each port, of which kinds, and how many in all.
 
-A flood must not fill a disk: each port has a ring, and only so many ports have one.
+A flood must not fill a disk: each port has a ring for each direction, and only so many ports
+have one.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 
+from vifguard.feed.drop_ring import DropRing
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
-from vifguard.model.verdict import Direction
+from vifguard.model.verdict import Direction, Reason
 
 RECORDS = 100
-"""Dropped frames remembered for each port."""
+"""Dropped frames remembered for each port and direction."""
 
 PORTS = 2000
 """Ports whose dropped frames are remembered: those that dropped last."""
 
 
+@dataclass(frozen=True, slots=True)
+class DropKind:
+    """The records that a server was told of one kind, also of those that it keeps no more."""
+
+    port_id: str
+    direction: Direction
+    guard: Guard | None
+    reason: Reason
+    records: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropFilter:
+    """Which drops are asked for; None is any. `since`: in seconds since the epoch."""
+
+    guards: AbstractSet[Guard] | None = None
+    directions: AbstractSet[Direction] | None = None
+    reasons: AbstractSet[Reason] | None = None
+    since: float = 0.0
+
+    def takes(self, one: DropRecord | DropKind | DropCount) -> bool:
+        """Whether one is asked for by where and by whom it was dropped."""
+        return (self.guards is None or one.guard in self.guards) and (
+            self.directions is None or one.direction in self.directions
+        )
+
+    def has(self, one: DropRecord | DropKind) -> bool:
+        """Whether one is asked for, by why and when as well."""
+        at = one.last if isinstance(one, DropKind) else one.at
+        return (
+            self.takes(one)
+            and (self.reasons is None or one.reason in self.reasons)
+            and at >= self.since
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """What is remembered: records by age, the oldest first; kinds; and counts."""
+
+    records: list[DropRecord]
+    kinds: list[DropKind]
+    counts: list[DropCount]
+
+
 @dataclass(slots=True)
-class _Ring:
-    records: deque[DropRecord] = field(default_factory=lambda: deque(maxlen=RECORDS))
-    counts: dict[tuple[Direction, Guard | None], int] = field(default_factory=dict)
+class _Port:
+    rings: dict[Direction, DropRing] = field(default_factory=dict)
+    kinds: dict[tuple[Direction, Guard | None, Reason], DropKind] = field(default_factory=dict)
+    counts: dict[tuple[Direction, Guard | None], DropCount] = field(default_factory=dict)
+
+    def add(self, record: DropRecord) -> None:
+        ring = self.rings.setdefault(record.direction, DropRing(RECORDS))
+        ring.add(record.reason, record)
+        key = record.direction, record.guard, record.reason
+        kind = self.kinds.get(key) or DropKind(record.port_id, *key, 0, record.at, record.at)
+        self.kinds[key] = replace(
+            kind,
+            records=kind.records + 1,
+            first=min(kind.first, record.at),
+            last=max(kind.last, record.at),
+        )
 
 
 class DropLog:
@@ -32,42 +95,47 @@ class DropLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rings: OrderedDict[str, _Ring] = OrderedDict()
+        self._ports: OrderedDict[str, _Port] = OrderedDict()
 
     def add(self, records: Iterable[DropRecord], counts: Iterable[DropCount]) -> None:
         """Remember what a host reports of its ports; a count replaces the one before."""
         with self._lock:
             for record in records:
-                self._ring(record.port_id).records.append(record)
+                self._port(record.port_id).add(record)
             for count in counts:
-                ring = self._ring(count.port_id)
-                ring.counts[count.direction, count.guard] = count.frames
+                self._port(count.port_id).counts[count.direction, count.guard] = count
 
-    def of(self, port_ids: Iterable[str] | None) -> tuple[list[DropRecord], list[DropCount]]:
-        """The records, oldest first, and counts of these ports; None: of every port."""
+    def ports(self) -> list[str]:
+        """The ids of the ports of which something is remembered."""
         with self._lock:
-            chosen = list(self._rings) if port_ids is None else list(port_ids)
-            rings = [(p, self._rings[p]) for p in chosen if p in self._rings]
-            records = [record for _, ring in rings for record in ring.records]
-            counts = [
-                DropCount(port_id, direction, guard, frames)
-                for port_id, ring in rings
-                for (direction, guard), frames in ring.counts.items()
-            ]
-        return sorted(records, key=lambda record: record.at), counts
+            return list(self._ports)
+
+    def of(self, port_ids: Iterable[str], which: DropFilter, limit: int) -> Drops:
+        """What of these ports is asked for; of the records the latest `limit`."""
+        with self._lock:
+            ports = [self._ports[port_id] for port_id in port_ids if port_id in self._ports]
+            records = [one for port in ports for ring in port.rings.values() for one in ring]
+            kinds = [one for port in ports for one in port.kinds.values()]
+            counts = [one for port in ports for one in port.counts.values()]
+        latest = sorted(filter(which.has, records), key=lambda record: record.at)
+        return Drops(
+            latest[max(len(latest) - limit, 0) :],
+            sorted(filter(which.has, kinds), key=lambda kind: kind.last),
+            [*filter(which.takes, counts)],
+        )
 
     def totals(self) -> dict[tuple[str, str], int]:
         """Frames dropped at all ports that are remembered, by direction and guard."""
         found: dict[tuple[str, str], int] = defaultdict(int)
         with self._lock:
-            for ring in self._rings.values():
-                for (direction, guard), frames in ring.counts.items():
-                    found[str(direction), str(guard or "")] += frames
+            for port in self._ports.values():
+                for (direction, guard), count in port.counts.items():
+                    found[str(direction), str(guard or "")] += count.frames
         return dict(found)
 
-    def _ring(self, port_id: str) -> _Ring:
-        ring = self._rings.setdefault(port_id, _Ring())
-        self._rings.move_to_end(port_id)
-        if len(self._rings) > PORTS:
-            self._rings.popitem(last=False)
-        return ring
+    def _port(self, port_id: str) -> _Port:
+        port = self._ports.setdefault(port_id, _Port())
+        self._ports.move_to_end(port_id)
+        if len(self._ports) > PORTS:
+            self._ports.popitem(last=False)
+        return port

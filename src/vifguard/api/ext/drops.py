@@ -1,33 +1,48 @@
-"""Dropped frames: the last of each port with the reason, and how many in all."""
+"""Dropped frames: the last of each port with the reason, their kinds, and how many in all."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from enum import Enum
+from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter
+from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api import visible
 from vifguard.api.call import Call, Caller
+from vifguard.api.convert import quoted
+from vifguard.api.errors import bad_request
 from vifguard.api.hint import REASONS, hint
 from vifguard.feed.messages import DropCount, DropRecord
-from vifguard.packet.text import describe
+from vifguard.model.guard import Guard
+from vifguard.model.verdict import Direction, Reason
+from vifguard.packet.text import describe_cut
 from vifguard.store import ports
+from vifguard.store.drops import DropFilter, DropKind
 from vifguard.store.rows import StoredPort
+from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
 router = APIRouter(tags=["drops"])
 
-_LONGEST = 65_600
-"""Bytes of the longest frame that a guest can send."""
+USUAL_LIMIT, HIGHEST_LIMIT = 1000, 10_000
+"""Records in an answer: where nothing is said, and at most."""
+
+Word = TypeVar("Word", bound=Enum)
+
+_MOMENT: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,20})?", re.ASCII)
 
 
 @router.get("/drops", name="list_drops")
 def list_drops(call: Caller) -> Response:
-    """The dropped frames of every port."""
+    """The dropped frames of every port in the user's lists."""
     with call.store.read() as snapshot:
-        return _answer(call, snapshot, None)
+        dropping = port_table.c.id.in_(call.store.drops.ports())
+        mine = select(port_table.c.id).where(dropping, visible.ports_of(call.user))
+        return _answer(call, snapshot, snapshot.connection.scalars(mine))
 
 
 @router.get("/ports/{port_id}/drops", name="list_port_drops")
@@ -38,16 +53,50 @@ def list_port_drops(call: Caller, port_id: str) -> Response:
         return _answer(call, snapshot, [port_id])
 
 
-def _answer(call: Call, snapshot: Snapshot, port_ids: Iterable[str] | None) -> Response:
-    records, counts = call.store.drops.of(port_ids)
-    explained = {each.port_id for each in records if each.reason in REASONS}
+def _answer(call: Call, snapshot: Snapshot, port_ids: Iterable[str]) -> Response:
+    limit = min(call.number("limit", USUAL_LIMIT), HIGHEST_LIMIT)
+    found = call.store.drops.of(port_ids, _asked(call), limit)
+    explained = {each.port_id for each in found.records if each.reason in REASONS}
     known = {each.port.id: each for each in ports.by_id(snapshot, sorted(explained))}
     return JSONResponse(
         {
-            "drops": [_show_record(each, known.get(each.port_id)) for each in records],
-            "counts": [_show_count(each) for each in counts],
+            "drops": [_show_record(each, known.get(each.port_id)) for each in found.records],
+            "kinds": [_show_kind(each) for each in found.kinds],
+            "counts": [_show_count(each) for each in found.counts],
         }
     )
+
+
+def _asked(call: Call) -> DropFilter:
+    """The filter that the query says; raises Refusal for a word that is none."""
+    return DropFilter(
+        _words(call, "guard", {each.value: each for each in Guard}),
+        _words(call, "direction", {each.value: each for each in Direction}),
+        _words(call, "reason", {_word(each): each for each in Reason}),
+        _moment(dict(call.query).get("since", "0")),
+    )
+
+
+def _moment(given: str) -> float:
+    if not _MOMENT.fullmatch(given):
+        raise bad_request(
+            f"Invalid input for since. Reason: {quoted(given)} is not seconds since 1970."
+        )
+    return float(given)
+
+
+def _words(call: Call, name: str, known: dict[str, Word]) -> frozenset[Word] | None:
+    given = [value for key, value in call.query if key == name]
+    for value in given:
+        if value not in known:
+            raise bad_request(
+                f"Invalid input for {name}. Reason: {quoted(value)} is none of {', '.join(known)}."
+            )
+    return frozenset(known[value] for value in given) if given else None
+
+
+def _word(reason: Reason) -> str:
+    return reason.name.lower().replace("_", "-")
 
 
 def _show_record(record: DropRecord, stored: StoredPort | None) -> dict[str, Any]:
@@ -56,18 +105,26 @@ def _show_record(record: DropRecord, stored: StoredPort | None) -> dict[str, Any
         "at": record.at,
         "direction": record.direction,
         "guard": record.guard,
-        "reason": record.reason.name.lower().replace("_", "-"),
+        "reason": _word(record.reason),
         "text": record.reason.text,
         "length": record.length,
         "head": record.head.hex(),
-        "decoded": _decoded(record),
+        "decoded": describe_cut(record.head, record.length),
         "hint": "" if stored is None else hint(record, stored),
     }
 
 
-def _decoded(record: DropRecord) -> str:
-    # The frame goes on where its record ends; cut there, its own lengths would look like lies.
-    return describe(record.head.ljust(min(record.length, _LONGEST), b"\0"))
+def _show_kind(kind: DropKind) -> dict[str, Any]:
+    return {
+        "port_id": kind.port_id,
+        "direction": kind.direction,
+        "guard": kind.guard,
+        "reason": _word(kind.reason),
+        "text": kind.reason.text,
+        "records": kind.records,
+        "first_at": kind.first,
+        "last_at": kind.last,
+    }
 
 
 def _show_count(count: DropCount) -> dict[str, Any]:
