@@ -247,6 +247,13 @@ def test_a_shared_network_is_the_operators_whoever_made_it(cloud: Cloud) -> None
     assert refusal(cloud.bob.call("DELETE", f"subnets/{network['subnets'][0]}"))[0] == 403
 
 
+def seen_by(user: User, path: str) -> dict[str, Any]:
+    """What a user's list has of objects that are not its project's."""
+    own = {"p2"}
+    listed = user.get(path)
+    return {many: [e for e in each if e["project_id"] not in own] for many, each in listed.items()}
+
+
 def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
     cloud.has_host()
     network = cloud.alice.network("10.0.0.0/24")
@@ -275,9 +282,9 @@ def test_what_is_anothers_does_not_exist(cloud: Cloud) -> None:
             assert (status, found) == (404, kind)
             nobody = refusal(cloud.bob.call("GET", f"{path}/{NOBODY}"))[2]
             assert message.replace(key, NOBODY) == nobody
-        assert cloud.bob.get(path) == {one + "s": []}
+        assert seen_by(cloud.bob, path) == {one + "s": []}
     rule = security_group["security_group_rules"][0]["id"]
-    assert cloud.bob.get("security-group-rules") == {"security_group_rules": []}
+    assert seen_by(cloud.bob, "security-group-rules") == {"security_group_rules": []}
     for method in ("GET", "DELETE"):
         answer = cloud.bob.call(method, f"security-group-rules/{rule}")
         assert refusal(answer)[:2] == (404, "SecurityGroupRuleNotFound")

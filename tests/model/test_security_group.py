@@ -4,7 +4,13 @@ from ipaddress import ip_network
 
 import pytest
 
-from vifguard.model.security_group import MEMBERS, DefaultRule, Rule, SecurityGroup
+from vifguard.model.security_group import (
+    MEMBERS,
+    DefaultRule,
+    Rule,
+    SecurityGroup,
+    default_group,
+)
 from vifguard.model.verdict import Direction
 
 FROM, TO = Direction
@@ -18,12 +24,20 @@ def test_a_default_rule_is_for_default_groups_or_others_or_both() -> None:
 
 
 def test_the_members_of_a_default_rule_are_those_of_the_group_that_has_it() -> None:
-    group = SecurityGroup("g", "p")
-    made = DefaultRule("r", Rule(TO, 4, remote=MEMBERS), "any").of(group, "new")
-    assert (made.id, made.group_id, made.project_id) == ("new", "g", "p")
-    assert made.rule == Rule(TO, 4, remote="g")
+    group = default_group("p")
+    made = DefaultRule("r", Rule(TO, 4, remote=MEMBERS), "any").of(group)
+    assert (made.group_id, made.project_id) == (group.id, "p")
+    assert made.rule == Rule(TO, 4, remote=group.id)
     prefix = Rule(TO, 4, 6, remote=ip_network("10.0.0.0/8"))
-    assert DefaultRule("r", prefix, "tcp").of(group, "new").rule == prefix
+    assert DefaultRule("r", prefix, "tcp").of(group).rule == prefix
+
+
+def test_ids_of_default_groups_and_their_rules_follow_from_the_project() -> None:
+    rule = DefaultRule("r", Rule(FROM, 4))
+    one, same, other = (default_group(each) for each in ("p", "p", "q"))
+    assert one == same
+    assert rule.of(one).id == rule.of(same).id
+    assert len({one.id, other.id, rule.of(one).id, rule.of(other).id}) == 4
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0"])

@@ -19,9 +19,10 @@ from vifguard.model.security_group import PortRange, Rule, SecurityGroup
 from vifguard.model.verdict import Direction
 from vifguard.resolve.policy import governing
 from vifguard.store import address_groups, intent, security_groups, tables, transaction
-from vifguard.store.errors import InUseError, MissingError, RuleExistsError, StoreError
+from vifguard.store.errors import InUseError, RuleExistsError, StoreError
 from vifguard.store.sets import of_port
 
+RULES = tables.security_group_rules
 FROM, TO = Direction
 OPENED = {Rule(FROM, 4), Rule(FROM, 6)}
 
@@ -173,7 +174,8 @@ class TestNouns:
         """Zero is a value, in the database as elsewhere."""
         made = world.rule(world.security_group(), rule, protocol="x", description="y")
         with world.store.read() as snapshot:
-            assert security_groups.get_rule(snapshot, made.id).rule == made
+            (found,) = security_groups.read_rules(snapshot, RULES.c.id == made.id)
+        assert found.rule == made
 
     def test_a_group_that_a_port_has_stays(self, world: World, network: Any) -> None:
         group = world.security_group()
@@ -195,8 +197,8 @@ class TestNouns:
         agent.catch_up()
         assert agent.groups == {kept.id: OPENED}
         assert_told_all(world, agent)
-        with world.store.read() as snapshot, pytest.raises(MissingError):
-            security_groups.get_rule(snapshot, rule.id)
+        with world.store.read() as snapshot:
+            assert not security_groups.read_rules(snapshot, RULES.c.id == rule.id)
 
     def test_an_address_group_that_a_rule_names_stays(self, world: World) -> None:
         group = world.address_group("10.0.0.0/8")

@@ -23,6 +23,7 @@ from vifguard.store import (
 from vifguard.store.addresses import Wish, usable
 from vifguard.store.ports import Draft, Ground
 from vifguard.store.store import Store
+from vifguard.store.tables import security_group_rules
 
 ANY_MAC = Mac(bytes(6))
 
@@ -122,7 +123,8 @@ class World:
 
     def drop_rule(self, rule: SecurityGroupRule) -> None:
         with self.store.change() as change:
-            security_groups.delete_rules(change, [security_groups.get_rule(change, rule.id)])
+            found = security_groups.read_rules(change, security_group_rules.c.id == rule.id)
+            security_groups.delete_rules(change, found)
 
     def set_security_group(self, group: SecurityGroup, **changes: Any) -> SecurityGroup:
         with self.store.change() as change:

@@ -155,6 +155,7 @@ def security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredSecur
     """One security group that the user sees; raises MissingError."""
     which = security_groups_of(user) & (security_group_table.c.id == group_id)
     found = security_groups.read(snapshot, which)
+    found = found or security_groups.by_default_id(snapshot, user.project_id, group_id)
     if not found:
         raise MissingError("security-group", group_id)
     return found[0]
@@ -169,10 +170,12 @@ def own_security_group(snapshot: Snapshot, user: User, group_id: str) -> StoredS
 
 def security_group_rule(snapshot: Snapshot, user: User, rule_id: str) -> StoredRule:
     """One rule that the user sees; raises MissingError."""
-    stored = security_groups.get_rule(snapshot, rule_id)
-    if not user.sees(stored.rule.project_id):
+    which = rules_of(user) & (rule_table.c.id == rule_id)
+    found = security_groups.read_rules(snapshot, which)
+    found = found or security_groups.by_default_rule_id(snapshot, user.project_id, rule_id)
+    if not found:
         raise MissingError("security-group-rule", rule_id)
-    return stored
+    return found[0]
 
 
 def address_group(snapshot: Snapshot, user: User, group_id: str) -> StoredAddressGroup:
@@ -240,7 +243,10 @@ def ask_security_groups(
             if is_shared or group.project_id == project_id
         }
         for group_id in sorted(wanted - usable.keys()):
-            raise MissingError("security-group", group_id)
+            default = security_groups.by_default_id(snapshot, project_id, group_id)
+            if not default:
+                raise MissingError("security-group", group_id)
+            usable[group_id] = default[0].group
         return list(usable.values())
 
     return hear

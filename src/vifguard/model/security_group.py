@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
+from uuid import UUID, uuid5
 
 from vifguard.model.address import IPNetwork
 from vifguard.model.verdict import Direction
@@ -145,6 +147,21 @@ MEMBERS = "PARENT"
 """The remote of a default rule that means the members of the group which gets the rule."""
 
 
+_DEFAULT_GROUPS: Final = UUID("0b9f6c1e-5f5b-4b0e-9a57-6f0f7f0f3d52")
+"""The name space of the ids of projects' default groups."""
+
+
+def default_group(project_id: str) -> SecurityGroup:
+    """The default group of a project, under the id that follows from the project's."""
+    return SecurityGroup(
+        id=str(uuid5(_DEFAULT_GROUPS, project_id)),
+        project_id=project_id,
+        name=DEFAULT,
+        description="Default security group",
+        is_default=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DefaultRule:
     """A rule that every new group begins with: a project's default one, others, or both."""
@@ -160,7 +177,8 @@ class DefaultRule:
         """Whether a new group has the rule."""
         return self.in_default if group.is_default else self.in_others
 
-    def of(self, group: SecurityGroup, rule_id: str) -> SecurityGroupRule:
-        """The rule that a new group has of it."""
+    def of(self, group: SecurityGroup) -> SecurityGroupRule:
+        """The rule that a new group has of it; its id follows from theirs."""
+        rule_id = str(uuid5(UUID(group.id), self.id))
         rule = replace(self.rule, remote=group.id) if self.rule.remote == MEMBERS else self.rule
         return SecurityGroupRule(rule_id, group.project_id, group.id, rule, self.protocol)

@@ -6,16 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
-from vifguard.model.security_group import (
-    DEFAULT,
-    Rule,
-    SecurityGroup,
-    SecurityGroupRule,
-)
+from vifguard.model.security_group import Rule, SecurityGroup, SecurityGroupRule, default_group
 from vifguard.resolve.touched import touched_by_security_group
 from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
@@ -31,7 +25,8 @@ from vifguard.store.security_group_rows import (
 from vifguard.store.tables import port_security_groups, security_group_rules, security_groups
 from vifguard.store.transaction import Answer, Change, Snapshot
 
-_DEFAULT_DESCRIPTION = "Default security group"
+_NEW = Stamp(revision_number=1, created_at=0, updated_at=0)
+"""That of what nobody has made: it has always been so."""
 
 _SOME = Prepared(select(security_groups).where(among(security_groups.c.id, "ids")))
 _SEEN = Prepared(
@@ -108,7 +103,7 @@ def create(change: Change, group: SecurityGroup) -> StoredSecurityGroup:
     change.connection.execute(insert(security_groups).values(values))
     for default in default_rules.read(change):
         if default.begins(group):
-            _insert(change, default.of(group, str(uuid4())))
+            _insert(change, default.of(group))
     return get(change, group.id)
 
 
@@ -124,12 +119,31 @@ def ensure_default(change: Change, project_id: str) -> str:
     found = ask_default(change, project_id)()
     if found is not None:
         return found
-    group_id = str(uuid4())
-    made = SecurityGroup(
-        group_id, project_id, DEFAULT, _DEFAULT_DESCRIPTION, stateful=True, is_default=True
-    )
-    create(change, made)
-    return group_id
+    return create(change, default_group(project_id)).group.id
+
+
+def unwritten(snapshot: Snapshot, project_id: str) -> list[StoredSecurityGroup]:
+    """A project's default group as its first write will make it; nothing where it was made."""
+    if ask_default(snapshot, project_id)() is not None:
+        return []
+    group = default_group(project_id)
+    rules = [each.of(group) for each in default_rules.read(snapshot) if each.begins(group)]
+    return [StoredSecurityGroup(group, tuple(StoredRule(each, _NEW) for each in rules), _NEW)]
+
+
+def by_default_id(snapshot: Snapshot, project_id: str, group_id: str) -> list[StoredSecurityGroup]:
+    """A project's default group where an id names it before it was made; a change makes it."""
+    if group_id != default_group(project_id).id:
+        return []
+    if isinstance(snapshot, Change) and ensure_default(snapshot, project_id) == group_id:
+        return [get(snapshot, group_id)]
+    return unwritten(snapshot, project_id)
+
+
+def by_default_rule_id(snapshot: Snapshot, project_id: str, rule_id: str) -> list[StoredRule]:
+    """A rule of a project's default group before that is made; a change makes it."""
+    groups = by_default_id(snapshot, project_id, default_group(project_id).id)
+    return [each for group in groups for each in group.rules if each.rule.id == rule_id]
 
 
 def update_group(
@@ -166,14 +180,6 @@ def read_rules(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredRul
     order = (security_group_rules.c.created_at, security_group_rules.c.id)
     rows = snapshot.connection.execute(select(security_group_rules).where(which).order_by(*order))
     return [StoredRule(rule_of(row), stamp_of(row)) for row in rows]
-
-
-def get_rule(snapshot: Snapshot, rule_id: str) -> StoredRule:
-    """One rule; raises MissingError."""
-    found = read_rules(snapshot, security_group_rules.c.id == rule_id)
-    if not found:
-        raise MissingError("security-group-rule", rule_id)
-    return found[0]
 
 
 def create_rule(change: Change, rule: SecurityGroupRule) -> StoredRule:

@@ -141,7 +141,9 @@ def list_security_group_rules(call: Caller) -> Response:
         if "" not in listing.filters.get(name, ("",)):
             which &= column.in_(listing.filters[name])
     with call.store.read() as snapshot:
-        shown = _shown(snapshot, security_groups.read_rules(snapshot, which))
+        unwritten = security_groups.unwritten(snapshot, call.user.project_id)
+        shown = [show(each, group.group) for group in unwritten for each in group.rules]
+        shown += _shown(snapshot, security_groups.read_rules(snapshot, which))
     return Json(listing.answer(shown))
 
 
@@ -172,7 +174,8 @@ def show_security_group_rule(call: Caller, rule_id: str) -> Response:
     """One rule."""
     with call.store.read() as snapshot:
         found = visible.security_group_rule(snapshot, call.user, rule_id)
-        return call.one(SECURITY_GROUP_RULES, _shown(snapshot, [found])[0])
+        group = visible.security_group(snapshot, call.user, found.rule.group_id).group
+    return call.one(SECURITY_GROUP_RULES, show(found, group))
 
 
 @router.delete(

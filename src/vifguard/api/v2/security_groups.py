@@ -48,7 +48,7 @@ SECURITY_GROUPS: Final = Resource(
 
 @router.get("/security-groups", name="list_security_groups")
 def list_security_groups(call: Caller) -> Response:
-    """The security groups of the user's project. Asking makes none."""
+    """The security groups of the user's project, its default one among them. Asking makes none."""
     listing = call.listing(SECURITY_GROUPS)
     which = visible.security_groups_of(call.user)
     for name, column in (("id", table.c.id), ("name", table.c.name)):
@@ -56,6 +56,7 @@ def list_security_groups(call: Caller) -> Response:
             which &= column.in_(listing.filters[name])
     with call.store.read() as snapshot:
         found = security_groups.read(snapshot, which)
+        found = security_groups.unwritten(snapshot, call.user.project_id) + found
         shared = rbac_policies.all_shared(snapshot, Sharable.SECURITY_GROUP, call.user.project_id)
     return Json(listing.answer([_show(each, shared) for each in found]))
 
