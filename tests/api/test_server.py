@@ -268,6 +268,17 @@ def test_a_project_takes_turns_with_itself_alone() -> None:
         rate.take(user(UserRole.MEMBER))
 
 
+def test_each_object_of_a_bulk_counts(tmp_path: Path, identity: Identity) -> None:
+    with another(tmp_path / "another.db", identity, requests_per_second=0.5) as (_, cloud):
+        cloud.has_host()
+        many = {"networks": [{"name": f"n{n}"} for n in range(10)]}
+        assert cloud.alice.call("POST", "networks", many).status_code == 201
+        answer = cloud.alice.call("GET", "networks")
+        assert refusal(answer)[:2] == (429, "HTTPTooManyRequests")
+        # Five were saved up; the other five, and the one to come, take two seconds each.
+        assert 2 < int(answer.headers["Retry-After"]) <= 12
+
+
 def test_none_is_no_limit_and_zero_is_one() -> None:
     for _ in range(100_000):
         Rate(None).take(user(UserRole.MEMBER))

@@ -32,7 +32,9 @@ from vifguard.api.openapi import document
 from vifguard.api.rate import Rate
 from vifguard.api.remembered import Remembered
 from vifguard.api.settings import Settings
+from vifguard.api.threads import Threads
 from vifguard.api.v2 import parts, versions
+from vifguard.store.readiness import Trial
 from vifguard.store.store import Store
 
 
@@ -68,6 +70,8 @@ def create_app(
     app.state.remembered = Remembered()
     app.state.settings = settings
     app.state.rate = Rate(settings.requests_per_second)
+    app.state.threads = Threads()
+    app.state.trial = Trial()
     app.state.metrics = Metrics(lambda: app.state.store)
     app.state.ways = tuple(Way(each, CapacityLimiter(each.at_once)) for each in authenticators)
     for prefix, router in SERVED:

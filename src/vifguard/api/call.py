@@ -14,7 +14,7 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
-from vifguard.api.attributes import Resource
+from vifguard.api.attributes import Given, Resource
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
@@ -22,7 +22,9 @@ from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
 from vifguard.api.listing import Listing
 from vifguard.api.policy import line, user_of
+from vifguard.api.rate import Rate, counted
 from vifguard.api.remembered import Remembered
+from vifguard.api.threads import Threads
 from vifguard.api.who import Principal, User
 from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
@@ -45,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Call:
-    """What a handler works on."""
+    """What a handler works on. `share` is the project whose share it takes, or empty."""
 
     store: Store
     remembered: Remembered
@@ -53,7 +55,16 @@ class Call:
     query: tuple[tuple[str, str], ...]
     body: bytes
     url: str
+    threads: Threads
+    rate: Rate
+    share: str
     if_match: str = ""
+
+    def posted(self, resource: Resource) -> list[Given]:
+        """The objects of a POST, each of which counts; raises Refusal."""
+        given = resource.read_post(self.document)
+        self.rate.owe(self.share, len(given) - 1)
+        return given
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -143,9 +154,19 @@ async def call_of(request: Request) -> Call:
     _require_json(request)
     url = str(request.url.replace(query=""))
     if_match = request.headers.get("if-match", "")
-    store: Store = request.app.state.store
-    remembered: Remembered = request.app.state.remembered
-    return Call(store, remembered, user, query, await _body(request), url, if_match)
+    state = request.app.state
+    return Call(
+        state.store,
+        state.remembered,
+        user,
+        query,
+        await _body(request),
+        url,
+        state.threads,
+        state.rate,
+        counted(request.scope["vifguard.user"]),
+        if_match,
+    )
 
 
 Caller = Annotated[Call, Depends(call_of)]

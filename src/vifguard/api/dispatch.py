@@ -25,8 +25,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vifguard.api import request_id
 from vifguard.api.call import call_of
 from vifguard.api.errors import Refusal, answer, refusal_of
+from vifguard.api.threads import Threads
 from vifguard.store.errors import StoreError
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,15 +61,20 @@ class Action:
     async def run(self, request: Request, values: Iterable[str]) -> Response:
         """The handler's answer; raises what it raises."""
         arguments: dict[str, Any] = dict(zip(self.places, values, strict=True))
+        share = ""
         if self.call is not None:
-            arguments[self.call] = await call_of(request)
+            arguments[self.call] = call = await call_of(request)
+            share = call.share
         if self.request is not None:
             arguments[self.request] = request
         if self.is_async:
             response: Response = await self.handler(**arguments)
-        else:
-            response = await run_sync(partial(self.handler, **arguments))
-        return response
+            return response
+        handler = partial(self.handler, **arguments)
+        threads: Threads = request.app.state.threads
+        if request.method in _READING:
+            return await run_sync(handler, limiter=threads.reads)
+        return await threads.changes.run(share, handler)
 
 
 @dataclass(slots=True)

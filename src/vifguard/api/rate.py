@@ -7,6 +7,7 @@ guards, must get through whatever a tenant does.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 
@@ -20,8 +21,13 @@ _MAX_PROJECTS = 10_000
 _UNCOUNTED = {UserRole.ADMIN, UserRole.SERVICE}
 
 
+def counted(who: Principal) -> str:
+    """The project whose share a request takes; empty where it is not counted."""
+    return who.project_id if who.roles.isdisjoint(_UNCOUNTED) else ""
+
+
 class Rate:
-    """A bucket of requests for each project. One event loop uses one."""
+    """A bucket of requests, and of the objects in them, for each project. Safe for threads."""
 
     def __init__(
         self, per_second: float | None, clock: Callable[[], float] = time.monotonic
@@ -29,28 +35,41 @@ class Rate:
         self._per_second = per_second
         self._clock = clock
         self._left: dict[str, tuple[float, float]] = {}
+        self._lock = threading.Lock()
 
     def take(self, who: Principal) -> None:
         """Count one request; raises Refusal (429) where its project has none left."""
-        rate = self._per_second
-        if rate is None or not who.roles.isdisjoint(_UNCOUNTED):
-            return
-        now = self._clock()
-        most = rate * BURST_SECONDS
-        left, since = self._left.get(who.project_id, (most, now))
-        left = min(most, left + (now - since) * rate)
-        if left < 1.0:
-            raise _too_many(who.project_id, rate, left)
-        if len(self._left) >= _MAX_PROJECTS:
-            self._forget_idle(now)
-        self._left[who.project_id] = (left - 1.0, now)
+        project_id = counted(who)
+        if self._per_second is not None and project_id:
+            self._spend(project_id, 1, self._per_second, least=1.0)
 
-    def _forget_idle(self, now: float) -> None:
+    def owe(self, project_id: str, more: int) -> None:
+        """Count the further objects of a request that was let through.
+
+        A project that has not so many left waits the longer for its next one.
+        """
+        if self._per_second is not None and project_id:
+            self._spend(project_id, more, self._per_second, least=-math.inf)
+
+    def _spend(self, project_id: str, many: int, rate: float, *, least: float) -> None:
+        """Raises Refusal (429) where less than `least` is left."""
+        most = rate * BURST_SECONDS
+        with self._lock:
+            now = self._clock()
+            left, since = self._left.get(project_id, (most, now))
+            left = min(most, left + (now - since) * rate)
+            if left < least:
+                raise _too_many(project_id, rate, left)
+            if len(self._left) >= _MAX_PROJECTS:
+                self._forget_idle(now, most, rate)
+            self._left[project_id] = (left - many, now)
+
+    def _forget_idle(self, now: float, most: float, rate: float) -> None:
         """A project whose bucket is full again is as one that never asked."""
         self._left = {
             project: (left, since)
             for project, (left, since) in self._left.items()
-            if now - since < BURST_SECONDS
+            if left + (now - since) * rate < most
         }
 
 

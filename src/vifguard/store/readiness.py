@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +19,28 @@ from vifguard.store.errors import ReplacedError, StoreError
 from vifguard.store.store import Store
 from vifguard.store.tables import revision
 
+_TRIED_EVERY = 1.0
 
-def why_not_ready(store: Store) -> str:
+
+class Trial:
+    """What became of the last attempt to write, which is made once a second: anybody may ask."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._next_at = -math.inf
+        self._why = ""
+
+    def why_not(self, store: Store) -> str:
+        """Why nothing can be written; empty when it can."""
+        with self._lock:
+            if self._monotonic() >= self._next_at:
+                self._why = _why_unwritable(store)
+                self._next_at = self._monotonic() + _TRIED_EVERY
+            return self._why
+
+
+def why_not_ready(store: Store, trial: Trial) -> str:
     """Why the store cannot serve now; empty when it can."""
     try:
         with store.read() as snapshot:
@@ -27,9 +51,14 @@ def why_not_ready(store: Store) -> str:
         return f"the database does not answer ({type(error).__name__})"
     if found != _last():
         return f"the database is at migration {found}, and this release at {_last()}"
+    return trial.why_not(store)
+
+
+def _why_unwritable(store: Store) -> str:
     try:
         with store.change() as change:
-            # A full disk refuses no transaction in which nothing is written.
+            # A full disk refuses no transaction in which nothing is written, nor one that is
+            # rolled back: it is written to when a transaction is committed.
             change.connection.execute(update(revision).values(value=revision.c.value))
     except StoreError as error:
         return f"the database cannot be written: {error}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -60,6 +60,7 @@ class Store:
         # Changes are serial anyway, each raising the one revision; waiting here, and not in
         # the database, a thread is woken at once and keeps no connection meanwhile.
         self._turn = threading.Lock()
+        self._saving = threading.Lock()
         self._clock = clock
         self.heartbeats = Heartbeats(clock, monotonic)
         self.changes = Bell()
@@ -229,14 +230,21 @@ class Store:
 
         Where that cannot be written, what was heard here counts all the same.
         """
-        unsaved = self.heartbeats.take_unsaved()
-        if not unsaved:
-            return
+        if not self._saving.acquire(blocking=False):
+            return  # While nothing can be written, one waits for it, and the others hear on.
+        try:
+            unsaved = self.heartbeats.take_unsaved()
+            if unsaved:
+                self._save(unsaved)
+        finally:
+            self._saving.release()
+
+    def _save(self, heard: Mapping[str, float]) -> None:
         try:
             with self.change() as change:
-                hosts.write_heard(change, unsaved)
+                hosts.write_heard(change, heard)
         except StoreError as error:
-            _LOG.warning("the heartbeats of %d hosts could not be saved: %s", len(unsaved), error)
+            _LOG.warning("the heartbeats of %d hosts could not be saved: %s", len(heard), error)
 
     def _joined(self) -> None:
         """Begin, or begin again after news may have been missed."""

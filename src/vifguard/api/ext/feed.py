@@ -27,16 +27,21 @@ async def next_update(call: Caller, host: str) -> Response:
     timeout = call.seconds("timeout", default=30, most=MAX_POLL)
 
     async def look() -> Response | None:
-        return await run_sync(_look, call, host, instance, after)
+        return await run_sync(_look, call, host, instance, after, limiter=call.threads.feeds)
 
     answer = await first(call.store.changes, host, look, timeout)
     return answer or Response(status_code=204)
 
 
 @router.post("/feed/{host}/reports", name="deliver_report")
-def deliver_report(call: Caller, host: str) -> Response:
+async def deliver_report(call: Caller, host: str) -> Response:
     """Take in what the host's agent reports; which claims of addresses are refused."""
     _require_host(host)
+    # Not among the changes: that a host lives must be heard whoever waits for a turn.
+    return await run_sync(_take_in, call, host, limiter=call.threads.reports)
+
+
+def _take_in(call: Call, host: str) -> Response:
     try:
         report = decode(Report, call.document)
     except CodecError as error:

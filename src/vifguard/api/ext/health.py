@@ -20,10 +20,12 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 @router.get("/readyz", name="readyz")
-def readyz(request: Request) -> Response:
-    """The server can serve: it is not ending, and its database answers."""
-    store = request.app.state.store
-    why = "the server is ending" if hearing.is_silenced(store.changes) else why_not_ready(store)
+async def readyz(request: Request) -> Response:
+    """The server can serve: it is not ending, and its database answers and takes a write."""
+    state = request.app.state
+    why = "the server is ending"
+    if not hearing.is_silenced(state.store.changes):
+        why = await run_sync(why_not_ready, state.store, state.trial, limiter=state.threads.probes)
     if why:
         return JSONResponse({"status": "not ready", "reason": why}, status_code=503)
     return JSONResponse({"status": "ok"})
@@ -32,9 +34,10 @@ def readyz(request: Request) -> Response:
 @router.get("/metrics", name="metrics")
 async def metrics(request: Request) -> Response:
     """What the server counts, for Prometheus: for this machine itself, or the operator."""
+    state = request.app.state
     if not _is_local(request):
         await require_user(request)
-    text = await run_sync(request.app.state.metrics.text)
+    text = await run_sync(state.metrics.text, limiter=state.threads.reads)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

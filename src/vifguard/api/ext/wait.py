@@ -25,13 +25,14 @@ async def wait_port(call: Caller, port_id: str) -> Response:
     timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
 
     async def look() -> Response | None:
-        stored = await run_sync(_look, call, port_id)
+        stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
         return call.one(PORTS, show(stored)) if is_in_force(stored.progress) else None
 
     answer = await first(call.store.reports, port_id, look, timeout)
     if answer is not None:
         return answer
-    reason = status_reason((await run_sync(_look, call, port_id)).progress)
+    stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
+    reason = status_reason(stored.progress)
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
     )

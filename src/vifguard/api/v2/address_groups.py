@@ -69,7 +69,7 @@ def list_address_groups(call: Caller) -> Response:
 @router.post("/address-groups", name="create_address_group", status_code=201)
 def create_address_group(call: Caller) -> Response:
     """Create one address group, or several at once."""
-    given = ADDRESS_GROUPS.read_post(call.document)
+    given = call.posted(ADDRESS_GROUPS)
     with call.store.change() as change:
         require_groups_offered(change, "An address group")
         made = [_create(change, call, each) for each in given]

@@ -136,7 +136,7 @@ def list_networks(call: Caller) -> Response:
 @router.post("/networks", name="create_network", status_code=201)
 def create_network(call: Caller) -> Response:
     """Create one network, or several at once."""
-    given = NETWORKS.read_post(call.document)
+    given = call.posted(NETWORKS)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         shown = _shown(change, call, made)

@@ -64,7 +64,7 @@ def list_security_groups(call: Caller) -> Response:
 @router.post("/security-groups", name="create_security_group", status_code=201)
 def create_security_group(call: Caller) -> Response:
     """Create one security group, or several at once."""
-    given = SECURITY_GROUPS.read_post(call.document)
+    given = call.posted(SECURITY_GROUPS)
     with call.store.change() as change:
         require_groups_offered(change, "A security group")
         made = [_create(change, call, each) for each in given]

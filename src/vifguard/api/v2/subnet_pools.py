@@ -87,7 +87,7 @@ def list_subnetpools(call: Caller) -> Response:
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
 def create_subnetpool(call: Caller) -> Response:
     """Create one pool, or several at once."""
-    given = SUBNET_POOLS.read_post(call.document)
+    given = call.posted(SUBNET_POOLS)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         shared = rbac_policies.all_shared(change, Sharable.SUBNET_POOL, call.user.project_id)

@@ -129,7 +129,7 @@ def list_subnets(call: Caller) -> Response:
 @router.post("/subnets", name="create_subnet", status_code=201)
 def create_subnet(call: Caller) -> Response:
     """Create one subnet, or several at once."""
-    given = SUBNETS.read_post(call.document)
+    given = call.posted(SUBNETS)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
     return call.created(SUBNETS, [_show(each) for each in made])

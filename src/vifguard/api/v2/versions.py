@@ -123,7 +123,7 @@ def openapi(request: Request) -> Response:
 
 
 @root.get("/healthz", name="healthz")
-def healthz() -> Response:
+async def healthz() -> Response:
     """The server answers."""
     return Json({"status": "ok"})
 

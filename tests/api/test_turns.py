@@ -1,0 +1,199 @@
+"""Changes wait for their turn; whoever keeps them from it keeps nobody else."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from tests.api.cloud import ABOUT, PASSWORDS, Cloud
+from tests.api.serving import served
+from tests.databases import Databases, PostgresqlServer
+
+from vifguard.api.app import create_app
+from vifguard.api.identity import Identity
+from vifguard.api.threads import Threads, Turns
+from vifguard.feed.codec import encode
+from vifguard.feed.messages import Report
+from vifguard.store.store import Store
+
+PATIENCE = 60
+_TURN = 0x7669_6667
+
+
+@pytest.fixture
+def app_and_cloud(databases: Databases, identity: Identity) -> Iterator[tuple[FastAPI, Cloud, str]]:
+    """A server of the test's own, whose users are known already, and where its database is."""
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        app = create_app(store, identity)
+        with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+            for name in PASSWORDS:
+                http.get("/v2.0/networks", auth=(name, name))
+            yield app, Cloud(http, store), where
+
+
+@contextmanager
+def kept(where: str) -> Iterator[None]:
+    """Within, somebody else keeps the database from every change."""
+    if "://" in where:
+        with psycopg.connect(where) as connection:
+            connection.execute(f"SELECT pg_advisory_xact_lock({_TURN})")
+            yield
+        return
+    with closing(sqlite3.connect(where, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+class Writers:
+    """Many that each create a network, at once."""
+
+    def __init__(self, cloud: Cloud, many: int, name: str = "admin") -> None:
+        self.answers: list[httpx.Response] = []
+        self._url = f"{cloud.http.base_url}/v2.0/networks"
+        self._name = name
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(many)]
+        for each in self._threads:
+            each.start()
+
+    def _write(self, number: int) -> None:
+        body = {"network": {"name": f"w{number}"}}
+        auth = (self._name, self._name)
+        self.answers.append(
+            httpx.post(self._url, json=body, auth=auth, timeout=PATIENCE, trust_env=False)
+        )
+
+    def end(self) -> list[httpx.Response]:
+        for each in self._threads:
+            each.join()
+        return self.answers
+
+
+def test_who_reads_is_answered_while_44_changes_wait(
+    app_and_cloud: tuple[FastAPI, Cloud, str],
+) -> None:
+    app, cloud, where = app_and_cloud
+    cloud.has_host(isolation=True)
+    report = encode(Report("h1", about=ABOUT, read_back=True))
+    cloud.agent.call("POST", "feed/h1/reports", report)
+    with kept(where):
+        writers = Writers(cloud, 44)
+        until(lambda: app.state.threads.changes.waiting + len(writers.answers) == 44)
+        for _ in range(20):
+            assert cloud.http.get("/healthz").status_code == 200
+            assert cloud.alice.call("GET", "networks").status_code == 200
+            assert cloud.bob.call("GET", "ports").status_code == 200
+            assert cloud.agent.call("GET", "feed/h1?timeout=0").status_code == 200
+        # Most have not had their turn yet: nobody waited for them.
+        assert len(writers.answers) < 44
+    made = 0
+    for answer in writers.end():
+        made += answer.status_code == 201
+        assert answer.status_code == 201 or "othing was changed" in answer.text
+    assert len(cloud.admin.get("networks")["networks"]) == made
+
+
+def test_the_queue_has_an_end_for_one_project_and_for_all(
+    app_and_cloud: tuple[FastAPI, Cloud, str],
+) -> None:
+    app, cloud, where = app_and_cloud
+    app.state.threads = Threads(changes=Turns(most=6, most_of_a_project=3))
+    with kept(where):
+        writers = [Writers(cloud, 3, "alice"), Writers(cloud, 2, "bob")]
+        until(lambda: app.state.threads.changes.waiting == 5)
+        body = {"network": {"name": "more"}}
+        answer = cloud.http.post("/v2.0/networks", json=body, auth=("amy", "amy"))
+        assert answer.status_code == 429
+        assert "3 changes of project p1" in answer.json()["NeutronError"]["message"]
+        assert answer.headers["Retry-After"]
+        writers.append(Writers(cloud, 1))
+        until(lambda: app.state.threads.changes.waiting == 6)
+        answer = cloud.http.post("/v2.0/networks", json=body, auth=("bob", "bob"))
+        assert answer.status_code == 503
+        assert "6 changes wait" in answer.json()["NeutronError"]["message"]
+        assert answer.headers["Retry-After"]
+    for each in writers:
+        each.end()
+    assert app.state.threads.changes.waiting == 0
+
+
+def test_who_has_waited_too_long_for_its_turn_is_told(
+    app_and_cloud: tuple[FastAPI, Cloud, str],
+) -> None:
+    app, cloud, where = app_and_cloud
+    app.state.threads = Threads(changes=Turns(patience=0.05))
+    with kept(where):
+        writers = Writers(cloud, 6)
+        until(lambda: len(writers.answers) >= 4)
+        for answer in writers.answers[:4]:
+            assert answer.status_code == 503
+            assert "has waited 0.05 s for its turn. Nothing was changed" in answer.text
+            assert answer.headers["Retry-After"]
+    writers.end()
+
+
+_FROZEN = """
+import sys
+from vifguard.store.store import Store
+store = Store.open(sys.argv[1])
+with store.change() as change:
+    change.mark()
+    change.connection.exec_driver_sql("SELECT 1")
+    print("in its turn", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_others_go_on_when_a_server_that_froze_in_its_turn_has_lost_it(
+    postgresql_server: PostgresqlServer, identity: Identity
+) -> None:
+    loses = "options=-c%20idle_in_transaction_session_timeout%3D3s"
+    waits = "options=-c%20lock_timeout%3D200ms"
+    with (
+        postgresql_server.fresh() as where,
+        closing(Store.open(f"{where}&{waits}")) as store,
+        served(create_app(store, identity)) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE) as http,
+        subprocess.Popen(
+            [sys.executable, "-c", _FROZEN, f"{where}&{loses}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as frozen,
+    ):
+        try:
+            assert frozen.stdout is not None
+            assert frozen.stdout.readline() == "in its turn\n"
+            frozen.send_signal(signal.SIGSTOP)
+            body = {"network": {"name": "after"}}
+            told = []
+            while (
+                answer := http.post("/v2.0/networks", json=body, auth=("admin", "admin"))
+            ).status_code != 201:
+                told.append(answer)
+                assert http.get("/v2.0/networks", auth=("admin", "admin")).status_code == 200
+                assert http.get("/healthz").status_code == 200
+        finally:
+            frozen.kill()
+        assert told
+        for each in told:
+            assert each.status_code == 503
+            assert "Another change keeps the database; nothing was changed" in each.text
+            assert each.headers["Retry-After"]
+        listed = http.get("/v2.0/networks", auth=("admin", "admin")).json()["networks"]
+        assert [each["name"] for each in listed] == ["after"]
