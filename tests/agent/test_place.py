@@ -173,3 +173,13 @@ def test_what_stands_on_another_device_is_swapped_and_in_no_bridge(kind):
     assert (found.swapped, found.bridge, found.closed) == (True, None, "")
     isolated = placed([port(1, shared=False)], [device])[1]
     assert "isolated" in isolated.closed
+
+
+def test_a_host_that_cannot_keep_networks_apart_holds_isolated_ones_closed_and_says_so():
+    state = State({}, no_isolation="this host's iptables see bridged packets")
+    state.take(complete(port(1), port(2, network=2, shared=False)))
+    state.take(AllLinks((link(3, tap(1)), link(4, tap(2)))))
+    shared, isolated = (place(state, state.ports[port_id(number)]) for number in (1, 2))
+    assert (shared.closed, shared.bridge is not None) == ("", True)
+    assert (isolated.link, isolated.bridge) == (link(4, tap(2)), None)
+    assert "iptables" in isolated.closed

@@ -512,7 +512,16 @@ def test_a_silent_host_has_no_active_port_and_can_be_forgotten(
     assert cloud.admin.get("hosts/h1")["host"]["alive"] is False
     assert 'vifguard_ports{status="DOWN"} 1.0' in cloud.http.get("/metrics").text
     assert refusal(cloud.admin.call("GET", f"ports/{port['id']}/wait?timeout=0.01"))[0] == 408
-    assert "1 ports are on host h1" in refusal(cloud.admin.call("DELETE", "hosts/h1"))[2]
+    (agent,) = cloud.admin.get("agents")["agents"]
+    for path in ("hosts/h1", f"agents/{agent['id']}"):
+        status, kind, message = refusal(cloud.admin.call("DELETE", path))
+        assert (status, kind) == (409, "HostInUse")
+        assert "1 ports are on host h1" in message
+    cloud.has_host("h2")
+    (other,) = cloud.admin.get("agents", host="h2")["agents"]
+    assert cloud.admin.call("DELETE", f"agents/{other['id']}").status_code == 409
+    monkeypatch.setattr(beats, "_monotonic", lambda: time.monotonic() + 22)
+    assert cloud.admin.call("DELETE", f"agents/{other['id']}").status_code == 204
     assert cloud.admin.call("DELETE", "hosts/h1?force=true").status_code == 204
     assert cloud.admin.get("hosts") == {"hosts": []}
 

@@ -229,6 +229,8 @@ def test_a_network_of_ones_own_needs_hosts_that_hold_it(cloud: Cloud) -> None:
     network = cloud.alice.make("network", name="n")
     assert network["project_id"] == "p1"
     cloud.has_host("h2", isolation=False)
+    assert cloud.alice.make("network", name="n")
+    cloud.has_host("h1", isolation=False)
     status, kind, message = cloud.alice.refused("network", name="n")
     assert (status, kind) == (403, "PolicyNotAuthorized")
     assert "h2" in message

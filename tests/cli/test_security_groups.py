@@ -120,11 +120,6 @@ def test_the_rules_of_a_port_and_where_each_comes_from(groups: Shell) -> None:
     assert "do not filter" in groups("port", "rules", "www").err
 
 
-def test_it_is_refused_with_the_reason_where_no_host_can_hold_it(vifguard: Shell) -> None:
-    run = vifguard("security-group", "create", "web", code=4)
-    assert "A security group cannot be offered" in run.err
-
-
 CLOUD = """
 projects:
   shop:

@@ -85,6 +85,11 @@ def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> Ho
     )
 
 
+def why_no_isolation(about: HostReport) -> str:
+    """Why a host cannot keep networks apart; empty where it can."""
+    return "" if about.isolation else "; ".join(about.missing)
+
+
 def try_wire() -> Wire:
     """Try bridges and drop chains, and look whether anything else judges bridged packets."""
     try:

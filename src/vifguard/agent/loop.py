@@ -71,8 +71,9 @@ class Agent:
             instance = Instance(str(uuid4()), driver.pins.id if driver and driver.pins else "")
             run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
-            wire, features = check.try_wire(), driver.features if driver else frozenset()
-            outbox.say(check.report(wire, features, missing))
+            wire = check.try_wire()
+            about = check.report(wire, driver.features if driver else frozenset(), missing)
+            outbox.say(about)
             health = Health(outbox.put_health)
             refused: list[SecondAgentError] = []
 
@@ -99,14 +100,13 @@ class Agent:
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
 
-            state, told = State(self._settings.physical), _Told(outbox, health, put, stop)
+            state = State(self._settings.physical, check.why_no_isolation(about))
             if driver is None:
                 nothing = NothingHeld()
                 acting = Acting(Unable(state, "; ".join(missing)), nothing, nothing, tools.look)
             else:
-                acting = self._acting(state, driver, tools, told)
-            intake = Intake(events, feed.again, ready)
-            every = self._settings.compare_every
+                acting = self._acting(state, driver, tools, _Told(outbox, health, put, stop))
+            intake, every = Intake(events, feed.again, ready), self._settings.compare_every
             Worker(state, acting, intake, outbox, health, every).run()
         if refused:
             raise refused[0]

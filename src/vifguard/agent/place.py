@@ -67,6 +67,9 @@ def place(state: State, port: HostPort) -> Placement:
     found = _find(state, port)
     if found.link is None or found.closed:
         return found
+    if state.no_isolation and not port.segment.shared:
+        why = f"the host cannot keep networks apart, and this one is isolated: {state.no_isolation}"
+        return Placement(port, found.link, closed=port.policy.closed or why)
     bridge, why = _bridge(state, state.segment(port.segment.network_id))
     if found.swapped:
         bridge, why = None, _why_not_swapped(port, found.link)

@@ -76,13 +76,15 @@ class State:
     """The ports by id, the links by index, and who may claim whom.
 
     `complete` is false until one complete update has come: until then nothing that is in
-    the kernel may go. `physical` names the uplink of each physical network.
+    the kernel may go. `physical` names the uplink of each physical network. `no_isolation` says
+    why the host cannot keep networks apart; empty where it can.
     """
 
-    def __init__(self, physical: Mapping[str, str]) -> None:
+    def __init__(self, physical: Mapping[str, str], no_isolation: str = "") -> None:
         self.revision = 0
         self.complete = False
         self.physical = dict(physical)
+        self.no_isolation = no_isolation
         self.ports: dict[str, HostPort] = {}
         self.links: dict[int, Link] = {}
         self.left: set[int] = set()

@@ -124,6 +124,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "list_drops": _READ,
         "list_agents": _OPERATOR,
         "show_agent": _OPERATOR,
+        "delete_agent": _OPERATOR,
         "list_hosts": _OPERATOR,
         "show_host": _OPERATOR,
         "delete_host": _OPERATOR,

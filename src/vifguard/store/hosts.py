@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,30 +103,27 @@ def only_host(known: Sequence[StoredHost]) -> str:
 
 
 def why_no_isolation(snapshot: Snapshot) -> str:
-    """Why isolated networks cannot be offered; empty when every host can hold them."""
+    """Why isolated networks cannot be offered; empty when a host that lives can hold them.
+
+    One that cannot holds their ports closed, and is no reason to refuse them elsewhere.
+    """
+    return _why_nowhere(snapshot, lambda about: about.isolation, "keep networks apart")
+
+
+def why_no_groups(snapshot: Snapshot) -> str:
+    """Why no host can hold security groups; empty when one that lives can."""
+    return _why_nowhere(
+        snapshot, lambda about: Guard.GROUPS in about.features, "hold security groups"
+    )
+
+
+def _why_nowhere(snapshot: Snapshot, can: Callable[[HostReport], bool], what: str) -> str:
     known = judged(read(snapshot))
     if not known:
         return "no host has reported yet"
-    unable = [host.name for host in known if not host.about.isolation]
-    return f"host {', '.join(unable)} cannot keep networks apart" if unable else ""
-
-
-def why_no_groups(snapshot: Snapshot, host: str = "") -> str:
-    """Why security groups cannot be offered; empty when every host, or this one, can hold them."""
-    return why_without_groups(read(snapshot), host)
-
-
-def why_without_groups(known: Sequence[StoredHost], host: str = "") -> str:
-    """Why these hosts, or `host` where it is one of them, cannot hold security groups.
-
-    Empty when they can.
-    """
-    own = [each for each in known if each.name == host]
-    known = own or judged(known)
-    if not known:
-        return "no host has reported yet"
-    unable = [each.name for each in known if Guard.GROUPS not in each.about.features]
-    return f"host {', '.join(unable)} cannot hold security groups" if unable else ""
+    if any(can(host.about) for host in known):
+        return ""
+    return f"host {', '.join(host.name for host in known)} cannot {what}"
 
 
 def judged(known: Sequence[StoredHost]) -> Sequence[StoredHost]:

@@ -15,7 +15,6 @@ from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
 from vifguard.api.errors import Refusal, bad_request
-from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_address_room, require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
@@ -71,7 +70,6 @@ def create_address_group(call: Caller) -> Response:
     """Create one address group, or several at once."""
     given = call.posted(ADDRESS_GROUPS)
     with call.store.change() as change:
-        require_groups_offered(change, "An address group")
         made = [_create(change, call, each) for each in given]
     return call.created(ADDRESS_GROUPS, [_show(each) for each in made])
 
@@ -103,7 +101,6 @@ def add_addresses(call: Caller, group_id: str) -> Response:
     """Add addresses; every host whose rules name the group is told of these alone."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        require_groups_offered(change, "An address of an address group")
         before = visible.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         held = before.group.addresses

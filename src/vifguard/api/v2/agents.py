@@ -1,4 +1,4 @@
-"""Agents as Neutron shows them: one of ours on each host. For the operator, to read."""
+"""Agents as Neutron shows them: one of ours on each host. For the operator."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from vifguard.api.convert import Converter, boolean, nullable, text, uuid
 from vifguard.store import hosts
 from vifguard.store.errors import MissingError
 from vifguard.store.hosts import StoredHost
+from vifguard.store.transaction import Snapshot
 
 router = APIRouter(tags=["hosts"])
 
@@ -57,10 +58,22 @@ def list_agents(call: Caller) -> Response:
 def show_agent(call: Caller, agent_id: str) -> Response:
     """One agent."""
     with call.store.read() as snapshot:
-        found = hosts.read(snapshot)
-    for host in found:
+        found = _find(snapshot, agent_id)
+    return call.one(AGENTS, _show(found))
+
+
+@router.delete("/agents/{agent_id}", name="delete_agent", status_code=204)
+def delete_agent(call: Caller, agent_id: str) -> Response:
+    """Forget the host of an agent that is silent, while no port is bound there."""
+    with call.store.change() as change:
+        hosts.delete(change, _find(change, agent_id).name, force=False)
+    return Response(status_code=204)
+
+
+def _find(snapshot: Snapshot, agent_id: str) -> StoredHost:
+    for host in hosts.read(snapshot):
         if _id(host) == agent_id:
-            return call.one(AGENTS, _show(host))
+            return host
     raise MissingError("agent", agent_id)
 
 

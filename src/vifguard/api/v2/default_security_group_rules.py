@@ -12,7 +12,6 @@ from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Caller
 from vifguard.api.convert import boolean, exactly, nullable, text, uuid
-from vifguard.api.offered import require_groups_offered
 from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
 from vifguard.api.who import OPERATOR
 from vifguard.model.security_group import MEMBERS, DefaultRule
@@ -55,7 +54,6 @@ def create_default_security_group_rule(call: Caller) -> Response:
     """Let the groups that are made from now on begin with one more rule, or several."""
     given = call.posted(DEFAULT_RULES)
     with call.store.change() as change:
-        require_groups_offered(change, "A default security group rule")
         made = [_create(change, each) for each in given]
     return call.created(DEFAULT_RULES, [_show(each) for each in made])
 

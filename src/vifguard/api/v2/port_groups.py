@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from vifguard.api import visible
 from vifguard.api.attributes import Given
 from vifguard.api.errors import Refusal, conflict
-from vifguard.api.offered import not_offered, require_groups_offered
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
-from vifguard.store import hosts, security_groups
-from vifguard.store.hosts import StoredHost
+from vifguard.store import security_groups
 from vifguard.store.transaction import Change
 
 
@@ -35,23 +32,16 @@ class Groups:
         return known or security_groups.ensure_default(self._change, self._project_id)
 
 
-def first(
-    port: Port, given: Given, known: Sequence[StoredHost], groups: Groups
-) -> frozenset[str] | None:
+def first(port: Port, given: Given, groups: Groups) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project.
 
-    By default also where its host cannot hold them: it then holds the port closed.
+    Whatever hosts can hold: one that cannot hold them holds the port closed.
     """
     asked, enabled = given["security_groups"], given["security_groups_enabled"]
     if asked and enabled is False:
         raise _disabled(asked)
     if enabled is False:
         return None
-    if why := hosts.why_without_groups(known, port.host or hosts.only_host(known)):
-        if asked:
-            raise not_offered(f"security_groups {_quoted(asked)} of a port", why)
-        if enabled:
-            raise not_offered("security_groups_enabled of a port", why)
     if asked:
         _require_groups(port, groups)
     if asked is None and port.port_security_enabled:
@@ -68,7 +58,6 @@ def changed(change: Change, port: Port, given: Given) -> dict[str, Any]:
             raise _disabled(asked)
         return {"security_groups": None}
     if enabled and has is None and asked is None:
-        require_groups_offered(change, "security_groups_enabled of a port", port.host)
         asked = frozenset({security_groups.ensure_default(change, port.project_id)})
     if asked is None:
         if has and not port.port_security_enabled:
@@ -78,12 +67,8 @@ def changed(change: Change, port: Port, given: Given) -> dict[str, Any]:
                 "until security group is removed.",
             )
         return {}
-    if asked and asked != has:
-        require_groups_offered(change, f"security_groups {_quoted(asked)} of a port", port.host)
     if asked:
         _require_groups(port, Groups(change, port.project_id, asked))
-    if has is None and hosts.why_no_groups(change, port.host):
-        return {}
     return {"security_groups": asked}
 
 

@@ -307,7 +307,7 @@ def _create(change: Change, user: User, beside: _Beside, given: Given) -> Stored
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(port, network, ground.subnets, given)
     named = beside.groups(project_id, given["security_groups"])
-    groups = port_groups.first(port, given, ground.hosts, named)
+    groups = port_groups.first(port, given, named)
     return ports.create(
         change,
         ground,

@@ -27,7 +27,6 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.errors import Refusal, conflict
-from vifguard.api.offered import require_groups_offered
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import show_stamp, stamped
@@ -157,7 +156,6 @@ def create_security_group_rule(call: Caller) -> Response:
             "Only allowed to update rules for one security profile at a time",
         )
     with call.store.change() as change:
-        require_groups_offered(change, "A security group rule")
         group = visible.own_security_group(change, call.user, given[0]["security_group_id"]).group
         rules = [_rule(change, call, group, each) for each in given]
         if len({meaning_of(rule.rule) for rule in rules}) < len(rules):

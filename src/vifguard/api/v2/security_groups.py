@@ -15,7 +15,6 @@ from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, boolean
 from vifguard.api.errors import conflict
-from vifguard.api.offered import require_groups_offered
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.v2 import security_group_rules
@@ -66,7 +65,6 @@ def create_security_group(call: Caller) -> Response:
     """Create one security group, or several at once."""
     given = call.posted(SECURITY_GROUPS)
     with call.store.change() as change:
-        require_groups_offered(change, "A security group")
         made = [_create(change, call, each) for each in given]
     return call.created(SECURITY_GROUPS, [_show(each) for each in made])
 

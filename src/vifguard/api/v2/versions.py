@@ -10,9 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Caller
 from vifguard.api.errors import Refusal
-from vifguard.store import hosts
 
 root = APIRouter(tags=["server"])
 router = APIRouter(tags=["server"])
@@ -55,10 +54,6 @@ _EXTENSIONS: Final = {
     "learned-addresses": "IPv6 addresses that guests choose themselves",
     "ip-groups": "IP groups: addresses that several ports may answer for",
     "port-wait": "Waiting until a port's policy is enforced",
-}
-
-# Listed while every host can hold security groups.
-_OF_GROUPS: Final = {
     "address-group": "Address group",
     "rbac-address-group": "Add address_group type to RBAC",
     "rbac-security-groups": "Add security_group type to network RBAC",
@@ -129,26 +124,19 @@ async def healthz() -> Response:
 
 
 @router.get("/extensions", name="list_extensions")
-def list_extensions(call: Caller) -> Response:
+def list_extensions(_: Caller) -> Response:
     """The parts of the dialect that this server speaks."""
-    return Json({"extensions": [_extension(*each) for each in _spoken(call).items()]})
+    return Json({"extensions": [_extension(*each) for each in _EXTENSIONS.items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
-def show_extension(call: Caller, alias: str) -> Response:
+def show_extension(_: Caller, alias: str) -> Response:
     """One part of the dialect."""
-    spoken = _spoken(call)
-    if alias not in spoken:
+    if alias not in _EXTENSIONS:
         raise Refusal(
             404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."
         )
-    return Json({"extension": _extension(alias, spoken[alias])})
-
-
-def _spoken(call: Call) -> Mapping[str, str]:
-    with call.store.read() as snapshot:
-        why_not = hosts.why_no_groups(snapshot)
-    return _EXTENSIONS if why_not else _EXTENSIONS | _OF_GROUPS
+    return Json({"extension": _extension(alias, _EXTENSIONS[alias])})
 
 
 def _version(request: Request) -> dict[str, Any]:
