@@ -24,12 +24,13 @@ PASSWORDS: dict[str, tuple[str, ...]] = {
     "amy": ("p1", "member"),
     "rita": ("p1", "reader"),
     "bob": ("p2", "member"),
-    "agent": ("operator", "service"),
+    "nova": ("operator", "service"),
+    "agent": ("operator", "agent"),
     "rob": ("p2", "reader"),
     "mix": ("p1", "member", "service"),
     **{name: ("p2", *pair) for name, pair in PAIRS.items()},
 }
-"""Users: project and roles; each's password is its name."""
+"""Users: project and roles; each's password is its name. Agents are host h1's."""
 
 OPERATOR = "admin"
 

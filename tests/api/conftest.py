@@ -21,7 +21,10 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     path = tmp_path_factory.mktemp("users") / "users.yaml"
     write_accounts(
         path,
-        [account(name, project, roles, name) for name, (project, *roles) in PASSWORDS.items()],
+        [
+            account(name, project, roles, name, "h1" if "agent" in roles else "")
+            for name, (project, *roles) in PASSWORDS.items()
+        ],
     )
     return Identity(path)
 

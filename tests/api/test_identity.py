@@ -30,6 +30,17 @@ def path(tmp_path: Path) -> Path:
     return users
 
 
+def test_an_agent_is_one_hosts_and_nobody_else_has_a_host(path: Path) -> None:
+    write_accounts(path, [account("h1", "agents", ["agent"], "x", "h1.example")])
+    identity = Identity(path)
+    agent = identity.verify(basic("h1", "x"))
+    assert agent is not None
+    assert (agent.roles, agent.host) == ({UserRole.AGENT}, "h1.example")
+    for roles, host in ((["agent"], ""), (["service"], "h1"), (["agent"], "h 1")):
+        with pytest.raises(IdentityError, match="host"):
+            account("x", "p", roles, "x", host)
+
+
 def test_a_password_names_its_user(path: Path) -> None:
     identity = Identity(path)
     header = basic("alice", "sécret")

@@ -45,7 +45,7 @@ def report(cloud: Cloud, host: str, port: dict[str, Any], frames: int) -> None:
     )
     count = DropCount(port["id"], Direction.FROM_GUEST, Guard.MAC, frames)
     told = encode(Report(host, about=ABOUT, drops=(drop,), counts=(count,)))
-    assert cloud.agent.call("POST", f"feed/{host}/reports", told).status_code == 200
+    assert cloud.admin.call("POST", f"feed/{host}/reports", told).status_code == 200
 
 
 def frames(answer: dict[str, Any]) -> dict[str, tuple[list[float], int]]:

@@ -19,7 +19,13 @@ from vifguard.api.policy_page import actions, page
 from vifguard.api.who import UserRole
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
-BY_ROLE = {"admin": "admin", "member": "alice", "reader": "rita", "service": "agent"}
+BY_ROLE = {
+    "admin": "admin",
+    "member": "alice",
+    "reader": "rita",
+    "service": "nova",
+    "agent": "agent",
+}
 
 
 BY_ROLES = {(role,): user for role, user in BY_ROLE.items()} | {
@@ -384,9 +390,8 @@ def test_what_is_anothers_takes_as_long_to_find_as_what_is_not_there(cloud: Clou
     assert cloud.rows() == before
 
 
-STRANGERS = {("member",): "bob", ("reader",): "rob", ("service",): "agent"} | {
-    pair: name for name, pair in PAIRS.items() if "admin" not in pair
-}
+STRANGERS = {("member",): "bob", ("reader",): "rob", ("service",): "nova", ("agent",): "agent"}
+STRANGERS |= {pair: name for name, pair in PAIRS.items() if "admin" not in pair}
 
 
 @pytest.mark.parametrize("roles", STRANGERS, ids="+".join)
@@ -413,6 +418,27 @@ def test_a_role_opens_anothers_objects_to_its_own_actions_alone(
             assert status == {Reach.OWN: 404, Reach.NONE: 403}[reach], action
 
 
+def test_an_agent_reaches_its_own_host_alone(cloud: Cloud) -> None:
+    """A 1.4: a host read every other's addresses and rules, and spoke for it."""
+    cloud.has_host("h1")
+    cloud.has_host("h2")
+    report = {"host": "h2", "ports": [], "read_back": True}
+    before = cloud.rows()
+    for answer in (
+        cloud.agent.call("GET", "feed/h2?timeout=0"),
+        cloud.agent.call("POST", "feed/h2/reports", report),
+        cloud.nova.call("GET", "feed/h1?timeout=0"),
+        cloud.nova.call("POST", "feed/h1/reports", report | {"host": "h1"}),
+        User(cloud.http, "service+agent").call("GET", "feed/h2?timeout=0"),
+    ):
+        assert refusal(answer)[:2] == (403, "PolicyNotAuthorized")
+    assert cloud.rows() == before
+    assert refusal(cloud.agent.call("POST", "feed/h1/reports", report))[0] == 400
+    assert cloud.agent.call("GET", "feed/h1?timeout=0").status_code == 200
+    port = cloud.alice.make("port", network_id=cloud.alice.network()["id"])
+    assert cloud.agent.refused("port", port["id"], **{"binding:host_id": "h1"})[0] == 403
+
+
 def test_a_member_that_is_a_service_too_has_its_own_and_binds_what_is_others(
     cloud: Cloud, shared: dict[str, Any]
 ) -> None:
@@ -437,15 +463,15 @@ def test_a_service_binds_and_waits_and_changes_nothing_else(
     cloud: Cloud, shared: dict[str, Any]
 ) -> None:
     port = cloud.alice.make("port", network_id=shared["id"])
-    bound = cloud.agent.change(
+    bound = cloud.nova.change(
         "port",
         port["id"],
         **{"binding:host_id": "h9", "binding:profile": {"interface": "vnet3"}},
     )
     assert bound["binding:host_id"] == "h9"
-    assert cloud.agent.refused("port", port["id"], name="x")[0] == 403
-    assert cloud.agent.refused("port", port["id"], allowed_address_pairs=[])[0] == 403
-    assert refusal(cloud.agent.call("GET", "ports"))[0] == 403
+    assert cloud.nova.refused("port", port["id"], name="x")[0] == 403
+    assert cloud.nova.refused("port", port["id"], allowed_address_pairs=[])[0] == 403
+    assert refusal(cloud.nova.call("GET", "ports"))[0] == 403
 
 
 def test_what_only_the_operator_sees(cloud: Cloud, shared: dict[str, Any]) -> None:

@@ -51,6 +51,15 @@ class Host:
         words = self.ip("-o", "link", "show", interface).split()
         return words[words.index("master") + 1] if "master" in words else ""
 
+    def credential(self) -> tuple[object, ...]:
+        """The options with which an agent asks as this host's; its user is made."""
+        file = self.directory / "agent-password"
+        if not file.exists():
+            file.write_text(f"{self.name}-password\n")
+            project = ("--project", "agents", "--password-file", file)
+            self.shell("user", "create", self.name, "--host", self.name, *project)
+        return "--password-file", file
+
     def down(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """`vifguard down`, which must see the host's interfaces."""
         return self.run(COMMAND, "down", "--data-dir", self.data_dir, *arguments, check=False)

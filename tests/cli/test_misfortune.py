@@ -68,9 +68,15 @@ def begun(machine: Host, data_dir: Path, *options: object) -> subprocess.Complet
 def agent(machine: Host, data_dir: Path, *options: object) -> subprocess.CompletedProcess[str]:
     """`vifguard agent` beside the one that runs, which is to end by itself."""
     server = ("--server", f"unix:{machine.directory}/api.sock")
-    password = ("--password-file", machine.data_dir / "agent-password")
     return machine.run(
-        COMMAND, "agent", *server, *password, "--data-dir", data_dir, *options, check=False
+        COMMAND,
+        "agent",
+        *server,
+        *machine.credential(),
+        "--data-dir",
+        data_dir,
+        *options,
+        check=False,
     )
 
 
@@ -179,10 +185,10 @@ def test_a_second_agent_of_a_host_is_refused_by_the_server(machine: Host) -> Non
 def apart(machine: Host, **environment: str) -> Iterator[Callable[..., Any]]:
     """A server, and what starts an agent."""
     listen = f"unix:{machine.directory}/api.sock"
-    password = machine.data_dir / "agent-password"
     with machine.started("serve", "--listen", listen, **environment):
+        credential = machine.credential()
         yield lambda *more, **where: machine.started(
-            "agent", "--server", listen, "--password-file", password, *more, **where
+            "agent", "--server", listen, *credential, *more, **where
         )
 
 

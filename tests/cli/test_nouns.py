@@ -321,7 +321,7 @@ def test_a_user_is_made_may_do_what_the_role_says_and_is_removed(
     new = vifguard.json("user", "set-password", "ann")["password"]
     assert Shell(by_password)("port", "list", code=4).out == ""
     assert Shell({**by_password, "VIFGUARD_PASSWORD": new})("port", "list").code == 0
-    assert {"name": "ann", "project_id": "acme", "roles": ["member"]} in vifguard.json(
+    assert {"name": "ann", "project_id": "acme", "roles": ["member"], "host": ""} in vifguard.json(
         "user", "list"
     )
     vifguard("user", "delete", "ann")

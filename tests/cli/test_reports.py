@@ -28,8 +28,11 @@ ABOUT = HostReport(
 
 @pytest.fixture
 def agent(server: Service) -> Client:
-    password = (server.data_dir / "agent-password").read_text().strip()
-    return Client(Endpoint(server.url, "agent", password))
+    shell = server.shell()
+    if HOST not in {each["name"] for each in shell.json("user", "list")}:
+        shell("user", "create", HOST, "--host", HOST, "--project", "agents")
+    password = shell.json("user", "set-password", HOST)["password"]
+    return Client(Endpoint(server.url, HOST, password))
 
 
 @pytest.fixture

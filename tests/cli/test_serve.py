@@ -24,7 +24,7 @@ def test_the_first_start_makes_credentials_that_are_private_and_work(data_dir: P
     with started("serve", "--listen", "127.0.0.1:0", data_dir=data_dir) as service:
         assert data_dir.stat().st_mode & 0o777 == 0o700
         found = modes(data_dir)
-        assert {"users.yaml", "admin-password", "agent-password", "clouds.yaml"} <= set(found)
+        assert {"users.yaml", "admin-password", "clouds.yaml"} <= set(found)
         assert set(found.values()) == {0o600}
         assert service.url.startswith("http://127.0.0.1:")
         assert service.shell().json("network", "list") == []

@@ -222,9 +222,8 @@ def poison(tmp_path: Path) -> Path:
 def test_server_and_agent_apart_do_what_they_do_together(machine: Host, poison: Path) -> None:
     plugged(machine, "vga", "vgb")
     url = f"unix:{machine.directory}/api.sock"
-    password = machine.data_dir / "agent-password"
-    agent = ("agent", "--server", url, "--password-file", password)
     with machine.started("serve", "--listen", url):
+        agent = ("agent", "--server", url, *machine.credential())
         with machine.started(*agent, PYTHONPATH=str(poison)):
             made(machine.shell)
             send(machine, "gvga", frame(FORGED))
@@ -239,22 +238,21 @@ def test_server_and_agent_apart_do_what_they_do_together(machine: Host, poison: 
 def test_the_agent_outlives_its_server_and_finds_it_again(machine: Host) -> None:
     plugged(machine, "vga", "vgb")
     url = f"unix:{machine.directory}/api.sock"
-    password = machine.data_dir / "agent-password"
-    agent = ("agent", "--server", url, "--password-file", password)
-    with machine.started("serve", "--listen", url) as server, machine.started(*agent):
-        made(machine.shell)
-        server.terminate()
-        server.wait(LIMIT)
-        with machine.started("serve", "--listen", url):
-            machine.shell("port", "set", "a", "--guard-profile", "strict")
-            machine.shell("port", "wait", "a", "--timeout", LIMIT)
+    with machine.started("serve", "--listen", url) as server:
+        agent = ("agent", "--server", url, *machine.credential())
+        with machine.started(*agent):
+            made(machine.shell)
+            server.terminate()
+            server.wait(LIMIT)
+            with machine.started("serve", "--listen", url):
+                machine.shell("port", "set", "a", "--guard-profile", "strict")
+                machine.shell("port", "wait", "a", "--timeout", LIMIT)
 
 
 def test_a_second_agent_on_the_host_is_refused(machine: Host) -> None:
     with machine.up() as process:
         url = f"unix:{machine.directory}/api.sock"
-        password = machine.data_dir / "agent-password"
-        arguments = ("--server", url, "--password-file", password, "--data-dir", machine.data_dir)
+        arguments = ("--server", url, *machine.credential(), "--data-dir", machine.data_dir)
         run = machine.run(COMMAND, "agent", *arguments, check=False)
         assert run.returncode == 2
         assert str(process.pid) in run.stderr

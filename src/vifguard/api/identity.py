@@ -23,7 +23,7 @@ import yaml
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from vifguard.api.convert import project, quoted, text
+from vifguard.api.convert import host_name, project, quoted, text
 from vifguard.api.who import Principal, UserRole
 
 _LOG = logging.getLogger(__name__)
@@ -134,16 +134,7 @@ def read_accounts(path: Path) -> list[Account]:
 
 def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
     """Replace a file of users as a whole, readable by its owner alone."""
-    raw = [
-        {
-            "name": each.principal.name,
-            "project_id": each.principal.project_id,
-            "roles": sorted(role.value for role in each.principal.roles),
-            "password_hash": each.password_hash,
-        }
-        for each in accounts
-    ]
-    content = yaml.safe_dump(raw, sort_keys=False)
+    content = yaml.safe_dump([_raw(each) for each in accounts], sort_keys=False)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(content)
@@ -152,31 +143,46 @@ def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
     Path(temporary).replace(path)
 
 
-def account(name: str, project_id: str, roles: Iterable[str], password: str) -> Account:
+def account(
+    name: str, project_id: str, roles: Iterable[str], password: str, host: str = ""
+) -> Account:
     """A new account; raises IdentityError where a part is not sound."""
-    return _account(
-        Path("user"),
-        {
-            "name": name,
-            "project_id": project_id,
-            "roles": list(roles),
-            "password_hash": _HASHER.hash(password),
-        },
-    )
+    raw = {"name": name, "project_id": project_id, "roles": list(roles)}
+    of_host = {"host": host} if host else {}
+    return _account(Path("user"), raw | of_host | {"password_hash": _HASHER.hash(password)})
+
+
+def _raw(known: Account) -> dict[str, Any]:
+    who = known.principal
+    return {
+        "name": who.name,
+        "project_id": who.project_id,
+        "roles": sorted(role.value for role in who.roles),
+        **({"host": who.host} if who.host else {}),
+        "password_hash": known.password_hash,
+    }
 
 
 def _account(path: Path, raw: Any) -> Account:
-    if not isinstance(raw, dict) or raw.keys() != _KEYS:
-        raise IdentityError(f"{path}: a user has exactly {sorted(_KEYS)}, not {quoted(raw)}")
+    if not isinstance(raw, dict) or raw.keys() - {"host"} != _KEYS:
+        raise IdentityError(
+            f"{path}: a user has exactly {sorted(_KEYS)}, and an agent a host, not {quoted(raw)}"
+        )
     try:
         name = text(64).read(raw["name"])
         roles = frozenset(UserRole(role) for role in raw["roles"])
-        principal = Principal(name, project.read(raw["project_id"]), roles)
+        host = host_name.read(raw["host"]) if "host" in raw else ""
+        principal = Principal(name, project.read(raw["project_id"]), roles, host)
     except (TypeError, ValueError) as error:
         raise IdentityError(f"{path}: user {quoted(raw['name'])}: {error}") from None
     if not name or ":" in name or not roles or not isinstance(raw["password_hash"], str):
         raise IdentityError(
             f"{path}: user {quoted(raw['name'])} needs a name without ':', a role and a hash"
+        )
+    if (UserRole.AGENT in roles) != bool(host):
+        raise IdentityError(
+            f"{path}: user {quoted(name)}: the role agent and a host belong together: an agent is "
+            f"one host's, and nobody else has a host"
         )
     return Account(principal, raw["password_hash"])
 

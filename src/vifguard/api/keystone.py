@@ -37,9 +37,10 @@ REMEMBERED = 60.0
 class Keystone:
     """The users of a Keystone, by their tokens. Threads share one.
 
-    Roles are matched by name: admin, member, reader and service; others mean nothing here. A
-    token whose application credential has access rules is refused: what it was narrowed to
-    cannot be remembered.
+    Roles are matched by name: admin, member, reader and service; others mean nothing here. No
+    token is an agent's, as none names a host: agents are users of the file of users. A token
+    whose application credential has access rules is refused: what it was narrowed to cannot be
+    remembered.
 
     A service that asks for a user sends a token of its own beside the user's (X-Service-Token);
     the user's then counts though it has ended, as long as Keystone allows that.
@@ -105,6 +106,7 @@ class Keystone:
         )
 
 
+_ROLES = {role.value: role for role in UserRole if role is not UserRole.AGENT}
 _REACHED = "vifguard.reached"
 _GROUP = "keystone_authtoken"
 
@@ -188,7 +190,9 @@ def _principal_of(vouched: dict[str, Any]) -> Principal | None:
     except ValueError:
         return None
     name = vouched.get("HTTP_X_USER_NAME") or vouched.get("HTTP_X_USER_ID") or ""
-    return Principal(str(name), project_id, frozenset(role for role in UserRole if role in roles))
+    return Principal(
+        str(name), project_id, frozenset(_ROLES[name] for name in roles & _ROLES.keys())
+    )
 
 
 def _expiry(vouched: dict[str, Any]) -> float:

@@ -19,11 +19,13 @@ class Reach(StrEnum):
 
     NONE = "no"
     LOCAL = "here"
+    HOST = "its host"
     OWN = "own"
     ALL = "all"
 
 
 _NONE, _HERE, _OWN, _ALL = Reach.NONE, Reach.LOCAL, Reach.OWN, Reach.ALL
+_REACHING = (Reach.ALL, Reach.OWN, Reach.HOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Line:
     member: Reach = _NONE
     reader: Reach = _NONE
     service: Reach = _NONE
+    agent: Reach = _NONE
     nobody: Reach = _NONE
 
     def reach(self, roles: Iterable[UserRole]) -> Reach:
         """The farthest that one of the roles goes, from wherever it asks."""
         found = {self.of(role) for role in roles}
-        return next((reach for reach in (_ALL, _OWN) if reach in found), _NONE)
+        return next((reach for reach in _REACHING if reach in found), _NONE)
 
     def of(self, role: UserRole) -> Reach:
         """How far one role goes."""
@@ -54,7 +57,7 @@ class Line:
     @property
     def roles(self) -> list[str]:
         """The roles that may, in the order of the table."""
-        return [role for role in ROLES[:-1] if getattr(self, role) in {_OWN, _ALL}]
+        return [role for role in ROLES[:-1] if getattr(self, role) in _REACHING]
 
 
 ROLES: Final = tuple(field.name for field in fields(Line))
@@ -64,8 +67,8 @@ _DENIED = Line(admin=_NONE)
 _READ = Line(member=_OWN, reader=_OWN)
 _WRITE = Line(member=_OWN)
 _OPERATOR = Line()
-_AGENT = Line(service=_ALL)
-_OPEN = Line(_ALL, _ALL, _ALL, _ALL, _ALL)
+_AGENT = Line(agent=Reach.HOST)
+_OPEN = Line(_ALL, _ALL, _ALL, _ALL, _ALL, _ALL)
 
 
 def _crud(one: str, many: str) -> dict[str, Line]:
@@ -140,7 +143,7 @@ LINES: Mapping[str, Line] = MappingProxyType(
         "healthz": _OPEN,
         "readyz": _OPEN,
         # A scraper on this machine has no name; from elsewhere only the operator's counts.
-        "metrics": Line(_ALL, _HERE, _HERE, _HERE, _HERE),
+        "metrics": Line(_ALL, _HERE, _HERE, _HERE, _HERE, _HERE),
         "openapi": _OPEN,
     }
 )
@@ -158,7 +161,7 @@ def user_of(principal: Principal, action: str) -> User | None:
     Each role counts by where it reaches: what a role may choose, it may in its own actions only.
     """
     allowed = line(action)
-    acting = {role for role in principal.roles if allowed.of(role) in {_OWN, _ALL}}
+    acting = {role for role in principal.roles if allowed.of(role) in _REACHING}
     if not acting:
         return None
     return User(
@@ -168,4 +171,5 @@ def user_of(principal: Principal, action: str) -> User | None:
         is_owner=UserRole.MEMBER in acting,
         is_operator=UserRole.ADMIN in acting,
         may_bind=not acting.isdisjoint({UserRole.ADMIN, UserRole.SERVICE}),
+        host=principal.host if UserRole.AGENT in acting else "",
     )

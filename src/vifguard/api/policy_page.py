@@ -22,11 +22,12 @@ Printed from the table of policy that the server decides by;
 * **own**: the objects of one's own project, and to read those that are shared with it. Another
   project's object is 404 and answered in the same words, after the same queries, as one that
   does not exist. Of what is shared, some things are the owner's: those are 403.
+* **its host**: the feed and the reports of the host that the user's credential names.
 * **here**: who asks from this machine itself, with or without a name, and not through a proxy.
 * **no**: 403; for nobody, who has not said who it is, 401.
 
-`admin` is the operator. `service` is an agent, or a hypervisor's hook: of a port it changes the
-binding alone. A user with several roles may what one of them may."""
+`admin` is the operator. `service` is a hypervisor's hook: of a port it changes the binding alone.
+`agent` is one host's agent. A user with several roles may what one of them may."""
 
 _ATTRIBUTES = """\
 ## Attributes

@@ -18,7 +18,7 @@ BURST_SECONDS = 10.0
 """Of what it may ask in so long, a project may save up what it did not."""
 
 _MAX_PROJECTS = 10_000
-_UNCOUNTED = {UserRole.ADMIN, UserRole.SERVICE}
+_UNCOUNTED = {UserRole.ADMIN, UserRole.SERVICE, UserRole.AGENT}
 
 
 def counted(who: Principal) -> str:

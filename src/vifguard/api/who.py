@@ -24,15 +24,17 @@ class UserRole(StrEnum):
     MEMBER = "member"
     READER = "reader"
     SERVICE = "service"
+    AGENT = "agent"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, as an authenticator knows it."""
+    """Who asks, as an authenticator knows it; an agent is one host's, and names it."""
 
     name: str
     project_id: str
     roles: frozenset[UserRole]
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class User:
 
     `sees_all`: the action reaches every project's objects, else the user's own. `is_owner`: what
     is the project's is the user's to choose; `is_operator`: everything is; `may_bind`: to which
-    host a port belongs is.
+    host a port belongs is. `host` is whose feed and reports it reaches, where not every one's.
     """
 
     name: str
@@ -50,6 +52,11 @@ class User:
     is_owner: bool = False
     is_operator: bool = False
     may_bind: bool = False
+    host: str = ""
+
+    def reaches(self, host: str) -> bool:
+        """Whether the action reaches what a host hears and says."""
+        return self.sees_all or (self.host != "" and host == self.host)
 
     def sees(self, project_id: str) -> bool:
         """Whether the action reaches an object of a project."""

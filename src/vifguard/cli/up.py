@@ -120,10 +120,12 @@ ReadyFd = Annotated[
 Server = Annotated[
     str, typer.Option("--server", envvar="VIFGUARD_URL", help="http://HOST:PORT or unix:/path.")
 ]
-User = Annotated[str, typer.Option("--user", help="A user with the role service.")]
+User = Annotated[
+    str, typer.Option("--user", help="The user that is this host's agent; else named as the host.")
+]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option("--password-file", help="The server's agent-password file, copied here."),
+    typer.Option("--password-file", help="A file with that user's password."),
 ]
 
 
@@ -183,7 +185,7 @@ def serve(
 
 def agent(
     server: Server,
-    user: User = "agent",
+    user: User = "",
     password_file: PasswordFile = None,
     ca_file: CaFile = None,
     data_dir: DataDir = DATA_DIR,
@@ -206,7 +208,9 @@ def agent(
 
     wishes = Wishes(physical or (), trust or (), keep_unguarded, connections, take_over)
     settings = _settings(data_dir, bpf_dir, attach, wishes)
-    asker = Session(url=server, user=user, password_file=password_file, ca_file=ca_file)
+    asker = Session(
+        url=server, user=user or _name(host), password_file=password_file, ca_file=ca_file
+    )
     endpoint = asker.endpoint()
     with _process(data_dir, log_format, "agent", must_write=False) as (layout, cleanup):
         _announce_cut(settings)

@@ -19,15 +19,23 @@ app = typer.Typer(
     name="user", help="Users: who may ask the server, and for which project.", no_args_is_help=True
 )
 
-COLUMNS = (Column("NAME", "name"), Column("PROJECT", "project_id"), Column("ROLES", "roles"))
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("PROJECT", "project_id"),
+    Column("ROLES", "roles"),
+    Column("HOST", "host"),
+)
 
 Name = Annotated[str, typer.Argument(help="The user's name.")]
 Project = Annotated[str, typer.Option("--project", help="The project whose objects are theirs.")]
 Role = Annotated[
     list[str] | None,
     typer.Option(
-        "--role", help="admin, member, reader or service; repeatable.", show_default=False
+        "--role", help="admin, member, reader, service or agent; repeatable.", show_default=False
     ),
+]
+Host = Annotated[
+    str, typer.Option("--host", help="The one host whose agent it is: the role is agent.")
 ]
 NewPassword = Annotated[
     Path | None,
@@ -49,6 +57,7 @@ def list_users(data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
             "name": one.principal.name,
             "project_id": one.principal.project_id,
             "roles": sorted(one.principal.roles),
+            "host": one.principal.host,
         }
         for one in users.read(_file(data_dir))
     ]
@@ -63,17 +72,19 @@ def create(
     name: Name,
     project: Project,
     role: Role = None,
+    host: Host = "",
     password_file: NewPassword = None,
     clouds_file: Clouds = None,
     data_dir: DataDir = DATA_DIR,
     *,
     json: Json = False,
 ) -> None:
-    """Add a user, a member of the project unless --role says otherwise."""
+    """Add a user, a member of the project unless --role says otherwise; by --host, an agent."""
     from vifguard.cli.service import users
 
     password = _password(password_file)
-    account = users.new_account(name, project, tuple(role or ["member"]), password)
+    roles = tuple(role or ["agent" if host else "member"])
+    account = users.new_account(name, project, roles, password, host)
     with users.changing(_file(data_dir)) as everyone:
         if any(one.principal.name == name for one in everyone):
             raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
@@ -97,7 +108,8 @@ def set_password(
     with users.changing(_file(data_dir)) as everyone:
         index = _index(everyone, name)
         user = everyone[index].principal
-        everyone[index] = users.new_account(name, user.project_id, tuple(user.roles), password)
+        roles = tuple(user.roles)
+        everyone[index] = users.new_account(name, user.project_id, roles, password, user.host)
     _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
 
 

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import host_name
-from vifguard.api.errors import Refusal, bad_request, conflict
+from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.hearing import first
 from vifguard.feed.codec import CodecError, decode, encode
 from vifguard.feed.messages import SECOND_AGENT, Report, SecondAgentError
@@ -21,7 +21,7 @@ MAX_POLL = 60
 @router.get("/feed/{host}", name="next_update")
 async def next_update(call: Caller, host: str) -> Response:
     """What the host must hold after the revision `after`; 204 when nothing changed in time."""
-    _require_host(host)
+    _require_host(call, host)
     after = call.number("after", default=0)
     instance = call.word("instance")
     timeout = call.seconds("timeout", default=30, most=MAX_POLL)
@@ -36,7 +36,7 @@ async def next_update(call: Caller, host: str) -> Response:
 @router.post("/feed/{host}/reports", name="deliver_report")
 async def deliver_report(call: Caller, host: str) -> Response:
     """Take in what the host's agent reports; which claims of addresses are refused."""
-    _require_host(host)
+    _require_host(call, host)
     # Not among the changes: that a host lives must be heard whoever waits for a turn.
     return await run_sync(_take_in, call, host, limiter=call.threads.reports)
 
@@ -63,8 +63,15 @@ def _look(call: Call, host: str, instance: str, after: int) -> Response | None:
     return None if update is None else JSONResponse(encode(update))
 
 
-def _require_host(name: str) -> None:
+def _require_host(call: Call, name: str) -> None:
+    """Raise Refusal where it is no host's name, or not the host that the user is the agent of."""
     try:
         host_name.read(name)
     except ValueError:
         raise Refusal(404, "HostNotFound", f"{name[:100]!r} is not a host name.") from None
+    user = call.user
+    if not user.reaches(name):
+        raise forbidden(
+            f"What host {name} hears and says is its own agent's: user {user.name!r} is that of "
+            f"host {user.host}. Give each host a user of its own, with the role agent."
+        )

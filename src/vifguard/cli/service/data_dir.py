@@ -34,11 +34,6 @@ class DataDir:
         return self.path / "admin-password"
 
     @property
-    def agent_password(self) -> Path:
-        """The password with which agents on other hosts ask for their feed."""
-        return self.path / "agent-password"
-
-    @property
     def clouds(self) -> Path:
         """The server's address and the administrator, for clients."""
         return self.path / CLOUDS_FILE

@@ -23,13 +23,14 @@ from vifguard.cli.service.data_dir import DataDir, write_private
 from vifguard.client.endpoint import CLOUD, Endpoint, read_data_dir
 
 ADMIN = "admin"
-AGENT = "agent"
 
 
-def new_account(name: str, project: str, roles: tuple[str, ...], password: str) -> Account:
+def new_account(
+    name: str, project: str, roles: tuple[str, ...], password: str, host: str = ""
+) -> Account:
     """An account whose parts are sound; InputError names the one that is not."""
     try:
-        return account(name, project, roles, password)
+        return account(name, project, roles, password, host)
     except IdentityError as error:
         raise InputError(str(error)) from None
 
@@ -68,21 +69,15 @@ def changing(path: Path) -> Iterator[list[Account]]:
 
 
 def introduce(data_dir: DataDir) -> bool:
-    """Make the operator and the agents' user, at the first start; whether it was the first.
+    """Make the operator, at the first start; whether it was the first.
 
     users.yaml is written last: a start that dies before leaves nothing that is believed.
     """
     if data_dir.users.exists():
         return False
-    accounts = []
-    for name, role, file in (
-        (ADMIN, UserRole.ADMIN, data_dir.admin_password),
-        (AGENT, UserRole.SERVICE, data_dir.agent_password),
-    ):
-        password = new_password()
-        write_private(file, password + "\n")
-        accounts.append(account(name, name, [role], password))
-    write_accounts(data_dir.users, accounts)
+    password = new_password()
+    write_private(data_dir.admin_password, password + "\n")
+    write_accounts(data_dir.users, [account(ADMIN, ADMIN, [UserRole.ADMIN], password)])
     return True
 
 
@@ -94,14 +89,12 @@ def refresh_clouds(data_dir: DataDir, url: str, ca_file: Path | None = None) -> 
 
 
 def remember(data_dir: DataDir, name: str, password: str) -> None:
-    """Keep the password files true where the password of a user of ours has changed."""
+    """Keep the password file true where the operator's password has changed."""
     if name == ADMIN:
         write_private(data_dir.admin_password, password + "\n")
         if data_dir.clouds.exists():
             known = read_data_dir(data_dir.path)
             write_clouds(data_dir.clouds, replace(known, user=ADMIN, password=password))
-    if name == AGENT:
-        write_private(data_dir.agent_password, password + "\n")
 
 
 def write_clouds(path: Path, endpoint: Endpoint) -> None:
