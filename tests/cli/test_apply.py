@@ -15,7 +15,15 @@ from vifguard.client.client import Client
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "cloud.yaml"
-NOUN_COMMANDS = ("network", "subnet", "address-group", "security-group", "port", "ip-group")
+NOUN_COMMANDS = (
+    "subnet-pool",
+    "network",
+    "subnet",
+    "address-group",
+    "security-group",
+    "port",
+    "ip-group",
+)
 
 numbers = itertools.count(1)
 
@@ -45,6 +53,10 @@ def everything(vifguard: Shell) -> list[Any]:
         kinds = [client.list(noun.resource) for noun in NOUNS.values()]
     # A project's default security group comes with its first port, and stays.
     return [[each for each in kind if each.get("name") != "default"] for kind in kinds]
+
+
+def named(vifguard: Shell, noun: str, project: str, name: str) -> str:
+    return str(next(x["id"] for x in objects(vifguard, noun, project) if x["name"] == name))
 
 
 @pytest.fixture
@@ -105,12 +117,26 @@ def test_pruning_takes_away_what_is_not_declared_any_more(
         "ports": {"p": {"network": "m"}},
     }
     vifguard("apply", "-f", write(file, project, **full))
+    # What a person or a hypervisor made is not a file's.
+    vifguard(
+        "port",
+        "create",
+        "by-hand",
+        "--network",
+        named(vifguard, "network", project, "n"),
+        "--project",
+        project,
+    )
     write(file, project, networks={"n": {}})
     assert vifguard("apply", "-f", file).out == "no changes\n"
-    assert len(objects(vifguard, "port", project)) == 1
+    assert len(objects(vifguard, "port", project)) == 2
     planned = vifguard("apply", "-f", file, "--prune", "--dry-run").out.splitlines()
     assert planned == [f"- port {project}/p", f"- subnet {project}/s", f"- network {project}/m"]
-    vifguard("apply", "-f", file, "--prune")
+    asked = vifguard("apply", "-f", file, "--prune", code=2)
+    assert "--yes" in asked.err
+    assert len(objects(vifguard, "port", project)) == 2
+    vifguard("apply", "-f", file, "--prune", "--yes")
+    assert [one["name"] for one in objects(vifguard, "port", project)] == ["by-hand"]
     assert [one["name"] for one in objects(vifguard, "network", project)] == ["n"]
 
 
@@ -147,6 +173,20 @@ def test_a_file_with_one_bad_item_changes_nothing(
     assert "nothing was changed" in run.err
     assert "Traceback" not in run.err
     assert everything(vifguard) == before
+
+
+def test_every_mistake_of_every_kind_is_told_at_once(
+    vifguard: Shell, project: str, file: Path
+) -> None:
+    rules = "[{direction: up}, {direction: ingress}, {direction: down}]"
+    file.write_text(
+        f"projects: {{{project}: {{{GOOD}, security_groups: {{g: {{rules: {rules}}}, g: }},"
+        " ports: {p: {network: nowhere}, q: {network: n, mac_address: x}}}}"
+    )
+    said = vifguard("apply", "-f", file, code=2).err
+    assert "has 5 mistakes" in said
+    for words in ("'g' is declared twice", "rules[0]", "rules[2]", "'nowhere'", "mac_address: 'x'"):
+        assert words in said
 
 
 def test_a_missing_file_is_named(vifguard: Shell, tmp_path: Path) -> None:

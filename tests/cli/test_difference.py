@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from vifguard.cli.declared.beside import MARK
 from vifguard.cli.declared.carry_out import api_body
 from vifguard.cli.declared.declaration import DeclarationError, Declared, declared_objects
 from vifguard.cli.declared.difference import Create, Delete, Step, Update, difference
@@ -350,6 +351,23 @@ def test_every_mistake_is_told_at_once() -> None:
     assert len(problems(text)) == 4
 
 
+def test_each_bad_item_of_a_list_is_told_with_its_place() -> None:
+    rule = "{direction: ingress, protocol: tcp}"
+    bad = "{direction: sideways}"
+    found = problems(of_acme(security_groups=f"g: {{rules: [{rule}, {bad}, 5, {bad}]}}"))
+    places = [line.partition(": ")[0] for line in found]
+    assert places == [f"projects.acme.security_groups.g.rules[{place}]" for place in (1, 2, 3)]
+    (twice,) = problems(of_acme(security_groups=f"g: {{rules: [{rule}, {rule}]}}"))
+    assert "rules: [1] means the same as [0]" in twice
+
+
+def test_a_reference_is_told_by_its_name() -> None:
+    there = port(3, "p", 1, security_groups=[key(7)])
+    named = {key(7): "web", key(1): "n"}
+    step = Update(PORT, "acme", "p", there, {"security_groups": [key(7), key(1)]})
+    assert line_of(step, named) == "~ port acme/p (security_groups: [web] -> [web, n])"
+
+
 @pytest.mark.parametrize(
     ("nouns", "words"),
     [
@@ -384,13 +402,18 @@ def test_what_cannot_change_is_refused_and_says_what_to_do() -> None:
     assert "cidr is 10.0.0.0/24 and cannot become 10.0.1.0/24: delete the subnet first" in found[1]
 
 
-def test_pruning_deletes_dependents_first_and_only_of_declared_projects() -> None:
+def test_pruning_deletes_what_a_file_made_dependents_first_and_only_of_declared_projects() -> None:
     text = of_acme(networks="n: ")
     present = (
-        [network(1, "n"), network(2, "old"), network(3, "theirs", "zeta")],
-        [subnet(4, "s", 2, "10.0.0.0/24")],
-        [port(5, "", 2)],
-        [group(6, "g", 2)],
+        [
+            network(1, "n", tags=[MARK]),
+            network(2, "old", tags=["a", MARK]),
+            network(3, "theirs", "zeta", tags=[MARK]),
+            network(7, "by hand", tags=["a"]),
+        ],
+        [subnet(4, "s", 2, "10.0.0.0/24", tags=[MARK])],
+        [port(5, "", 2, tags=[MARK]), port(8, "a hypervisor's", 1, tags=[])],
+        [group(6, "g", 2, tags=[MARK])],
     )
     assert steps(text, *present) == ()
     found = steps(text, *present, prune=True)

@@ -5,24 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Service, Shell, started
-
-from vifguard.client.client import Client
-from vifguard.client.feed import HttpFeed
-from vifguard.feed.messages import HostReport, Report
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A server to which a host reported that it can hold security groups."""
-    directory = tmp_path_factory.mktemp("groups")
-    listen = f"unix:{directory}/api.sock"
-    with started("serve", "--listen", listen, data_dir=directory / "data") as service:
-        with Client.from_data_dir(service.data_dir) as client:
-            features = frozenset({"groups"})
-            about = HostReport("6.1", "ebpf", features, (), (), isolation=True)
-            HttpFeed(client, "h1").report(Report("h1", about=about))
-        yield service
+from command import Service, Shell
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +209,7 @@ class TestApply:
     def test_prune_leaves_the_default_group(self, shop: Shell, file: Path) -> None:
         shop("apply", "-f", file)
         file.write_text("projects: {shop: {address_groups: {office: {}}}}")
-        shop("apply", "-f", file, "--prune")
+        shop("apply", "-f", file, "--prune", "--yes")
         mine = shop.json("security-group", "list", "--project", "shop")
         assert [one["name"] for one in mine] == ["default"]
         assert not shop.json("port", "list", "--project", "shop")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vifguard.cli.exits import ExitCode, InputError
 from vifguard.cli.output import note, print_json, print_line, progress
 from vifguard.cli.session import Session, with_session
 
@@ -16,28 +19,53 @@ File = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would change.")]
 Prune = Annotated[
     bool,
-    typer.Option("--prune", help="Delete what the file's projects have and it does not declare."),
+    typer.Option(
+        "--prune", help="Delete what `apply` made in the file's projects and it declares no more."
+    ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
 
 
 @with_session
-def apply(session: Session, file: File, *, dry_run: DryRun = False, prune: Prune = False) -> None:
+def apply(
+    session: Session,
+    file: File,
+    *,
+    dry_run: DryRun = False,
+    prune: Prune = False,
+    yes: Yes = False,
+) -> None:
     """Bring the networks, subnets, groups and ports of a file into being.
 
     The whole file is checked before anything changes; when the server refuses a step, the
     steps taken before it are taken back. A second run changes nothing.
     """
     from vifguard.cli.declared.carry_out import carry_out
+    from vifguard.cli.declared.difference import Delete
     from vifguard.cli.declared.plan import plan
     from vifguard.cli.declared.wording import change_of, line_of
 
-    steps = plan(session.client, file, prune=prune)
+    planned = plan(session.client, file, prune=prune)
+    steps = planned.steps
     if not session.json:
-        for line in [line_of(step) for step in steps] or ["no changes"]:
+        for line in [line_of(step, planned.names) for step in steps] or ["no changes"]:
             print_line(line)
+    if not (dry_run or yes):
+        _ask([str(step) for step in steps if isinstance(step, Delete)])
     if steps and not dry_run:
         with progress("applying", len(steps)) as advance:
             carry_out(session.client, steps, lambda _: advance())
         note(f"{len(steps)} change{'s' if len(steps) > 1 else ''} applied")
     if session.json:
         print_json({"applied": not dry_run, "changes": [change_of(step) for step in steps]})
+
+
+def _ask(deleted: Sequence[str]) -> None:
+    """Ask whether these go; whoever cannot be asked must say --yes."""
+    if not deleted:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"{', '.join(deleted)} would be deleted: say --yes; nothing was changed")
+    note(f"deleted for good: {', '.join(deleted)}")
+    if not typer.confirm("Apply?", err=True):
+        raise typer.Exit(ExitCode.REFUSED)

@@ -32,6 +32,9 @@ Items = list[Item]
 LONGEST_WAIT = 60.0
 """Seconds for which one request waits; a longer wait is several."""
 
+KEPT = httpx.Limits(keepalive_expiry=4.0)
+"""Kept connections: closed before the server does, which is after five seconds."""
+
 NAMESAKES = 10
 """How many ids are told of the objects that bear one name."""
 
@@ -49,21 +52,21 @@ class Client:
         self.endpoint = endpoint
         self._timeout = timeout
         auth = httpx.BasicAuth(endpoint.user, endpoint.password) if endpoint.user else None
-        transport = httpx.HTTPTransport(
-            uds=endpoint.socket_path or None,
-            # A kept connection that the server closes just now would lose a request, and
-            # nobody could say whether it was carried out. A new one costs 0.2 ms.
-            limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=False,
-            verify=_trust(endpoint),
-        )
-        self._http = httpx.Client(
-            base_url="http://localhost" if endpoint.socket_path else endpoint.url,
-            transport=transport,
-            auth=auth,
-            timeout=timeout,
-            # A proxy named in the environment must not be shown the password.
-            trust_env=False,
+        trust = _trust(endpoint)
+        # A kept connection that the server closes just now loses a request. One that only reads
+        # is sent again; of a change nobody could say whether it was carried out.
+        self._reading, self._changing = (
+            httpx.Client(
+                base_url="http://localhost" if endpoint.socket_path else endpoint.url,
+                transport=httpx.HTTPTransport(
+                    uds=endpoint.socket_path or None, limits=limits, trust_env=False, verify=trust
+                ),
+                auth=auth,
+                timeout=timeout,
+                # A proxy named in the environment must not be shown the password.
+                trust_env=False,
+            )
+            for limits in (KEPT, httpx.Limits(max_keepalive_connections=0))
         )
 
     @classmethod
@@ -73,7 +76,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._reading.close()
+        self._changing.close()
 
     def __enter__(self) -> Self:
         return self
@@ -94,25 +98,38 @@ class Client:
         body: object = None,
         query: Mapping[str, Any] | None = None,
         patience: float = 0.0,
+        revision: int | None = None,
     ) -> Any:
         """One request under /v2.0/; the JSON of the answer, None where it has no body.
 
         `patience` is how many seconds longer than usual the server may take: for those
-        requests that wait for something to happen.
+        requests that wait for something to happen. `revision` is the only one of an object
+        that may be changed: another raises ChangedError.
         """
+        http = self._reading if method == "GET" else self._changing
+        request = http.build_request(
+            method,
+            f"/v2.0/{path}",
+            json=body,
+            params=query,
+            timeout=self._timeout + patience,
+            headers={} if revision is None else {"If-Match": f"revision_number={revision}"},
+        )
         try:
-            response = self._http.request(
-                method,
-                f"/v2.0/{path}",
-                json=body,
-                params=query,
-                timeout=self._timeout + patience,
-            )
+            response = self._send(http, request)
         except httpx.TransportError as error:
             raise UnreachableError(self._unreachable(error)) from error
         if response.is_success:
             return self._json(response)
         raise _refusal(response)
+
+    def _send(self, http: httpx.Client, request: httpx.Request) -> httpx.Response:
+        try:
+            return http.send(request)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if http is self._changing:
+                raise
+            return http.send(request)
 
     def list(self, resource: Resource, **filters: Any) -> Items:
         """The objects that this user may see and whose fields equal the filters."""
@@ -133,15 +150,26 @@ class Client:
         wrapped = {resource.plural: [dict(body) for body in bodies]}
         return self._many(self.call("POST", resource.path, body=wrapped), resource.plural)
 
-    def update(self, resource: Resource, key: str, body: Mapping[str, Any]) -> Item:
-        """Change the fields named in `body`."""
+    def update(
+        self,
+        resource: Resource,
+        key: str,
+        body: Mapping[str, Any],
+        *,
+        revision: int | None = None,
+    ) -> Item:
+        """Change the fields named in `body`, of this revision alone where one is given."""
         wrapped = {resource.singular: dict(body)}
-        answer = self.call("PUT", _path(resource, key), body=wrapped)
+        answer = self.call("PUT", _path(resource, key), body=wrapped, revision=revision)
         return self._one(answer, resource.singular)
 
     def delete(self, resource: Resource, key: str, **query: Any) -> None:
         """Delete an object by its id."""
         self.call("DELETE", _path(resource, key), query=query or None)
+
+    def set_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
+        """Give an object these tags and no others."""
+        self.call("PUT", f"{_path(resource, key)}/tags", body={"tags": [*tags]})
 
     def find(self, resource: Resource, name: str, **filters: Any) -> Item:
         """The one object with this id or, failing that, this name.

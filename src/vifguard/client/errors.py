@@ -41,6 +41,10 @@ class NotInTimeError(RefusedError):
     """408: what was waited for did not happen; the message says what is missing."""
 
 
+class ChangedError(RefusedError):
+    """412: somebody else has changed the object since it was looked at."""
+
+
 class AmbiguousError(ClientError):
     """A name that `count` objects bear; `ids` are those of the first."""
 
@@ -57,6 +61,7 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
     403: NotAllowedError,
     404: NotFoundError,
     408: NotInTimeError,
+    412: ChangedError,
 }
 
 

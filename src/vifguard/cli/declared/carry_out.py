@@ -1,20 +1,26 @@
-"""Takes the steps, mostly one request each, and takes them back when the server refuses one."""
+"""Takes the steps, new objects of one noun together, and takes them back when one fails."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vifguard.cli.declared import rules
+from vifguard.cli.declared.beside import MARK
 from vifguard.cli.declared.difference import Create, Delete, Step, Update
 from vifguard.cli.declared.nouns import NOUN_OF, Item, Made
 from vifguard.cli.exits import HalfwayError
-from vifguard.client.errors import ClientError
-from vifguard.client.resource import ADDRESS_GROUP, SECURITY_GROUP, Resource
-from vifguard.model.address import parse_prefix
+from vifguard.client.errors import ChangedError, ClientError, RefusedError
+from vifguard.client.resource import PORT, SECURITY_GROUP, Resource
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
+
+TOGETHER = 100
+"""New objects in one request, at most."""
+
+_QUICKER = "was changed by somebody else since the plan was made: run apply again"
 
 Tell = Callable[[Step], None]
 
@@ -25,82 +31,220 @@ def carry_out(client: Client, steps: Sequence[Step], tell: Tell) -> None:
     When one fails, those taken are undone, the last first, and HalfwayError is raised. A
     deletion cannot be undone: deletions are the last steps.
     """
-    ids: dict[Made, str] = {}
-    taken: list[Step] = []
-    for step in steps:
-        try:
-            _take(client, step, ids)
-        except (ClientError, KeyboardInterrupt) as error:
-            raise HalfwayError(str(step), error, list(_undo(client, taken, ids))) from error
-        taken.append(step)
-        tell(step)
+    run = _Run(client, tell)
+    try:
+        for batch in _batches(steps):
+            run.take(batch)
+    except (ClientError, KeyboardInterrupt) as error:
+        report = [*run.find_again(error), *run.undo()]
+        raise HalfwayError(run.failed, run.explained(error), report) from error
 
 
-def _take(client: Client, step: Step, ids: dict[Made, str]) -> None:
-    match step:
-        case Create(resource=rules.RULES):
-            body = api_body(step.resource, step.values, {}, ids)
-            _set(client, step.resource, ids[_group_of(step)], body)
-        case Create():
-            body = {"name": step.name, "project_id": step.project}
-            body |= api_body(step.resource, step.values, {}, ids)
-            ids[step.made] = client.create(step.resource, body)["id"]
-        case Update():
-            body = api_body(step.resource, step.values, step.current, ids)
-            _set(client, step.resource, step.current["id"], body)
-        case Delete():
-            client.delete(step.resource, step.current["id"])
+def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """The steps, new objects of one noun together."""
+
+    def kind(pair: tuple[int, Step]) -> object:
+        place, step = pair
+        is_object = isinstance(step, Create) and step.resource != rules.RULES
+        return step.resource if is_object else place
+
+    for _, pairs in itertools.groupby(enumerate(steps), kind):
+        alike = [step for _, step in pairs]
+        yield from (alike[at : at + TOGETHER] for at in range(0, len(alike), TOGETHER))
 
 
-def _set(client: Client, resource: Resource, key: str, body: Mapping[str, Any]) -> None:
-    """Change an object, and what is beside it, which no update of it changes."""
-    beside = {each.attribute.name for each in NOUN_OF[resource].fields if each.beside}
-    own = {name: value for name, value in body.items() if name not in beside}
-    if own:
-        client.update(resource, key, own)
-    for name in body.keys() & beside:
-        if resource == rules.RULES:
-            rules.set_rules(client, key, body[name])
+class _Run:
+    """One run: what was taken, and what is known of the objects by then."""
+
+    def __init__(self, client: Client, tell: Tell) -> None:
+        self._client = client
+        self._tell = tell
+        self._ids: dict[Made, str] = {}
+        self._revisions: dict[str, int | None] = {}
+        self._taken: list[Step] = []
+        self._under_way: Sequence[Step] = ()
+
+    @property
+    def failed(self) -> str:
+        """The steps that were under way."""
+        first, *others = self._under_way
+        return f"{first} and {len(others)} more" if others else str(first)
+
+    def explained(self, error: BaseException) -> BaseException:
+        """The error, and what it means where somebody else was quicker."""
+        is_old = not isinstance(self._under_way[0], Create)
+        if isinstance(error, ChangedError):
+            why = f"it {_QUICKER}"
+        elif isinstance(error, RefusedError) and is_old and error.status in {404, 409}:
+            why = f"{error.message} Perhaps it {_QUICKER}"
         else:
-            _set_addresses(client, key, body[name])
+            return error
+        return type(error)(error.status, error.kind, why, error.detail)
 
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take one step, or several that create objects of one noun."""
+        self._under_way = steps
+        match steps[0]:
+            case Create(resource=rules.RULES) as step:
+                body = api_body(step.resource, step.values, {}, self._ids)
+                self._set(step.resource, self._ids[_group_of(step)], body, None)
+            case Create():
+                self._create([step for step in steps if isinstance(step, Create)])
+                return
+            case Update() as step:
+                key = step.current["id"]
+                revision = self._revisions.get(key, step.current.get("revision_number"))
+                body = api_body(step.resource, step.values, step.current, self._ids)
+                self._set(step.resource, key, body, revision)
+            case Delete() as step:
+                self._client.delete(step.resource, step.current["id"])
+        self._took(steps[0])
 
-def _set_addresses(client: Client, key: str, wanted: Sequence[str]) -> None:
-    has = set(client.show(ADDRESS_GROUP, key)["addresses"])
-    wants = {str(parse_prefix(text)) for text in wanted}
-    if new := sorted(wants - has):
-        client.add_addresses(key, new)
-    if old := sorted(has - wants):
-        client.remove_addresses(key, old)
+    def _took(self, step: Step) -> None:
+        self._taken.append(step)
+        self._tell(step)
+
+    def _create(self, steps: Sequence[Create]) -> None:
+        try:
+            made = self._post(steps)
+        except RefusedError:
+            if len(steps) == 1:
+                raise
+            # None of them was made. One by one it is seen which it was.
+            for step in steps:
+                self.take([step])
+            return
+        self._ids |= {step.made: item["id"] for step, item in zip(steps, made, strict=True)}
+        self._taken += steps
+        for step, item in zip(steps, made, strict=True):
+            self._under_way = [step]
+            self._finish(step, item)
+            self._tell(step)
+
+    def _post(self, steps: Sequence[Create]) -> list[Item]:
+        resource = steps[0].resource
+        bodies = [
+            {"name": step.name, "project_id": step.project}
+            | ({"tags": [MARK]} if resource == PORT else {})
+            | _bodies(step, self._ids)[0]
+            for step in steps
+        ]
+        if len(bodies) == 1:
+            return [self._client.create(resource, bodies[0])]
+        return [*self._client.create_many(resource, bodies)]
+
+    def _finish(self, step: Create, item: Item) -> None:
+        """Mark a new object, and give it what it cannot be created with."""
+        if MARK not in item["tags"]:
+            self._client.set_tags(step.resource, item["id"], [MARK])
+        self._set(step.resource, item["id"], _bodies(step, self._ids)[1], None)
+
+    def _set(
+        self, resource: Resource, key: str, body: Mapping[str, Any], revision: int | None
+    ) -> None:
+        """Change an object of a revision, and what is beside it, which no update of it changes."""
+        beside = {
+            field.attribute.name: field.beside
+            for field in NOUN_OF[resource].fields
+            if field.beside is not None
+        }
+        own = {name: value for name, value in body.items() if name not in beside}
+        if own:
+            changed = self._client.update(resource, key, own, revision=revision)
+            revision = self._revisions[key] = changed.get("revision_number")
+        others = [(change, body[name]) for name, change in beside.items() if name in body]
+        if others and revision is not None:
+            self._require(resource, key, revision)
+        for change, value in others:
+            change(self._client, resource, key, value)
+        if others:
+            self._revisions[key] = self._client.show(resource, key)["revision_number"]
+
+    def _require(self, resource: Resource, key: str, revision: int) -> None:
+        found = self._client.show(resource, key)["revision_number"]
+        if found != revision:
+            raise ChangedError(412, "RevisionNumberConstraintFailed", f"it has revision {found}")
+
+    def find_again(self, error: BaseException) -> Iterator[str]:
+        """After no answer: take in what was created all the same; a line where that is unknown."""
+        if isinstance(error, RefusedError):
+            return
+        for step in self._under_way:
+            if not isinstance(step, Create) or step.resource == rules.RULES:
+                yield f"whether {step} was taken is not known: run apply again"
+            elif step not in self._taken:
+                yield from self._find(step)
+
+    def _find(self, step: Create) -> Iterator[str]:
+        named = {"name": step.name, "project_id": step.project}
+        try:
+            found = self._client.list(step.resource, **named)
+        except ClientError as error:
+            yield f"whether {step} was created is not known ({error}): run apply again"
+            return
+        mine = [one for one in found if self._is_as_sent(step, one)]
+        if len(found) == 1 and mine:
+            self._ids[step.made] = mine[0]["id"]
+            self._taken.append(step)
+        else:
+            yield f"{step} was not created so far: look again"
+
+    def _is_as_sent(self, step: Create, item: Item) -> bool:
+        fields = NOUN_OF[step.resource].by_name
+        return all(
+            fields[name].holds(with_ids(value, self._ids), item)
+            for name, value in step.values.items()
+            if fields[name].posted
+        )
+
+    def undo(self) -> Iterator[str]:
+        """Take steps back; a line for each that says what became of it."""
+        if not self._taken:
+            yield "nothing was changed"
+        for step in reversed(self._taken):
+            try:
+                yield self._take_back(step)
+            except ClientError as error:
+                yield f"could not take back {step}: {error}"
+
+    def _take_back(self, step: Step) -> str:
+        match step:
+            case Create(resource=rules.RULES):
+                return f"{step} go with their group"
+            case Create():
+                self._client.delete(step.resource, self._ids[step.made])
+                return f"deleted {step} again"
+            case Update():
+                return self._change_back(step)
+            case Delete():
+                return f"{step} is deleted and stays so"
+
+    def _change_back(self, step: Update) -> str:
+        key, fields = step.current["id"], NOUN_OF[step.resource].by_name
+        found = self._client.show(step.resource, key)
+        values = {name: with_ids(value, self._ids) for name, value in step.values.items()}
+        if not all(
+            fields[name].holds(value, found)
+            for name, value in values.items()
+            if fields[name].attribute.name in found
+        ):
+            return f"{step} was changed by somebody else meanwhile and stays so"
+        self._set(step.resource, key, before(step), found.get("revision_number"))
+        return f"changed {step} back"
 
 
 def _group_of(step: Create) -> Made:
     return Made(SECURITY_GROUP, step.project, step.name)
 
 
-def _undo(client: Client, taken: Sequence[Step], ids: Mapping[Made, str]) -> Iterator[str]:
-    """Take steps back; a line for each that says what became of it."""
-    if not taken:
-        yield "nothing was changed"
-    for step in reversed(taken):
-        try:
-            yield _take_back(client, step, ids)
-        except ClientError as error:
-            yield f"could not take back {step}: {error}"
-
-
-def _take_back(client: Client, step: Step, ids: Mapping[Made, str]) -> str:
-    match step:
-        case Create(resource=rules.RULES):
-            return f"{step} go with their group"
-        case Create():
-            client.delete(step.resource, ids[step.made])
-            return f"deleted {step} again"
-        case Update():
-            _set(client, step.resource, step.current["id"], before(step))
-            return f"changed {step} back"
-        case Delete():
-            return f"{step} is deleted and stays so"
+def _bodies(step: Create, ids: Mapping[Made, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a new object is created with, and what it is given once it is there."""
+    body = api_body(step.resource, step.values, {}, ids)
+    later = {each.attribute.name for each in NOUN_OF[step.resource].fields if not each.posted}
+    return (
+        {name: value for name, value in body.items() if name not in later},
+        {name: value for name, value in body.items() if name in later},
+    )
 
 
 def before(step: Update) -> dict[str, Any]:
@@ -115,7 +259,7 @@ def api_body(
 ) -> dict[str, Any]:
     """The values as the API takes them, with the ids of what this run has created."""
     fields = NOUN_OF[resource].by_name
-    body = {fields[name].attribute.name: _with_ids(value, ids) for name, value in values.items()}
+    body = {fields[name].attribute.name: with_ids(value, ids) for name, value in values.items()}
     if values.get("physical_network") is not None:
         body["provider:network_type"] = "flat"
     if "interface" in values:
@@ -126,13 +270,14 @@ def api_body(
     return body
 
 
-def _with_ids(value: Any, ids: Mapping[Made, str]) -> Any:
+def with_ids(value: Any, ids: Mapping[Made, str]) -> Any:
+    """The value, with ids for what this run has created."""
     match value:
         case Made():
             return ids[value]
         case dict():
-            return {key: _with_ids(one, ids) for key, one in value.items()}
+            return {key: with_ids(one, ids) for key, one in value.items()}
         case list():
-            return [_with_ids(one, ids) for one in value]
+            return [with_ids(one, ids) for one in value]
         case _:
             return value

@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.api import convert
-from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, Field, Noun
+from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, QUOTA, Field, Noun
 from vifguard.client.resource import Resource
+
+_QUOTAS = QUOTA.resource.plural
 
 
 class DeclarationError(Exception):
-    """Everything that is wrong with a cloud file; `problems` has a line each."""
+    """Everything that is wrong with a cloud file; `problems` has a line each.
 
-    def __init__(self, problems: list[str]) -> None:
+    `objects` are the declared, as far as they could be read.
+    """
+
+    def __init__(self, problems: list[str], objects: tuple[Declared, ...] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.objects = objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,12 @@ class Declared:
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.resource.noun} {self.project}/{self.name}"
+        return title(self.resource, self.project, self.name)
+
+
+def title(resource: Resource, project: str, name: str) -> str:
+    """An object in a line for people; a project's quotas have no name."""
+    return f"{resource.noun} {project}" + (f"/{name}" if name else "")
 
 
 def declared_objects(document: Any) -> tuple[Declared, ...]:
@@ -38,11 +49,11 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
     Raises DeclarationError with every problem there is, not just the first.
     """
     reading = _Reading([])
-    objects = list(reading.objects(document))
-    if reading.problems:
-        raise DeclarationError(reading.problems)
     order = list(NOUN_OF)
-    return tuple(sorted(objects, key=lambda one: order.index(one.resource)))
+    objects = sorted(reading.objects(document), key=lambda one: order.index(one.resource))
+    if reading.problems:
+        raise DeclarationError(reading.problems, tuple(objects))
+    return tuple(objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +66,17 @@ class _Reading:
         top = self._mapping(document, "the file", ("projects",))
         for project, nouns in self._named(top.get("projects"), "projects", convert.project):
             where = f"projects.{project}"
-            for plural, entries in self._mapping(nouns, where, tuple(NOUNS)).items():
+            given = self._mapping(nouns, where, (*NOUNS, _QUOTAS))
+            if _QUOTAS in given:
+                limits = self._mapping(given.pop(_QUOTAS), f"{where}.quotas", tuple(QUOTA.by_name))
+                values = self._values(QUOTA, limits, f"{where}.quotas")
+                yield Declared(QUOTA.resource, project, "", values)
+            for plural, entries in given.items():
                 noun = NOUNS[plural]
                 for name, entry in self._named(entries, f"{where}.{plural}", convert.text()):
                     place = f"{where}.{plural}.{name}"
-                    for each, given in self._parts(noun, entry, place):
-                        values = self._values(each, given, place)
+                    for each, said in self._parts(noun, entry, place):
+                        values = self._values(each, said, place)
                         yield Declared(each.resource, project, name, values)
 
     def _parts(self, noun: Noun, entry: Any, where: str) -> Iterator[tuple[Noun, dict[str, Any]]]:
@@ -86,12 +102,9 @@ class _Reading:
         return _with_one_choice(values, noun)
 
     def _is_sound(self, field: Field, value: Any, where: str) -> bool:
-        try:
-            field.read(field.refer(value))
-        except ValueError as error:
-            self.problems.append(f"{where}: {error}")
-            return False
-        return True
+        found = list(_faults(field, field.refer(value)))
+        self.problems.extend(f"{where}{at}: {fault}" for at, fault in found)
+        return not found
 
     def _mapping(self, value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
         """The known keys of a mapping; nothing at all counts as an empty one."""
@@ -123,6 +136,23 @@ class _Reading:
                 self.problems.append(f"{where}: {error}")
             else:
                 yield name, inner
+
+
+def _faults(field: Field, value: Any) -> Iterator[tuple[str, str]]:
+    """What is wrong with a value, and at which place of a list; what all say together, last."""
+    try:
+        field.read(value)
+    except ValueError as error:
+        places = list(_faults_within(field, value)) if isinstance(value, list) else []
+        yield from places or [("", str(error))]
+
+
+def _faults_within(field: Field, value: list[Any]) -> Iterator[tuple[str, str]]:
+    for place, one in enumerate(value):
+        try:
+            field.read([one])
+        except ValueError as error:
+            yield f"[{place}]", str(error)
 
 
 def _with_one_choice(values: dict[str, Any], noun: Noun) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vifguard.cli.declared.declaration import DeclarationError, Declared
+from vifguard.cli.declared.beside import EVERY, MARK, SHARED
+from vifguard.cli.declared.declaration import DeclarationError, Declared, title
 from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item, Made, Named
-from vifguard.client.resource import NETWORK, SECURITY_GROUP, SUBNET, Resource
-from vifguard.model.security_group import DEFAULT
+from vifguard.client.resource import SUBNET, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Create:
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.resource.noun} {self.project}/{self.name}"
+        return title(self.resource, self.project, self.name)
 
     @property
     def made(self) -> Made:
@@ -41,7 +41,7 @@ class Update:
     values: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.resource.noun} {self.project}/{self.name}"
+        return title(self.resource, self.project, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Delete:
     current: Item
 
     def __str__(self) -> str:
-        return f"{self.resource.noun} {self.project}/{self.name}"
+        return title(self.resource, self.project, self.name)
 
 
 Step = Create | Update | Delete
@@ -67,7 +67,8 @@ def difference(
 ) -> tuple[Step, ...]:
     """The steps, in the order in which they must be taken; none when all is as declared.
 
-    With `prune`, what the declared projects have beyond the file is deleted, last. Raises
+    With `prune`, what a file made in the declared projects, and this one does not declare, is
+    deleted, last. Raises
     DeclarationError where a reference dangles or a lasting field differs.
     """
     comparing = _Comparing(declared, present)
@@ -90,12 +91,13 @@ class _Comparing:
         self.problems: list[str] = []
         self._declared = {(item.resource, item.project, item.name): item for item in declared}
         self._ids = {(resource, one["id"]) for resource, found in present.items() for one in found}
+        self._names = {one["id"]: one["name"] for found in present.values() for one in found}
         self._named: dict[tuple[Resource, str, str], list[Item]] = {}
         for resource, found in present.items():
             for one in found:
                 key = (resource, one["project_id"], one["name"])
                 self._named.setdefault(key, []).append(one)
-        self._shared = [one for one in present[NETWORK] if one["shared"]]
+        self._shared = {resource: _shared_of(found) for resource, found in present.items()}
         self._subnets = self._subnets_of(present[SUBNET])
 
     def steps(self, item: Declared) -> Iterator[Step]:
@@ -119,7 +121,8 @@ class _Comparing:
             if field.lasting and field.name in changed:
                 old, new = current.get(field.attribute.name), changed[field.name]
                 self.problems.append(
-                    f"{item}: {field.name} is {shown(old)} and cannot become {shown(new)}: "
+                    f"{item}: {field.name} is {shown(old, self._names)} and cannot become "
+                    f"{shown(new, self._names)}: "
                     f"delete the {item.resource.noun} first"
                 )
 
@@ -178,15 +181,20 @@ class _Comparing:
             return [one["id"] for one in own]
         if (resource, project, name) in self._declared:
             return [Made(resource, project, name)]
-        return self._shared_networks(name) if resource is NETWORK else []
+        return self._shared_ones(resource, project, name) if resource in SHARED else []
 
-    def _shared_networks(self, name: str) -> list[Reference]:
-        there: list[Reference] = [one["id"] for one in self._shared if one["name"] == name]
+    def _shared_ones(self, resource: Resource, project: str, name: str) -> list[Reference]:
+        """What others share with a project under a name, and what they will."""
+        there: list[Reference] = [
+            one["id"]
+            for one in self._shared[resource].get(name, ())
+            if one.get("shared") or {project, EVERY} & set(one.get("shared_with", ()))
+        ]
         coming = [
-            Made(resource, project, name)
-            for (resource, project, other), item in self._declared.items()
-            if resource is NETWORK and other == name and item.values.get("shared")
-            if (resource, project, name) not in self._named
+            Made(resource, owner, name)
+            for (kind, owner, other), item in self._declared.items()
+            if (kind, other) == (resource, name) and (resource, owner, name) not in self._named
+            if item.values.get("shared") or project in item.values.get("shared_with", ())
         ]
         return [*there, *coming]
 
@@ -200,26 +208,35 @@ class _Comparing:
                 index.setdefault((one["network_id"], name), []).append(one["id"])
         for (resource, project, name), item in self._declared.items():
             if resource is SUBNET and (resource, project, name) not in self._named:
-                for network in self._candidates(project, item.values["network"], None):
+                wanted = item.values.get("network")
+                for network in self._candidates(project, wanted, None) if wanted else ():
                     index.setdefault((network, name), []).append(Made(resource, project, name))
         return index
 
 
+def _shared_of(found: Sequence[Item]) -> Mapping[str, list[Item]]:
+    """What is shared with anybody, by its name."""
+    index: dict[str, list[Item]] = {}
+    for one in found:
+        if one.get("shared") or one.get("shared_with"):
+            index.setdefault(one["name"], []).append(one)
+    return index
+
+
 def _surplus(declared: Sequence[Declared], present: Present) -> Iterator[Delete]:
-    """What the declared projects have beyond the declared, dependents first."""
+    """What `apply` made in the declared projects and is declared no more, dependents first."""
     projects = {item.project for item in declared}
     wanted = {(item.resource, item.project, item.name) for item in declared}
     for resource in (noun.resource for noun in reversed(list(NOUNS.values()))):
         for one in present[resource]:
             project, name = one["project_id"], one["name"]
-            # Every project has a default group: it comes with the first port.
-            is_default = resource is SECURITY_GROUP and name == DEFAULT
-            if project in projects and (resource, project, name) not in wanted and not is_default:
+            is_surplus = project in projects and (resource, project, name) not in wanted
+            if is_surplus and MARK in one.get("tags", ()):
                 yield Delete(resource, project, name or one["id"], one)
 
 
-def shown(value: Any) -> str:
-    """A value in a line for people."""
+def shown(value: Any, names: Mapping[str, str]) -> str:
+    """A value in a line for people, with names for the ids of objects that have one."""
     match value:
         case Made():
             return value.name
@@ -228,8 +245,10 @@ def shown(value: Any) -> str:
         case bool():
             return str(value).lower()
         case Mapping():
-            return "{" + ", ".join(f"{key}: {shown(one)}" for key, one in value.items()) + "}"
+            return (
+                "{" + ", ".join(f"{key}: {shown(one, names)}" for key, one in value.items()) + "}"
+            )
         case list():
-            return "[" + ", ".join(shown(one) for one in value) + "]"
+            return "[" + ", ".join(shown(one, names) for one in value) + "]"
         case _:
-            return str(value)
+            return (names.get(value) if isinstance(value, str) else None) or str(value)

@@ -21,11 +21,24 @@ class DocumentError(Exception):
     """The file cannot be read as a cloud file; the message says where and why."""
 
 
+class RepeatedKeyError(DocumentError):
+    """A file that declares keys twice: `problems` has a line each, `content` the first of each."""
+
+    def __init__(self, problems: list[str], content: Any) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+        self.content = content
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core schema without floats, aliases and tags of one's own."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  as the base class declares it
     depth = 0
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.repeated: list[str] = []
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's own
@@ -47,7 +60,9 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 raise _at(key.start_mark, "a key is not plain text")
             if key.value in mapping:
-                raise _at(key.start_mark, f"{key.value!r} is declared twice")
+                line = key.start_mark.line + 1
+                self.repeated.append(f"line {line}: {key.value!r} is declared twice")
+                continue
             mapping[key.value] = self.construct_object(value, deep=deep)
         return mapping
 
@@ -79,6 +94,10 @@ def read_document(path: Path) -> Any:
         raise DocumentError(f"{path} is larger than {MAX_BYTES >> 20} MiB: split it")
     try:
         return parse_document(content.decode())
+    except RepeatedKeyError as error:
+        raise RepeatedKeyError(
+            [f"{path}: {one}" for one in error.problems], error.content
+        ) from None
     except UnicodeDecodeError as error:
         raise DocumentError(f"{path} is not UTF-8: {error}") from None
     except DocumentError as error:
@@ -88,13 +107,17 @@ def read_document(path: Path) -> Any:
 def parse_document(text: str) -> Any:
     """The same of a text."""
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader, and stricter
+        loader = _Loader(text)
+        content = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
         raise DocumentError(f"{where}{error.problem}") from None
     except yaml.YAMLError as error:
         raise DocumentError(str(error)) from None
+    if loader.repeated:
+        raise RepeatedKeyError(loader.repeated, content)
+    return content
 
 
 def _at(mark: Any, problem: str) -> yaml.MarkedYAMLError:

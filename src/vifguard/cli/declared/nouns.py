@@ -6,22 +6,33 @@ with a prefix; everything else is the API's attribute of the same name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from vifguard.api import attributes, convert
 from vifguard.api.attributes import REQUIRED, Attribute
 from vifguard.api.convert import cidr
 from vifguard.api.ext.ip_groups import GROUPS
+from vifguard.api.shapes import tags
 from vifguard.api.v2.address_groups import ADDRESS_GROUPS
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.quotas import QUOTAS
 from vifguard.api.v2.security_groups import SECURITY_GROUPS
+from vifguard.api.v2.subnet_pools import SUBNET_POOLS
 from vifguard.api.v2.subnets import SUBNETS
-from vifguard.cli.declared import rules
+from vifguard.api.who import OWNER
+from vifguard.cli.declared import quotas, rules
+from vifguard.cli.declared.beside import (
+    EVERY,
+    set_addresses,
+    set_tags,
+    share,
+    unmarked,
+)
 from vifguard.client.resource import (
     ADDRESS_GROUP,
     IP_GROUP,
@@ -29,9 +40,13 @@ from vifguard.client.resource import (
     PORT,
     SECURITY_GROUP,
     SUBNET,
+    SUBNET_POOL,
     Resource,
 )
 from vifguard.model.guard import with_implied
+
+if TYPE_CHECKING:
+    from vifguard.client.client import Client
 
 Item = Mapping[str, Any]
 """An object as the API shows it."""
@@ -56,13 +71,18 @@ class Made:
     name: str
 
 
+Beside = Callable[["Client", Resource, str, Any], None]
+"""Gives the object of an id a value, by requests of its own."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One key that a file may give a noun.
 
     `attribute` is the API's; `refer` puts references where the file has names; `holds` says
     whether an object of the server already has a declared value, `told` is what is told of the
-    one it has. What is `beside` the object no update of it changes: requests of its own do.
+    one it has. What is beside the object no update of it changes: `beside` does. A value that
+    is not `posted` is given once the object is there.
     """
 
     name: str
@@ -70,7 +90,8 @@ class Field:
     refer: Callable[[Any], Any] = lambda value: value
     same: Callable[[Field, Any, Item], bool] | None = None
     told: Callable[[Any], Any] = lambda value: value
-    beside: bool = False
+    beside: Beside | None = None
+    posted: bool = True
 
     @property
     def required(self) -> bool:
@@ -80,7 +101,7 @@ class Field:
     @property
     def lasting(self) -> bool:
         """Whether it cannot change once the object exists."""
-        return self.attribute.put is None and not self.beside
+        return self.attribute.put is None and self.beside is None
 
     def read(self, value: Any) -> Any:
         """The model's value; ValueError where the API would refuse it."""
@@ -206,6 +227,37 @@ def _plain(api: attributes.Resource, *names: str) -> tuple[Field, ...]:
     return tuple(Field(name, api.by_name[name]) for name in names)
 
 
+def _same_targets(_: Field, value: Any, item: Item) -> bool:
+    return set(value) == set(_targets(item["shared_with"]))
+
+
+def _targets(shared_with: Sequence[str]) -> list[str]:
+    """The projects by name: whether with every one, `shared` says, or the operator."""
+    return [target for target in shared_with if target != EVERY]
+
+
+def _same_tags(_: Field, value: Any, item: Item) -> bool:
+    return set(value) == set(unmarked(item["tags"]))
+
+
+_TAGS = Field(
+    "tags",
+    Attribute("tags", tags, OWNER, OWNER, ()),
+    same=_same_tags,
+    told=unmarked,
+    beside=set_tags,
+    posted=False,
+)
+_SHARED_WITH = Field(
+    "shared_with",
+    Attribute("shared_with", convert.list_of(convert.project, 1000), OWNER, OWNER, ()),
+    same=_same_targets,
+    told=_targets,
+    beside=share,
+    posted=False,
+)
+
+
 def _network(api: attributes.Resource) -> Field:
     return Field("network", api.by_name["network_id"], _named(NETWORK))
 
@@ -213,6 +265,16 @@ def _network(api: attributes.Resource) -> Field:
 _GUARDED = ("admin_state_up", "guard_profile", "storm", "description")
 
 NOUNS: Mapping[str, Noun] = {
+    "subnet_pools": Noun(
+        SUBNET_POOL,
+        (
+            Field("prefixes", SUBNET_POOLS.by_name["prefixes"], same=_same_set),
+            *_plain(SUBNET_POOLS, "default_prefixlen", "min_prefixlen", "max_prefixlen"),
+            *_plain(SUBNET_POOLS, "default_quota", "is_default", "shared", "description"),
+            _SHARED_WITH,
+            _TAGS,
+        ),
+    ),
     "networks": Noun(
         NETWORK,
         (
@@ -221,6 +283,8 @@ NOUNS: Mapping[str, Noun] = {
             *_plain(NETWORKS, *_GUARDED),
             Field("guards", NETWORKS.by_name["guards"], same=_same_guards),
             Field("physical_network", NETWORKS.by_name["provider:physical_network"]),
+            _SHARED_WITH,
+            _TAGS,
         ),
     ),
     "subnets": Noun(
@@ -233,17 +297,22 @@ NOUNS: Mapping[str, Noun] = {
             *_plain(SUBNETS, "ipv6_ra_mode", "ipv6_address_mode", "description"),
             Field("allocation_pools", SUBNETS.by_name["allocation_pools"], same=_same_set),
             Field("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),
+            Field("subnet_pool", SUBNETS.by_name["subnetpool_id"], _named(SUBNET_POOL)),
+            _TAGS,
         ),
     ),
     "address_groups": Noun(
         ADDRESS_GROUP,
         (
             *_plain(ADDRESS_GROUPS, "description"),
-            Field("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=True),
+            Field("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=set_addresses),
+            _SHARED_WITH,
+            _TAGS,
         ),
     ),
     "security_groups": Noun(
-        SECURITY_GROUP, _plain(SECURITY_GROUPS, "description", "stateful", "reject")
+        SECURITY_GROUP,
+        (*_plain(SECURITY_GROUPS, "description", "stateful", "reject"), _SHARED_WITH, _TAGS),
     ),
     "ports": Noun(
         PORT,
@@ -277,6 +346,7 @@ NOUNS: Mapping[str, Noun] = {
                 _same_interface,
             ),
             Field("vnic_type", PORTS.by_name["binding:vnic_type"]),
+            _TAGS,
         ),
     ),
     "ip_groups": Noun(
@@ -287,6 +357,7 @@ NOUNS: Mapping[str, Noun] = {
             Field("members", GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
             Field("pinned", GROUPS.by_name["pinned_port_id"], _named(PORT)),
             *_plain(GROUPS, "vrid4", "vrid6", "max_moves_per_minute", "description"),
+            _TAGS,
         ),
     ),
 }
@@ -302,7 +373,7 @@ PARTS: Mapping[Resource, Noun] = {
                 _each(_with_remote),
                 _same_rules,
                 rules.said,
-                beside=True,
+                beside=rules.set_rules,
             ),
         ),
     ),
@@ -313,8 +384,15 @@ A group's rules refer to other groups, which may refer to it.
 """
 
 
+QUOTA = Noun(
+    quotas.QUOTA,
+    tuple(Field(key, QUOTAS.by_name[key], quotas.limit) for key in quotas.KEYS),
+)
+"""How much a project may have; it has one of these, and no name."""
+
+
 def _by_resource() -> dict[Resource, Noun]:
-    found = {}
+    found = {QUOTA.resource: QUOTA}
     for noun in NOUNS.values():
         found[noun.resource] = noun
         if part := PARTS.get(noun.resource):

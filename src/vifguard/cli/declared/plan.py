@@ -2,28 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vifguard.cli.declared.declaration import DeclarationError, declared_objects
-from vifguard.cli.declared.difference import Step, difference
-from vifguard.cli.declared.document import DocumentError, read_document
+from vifguard.cli.declared import quotas
+from vifguard.cli.declared.beside import SHARED, with_targets
+from vifguard.cli.declared.declaration import DeclarationError, Declared, declared_objects
+from vifguard.cli.declared.difference import Present, Step, difference
+from vifguard.cli.declared.document import DocumentError, RepeatedKeyError, read_document
 from vifguard.cli.declared.nouns import NOUN_OF
 from vifguard.cli.exits import InputError
 from vifguard.client.client import Client
+from vifguard.client.errors import ClientError
+from vifguard.client.resource import RBAC_POLICY
 
 
-def plan(client: Client, file: Path, *, prune: bool) -> tuple[Step, ...]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps to what a file declares, and the name of each object that is there, by its id."""
+
+    steps: tuple[Step, ...]
+    names: Mapping[str, str]
+
+
+def plan(client: Client, file: Path, *, prune: bool) -> Plan:
     """What must change so that the server holds what the file declares.
 
     Raises InputError with everything that is wrong with the file; changes nothing.
     """
+    problems: list[str] = []
+    declared = _declared(file, problems)
     try:
-        declared = declared_objects(read_document(file))
-        present = {resource: client.list(resource) for resource in NOUN_OF}
-        return difference(declared, present, prune=prune)
+        present = _present(client, declared)
+    except ClientError:
+        if not problems:
+            raise
+        raise _faulty(file, problems) from None
+    try:
+        steps = difference(declared, present, prune=prune)
+    except DeclarationError as error:
+        problems += error.problems
+    if problems:
+        raise _faulty(file, problems)
+    names = {one["id"]: one["name"] for found in present.values() for one in found}
+    return Plan(steps, names)
+
+
+def _declared(file: Path, problems: list[str]) -> tuple[Declared, ...]:
+    """The objects of a file that could be read; what is wrong with others goes to `problems`."""
+    try:
+        document = read_document(file)
+    except RepeatedKeyError as error:
+        problems += error.problems
+        document = error.content
     except DocumentError as error:
         raise InputError(f"{error}\nnothing was changed") from None
+    try:
+        return declared_objects(document)
     except DeclarationError as error:
-        count = len(error.problems)
-        head = f"{file} has {count} mistake{'s' if count > 1 else ''}; nothing was changed:"
-        raise InputError("\n  ".join([head, *error.problems])) from None
+        problems += error.problems
+        return error.objects
+
+
+def _present(client: Client, declared: Sequence[Declared]) -> Present:
+    """What the server has, as far as this user may see it."""
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for resource in NOUN_OF.keys() - {quotas.QUOTA}:
+        if resource.path not in lists:
+            lists[resource.path] = client.list(resource)
+    policies = client.list(RBAC_POLICY)
+    for resource in SHARED:
+        lists[resource.path] = with_targets(lists[resource.path], policies)
+    projects = [one.project for one in declared if one.resource == quotas.QUOTA]
+    lists[quotas.QUOTA.path] = quotas.of_projects(client, projects)
+    return {resource: lists[resource.path] for resource in NOUN_OF}
+
+
+def _faulty(file: Path, problems: Sequence[str]) -> InputError:
+    count = len(problems)
+    head = f"{file} has {count} mistake{'s' if count > 1 else ''}; nothing was changed:"
+    return InputError("\n  ".join([head, *problems]))

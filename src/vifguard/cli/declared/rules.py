@@ -54,12 +54,11 @@ def meaning_of(value: Any) -> Rule:
 def _read(value: Any) -> frozenset[Rule]:
     if not isinstance(value, list):
         raise UnfitError(f"{quoted(value)} is not a list")
-    found: set[Rule] = set()
-    for one in value:
-        rule = meaning_of(one)
-        if rule in found:
-            raise UnfitError(f"{quoted(one)} means the same as a rule before it")
-        found.add(rule)
+    found: dict[Rule, int] = {}
+    for place, one in enumerate(value):
+        before = found.setdefault(meaning_of(one), place)
+        if before != place:
+            raise UnfitError(f"[{place}] means the same as [{before}]: {quoted(one)}")
     return frozenset(found)
 
 
@@ -68,7 +67,9 @@ ATTRIBUTE: Final = Attribute(
 )
 
 
-def set_rules(client: Client, group_id: str, wanted: Sequence[Mapping[str, Any]]) -> None:
+def set_rules(
+    client: Client, _: Resource, group_id: str, wanted: Sequence[Mapping[str, Any]]
+) -> None:
     """Give a group these rules and no others; those that it has in other words it keeps."""
     found = client.show(SECURITY_GROUP, group_id)["security_group_rules"]
     has = {meaning_of(rule): one["id"] for rule, one in zip(said(found), found, strict=True)}

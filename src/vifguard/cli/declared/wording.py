@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from vifguard.cli.declared.difference import Create, Delete, Step, Update, shown
 from vifguard.cli.declared.nouns import NOUN_OF, Made
 
 
-def line_of(step: Step) -> str:
-    """A step as a person reads it: `+` created, `~` changed, `-` deleted."""
+def line_of(step: Step, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A step as a person reads it: `+` created, `~` changed, `-` deleted.
+
+    `names` are those of objects by their ids.
+    """
     match step:
         case Create():
-            fields = ", ".join(f"{name}: {shown(value)}" for name, value in step.values.items())
+            fields = ", ".join(
+                f"{name}: {shown(value, names)}" for name, value in step.values.items()
+            )
             return f"+ {step}" + (f" ({fields})" if fields else "")
         case Update():
             fields = ", ".join(
-                f"{name}: {shown(old)} -> {shown(new)}"
+                f"{name}: {shown(old, names)} -> {shown(new, names)}"
                 for name, (old, new) in _old_and_new(step).items()
             )
             return f"~ {step} ({fields})"
