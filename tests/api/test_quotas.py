@@ -52,6 +52,51 @@ def test_it_bounds_the_project(cloud: Cloud) -> None:
     assert cloud.alice.call("POST", "ports", body).status_code == 201
 
 
+def test_addresses_are_counted_wherever_they_are(cloud: Cloud) -> None:
+    """A 1.6: four requests emptied a shared /24."""
+    network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)
+    set_quota(cloud, "p1", ip_address=4)
+    here = {"network_id": network["id"]}
+    port = cloud.alice.make("port", **here)
+    assert len(port["fixed_ips"]) == 2
+    wished = [{"subnet_id": network["subnets"][0]}]
+    group = cloud.alice.make("ip_group", **here, addresses=wished)
+    before = cloud.rows()
+    for answer in (
+        cloud.alice.refused("port", **here),
+        cloud.alice.refused("ip_group", **here, addresses=wished * 2),
+        cloud.alice.refused("ip_group", group["id"], addresses=wished * 3),
+        cloud.alice.refused("port", port["id"], fixed_ips=wished * 4),
+        refusal(cloud.alice.call("POST", "ports", {"ports": [{**here, "fixed_ips": wished}] * 2})),
+    ):
+        assert answer[:2] == (409, "OverQuota")
+        assert "['ip_address']" in answer[2]
+    assert cloud.rows() == before
+    assert quota(cloud.alice, "p1", "/details")["ip_address"]["used"] == 3
+    assert cloud.alice.make("port", **here, fixed_ips=wished)
+    assert cloud.admin.make("port", **here, project_id="p1")
+
+
+def test_a_port_on_a_shared_network_has_five_addresses(cloud: Cloud) -> None:
+    cloud.has_host()
+    network = cloud.admin.network("10.0.0.0/24", shared=True)
+    here = {"network_id": network["id"]}
+    wished = [{"subnet_id": network["subnets"][0]}]
+    before = cloud.rows()
+    status, kind, message = cloud.alice.refused("port", **here, fixed_ips=wished * 6)
+    assert (status, kind) == (400, "InvalidInput")
+    assert "6 are more than the 5" in message
+    assert cloud.rows() == before
+    port = cloud.alice.make("port", **here, fixed_ips=wished * 5)
+    assert cloud.alice.refused("port", port["id"], fixed_ips=wished * 6)[0] == 400
+    port = cloud.admin.change("port", port["id"], fixed_ips=wished * 7)
+    kept = cloud.alice.change("port", port["id"], fixed_ips=port["fixed_ips"][1:])
+    assert len(kept["fixed_ips"]) == 6
+    own = cloud.alice.network("10.0.0.0/24")
+    mine = {"network_id": own["id"], "fixed_ips": [{"subnet_id": own["subnets"][0]}] * 6}
+    assert len(cloud.alice.make("port", **mine)["fixed_ips"]) == 6
+
+
 def test_a_quota_below_what_is_used_is_said_twice(cloud: Cloud) -> None:
     network = cloud.admin.network("10.0.0.0/24", shared=True)
     for _ in range(2):

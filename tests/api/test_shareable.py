@@ -83,6 +83,16 @@ def test_what_its_owner_chose_for_a_port_stands_in_the_way(
     assert share(cloud.alice, network).status_code == 201
 
 
+def test_more_addresses_than_a_port_may_have_there_stand_in_the_way(
+    cloud: Cloud, network: dict[str, Any]
+) -> None:
+    wished = [{"subnet_id": network["subnets"][0]}] * 6
+    port = cloud.alice.make("port", network_id=network["id"], fixed_ips=wished)
+    require_refused(cloud, network, "5 fixed_ips", port["id"])
+    cloud.alice.change("port", port["id"], fixed_ips=port["fixed_ips"][:5])
+    assert share(cloud.alice, network).status_code == 201
+
+
 def test_an_address_of_an_ip_group_that_no_pool_gives_stands_in_the_way(
     cloud: Cloud, network: dict[str, Any]
 ) -> None:

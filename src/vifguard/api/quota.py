@@ -15,6 +15,7 @@ from vifguard.store.prepared import Prepared
 from vifguard.store.quotas import UNLIMITED
 from vifguard.store.tables import (
     address_groups,
+    allocations,
     ip_groups,
     networks,
     ports,
@@ -47,6 +48,11 @@ ADDRESSES = 10_000
 
 _ADDRESSES: Final = "address_group_address"
 
+OWN_ADDRESSES = 1000
+"""Of all ports and IP groups of a project; what guests learn themselves is not counted."""
+
+_OWN_ADDRESSES: Final = "ip_address"
+
 NAMES: Final[Mapping[Table, str]] = MappingProxyType(
     {
         networks: "network",
@@ -62,7 +68,7 @@ NAMES: Final[Mapping[Table, str]] = MappingProxyType(
 )
 """What each is called in a quota."""
 
-RESOURCES: Final = (*NAMES.values(), _ADDRESSES)
+RESOURCES: Final = (*NAMES.values(), _ADDRESSES, _OWN_ADDRESSES)
 """Everything that has a quota."""
 
 
@@ -77,6 +83,7 @@ def _count(table: Table) -> Prepared:
 _COUNTS: Final[Mapping[str, Prepared]] = MappingProxyType(
     {
         **{name: _count(table) for table, name in NAMES.items()},
+        _OWN_ADDRESSES: _count(allocations),
         _ADDRESSES: Prepared(
             select(_HOW_MANY)
             .select_from(set_prefixes)
@@ -104,9 +111,18 @@ def require_address_room(snapshot: Snapshot, user: User, project_id: str, more: 
     _ask(snapshot, user, _ADDRESSES, project_id, more)()
 
 
+def ask_own_address_room(snapshot: Snapshot, user: User, project_id: str) -> Callable[[], None]:
+    """To hear it, once addresses are taken, raises Refusal (409) where they exceed the quota."""
+    return _ask(snapshot, user, _OWN_ADDRESSES, project_id, 0)
+
+
 def usual() -> dict[str, int]:
     """The quotas of a project that has none of its own."""
-    return {**{name: QUOTA[table] for table, name in NAMES.items()}, _ADDRESSES: ADDRESSES}
+    return {
+        **{name: QUOTA[table] for table, name in NAMES.items()},
+        _ADDRESSES: ADDRESSES,
+        _OWN_ADDRESSES: OWN_ADDRESSES,
+    }
 
 
 def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:

@@ -214,7 +214,7 @@ allocations = Table(
     Column("address", _KEY, primary_key=True),
     # None for the link-local address of an IP group.
     Column("subnet_id", _ID, ForeignKey("subnets.id"), index=True),
-    Column("project_id", String(64), nullable=False),
+    Column("project_id", String(64), nullable=False, index=True),
     Column("port_id", _ID, ForeignKey("ports.id"), index=True),
     Column("group_id", _ID, ForeignKey("ip_groups.id"), index=True),
     Column("position", Integer, nullable=False),

@@ -14,7 +14,7 @@ from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import integer, list_of, nullable, record, set_of, text, uuid
 from vifguard.api.errors import bad_request, conflict, forbidden
-from vifguard.api.quota import require_room
+from vifguard.api.quota import ask_own_address_room, require_room
 from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
@@ -96,6 +96,8 @@ def update_ip_group(call: Caller, group_id: str) -> Response:
         wished = given.get("addresses")
         _require_choosable(change, call, network, wished or (), before)
         after = ip_groups.update_group(change, before, changes, wished)
+        if wished:
+            ask_own_address_room(change, call.user, before.group.project_id)()
         return call.one(GROUPS, _shown(change, [after])[0])
 
 
@@ -128,7 +130,9 @@ def _create(change: Change, call: Call, given: Given) -> StoredGroup:
     _require_members(change, call, group.project_id, group.network_id, group.members)
     _require_pin(group.pinned, group.members)
     _require_choosable(change, call, network, given["addresses"], None)
-    return ip_groups.create(change, group, given["addresses"])
+    made = ip_groups.create(change, group, given["addresses"])
+    ask_own_address_room(change, user, project_id)()
+    return made
 
 
 def _changes(change: Change, call: Call, given: Given, before: StoredGroup) -> dict[str, Any]:

@@ -37,9 +37,9 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
-from vifguard.api.errors import bad_request, conflict
+from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.interface import binding_profile
-from vifguard.api.quota import ask_room
+from vifguard.api.quota import ask_own_address_room, ask_room
 from vifguard.api.remembered import Make
 from vifguard.api.shapes import (
     NOBODY,
@@ -89,6 +89,10 @@ router = APIRouter(tags=["ports"])
 
 MAX_ADDRESSES = 64
 """Fixed addresses of a port, and address pairs."""
+
+MAX_SHARED = 5
+"""Fixed addresses of a port on a shared network, but for what the operator gives it; Neutron's
+max_fixed_ips_per_port."""
 
 _MAX_GROUPS = 32
 
@@ -216,6 +220,7 @@ def create_port(call: Caller) -> Response:
     with call.store.change() as change:
         looked_at = _Beside(change, call.user, given)
         made = [_create(change, call.user, looked_at, each) for each in given]
+        looked_at.require_address_room()
     return call.created(PORTS, [show(each) for each in made])
 
 
@@ -245,7 +250,10 @@ def update_port(call: Caller, port_id: str) -> Response:
         changes |= port_groups.changed(change, replace(before.port, **changes), given)
         after = replace(before.port, **changes)
         _require_sound(after, before.network, beside() if beside else (), given)
+        _require_few(call.user, before.network, given, len(before.port.fixed_ips))
         stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
+        if given.get("fixed_ips"):
+            ask_own_address_room(change, call.user, before.port.project_id)()
     return call.one(PORTS, show(stored))
 
 
@@ -273,6 +281,7 @@ class _Beside:
             owner: ask_room(change, user, table, owner, many)
             for owner, many in Counter(owners).items()
         }
+        self._address_rooms = [ask_own_address_room(change, user, each) for each in self._rooms]
         self._groups = {
             (owner, each["security_groups"]): Groups(change, owner, each["security_groups"])
             for owner, each in zip(owners, given, strict=True)
@@ -286,6 +295,11 @@ class _Beside:
     def require_room(self, project_id: str) -> None:
         """Raise Refusal (409) where a project may not have all the new ports that are its."""
         self._rooms[project_id]()
+
+    def require_address_room(self) -> None:
+        """Raise Refusal (409) where a project may not have all the addresses it has."""
+        for room in self._address_rooms:
+            room()
 
     def groups(self, project_id: str, named: frozenset[str] | None) -> Groups:
         """The security groups of a new port of a project."""
@@ -306,6 +320,7 @@ def _create(change: Change, user: User, beside: _Beside, given: Given) -> Stored
     fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _require_sound(port, network, ground.subnets, given)
+    _require_few(user, network, given, 0)
     named = beside.groups(project_id, given["security_groups"])
     groups = port_groups.first(port, given, named)
     return ports.create(
@@ -365,6 +380,19 @@ def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given
                     f"Invalid input for allowed_address_pairs. Reason: {each} is the network or "
                     f"broadcast address of subnet {subnet.cidr}."
                 )
+
+
+def _require_few(user: User, network: Network, given: Given, had: int) -> None:
+    """Raise Refusal (400) where a port would take more of a shared network than one may."""
+    wished = given.get("fixed_ips") or ()
+    if network.shared and not user.is_operator and len(wished) > max(MAX_SHARED, had):
+        raise Refusal(
+            400,
+            "InvalidInput",
+            f"Invalid input for operation: Exceeded maximum amount of fixed ips per port: "
+            f"{len(wished)} are more than the {MAX_SHARED} that a port on a shared network may "
+            f"have; the operator may give it more.",
+        )
 
 
 def show(stored: StoredPort) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vifguard.api.attributes import Resource
 from vifguard.api.errors import conflict
-from vifguard.api.v2.ports import PORTS
+from vifguard.api.v2.ports import MAX_SHARED, PORTS
 from vifguard.api.who import Standing, User
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.network import Network, Subnet
@@ -64,6 +64,8 @@ def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
             names.append("port_security_enabled")
         if not is_generated(port.mac):
             names.append("mac_address")
+        if len(port.fixed_ips) > MAX_SHARED:
+            names.append(f"more than {MAX_SHARED} fixed_ips")
         yield from (f"{name} of port {port.id}" for name in names)
         for address in _outside(beside, (fixed.address for fixed in port.fixed_ips)):
             yield f"fixed_ips {address} of port {port.id}"
