@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import urlencode
-
-import orjson
 
 from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.who import User
 from vifguard.model.address import AddressError, parse_address
-from vifguard.store.port_lists import Cut
 
-T = TypeVar("T")
 Shown = dict[str, Any]
 
 _WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
@@ -70,47 +64,48 @@ class Listing:
             _flag("page_reverse", _last(given["page_reverse"]) or "false"),
         )
 
-    def is_narrowed_by(self, names: AbstractSet[str]) -> bool:
-        """Whether who reads by these names alone has what is asked for, in its order."""
-        return not self.sort and self.filters.keys() <= names
-
     def answer(self, shown: Sequence[Shown]) -> dict[str, Any]:
         """The body of the answer, from every object this user may see."""
-        hidden = self.resource.hidden_from(self.user)
-        for each in shown if hidden else ():
-            for name in hidden:
-                each.pop(name, None)
-        chosen = [each for each in shown if self._matches(each)]
-        for key, descending in reversed(self.sort):
-            chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
+        chosen = self._sorted([each for each in self._seen(shown) if self._matches(each)])
         start, end = self._bounds(chosen)
         ids = [each[self.resource.key] for each in chosen[start:end]]
         return self._body(chosen[start:end], ids, (start > 0, end < len(chosen)))
 
-    def page(
-        self,
-        has: Callable[[str], bool],
-        read: Callable[[Cut], Mapping[str, T]],
-        show: Callable[[Mapping[str, T]], Sequence[bytes]],
-    ) -> dict[str, Any]:
-        """The body of the answer where the list is cut as it is read, and narrowed already.
+    def page(self, shown: Sequence[Shown]) -> dict[str, Any]:
+        """The body of the answer where the list was filtered and cut as it was read.
 
-        `has` tells whether an object is in the list, `read` what is there by id, and one more
-        to know that there are more; `show` shows it as JSON.
+        `shown` may hold one more than is asked for, beyond the page.
         """
-        found = read(Cut(self.limit and self.limit + 1, self.marker, self.backwards))
-        marked = self.marker is not None
-        if self.marker is not None and not found and not has(self.marker):
-            raise self._no_marker()
-        ids = list(found)
+        found = self._sorted(self._seen(shown))
+        ids = [each[self.resource.key] for each in found]
+        return self.cut_page(ids, dict(zip(ids, found, strict=True)))
+
+    def cut_page(self, ids: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
+        """The same where they are in order, and shown as each is to be written."""
         more = 0 < self.limit < len(ids)
         if more:
             ids = ids[1:] if self.backwards else ids[:-1]
-        shown = show({ident: found[ident] for ident in ids})
+        marked = self.marker is not None
         beyond = (more, marked) if self.backwards else (marked, more)
-        if self.fields:
-            return self._body([json.loads(each) for each in shown], ids, beyond)
-        return self._body([orjson.Fragment(each) for each in shown], ids, beyond)
+        return self._body([shown[ident] for ident in ids], ids, beyond)
+
+    def no_marker(self) -> Refusal:
+        """404: the marker is not in the list."""
+        message = f"The marker {quoted(self.marker)} is not in the list."
+        return Refusal(404, "MarkerNotFound", message)
+
+    def _seen(self, shown: Sequence[Shown]) -> Sequence[Shown]:
+        """Without what is not for this user."""
+        for name in self.resource.hidden_from(self.user):
+            for each in shown:
+                each.pop(name, None)
+        return shown
+
+    def _sorted(self, shown: Sequence[Shown]) -> list[Shown]:
+        chosen = list(shown)
+        for key, descending in reversed(self.sort):
+            chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
+        return chosen
 
     def _matches(self, each: Shown) -> bool:
         return all(_fits(each, name, values) for name, values in self.filters.items())
@@ -145,11 +140,7 @@ class Listing:
         for index, each in enumerate(chosen):
             if each[self.resource.key] == self.marker:
                 return index
-        raise self._no_marker()
-
-    def _no_marker(self) -> Refusal:
-        message = f"The marker {quoted(self.marker)} is not in the list."
-        return Refusal(404, "MarkerNotFound", message)
+        raise self.no_marker()
 
     def _link(self, rel: str, marker: str, *, backwards: bool) -> dict[str, str]:
         rest = [(k, v) for k, v in self.query if k not in {"marker", "page_reverse"}]

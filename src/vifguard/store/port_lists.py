@@ -1,12 +1,13 @@
-"""Lists of ports: their order, where they are cut, and which versions of the ports are in them."""
+"""Lists of ports: which versions of the ports are in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, func, select
 
+from vifguard.store.lists import made
 from vifguard.store.rows import Progress, enforcement_of
 from vifguard.store.tables import (
     enforcements,
@@ -45,17 +46,6 @@ class Listed:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What to read of a list: at most so many (0: all), behind a port or backwards before it."""
-
-    most: int = 0
-    marker: str | None = None
-    backwards: bool = False
-
-
-WHOLE: Final = Cut()
-
 _STATEMENT = (
     select(
         ports.c.id,
@@ -87,28 +77,9 @@ _STATEMENT = (
 )
 
 
-def has(snapshot: Snapshot, which: ColumnElement[bool], port_id: str) -> bool:
-    """Whether a port is in the list of those that a condition selects."""
-    mine = select(ports.c.id).where(which, ports.c.id == port_id)
-    return snapshot.connection.execute(mine).first() is not None
-
-
-def read(snapshot: Snapshot, which: ColumnElement[bool], cut: Cut = WHOLE) -> dict[str, Listed]:
-    """The ports that a condition selects, by id, in the order they were made.
-
-    Of those behind, or before, the port where the list is cut as many as it names; none where
-    that port is not in the list.
-    """
-    statement = _STATEMENT.where(which)
-    order = (ports.c.created_at, ports.c.id)
-    if cut.marker is not None:
-        made = select(ports.c.created_at).where(which, ports.c.id == cut.marker).correlate(None)
-        marker = tuple_(made.scalar_subquery(), cut.marker)
-        here = tuple_(*order)
-        statement = statement.where(here < marker if cut.backwards else here > marker)
-    if cut.most:
-        statement = statement.limit(cut.most)
-    statement = statement.order_by(*(each.desc() if cut.backwards else each for each in order))
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, Listed]:
+    """The ports that a condition selects, by id, in the order they were made."""
+    statement = _STATEMENT.where(which).order_by(*made(ports))
     rows = snapshot.connection.execute(statement).all()
     silences: dict[tuple[str, float | None], float] = {}
 
@@ -120,6 +91,5 @@ def read(snapshot: Snapshot, which: ColumnElement[bool], cut: Cut = WHOLE) -> di
         return silences[key]
 
     return {
-        row[0]: Listed(tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1])))
-        for row in (reversed(rows) if cut.backwards else rows)
+        row[0]: Listed(tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1]))) for row in rows
     }

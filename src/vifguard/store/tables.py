@@ -90,6 +90,8 @@ networks = Table(
     # How many addresses ports may learn: link-local ones for each MAC, and others.
     Column("learned_link_local", Integer, nullable=False, server_default="0"),
     Column("learned_others", Integer, nullable=False, server_default="0"),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )
 
 subnets = Table(
@@ -111,6 +113,8 @@ subnets = Table(
     *_stamp(),
     Column("subnet_pool_id", _ID, index=True),
     _json("service_types"),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )
 
 ports = Table(
@@ -147,6 +151,7 @@ ports = Table(
     UniqueConstraint("network_id", "mac"),
     Index(None, "network_id", "host"),
     Index(None, "interface", "host"),
+    Index(None, "name"),
     Index(None, "created_at", "id"),
     Index(None, "project_id", "created_at", "id"),
 )
@@ -195,6 +200,8 @@ ip_groups = Table(
     *_stamp(),
     UniqueConstraint("network_id", "vrid4"),
     UniqueConstraint("network_id", "vrid6"),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )
 
 ip_group_members = Table(
@@ -326,6 +333,8 @@ security_groups = Table(
     # The revision of the last change of its rules.
     Column("rules_revision", BigInteger, nullable=False, index=True),
     *_stamp(),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )
 
 address_groups = Table(
@@ -336,6 +345,8 @@ address_groups = Table(
     _text("name"),
     _text("description"),
     *_stamp(),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )
 
 security_group_rules = Table(
@@ -360,6 +371,7 @@ security_group_rules = Table(
     _text("description"),
     *_stamp(),
     UniqueConstraint("group_id", "meaning"),
+    Index(None, "created_at", "id"),
 )
 
 port_security_groups = Table(
@@ -470,4 +482,6 @@ subnet_pools = Table(
     Column("quota", Integer),
     Column("is_default", Boolean, nullable=False),
     *_stamp(),
+    Index(None, "name"),
+    Index(None, "created_at", "id"),
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api import visible
@@ -14,6 +15,7 @@ from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import integer, list_of, nullable, record, set_of, text, uuid
 from vifguard.api.errors import bad_request, conflict, forbidden
+from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import ask_own_address_room, require_room
 from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
 from vifguard.api.who import OWNER, Standing
@@ -57,12 +59,22 @@ GROUPS: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    GROUPS, table, columns(table, "id", "name", "project_id", "description", "network_id")
+)
+
+
 @router.get("/ip-groups", name="list_ip_groups")
 def list_ip_groups(call: Caller) -> Response:
     """The IP groups of the user's project."""
+    listing = call.listing(GROUPS)
     with call.store.read() as snapshot:
-        shown = _shown(snapshot, ip_groups.read(snapshot, visible.groups_of(call.user)))
-    return JSONResponse(call.listing(GROUPS).answer(shown))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            return _shown(snapshot, ip_groups.read(snapshot, which))
+
+        seen = visible.groups_of(call.user)
+        return JSONResponse(_NARROWING.answer(snapshot, listing, seen, show))
 
 
 @router.post("/ip-groups", name="create_ip_group", status_code=201)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -15,11 +16,11 @@ from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
 from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_address_room, require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import IPNetwork, parse_prefix
-from vifguard.model.rbac_policy import Sharable
 from vifguard.model.security_group import AddressGroup
 from vifguard.store import address_groups, rbac_policies
 from vifguard.store.rows import StoredAddressGroup
@@ -56,13 +57,25 @@ ADDRESS_GROUPS: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    ADDRESS_GROUPS, table, columns(table, "id", "name", "project_id", "description")
+)
+
+
 @router.get("/address-groups", name="list_address_groups")
 def list_address_groups(call: Caller) -> Response:
     """The address groups of the user's project."""
+    listing = call.listing(ADDRESS_GROUPS)
     with call.store.read() as snapshot:
-        found = address_groups.read(snapshot, visible.address_groups_of(call.user))
-        shared = rbac_policies.all_shared(snapshot, Sharable.ADDRESS_GROUP, call.user.project_id)
-    return Json(call.listing(ADDRESS_GROUPS).answer([_show(each, shared) for each in found]))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            found = address_groups.read(snapshot, which)
+            ids = [each.group.id for each in found]
+            shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
+            return [_show(each, shared) for each in found]
+
+        seen = visible.address_groups_of(call.user)
+        return Json(_NARROWING.answer(snapshot, listing, seen, show))
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)

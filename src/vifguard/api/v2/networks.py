@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -28,6 +28,7 @@ from vifguard.api.convert import (
     text,
 )
 from vifguard.api.errors import bad_request, forbidden
+from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import (
     NOBODY,
@@ -45,13 +46,14 @@ from vifguard.api.shapes import (
 )
 from vifguard.api.v2.dhcp_options import no_policy
 from vifguard.api.v2.shareable import require_shareable
-from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing
+from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing, User
 from vifguard.model.guard import LinkLocal
 from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
 from vifguard.store import hosts, networks, rbac_policies
+from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import StoredNetwork
 from vifguard.store.tables import networks as table
 from vifguard.store.tables import subnets as subnet_table
@@ -123,14 +125,24 @@ NETWORKS: Final = Resource(
     ),
 )
 
+_SUBNETS: Final = Prepared(
+    select(subnet_table.c.network_id, subnet_table.c.id)
+    .where(among(subnet_table.c.network_id, "ids"))
+    .order_by(subnet_table.c.created_at, subnet_table.c.id)
+)
+
 
 @router.get("/networks", name="list_networks")
 def list_networks(call: Caller) -> Response:
     """The networks of the user's project, and the shared ones."""
+    listing = call.listing(NETWORKS)
     with call.store.read() as snapshot:
-        found = networks.read(snapshot, visible.networks_of(call.user))
-        shown = _shown(snapshot, call, found)
-    return Json(call.listing(NETWORKS).answer(shown))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            return _shown(snapshot, call, networks.read(snapshot, which))
+
+        seen = visible.networks_of(call.user)
+        return Json(_narrowing(call.user).answer(snapshot, listing, seen, show))
 
 
 @router.post("/networks", name="create_network", status_code=201)
@@ -180,6 +192,17 @@ def delete_network(call: Caller, network_id: str) -> Response:
         _require_owner(Standing(call.user, network.project_id, network), "delete")
         networks.delete_network(change, network)
     return Response(status_code=204)
+
+
+def _narrowing(user: User) -> Narrowing:
+    shared = table.c.id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
+    flags = {
+        "shared": flag(shared),
+        "admin_state_up": flag(table.c.admin_state_up),
+        "router:external": flag(table.c.external),
+    }
+    told = columns(table, "id", "name", "project_id", "description", "dns_domain")
+    return Narrowing(NETWORKS, table, told, flags)
 
 
 def _create(change: Change, call: Call, given: Given) -> StoredNetwork:
@@ -236,18 +259,11 @@ def _require_owner(standing: Standing, verb: str) -> None:
 def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
     stored = list(found)
     project_id = call.user.project_id
-    if len(stored) == 1:
-        shared = rbac_policies.shared_of(snapshot, [stored[0].network.id], project_id)
-    else:
-        shared = rbac_policies.all_shared(snapshot, Sharable.NETWORK, project_id)
+    ids = [each.network.id for each in stored]
+    shared = rbac_policies.shared_of(snapshot, ids, project_id)
     subnet_ids: dict[str, list[str]] = defaultdict(list)
-    rows = snapshot.connection.execute(
-        select(subnet_table.c.network_id, subnet_table.c.id)
-        .where(subnet_table.c.network_id.in_([each.network.id for each in stored]))
-        .order_by(subnet_table.c.created_at, subnet_table.c.id)
-    )
-    for network_id, subnet_id in rows:
-        subnet_ids[network_id].append(subnet_id)
+    for row in snapshot.rows(_SUBNETS, {"ids": ids}):
+        subnet_ids[row.network_id].append(row.id)
     return [_show(each, subnet_ids.get(each.network.id, []), shared) for each in stored]
 
 

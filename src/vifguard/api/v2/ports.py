@@ -6,14 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
+import orjson
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
+from vifguard.api import narrowing, visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
@@ -39,6 +40,7 @@ from vifguard.api.convert import (
 from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
 from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.interface import binding_profile
+from vifguard.api.narrowing import Narrowing
 from vifguard.api.quota import ask_own_address_room, ask_room
 from vifguard.api.remembered import Make
 from vifguard.api.shapes import (
@@ -167,42 +169,43 @@ PORTS: Final = Resource(
     ),
 )
 
-_NARROW = {
-    "id": table.c.id,
-    "name": table.c.name,
-    "network_id": table.c.network_id,
-    "project_id": table.c.project_id,
-    "device_id": table.c.device_id,
-    "device_owner": table.c.device_owner,
-}
+NARROWING: Final = Narrowing(
+    PORTS,
+    table,
+    narrowing.columns(
+        table,
+        *("id", "name", "description", "network_id", "project_id", "device_id", "device_owner"),
+        **{"binding:host_id": "host"},
+    ),
+    {"mac_address": narrowing.mac(table.c.mac)},
+    {"fixed_ips": narrowing.fixed_ips(table.c.id)},
+)
 
 
 @router.get("/ports", name="list_ports")
 def list_ports(call: Caller) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
-    which = visible.ports_of(call.user)
-    # Fewer rows to look at; what else is asked for is chosen among what they show.
-    for name, column in _NARROW.items():
-        if name in listing.filters:
-            which &= column.in_(listing.filters[name])
+    which = NARROWING.condition(listing, visible.ports_of(call.user))
     with call.store.read() as snapshot, uncollected():
 
         def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
             found = ports.by_id(snapshot, ids)
             return {each.port.id: PORTS.shown_to(call.user, _show_port(each)) for each in found}
 
-        def shown(found: Mapping[str, Listed]) -> list[bytes]:
-            return _remembered(call, found, make)
+        def shown(which: ColumnElement[bool]) -> dict[str, bytes]:
+            return _remembered(call, port_lists.read(snapshot, which), make)
 
-        read = partial(port_lists.read, snapshot, which)
-        if listing.is_narrowed_by(_NARROW.keys()):
-            return Json(listing.page(partial(port_lists.has, snapshot, which), read, shown))
-        every = shown(read())
-    return Json(listing.answer([json.loads(each) for each in every]))
+        if not NARROWING.is_exact(listing):
+            return Json(listing.answer([json.loads(each) for each in shown(which).values()]))
+        found = shown(NARROWING.cut(snapshot, listing, which))
+    if listing.sort or listing.fields:
+        return Json(listing.page([json.loads(each) for each in found.values()]))
+    fragments = {ident: orjson.Fragment(each) for ident, each in found.items()}
+    return Json(listing.cut_page(list(found), fragments))
 
 
-def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> list[bytes]:
+def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> dict[str, bytes]:
     """Ports as JSON: each what it is, which seldom changes, and then how far its host is."""
     versions = {ident: each.version for ident, each in found.items()}
     words = {ident: each.word for ident, each in found.items()}
@@ -210,7 +213,7 @@ def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> list[byt
     news = call.remembered.shown(
         "progress", words, lambda ids: {each: _show_progress(found[each].progress) for each in ids}
     )
-    return [b"%b,%b" % (one[:-1], news[ident][1:]) for ident, one in kept.items()]
+    return {ident: b"%b,%b" % (one[:-1], news[ident][1:]) for ident, one in kept.items()}
 
 
 @router.post("/ports", name="create_port", status_code=201)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -15,6 +16,7 @@ from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
 from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_room
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.shareable import require_shareable
@@ -71,13 +73,23 @@ RBAC_POLICIES: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    RBAC_POLICIES,
+    table,
+    columns(table, "id", "project_id", "object_id", object_type="kind", target_project="target"),
+)
+
+
 @router.get("/rbac-policies", name="list_rbac_policies")
 def list_rbac_policies(call: Caller) -> Response:
     """The policies that the user's project made."""
     listing = call.listing(RBAC_POLICIES)
     with call.store.read() as snapshot:
-        found = rbac_policies.read(snapshot, visible.rbac_policies_of(call.user))
-    return Json(listing.answer([_show(each) for each in found]))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            return [_show(each) for each in rbac_policies.read(snapshot, which)]
+
+        return Json(_NARROWING.answer(snapshot, listing, visible.rbac_policies_of(call.user), show))
 
 
 @router.post("/rbac-policies", name="create_rbac_policy", status_code=201)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -27,6 +28,7 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.errors import Refusal, conflict
+from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import show_stamp, stamped
@@ -122,28 +124,31 @@ SECURITY_GROUP_RULES: Final = Resource(
     ),
 )
 
-_NARROW = {
-    "id": table.c.id,
-    "project_id": table.c.project_id,
-    "security_group_id": table.c.group_id,
-    "remote_group_id": table.c.remote_group_id,
-    "remote_address_group_id": table.c.remote_address_group_id,
-}
+_NARROWING: Final = Narrowing(
+    SECURITY_GROUP_RULES,
+    table,
+    columns(
+        table,
+        *("id", "project_id", "description"),
+        *("remote_group_id", "remote_address_group_id"),
+        security_group_id="group_id",
+    ),
+)
 
 
 @router.get("/security-group-rules", name="list_security_group_rules")
 def list_security_group_rules(call: Caller) -> Response:
     """The rules of the project's security groups."""
     listing = call.listing(SECURITY_GROUP_RULES)
-    which = visible.rules_of(call.user)
-    for name, column in _NARROW.items():
-        if "" not in listing.filters.get(name, ("",)):
-            which &= column.in_(listing.filters[name])
+    seen = visible.rules_of(call.user)
     with call.store.read() as snapshot:
+
+        def shown(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            return _shown(snapshot, security_groups.read_rules(snapshot, which))
+
         unwritten = security_groups.unwritten(snapshot, call.user.project_id)
-        shown = [show(each, group.group) for group in unwritten for each in group.rules]
-        shown += _shown(snapshot, security_groups.read_rules(snapshot, which))
-    return Json(listing.answer(shown))
+        first = [show(each, group.group) for group in unwritten for each in group.rules]
+        return Json(_NARROWING.answer(snapshot, listing, seen, shown, first))
 
 
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -15,12 +16,12 @@ from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, boolean
 from vifguard.api.errors import conflict
+from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.api.who import OWNER, Standing
-from vifguard.model.rbac_policy import Sharable
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store import rbac_policies, security_groups
 from vifguard.store.rows import StoredSecurityGroup
@@ -45,19 +46,30 @@ SECURITY_GROUPS: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    SECURITY_GROUPS,
+    table,
+    columns(table, "id", "name", "project_id", "description"),
+    {"stateful": flag(table.c.stateful), "reject": flag(table.c.reject)},
+)
+
+
 @router.get("/security-groups", name="list_security_groups")
 def list_security_groups(call: Caller) -> Response:
     """The security groups of the user's project, its default one among them. Asking makes none."""
     listing = call.listing(SECURITY_GROUPS)
-    which = visible.security_groups_of(call.user)
-    for name, column in (("id", table.c.id), ("name", table.c.name)):
-        if name in listing.filters:
-            which &= column.in_(listing.filters[name])
+    seen = visible.security_groups_of(call.user)
     with call.store.read() as snapshot:
-        found = security_groups.read(snapshot, which)
-        found = security_groups.unwritten(snapshot, call.user.project_id) + found
-        shared = rbac_policies.all_shared(snapshot, Sharable.SECURITY_GROUP, call.user.project_id)
-    return Json(listing.answer([_show(each, shared) for each in found]))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            found = security_groups.read(snapshot, which)
+            ids = [each.group.id for each in found]
+            shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
+            return [_show(each, shared) for each in found]
+
+        unwritten = security_groups.unwritten(snapshot, call.user.project_id)
+        first = [_show(each) for each in unwritten]
+        return Json(_NARROWING.answer(snapshot, listing, seen, show, first))
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -25,6 +26,7 @@ from vifguard.api.convert import (
     nullable,
 )
 from vifguard.api.errors import Refusal
+from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OPERATOR, OWNER, Standing
@@ -74,14 +76,27 @@ SUBNET_POOLS: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    SUBNET_POOLS,
+    table,
+    columns(table, "id", "name", "project_id", "description"),
+    {"is_default": flag(table.c.is_default)},
+)
+
+
 @router.get("/subnetpools", name="list_subnetpools")
 def list_subnetpools(call: Caller) -> Response:
     """The pools of the user's project, and those shared with it."""
     listing = call.listing(SUBNET_POOLS)
     with call.store.read() as snapshot:
-        found = subnet_pools.read(snapshot, visible.subnet_pools_of(call.user))
-        shared = rbac_policies.all_shared(snapshot, Sharable.SUBNET_POOL, call.user.project_id)
-    return Json(listing.answer([_show(each, shared) for each in found]))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            found = subnet_pools.read(snapshot, which)
+            ids = [each.pool.id for each in found]
+            shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
+            return [_show(each, shared) for each in found]
+
+        return Json(_NARROWING.answer(snapshot, listing, visible.subnet_pools_of(call.user), show))
 
 
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
@@ -90,7 +105,8 @@ def create_subnetpool(call: Caller) -> Response:
     given = call.posted(SUBNET_POOLS)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
-        shared = rbac_policies.all_shared(change, Sharable.SUBNET_POOL, call.user.project_id)
+        ids = [each.pool.id for each in made]
+        shared = rbac_policies.shared_of(change, ids, call.user.project_id)
     return call.created(SUBNET_POOLS, [_show(each, shared) for each in made])
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
@@ -32,6 +33,7 @@ from vifguard.api.convert import (
     uuid,
 )
 from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
+from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
 from vifguard.api.v2.subnet_range import range_of
@@ -118,12 +120,29 @@ SUBNETS: Final = Resource(
 )
 
 
+_NARROWING: Final = Narrowing(
+    SUBNETS,
+    table,
+    columns(
+        table,
+        *("id", "name", "project_id", "description", "network_id", "cidr"),
+        gateway_ip="gateway",
+        subnetpool_id="subnet_pool_id",
+    ),
+    {"enable_dhcp": flag(table.c.enable_dhcp)},
+)
+
+
 @router.get("/subnets", name="list_subnets")
 def list_subnets(call: Caller) -> Response:
     """The subnets of the networks that the user sees."""
+    listing = call.listing(SUBNETS)
     with call.store.read() as snapshot:
-        found = subnets.read(snapshot, visible.subnets_of(call.user))
-    return Json(call.listing(SUBNETS).answer([_show(each) for each in found]))
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            return [_show(each) for each in subnets.read(snapshot, which)]
+
+        return Json(_NARROWING.answer(snapshot, listing, visible.subnets_of(call.user), show))
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)
