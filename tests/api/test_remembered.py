@@ -125,6 +125,23 @@ def test_numbers_of_any_size_stay_what_they_are(cloud: Cloud) -> None:
     assert cloud.admin.get(f"ports/{made['id']}")["port"]["binding:profile"] == profile
 
 
+def test_who_asks_for_more_than_is_kept_in_turn_finds_some_of_it() -> None:
+    many, kept = 1000, 500
+    made: list[str] = []
+
+    def make(ids: Any) -> dict[str, dict[str, str]]:
+        made.extend(ids)
+        return {each: {"id": each} for each in ids}
+
+    wanted = dict.fromkeys((f"{n:04}" for n in range(many)), 1)
+    remembered = Remembered(most=kept * len(b'{"id":"0000"}'))
+    for _ in range(5):
+        made.clear()
+        for ident in wanted:
+            assert remembered.shown("", {ident: 1}, make)
+    assert len(made) < many * 0.95
+
+
 def test_it_forgets_before_it_grows_too_large() -> None:
     asked: list[str] = []
 

@@ -119,13 +119,16 @@ def test_the_queue_has_an_end_for_one_project_and_for_all(
         body = {"network": {"name": "more"}}
         answer = cloud.http.post("/v2.0/networks", json=body, auth=("amy", "amy"))
         assert answer.status_code == 429
-        assert "3 changes of project p1" in answer.json()["NeutronError"]["message"]
+        assert (
+            "3 changes that wait for their turn of project p1"
+            in answer.json()["NeutronError"]["message"]
+        )
         assert answer.headers["Retry-After"]
         writers.append(Writers(cloud, 1))
         until(lambda: app.state.threads.changes.waiting == 6)
         answer = cloud.http.post("/v2.0/networks", json=body, auth=("bob", "bob"))
         assert answer.status_code == 503
-        assert "6 changes wait" in answer.json()["NeutronError"]["message"]
+        assert "6 changes that wait" in answer.json()["NeutronError"]["message"]
         assert answer.headers["Retry-After"]
     for each in writers:
         each.end()

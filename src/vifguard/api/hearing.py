@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 from weakref import WeakSet
 
@@ -16,24 +17,26 @@ T = TypeVar("T")
 
 
 async def first(
-    bell: Bell, topic: str, look: Callable[[], Awaitable[T | None]], patience: float
+    bell: Bell, topics: AbstractSet[str], look: Callable[[], Awaitable[T | None]], patience: float
 ) -> T | None:
     """What `look` first finds, looking again at each ring; None after `patience` seconds.
 
-    Raises Refusal (503) where the bell is silenced.
+    `look` may find that there is more to hear, and add it to the topics. Raises Refusal (503)
+    where the bell is silenced.
     """
     deadline = time.monotonic() + patience
-    with _rung(bell, topic) as rung:
-        while True:
-            rung.clear()
+    while True:
+        heard = frozenset(topics)
+        with _rung(bell, heard) as rung:
             found = await look()
             left = deadline - time.monotonic()
             if found is not None or left <= 0:
                 return found
             if is_silenced(bell):
                 raise Refusal(503, "HTTPServiceUnavailable", _ENDING, {"Retry-After": "1"})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(rung.wait(), left)
+            if topics == heard:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), left)
 
 
 _ENDING = "The server is ending; nothing is lost, ask again."
@@ -52,7 +55,7 @@ def is_silenced(bell: Bell) -> bool:
 
 
 @contextmanager
-def _rung(bell: Bell, topic: str) -> Iterator[asyncio.Event]:
+def _rung(bell: Bell, topics: Iterable[str]) -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 
@@ -60,5 +63,7 @@ def _rung(bell: Bell, topic: str) -> Iterator[asyncio.Event]:
         with suppress(RuntimeError):  # the loop was closed while the bell rang
             loop.call_soon_threadsafe(event.set)
 
-    with bell.hearing(topic, ear):
+    with ExitStack() as heard:
+        for topic in topics:
+            heard.enter_context(bell.hearing(topic, ear))
         yield event

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, func, select
+from sqlalchemy import Select, String, Table, bindparam, func, literal, select, union_all
 
 from vifguard.api.errors import conflict
 from vifguard.api.who import User
@@ -75,22 +75,31 @@ RESOURCES: Final = (*NAMES.values(), _ADDRESSES, _OWN_ADDRESSES)
 _HOW_MANY = func.count().label("how_many")
 
 
-def _count(table: Table) -> Prepared:
+def _of(table: Table) -> Select[Any]:
     mine = table.c.project_id == bindparam("project_id")
-    return Prepared(select(_HOW_MANY).select_from(table).where(mine))
+    return select(_HOW_MANY).select_from(table).where(mine)
 
 
-_COUNTS: Final[Mapping[str, Prepared]] = MappingProxyType(
+_COUNTING: Final[Mapping[str, Select[Any]]] = MappingProxyType(
     {
-        **{name: _count(table) for table, name in NAMES.items()},
-        _OWN_ADDRESSES: _count(allocations),
-        _ADDRESSES: Prepared(
-            select(_HOW_MANY)
-            .select_from(set_prefixes)
-            .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
-            .where(address_groups.c.project_id == bindparam("project_id"))
-        ),
+        **{name: _of(table) for table, name in NAMES.items()},
+        _OWN_ADDRESSES: _of(allocations),
+        _ADDRESSES: select(_HOW_MANY)
+        .select_from(set_prefixes)
+        .join(address_groups, address_groups.c.id == set_prefixes.c.set_id)
+        .where(address_groups.c.project_id == bindparam("project_id")),
     }
+)
+_COUNTS: Final = {name: Prepared(counting) for name, counting in _COUNTING.items()}
+
+
+_ALL_COUNTS: Final = Prepared(
+    union_all(
+        *(
+            counting.add_columns(literal(name, String()).label("resource"))
+            for name, counting in _COUNTING.items()
+        )
+    )
 )
 
 
@@ -133,6 +142,12 @@ def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:
 def used(snapshot: Snapshot, project_id: str, resource: str) -> int:
     """How many of a resource a project has."""
     return int(snapshot.rows(_COUNTS[resource], {"project_id": project_id})[0].how_many)
+
+
+def all_used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
+    """How many of each resource a project has."""
+    rows = snapshot.rows(_ALL_COUNTS, {"project_id": project_id})
+    return {row.resource: int(row.how_many) for row in rows}
 
 
 def _ask(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vifguard.api.answer import written
 
@@ -17,6 +18,14 @@ _CHUNK: Final = 1000
 Make = Callable[[Sequence[str]], Mapping[str, Mapping[str, Any]]]
 
 
+class _Kept(NamedTuple):
+    """An object as JSON, its version, and where its key is in the list of keys."""
+
+    version: Hashable
+    shown: bytes
+    place: int
+
+
 class Remembered:
     """Objects as JSON, each by its id and the version of all that it is shown by.
 
@@ -27,7 +36,8 @@ class Remembered:
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._size = 0
-        self._kept: dict[Hashable, tuple[Hashable, bytes]] = {}
+        self._kept: dict[Hashable, _Kept] = {}
+        self._keys: list[Hashable] = []
         self._lock = threading.Lock()
 
     def shown(
@@ -41,8 +51,8 @@ class Remembered:
         missing = []
         for ident, version in versions.items():
             kept = self._kept.get((view, ident))
-            if kept is not None and kept[0] == version:
-                found[ident] = kept[1]
+            if kept is not None and kept.version == version:
+                found[ident] = kept.shown
             else:
                 missing.append(ident)
         for start in range(0, len(missing), _CHUNK):
@@ -55,11 +65,19 @@ class Remembered:
     def _keep(self, key: Hashable, version: Hashable, shown: bytes) -> None:
         with self._lock:
             self._forget(key)
-            self._kept[key] = version, shown
+            self._kept[key] = _Kept(version, shown, len(self._keys))
+            self._keys.append(key)
             self._size += len(shown)
             while self._size > self._most:
-                self._forget(next(iter(self._kept)))
+                # Any: of what is asked for in turn, the oldest is what is asked for next.
+                self._forget(random.choice(self._keys))  # noqa: S311 - no secret
 
     def _forget(self, key: Hashable) -> None:
-        _, shown = self._kept.pop(key, (None, b""))
-        self._size -= len(shown)
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return
+        self._size -= len(kept.shown)
+        last = self._keys.pop()
+        if last != key:
+            self._keys[kept.place] = last
+            self._kept[last] = self._kept[last]._replace(place=kept.place)

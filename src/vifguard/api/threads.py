@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, TypeVar
 
 from anyio import CapacityLimiter
@@ -32,8 +33,51 @@ _AT_ONCE: Final = 2
 
 MOST_WAITING: Final = 256
 MOST_OF_A_PROJECT: Final = 64
+MOST_WAITS: Final = 100
+"""Of a project: each is looked after again whenever its host has come further."""
+
 PATIENCE: Final = 15.0
 """Seconds that a change waits: longer than a server that froze keeps its turn."""
+
+
+class Places:
+    """Places for what waits, so many in all and for each project. One event loop uses one."""
+
+    def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
+        """`what` waits, in the plural."""
+        self._what = what
+        self._most = most
+        self._most_of_a_project = most_of_a_project
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many there are."""
+        return self._taken.total()
+
+    @contextmanager
+    def place(self, project_id: str) -> Iterator[None]:
+        """Within, one is taken; `project_id` is empty for who is not counted by project.
+
+        Raises Refusal (429, 503) where there is none.
+        """
+        if project_id and self._taken[project_id] >= self._most_of_a_project:
+            raise Refusal(
+                429,
+                "HTTPTooManyRequests",
+                f"{self._most_of_a_project} {self._what} of project {project_id} are there "
+                "already; nothing was changed, wait for their answers.",
+                {"Retry-After": "1"},
+            )
+        if self.taken >= self._most:
+            raise _busy(f"{self._most} {self._what} are there already")
+        self._taken[project_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[project_id] -= 1
+            if not self._taken[project_id]:
+                del self._taken[project_id]
 
 
 class Turns:
@@ -45,24 +89,22 @@ class Turns:
         most_of_a_project: int = MOST_OF_A_PROJECT,
         patience: float = PATIENCE,
     ) -> None:
-        self._most = most
-        self._most_of_a_project = most_of_a_project
+        self._places = Places("changes that wait for their turn", most, most_of_a_project)
         self._patience = patience
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._threads = CapacityLimiter(_AT_ONCE)
-        self._waiting: Counter[str] = Counter()
 
     @property
     def waiting(self) -> int:
         """How many wait for their turn, or have it."""
-        return self._waiting.total()
+        return self._places.taken
 
     async def run(self, project_id: str, change: Callable[[], T]) -> T:
         """What a change gives, once it had its turn; `project_id` is empty for who is not counted.
 
         Raises what the change raises, and Refusal (429, 503) where it does not get its turn.
         """
-        with self._place(project_id):
+        with self._places.place(project_id):
             try:
                 async with asyncio.timeout(self._patience):
                     await self._turns.acquire()
@@ -72,27 +114,6 @@ class Turns:
                 return await run_sync(change, limiter=self._threads)
             finally:
                 self._turns.release()
-
-    @contextmanager
-    def _place(self, project_id: str) -> Iterator[None]:
-        """A place in the queue; raises Refusal where there is none."""
-        if project_id and self._waiting[project_id] >= self._most_of_a_project:
-            raise Refusal(
-                429,
-                "HTTPTooManyRequests",
-                f"{self._most_of_a_project} changes of project {project_id} wait for their turn "
-                "already; nothing was changed, wait for their answers.",
-                {"Retry-After": "1"},
-            )
-        if self.waiting >= self._most:
-            raise _busy(f"{self._most} changes wait for their turn already")
-        self._waiting[project_id] += 1
-        try:
-            yield
-        finally:
-            self._waiting[project_id] -= 1
-            if not self._waiting[project_id]:
-                del self._waiting[project_id]
 
 
 @dataclass(frozen=True)
@@ -104,6 +125,7 @@ class Threads:
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_REPORTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: Turns = field(default_factory=Turns)
+    waits: Places = field(default_factory=lambda: Places("waits for ports", inf, MOST_WAITS))
 
 
 def _busy(why: str) -> Refusal:

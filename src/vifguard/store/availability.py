@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from vifguard.model.network import Network, Subnet
 from vifguard.store import networks, subnets
@@ -27,14 +27,23 @@ class Availability:
     used: int
 
 
-def read(snapshot: Snapshot) -> list[tuple[Network, list[Availability]]]:
-    """Every network and its subnets, in the order they were made."""
-    used = {row.subnet_id: row.used for row in snapshot.connection.execute(_USED)}
+def read(
+    snapshot: Snapshot, which: ColumnElement[bool]
+) -> list[tuple[Network, list[Availability]]]:
+    """The networks that a condition on their table selects, and the subnets of each.
+
+    All in the order they were made.
+    """
+    on = subnet_table.c.network_id.in_(select(network_table.c.id).where(which))
+    taken = allocations.c.subnet_id.in_(select(subnet_table.c.id).where(on))
+    rows = snapshot.connection.execute(_USED.where(taken))
+    used = {row.subnet_id: row.used for row in rows}
     found: dict[str, list[Availability]] = {}
-    for stored in subnets.read(snapshot, subnet_table.c.id.is_not(None)):
+    for stored in subnets.read(snapshot, on):
         subnet = stored.subnet
         total = sum(int(pool.end) - int(pool.start) + 1 for pool in subnet.pools)
         each = Availability(subnet, total, used.get(subnet.id, 0))
         found.setdefault(subnet.network_id, []).append(each)
-    every = networks.read(snapshot, network_table.c.id.is_not(None))
-    return [(each.network, found.get(each.network.id, [])) for each in every]
+    return [
+        (each.network, found.get(each.network.id, [])) for each in networks.read(snapshot, which)
+    ]

@@ -6,6 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+
+def ports_of(host: str) -> str:
+    """The topic of all ports of a host, beside those of single ones."""
+    return f"host:{host}"
+
+
 Ear = Callable[[], None]
 
 

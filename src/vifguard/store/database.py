@@ -18,8 +18,9 @@ from vifguard.store.rows import Record
 class News:
     """What a committed change means for those who wait, at whichever server.
 
-    `hosts` have something new to hold, `ports` were changed or reported; None means all of
-    them. `release` is when the next hold of an IP group ends (seconds since the epoch).
+    `hosts` have something new to hold, `ports` (by id, or as `ports_of` a host) were changed or
+    reported; None means all of them. `release` is when the next hold of an IP group ends
+    (seconds since the epoch).
     """
 
     hosts: frozenset[str] | None = frozenset()

@@ -13,6 +13,7 @@ from vifguard.feed.messages import NO_INSTANCE, HostReport, Instance, SecondAgen
 from vifguard.model.guard import Guard
 from vifguard.resolve.touched import AllPorts
 from vifguard.store import followers
+from vifguard.store.bell import ports_of
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.prepared import Prepared
@@ -186,7 +187,7 @@ def delete(change: Change, name: str, *, force: bool) -> None:
     for table in (enforcements, host_addresses):
         change.connection.execute(sql_delete(table).where(table.c.host == name))
     change.heartbeats.forget(name)
-    change.notes_all = True
+    change.noted.add(ports_of(name))
 
 
 def write(change: Change, name: str, about: HostReport, instance: Instance, now: float) -> None:

@@ -83,11 +83,6 @@ def shared_with(kind: Sharable, project_id: str) -> Select[tuple[str]]:
     )
 
 
-def all_shared(snapshot: Snapshot, kind: Sharable, project_id: str) -> frozenset[str]:
-    """The ids of the objects of a kind that are shared with a project."""
-    return frozenset(snapshot.connection.scalars(shared_with(kind, project_id)))
-
-
 def targets(snapshot: Snapshot, object_id: str) -> frozenset[str]:
     """With whom an object is shared."""
     return frozenset(snapshot.connection.scalars(_TARGETS, {"object_id": object_id}))

@@ -31,7 +31,7 @@ from vifguard.store import (
 )
 from vifguard.store.alarm import Alarm
 from vifguard.store.answering import answering
-from vifguard.store.bell import Bell
+from vifguard.store.bell import Bell, ports_of
 from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
 from vifguard.store.errors import DatabaseError, StoreError, UnknownOutcomeError
@@ -47,7 +47,8 @@ class Store:
     """All that the server keeps. Threads share one; servers may share one database.
 
     `changes` rings with the names of the hosts that a commit concerns, `reports` with the ids
-    of the ports that a host spoke of, or that changed; whichever server committed it.
+    of the ports that a host spoke of, or that changed, and with `ports_of` a host that said how
+    far it has come with all; whichever server committed it.
     """
 
     def __init__(
@@ -273,8 +274,7 @@ class Store:
             holders.record(change, report.host, report.claims, report.sightings, now)
             if report.reached:
                 hosts.write_reached(change, report.host, report.reached)
-                # Whoever waits for a rule waits for a host, and asks for a port.
-                change.notes_all = True
+                change.noted.add(ports_of(report.host))
             if report.claims:
                 change.release = holders.next_release(change)
             address_claims.conclude(change, report.host, report.detections)

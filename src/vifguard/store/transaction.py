@@ -159,7 +159,6 @@ class Change(Snapshot):
         self.woken: set[str] = set()
         self.noted: set[str] = set()
         self.wakes_all = False
-        self.notes_all = False
         self.release: float | None = None
         self._revision = 0
         self.is_ending = False
@@ -208,8 +207,7 @@ class Change(Snapshot):
     def news(self) -> News:
         """What the change means for those who wait."""
         hosts = None if self.wakes_all else frozenset(self.woken)
-        ports = None if self.notes_all else frozenset(self.noted)
-        return News(hosts, ports, self.release)
+        return News(hosts, frozenset(self.noted), self.release)
 
     def restart(self) -> None:
         """Forget the journal and leave a gap, so that no agent is behind by a known way.

@@ -29,7 +29,7 @@ async def next_update(call: Caller, host: str) -> Response:
     async def look() -> Response | None:
         return await run_sync(_look, call, host, instance, after, limiter=call.threads.feeds)
 
-    answer = await first(call.store.changes, host, look, timeout)
+    answer = await first(call.store.changes, {host}, look, timeout)
     return answer or Response(status_code=204)
 
 

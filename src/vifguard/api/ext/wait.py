@@ -12,6 +12,7 @@ from vifguard.api.enforced import is_in_force, status_reason
 from vifguard.api.errors import Refusal
 from vifguard.api.hearing import first
 from vifguard.api.v2.ports import PORTS, show
+from vifguard.store.bell import ports_of
 from vifguard.store.rows import StoredPort
 
 router = APIRouter(tags=["ports"])
@@ -24,11 +25,16 @@ async def wait_port(call: Caller, port_id: str) -> Response:
     """The port, once its host's kernel holds the wanted revision; 408 when it does not in time."""
     timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
 
+    topics = {port_id}
+
     async def look() -> Response | None:
         stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
+        # How far its host has come with rules is told of the host, not of each port.
+        topics.add(ports_of(stored.port.host))
         return call.one(PORTS, show(stored)) if is_in_force(stored.progress) else None
 
-    answer = await first(call.store.reports, port_id, look, timeout)
+    with call.threads.waits.place(call.share):
+        answer = await first(call.store.reports, topics, look, timeout)
     if answer is not None:
         return answer
     stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)

@@ -7,16 +7,20 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement, false, or_, select, true
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Caller
 from vifguard.api.convert import Converter, project, text, uuid
+from vifguard.api.narrowing import Narrowing, columns
 from vifguard.model.network import Network
 from vifguard.store import availability
 from vifguard.store.availability import Availability
 from vifguard.store.errors import MissingError
+from vifguard.store.tables import networks as table
+from vifguard.store.tables import subnets as subnet_table
 
 router = APIRouter(tags=["networks"])
 
@@ -41,6 +45,11 @@ AVAILABILITY: Final = Resource(
 )
 
 _BY_VERSION = "ip_version"
+_NARROWING: Final = Narrowing(
+    AVAILABILITY,
+    table,
+    columns(table, "project_id", network_id="id", network_name="name"),
+)
 
 
 @router.get("/network-ip-availabilities", name="list_network_ip_availabilities")
@@ -49,27 +58,37 @@ def list_network_ip_availabilities(call: Caller) -> Response:
     wanted = [value for name, value in call.query if name == _BY_VERSION]
     rest = tuple(each for each in call.query if each[0] != _BY_VERSION)
     listing = replace(call, query=rest).listing(AVAILABILITY)
-    with call.store.read() as snapshot:
-        found = availability.read(snapshot)
+    seen: ColumnElement[bool] = true()
     if wanted:
-        found = [(network, _of(subnets, wanted)) for network, subnets in found]
-        found = [each for each in found if each[1]]
-    return Json(listing.answer([_show(*each) for each in found]))
+        having = select(subnet_table.c.network_id).where(_is_of(wanted))
+        seen = table.c.id.in_(having)
+    with call.store.read() as snapshot:
+
+        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
+            found = availability.read(snapshot, which)
+            return [_show(network, _of(subnets, wanted)) for network, subnets in found]
+
+        return Json(_NARROWING.answer(snapshot, listing, seen, show))
 
 
 @router.get("/network-ip-availabilities/{network_id}", name="show_network_ip_availability")
 def show_network_ip_availability(call: Caller, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
-        found = availability.read(snapshot)
-    for network, subnets in found:
-        if network.id == network_id:
+        for network, subnets in availability.read(snapshot, table.c.id == network_id):
             return call.one(AVAILABILITY, _show(network, subnets))
     raise MissingError("network", network_id)
 
 
 def _of(subnets: Sequence[Availability], versions: Sequence[str]) -> list[Availability]:
-    return [each for each in subnets if str(each.subnet.cidr.version) in versions]
+    """Those of some IP versions; all where none is asked for."""
+    return [each for each in subnets if not versions or str(each.subnet.cidr.version) in versions]
+
+
+def _is_of(versions: Sequence[str]) -> ColumnElement[bool]:
+    """Subnets of these IP versions; an IPv6 range is the one written with colons."""
+    six = subnet_table.c.cidr.contains(":")
+    return or_(false(), *(six if each == "6" else ~six for each in versions if each in {"4", "6"}))
 
 
 def _show(network: Network, subnets: Sequence[Availability]) -> dict[str, Any]:

@@ -81,8 +81,9 @@ def show_quota_details(call: Caller, project_id: str) -> Response:
     """How much a project may have, and has. Nothing is ever reserved."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
+        used = quota.all_used(snapshot, project_id)
         shown = {
-            name: {"limit": most, "used": quota.used(snapshot, project_id, name), "reserved": 0}
+            name: {"limit": most, "used": used[name], "reserved": 0}
             for name, most in quota.of_project(snapshot, project_id).items()
         }
     return Json({"quota": shown})
@@ -122,8 +123,9 @@ def _known(project_id: str) -> str:
 
 
 def _require_enough(change: Change, project_id: str, limits: dict[str, Any]) -> None:
+    used = quota.all_used(change, project_id)
     for name, most in limits.items():
-        has = quota.used(change, project_id, name)
+        has = used[name]
         if most != UNLIMITED and has > most:
             raise bad_request(
                 f"Quota limit {most} for {name} must be greater than or equal to already used {has}"
