@@ -90,6 +90,61 @@ def test_a_change_of_the_file_counts_at_once(path: Path) -> None:
     assert identity.verify(basic("alice", "new")) is None
 
 
+def test_a_password_that_is_changed_while_it_is_verified_does_not_count(path: Path) -> None:
+    """A 1.5: the account was taken before the lock, the file's version within."""
+    identity = Identity(path)
+    old = basic("alice", "sécret")
+    lock = identity._lock
+
+    class Interleaved:
+        def __enter__(self) -> None:
+            identity._lock = lock
+            write_accounts(path, [account("alice", "p1", ["member"], "new")])
+            identity.known(old)
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    assert identity.known(old) is None  # the file is read
+    identity._lock = Interleaved()
+    assert identity.verify(old) is None
+    assert identity.known(old) is None
+
+
+def test_a_password_that_is_changed_while_it_is_hashed_does_not_count(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = Identity(path)
+    matches = identity._matches
+
+    def change(password_hash: str, password: str) -> bool:
+        found = matches(password_hash, password)
+        write_accounts(path, [account("alice", "p1", ["reader"], "new")])
+        identity.known(None)
+        return found
+
+    monkeypatch.setattr(identity, "_matches", change)
+    assert identity.verify(basic("alice", "sécret")) is None
+
+
+def test_who_did_not_change_is_remembered_through_a_change_of_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = Identity(path)
+    alice, root = basic("alice", "sécret"), basic("root", "x:y")
+    assert identity.verify(alice)
+    assert identity.verify(root)
+    kept = [each for each in read_accounts(path) if each.principal.name == "root"]
+    write_accounts(path, [account("alice", "p1", ["reader"], "sécret"), *kept])
+    assert identity.known(alice) is None
+    assert identity.known(root)
+    monkeypatch.setattr("vifguard.api.identity._MAX_VERIFIED", 1)
+    assert identity.verify(alice)
+    assert identity.known(root) is None  # the oldest goes, and no other
+    assert identity.known(alice)
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -5,14 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 import vifguard
 from vifguard.api import hearing
 from vifguard.api.authenticator import Authenticator
-from vifguard.api.call import Way
 from vifguard.api.dispatch import Dispatch
 from vifguard.api.ext import (
     capabilities,
@@ -34,6 +32,7 @@ from vifguard.api.remembered import Remembered
 from vifguard.api.settings import Settings
 from vifguard.api.threads import Threads
 from vifguard.api.v2 import parts, versions
+from vifguard.api.verifying import Verification
 from vifguard.store.readiness import Trial
 from vifguard.store.store import Store
 
@@ -73,7 +72,7 @@ def create_app(
     app.state.threads = Threads()
     app.state.trial = Trial()
     app.state.metrics = Metrics(lambda: app.state.store)
-    app.state.ways = tuple(Way(each, CapacityLimiter(each.at_once)) for each in authenticators)
+    app.state.ways = tuple(Verification(each) for each in authenticators)
     for prefix, router in SERVED:
         app.include_router(router, prefix=prefix)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]

@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter, fail_after
-from anyio.to_thread import run_sync
+from anyio import fail_after
 from fastapi import Depends, Request
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Given, Resource
-from vifguard.api.authenticator import Authenticator
 from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
@@ -25,6 +23,7 @@ from vifguard.api.policy import line, user_of
 from vifguard.api.rate import Rate, counted
 from vifguard.api.remembered import Remembered
 from vifguard.api.threads import Threads
+from vifguard.api.verifying import Verification
 from vifguard.api.who import Principal, User
 from vifguard.store.rows import Stamp
 from vifguard.store.store import Store
@@ -35,14 +34,6 @@ BODY_SECONDS = 60.0
 _MAX_QUERY = 8192
 _MAX_WORD = 64
 _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to know who asks, and the queue of those who wait for it."""
-
-    authenticator: Authenticator
-    limiter: CapacityLimiter
 
 
 @dataclass(frozen=True)
@@ -186,16 +177,12 @@ async def require_user(request: Request) -> User:
 
 async def _principal(request: Request) -> Principal:
     """Who asks, as the first authenticator says whose header is there; raises Refusal."""
-    ways: tuple[Way, ...] = request.app.state.ways
+    ways: tuple[Verification, ...] = request.app.state.ways
+    client = request.client.host if request.client else ""
     for way in ways:
         value = request.headers.get(way.authenticator.header)
         if value is not None:
-            principal = way.authenticator.known(value) or await run_sync(
-                # What is slow waits in a queue of its own, and not for the threads that serve.
-                way.authenticator.verify,
-                value,
-                limiter=way.limiter,
-            )
+            principal = await way.principal(value, client)
             if principal is None:
                 break
             return principal

@@ -62,7 +62,7 @@ class Identity:
         self._lock = threading.Lock()
         self._version: Version | None = None
         self._accounts: Mapping[str, Account] = {}
-        self._verified: dict[bytes, Principal] = {}
+        self._verified: dict[bytes, Account] = {}
         # What was verified is remembered under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
         self._decoy = _HASHER.hash(secrets.token_hex())
@@ -70,7 +70,8 @@ class Identity:
     def known(self, header: str | None) -> Principal | None:
         """The user of an Authorization header that was verified before; never slow."""
         self._refresh()
-        return None if header is None else self._verified.get(self._mark(header))
+        account = None if header is None else self._verified.get(self._mark(header))
+        return None if account is None else account.principal
 
     def verify(self, header: str | None) -> Principal | None:
         """The user of an Authorization header, or None; costs one argon2 hash when new."""
@@ -78,17 +79,17 @@ class Identity:
         if user is not None or header is None:
             return user
         name, password = _basic(header)
-        account = self._accounts.get(name)
-        # One at a time: guesses must not take every core. An unknown name
-        # costs the same as a known one, so that names cannot be told apart.
         with self._lock:
-            version = self._version
-            matches = self._matches(account.password_hash if account else self._decoy, password)
-            if account is None or not matches or version != self._version:
+            account = self._accounts.get(name)
+        # An unknown name costs the same as a known one, so that names cannot be told apart.
+        matches = self._matches(account.password_hash if account else self._decoy, password)
+        with self._lock:
+            # Read anew meanwhile, the file may say something else of the user.
+            if account is None or not matches or self._accounts.get(name) != account:
                 return None
             if len(self._verified) >= _MAX_VERIFIED:
-                self._verified.clear()
-            self._verified[self._mark(header)] = account.principal
+                del self._verified[next(iter(self._verified))]
+            self._verified[self._mark(header)] = account
         return account.principal
 
     def _matches(self, password_hash: str, password: str) -> bool:
@@ -105,12 +106,17 @@ class Identity:
         if version == self._version:
             return
         with self._lock:
-            self._verified = {}
             try:
                 self._accounts = {each.principal.name: each for each in read_accounts(self._path)}
             except IdentityError as error:
                 _LOG.error("nobody can log in: %s", error)
                 self._accounts = {}
+            # Who is as before need not be verified again: after a change all would be at once.
+            self._verified = {
+                mark: account
+                for mark, account in self._verified.items()
+                if self._accounts.get(account.principal.name) == account
+            }
             self._version = version
 
 

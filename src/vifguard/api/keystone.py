@@ -79,7 +79,8 @@ class Keystone:
         if vouched is None or (user := _principal_of(vouched)) is None:
             return None
         if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered = {}
+            # Several threads may do so at once; the oldest is asked for anew.
+            self._remembered.pop(next(iter(self._remembered)), None)
         until = min(asked + REMEMBERED, _expiry(vouched))
         self._remembered[self._mark(value)] = (user, until)
         return user

@@ -14,3 +14,6 @@ class Settings:
 
     access_log: bool = False
     """Whether each request is a line in the log `vifguard.access`."""
+
+    behind_proxy: bool = False
+    """Whether a proxy stands before the server: who seems to be on this machine need not be."""

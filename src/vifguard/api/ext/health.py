@@ -42,7 +42,10 @@ async def metrics(request: Request) -> Response:
 
 
 def _is_local(request: Request) -> bool:
-    if any(name in request.headers for name in _FORWARDED):
+    # Not every proxy says one: who gives clients another URL has one, or something like it.
+    if request.app.state.settings.behind_proxy or any(
+        name in request.headers for name in _FORWARDED
+    ):
         return False
     client = request.client
     # No client: a unix socket.
