@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from bench import api, api_peers, changes, drops, groups, packet, port, result, tcp
+from bench import api, api_peers, changes, drops, groups, lists, packet, port, result, tcp
 from vifguard.lab.programme import ending_tidily
 
 BENCHES = {
@@ -17,6 +17,7 @@ BENCHES = {
     "drops": drops,
     "port": port,
     "api": api,
+    "lists": lists,
 }
 APART = {"api-peers": api_peers}
 """Those that run where they are asked for only."""

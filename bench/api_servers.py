@@ -100,14 +100,36 @@ class Server:
 def all_three() -> Iterator[tuple[Server, ...]]:
     """Servers: vifguard on SQLite, vifguard on PostgreSQL, and Neutron on PostgreSQL."""
     with ExitStack() as stack:
-        room = Path(tempfile.mkdtemp(prefix="vgbench-api-"))
-        stack.callback(shutil.rmtree, room, ignore_errors=True)
-        ours, theirs = (stack.enter_context(_postgresql(room / each)) for each in ("p1", "p2"))
-        yield (
-            stack.enter_context(_vifguard("vifguard, SQLite", room / "v1", None)),
-            stack.enter_context(_vifguard("vifguard, PostgreSQL", room / "v2", ours)),
-            stack.enter_context(_neutron(room / "neutron", theirs)),
-        )
+        room = stack.enter_context(_room())
+        theirs = stack.enter_context(_postgresql(room / "p2"))
+        ours = stack.enter_context(_both(room))
+        yield (*ours, stack.enter_context(_neutron(room / "neutron", theirs)))
+
+
+@contextmanager
+def both() -> Iterator[tuple[Server, ...]]:
+    """Servers: vifguard on SQLite, and vifguard on PostgreSQL."""
+    with _room() as room, _both(room) as ours:
+        yield ours
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    room = Path(tempfile.mkdtemp(prefix="vgbench-api-"))
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+@contextmanager
+def _both(room: Path) -> Iterator[tuple[Server, ...]]:
+    with (
+        _postgresql(room / "p1") as database,
+        _vifguard("vifguard, SQLite", room / "v1", None) as one,
+        _vifguard("vifguard, PostgreSQL", room / "v2", database) as other,
+    ):
+        yield one, other
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What is said of a change whose connection to the database ends is what became of it."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from tests.databases import Databases, PostgresqlServer, SqliteFiles
 
 from vifguard.api.app import create_app
 from vifguard.api.identity import Identity
+from vifguard.store.readiness import Trial, why_not_ready
 from vifguard.store.store import Store
 
 
@@ -171,3 +173,30 @@ def test_a_database_that_takes_nothing_says_why_and_what_to_do(
             assert said(answer) == "not made"
             listed = cloud.admin.get("networks")["networks"]
             assert len(listed) == at
+            if kind == "read-only" or databases.kind == "postgresql":
+                # What a full SQLite file has already it takes anew: its disk would not.
+                why = when_it_says(cloud.http, 503)["reason"]
+                assert "cannot be written" in why
+                assert kind in why
+        if databases.kind == "postgresql":
+            assert when_it_says(cloud.http, 200) == {"status": "ok"}
+
+
+def when_it_says(http: httpx.Client, status: int) -> Any:
+    """What /readyz answers once it answers so; it tries a write once a second."""
+    deadline = time.monotonic() + 60
+    while (answer := http.get("/readyz")).status_code != status:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return answer.json()
+
+
+def test_probes_try_a_write_now_and_then(databases: Databases) -> None:
+    now = [0.0]
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        trial = Trial(lambda: now[0])
+        assert why_not_ready(store, trial) == ""
+        with unwritable(store, "read-only"):
+            assert why_not_ready(store, trial) == ""
+            now[0] += 1
+            assert "read-only" in why_not_ready(store, trial)

@@ -25,7 +25,7 @@ from vifguard.store.errors import (
     MacTakenError,
     ReplacedError,
 )
-from vifguard.store.readiness import why_not_ready
+from vifguard.store.readiness import Trial, why_not_ready
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
 
@@ -91,10 +91,10 @@ def test_a_file_that_is_not_the_one_that_was_opened_is_not_used(
     for use in (store.read, store.change):
         with pytest.raises(ReplacedError, match=r"vifguard\.db was removed or replaced"), use():
             pass
-    assert "removed or replaced" in why_not_ready(store)
+    assert "removed or replaced" in why_not_ready(store, Trial())
     aside.rename(path)
     world.network(physical="other")
-    assert why_not_ready(store) == ""
+    assert why_not_ready(store, Trial()) == ""
     store.close()
 
 
