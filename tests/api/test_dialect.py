@@ -213,8 +213,8 @@ def test_address_pairs_are_shown_as_neutron_shows_them(cloud: Cloud) -> None:
     port = cloud.admin.make("port", network_id=network["id"], allowed_address_pairs=pairs)
     assert port["allowed_address_pairs"] == [
         {"ip_address": "10.0.0.77", "mac_address": port["mac_address"]},
-        {"ip_address": "10.5.0.0/16", "mac_address": "02:00:00:00:00:0a"},
-        {"ip_address": "2001:db8::1", "mac_address": port["mac_address"]},
+        {"ip_address": "10.5.0.0/16", "mac_address": "02:00:00:00:00:0A"},
+        {"ip_address": "2001:DB8::1", "mac_address": port["mac_address"]},
     ]
     port = cloud.admin.change("port", port["id"], allowed_address_pairs=[])
     assert port["allowed_address_pairs"] == []

@@ -241,7 +241,7 @@ class TestRules:
             ],
             *[
                 ({"remote_ip_prefix": bad}, "InvalidCIDR")
-                for bad in ("192.168.1.1/33", "bad", "10.0.0.0/0.0.0.255", "", "10.0.0.1/24", 1)
+                for bad in ("192.168.1.1/33", "bad", "10.0.0.0/0.0.0.255", "10.0.0.1/", 1)
             ],
             *[
                 ({"remote_ip_prefix": bad}, "InvalidCIDR")
@@ -500,7 +500,7 @@ class TestAddressGroups:
         assert held.alice.call("DELETE", path).status_code == 204
 
     @pytest.mark.parametrize(
-        "bad", ["10.0.0.1/24", "0.0.0.0/0", "::/0", "x", "", 1, None, "10.0.0.0/8\n", "10.0.0.0/33"]
+        "bad", ["0.0.0.0/0", "::/0", "x", "", 1, None, "10.0.0.0/8\n", "10.0.0.0/33"]
     )
     def test_what_is_no_prefix_is_refused(self, held: Cloud, bad: Any) -> None:
         group = held.alice.make("address_group")
@@ -514,7 +514,7 @@ class TestAddressGroups:
         assert held.rows() == before
 
 
-def test_quotas_bound_a_project_and_not_the_operator(
+def test_quotas_bound_a_project_whoever_creates(
     held: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = held.alice.make("security_group", name="web")
@@ -527,7 +527,7 @@ def test_quotas_bound_a_project_and_not_the_operator(
     ]
     many = {"security_group_rules": rules}
     assert refusal(held.alice.call("POST", "security-group-rules", many))[1] == "OverQuota"
-    assert held.admin.call("POST", "security-group-rules", many).status_code == 201
+    assert refusal(held.admin.call("POST", "security-group-rules", many))[1] == "OverQuota"
     three = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
     assert held.alice.refused("address_group", addresses=three)[1] == "OverQuota"
     made = held.alice.make("address_group", addresses=three[:2])

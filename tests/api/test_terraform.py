@@ -228,7 +228,7 @@ def test_networking_subnetpool_v2_and_a_subnet_of_it(tenant: User) -> None:
     tags(tenant, "subnetpools", pool, "a")
     grown = ["10.11.0.0/16", "10.12.0.0/16"]
     after = update(tenant, "subnetpools", "subnetpool", pool, prefixes=grown, max_prefixlen=30)
-    assert (after["prefixes"], after["max_prefixlen"]) == (grown, 30)
+    assert (after["prefixes"], after["max_prefixlen"]) == (grown, "30")
     network = create(tenant, "networks", "network", name="net", admin_state_up=True)
     asked = {"network_id": network["id"], "subnetpool_id": pool["id"], "ip_version": 4}
     subnet = create(tenant, "subnets", "subnet", **asked, prefixlen=26, enable_dhcp=True)

@@ -29,9 +29,9 @@ def test_a_pool_and_a_subnet_of_it(vifguard: Shell) -> None:
 def test_what_is_shared_with_whom(vifguard: Shell) -> None:
     vifguard("network", "create", "lent")
     made = vifguard.json("rbac-policy", "create", "network", "lent", "--with", "acme")
-    assert made["target_project"] == "acme"
+    assert made["target_tenant"] == "acme"
     wide = vifguard.json("rbac-policy", "create", "network", "lent", "--with", "all")
-    assert wide["target_project"] == "*"
+    assert wide["target_tenant"] == "*"
     assert vifguard.json("network", "show", "lent")["shared"] is True
     assert "acme" in vifguard("rbac-policy", "list").out
     assert vifguard.json("rbac-policy", "show", made["id"])["object_type"] == "network"

@@ -28,7 +28,7 @@ class Attribute:
 
     `post` and `put` say who may set it then; None: nobody. `field` is the model's word where
     it differs; `default` is our value where a POST leaves it out. `seen_by` None: by all who
-    see the resource.
+    see the resource. `is_filter`: lists may be filtered by it, and nothing shows it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Attribute:
     default: object = None
     field: str = ""
     seen_by: Rule | None = None
+    is_filter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Resource:
     def read_post(self, document: Mapping[str, Any]) -> list[Given]:
         """What a POST gives, one or in bulk; raises Refusal naming attribute and value."""
         if set(document) == {self.many}:
-            return [self._read_one(each) for each in self._bulk(document[self.many])]
+            bulk = self._bulk(document[self.many])
+            return [self._read_one(self._bare(each)) for each in bulk]
         return [self._read_one(self._unwrapped(document))]
 
     def read_put(self, document: Mapping[str, Any]) -> Given:
@@ -116,6 +118,11 @@ class Resource:
             for each in self._reserved
             if each.seen_by is not None and not each.seen_by.allows(standing, None)
         )
+
+    @cached_property
+    def filters(self) -> tuple[str, ...]:
+        """The attributes that are filters and nothing else."""
+        return tuple(each.name for each in self.attributes if each.is_filter)
 
     def fields(self, given: Given) -> dict[str, Any]:
         """The values under the model's words, of the attributes that have one."""
@@ -166,6 +173,11 @@ class Resource:
         except ValueError as error:
             raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
 
+    def _bare(self, entry: Any) -> Any:
+        # Each object of a bulk may be wrapped again in the word for one.
+        wrapped = isinstance(entry, dict) and set(entry) == {self.one}
+        return entry[self.one] if wrapped else entry
+
     def _unwrapped(self, document: Mapping[str, Any]) -> Any:
         if set(document) != {self.one}:
             raise bad_request(f"Unable to find '{self.one}' in request body")
@@ -186,7 +198,8 @@ class Resource:
     ) -> None:
         if rule is None or not rule.allows(standing, value):
             words = rule.words if rule is not None else "nobody"
-            raise forbidden(
+            refuse = forbidden if rule is None or rule.is_policy else bad_request
+            raise refuse(
                 f"{attribute.name} of a {self.one} may be set only by {words}: user "
                 f"{standing.user.name!r} may not."
             )
@@ -194,5 +207,6 @@ class Resource:
     @property
     def schema(self) -> Schema:
         """What an answer holds, as JSON Schema."""
-        properties = {each.name: each.converter.schema for each in self.attributes}
+        shown = [each for each in self.attributes if not each.is_filter]
+        properties = {each.name: each.converter.schema for each in shown}
         return {"type": "object", "properties": properties}

@@ -19,8 +19,8 @@ from vifguard.model.address import (
     Mac,
     host_prefix,
     parse_address,
+    parse_interface,
     parse_network,
-    parse_prefix,
 )
 
 Schema = Mapping[str, Any]
@@ -294,7 +294,7 @@ address = Converter({"type": "string", "format": "ip"}, _read_address)
 
 
 def _read_prefix(value: Any) -> IPNetwork:
-    found = parse_prefix(value)
+    found = parse_interface(value).network
     _station(found, value)
     return found
 
@@ -303,7 +303,9 @@ prefix = Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix)
 
 
 def _read_subnet(value: Any) -> IPNetwork:
-    found = parse_network(value)
+    if not (isinstance(value, str) and "/" in value):
+        raise AddressError(f"{quoted(value)} is not a network like 10.0.0.0/24")
+    found = parse_interface(value).network
     _station(found, value)
     for reserved in _LINK_LOCAL:
         if found.version == reserved.version and found.overlaps(reserved):

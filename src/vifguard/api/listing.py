@@ -108,7 +108,9 @@ class Listing:
         return chosen
 
     def _matches(self, each: Shown) -> bool:
-        return all(_fits(each, name, values) for name, values in self.filters.items())
+        # What is a filter alone is shown nowhere: who read the list has gone by it.
+        shown = self.filters.keys() - set(self.resource.filters)
+        return all(_fits(each, name, self.filters[name]) for name in shown)
 
     def _bounds(self, chosen: list[Shown]) -> tuple[int, int]:
         start, end = 0, len(chosen)

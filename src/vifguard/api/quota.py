@@ -1,4 +1,4 @@
-"""How much one project may have. The operator, creating, is not counted."""
+"""How much one project may have, whoever creates; the operator's own project is not counted."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def all_used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
 def _ask(
     snapshot: Snapshot, user: User, resource: str, project_id: str, more: int
 ) -> Callable[[], None]:
-    if user.is_operator:
+    if user.is_operator and project_id == user.project_id:
         return lambda: None
     own = quotas.ask(snapshot, project_id, resource)
 

@@ -93,10 +93,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may choose a value; `words` tell it to those who may not."""
+    """Who may choose a value; `words` tell it to those who may not.
+
+    `is_policy`: refusing it is 403, the answer of policy; else the value itself is bad, 400.
+    """
 
     words: str
     allows: Callable[[Standing, Any], bool]
+    is_policy: bool = True
 
 
 _COMPUTE = re.compile(r"|(compute|baremetal):[0-9A-Za-z_.:-]{0,200}", re.ASCII)
@@ -135,6 +139,7 @@ NETWORK_OWNER = Rule(
 OWN_PROJECT = Rule(
     "the operator, to a project other than the user's own",
     lambda standing, value: standing.user.is_operator or value == standing.user.project_id,
+    is_policy=False,
 )
 STORM = Rule(
     f"the operator, or on an isolated network by its owner up to rate {DEFAULT_STORM.rate} and "

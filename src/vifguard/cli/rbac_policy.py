@@ -43,7 +43,7 @@ def list_rbac_policies(session: Session) -> None:
         Column("ID", "id"),
         Column("KIND", "object_type"),
         Column("OBJECT", "object_id"),
-        Column("WITH", "target_project", lambda target: "all" if target == _EVERY else target),
+        Column("WITH", "target_tenant", lambda target: "all" if target == _EVERY else target),
         Column("PROJECT", "project_id"),
     )
     session.table(columns, session.client.list(RBAC_POLICY))

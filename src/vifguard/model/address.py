@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
+    IPv4Interface,
     IPv4Network,
     IPv6Address,
+    IPv6Interface,
     IPv6Network,
     ip_address,
     ip_network,
@@ -20,6 +22,7 @@ from ipaddress import (
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
+IPInterface = IPv4Interface | IPv6Interface
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
@@ -100,6 +103,17 @@ def parse_prefix(text: str) -> IPNetwork:
     if isinstance(text, str) and "/" in text:
         return parse_network(text)
     return host_prefix(parse_address(text))
+
+
+def parse_interface(text: str) -> IPInterface:
+    """`10.0.0.5/24`, or an address alone as with /32 or /128: `network` is without host bits."""
+    match = _PREFIX.fullmatch(text) if isinstance(text, str) else None
+    address = parse_address(text if match is None else match[1])
+    length = address.max_prefixlen if match is None else int(match[2])
+    if length > address.max_prefixlen:
+        raise AddressError(f"{text!r} has a longer prefix than {address.max_prefixlen} bits")
+    kind = IPv4Interface if address.version == 4 else IPv6Interface
+    return kind((int(address), length))
 
 
 def host_prefix(address: IPAddress) -> IPNetwork:

@@ -30,10 +30,15 @@ class FixedIp:
 
 @dataclass(frozen=True, slots=True)
 class AddressPair:
-    """A further prefix the port may use; `mac` None means the port's own MAC."""
+    """A further prefix the port may use; `mac` None means the port's own MAC.
+
+    The texts are how its owner wrote them, where they were kept.
+    """
 
     prefix: IPNetwork
     mac: Mac | None = None
+    prefix_text: str = ""
+    mac_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,9 @@ class SecurityGroup:
 class SecurityGroupRule:
     """A rule as a noun of its own: it belongs to a group and means `rule`.
 
-    `protocol` is the rule's protocol in the owner's word (`tcp`, `6`); None is any. A remote
-    set is an address group's where `of_address_group` says so, else a security group's.
+    `protocol` is the rule's protocol in the owner's word (`tcp`, `6`); None is any. `written` is
+    its remote prefix as its owner wrote it, with host bits. A remote set is an address group's
+    where `of_address_group` says so, else a security group's.
     """
 
     id: str
@@ -130,6 +131,7 @@ class SecurityGroupRule:
     protocol: str | None = None
     description: str = ""
     of_address_group: bool = False
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

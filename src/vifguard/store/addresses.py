@@ -29,6 +29,12 @@ class Wish:
     subnet_id: str | None = None
     address: IPAddress | None = None
 
+    def is_of(self, subnet: Subnet) -> bool:
+        """Whether it asks for an address of a subnet."""
+        if self.subnet_id is not None or self.address is None:
+            return self.subnet_id == subnet.id
+        return self.address in subnet.cidr
+
     @property
     def is_link_local(self) -> bool:
         """Whether it asks for an IPv6 link-local address, which no subnet has."""

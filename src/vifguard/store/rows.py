@@ -383,15 +383,17 @@ def pair_values(port: Port) -> list[Values]:
             "first": key(pair.prefix.network_address),
             "length": pair.prefix.prefixlen,
             "mac": None if pair.mac is None else pair.mac.octets,
+            "prefix_text": pair.prefix_text,
+            "mac_text": pair.mac_text,
         }
         for position, pair in enumerate(port.address_pairs)
     ]
 
 
-def _pair_of(first: str, length: int, mac: str | None) -> AddressPair:
+def _pair_of(first: str, length: int, mac: str | None, *texts: str) -> AddressPair:
     # SQLite has no octets for null, and an empty text.
     return AddressPair(
-        prefix_at(bytes.fromhex(first), length), Mac(bytes.fromhex(mac)) if mac else None
+        prefix_at(bytes.fromhex(first), length), Mac(bytes.fromhex(mac)) if mac else None, *texts
     )
 
 

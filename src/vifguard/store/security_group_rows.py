@@ -60,7 +60,9 @@ def rule_values(noun: SecurityGroupRule) -> Values:
         "protocol_word": noun.protocol,
         "low": low,
         "high": high,
-        "remote_prefix": None if is_set or rule.remote is None else str(rule.remote),
+        "remote_prefix": None
+        if is_set or rule.remote is None
+        else noun.written or str(rule.remote),
         "remote_group_id": rule.remote if is_set and not noun.of_address_group else None,
         "remote_address_group_id": rule.remote if is_set and noun.of_address_group else None,
         "meaning": meaning_of(rule),
@@ -70,14 +72,16 @@ def rule_values(noun: SecurityGroupRule) -> Values:
 
 def rule_of(row: Record) -> SecurityGroupRule:
     """The rule of a row."""
+    rule = rule_in(row, row.remote_group_id or row.remote_address_group_id)
     return SecurityGroupRule(
         id=row.id,
         project_id=row.project_id,
         group_id=row.group_id,
-        rule=rule_in(row, row.remote_group_id or row.remote_address_group_id),
+        rule=rule,
         protocol=row.protocol_word,
         description=row.description,
         of_address_group=row.remote_address_group_id is not None,
+        written="" if row.remote_prefix in (None, str(rule.remote)) else row.remote_prefix,
     )
 
 
@@ -113,7 +117,8 @@ def range_of(rule: Rule) -> tuple[int | None, int | None]:
 
 def rule_in(row: Record, remote_set: str | None) -> Rule:
     """What a rule of a row means, of a group or a default one; `remote_set` is its remote's id."""
-    prefix = None if row.remote_prefix is None else ip_network(row.remote_prefix)
+    text = row.remote_prefix
+    prefix = None if text is None else ip_network(text, strict=False)
     is_icmp = row.protocol == ICMP_OF[row.version]
     has_range = row.low is not None
     return Rule(

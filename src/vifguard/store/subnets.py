@@ -101,6 +101,7 @@ def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
             )
     change.connection.execute(insert(subnets).values(subnet_values(subnet) | change.made()))
     addresses.open_pools(change, subnet)
+    _network_changed(change, network.id)
     _displace(change, None, subnet)
     change.touch(touched_by_subnet(network, None, subnet))
     return get(change, subnet.id)
@@ -131,8 +132,17 @@ def delete_subnet(change: Change, network: Network, subnet: Subnet) -> None:
         )
     _displace(change, subnet, None)
     change.connection.execute(delete(subnets).where(subnets.c.id == subnet.id))
+    _network_changed(change, network.id)
     change.mark()
     change.touch(touched_by_subnet(network, subnet, None))
+
+
+def _network_changed(change: Change, network_id: str) -> None:
+    """A network shows its subnets: it has another revision with others."""
+    this = networks.c.id == network_id
+    row = change.connection.execute(select(networks).where(this)).one()
+    stamp = change.changed_from(stamp_of(row))
+    change.connection.execute(update(networks).where(this).values(stamp))
 
 
 def _by_network(rows: Iterable[Record]) -> dict[str, set[IPNetwork]]:

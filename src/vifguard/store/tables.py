@@ -177,6 +177,8 @@ address_pairs = Table(
     Column("first", _KEY, nullable=False),
     Column("length", Integer, nullable=False),
     Column("mac", LargeBinary(6)),
+    _text("prefix_text", 64),
+    _text("mac_text", 17),
     Index(None, "network_id", "first"),
     Index(None, "network_id", "mac"),
     Index(None, "network_id", "project_id"),

@@ -20,7 +20,7 @@ from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_address_room, require_room
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
-from vifguard.model.address import IPNetwork, parse_prefix
+from vifguard.model.address import IPNetwork, parse_interface
 from vifguard.model.security_group import AddressGroup
 from vifguard.store import address_groups, rbac_policies
 from vifguard.store.rows import StoredAddressGroup
@@ -33,7 +33,7 @@ _MAX_ADDRESSES = 10_000
 
 
 def _read_prefix(value: Any) -> IPNetwork:
-    prefix = parse_prefix(value)
+    prefix = parse_interface(value).network
     if prefix.prefixlen == 0:
         # Not every kind of table that holds sets can hold this one.
         raise UnfitError(f"{quoted(value)} is every address; a rule without a remote says that")

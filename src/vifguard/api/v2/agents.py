@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Caller
+from vifguard.api.call import Call, Caller
 from vifguard.api.convert import Converter, boolean, nullable, text, uuid
 from vifguard.store import hosts
 from vifguard.store.errors import MissingError
@@ -50,7 +50,7 @@ AGENTS: Final = Resource(
 def list_agents(call: Caller) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
-        found = hosts.read(snapshot)
+        found = hosts.read(snapshot) if call.user.sees_all else []
     return Json(call.listing(AGENTS).answer([_show(each) for each in found]))
 
 
@@ -58,7 +58,7 @@ def list_agents(call: Caller) -> Response:
 def show_agent(call: Caller, agent_id: str) -> Response:
     """One agent."""
     with call.store.read() as snapshot:
-        found = _find(snapshot, agent_id)
+        found = _find(snapshot, call, agent_id)
     return call.one(AGENTS, _show(found))
 
 
@@ -66,12 +66,12 @@ def show_agent(call: Caller, agent_id: str) -> Response:
 def delete_agent(call: Caller, agent_id: str) -> Response:
     """Forget the host of an agent that is silent, while no port is bound there."""
     with call.store.change() as change:
-        hosts.delete(change, _find(change, agent_id).name, force=False)
+        hosts.delete(change, _find(change, call, agent_id).name, force=False)
     return Response(status_code=204)
 
 
-def _find(snapshot: Snapshot, agent_id: str) -> StoredHost:
-    for host in hosts.read(snapshot):
+def _find(snapshot: Snapshot, call: Call, agent_id: str) -> StoredHost:
+    for host in hosts.read(snapshot) if call.user.sees_all else ():
         if _id(host) == agent_id:
             return host
     raise MissingError("agent", agent_id)

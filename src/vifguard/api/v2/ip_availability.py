@@ -58,10 +58,10 @@ def list_network_ip_availabilities(call: Caller) -> Response:
     wanted = [value for name, value in call.query if name == _BY_VERSION]
     rest = tuple(each for each in call.query if each[0] != _BY_VERSION)
     listing = replace(call, query=rest).listing(AVAILABILITY)
-    seen: ColumnElement[bool] = true()
+    seen: ColumnElement[bool] = true() if call.user.sees_all else false()
     if wanted:
         having = select(subnet_table.c.network_id).where(_is_of(wanted))
-        seen = table.c.id.in_(having)
+        seen &= table.c.id.in_(having)
     with call.store.read() as snapshot:
 
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
@@ -75,7 +75,8 @@ def list_network_ip_availabilities(call: Caller) -> Response:
 def show_network_ip_availability(call: Caller, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
-        for network, subnets in availability.read(snapshot, table.c.id == network_id):
+        seen: ColumnElement[bool] = true() if call.user.sees_all else false()
+        for network, subnets in availability.read(snapshot, seen & (table.c.id == network_id)):
             return call.one(AVAILABILITY, _show(network, subnets))
     raise MissingError("network", network_id)
 

@@ -46,13 +46,14 @@ from vifguard.api.shapes import (
 )
 from vifguard.api.v2.dhcp_options import no_policy
 from vifguard.api.v2.shareable import require_shareable
+from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing, User
 from vifguard.model.guard import LinkLocal
 from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
-from vifguard.store import hosts, networks, rbac_policies
+from vifguard.store import hosts, networks, rbac_policies, subnets
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import StoredNetwork
 from vifguard.store.tables import networks as table
@@ -175,7 +176,11 @@ def update_network(call: Caller, network_id: str) -> Response:
         NETWORKS.authorize_put(given, standing)
         changes = NETWORKS.fields(given)
         others = rbac_policies.targets(change, network_id) - {EVERY_PROJECT}
-        _require_sound(replace(before.network, **changes), shared=bool(others))
+        wanted = replace(before.network, **changes)
+        _require_sound(wanted, shared=bool(others))
+        if "mtu" in given:
+            versions = (each.cidr.version for each in subnets.of_network(change, network_id))
+            require_mtu(wanted, versions)
         if changes.get("shared"):
             require_shareable(change, NETWORKS, before.network, given.named)
         after = networks.update_network(change, before, changes)
@@ -249,11 +254,13 @@ def _require_sound(network: Network, *, shared: bool) -> None:
 
 def _require_owner(standing: Standing, verb: str) -> None:
     # A shared network carries other projects' ports: whoever made it, it is the operator's.
-    if not standing.owns_network:
-        raise forbidden(
-            f"{verb}_network is for the operator, or on an isolated network its owner; user "
-            f"{standing.user.name!r} is neither."
-        )
+    if standing.owns_network:
+        return
+    hint = " Delete the RBAC policies that share it, first." if standing.owns else ""
+    raise forbidden(
+        f"{verb}_network is for the operator, or on an isolated network its owner; user "
+        f"{standing.user.name!r} is neither.{hint}"
+    )
 
 
 def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:

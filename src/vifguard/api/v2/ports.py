@@ -20,6 +20,7 @@ from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
     Converter,
+    UnfitError,
     boolean,
     dns,
     exactly,
@@ -27,11 +28,13 @@ from vifguard.api.convert import (
     integer,
     list_of,
     mac,
+    many_of,
     mapped,
     nullable,
     one_of,
     pair_mac,
     prefix,
+    quoted,
     record,
     set_of,
     text,
@@ -99,13 +102,26 @@ max_fixed_ips_per_port."""
 _MAX_GROUPS = 32
 
 _fixed_ips = wishes(MAX_ADDRESSES)
-_pairs = list_of(
-    mapped(
-        record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)}),
-        lambda given: AddressPair(given["ip_address"], given.get("mac_address")),
-    ),
-    MAX_ADDRESSES,
-)
+_pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
+
+
+def _read_pair(value: Any) -> AddressPair:
+    given = _pair.read(value)
+    # As they were written: a client that reads back another spelling sees a change to make.
+    texts = (value["ip_address"], value.get("mac_address") or "")
+    return AddressPair(given["ip_address"], given.get("mac_address"), *texts)
+
+
+def _distinct(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
+    meant = [(pair.prefix, pair.mac) for pair in given or ()]
+    for index, one in enumerate(meant):
+        if one in meant[:index]:
+            raise UnfitError(f"duplicate entry {quoted(str(one[0]))}")
+    return given or ()
+
+
+_pairs = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MAX_ADDRESSES)), _distinct)
+_groups = nullable(mapped(many_of(uuid, _MAX_GROUPS), frozenset))
 _host = Converter(
     {"anyOf": [host_name.schema, {"const": ""}, {"type": "null"}]},
     lambda value: "" if value in (None, "") else host_name.read(value),
@@ -119,7 +135,7 @@ PORTS: Final = Resource(
         *common(),
         Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
         admin_state_up(),
-        Attribute("mac_address", mac, NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("mac_address", nullable(mac), NETWORK_OWNER, NETWORK_OWNER),
         Attribute("fixed_ips", nullable(_fixed_ips), ADDRESSES, ADDRESSES),
         Attribute(
             "allowed_address_pairs", _pairs, NETWORK_OWNER, NETWORK_OWNER, (), "address_pairs"
@@ -145,7 +161,7 @@ PORTS: Final = Resource(
         Attribute("dns_domain", dns, OWNER, OWNER, "", "dns_domain"),
         Attribute("extra_dhcp_opts", dhcp_options, OWNER, OWNER, ()),
         Attribute("qos_policy_id", no_policy, OWNER, OWNER, seen_by=NOBODY),
-        Attribute("security_groups", set_of(uuid, _MAX_GROUPS), OWNER, OWNER),
+        Attribute("security_groups", _groups, OWNER, OWNER),
         Attribute("security_groups_enabled", boolean, OWNER, OWNER),
         Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
         Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
@@ -247,6 +263,8 @@ def update_port(call: Caller, port_id: str) -> Response:
             given, Standing(call.user, before.port.project_id, before.network, before.port)
         )
         changes = _changes(given, before.network)
+        if "mac_address" in given and given["mac_address"] is None:
+            changes["mac"] = ports.free_mac(change, before.port.network_id)
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
@@ -366,6 +384,11 @@ def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given
             "Invalid input for guards. Reason: guard_profile and guards are both set; set one "
             "of them to null."
         )
+    if port.address_pairs and not port.port_security_enabled:
+        raise conflict(
+            "AddressPairAndPortSecurityRequired",
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
+        )
     wished = given.get("fixed_ips") or ()
     chosen = [wish.address for wish in wished if wish.address is not None]
     hosts = [pair.prefix[0] for pair in port.address_pairs if pair.prefix.num_addresses == 1]
@@ -463,6 +486,6 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
 def _show_pair(pair: AddressPair, own: Mac) -> Mapping[str, str]:
     single = pair.prefix.num_addresses == 1
     return {
-        "ip_address": str(pair.prefix[0] if single else pair.prefix),
-        "mac_address": str(pair.mac or own),
+        "ip_address": pair.prefix_text or str(pair.prefix[0] if single else pair.prefix),
+        "mac_address": pair.mac_text or str(pair.mac or own),
     }

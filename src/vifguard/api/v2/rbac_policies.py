@@ -18,6 +18,7 @@ from vifguard.api.convert import Converter, UnfitError, project, quoted, text, u
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_room
+from vifguard.api.shapes import NOBODY
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.shareable import require_shareable
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
@@ -67,7 +68,7 @@ RBAC_POLICIES: Final = Resource(
         Attribute("object_id", uuid, OWNER, default=REQUIRED),
         # The same twice: the old word is the one that clients still send.
         Attribute("target_tenant", _target, _SHARER, _SHARER),
-        Attribute("target_project", _target, _SHARER, _SHARER),
+        Attribute("target_project", _target, _SHARER, _SHARER, seen_by=NOBODY),
         Attribute("action", text(), OWNER, default=REQUIRED),
     ),
 )
@@ -219,6 +220,5 @@ def _show(policy: RbacPolicy) -> dict[str, Any]:
         "object_type": policy.kind,
         "object_id": policy.object_id,
         "target_tenant": policy.target,
-        "target_project": policy.target,
         "action": _ACTION,
     }

@@ -27,14 +27,14 @@ from vifguard.api.convert import (
     text,
     uuid,
 )
-from vifguard.api.errors import Refusal, conflict
+from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import show_stamp, stamped
 from vifguard.api.who import OWN_PROJECT, OWNER, Standing
 from vifguard.api.who import Rule as Who
-from vifguard.model.address import AddressError, IPNetwork, parse_prefix
+from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface
 from vifguard.model.security_group import (
     ICMP_OF,
     PORTS_OF,
@@ -46,7 +46,6 @@ from vifguard.model.security_group import (
 )
 from vifguard.model.verdict import Direction
 from vifguard.store import security_groups
-from vifguard.store.errors import MissingError
 from vifguard.store.rows import StoredRule
 from vifguard.store.security_group_rows import meaning_of, range_of
 from vifguard.store.tables import security_group_rules as table
@@ -82,9 +81,11 @@ def _read_ethertype(value: Any) -> int:
     )
 
 
-def _read_prefix(value: Any) -> IPNetwork:
+def _read_prefix(value: Any) -> IPInterface | None:
+    if value == "":
+        return None
     try:
-        return parse_prefix(value)
+        return parse_interface(value)
     except AddressError as error:
         raise UnfitError(str(error), "InvalidCIDR") from None
 
@@ -114,10 +115,11 @@ SECURITY_GROUP_RULES: Final = Resource(
         Attribute("project_id", project, OWN_PROJECT),
         Attribute("tenant_id", project),
         Attribute("description", text(), OWNER, None, "", "description"),
-        Attribute("security_group_id", uuid, OWNER, default=REQUIRED),
+        Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
         *said(OWNER),
-        Attribute("remote_group_id", nullable(uuid), OWNER),
-        Attribute("remote_address_group_id", nullable(uuid), OWNER),
+        # What is no id is no group's: not found, as any other.
+        Attribute("remote_group_id", nullable(text(36)), OWNER),
+        Attribute("remote_address_group_id", nullable(text(36)), OWNER),
         Attribute("normalized_cidr", nullable(text())),
         Attribute("belongs_to_default_sg", boolean),
         *stamped(),
@@ -196,8 +198,12 @@ def delete_security_group_rule(call: Caller, rule_id: str) -> Response:
 def _rule(change: Change, call: Call, group: SecurityGroup, given: Given) -> SecurityGroupRule:
     SECURITY_GROUP_RULES.authorize_post(given, Standing(call.user, group.project_id))
     if given["project_id"] not in (None, group.project_id):
-        raise MissingError("security-group", group.id)
+        raise bad_request(
+            f"Invalid input for project_id. Reason: the rule is to be of project "
+            f"{given['project_id']}, and security group {group.id} is of {group.project_id}."
+        )
     rule, known = meaning(given)
+    written = given["remote_ip_prefix"]
     if (group_id := given["remote_group_id"]) is not None:
         visible.require_security_groups(change, group.project_id, {group_id})
     if (address_group_id := given["remote_address_group_id"]) is not None:
@@ -209,6 +215,7 @@ def _rule(change: Change, call: Call, group: SecurityGroup, given: Given) -> Sec
         rule=rule,
         protocol=None if known is None else known.word,
         of_address_group=address_group_id is not None,
+        written="" if str(written) in {"None", str(rule.remote)} else str(written),
         **SECURITY_GROUP_RULES.fields(given),
     )
 
@@ -246,7 +253,10 @@ def _remote(given: Given, version: int) -> IPNetwork | str | None:
             "SecurityGroupRuleParameterConflict",
             f"Conflicting value ethertype IPv{version} for CIDR {prefix}",
         )
-    remote: IPNetwork | str | None = prefix or group_id or address_group_id
+    if prefix is not None:
+        network: IPNetwork = prefix.network
+        return network
+    remote: str | None = group_id or address_group_id
     return remote
 
 
@@ -308,6 +318,7 @@ def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
     noun, remote = stored.rule, stored.rule.rule.remote
     set_id = remote if isinstance(remote, str) else None
     shown = show_meaning(noun.rule, noun.protocol)
+    prefix = shown.pop("remote_ip_prefix")
     return {
         "id": noun.id,
         "project_id": noun.project_id,
@@ -317,7 +328,8 @@ def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
         **shown,
         "remote_group_id": None if noun.of_address_group else set_id,
         "remote_address_group_id": set_id if noun.of_address_group else None,
-        "normalized_cidr": shown["remote_ip_prefix"],
+        "remote_ip_prefix": noun.written or prefix,
+        "normalized_cidr": prefix,
         "belongs_to_default_sg": group.is_default,
         **show_stamp(stored.stamp),
     }

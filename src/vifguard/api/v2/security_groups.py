@@ -23,8 +23,9 @@ from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.security_group import DEFAULT, SecurityGroup
-from vifguard.store import rbac_policies, security_groups
+from vifguard.store import default_rules, rbac_policies, security_groups
 from vifguard.store.rows import StoredSecurityGroup
+from vifguard.store.tables import security_group_rules as rule_table
 from vifguard.store.tables import security_groups as table
 from vifguard.store.transaction import Change
 
@@ -129,6 +130,8 @@ def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
     _require_no_default(given)
     security_groups.ensure_default(change, project_id)
     require_room(change, call.user, table, project_id, 1)
+    begins_with = sum(each.in_others for each in default_rules.read(change))
+    require_room(change, call.user, rule_table, project_id, begins_with)
     group = SecurityGroup(id=str(uuid4()), project_id=project_id, **SECURITY_GROUPS.fields(given))
     return security_groups.create(change, group)
 

@@ -16,6 +16,7 @@ from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
+    Converter,
     UnfitError,
     boolean,
     cidr,
@@ -55,7 +56,8 @@ def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
 
 
 _prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
-_length = nullable(integer(0, 128))
+# Shown as a text: typed clients read that.
+_length = nullable(Converter({"type": "string"}, integer(0, 128).read))
 
 SUBNET_POOLS: Final = Resource(
     "subnetpool",
@@ -230,9 +232,9 @@ def _show(stored: StoredSubnetPool, shared: Container[str]) -> dict[str, Any]:
         "description": pool.description,
         "prefixes": [str(prefix) for prefix in pool.prefixes],
         "ip_version": pool.version,
-        "default_prefixlen": pool.usual,
-        "min_prefixlen": pool.shortest,
-        "max_prefixlen": pool.longest,
+        "default_prefixlen": str(pool.usual),
+        "min_prefixlen": str(pool.shortest),
+        "max_prefixlen": str(pool.longest),
         "default_quota": pool.quota,
         "is_default": pool.is_default,
         "shared": pool.id in shared,

@@ -36,10 +36,12 @@ from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
+from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.api.v2.subnet_range import range_of
-from vifguard.api.who import NETWORK_OWNER, Standing
+from vifguard.api.who import NETWORK_OWNER, Standing, User
 from vifguard.model.network import HostRoute, Pool, Subnet
-from vifguard.store import subnets
+from vifguard.model.rbac_policy import Sharable
+from vifguard.store import ports, rbac_policies, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.rows import StoredSubnet
 from vifguard.store.tables import subnets as table
@@ -71,7 +73,7 @@ _routes = list_of(
     20,
 )
 
-_DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{1,240}", re.ASCII)
+_DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{0,240}", re.ASCII)
 
 
 def _read_service_type(value: Any) -> str:
@@ -115,6 +117,8 @@ SUBNETS: Final = Resource(
         Attribute(
             "service_types", _service_types, NETWORK_OWNER, NETWORK_OWNER, (), "service_types"
         ),
+        # Its network's: a filter alone.
+        Attribute("shared", boolean, is_filter=True),
         *stamped(),
     ),
 )
@@ -142,7 +146,14 @@ def list_subnets(call: Caller) -> Response:
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
             return [_show(each) for each in subnets.read(snapshot, which)]
 
-        return Json(_NARROWING.answer(snapshot, listing, visible.subnets_of(call.user), show))
+        seen = visible.subnets_of(call.user)
+        return Json(_narrowing(call.user).answer(snapshot, listing, seen, show))
+
+
+def _narrowing(user: User) -> Narrowing:
+    """With the filter for subnets whose network is shared with the user."""
+    shared = table.c.network_id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
+    return replace(_NARROWING, others={**_NARROWING.others, "shared": flag(shared)})
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)
@@ -184,11 +195,13 @@ def update_subnet(call: Caller, subnet_id: str) -> Response:
 
 @router.delete("/subnets/{subnet_id}", name="delete_subnet", status_code=204)
 def delete_subnet(call: Caller, subnet_id: str) -> Response:
-    """Delete a subnet that nobody has an address of."""
+    """Delete a subnet that nobody has an address of but one that guests form themselves."""
     with call.store.change() as change:
         found, network = visible.subnet(change, call.user, subnet_id)
         call.require_revision(found.stamp)
         _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
+        if found.subnet.is_automatic:
+            ports.take_automatic(change, found.subnet)
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
 
@@ -218,7 +231,11 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     pools = given["allocation_pools"]
     subnet = replace(subnet, pools=_usual_pools(subnet) if pools is None else _sorted(pools))
     _require_sound(subnet)
-    return subnets.create(change, network, subnet)
+    require_mtu(network, [subnet.cidr.version])
+    stored = subnets.create(change, network, subnet)
+    if subnet.is_automatic:
+        ports.give_automatic(change, subnet)
+    return stored
 
 
 def _with_gateway(subnet: Subnet, given: Given) -> Subnet:

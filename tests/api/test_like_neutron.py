@@ -1,0 +1,309 @@
+"""What ordinary clients of Neutron send, answered as Neutron answers it."""
+
+from typing import Any
+
+import pytest
+from tests.api.cloud import Cloud, User, refusal
+
+
+@pytest.fixture
+def held(cloud: Cloud) -> Cloud:
+    """A cloud whose host can hold security groups."""
+    cloud.has_host(groups=True)
+    return cloud
+
+
+def subnet_of(user: User, network: dict[str, Any], cidr: str, **fields: Any) -> dict[str, Any]:
+    version = 6 if ":" in cidr else 4
+    return user.make("subnet", network_id=network["id"], cidr=cidr, ip_version=version, **fields)
+
+
+def slaac(user: User, network: dict[str, Any], cidr: str) -> dict[str, Any]:
+    return subnet_of(user, network, cidr, ipv6_address_mode="slaac", ipv6_ra_mode="slaac")
+
+
+def addresses(port: dict[str, Any]) -> list[str]:
+    return [fixed["ip_address"] for fixed in port["fixed_ips"]]
+
+
+class TestBodies:
+    def test_a_body_without_a_type_is_json_where_no_page_could_send_it(self, cloud: Cloud) -> None:
+        """N2: PUT was 415."""
+        network = cloud.admin.make("network", shared=True)
+        body = b'{"network": {"name": "x"}}'
+        answer = cloud.admin.call("PUT", f"networks/{network['id']}", content=body)
+        assert (answer.status_code, answer.json()["network"]["name"]) == (200, "x")
+        assert cloud.admin.call("POST", "networks", content=body).status_code == 415
+        # A page's form sends no such header, and no page sends it unasked.
+        answer = cloud.admin.call(
+            "POST", "networks", content=body, headers={"X-Auth-Token": "notused"}
+        )
+        assert answer.status_code != 415
+
+    def test_objects_of_a_bulk_may_be_wrapped(self, cloud: Cloud) -> None:
+        """N12."""
+        body = {"networks": [{"network": {"name": "a"}}, {"name": "b"}]}
+        answer = cloud.admin.call("POST", "networks", body)
+        assert answer.status_code == 201, answer.text
+        assert [each["name"] for each in answer.json()["networks"]] == ["a", "b"]
+
+    def test_another_project_is_a_bad_value_to_a_member(self, cloud: Cloud) -> None:
+        """N11: it was 403."""
+        cloud.has_host()
+        assert cloud.alice.refused("network", project_id="p2")[:2] == (400, "HTTPBadRequest")
+
+    def test_null_where_neutron_takes_it(self, held: Cloud) -> None:
+        """A3.4."""
+        network = held.alice.network("10.0.0.0/24")
+        port = held.alice.make(
+            "port", network_id=network["id"], security_groups=None, allowed_address_pairs=None
+        )
+        assert port["allowed_address_pairs"] == []
+        (group,) = port["security_groups"]
+        again = held.alice.make("port", network_id=network["id"], security_groups=[group, group])
+        assert again["security_groups"] == [group]
+
+
+class TestHostBits:
+    """N3, C16: what follows the prefix length is masked, or kept as its owner wrote it."""
+
+    def test_of_ranges_are_masked(self, held: Cloud) -> None:
+        network = held.admin.make("network", shared=True)
+        assert subnet_of(held.admin, network, "10.1.2.3/24")["cidr"] == "10.1.2.0/24"
+        assert subnet_of(held.admin, network, "2001:db8::5/64")["cidr"] == "2001:db8::/64"
+        pool = held.alice.make("subnetpool", name="p", prefixes=["10.9.8.7/16"])
+        assert pool["prefixes"] == ["10.9.0.0/16"]
+        group = held.alice.make("address_group", addresses=["10.1.2.3/24"])
+        assert group["addresses"] == ["10.1.2.0/24"]
+
+    @pytest.mark.parametrize(
+        ("sent", "shown", "network"),
+        [
+            ("10.1.2.3/24", "10.1.2.3/24", "10.1.2.0/24"),
+            ("10.1.2.0/24", "10.1.2.0/24", "10.1.2.0/24"),
+            ("10.1.2.3", "10.1.2.3/32", "10.1.2.3/32"),
+            ("2001:DB8::1/64", "2001:db8::1/64", "2001:db8::/64"),
+            ("", None, None),
+        ],
+    )
+    def test_a_rule_keeps_them_and_tells_the_network(
+        self, held: Cloud, sent: str, shown: str | None, network: str | None
+    ) -> None:
+        group = held.alice.make("security_group", name="g")
+        kind = "IPv6" if ":" in sent else "IPv4"
+        fields = {"direction": "ingress", "ethertype": kind, "remote_ip_prefix": sent}
+        rule = held.alice.make("security_group_rule", security_group_id=group["id"], **fields)
+        assert (rule["remote_ip_prefix"], rule["normalized_cidr"]) == (shown, network)
+        kept = held.alice.get(f"security-group-rules/{rule['id']}")["security_group_rule"]
+        assert kept == rule
+
+    def test_an_address_pair_is_shown_as_it_was_written(self, held: Cloud) -> None:
+        """C18: another spelling is a change to make, for ever, to Terraform and Ansible."""
+        network = held.alice.network("10.0.0.0/24")
+        pairs = [
+            {"ip_address": "10.0.0.5/32", "mac_address": "FA:16:3E:00:00:0A"},
+            {"ip_address": "2001:DB8::5"},
+            {"ip_address": "2001:db8::/64"},
+            {"ip_address": "10.0.0.5/24"},
+        ]
+        port = held.alice.make("port", network_id=network["id"], allowed_address_pairs=pairs)
+        wanted = [{"mac_address": port["mac_address"]} | pair for pair in pairs]
+        assert port["allowed_address_pairs"] == wanted
+        kept = held.alice.get(f"ports/{port['id']}")["port"]
+        assert kept["allowed_address_pairs"] == wanted
+        pairs[0] = {"ip_address": "10.0.0.5", "mac_address": "fa:16:3e:00:00:0a"}
+        again = held.alice.change("port", port["id"], allowed_address_pairs=pairs)
+        assert again["allowed_address_pairs"][0] == pairs[0]
+        # What the hosts hold is the same: the port does not wait for them.
+        assert again["policy_revision"] == port["policy_revision"]
+
+
+class TestNetworks:
+    def test_a_network_has_another_revision_with_other_subnets(self, cloud: Cloud) -> None:
+        """N17."""
+
+        def revision() -> int:
+            shown = cloud.admin.get(f"networks/{network['id']}")["network"]
+            return int(shown["revision_number"])
+
+        network = cloud.admin.make("network", shared=True)
+        first = revision()
+        subnet = subnet_of(cloud.admin, network, "10.0.0.0/24")
+        assert (second := revision()) > first
+        cloud.admin.call("DELETE", f"subnets/{subnet['id']}")
+        assert revision() > second
+
+    def test_ipv6_needs_its_mtu_in_either_order(self, cloud: Cloud) -> None:
+        """N6."""
+        network = cloud.admin.make("network", shared=True, mtu=1279)
+        fields = {"network_id": network["id"], "ip_version": 6, "cidr": "2001:db8::/64"}
+        refused = (409, "NetworkMTUSubnetConflict")
+        assert cloud.admin.refused("subnet", **fields)[:2] == refused
+        cloud.admin.change("network", network["id"], mtu=1280)
+        cloud.admin.make("subnet", **fields)
+        assert cloud.admin.refused("network", network["id"], mtu=1279)[:2] == refused
+        other = cloud.admin.network("10.0.0.0/24", shared=True, mtu=576)
+        assert cloud.admin.change("network", other["id"], mtu=68)["mtu"] == 68
+
+    def test_subnets_are_found_by_whether_their_network_is_shared(self, cloud: Cloud) -> None:
+        """N4: 400."""
+        cloud.has_host()
+        front = cloud.admin.network("10.0.0.0/24", shared=True)
+        own = cloud.alice.network("10.1.0.0/24")
+        for shared, network in ((True, front), (False, own)):
+            (found,) = cloud.alice.get("subnets", shared=shared)["subnets"]
+            assert found["network_id"] == network["id"]
+            assert "shared" not in found
+
+    def test_what_is_shared_says_what_goes_first(self, cloud: Cloud) -> None:
+        """N18."""
+        cloud.has_host()
+        network = cloud.alice.network("10.0.0.0/24")
+        share = {"object_type": "network", "object_id": network["id"], "target_tenant": "p2"}
+        cloud.alice.make("rbac_policy", action="access_as_shared", **share)
+        status, _, message = refusal(cloud.alice.call("DELETE", f"networks/{network['id']}"))
+        assert status == 403
+        assert "RBAC policies" in message
+
+    @pytest.mark.parametrize("word", ["compute:", "network:", "compute:nova"])
+    def test_a_service_type_may_be_an_owner_alone(self, cloud: Cloud, word: str) -> None:
+        """N16."""
+        network = cloud.admin.make("network", shared=True)
+        made = subnet_of(cloud.admin, network, "10.0.0.0/24", service_types=[word])
+        assert made["service_types"] == [word]
+
+
+class TestAutomaticAddresses:
+    """C05, C06, N7: addresses that guests form themselves come and go with their subnet."""
+
+    @pytest.mark.parametrize("wish", ["subnet", "address", "none"])
+    def test_a_port_has_its_own_beside_what_it_wishes(self, cloud: Cloud, wish: str) -> None:
+        network = cloud.admin.make("network", shared=True)
+        subnet = subnet_of(cloud.admin, network, "10.0.0.0/24")
+        slaac(cloud.admin, network, "2001:db8::/64")
+        wishes = {
+            "subnet": [{"subnet_id": subnet["id"]}],
+            "address": [{"ip_address": "10.0.0.9"}],
+            "none": [],
+        }[wish]
+        port = cloud.admin.make("port", network_id=network["id"], fixed_ips=wishes)
+        assert len(port["fixed_ips"]) == len(wishes) + 1
+        assert addresses(port)[-1].startswith("2001:db8::")
+        assert "ff:fe" in addresses(port)[-1]
+
+    def test_ports_get_theirs_with_the_subnet_and_keep_it(self, cloud: Cloud) -> None:
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        port = cloud.admin.make("port", network_id=network["id"])
+        router = cloud.admin.make(
+            "port", network_id=network["id"], device_owner="network:router_interface"
+        )
+        subnet = slaac(cloud.admin, network, "2001:db8::/64")
+        shown = cloud.admin.get(f"ports/{port['id']}")["port"]
+        assert addresses(shown)[0] == addresses(port)[0]
+        assert shown["fixed_ips"][1]["subnet_id"] == subnet["id"]
+        assert shown["policy_revision"] > port["policy_revision"]
+        assert cloud.admin.get(f"ports/{router['id']}")["port"]["fixed_ips"] == router["fixed_ips"]
+        moved = cloud.admin.change("port", port["id"], fixed_ips=[{"ip_address": "10.0.0.77"}])
+        assert addresses(moved) == ["10.0.0.77", addresses(shown)[1]]
+
+    def test_deleting_the_subnet_takes_them_back(self, cloud: Cloud) -> None:
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        subnet = slaac(cloud.admin, network, "2001:db8::/64")
+        port = cloud.admin.make("port", network_id=network["id"])
+        assert len(port["fixed_ips"]) == 2
+        assert cloud.admin.call("DELETE", f"subnets/{subnet['id']}").status_code == 204
+        shown = cloud.admin.get(f"ports/{port['id']}")["port"]
+        assert [each.startswith("10.") for each in addresses(shown)] == [True]
+        assert shown["policy_revision"] > port["policy_revision"]
+        assert cloud.admin.call("DELETE", f"ports/{port['id']}").status_code == 204
+
+
+class TestPorts:
+    def test_address_pairs_need_port_security(self, cloud: Cloud) -> None:
+        """N15."""
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        pairs = [{"ip_address": "10.0.0.5"}]
+        off = {"port_security_enabled": False, "security_groups": []}
+        refused = (409, "AddressPairAndPortSecurityRequired")
+        on = {"network_id": network["id"]}
+        assert cloud.admin.refused("port", allowed_address_pairs=pairs, **on, **off)[:2] == refused
+        port = cloud.admin.make("port", allowed_address_pairs=pairs, security_groups=[], **on)
+        assert cloud.admin.refused("port", port["id"], **off)[:2] == refused
+        assert cloud.admin.change("port", port["id"], allowed_address_pairs=[], **off)
+
+    def test_a_null_mac_address_draws_another(self, cloud: Cloud) -> None:
+        """N21: extension port-mac-address-regenerate."""
+        network = cloud.admin.make("network", shared=True)
+        slaac(cloud.admin, network, "2001:db8::/64")
+        port = cloud.admin.make("port", network_id=network["id"])
+        after = cloud.admin.change("port", port["id"], mac_address=None)
+        assert after["mac_address"] != port["mac_address"]
+        assert addresses(after) != addresses(port)
+
+
+class TestOthers:
+    def test_what_is_nobodys_own_is_an_empty_list_to_a_member(self, cloud: Cloud) -> None:
+        """N8: 403."""
+        cloud.has_host()
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        agent = cloud.admin.get("agents")["agents"][0]
+        assert cloud.alice.get("agents") == {"agents": []}
+        assert refusal(cloud.alice.call("GET", f"agents/{agent['id']}"))[:2] == (
+            404,
+            "AgentNotFound",
+        )
+        many = "network-ip-availabilities"
+        assert cloud.alice.get(many) == {many.replace("-", "_"): []}
+        assert cloud.alice.call("GET", f"{many}/{network['id']}").status_code == 404
+
+    def test_a_rule_of_another_project_than_its_group_names_both(self, held: Cloud) -> None:
+        """N9: 404."""
+        group = held.alice.make("security_group", name="g")
+        on = {"security_group_id": group["id"], "direction": "ingress", "project_id": "p9"}
+        status, kind, message = held.admin.refused("security_group_rule", **on)
+        assert (status, kind) == (400, "HTTPBadRequest")
+        assert "p9" in message
+        assert "p1" in message
+
+    def test_a_policy_shows_whom_it_is_for_once(self, cloud: Cloud) -> None:
+        """N13."""
+        cloud.has_host()
+        network = cloud.alice.network("10.0.0.0/24")
+        share = {"object_type": "network", "object_id": network["id"], "target_project": "p2"}
+        policy = cloud.alice.make("rbac_policy", action="access_as_shared", **share)
+        assert policy["target_tenant"] == "p2"
+        assert "target_project" not in policy
+
+    def test_prefix_lengths_of_a_pool_are_texts(self, cloud: Cloud) -> None:
+        """N14."""
+        pool = cloud.alice.make("subnetpool", prefixes=["10.0.0.0/8"], min_prefixlen=20)
+        shown = [pool[f"{word}_prefixlen"] for word in ("min", "default", "max")]
+        assert shown == ["20", "20", "32"]
+
+    @pytest.mark.parametrize("name", ["remote_group_id", "security_group_id"])
+    def test_no_group_is_called_bad(self, held: Cloud, name: str) -> None:
+        """N20: 400."""
+        group = held.alice.make("security_group", name="g")
+        fields = {"security_group_id": group["id"], "direction": "ingress", name: "bad"}
+        refused = held.alice.refused("security_group_rule", **fields)
+        assert refused[:2] == (404, "SecurityGroupNotFound")
+
+
+class TestQuotas:
+    def test_the_operator_creates_for_a_project_within_its_quota(self, cloud: Cloud) -> None:
+        """N10."""
+        cloud.admin.change("quota", "p1", network=1)
+        cloud.admin.make("network", project_id="p1")
+        refused = cloud.admin.refused("network", project_id="p1")
+        assert refused[:2] == (409, "OverQuota")
+        for _ in range(3):
+            cloud.admin.make("network")
+
+    def test_what_a_group_begins_with_is_counted(self, held: Cloud) -> None:
+        """N19."""
+        held.alice.make("security_group", name="first")
+        used = held.alice.get("quotas/p1/details")["quota"]["security_group_rule"]["used"]
+        held.admin.change("quota", "p1", security_group_rule=used + 1)
+        assert held.alice.refused("security_group", name="web")[:2] == (409, "OverQuota")
+        held.admin.change("quota", "p1", security_group_rule=used + 2)
+        held.alice.make("security_group", name="web")
