@@ -101,9 +101,9 @@ def all_three() -> Iterator[tuple[Server, ...]]:
     """Servers: vifguard on SQLite, vifguard on PostgreSQL, and Neutron on PostgreSQL."""
     with ExitStack() as stack:
         room = stack.enter_context(_room())
-        theirs = stack.enter_context(_postgresql(room / "p2"))
+        theirs = stack.enter_context(postgresql(room / "p2"))
         ours = stack.enter_context(_both(room))
-        yield (*ours, stack.enter_context(_neutron(room / "neutron", theirs)))
+        yield (*ours, stack.enter_context(neutron(room / "neutron", theirs)))
 
 
 @contextmanager
@@ -125,15 +125,15 @@ def _room() -> Iterator[Path]:
 @contextmanager
 def _both(room: Path) -> Iterator[tuple[Server, ...]]:
     with (
-        _postgresql(room / "p1") as database,
-        _vifguard("vifguard, SQLite", room / "v1", None) as one,
-        _vifguard("vifguard, PostgreSQL", room / "v2", database) as other,
+        postgresql(room / "p1") as database,
+        vifguard("vifguard, SQLite", room / "v1", None) as one,
+        vifguard("vifguard, PostgreSQL", room / "v2", database) as other,
     ):
         yield one, other
 
 
 @contextmanager
-def _postgresql(room: Path) -> Iterator[tuple[Path, int]]:
+def postgresql(room: Path) -> Iterator[tuple[Path, int]]:
     """A server with an empty database `bench`, as it comes: what is committed is on the disk."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     if not programs:
@@ -163,7 +163,7 @@ def _postgresql(room: Path) -> Iterator[tuple[Path, int]]:
 
 
 @contextmanager
-def _vifguard(name: str, room: Path, database: tuple[Path, int] | None) -> Iterator[Server]:
+def vifguard(name: str, room: Path, database: tuple[Path, int] | None) -> Iterator[Server]:
     port = _free_port()
     url = [f"--database=postgresql://bench@/bench?host={database[0]}"] if database else []
     room.mkdir()
@@ -186,7 +186,7 @@ _QUOTAS = ("network", "subnet", "port", "security_group", "security_group_rule")
 
 
 @contextmanager
-def _neutron(room: Path, database: tuple[Path, int]) -> Iterator[Server]:
+def neutron(room: Path, database: tuple[Path, int]) -> Iterator[Server]:
     port = _free_port()
     for each in (room, room / "state", room / "lock"):
         each.mkdir()

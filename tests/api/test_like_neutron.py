@@ -1,9 +1,13 @@
 """What ordinary clients of Neutron send, answered as Neutron answers it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from tests.api.cloud import Cloud, User, refusal
+
+from vifguard.api.settings import Settings
 
 
 @pytest.fixture
@@ -307,3 +311,99 @@ class TestQuotas:
         assert held.alice.refused("security_group", name="web")[:2] == (409, "OverQuota")
         held.admin.change("quota", "p1", security_group_rule=used + 2)
         held.alice.make("security_group", name="web")
+
+
+class TestPaths:
+    def test_what_clients_put_behind_a_path_means_nothing(self, cloud: Cloud) -> None:
+        """A3.3, A3.6: 404."""
+        network = cloud.admin.make("network", name="x.json")
+        one = f"networks/{network['id']}"
+        for path in (one, f"{one}.json", f"{one}/"):
+            assert cloud.admin.get(path)["network"] == network
+        for path in ("networks", "networks.json", "networks/"):
+            assert cloud.admin.get(path)["networks"] == [network]
+        assert cloud.admin.get("quotas/p1/details.json") == cloud.admin.get("quotas/p1/details")
+        assert cloud.admin.call("PUT", f"{one}/tags/a.json").status_code == 201
+        assert cloud.admin.get(f"{one}/tags")["tags"] == ["a.json"]
+        assert cloud.admin.call("DELETE", f"{one}.json").status_code == 204
+
+    @pytest.mark.parametrize("path", ["/", "/v2.0/", "/v2.0/networks", "/healthz"])
+    def test_head_is_get_without_a_body(self, cloud: Cloud, path: str) -> None:
+        """A3.6: 405; load balancers ask so."""
+        said = cloud.http.head(path, auth=("admin", "admin"))
+        assert (said.status_code, said.content) == (200, b"")
+
+    def test_options_tell_what_may_be_done(self, cloud: Cloud) -> None:
+        said = cloud.http.options("/v2.0/networks")
+        assert said.status_code == 204
+        assert said.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        assert cloud.http.options("/v2.0/nowhere").status_code == 404
+
+
+class TestLinks:
+    """A3.2: links are by the public URL; what a client says of the host is in none of them."""
+
+    @pytest.fixture
+    def public(self, cloud: Cloud, server: tuple[FastAPI, Any]) -> Iterator[Cloud]:
+        state = server[0].state
+        before = state.settings
+        state.settings = Settings(public_url="https://cloud.example:9696/")
+        yield cloud
+        state.settings = before
+
+    @pytest.mark.parametrize("path", ["/", "/v2.0", "/v2.0/"])
+    def test_of_versions(self, public: Cloud, path: str) -> None:
+        said = public.http.get(path, headers={"Host": "evil.example"})
+        assert "evil.example" not in said.text
+        assert "127.0.0.1" not in said.text
+        assert said.json()["versions"][0]["links"][0]["href"] == "https://cloud.example:9696/v2.0/"
+
+    @pytest.mark.parametrize("one", ["network", "port"])
+    def test_of_pages(self, public: Cloud, one: str) -> None:
+        network = public.admin.make("network", name="n")
+        for _ in range(2):
+            public.admin.make("network", name="n")
+            public.admin.make("port", network_id=network["id"])
+        said = public.admin.call("GET", f"{one}s", params={"limit": 1}, headers={"Host": "evil.x"})
+        (link,) = said.json()[f"{one}s_links"]
+        assert link["href"].startswith(f"https://cloud.example:9696/v2.0/{one}s?limit=1&marker=")
+
+
+class TestTexts:
+    """C19: names in every living script, and nothing that is not seen or turns what is."""
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "\u540d\u524d\u3000\u4e00",
+            "a\u00a0b",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\U0001f469\u200d\U0001f4bb",
+            "\u0928\u092e\u0938\u094d\u0924\u0947",
+        ],
+    )
+    def test_a_name(self, cloud: Cloud, name: str) -> None:
+        network = cloud.admin.make("network", name=name)
+        assert network["name"] == name
+        assert cloud.admin.get("networks", name=name)["networks"] == [network]
+
+    @pytest.mark.parametrize(
+        ("name", "where"),
+        [
+            ("a\nb", "U+000A at character 2"),
+            ("ab\u202ec", "U+202E at character 3"),
+            ("\u2066a", "U+2066 at character 1"),
+            ("\u2028", "U+2028 at character 1"),
+            ("a\u00ad", "U+00AD at character 2"),
+            ("\x1b[1m", "U+001B at character 1"),
+        ],
+    )
+    def test_what_is_none_is_shown_and_where(self, cloud: Cloud, name: str, where: str) -> None:
+        status, _, message = cloud.admin.refused("network", name=name)
+        assert status == 400
+        assert where in message
+
+    def test_a_description_has_lines(self, cloud: Cloud) -> None:
+        text = "one\n\ttwo\r\nthree"
+        assert cloud.admin.make("network", description=text)["description"] == text
+        assert cloud.admin.refused("network", description="a\u202eb")[0] == 400

@@ -244,7 +244,7 @@ def test_what_is_counted_is_for_this_machine_and_the_operator(
         assert ask_from(app, there, **alice) == 403
         assert ask_from(app, there, **admin) == 200
     # A proxy on this machine that says of nobody whose request it is (A 1.9).
-    app.state.settings = Settings(behind_proxy=True)
+    app.state.settings = Settings(public_url="https://cloud.example")
     assert ask_from(app, "127.0.0.1") == 401
     assert ask_from(app, "127.0.0.1", **admin) == 200
     store.close()

@@ -34,7 +34,7 @@ def test_a_pool_has_neutrons_usual_bounds(cloud: Cloud) -> None:
     v6 = make_pool(cloud, "2001:db8::/48", default_prefixlen="72")
     assert [v6[name] for name in lengths] == ["64", "72", "128"]
     changed = cloud.alice.change("subnetpool", v4["id"], min_prefixlen=16, default_prefixlen=24)
-    assert [changed[name] for name in lengths] == [16, 24, 32]
+    assert [changed[name] for name in lengths] == ["16", "24", "32"]
     assert cloud.alice.get(f"subnetpools/{v4['id']}")["subnetpool"] == changed
     assert len(cloud.alice.get("subnetpools", ip_version=6)["subnetpools"]) == 1
 

@@ -18,6 +18,7 @@ from vifguard.api.convert import boolean, integer, quoted
 from vifguard.api.document import MAX_BODY, MAX_REPORT, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
+from vifguard.api.links import link_to
 from vifguard.api.listing import Listing
 from vifguard.api.policy import line, user_of
 from vifguard.api.rate import Rate, counted
@@ -143,7 +144,7 @@ async def call_of(request: Request) -> Call:
             404, "HTTPNotFound", "The path holds a NUL character: nothing has such a name."
         )
     _require_json(request)
-    url = str(request.url.replace(query=""))
+    url = link_to(request, request.scope["path"])
     if_match = request.headers.get("if-match", "")
     state = request.app.state
     return Call(

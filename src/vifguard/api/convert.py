@@ -6,6 +6,7 @@ Where Neutron coerces (`"True"`, `"22"`), so do we, on full ASCII matches; the r
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -80,8 +81,19 @@ def several(names: Iterable[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(names)[:10])
 
 
-def text(limit: int = 255) -> Converter:
-    """Printable text of at most `limit` characters; no control, format or line separator."""
+_JOINERS = "\u200c\u200d"
+"""Persian words and many emoji are written with these (ZWNJ, ZWJ), which show nothing alone."""
+
+_LAYOUT = "\n\r\t"
+
+
+def text(limit: int = 255, *, lines: bool = False) -> Converter:
+    """Text in any living script, of at most `limit` characters.
+
+    No control, no line separator, nothing that turns the direction of what follows (Unicode
+    Technical Report 36, section 2.3). `lines`: line ends and tabs are let in.
+    """
+    layout = _LAYOUT if lines else ""
 
     def read(value: Any) -> str:
         if not isinstance(value, str):
@@ -89,10 +101,19 @@ def text(limit: int = 255) -> Converter:
         if len(value) > limit:
             raise UnfitError(f"{quoted(value)} exceeds maximum length of {limit}")
         if not value.isprintable():
-            raise UnfitError(f"{quoted(value)} holds a character that does not print")
+            for index, one in enumerate(value, 1):
+                if not (_shows(one) or one in layout):
+                    raise UnfitError(
+                        f"{quoted(value)} holds U+{ord(one):04X} at character {index}, which does "
+                        f"not print"
+                    )
         return value
 
     return Converter({"type": "string", "maxLength": limit}, read)
+
+
+def _shows(one: str) -> bool:
+    return one.isprintable() or one in _JOINERS or unicodedata.category(one) == "Zs"
 
 
 def _read_boolean(value: Any) -> bool:
@@ -101,7 +122,7 @@ def _read_boolean(value: Any) -> bool:
     word = str(value).lower() if isinstance(value, str | int) else ""
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise UnfitError(f"{quoted(value)} cannot be converted to boolean")
+    raise UnfitError(f"{quoted(value)} cannot be converted to boolean", "InvalidInput")
 
 
 boolean = Converter({"type": "boolean"}, _read_boolean)
@@ -114,7 +135,7 @@ def integer(low: int, high: int) -> Converter:
         if isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise UnfitError(f"{quoted(value)} is not an integer")
+            raise UnfitError(f"{quoted(value)} is not an integer", "InvalidInput")
         if not low <= value <= high:
             raise UnfitError(f"{quoted(value)} is not from {low} to {high}")
         return value

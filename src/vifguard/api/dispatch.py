@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
@@ -30,6 +30,11 @@ from vifguard.store.errors import StoreError
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOG = logging.getLogger(__name__)
+
+
+_SPOKEN: Final = "/v2.0/"
+_NAMED_FREELY: Final = frozenset({"tags", "hosts", "feed"})
+"""Below these is a name that somebody chose, and not an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,12 @@ class _Place:
     any: _Place | None = None
     actions: dict[str, Action] = field(default_factory=dict)
 
+    @property
+    def allowed(self) -> dict[str, str]:
+        """The header that tells what may be done here."""
+        reading = {"HEAD"} if "GET" in self.actions else set()
+        return {"Allow": ", ".join(sorted({*self.actions, *reading, "OPTIONS"}))}
+
     def grow(self, parts: list[str]) -> _Place:
         """The place at the end of a path, made where it was not."""
         here = self
@@ -136,7 +147,10 @@ class Dispatch:
 
     async def _answer(self, request: Request) -> Response:
         try:
-            action, values = self._find(request)
+            place, values = self._find(request)
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=place.allowed)
+            action = _wanted(request, place)
             request.scope["route"] = action
             return await action.run(request, values)
         except Refusal as refusal:
@@ -148,17 +162,31 @@ class Dispatch:
         except Exception as error:  # noqa: BLE001  a handler's end is answered, whatever it is
             return answer(_failure(request, error))
 
-    def _find(self, request: Request) -> tuple[Action, tuple[str, ...]]:
-        """What is asked for; raises Refusal (404, 405)."""
+    def _find(self, request: Request) -> _Found:
+        """Where the request's path leads; raises Refusal (404)."""
+        request.scope["path"] = _plain(request.scope["path"])
         found = self._root.find(request.scope["path"].split("/"), 0, ())
         if found is None:
             raise _not_served(request, 404, "HTTPNotFound", "Not Found")
-        place, values = found
-        action = place.actions.get(request.method)
-        if action is None:
-            allowed = {"Allow": ", ".join(sorted(place.actions))}
-            raise _not_served(request, 405, "HTTPMethodNotAllowed", "Method Not Allowed", allowed)
-        return action, values
+        return found
+
+
+def _wanted(request: Request, place: _Place) -> Action:
+    """What is to be done there; raises Refusal (405). The server sends no body after HEAD."""
+    action = place.actions.get("GET" if request.method == "HEAD" else request.method)
+    if action is None:
+        why = "Method Not Allowed"
+        raise _not_served(request, 405, "HTTPMethodNotAllowed", why, place.allowed)
+    return action
+
+
+def _plain(path: str) -> str:
+    """A path without what some clients of Neutron put behind it: a slash, or `.json`."""
+    if not path.startswith(_SPOKEN) or path == _SPOKEN:
+        return path
+    plain = path.removesuffix("/")
+    above = plain.rpartition("/")[0].rpartition("/")[2]
+    return plain if above in _NAMED_FREELY else plain.removesuffix(".json")
 
 
 def _not_served(

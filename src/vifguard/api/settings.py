@@ -15,5 +15,10 @@ class Settings:
     access_log: bool = False
     """Whether each request is a line in the log `vifguard.access`."""
 
-    behind_proxy: bool = False
-    """Whether a proxy stands before the server: who seems to be on this machine need not be."""
+    public_url: str = ""
+    """Where clients find the server, for the links of its answers; else where they asked."""
+
+    @property
+    def behind_proxy(self) -> bool:
+        """Whether a proxy stands before the server: who seems to be on this machine need not be."""
+        return bool(self.public_url)

@@ -78,6 +78,9 @@ seconds: Final = Converter({"type": "number"}, lambda value: value)
 strings: Final = list_of(text(), 100)
 
 
+prose: Final = text(lines=True)
+"""A description, which may have lines."""
+
 NOBODY: Final = Rule("nobody", lambda _standing, _value: False)
 """Who sees what only requests hold."""
 
@@ -95,7 +98,7 @@ def common() -> tuple[Attribute, ...]:
         Attribute("name", text(), OWNER, OWNER, "", "name"),
         Attribute("project_id", project, OWN_PROJECT),
         Attribute("tenant_id", project),
-        Attribute("description", text(), OWNER, OWNER, "", "description"),
+        Attribute("description", prose, OWNER, OWNER, "", "description"),
     )
 
 

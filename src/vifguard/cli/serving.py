@@ -148,9 +148,8 @@ class Serving:
     def _settings(self) -> Settings:
         from vifguard.api.settings import Settings
 
-        return Settings(
-            _rate(self.requests_per_second), self.access_log, behind_proxy=bool(self.public_url)
-        )
+        rate = _rate(self.requests_per_second)
+        return Settings(rate, self.access_log, self.public_url)
 
     def _certificate(self) -> Certificate | None:
         from vifguard.cli.service.tls import Certificate

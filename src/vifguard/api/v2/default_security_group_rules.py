@@ -11,7 +11,8 @@ from starlette.responses import Response
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Caller
-from vifguard.api.convert import boolean, exactly, nullable, text, uuid
+from vifguard.api.convert import boolean, exactly, nullable, uuid
+from vifguard.api.shapes import prose
 from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
 from vifguard.api.who import OPERATOR
 from vifguard.model.security_group import MEMBERS, DefaultRule
@@ -25,7 +26,7 @@ DEFAULT_RULES: Final = Resource(
     "default_security_group_rules",
     (
         Attribute("id", uuid),
-        Attribute("description", text(), OPERATOR, None, "", "description"),
+        Attribute("description", prose, OPERATOR, None, "", "description"),
         *said(OPERATOR),
         Attribute("remote_group_id", nullable(exactly(MEMBERS)), OPERATOR),
         # A group of one project is not for the groups of all.

@@ -31,7 +31,7 @@ from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
-from vifguard.api.shapes import show_stamp, stamped
+from vifguard.api.shapes import prose, show_stamp, stamped
 from vifguard.api.who import OWN_PROJECT, OWNER, Standing
 from vifguard.api.who import Rule as Who
 from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface
@@ -114,7 +114,7 @@ SECURITY_GROUP_RULES: Final = Resource(
         Attribute("id", uuid),
         Attribute("project_id", project, OWN_PROJECT),
         Attribute("tenant_id", project),
-        Attribute("description", text(), OWNER, None, "", "description"),
+        Attribute("description", prose, OWNER, None, "", "description"),
         Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
         *said(OWNER),
         # What is no id is no group's: not found, as any other.

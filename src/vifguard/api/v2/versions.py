@@ -12,6 +12,7 @@ from starlette.responses import Response
 from vifguard.api.answer import Json
 from vifguard.api.call import Caller
 from vifguard.api.errors import Refusal
+from vifguard.api.links import link_to
 
 root = APIRouter(tags=["server"])
 router = APIRouter(tags=["server"])
@@ -146,7 +147,7 @@ def _version(request: Request) -> dict[str, Any]:
 
 
 def _link(request: Request, path: str) -> dict[str, str]:
-    return {"rel": "self", "href": str(request.url.replace(path=f"/v2.0/{path}", query=""))}
+    return {"rel": "self", "href": link_to(request, f"/v2.0/{path}")}
 
 
 def _extension(alias: str, name: str) -> dict[str, Any]:

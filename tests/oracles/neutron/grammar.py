@@ -1,0 +1,360 @@
+"""What both servers are asked: each attribute of each resource with each value, good and bad.
+
+A value is tried in a POST, in a PUT of an object made for it, and as a filter of a list.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+Body = dict[str, Any]
+
+NOBODY: Final = "11111111-2222-3333-4444-555555555555"
+SEED: Final = 29
+
+TYPES: Final = (None, "", "x", 1, -1, True, 1.5, [], {}, [None], [1], ["x"], [{}])
+TEXTS: Final = (
+    *("x" * 255, "x" * 256, "a b", " a ", "a\nb", "a\tb", "a\x7f", "\u00e9", "\u3000"),
+    *("\u0645\u200c\u0646", "\U0001f469\u200d\U0001f4bb", "\u202e", "\u2028", "\x01"),
+)
+BOOLEANS: Final = ("true", "False", "TRUE", "1", "0", "yes", "on", "off", "t", "f", 0, 2, "2")
+NUMBERS: Final = ("22", "022", " 22", "0x10", "-1", 0, 22, 65536, 2**31, "1e3")
+IDS: Final = (NOBODY, NOBODY.upper(), "not-an-id", "default")
+MACS: Final = (
+    *("fa:16:3e:00:00:0a", "FA:16:3E:00:00:0A", "fa-16-3e-00-00-0a", "fa163e00000a"),
+    *("ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "01:00:5e:00:00:01", "fa:16:3e:00:00"),
+)
+ADDRESSES: Final = (
+    *("192.0.2.77", "192.0.2.0", "192.0.2.255", "192.0.2.1", "198.51.100.1", "010.0.0.1"),
+    *("2001:DB8::77", "2001:db8::", "2001:db8:5::1", "fe80::1", "::ffff:192.0.2.5", "0.0.0.0"),
+    *("127.0.0.1", "224.0.0.1", "169.254.0.5", "192.0.2.77/24"),
+)
+PREFIXES: Final = (
+    *("10.1.2.3/24", "10.1.2.0/24", "10.1.2.3", "10.1.2.3/32", "2001:DB8::1/64", "2001:db8::/64"),
+    *("0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0/255.0.0.0", "10.0.0.0/", "10.1/16"),
+    *("169.254.0.0/16", "fe80::/64", "127.0.0.0/8", "224.0.0.0/8", "240.0.0.0/8", "0.0.0.0/8"),
+)
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A resource: its words, what a POST of one needs, and the values for its attributes.
+
+    `{network}` in a value stands for the id that a server gave to that object of the world.
+    """
+
+    one: str
+    many: str
+    base: Body
+    values: dict[str, tuple[Any, ...]]
+    fixed: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> str:
+        """Its collection."""
+        return self.many.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: its key, which is unique and readable, and how it is asked."""
+
+    noun: Noun
+    verb: str
+    key: str
+    name: str
+    body: Body
+    query: str = ""
+
+
+_COMMON = {
+    "name": (*TYPES, *TEXTS),
+    "description": (*TYPES, *TEXTS),
+    "project_id": (None, "", "p7", 1, [], "a b", "x" * 300),
+    "nonsense": ("x",),
+    "id": (NOBODY,),
+    "revision_number": (5,),
+    "created_at": ("2020-01-01T00:00:00Z",),
+    "tags": (["a"], "a", None, []),
+}
+_OWN_NETWORK = {"network_id": "{network}"}
+_RANGE = {"network_id": "{empty}", "ip_version": 4, "cidr": "10.9.0.0/24"}
+
+_POOLS = (
+    [{"start": "10.9.0.10", "end": "10.9.0.20"}],
+    [{"start": "10.9.0.20", "end": "10.9.0.10"}],
+    [{"start": "10.9.0.1", "end": "10.9.0.20"}],
+    [{"start": "10.9.0.0", "end": "10.9.0.255"}],
+    [{"start": "10.8.0.10", "end": "10.9.0.20"}],
+    [{"start": "10.9.0.10", "end": "10.9.0.20"}, {"start": "10.9.0.15", "end": "10.9.0.30"}],
+    [{"start": "10.9.0.10"}],
+    [{"start": "10.9.0.10", "end": "10.9.0.20", "x": 1}],
+    [{"start": "2001:db8::1", "end": "2001:db8::2"}],
+)
+_ROUTES = (
+    [{"destination": "10.20.0.0/16", "nexthop": "10.9.0.9"}],
+    [{"destination": "10.20.0.1/16", "nexthop": "10.9.0.9"}],
+    [{"destination": "0.0.0.0/0", "nexthop": "10.9.0.9"}],
+    [{"destination": "10.20.0.0/16", "nexthop": "2001:db8::9"}],
+    [{"destination": "10.20.0.0/16"}],
+    [{"nexthop": "10.9.0.9"}],
+    [{"destination": "x", "nexthop": "y"}],
+    [{"destination": "10.20.0.0/16", "nexthop": "10.9.0.9"}] * 2,
+)
+
+NOUNS: Final = (
+    Noun(
+        "network",
+        "networks",
+        {},
+        {
+            **_COMMON,
+            "admin_state_up": (*TYPES, *BOOLEANS),
+            "shared": (*TYPES, *BOOLEANS),
+            "mtu": (*TYPES, *NUMBERS, 67, 68, 1279, 9000),
+            "port_security_enabled": (*TYPES, *BOOLEANS),
+            "router:external": (*TYPES, *BOOLEANS),
+            "availability_zone_hints": (*TYPES, ["nova"]),
+            "status": ("ACTIVE",),
+            "subnets": ([],),
+        },
+    ),
+    Noun(
+        "subnet",
+        "subnets",
+        _RANGE,
+        {
+            **_COMMON,
+            "network_id": (*TYPES, *IDS),
+            "cidr": (*TYPES, *PREFIXES, "10.9.0.0/31", "10.9.0.0/32", "10.9.0.0/30"),
+            "ip_version": (*TYPES, 4, 6, "4", 5),
+            "gateway_ip": (*TYPES, *ADDRESSES, "10.9.0.1", "10.9.0.9", "10.9.0.0", "10.9.0.255"),
+            "allocation_pools": (*TYPES, *_POOLS),
+            "enable_dhcp": (*TYPES, *BOOLEANS),
+            "dns_nameservers": (
+                *TYPES,
+                ["10.0.0.1"],
+                ["10.0.0.1", "10.0.0.1"],
+                ["2001:db8::1"],
+                ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"],
+            ),
+            "host_routes": (*TYPES, *_ROUTES),
+            "ipv6_ra_mode": (None, "slaac", "", "x", 1),
+            "ipv6_address_mode": (None, "slaac", "dhcpv6-stateful", "", "x", 1),
+            "subnetpool_id": (*TYPES, *IDS, "{pool}"),
+            "use_default_subnetpool": (True, False, "x", None),
+            "prefixlen": (*TYPES, 24, "24", 129),
+            "service_types": (
+                *TYPES,
+                ["compute:nova"],
+                ["compute:"],
+                ["network:dhcp"],
+                ["baremetal:x"],
+                ["foo"],
+                ["compute:a", "compute:a"],
+            ),
+            "segment_id": (None, NOBODY, ""),
+        },
+        frozenset({"network_id"}),
+    ),
+    Noun(
+        "port",
+        "ports",
+        _OWN_NETWORK,
+        {
+            **_COMMON,
+            "network_id": (*TYPES, *IDS),
+            "admin_state_up": (*TYPES, *BOOLEANS),
+            "mac_address": (*TYPES, *MACS),
+            "fixed_ips": (
+                *TYPES,
+                *([{"ip_address": each}] for each in ADDRESSES),
+                *([{"subnet_id": each}] for each in (*IDS, "{subnet}", "", None, 1)),
+                [{"subnet_id": "{subnet}", "ip_address": "192.0.2.78"}],
+                [{"subnet_id": "{subnet}", "ip_address": "2001:db8::78"}],
+                [{"subnet_id": "{subnet}"}, {"subnet_id": "{subnet}"}],
+                [{"ip_address": "192.0.2.79"}] * 2,
+                [{"ip_address": "192.0.2.80", "x": 1}],
+            ),
+            "allowed_address_pairs": (
+                *TYPES,
+                *([{"ip_address": each}] for each in (*ADDRESSES, *PREFIXES)),
+                *([{"ip_address": "10.5.5.5", "mac_address": each}] for each in (*MACS, None, "")),
+                [{"ip_address": "10.5.5.5"}] * 2,
+                [{"ip_address": "10.5.5.5"}, {"ip_address": "10.5.5.5/32"}],
+                [{"mac_address": "fa:16:3e:00:00:0b"}],
+                [{"ip_address": "10.5.5.5", "x": 1}],
+            ),
+            "port_security_enabled": (*TYPES, *BOOLEANS),
+            "security_groups": (
+                *TYPES,
+                *([each] for each in (*IDS, "{group}")),
+                ["{group}", "{group}"],
+                "{group}",
+            ),
+            "device_id": (*TYPES, *TEXTS),
+            "device_owner": (*TYPES, *TEXTS, "compute:nova", "network:dhcp", "trunk:subport"),
+            "extra_dhcp_opts": (
+                *TYPES,
+                [{"opt_name": "mtu", "opt_value": "1400"}],
+                [{"opt_name": "mtu", "opt_value": None}],
+                [{"opt_name": "mtu", "opt_value": ""}],
+                [{"opt_name": "", "opt_value": "1"}],
+                [{"opt_name": "router", "opt_value": ""}],
+                [{"opt_name": "mtu", "opt_value": "1", "ip_version": 6}],
+                [{"opt_name": "mtu", "opt_value": "1", "ip_version": "5"}],
+                [{"opt_name": "mtu"}],
+                [{"opt_name": "mtu", "opt_value": 1}],
+            ),
+            "binding:host_id": (*TYPES, "h1", "a b"),
+            "binding:profile": (*TYPES, {"a": 1}, {"a": "b"}),
+            "binding:vnic_type": (*TYPES, "normal", "direct", "macvtap", "Normal"),
+            "binding:vif_type": ("ovs",),
+            "status": ("ACTIVE",),
+        },
+        frozenset({"network_id"}),
+    ),
+    Noun(
+        "security_group",
+        "security_groups",
+        {"name": "g"},
+        {
+            **_COMMON,
+            "name": (*TYPES, *TEXTS, "default", "Default"),
+            "stateful": (*TYPES, *BOOLEANS),
+            "security_group_rules": ([],),
+            "shared": (True,),
+        },
+    ),
+    Noun(
+        "security_group_rule",
+        "security_group_rules",
+        {"security_group_id": "{group}", "direction": "ingress", "protocol": "tcp"},
+        {
+            **_COMMON,
+            "security_group_id": (*TYPES, *IDS),
+            "direction": (*TYPES, "egress", "ingress", "INGRESS", "both"),
+            "ethertype": (*TYPES, "IPv4", "ipv4", "IPv6", "IPV6", "IPv5", 4),
+            "protocol": (
+                *TYPES,
+                *("tcp", "TCP", "udp", "6", 6, "06", 0, "0", 255, 256, "256", "any", "icmp"),
+                *("ipv6-icmp", "icmpv6", "icmp6", "ah", "esp", "gre", "sctp", "vrrp", "ospf"),
+            ),
+            "port_range_min": (*TYPES, *NUMBERS, 65535),
+            "port_range_max": (*TYPES, *NUMBERS, 65535),
+            "remote_ip_prefix": (*TYPES, *PREFIXES),
+            "remote_group_id": (*TYPES, *IDS, "{group}"),
+            "remote_address_group_id": (*TYPES, *IDS, "{addresses}"),
+        },
+    ),
+    Noun(
+        "address_group",
+        "address_groups",
+        {},
+        {
+            **_COMMON,
+            "addresses": (*TYPES, *([each] for each in PREFIXES), ["10.0.0.0/8", "10.0.0.0/8"]),
+        },
+    ),
+    Noun(
+        "subnetpool",
+        "subnetpools",
+        {"name": "p", "prefixes": ["10.64.0.0/16"]},
+        {
+            **_COMMON,
+            "prefixes": (
+                *TYPES,
+                *([each] for each in PREFIXES),
+                ["10.64.0.0/16", "10.65.0.0/16"],
+                ["10.64.0.0/16", "2001:db8::/32"],
+            ),
+            "min_prefixlen": (*TYPES, 20, "20", 33, 8),
+            "max_prefixlen": (*TYPES, 20, "20", 33, 8),
+            "default_prefixlen": (*TYPES, 20, "20", 33, 8),
+            "default_quota": (*TYPES, 20, "20"),
+            "is_default": (*TYPES, *BOOLEANS),
+            "shared": (*TYPES, *BOOLEANS),
+            "address_scope_id": (None, NOBODY, ""),
+        },
+    ),
+    Noun(
+        "rbac_policy",
+        "rbac_policies",
+        {
+            "object_type": "network",
+            "object_id": "{network}",
+            "action": "access_as_shared",
+            "target_tenant": "5" * 32,
+        },
+        {
+            "object_type": (*TYPES, "network", "NETWORK", "qos_policy", "security_group"),
+            "object_id": (*TYPES, *IDS),
+            "action": (*TYPES, "access_as_shared", "access_as_external", "x y"),
+            "target_tenant": (*TYPES, "6" * 32, NOBODY, "x" * 300),
+            "target_project": ("7" * 32,),
+            "nonsense": ("x",),
+        },
+    ),
+)
+
+_FILTERS: Final = ("", "x", "true", "True", "1", NOBODY, "192.0.2.2")
+_QUERIES: Final = (
+    *("limit=1", "limit=0", "limit=-1", "limit=x", "limit=1&limit=2", "limit="),
+    *("marker=x", f"marker={NOBODY}", "limit=1&page_reverse=True", "page_reverse=x"),
+    *("sort_key=name", "sort_key=name&sort_dir=desc", "sort_key=name&sort_dir=up"),
+    *("sort_key=x", "sort_key=id&sort_key=name&sort_dir=asc", "sort_dir=asc", "sort_key="),
+    *("fields=id", "fields=id&fields=name", "fields=nonsense", "fields="),
+    *("tags=a", "tags-any=a,b", "not-tags=a", "not-tags-any=a", "changed_since=x"),
+    *("changed_since=2026-01-31T12:00:00Z", "nonsense=1", "name=a&name=b", "name="),
+)
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 90 else f"{text[:60]}...{len(text)}"
+
+
+def _of_values(noun: Noun) -> Iterator[Case]:
+    for name, values in noun.values.items():
+        for value in values:
+            told = f"{noun.one} {name}={_text(value)}"
+            yield Case(noun, "POST", f"POST {told}", name, noun.base | {name: value})
+            if noun.one != "security_group_rule":
+                yield Case(noun, "PUT", f"PUT {told}", name, {name: value})
+    for name in noun.base:
+        rest = {key: value for key, value in noun.base.items() if key != name}
+        yield Case(noun, "POST", f"POST {noun.one} without {name}", name, rest)
+
+
+def _of_pairs(noun: Noun, chance: random.Random) -> Iterator[Case]:
+    """Two attributes at once, by chance."""
+    names = sorted(noun.values)
+    for _ in range(40):
+        one, other = chance.sample(names, 2)
+        fields = {one: chance.choice(noun.values[one]), other: chance.choice(noun.values[other])}
+        told = " ".join(f"{name}={_text(value)}" for name, value in fields.items())
+        yield Case(noun, "POST", f"POST {noun.one} {told}", one, noun.base | fields)
+
+
+def _of_lists(noun: Noun) -> Iterator[Case]:
+    for query in _QUERIES:
+        yield Case(noun, "GET", f"GET {noun.many}?{query}", "", {}, query)
+    for name in (*noun.values, "tenant_id", "status"):
+        for value in _FILTERS:
+            query = f"{name}={quote(value)}"
+            yield Case(noun, "GET", f"GET {noun.many}?{query}", "", {}, query)
+
+
+def cases() -> list[Case]:
+    """Every question, each once, in an order that the seed fixes."""
+    chance = random.Random(SEED)
+    found: dict[str, Case] = {}
+    for noun in NOUNS:
+        for case in (*_of_values(noun), *_of_pairs(noun, chance), *_of_lists(noun)):
+            found.setdefault(case.key, case)
+    return list(found.values())
