@@ -40,6 +40,8 @@ BAD_TEXT = [
     {"a": "b"},
 ]
 
+BAD_PROSE = [bad for bad in BAD_TEXT if bad not in ("a\nb", "a\n", "\ra")]
+
 BAD_ADDRESS = [
     "fe80::1%eth0",
     "fe80::1%x\nflush ruleset",
@@ -156,7 +158,8 @@ BAD_CIDR = [
 ]
 
 PORT_ROWS: list[tuple[str, Any]] = [
-    *[(field, bad) for field in ("name", "description", "device_id") for bad in BAD_TEXT],
+    *[(field, bad) for field in ("name", "device_id") for bad in BAD_TEXT],
+    *[("description", bad) for bad in BAD_PROSE],
     *[("device_owner", bad) for bad in BAD_TEXT],
     *[("fixed_ips", [{"ip_address": bad}]) for bad in BAD_ADDRESS],
     *[("fixed_ips", bad) for bad in ("10.0.0.9", 1, True, {}, [None], [[]], [{}], ["10.0.0.9"])],
@@ -254,7 +257,8 @@ PORT_ROWS: list[tuple[str, Any]] = [
 ]
 
 NETWORK_ROWS: list[tuple[str, Any]] = [
-    *[(field, bad) for field in ("name", "description") for bad in BAD_TEXT],
+    *[("name", bad) for bad in BAD_TEXT],
+    *[("description", bad) for bad in BAD_PROSE],
     *[(f, bad) for f in ("shared", "public", "admin_state_up") for bad in BAD_BOOLEAN],
     *[("mtu", bad) for bad in (*BAD_NUMBER, 0, -1, 67, 65536, 10**30)],
     *[("link_local", bad) for bad in ("no", "EUI64", "", None, 1, True)],
@@ -565,7 +569,6 @@ def test_what_a_web_page_can_send_unasked_is_refused(cloud: Cloud, kind: str) ->
         "ports/%E2%80%A8",
         "ports/1%20OR%201=1",
         "nothing",
-        "networks/",
         "hosts/%0a",
         "feed/%0a",
         "feed/h1?after=-1",

@@ -93,6 +93,14 @@ def generate() -> Mac:
     return Mac(_OUI + secrets.token_bytes(3))
 
 
+def free(change: Change, network_id: str) -> Mac:
+    """A MAC such as `generate` chooses, which nobody on a network has."""
+    while True:
+        mac = generate()
+        if not ask_known(change, network_id, mac)():
+            return mac
+
+
 def is_generated(mac: Mac) -> bool:
     """Whether a MAC is such as `generate` chooses."""
     return mac.octets.startswith(_OUI)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -25,12 +24,7 @@ from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port
 from vifguard.store import addresses, identity, interfaces, ip_groups, learned, subnets
 from vifguard.store.addresses import Taken, Taker, Wish
-from vifguard.store.errors import (
-    AddressTakenError,
-    ConflictError,
-    MissingError,
-    NoAddressLeftError,
-)
+from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
@@ -63,9 +57,7 @@ from vifguard.store.tables import (
     security_groups,
 )
 from vifguard.store.transaction import Answer, Change, Snapshot
-
-_ROUTER = "network:router_"
-"""What the owners of routers' ports begin with."""
+from vifguard.store.wishes import with_automatic
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +238,6 @@ def get(snapshot: Snapshot, port_id: str) -> StoredPort:
     return found[0]
 
 
-def free_mac(change: Change, network_id: str) -> Mac:
-    """A MAC address of our choice that nobody on a network has."""
-    while True:
-        mac = identity.generate()
-        if not identity.ask_known(change, network_id, mac)():
-            return mac
-
-
 def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     """Store a port with a MAC and addresses of its own.
 
@@ -316,7 +300,7 @@ def update_port(
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
         after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
-    stored = _write(change, before, after)
+    stored = write(change, before, after)
     if move is not None:
         move.write(after)
     if (after.host, after.security_groups) == (before.port.host, before.port.security_groups):
@@ -339,31 +323,6 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     move.write(None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
-
-
-def give_automatic(change: Change, subnet: Subnet) -> None:
-    """Give each port of an automatic subnet's network its address there (as Neutron does).
-
-    A port goes without where another project's address pair holds that address.
-    """
-    for stored in read(change, ports.c.network_id == subnet.network_id):
-        kept = tuple(Wish(fixed.subnet_id, fixed.address) for fixed in stored.port.fixed_ips)
-        with suppress(AddressTakenError):
-            update_port(change, stored, {}, kept)
-
-
-def take_automatic(change: Change, subnet: Subnet) -> None:
-    """Take the addresses of an automatic subnet from the ports that have them."""
-    change.mark()
-    has_one = select(allocations.c.port_id).where(allocations.c.subnet_id == subnet.id)
-    for stored in read(change, ports.c.id.in_(has_one)):
-        gone = [fixed for fixed in stored.port.fixed_ips if fixed.subnet_id == subnet.id]
-        kept = tuple(fixed for fixed in stored.port.fixed_ips if fixed not in gone)
-        after = replace(stored.port, fixed_ips=kept)
-        move = Move(change, stored.port, after, stored.ip_groups)
-        addresses.release(change, ((subnet.id, fixed.address) for fixed in gone), [subnet])
-        _write(change, stored, after)
-        move.write(after)
 
 
 def _write_pairs(change: Change, after: Port) -> None:
@@ -398,7 +357,8 @@ def _what_moves(port: Port) -> tuple[object, ...]:
     )
 
 
-def _write(change: Change, before: StoredPort, after: Port) -> StoredPort:
+def write(change: Change, before: StoredPort, after: Port) -> StoredPort:
+    """Store what a port is after a change; its addresses and pairs have been seen to."""
     stamp = change.changed_from(before.stamp)
     policy_revision = before.policy_revision
     # What hosts are not told of must not make the port wait for them; what they are told of
@@ -425,9 +385,7 @@ def _what_hosts_see(port: Port) -> Port:
         dns_name="",
         dns_domain="",
         dhcp_options=(),
-        address_pairs=tuple(
-            replace(pair, prefix_text="", mac_text="") for pair in port.address_pairs
-        ),
+        address_pairs=tuple(replace(p, prefix_text="", mac_text="") for p in port.address_pairs),
     )
 
 
@@ -438,7 +396,7 @@ def _ask_addresses(
     if wishes is None:
         served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
         return _ask_usual(change, port, served)
-    wished = _with_automatic(wishes, choice, port)
+    wished = with_automatic(wishes, choice, port)
     asked = addresses.choose(change, _taker(port), wished, choice)
     return lambda: [answer() for answer in asked]
 
@@ -493,7 +451,7 @@ def _retake(
     spare = list(before.fixed_ips)
     if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
         spare = [f for f in spare if not by_id[f.subnet_id].is_automatic]
-    wishes = _with_automatic(wishes, choice, after)
+    wishes = with_automatic(wishes, choice, after)
     kept = [_keep(spare, wish) for wish in wishes]
     gone = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
     addresses.release(change, gone, choice)
@@ -505,25 +463,6 @@ def _retake(
         fixed or _fixed(addresses.take(change, _taker(after), wish, choice, position))
         for position, (fixed, wish) in enumerate(pairs)
     )
-
-
-def _with_automatic(
-    wishes: tuple[Wish, ...], choice: Iterable[Subnet], port: Port
-) -> tuple[Wish, ...]:
-    """Wishes, and one for each automatic subnet that none is of: its guest forms that address.
-
-    Not for a router's port (Neutron, `_allocate_ips_for_port` of `ipam_pluggable_backend`).
-    """
-    if port.device_owner.startswith(_ROUTER):
-        return wishes
-    unnamed = (
-        Wish(subnet.id)
-        for subnet in choice
-        if subnet.is_automatic
-        and subnet.serves(port.device_owner)
-        and not any(wish.is_of(subnet) for wish in wishes)
-    )
-    return (*wishes, *unnamed)
 
 
 def _keep(spare: list[FixedIp], wish: Wish) -> FixedIp | None:

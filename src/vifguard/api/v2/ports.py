@@ -81,7 +81,7 @@ from vifguard.model.guard import Role
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import AddressPair, Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import hosts, port_lists, ports, subnets
+from vifguard.store import hosts, identity, port_lists, ports, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.port_lists import Listed
 from vifguard.store.ports import Draft, Ground
@@ -264,7 +264,7 @@ def update_port(call: Caller, port_id: str) -> Response:
         )
         changes = _changes(given, before.network)
         if "mac_address" in given and given["mac_address"] is None:
-            changes["mac"] = ports.free_mac(change, before.port.network_id)
+            changes["mac"] = identity.free(change, before.port.network_id)
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options

@@ -41,7 +41,7 @@ from vifguard.api.v2.subnet_range import range_of
 from vifguard.api.who import NETWORK_OWNER, Standing, User
 from vifguard.model.network import HostRoute, Pool, Subnet
 from vifguard.model.rbac_policy import Sharable
-from vifguard.store import ports, rbac_policies, subnets
+from vifguard.store import automatic, rbac_policies, subnets
 from vifguard.store.addresses import usable
 from vifguard.store.rows import StoredSubnet
 from vifguard.store.tables import subnets as table
@@ -201,7 +201,7 @@ def delete_subnet(call: Caller, subnet_id: str) -> Response:
         call.require_revision(found.stamp)
         _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
         if found.subnet.is_automatic:
-            ports.take_automatic(change, found.subnet)
+            automatic.take_back(change, found.subnet)
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
 
@@ -234,7 +234,7 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     require_mtu(network, [subnet.cidr.version])
     stored = subnets.create(change, network, subnet)
     if subnet.is_automatic:
-        ports.give_automatic(change, subnet)
+        automatic.give(change, subnet)
     return stored
 
 

@@ -1,0 +1,42 @@
+"""Addresses that guests form themselves come and go with their subnet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from vifguard.model.network import Subnet
+from vifguard.store import addresses, ports
+from vifguard.store.addresses import Wish
+from vifguard.store.errors import AddressTakenError
+from vifguard.store.moves import Move
+from vifguard.store.tables import allocations
+from vifguard.store.tables import ports as table
+from vifguard.store.transaction import Change
+
+
+def give(change: Change, subnet: Subnet) -> None:
+    """Give each port of an automatic subnet's network its address there (as Neutron does).
+
+    A port goes without where another project's address pair holds that address.
+    """
+    for stored in ports.read(change, table.c.network_id == subnet.network_id):
+        kept = tuple(Wish(fixed.subnet_id, fixed.address) for fixed in stored.port.fixed_ips)
+        with suppress(AddressTakenError):
+            ports.update_port(change, stored, {}, kept)
+
+
+def take_back(change: Change, subnet: Subnet) -> None:
+    """Take the addresses of an automatic subnet from the ports that have them."""
+    change.mark()
+    has_one = select(allocations.c.port_id).where(allocations.c.subnet_id == subnet.id)
+    for stored in ports.read(change, table.c.id.in_(has_one)):
+        gone = [fixed for fixed in stored.port.fixed_ips if fixed.subnet_id == subnet.id]
+        kept = tuple(fixed for fixed in stored.port.fixed_ips if fixed not in gone)
+        after = replace(stored.port, fixed_ips=kept)
+        move = Move(change, stored.port, after, stored.ip_groups)
+        addresses.release(change, ((subnet.id, fixed.address) for fixed in gone), [subnet])
+        ports.write(change, stored, after)
+        move.write(after)
