@@ -196,6 +196,12 @@ def test_a_server_that_freezes_in_its_turn_loses_it(
             assert len(snapshot.connection.execute(select(tables.networks.c.id)).all()) == 2
 
 
+def test_a_database_that_is_read_only_is_refused_at_the_start(where: str) -> None:
+    read_only = "options=-c%20default_transaction_read_only%3Don"
+    with pytest.raises(DatabaseError, match="read-only"):
+        Store.open(f"{where}&{read_only}")
+
+
 def test_a_value_that_the_database_cannot_hold_is_refused(servers: tuple[World, World]) -> None:
     one, _ = servers
     for name in ("a\0b", "x" * 256):

@@ -2,13 +2,14 @@
 
 import shutil
 import stat
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import MetaData, insert
+from sqlalchemy import MetaData, insert, select
 from tests.databases import Databases
 from tests.store.world import World
 
@@ -19,6 +20,7 @@ from vifguard.model.verdict import Direction, Reason
 from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, sqlite, subnets
 from vifguard.store.database import named
 from vifguard.store.errors import (
+    BusyError,
     ConflictError,
     DatabaseError,
     InUseError,
@@ -28,8 +30,31 @@ from vifguard.store.errors import (
 from vifguard.store.readiness import Trial, why_not_ready
 from vifguard.store.store import Store
 from vifguard.store.tables import metadata
+from vifguard.store.tables import networks as network_table
 
 ABOUT = HostReport("6.1", "ebpf", frozenset({"tcx"}), (), ("netdev",), isolation=True)
+
+
+def test_a_change_that_waits_too_long_for_another_is_refused(world: World) -> None:
+    world.store.patience = 0.01
+    refused: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            world.network(name="second")
+        except BusyError as error:
+            refused.append(error)
+
+    with world.store.change() as change:
+        change.mark()
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert "0.01 s" in str(refused[0])
+    world.network(name="third")
+    with world.store.read() as snapshot:
+        names = snapshot.connection.scalars(select(network_table.c.name)).all()
+    assert names == ["third"]
 
 
 def test_migrations_make_the_tables_that_the_code_speaks_of(world: World) -> None:

@@ -36,8 +36,8 @@ MOST_OF_A_PROJECT: Final = 64
 MOST_WAITS: Final = 100
 """Of a project: each is looked after again whenever its host has come further."""
 
-PATIENCE: Final = 15.0
-"""Seconds that a change waits: longer than a server that froze keeps its turn."""
+PATIENCE: Final = 10.0
+"""Seconds that a change waits here: with what it waits at the database, less than its client."""
 
 
 class Places:

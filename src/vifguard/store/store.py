@@ -34,7 +34,13 @@ from vifguard.store.answering import answering
 from vifguard.store.bell import Bell, ports_of
 from vifguard.store.database import Database, News, named
 from vifguard.store.drops import DropLog
-from vifguard.store.errors import DatabaseError, StoreError, UnknownOutcomeError
+from vifguard.store.errors import (
+    BusyError,
+    DatabaseError,
+    StoreError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.tables import identity, ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
@@ -50,6 +56,9 @@ class Store:
     of the ports that a host spoke of, or that changed, and with `ports_of` a host that said how
     far it has come with all; whichever server committed it.
     """
+
+    patience = 10.0
+    """Seconds that a change waits for those before it at this server."""
 
     def __init__(
         self,
@@ -88,8 +97,10 @@ class Store:
             try:
                 migrations.upgrade(database)
                 store = cls(database, clock, monotonic)
-            except OperationalError as error:
+            except DBAPIError as error:
                 raise DatabaseError(f"the database cannot be used: {error.orig}") from error
+            except UnavailableError as error:
+                raise DatabaseError(f"the database cannot be used: {error}") from error
             undo.pop_all()
             return store
 
@@ -118,7 +129,7 @@ class Store:
         """
         here = self._database
         change = None
-        with self._turn, answering():
+        with self._having_turn(), answering():
             try:
                 with here.writing.connect() as connection, connection.begin() as whole:
                     now = self._clock()
@@ -133,6 +144,16 @@ class Store:
                     raise
                 self._require_made(change, error)
         self._take_in(change.news())
+
+    @contextmanager
+    def _having_turn(self) -> Iterator[None]:
+        """Within, no other change of this server is made; raises BusyError."""
+        if not self._turn.acquire(timeout=self.patience):
+            raise BusyError(f"Another change has kept the database for {self.patience:g} s.")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _require_made(self, change: Change, error: DBAPIError) -> None:
         """Return where a change was committed though its end was not told.
