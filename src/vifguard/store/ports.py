@@ -22,7 +22,7 @@ from vifguard.model.address import Mac, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port
-from vifguard.store import addresses, identity, interfaces, ip_groups, learned, subnets
+from vifguard.store import addresses, identity, interfaces, ip_groups, learned, sets, subnets
 from vifguard.store.addresses import Taken, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.heartbeats import Heartbeats
@@ -266,6 +266,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     if port.address_pairs:
         change.write(_INSERT_PAIRS, pair_values(port))
         _displace(change, port)
+        sets.own(change, network.id, [pair.prefix for pair in port.address_pairs])
     for position, taken in enumerate(fixed):
         addresses.allot(change, _taker(port), taken, position)
     kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
@@ -295,7 +296,7 @@ def update_port(
     for check in checks:
         check()
     if has_other_pairs:
-        _write_pairs(change, after)
+        _write_pairs(change, before.port, after)
     if has_other_pairs or after.mac != before.port.mac:
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
@@ -322,13 +323,16 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     addresses.release(change, gone, beside)
     move.write(None)
     change.write(_DELETE, {"this": port.id})
+    sets.own(change, port.network_id, [pair.prefix for pair in port.address_pairs])
     change.note(port.id, (port.host,))
 
 
-def _write_pairs(change: Change, after: Port) -> None:
+def _write_pairs(change: Change, before: Port, after: Port) -> None:
+    listed = [pair.prefix for port in (before, after) for pair in port.address_pairs]
     change.write(_DELETE_PAIRS, {"this": after.id})
     if after.address_pairs:
         change.write(_INSERT_PAIRS, pair_values(after))
+    sets.own(change, after.network_id, listed)
 
 
 def _still_learned(change: Change, after: Port) -> tuple[LearnedAddress, ...]:
