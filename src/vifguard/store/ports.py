@@ -22,7 +22,7 @@ from vifguard.model.address import Mac, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import FixedIp, Port
-from vifguard.store import addresses, identity, interfaces, ip_groups, learned, sets, subnets
+from vifguard.store import addresses, identity, interfaces, ip_groups, learned, pairs, subnets
 from vifguard.store.addresses import Taken, Taker, Wish
 from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
 from vifguard.store.heartbeats import Heartbeats
@@ -39,7 +39,6 @@ from vifguard.store.rows import (
     Values,
     enforcement_of,
     network_of,
-    pair_values,
     port_of,
     port_values,
     stamp_of,
@@ -198,8 +197,6 @@ _THESE = Reads(among(ports.c.id, "ids"))
 _INSERT = Prepared(insert(ports))
 _UPDATE = Prepared(update(ports).where(ports.c.id == bindparam("this")))
 _DELETE = Prepared(delete(ports).where(ports.c.id == bindparam("this")))
-_INSERT_PAIRS = Prepared(insert(address_pairs))
-_DELETE_PAIRS = Prepared(delete(address_pairs).where(address_pairs.c.port_id == bindparam("this")))
 _BOUND = select(ports.c.host).where(
     ports.c.network_id == bindparam("network_id"), ports.c.id != bindparam("id")
 )
@@ -264,9 +261,8 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     change.write(_INSERT, values)
     if port.address_pairs:
-        change.write(_INSERT_PAIRS, pair_values(port))
+        pairs.write(change, None, port)
         _displace(change, port)
-        sets.own(change, network.id, [pair.prefix for pair in port.address_pairs])
     for position, taken in enumerate(fixed):
         addresses.allot(change, _taker(port), taken, position)
     kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
@@ -296,7 +292,7 @@ def update_port(
     for check in checks:
         check()
     if has_other_pairs:
-        _write_pairs(change, before.port, after)
+        pairs.write(change, before.port, after)
     if has_other_pairs or after.mac != before.port.mac:
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
@@ -322,17 +318,9 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     gone = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
     addresses.release(change, gone, beside)
     move.write(None)
+    pairs.write(change, port, None)
     change.write(_DELETE, {"this": port.id})
-    sets.own(change, port.network_id, [pair.prefix for pair in port.address_pairs])
     change.note(port.id, (port.host,))
-
-
-def _write_pairs(change: Change, before: Port, after: Port) -> None:
-    listed = [pair.prefix for port in (before, after) for pair in port.address_pairs]
-    change.write(_DELETE_PAIRS, {"this": after.id})
-    if after.address_pairs:
-        change.write(_INSERT_PAIRS, pair_values(after))
-    sets.own(change, after.network_id, listed)
 
 
 def _still_learned(change: Change, after: Port) -> tuple[LearnedAddress, ...]:
