@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import and_, bindparam, or_, select, union_all
+from sqlalchemy import LargeBinary, String, and_, bindparam, or_, select, union_all
 
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.resolve.members import without
@@ -34,8 +34,9 @@ _WIDE = Prepared(
     .join(ports, ports.c.id == set_prefixes.c.port_id)
     .where(among(set_prefixes.c.set_id, "sets"), _IS_WIDE)
 )
-_ON = bindparam("network_id")
-_FIRST, _LAST, _PORT = bindparam("first"), bindparam("last"), bindparam("port_id")
+_ON = bindparam("network_id", type_=String)
+_PORT = bindparam("port_id", type_=String)
+_FIRST, _LAST = (bindparam(name, type_=LargeBinary) for name in ("first", "last"))
 _OWNED = union_all(
     select(allocations.c.address).where(
         allocations.c.network_id == _ON,
