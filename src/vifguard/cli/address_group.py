@@ -8,14 +8,16 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.names import completer, id_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import ADDRESS_GROUP
 
 app = noun_app(ADDRESS_GROUP, "Address groups: prefixes that rules of security groups refer to.")
 add_show(app, ADDRESS_GROUP)
 add_delete(app, ADDRESS_GROUP)
+add_tags(app, ADDRESS_GROUP)
 
 Which = Annotated[
     str,
@@ -30,7 +32,8 @@ Addresses = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Addre
 
 @app.command("list")
 @with_session
-def list_address_groups(session: Session, project: values.Project = None) -> None:
+@narrowed
+def list_address_groups(session: Session, query: Query) -> None:
     """The address groups that you may see."""
     columns = (
         Column("ID", "id"),
@@ -39,7 +42,7 @@ def list_address_groups(session: Session, project: values.Project = None) -> Non
         Column("ADDRESSES", "addresses"),
         Column("DESCRIPTION", "description"),
     )
-    found = session.client.list(ADDRESS_GROUP, **values.present(project_id=project))
+    found = session.client.list(ADDRESS_GROUP, **query)
     session.table(columns, found)
 
 

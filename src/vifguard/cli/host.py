@@ -18,7 +18,7 @@ from vifguard.cli.up import BPF_DIR, BpfDir
 from vifguard.client.resource import HOST
 
 app = noun_app(HOST, "Hosts: what each can enforce, and what it lacks.")
-add_show(app, HOST, {"seen_at": moment})
+add_show(app, HOST)
 
 app.command("adopt")(adopt)
 SILENCE = 10.0

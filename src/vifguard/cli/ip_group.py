@@ -9,8 +9,9 @@ import typer
 from vifguard.cli import values
 from vifguard.cli.addresses import fixed_ips
 from vifguard.cli.names import completer, find, id_of, names_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column, plain
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.times import moment
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
@@ -18,6 +19,7 @@ from vifguard.client.resource import IP_GROUP, NETWORK, PORT
 app = noun_app(IP_GROUP, "IP groups: addresses that their member ports share, one at a time.")
 add_show(app, IP_GROUP)
 add_delete(app, IP_GROUP)
+add_tags(app, IP_GROUP)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(IP_GROUP))
@@ -37,6 +39,9 @@ Member = Annotated[
     list[str] | None,
     typer.Option("--member", help="A port; repeatable; or none.", autocompletion=completer(PORT)),
 ]
+Ports = Annotated[
+    list[str], typer.Argument(metavar="PORT...", help="Ports.", autocompletion=completer(PORT))
+]
 Vrid4 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv4, or none.")]
 Vrid6 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv6, or none.")]
 Pin = Annotated[
@@ -52,9 +57,10 @@ MaxMoves = Annotated[
 
 @app.command("list")
 @with_session
-def list_ip_groups(session: Session, project: values.Project = None) -> None:
+@narrowed
+def list_ip_groups(session: Session, query: Query) -> None:
     """The IP groups that you may see."""
-    groups = session.client.list(IP_GROUP, **values.present(project_id=project))
+    groups = session.client.list(IP_GROUP, **query)
     names = {} if session.json else names_of(session, PORT)
 
     def members(ids: list[str]) -> str:
@@ -90,6 +96,8 @@ def create(
 ) -> None:
     """Create an IP group; every member may answer for its addresses, and nobody else."""
     numbers = _numbers(vrid4=vrid4, vrid6=vrid6, max_moves_per_minute=max_moves)
+    if not (address or numbers):
+        raise typer.BadParameter("give --address, or a router id: else the group means nothing")
     network_id = id_of(session, NETWORK, network)
     body = values.present(
         name=name,
@@ -128,6 +136,32 @@ def set_ip_group(
     )
     body = values.changes(body | numbers | _pinned(session, pin))
     session.show(session.client.update(IP_GROUP, group["id"], body))
+
+
+@app.command()
+@with_session
+def add(session: Session, which: Which, ports: Ports) -> None:
+    """Make ports members, beside those it has."""
+    given = [id_of(session, PORT, port) for port in ports]
+
+    def change(group: dict[str, Any]) -> dict[str, Any]:
+        return {"members": [*dict.fromkeys([*group["members"], *given])]}
+
+    key = id_of(session, IP_GROUP, which)
+    session.show(session.client.change(IP_GROUP, key, change))
+
+
+@app.command()
+@with_session
+def remove(session: Session, which: Which, ports: Ports) -> None:
+    """Let ports be members no more; the others stay."""
+    given = {id_of(session, PORT, port) for port in ports}
+
+    def change(group: dict[str, Any]) -> dict[str, Any]:
+        return {"members": [key for key in group["members"] if key not in given]}
+
+    key = id_of(session, IP_GROUP, which)
+    session.show(session.client.change(IP_GROUP, key, change))
 
 
 @app.command()

@@ -12,8 +12,10 @@ from vifguard.cli import (
     address_group,
     apply,
     audit,
+    default_security_group_rule,
     down,
     drops,
+    extension,
     host,
     ip_group,
     lab,
@@ -45,16 +47,27 @@ for noun in (
     ip_group,
     security_group,
     security_group_rule,
+    default_security_group_rule,
     address_group,
     subnet_pool,
     rbac_policy,
     quota,
     host,
+    extension,
     user,
     lab,
 ):
     app.add_typer(noun.app)
-for command in (up.up, up.serve, up.agent, down.down, apply.apply, drops.drops, audit.audit):
+for command in (
+    up.up,
+    up.serve,
+    up.agent,
+    down.down,
+    apply.apply,
+    drops.drops,
+    extension.capabilities,
+    audit.audit,
+):
     app.command()(command)
 
 

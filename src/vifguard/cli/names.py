@@ -8,14 +8,27 @@ from typing import Any
 import typer
 
 from vifguard.cli.session import Session, session_of
-from vifguard.client.resource import HOST, RBAC_POLICY, SECURITY_GROUP_RULE, Resource
+from vifguard.client.errors import AmbiguousError, NotFoundError
+from vifguard.client.resource import (
+    DEFAULT_RULE,
+    EXTENSION,
+    HOST,
+    RBAC_POLICY,
+    SECURITY_GROUP_RULE,
+    Resource,
+)
+
+EVERY = "*"
+"""The target of an RBAC policy that shares with every project."""
+
+_WITHOUT_NAMES = frozenset({HOST, SECURITY_GROUP_RULE, DEFAULT_RULE, RBAC_POLICY, EXTENSION})
 
 Completer = Callable[[typer.Context, str], list[str]]
 
 
 def find(session: Session, resource: Resource, name: str) -> dict[str, Any]:
-    """The object with this id or name; a host goes by its name, a rule or policy by its id."""
-    if resource in {HOST, SECURITY_GROUP_RULE, RBAC_POLICY}:
+    """The object with this id or name; a rule or policy goes by its id, a host by its name."""
+    if resource in _WITHOUT_NAMES:
         return session.client.show(resource, name)
     return session.client.find(resource, name)
 
@@ -26,14 +39,41 @@ def id_of(session: Session, resource: Resource, name: str) -> str:
     return found
 
 
+def find_usable(
+    session: Session, resource: Resource, name: str, project: str | None
+) -> dict[str, Any]:
+    """The object of this name that a project may refer to: its own, else one shared with it.
+
+    Without a project, whichever the user sees. Raises NotFoundError, AmbiguousError.
+    """
+    if project is None:
+        return session.client.find(resource, name)
+    try:
+        return session.client.find(resource, name, project_id=project)
+    except NotFoundError:
+        targets = {"target_tenant": [project, EVERY]}
+        policies = session.client.list(RBAC_POLICY, object_type=resource.singular, **targets)
+        shared = {policy["object_id"] for policy in policies}
+        found = [
+            one
+            for one in session.client.list(resource, name=name)
+            if one["id"] in shared or one.get("shared")
+        ]
+        if len(found) > 1:
+            ids = sorted(one["id"] for one in found)
+            raise AmbiguousError(resource.noun, name, ids, len(ids)) from None
+        if not found:
+            raise
+        return found[0]
+
+
 def ids_in(
     session: Session, resource: Resource, names: list[str] | None, project: str | None
 ) -> list[str] | None:
-    """The ids of objects of a project, whose names others may use too; None is "not given"."""
+    """The ids of objects that a project may refer to; None is "not given"."""
     if names is None:
         return None
-    filters = {} if project is None else {"project_id": project}
-    return [session.client.find(resource, name, **filters)["id"] for name in names]
+    return [find_usable(session, resource, name, project)["id"] for name in names]
 
 
 def names_of(session: Session, resource: Resource, **filters: str) -> Mapping[str, str]:

@@ -8,14 +8,16 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.names import completer, id_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import NETWORK
 
 app = noun_app(NETWORK, "Networks: one L2 segment each, shared or a project's own.")
 add_show(app, NETWORK)
 add_delete(app, NETWORK)
+add_tags(app, NETWORK)
 
 COLUMNS = (
     Column("ID", "id"),
@@ -30,6 +32,10 @@ COLUMNS = (
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(NETWORK))
 ]
+Availability = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="Only this one's.", autocompletion=completer(NETWORK)),
+]
 Shared = Annotated[bool | None, typer.Option("--shared/--isolated", help="Open to all projects.")]
 Public = Annotated[
     bool | None,
@@ -43,10 +49,25 @@ Mtu = Annotated[int | None, typer.Option(help="The largest packet, in bytes.")]
 
 @app.command("list")
 @with_session
-def list_networks(session: Session, project: values.Project = None) -> None:
+@narrowed
+def list_networks(session: Session, query: Query) -> None:
     """The networks that you may see."""
-    filters = values.present(project_id=project)
-    session.table(COLUMNS, session.client.list(NETWORK, **filters))
+    session.table(COLUMNS, session.client.list(NETWORK, **query))
+
+
+@app.command()
+@with_session
+def availability(session: Session, which: Availability = None) -> None:
+    """How many addresses each network has, and how many are used; for the operator."""
+    query = {} if which is None else {"network_id": id_of(session, NETWORK, which)}
+    found = session.client.call("GET", "network-ip-availabilities", query=query)
+    columns = (
+        Column("NETWORK", "network_name"),
+        Column("PROJECT", "project_id"),
+        Column("ADDRESSES", "total_ips"),
+        Column("USED", "used_ips"),
+    )
+    session.table(columns, found["network_ip_availabilities"])
 
 
 @app.command()

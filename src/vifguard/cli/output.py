@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vifguard.cli.times import moment
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -25,6 +27,9 @@ PAGE = 100
 
 TWINS = frozenset({"tenant_id"})
 """Old words that repeat a newer field."""
+
+MOMENTS = frozenset({"at", "since"})
+"""Fields that are moments, beside those whose names end so."""
 
 Show = Callable[[Any], str]
 
@@ -85,7 +90,7 @@ def print_item(item: Mapping[str, Any]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in item.items():
-        if (text := plain(value)) and name not in TWINS:
+        if (text := of_field(name, value)) and name not in TWINS:
             table.add_row(Text(printable(name)), Text(printable(text)))
     _print(table)
 
@@ -121,6 +126,16 @@ def progress(text: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def of_field(name: str, value: object) -> str:
+    """A field's value as a person reads it: a moment as the local time."""
+    if (name.endswith("_at") or name in MOMENTS) and isinstance(value, str | int | float):
+        try:
+            return moment(value)
+        except (ValueError, OverflowError, OSError):
+            pass  # what a hypervisor wrote into a port's profile may have any name
+    return plain(value)
+
+
 def plain(value: object) -> str:
     """A value as a person reads it: no quotes, no null."""
     match value:
@@ -129,7 +144,7 @@ def plain(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case Mapping():
-            return ", ".join(f"{key}={plain(inner)}" for key, inner in value.items())
+            return ", ".join(f"{key}={of_field(key, inner)}" for key, inner in value.items())
         case list() | tuple():
             # Mappings have commas within.
             between = "; " if any(isinstance(inner, Mapping) for inner in value) else ", "

@@ -9,16 +9,20 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.addresses import fixed_ips
+from vifguard.cli.exits import InputError
 from vifguard.cli.names import completer, find, id_of, ids_in, names_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column, note, plain, waiting
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.security_group_rule import rule_columns
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
+from vifguard.model.address import AddressError, Mac, parse_prefix
 
 app = noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
 add_show(app, PORT)
 add_delete(app, PORT)
+add_tags(app, PORT)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(PORT))
@@ -30,7 +34,27 @@ OfNetwork = Annotated[
     str | None,
     typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
 ]
-Mac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
+OfDevice = Annotated[str | None, typer.Option("--device", help="Only of this machine.")]
+OfStatus = Annotated[str | None, typer.Option("--status", help="Only ACTIVE, or only DOWN.")]
+OfAddress = Annotated[str | None, typer.Option("--address", help="Only with this address.")]
+OfMac = Annotated[str | None, typer.Option("--mac", help="Only with this MAC.")]
+OfGroup = Annotated[
+    str | None,
+    typer.Option(
+        "--security-group",
+        help="Only with this security group.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
+]
+Some = Annotated[
+    list[str] | None,
+    typer.Option("--security-group", help="A group; repeatable."),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option("--allowed-address", metavar="PREFIX[,MAC]", help="A pair; repeatable."),
+]
+OwnMac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
 FixedIp = Annotated[
     list[str] | None,
     typer.Option(
@@ -84,17 +108,27 @@ Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
 
 @app.command("list")
 @with_session
+@narrowed
 def list_ports(
     session: Session,
+    query: Query,
     network: OfNetwork = None,
-    project: values.Project = None,
     host: Host = None,
+    device: OfDevice = None,
+    status: OfStatus = None,
+    address: OfAddress = None,
+    mac: OfMac = None,
+    security_group: OfGroup = None,
 ) -> None:
     """The ports that you may see."""
-    filters = values.present(project_id=project) | _binding(host)
+    query |= values.present(device_id=device, status=status, mac_address=mac) | _binding(host)
+    if address is not None:
+        query["fixed_ips"] = f"ip_address={address}"
     if network is not None:
-        filters["network_id"] = id_of(session, NETWORK, network)
-    ports = session.client.list(PORT, **filters)
+        query["network_id"] = id_of(session, NETWORK, network)
+    if security_group is not None:
+        query["security_groups"] = id_of(session, SECURITY_GROUP, security_group)
+    ports = session.client.list(PORT, **query)
     names = {} if session.json else names_of(session, NETWORK)
     columns = (
         Column("ID", "id"),
@@ -116,7 +150,7 @@ def create(
     name: values.Name,
     network: Network,
     project: values.Project = None,
-    mac: Mac = None,
+    mac: OwnMac = None,
     fixed_ip: FixedIp = None,
     allowed_address: AllowedAddress = None,
     enable: values.AdminState = None,
@@ -166,7 +200,7 @@ def set_port(
     session: Session,
     which: Which,
     name: values.NewName = None,
-    mac: Mac = None,
+    mac: OwnMac = None,
     fixed_ip: FixedIp = None,
     allowed_address: AllowedAddress = None,
     enable: values.AdminState = None,
@@ -206,6 +240,69 @@ def set_port(
     if interface is not None:
         body["binding:profile"] = _profile(port.get("binding:profile", {}), interface)
     session.show(session.client.update(PORT, port["id"], values.changes(body)))
+
+
+@app.command()
+@with_session
+def add(
+    session: Session, which: Which, security_group: Some = None, allowed_address: Pairs = None
+) -> None:
+    """Give a port security groups or allowed addresses beside those that it has."""
+
+    def change(port: Mapping[str, Any]) -> dict[str, Any]:
+        groups, pairs = _given(session, port, security_group, allowed_address)
+        has = {_meant(pair, port) for pair in port["allowed_address_pairs"]}
+        new = [pair for pair in pairs if _meant(pair, port) not in has]
+        return _lists(
+            (groups, [*dict.fromkeys([*port["security_groups"], *groups])]),
+            (pairs, [*port["allowed_address_pairs"], *new]),
+        )
+
+    session.show(session.client.change(PORT, id_of(session, PORT, which), change))
+
+
+@app.command()
+@with_session
+def remove(
+    session: Session, which: Which, security_group: Some = None, allowed_address: Pairs = None
+) -> None:
+    """Take security groups or allowed addresses from a port; it keeps the others."""
+
+    def change(port: Mapping[str, Any]) -> dict[str, Any]:
+        groups, pairs = _given(session, port, security_group, allowed_address)
+        gone = {_meant(pair, port) for pair in pairs}
+        has = port["allowed_address_pairs"]
+        left = [key for key in port["security_groups"] if key not in groups]
+        kept = [pair for pair in has if _meant(pair, port) not in gone]
+        return _lists((groups, left), (pairs, kept))
+
+    session.show(session.client.change(PORT, id_of(session, PORT, which), change))
+
+
+def _given(
+    session: Session, port: Mapping[str, Any], groups: list[str] | None, pairs: list[str] | None
+) -> tuple[list[str], list[dict[str, str]]]:
+    if not (groups or pairs):
+        raise typer.BadParameter("give --security-group or --allowed-address")
+    ids = ids_in(session, SECURITY_GROUP, groups or [], port["project_id"]) or []
+    return ids, [_pair(pair) for pair in pairs or []]
+
+
+def _lists(
+    groups: tuple[list[str], list[str]], pairs: tuple[list[dict[str, str]], list[dict[str, str]]]
+) -> dict[str, Any]:
+    """The lists that something was given for; who may not set the other, may set this."""
+    named = ("security_groups", *groups), ("allowed_address_pairs", *pairs)
+    return {name: after for name, given, after in named if given}
+
+
+def _meant(pair: Mapping[str, str], port: Mapping[str, Any]) -> tuple[str, str]:
+    """A pair as it is compared: with a prefix, and the port's MAC where it names none."""
+    try:
+        prefix = str(parse_prefix(pair["ip_address"]))
+        return prefix, str(Mac.parse(pair.get("mac_address", port["mac_address"])))
+    except AddressError as error:
+        raise InputError(str(error)) from None
 
 
 @app.command()

@@ -37,7 +37,7 @@ def show(session: Session, project: Whose = None) -> None:
     columns = (
         Column("RESOURCE", "resource"),
         Column("USED", "used"),
-        Column("MOST", "limit", lambda most: "any" if most == _ANY else str(most)),
+        Column("MOST", "limit", _most),
     )
     session.table(columns, rows)
 
@@ -47,9 +47,16 @@ def show(session: Session, project: Whose = None) -> None:
 def set_quota(session: Session, project: Project, limits: Limits, *, force: Force = False) -> None:
     """Give a project quotas of its own; those not named stay."""
     body: dict[str, object] = dict(_limit(text) for text in limits)
+    known = session.client.call("GET", f"{_path(project)}/default")["quota"]
+    if unknown := sorted(body.keys() - known.keys()):
+        raise typer.BadParameter(f"there is no {unknown[0]!r}: known are {', '.join(known)}")
     if force:
         body["force"] = True
-    session.show(session.client.call("PUT", _path(project), body={"quota": body})["quota"])
+    found = session.client.call("PUT", _path(project), body={"quota": body})["quota"]
+    if session.json:
+        session.show(found)
+    else:
+        session.show({name: _most(most) for name, most in found.items()})
 
 
 @app.command()
@@ -71,3 +78,7 @@ def _limit(text: str) -> tuple[str, int]:
         raise typer.BadParameter(f"{text!r} is not RESOURCE=NUMBER such as port=50")
     most = values.number_or_none(resource, number)
     return resource, _ANY if most is None else most
+
+
+def _most(limit: int) -> str:
+    return "any" if limit == _ANY else str(limit)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import id_of
+from vifguard.cli.names import EVERY, id_of, names_of
 from vifguard.cli.output import Column
 from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.session import Session, with_session
@@ -28,10 +28,10 @@ add_delete(app, RBAC_POLICY)
 _KINDS: Final[Mapping[str, Resource]] = {
     each.noun: each for each in (NETWORK, SECURITY_GROUP, ADDRESS_GROUP, SUBNET_POOL)
 }
-_EVERY: Final = "*"
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(_KINDS)}.")]
 Shared = Annotated[str, typer.Argument(metavar="NAME", help="The object's name or id.")]
+Policy = Annotated[str, typer.Argument(metavar="ID", help="The policy's id.")]
 Target = Annotated[str, typer.Option("--with", metavar="PROJECT", help="A project, or all.")]
 
 
@@ -39,14 +39,18 @@ Target = Annotated[str, typer.Option("--with", metavar="PROJECT", help="A projec
 @with_session
 def list_rbac_policies(session: Session) -> None:
     """The policies that your project made."""
+    found = session.client.list(RBAC_POLICY)
+    kinds = () if session.json else {one["object_type"] for one in found}
+    named = [each for each in _KINDS.values() if each.singular in kinds]
+    names = {key: name for each in named for key, name in names_of(session, each).items()}
     columns = (
         Column("ID", "id"),
         Column("KIND", "object_type"),
-        Column("OBJECT", "object_id"),
-        Column("WITH", "target_tenant", lambda target: "all" if target == _EVERY else target),
+        Column("OBJECT", "object_id", lambda key: str(names.get(key, key))),
+        Column("WITH", "target_tenant", lambda target: "all" if target == EVERY else target),
         Column("PROJECT", "project_id"),
     )
-    session.table(columns, session.client.list(RBAC_POLICY))
+    session.table(columns, found)
 
 
 @app.command()
@@ -61,8 +65,20 @@ def create(
     body = values.present(
         object_type=resource.singular,
         object_id=id_of(session, resource, name),
-        target_tenant=_EVERY if target == "all" else target,
+        target_tenant=_target(target),
         action="access_as_shared",
         project_id=project,
     )
     session.show(session.client.create(RBAC_POLICY, body))
+
+
+@app.command("set")
+@with_session
+def set_rbac_policy(session: Session, policy: Policy, target: Target) -> None:
+    """Share with another project instead, where the one there was does not use the object."""
+    body = {"target_tenant": _target(target)}
+    session.show(session.client.update(RBAC_POLICY, policy, body))
+
+
+def _target(text: str) -> str:
+    return EVERY if text == "all" else text

@@ -2,14 +2,13 @@
 
 # Annotations here name local values (which resource), so they are not postponed.
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vifguard.cli.exits import HalfwayError
 from vifguard.cli.names import completer, find, id_of
-from vifguard.cli.output import Show
 from vifguard.cli.session import Session, with_session
 from vifguard.client.errors import ClientError, RefusedError
 from vifguard.client.resource import Resource
@@ -18,13 +17,16 @@ if TYPE_CHECKING:
     from vifguard.client.client import Client
 
 
+Present = Callable[[Session, Mapping[str, Any]], None]
+
+
 def noun_app(resource: Resource, about: str) -> typer.Typer:
     """The command group of a noun."""
     return typer.Typer(name=resource.noun, help=about, no_args_is_help=True)
 
 
-def add_show(app: typer.Typer, resource: Resource, shown: Mapping[str, Show] | None = None) -> None:
-    """Add `show NAME`. `shown` is how people see fields that are not plain, by the field's name."""
+def add_show(app: typer.Typer, resource: Resource, present: Present = Session.show) -> None:
+    """Add `show NAME`. `present` is how the object is shown."""
     argument = typer.Argument(
         metavar="NAME",
         help=f"The {resource.noun}'s name or id.",
@@ -34,7 +36,36 @@ def add_show(app: typer.Typer, resource: Resource, shown: Mapping[str, Show] | N
     @app.command("show", help=f"Everything about one {resource.noun}.")
     @with_session
     def show(session: Session, name: Annotated[str, argument]) -> None:
-        session.show(find(session, resource, name), shown)
+        present(session, find(session, resource, name))
+
+
+def add_tags(app: typer.Typer, resource: Resource) -> None:
+    """Add `tag NAME TAG...` and `untag NAME [TAG...]`."""
+    argument = typer.Argument(
+        metavar="NAME", help="Name or id.", autocompletion=completer(resource)
+    )
+    given = typer.Argument(metavar="TAG...", help="Words.")
+    taken = typer.Argument(metavar="[TAG...]", help="Words; all, where none is given.")
+
+    @app.command("tag", help=f"Put tags on one {resource.noun}, beside those it has.")
+    @with_session
+    def tag(
+        session: Session, name: Annotated[str, argument], tags: Annotated[list[str], given]
+    ) -> None:
+        key = id_of(session, resource, name)
+        session.client.add_tags(resource, key, tags)
+        session.show(session.client.show(resource, key))
+
+    @app.command("untag", help=f"Take tags off one {resource.noun}.")
+    @with_session
+    def untag(
+        session: Session,
+        name: Annotated[str, argument],
+        tags: Annotated[list[str] | None, taken] = None,
+    ) -> None:
+        key = id_of(session, resource, name)
+        session.client.remove_tags(resource, key, tags or None)
+        session.show(session.client.show(resource, key))
 
 
 def add_delete(app: typer.Typer, resource: Resource) -> None:

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from vifguard.cli import values
 from vifguard.cli.names import completer, id_of
-from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.output import Column, print_line
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.references import with_names
+from vifguard.cli.security_group_rule import rule_columns
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import SECURITY_GROUP
 
+
+def show_group(session: Session, group: Mapping[str, Any]) -> None:
+    """A group, and a table of its rules."""
+    if session.json:
+        session.show(group)
+        return
+    others = {name: value for name, value in group.items() if name != "security_group_rules"}
+    session.show(others)
+    print_line("")
+    rules = with_names(session.client, {"rules": group["security_group_rules"]})["rules"]
+    session.table(rule_columns(rules, {}), rules)
+
+
 app = noun_app(SECURITY_GROUP, "Security groups: rules that ports share, and their members.")
-add_show(app, SECURITY_GROUP)
+add_show(app, SECURITY_GROUP, show_group)
 add_delete(app, SECURITY_GROUP)
+add_tags(app, SECURITY_GROUP)
 
 Which = Annotated[
     str,
@@ -39,7 +57,8 @@ Reject = Annotated[
 
 @app.command("list")
 @with_session
-def list_security_groups(session: Session, project: values.Project = None) -> None:
+@narrowed
+def list_security_groups(session: Session, query: Query) -> None:
     """The security groups that you may see."""
     columns = (
         Column("ID", "id"),
@@ -49,7 +68,7 @@ def list_security_groups(session: Session, project: values.Project = None) -> No
         Column("RULES", "security_group_rules", lambda rules: str(len(rules))),
         Column("DESCRIPTION", "description"),
     )
-    found = session.client.list(SECURITY_GROUP, **values.present(project_id=project))
+    found = session.client.list(SECURITY_GROUP, **query)
     session.table(columns, found)
 
 
@@ -66,7 +85,7 @@ def create(
     """Create a security group; its members may open anything, and nobody opens to them."""
     given = {"name": name, "project_id": project, "description": description}
     body = values.present(**given, stateful=stateful, reject=reject)
-    session.show(session.client.create(SECURITY_GROUP, body))
+    show_group(session, session.client.create(SECURITY_GROUP, body))
 
 
 @app.command("set")
@@ -82,4 +101,4 @@ def set_security_group(
     """Change a security group; its rules are nouns of their own."""
     key = id_of(session, SECURITY_GROUP, which)
     body = values.present(name=name, stateful=stateful, reject=reject, description=description)
-    session.show(session.client.update(SECURITY_GROUP, key, values.changes(body)))
+    show_group(session, session.client.update(SECURITY_GROUP, key, values.changes(body)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, find, names_of
+from vifguard.cli.names import completer, find, find_usable, names_of
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE
 
 app = noun_app(SECURITY_GROUP_RULE, "Rules of security groups: they allow, and never deny.")
 add_show(app, SECURITY_GROUP_RULE)
 add_delete(app, SECURITY_GROUP_RULE)
+add_tags(app, SECURITY_GROUP_RULE)
 
 Group = Annotated[
     str,
@@ -60,7 +62,7 @@ def list_rules(session: Session, group: OfGroup = None, project: values.Project 
     """The rules of the security groups that you may see."""
     filters = values.present(project_id=project)
     if group is not None:
-        owner = session.client.find(SECURITY_GROUP, group, **filters)
+        owner = find_usable(session, SECURITY_GROUP, group, project)
         filters["security_group_id"] = owner["id"]
     found = session.client.list(SECURITY_GROUP_RULE, **filters)
     kinds = () if session.json else (SECURITY_GROUP, ADDRESS_GROUP)
@@ -87,22 +89,47 @@ def create(
     description: values.Description = None,
 ) -> None:
     """Add a rule to a security group, in force on every port that has it."""
-    if port is not None and icmp is not None:
-        raise typer.BadParameter("give --port or --icmp, not both")
+    allowed = body_of(direction, ethertype, protocol, port, icmp, remote_prefix)
     owner = find(session, SECURITY_GROUP, group)
     body = values.present(
         security_group_id=owner["id"],
-        direction=direction,
-        ethertype=ethertype or ("IPv6" if ":" in (remote_prefix or "") else None),
-        protocol=protocol,
-        remote_ip_prefix=remote_prefix,
         remote_group_id=remote_group and _remote(session, SECURITY_GROUP, remote_group, owner),
         remote_address_group_id=remote_address_group
         and _remote(session, ADDRESS_GROUP, remote_address_group, owner),
         description=description,
     )
-    body |= _range(port, "-", same=True) | _range(icmp, "/", same=False)
-    session.show(session.client.create(SECURITY_GROUP_RULE, body))
+    session.show(session.client.create(SECURITY_GROUP_RULE, allowed | body))
+
+
+def body_of(
+    direction: str,
+    ethertype: str | None,
+    protocol: str | None,
+    port: str | None,
+    icmp: str | None,
+    remote_prefix: str | None,
+) -> dict[str, Any]:
+    """What a rule allows, as the API takes it; a usage error where ports and type contradict."""
+    if port is not None and icmp is not None:
+        raise typer.BadParameter("give --port or --icmp, not both")
+    if port is not None and protocol in _ICMP:
+        raise typer.BadParameter(f"{protocol} has no ports: give --icmp TYPE[/CODE]")
+    if port is not None and not _PORTS.fullmatch(port):
+        raise typer.BadParameter(f"--port {port!r} is neither a port nor a range such as 80-90")
+    if icmp is not None and not _TYPES.fullmatch(icmp):
+        raise typer.BadParameter(f"--icmp {icmp!r} is not TYPE[/CODE] such as 8 or 3/1")
+    body = values.present(
+        direction=direction,
+        ethertype=ethertype or ("IPv6" if ":" in (remote_prefix or "") else None),
+        protocol=protocol,
+        remote_ip_prefix=remote_prefix,
+    )
+    return body | _range(port, "-", same=True) | _range(icmp, "/", same=False)
+
+
+_ICMP = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
+_PORTS = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?", re.ASCII)
+_TYPES = re.compile(r"[0-9]{1,3}(/[0-9]{1,3})?", re.ASCII)
 
 
 def rule_columns(
@@ -122,7 +149,7 @@ def rule_columns(
 
 def _remote(session: Session, kind: Any, name: str, owner: Mapping[str, Any]) -> str:
     # A project's groups have names of their own: the rule's project says which is meant.
-    found: str = session.client.find(kind, name, project_id=owner["project_id"])["id"]
+    found: str = find_usable(session, kind, name, owner["project_id"])["id"]
     return found
 
 
@@ -139,7 +166,7 @@ def _ports(rule: Mapping[str, Any]) -> str:
     low, high = rule["port_range_min"], rule["port_range_max"]
     if low is None:
         return "any"
-    if rule["protocol"] in {"icmp", "ipv6-icmp", "1", "58"}:
+    if rule["protocol"] in _ICMP:
         return f"type {low}" + ("" if high is None else f" code {high}")
     return str(low) if low == high else f"{low}-{high}"
 

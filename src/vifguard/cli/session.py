@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vifguard.cli.exits import InputError
-from vifguard.cli.output import Column, Show, print_item, print_json, print_table
+from vifguard.cli.output import Column, print_item, print_json, print_table
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -105,12 +105,14 @@ class Session:
         except ValueError as error:
             raise InputError(str(error)) from None
 
-    def show(self, item: Mapping[str, Any], shown: Mapping[str, Show] | None = None) -> None:
-        """One object, for people or programs. `shown` is how people see some of its fields."""
+    def show(self, item: Mapping[str, Any]) -> None:
+        """One object, for programs or, with the names of what it refers to, for people."""
+        from vifguard.cli.references import with_names
+
         if self.json:
             print_json(item)
         else:
-            print_item({**item, **{k: f(item[k]) for k, f in (shown or {}).items() if k in item}})
+            print_item(with_names(self.client, item))
 
     def table(self, columns: Sequence[Column], items: Sequence[Mapping[str, Any]]) -> None:
         """Objects: some columns for people, all fields for programs."""

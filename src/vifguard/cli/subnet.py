@@ -8,14 +8,16 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.names import completer, id_of, names_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column, plain
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import NETWORK, SUBNET, SUBNET_POOL
 
 app = noun_app(SUBNET, "Subnets: a range of addresses, and where in it ports get theirs.")
 add_show(app, SUBNET)
 add_delete(app, SUBNET)
+add_tags(app, SUBNET)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(SUBNET))
@@ -49,14 +51,12 @@ Nameserver = Annotated[list[str] | None, typer.Option("--nameserver", help="Repe
 
 @app.command("list")
 @with_session
-def list_subnets(
-    session: Session, network: OfNetwork = None, project: values.Project = None
-) -> None:
+@narrowed
+def list_subnets(session: Session, query: Query, network: OfNetwork = None) -> None:
     """The subnets that you may see."""
-    filters = values.present(project_id=project)
     if network is not None:
-        filters["network_id"] = id_of(session, NETWORK, network)
-    subnets = session.client.list(SUBNET, **filters)
+        query["network_id"] = id_of(session, NETWORK, network)
+    subnets = session.client.list(SUBNET, **query)
     names = {} if session.json else names_of(session, NETWORK)
     columns = (
         Column("ID", "id"),

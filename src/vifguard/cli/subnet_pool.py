@@ -8,14 +8,16 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.names import completer, id_of
+from vifguard.cli.narrowing import Query, narrowed
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
+from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import SUBNET_POOL
 
 app = noun_app(SUBNET_POOL, "Subnet pools: prefixes that new subnets get their ranges from.")
 add_show(app, SUBNET_POOL)
 add_delete(app, SUBNET_POOL)
+add_tags(app, SUBNET_POOL)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(SUBNET_POOL))
@@ -41,7 +43,8 @@ Default = Annotated[
 
 @app.command("list")
 @with_session
-def list_subnet_pools(session: Session, project: values.Project = None) -> None:
+@narrowed
+def list_subnet_pools(session: Session, query: Query) -> None:
     """The subnet pools that you may see."""
     columns = (
         Column("ID", "id"),
@@ -52,7 +55,7 @@ def list_subnet_pools(session: Session, project: values.Project = None) -> None:
         Column("SHARED", "shared"),
         Column("DEFAULT", "is_default"),
     )
-    found = session.client.list(SUBNET_POOL, **values.present(project_id=project))
+    found = session.client.list(SUBNET_POOL, **query)
     session.table(columns, found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ import httpx
 from vifguard.client.endpoint import Endpoint, read_data_dir
 from vifguard.client.errors import (
     AmbiguousError,
+    ChangedError,
     NotFoundError,
     NotInTimeError,
     RefusedError,
@@ -37,6 +38,8 @@ KEPT = httpx.Limits(keepalive_expiry=4.0)
 
 NAMESAKES = 10
 """How many ids are told of the objects that bear one name."""
+
+_ATTEMPTS = 10
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -163,9 +166,36 @@ class Client:
         answer = self.call("PUT", _path(resource, key), body=wrapped, revision=revision)
         return self._one(answer, resource.singular)
 
+    def change(
+        self, resource: Resource, key: str, change: Callable[[Item], Mapping[str, Any]]
+    ) -> Item:
+        """Change an object to what `change` makes of it as it is.
+
+        Who changes it at the same time loses nothing: `change` is then asked again. Raises
+        ChangedError where that happens ever again.
+        """
+        for attempt in range(_ATTEMPTS):
+            found = self.show(resource, key)
+            try:
+                return self.update(resource, key, change(found), revision=found["revision_number"])
+            except ChangedError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
     def delete(self, resource: Resource, key: str, **query: Any) -> None:
         """Delete an object by its id."""
         self.call("DELETE", _path(resource, key), query=query or None)
+
+    def add_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
+        """Put these tags on an object, beside those it has."""
+        self.call("POST", f"{_path(resource, key)}/tags", body={"tags": [*tags]})
+
+    def remove_tags(self, resource: Resource, key: str, tags: Sequence[str] | None) -> None:
+        """Take these tags off an object; None: all."""
+        path = f"{_path(resource, key)}/tags"
+        for one in [path] if tags is None else [f"{path}/{quote(tag, safe='')}" for tag in tags]:
+            self.call("DELETE", one)
 
     def set_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
         """Give an object these tags and no others."""

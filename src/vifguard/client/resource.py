@@ -33,6 +33,13 @@ SECURITY_GROUP = Resource("security-group", "security_group", "security_groups",
 SECURITY_GROUP_RULE = Resource(
     "security-group-rule", "security_group_rule", "security_group_rules", "security-group-rules"
 )
+DEFAULT_RULE = Resource(
+    "default-security-group-rule",
+    "default_security_group_rule",
+    "default_security_group_rules",
+    "default-security-group-rules",
+)
 ADDRESS_GROUP = Resource("address-group", "address_group", "address_groups", "address-groups")
 SUBNET_POOL = Resource("subnet-pool", "subnetpool", "subnetpools", "subnetpools")
 RBAC_POLICY = Resource("rbac-policy", "rbac_policy", "rbac_policies", "rbac-policies")
+EXTENSION = Resource("extension", "extension", "extensions", "extensions")

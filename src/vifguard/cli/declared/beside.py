@@ -52,7 +52,7 @@ def set_addresses(client: Client, _: Resource, key: str, wanted: Sequence[str]) 
 def share(client: Client, resource: Resource, key: str, wanted: Sequence[str]) -> None:
     """Share an object with these projects and no others; with every one it stays as it is."""
     policies = [one for one in client.list(RBAC_POLICY) if one["object_id"] == key]
-    has = {one["target_project"]: one["id"] for one in policies}
+    has = {one["target_tenant"]: one["id"] for one in policies}
     project = client.show(resource, key)["project_id"]
     for target in sorted(set(wanted) - has.keys()):
         body = {"object_type": resource.singular, "object_id": key, "project_id": project}
@@ -68,5 +68,5 @@ def with_targets(
     """Objects, with the projects that each is shared with, or every one."""
     targets: dict[str, list[str]] = {}
     for policy in policies:
-        targets.setdefault(policy["object_id"], []).append(policy["target_project"])
+        targets.setdefault(policy["object_id"], []).append(policy["target_tenant"])
     return [{**item, "shared_with": sorted(targets.get(item["id"], []))} for item in items]

@@ -1,0 +1,78 @@
+"""Objects that others refer to by id, shown by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from vifguard.client.resource import (
+    ADDRESS_GROUP,
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SUBNET,
+    SUBNET_POOL,
+    Resource,
+)
+
+if TYPE_CHECKING:
+    from vifguard.client.client import Client
+
+FIELDS: Final[Mapping[str, Resource]] = {
+    "network_id": NETWORK,
+    "subnet_id": SUBNET,
+    "subnetpool_id": SUBNET_POOL,
+    "port_id": PORT,
+    "pinned_port_id": PORT,
+    "members": PORT,
+    "security_groups": SECURITY_GROUP,
+    "security_group_id": SECURITY_GROUP,
+    "remote_group_id": SECURITY_GROUP,
+    "remote_address_group_id": ADDRESS_GROUP,
+}
+"""What the fields of objects refer to."""
+
+_AT_ONCE = 100
+"""Ids in one question."""
+
+
+def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object, with names for the ids of those it refers to and this user sees."""
+    wanted: dict[Resource, set[str]] = {}
+    for resource, key in _references(item):
+        wanted.setdefault(resource, set()).add(key)
+    names = {key: name for kind, keys in wanted.items() for key, name in _ask(client, kind, keys)}
+    shown: dict[str, Any] = _named(item, names)
+    return shown
+
+
+def _ask(client: Client, resource: Resource, keys: set[str]) -> Iterator[tuple[str, str]]:
+    left = iter(sorted(keys))
+    while some := list(islice(left, _AT_ONCE)):
+        for one in client.list(resource, id=some, fields=["id", "name"]):
+            yield one["id"], one["name"]
+
+
+def _references(value: Any, field: str = "") -> Iterator[tuple[Resource, str]]:
+    match value:
+        case str() if field in FIELDS and value:
+            yield FIELDS[field], value
+        case Mapping():
+            for name, inner in value.items():
+                yield from _references(inner, name)
+        case list():
+            for inner in value:
+                yield from _references(inner, field)
+
+
+def _named(value: Any, names: Mapping[str, str], field: str = "") -> Any:
+    match value:
+        case str() if field in FIELDS:
+            return names.get(value) or value
+        case Mapping():
+            return {name: _named(inner, names, name) for name, inner in value.items()}
+        case list():
+            return [_named(inner, names, field) for inner in value]
+        case _:
+            return value
