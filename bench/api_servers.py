@@ -164,6 +164,7 @@ def postgresql(room: Path) -> Iterator[tuple[Path, int]]:
 
 @contextmanager
 def vifguard(name: str, room: Path, database: tuple[Path, int] | None) -> Iterator[Server]:
+    """Ours, on a database or on a file of its own, with a host that holds security groups."""
     port = _free_port()
     url = [f"--database=postgresql://bench@/bench?host={database[0]}"] if database else []
     room.mkdir()
@@ -187,6 +188,7 @@ _QUOTAS = ("network", "subnet", "port", "security_group", "security_group_rule")
 
 @contextmanager
 def neutron(room: Path, database: tuple[Path, int]) -> Iterator[Server]:
+    """Neutron on a database."""
     port = _free_port()
     for each in (room, room / "state", room / "lock"):
         each.mkdir()

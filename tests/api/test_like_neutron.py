@@ -222,6 +222,63 @@ class TestAutomaticAddresses:
         assert cloud.admin.call("DELETE", f"ports/{port['id']}").status_code == 204
 
 
+class TestSubnets:
+    @pytest.mark.parametrize(
+        ("cidr", "gateway"),
+        [
+            ("198.51.100.8/29", "203.0.113.1"),
+            ("198.51.100.9/32", "203.0.113.1"),
+            ("2001:db8::/64", "2001:db8:ffff::1"),
+        ],
+    )
+    def test_a_gateway_may_be_elsewhere(self, cloud: Cloud, cidr: str, gateway: str) -> None:
+        """C17: of hosting providers whose customers have a /32."""
+        network = cloud.admin.make("network", shared=True)
+        made = subnet_of(cloud.admin, network, cidr, gateway_ip=gateway)
+        assert made["gateway_ip"] == gateway
+        assert cloud.admin.make("port", network_id=network["id"])
+
+    def test_guests_are_told_nothing_of_modes_where_dhcp_is_off(self, cloud: Cloud) -> None:
+        """C21."""
+        network = cloud.admin.make("network", shared=True)
+        fields = {"network_id": network["id"], "ip_version": 6, "cidr": "2001:db8::/64"}
+        modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+        refused = (400, "InvalidInput")
+        assert cloud.admin.refused("subnet", **fields, **modes, enable_dhcp=False)[:2] == refused
+        made = cloud.admin.make("subnet", **fields, **modes)
+        assert cloud.admin.refused("subnet", made["id"], enable_dhcp=False)[:2] == refused
+
+
+class TestNova:
+    def test_an_address_of_no_subnet_is_told_from_other_bad_input(self, cloud: Cloud) -> None:
+        """A3.1 d: Nova catches it by its type."""
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        on = {"network_id": network["id"]}
+        wishes = [{"ip_address": "10.9.9.9"}]
+        refused = cloud.admin.refused("port", **on, fixed_ips=wishes)
+        assert refused[:2] == (400, "InvalidIpForNetwork")
+        wishes = [{"ip_address": "10.9.9.9", "subnet_id": network["subnets"][0]}]
+        refused = cloud.admin.refused("port", **on, fixed_ips=wishes)
+        assert refused[:2] == (400, "InvalidIpForSubnet")
+
+    def test_a_service_may_what_nova_does_with_a_port(self, cloud: Cloud) -> None:
+        """A3.1 f, by Nova's calls; it was 403."""
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        port = cloud.alice.make("port", network_id=network["id"])
+        nova = cloud.nova
+        found = nova.get(f"networks/{network['id']}")["network"]
+        assert found["id"] == network["id"]
+        assert nova.get("subnets", network_id=network["id"])["subnets"]
+        where = {"device_id": "11111111-1111-1111-1111-111111111111", "device_owner": "compute:a"}
+        bound = nova.change("port", port["id"], **where, **{"binding:host_id": "h1"})
+        assert bound["binding:host_id"] == "h1"
+        (listed,) = nova.get("ports", device_id=where["device_id"])["ports"]
+        assert listed["id"] == port["id"]
+        gone = {"device_id": "", "device_owner": "", "binding:host_id": None}
+        assert nova.change("port", port["id"], **gone)["device_id"] == ""
+        assert nova.refused("port", port["id"], name="mine")[0] == 403
+
+
 class TestPorts:
     def test_address_pairs_need_port_security(self, cloud: Cloud) -> None:
         """N15."""

@@ -20,6 +20,8 @@ from vifguard.store.errors import (
     MacTakenError,
     MissingError,
     NoAddressLeftError,
+    OffNetworkError,
+    OffSubnetError,
     PoolInUseError,
     PoolQuotaError,
     PrefixTakenError,
@@ -41,6 +43,8 @@ _NEUTRON: Mapping[type[StoreError], tuple[int, str]] = MappingProxyType(
         MacTakenError: (409, "MacAddressInUse"),
         NoAddressLeftError: (409, "IpAddressGenerationFailure"),
         WrongAddressError: (400, "InvalidInput"),
+        OffNetworkError: (400, "InvalidIpForNetwork"),
+        OffSubnetError: (400, "InvalidIpForSubnet"),
         UnstorableError: (400, "InvalidInput"),
         ConflictError: (409, "Conflict"),
         DefaultPoolExistsError: (400, "InvalidInput"),
@@ -91,6 +95,11 @@ class Refusal(Exception):  # noqa: N818 - not an error of ours: what the caller 
 def bad_request(message: str) -> Refusal:
     """400: the request says something that cannot be."""
     return Refusal(400, "HTTPBadRequest", message)
+
+
+def invalid_input(message: str) -> Refusal:
+    """400: what is said contradicts itself, or what it belongs to."""
+    return Refusal(400, "InvalidInput", message)
 
 
 def forbidden(message: str) -> Refusal:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean, integer, quoted
-from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.errors import Refusal, bad_request, invalid_input
 from vifguard.api.who import User
 from vifguard.model.address import AddressError, parse_address
 
@@ -266,7 +266,8 @@ def _number(name: str, value: str) -> int:
     try:
         number: int = integer(0, 10**9).read(value)
     except ValueError as error:
-        raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+        message = f"Bad {name} request: {error}."
+        raise Refusal(400, "BadRequest", message) from None
     return number
 
 
@@ -274,7 +275,7 @@ def _flag(name: str, value: str) -> bool:
     try:
         flag: bool = boolean.read(value)
     except ValueError as error:
-        raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+        raise invalid_input(f"Invalid input for {name}. Reason: {error}.") from None
     return flag
 
 

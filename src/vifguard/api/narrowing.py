@@ -10,7 +10,7 @@ from sqlalchemy import Column, ColumnElement, Table, or_, select
 
 from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean
-from vifguard.api.errors import bad_request
+from vifguard.api.errors import invalid_input
 from vifguard.api.listing import Listing, Shown
 from vifguard.model.address import AddressError, IPAddress, Mac, parse_address
 from vifguard.store import lists
@@ -142,7 +142,7 @@ def _flag(name: str, value: str) -> bool:
     try:
         found: bool = boolean.read(value)
     except ValueError as error:
-        raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+        raise invalid_input(f"Invalid input for {name}. Reason: {error}.") from None
     return found
 
 

@@ -65,6 +65,7 @@ ROLES: Final = tuple(field.name for field in fields(Line))
 
 _DENIED = Line(admin=_NONE)
 _READ = Line(member=_OWN, reader=_OWN)
+_FOUND = Line(member=_OWN, reader=_OWN, service=_ALL)
 _WRITE = Line(member=_OWN)
 _OPERATOR = Line()
 _AGENT = Line(agent=Reach.HOST)
@@ -118,11 +119,13 @@ LINES: Mapping[str, Line] = MappingProxyType(
         **{f"show_quota_{word}": _READ for word in ("project", "tenant")},
         "update_quota": _OPERATOR,
         "delete_quota": _OPERATOR,
-        # A hypervisor's hook binds a port and waits for it, with the service's role.
-        "show_port": Line(member=_OWN, reader=_OWN, service=_ALL),
+        # A hypervisor's hook, and Nova, find a port and its network, bind it and wait for it.
+        **{f"list_{many}": _FOUND for many in ("networks", "subnets", "ports")},
+        **{f"show_{one}": _FOUND for one in ("network", "subnet")},
+        "show_port": _FOUND,
         "update_port": Line(member=_OWN, service=_ALL),
         "release_learned_address": _WRITE,
-        "wait_port": Line(member=_OWN, reader=_OWN, service=_ALL),
+        "wait_port": _FOUND,
         "list_port_drops": _READ,
         "list_ip_group_events": _READ,
         "list_drops": _READ,

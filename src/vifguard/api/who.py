@@ -123,9 +123,14 @@ def _addresses_allowed(standing: Standing, wishes: Any) -> bool:
 def _owner_word_allowed(standing: Standing, value: str) -> bool:
     # Clouds were taken over by words here that some component trusted (CVE-2015-5240); nothing
     # trusts them in this one, and a tenant still may not look like infrastructure.
-    return standing.user.is_operator or (standing.owns and bool(_COMPUTE.fullmatch(value)))
+    may = standing.owns or standing.user.may_bind
+    return standing.user.is_operator or (may and bool(_COMPUTE.fullmatch(value)))
 
 
+DEVICE = Rule(
+    "its owner, the operator or a service",
+    lambda standing, _: standing.owns or standing.user.may_bind,
+)
 OWNER = Rule("its owner or the operator", lambda standing, _: standing.owns)
 OPERATOR = Rule("the operator", lambda standing, _: standing.user.is_operator)
 BINDER = Rule(

@@ -15,7 +15,13 @@ from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or
 from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
 from vifguard.store import sets, wiring
-from vifguard.store.errors import AddressTakenError, NoAddressLeftError, WrongAddressError
+from vifguard.store.errors import (
+    AddressTakenError,
+    NoAddressLeftError,
+    OffNetworkError,
+    OffSubnetError,
+    WrongAddressError,
+)
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, Values, address_of, key, next_key, prefix_of
 from vifguard.store.tables import address_pairs, allocations, free_ranges
@@ -274,7 +280,7 @@ def _subnet_of(taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Subnet:
     for subnet in subnets:
         if wish.address is not None and wish.address in subnet.cidr:
             return subnet
-    raise WrongAddressError(
+    raise OffNetworkError(
         f"IP address {wish.address} is not a valid IP for any of the subnets on the specified "
         f"network {taker.network_id}."
     )
@@ -283,7 +289,7 @@ def _subnet_of(taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Subnet:
 def _require_usable(subnet: Subnet, address: IPAddress) -> None:
     first, last = usable(subnet.cidr)
     if address not in subnet.cidr or not int(first) <= int(address) <= int(last):
-        raise WrongAddressError(
+        raise OffSubnetError(
             f"IP address {address} is not a valid IP for the specified subnet {subnet.id}: "
             f"choose one from {first} to {last}."
         )

@@ -40,6 +40,14 @@ class WrongAddressError(StoreError):
     """The address is in no subnet of the network, or not one a port can have."""
 
 
+class OffNetworkError(WrongAddressError):
+    """The address is in no subnet of the network."""
+
+
+class OffSubnetError(WrongAddressError):
+    """The address is not in the subnet that it is asked of."""
+
+
 class ConflictError(StoreError):
     """The change contradicts what is there."""
 

@@ -69,6 +69,7 @@ from vifguard.api.v2.port_groups import Groups
 from vifguard.api.who import (
     ADDRESSES,
     BINDER,
+    DEVICE,
     DEVICE_OWNER,
     NETWORK_OWNER,
     OWNER,
@@ -155,7 +156,7 @@ PORTS: Final = Resource(
             "ethertypes",
         ),
         Attribute("storm", nullable(storm), STORM, STORM, None, "storm"),
-        Attribute("device_id", text(), OWNER, OWNER, "", "device_id"),
+        Attribute("device_id", text(), DEVICE, DEVICE, "", "device_id"),
         Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
         Attribute("dns_name", dns, OWNER, OWNER, "", "dns_name"),
         Attribute("dns_domain", dns, OWNER, OWNER, "", "dns_domain"),

@@ -32,7 +32,7 @@ from vifguard.api.convert import (
     record,
     uuid,
 )
-from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
+from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
 from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
@@ -214,7 +214,7 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     _require_owner(standing, "create")
     SUBNETS.authorize_post(given, standing)
     if given["cidr"] is not None and given["ip_version"] not in (None, given["cidr"].version):
-        raise bad_request(
+        raise invalid_input(
             f"Invalid input for ip_version. Reason: {given['cidr']} is not of version "
             f"{given['ip_version']}."
         )
@@ -274,15 +274,19 @@ def _require_sound(subnet: Subnet) -> None:
 
 
 def _require_gateway(subnet: Subnet) -> None:
-    gateway = subnet.gateway
+    """A gateway may be anywhere, but for what in IPv4 no station of the range can have."""
+    gateway, cidr = subnet.gateway, subnet.cidr
     if gateway is None:
         return
-    first, last = usable(subnet.cidr)
-    inside = gateway.version == first.version and int(first) <= int(gateway) <= int(last)
-    if not inside and not (gateway.version == subnet.cidr.version == 6 and gateway.is_link_local):
-        raise bad_request(
-            f"Invalid input for gateway_ip. Reason: {gateway} is not an address of {subnet.cidr} "
-            f"that a station can have."
+    if gateway.version != cidr.version:
+        raise invalid_input(
+            f"Invalid input for gateway_ip. Reason: {gateway} is not IPv{cidr.version}."
+        )
+    ends = {cidr[0], cidr[-1]} if cidr.version == 4 and cidr.prefixlen < 31 else set()
+    if gateway in ends:
+        raise invalid_input(
+            f"Invalid input for gateway_ip. Reason: {gateway} is the network or broadcast address "
+            f"of {cidr}."
         )
 
 
@@ -316,13 +320,13 @@ def _require_pools(subnet: Subnet) -> None:
 def _require_family(subnet: Subnet) -> None:
     for hop in subnet.host_routes:
         if {hop.destination.version, hop.nexthop.version} != {subnet.cidr.version}:
-            raise bad_request(
+            raise invalid_input(
                 f"Invalid input for host_routes. Reason: {hop.destination} via {hop.nexthop} is "
                 f"not IPv{subnet.cidr.version}."
             )
     for server in subnet.nameservers:
         if server.version != subnet.cidr.version:
-            raise bad_request(
+            raise invalid_input(
                 f"Invalid input for dns_nameservers. Reason: {server} is not "
                 f"IPv{subnet.cidr.version}."
             )
@@ -331,17 +335,22 @@ def _require_family(subnet: Subnet) -> None:
 def _require_modes(subnet: Subnet) -> None:
     modes = {subnet.ipv6_ra_mode, subnet.ipv6_address_mode} - {None}
     if modes and subnet.cidr.version == 4:
-        raise bad_request(
+        raise invalid_input(
             "Invalid input for ipv6_address_mode. Reason: an IPv4 subnet has neither "
             "ipv6_ra_mode nor ipv6_address_mode."
         )
+    if modes and not subnet.enable_dhcp:
+        raise invalid_input(
+            "Invalid input for enable_dhcp. Reason: ipv6_ra_mode and ipv6_address_mode cannot be "
+            "set while it is false."
+        )
     if len(modes) > 1:
-        raise bad_request(
+        raise invalid_input(
             f"Invalid input for ipv6_ra_mode. Reason: {subnet.ipv6_ra_mode!r} does not agree with "
             f"ipv6_address_mode {subnet.ipv6_address_mode!r}."
         )
     if modes & {"slaac", "dhcpv6-stateless"} and subnet.cidr.prefixlen != 64:
-        raise bad_request(
+        raise invalid_input(
             f"Invalid input for cidr. Reason: guests form addresses in a /64 only, not in "
             f"{subnet.cidr}."
         )
