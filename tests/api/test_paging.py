@@ -123,7 +123,7 @@ def test_no_limit_is_the_whole_list_without_links(ports: Ports) -> None:
 @pytest.mark.parametrize("limit", ["-1", "1.0", "x", "1" * 20])
 def test_what_is_no_limit_is_refused(ports: Ports, limit: str) -> None:
     answer = ports.cloud.alice.call("GET", "ports", params={"limit": limit})
-    assert refusal(answer)[:2] == (400, "HTTPBadRequest")
+    assert refusal(answer)[:2] == (400, "BadRequest")
 
 
 @pytest.mark.parametrize("more", [{}, BY_NAME, {"page_reverse": "True"}, {"tags": "web"}])

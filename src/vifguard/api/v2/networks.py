@@ -47,7 +47,7 @@ from vifguard.api.shapes import (
 from vifguard.api.v2.dhcp_options import no_policy
 from vifguard.api.v2.shareable import require_shareable
 from vifguard.api.v2.subnet_mtu import require_mtu
-from vifguard.api.who import NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing, User
+from vifguard.api.who import BINDER, NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing, User
 from vifguard.model.guard import LinkLocal
 from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
@@ -83,15 +83,15 @@ NETWORKS: Final = Resource(
             "provider:network_type",
             nullable(exactly("flat", "local")),
             OPERATOR,
-            seen_by=OPERATOR,
+            seen_by=BINDER,
         ),
         Attribute(
             "provider:physical_network",
             nullable(physical),
             OPERATOR,
-            seen_by=OPERATOR,
+            seen_by=BINDER,
         ),
-        Attribute("provider:segmentation_id", exactly(None), OPERATOR, seen_by=OPERATOR),
+        Attribute("provider:segmentation_id", exactly(None), OPERATOR, seen_by=BINDER),
         # There are no routers, and so nobody is let out by it: a word that is kept and shown.
         Attribute("router:external", boolean, OPERATOR, OPERATOR, default=False, field="external"),
         Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
