@@ -329,6 +329,20 @@ def test_a_user_is_made_may_do_what_the_role_says_and_is_removed(
     vifguard("user", "delete", "ann", code=2)
 
 
+def test_a_user_gets_another_project_and_roles_and_keeps_the_password(
+    server: Service, vifguard: Shell
+) -> None:
+    password = vifguard("user", "create", "eve", "--project", "p1").out.strip()
+    asking = {"VIFGUARD_URL": server.url, "VIFGUARD_USER": "eve", "VIFGUARD_PASSWORD": password}
+    changed = vifguard.json("user", "set", "eve", "--project", "p2", "--role", "reader")
+    assert changed == {"name": "eve", "project_id": "p2", "roles": ["reader"]}
+    assert Shell(asking)("port", "list").code == 0
+    assert "nothing to set" in vifguard("user", "set", "eve", code=2).err
+    vifguard("user", "set", "eve", "--role", "king", code=2)
+    vifguard("user", "set", "eve", "--project", "", code=2)
+    vifguard("user", "delete", "eve")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("a:b", "--project", "p"), ("", "--project", "p"), ("x", "--project", "p p"),

@@ -152,6 +152,22 @@ def test_what_another_project_shares_goes_by_its_name(
     assert f"web-{lan}" in tenant("port", "show", made["id"]).out
 
 
+def test_an_owner_is_told_with_whom_a_network_is_shared(
+    vifguard: Shell, lan: str, tmp_path: Path
+) -> None:
+    user = f"of-{lan}"
+    vifguard("user", "create", user, "--project", user, "--clouds-file", tmp_path / "clouds.yaml")
+    vifguard("network", "create", user, "--project", user)
+    owner = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
+    policy = vifguard.json(
+        "rbac-policy", "create", "network", user, "--with", "evil", "--project", user
+    )
+    said = owner("network", "delete", user, code=4).err
+    assert f"shared with evil (delete RBAC policy {policy['id']})" in said
+    vifguard("rbac-policy", "delete", policy["id"])
+    owner("network", "delete", user)
+
+
 def test_a_policy_gets_another_target(vifguard: Shell, lan: str) -> None:
     vifguard("address-group", "create", lan)
     made = vifguard.json("rbac-policy", "create", "address-group", lan, "--with", "one")

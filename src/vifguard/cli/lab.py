@@ -33,6 +33,10 @@ Names = Annotated[
 ]
 OneName = Annotated[str, typer.Argument(help="The scenario whose world shall stand.")]
 GuestName = Annotated[str, typer.Argument(help="A guest, such as attacker; or outside, or host.")]
+Inside = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[-- COMMAND...]", help="What to run; a shell, where not given."),
+]
 
 _SCENARIOS = (Column("NAME", "name"), Column("WHAT", "title"), Column("GUESTS", "guests"))
 _GUESTS = (
@@ -99,8 +103,8 @@ def stand_up(name: OneName = "s1") -> None:
 
 
 @app.command()
-def shell(guest: GuestName) -> None:
-    """Open a shell inside a guest of the world that stands."""
+def shell(guest: GuestName, command: Inside = None) -> None:
+    """Open a shell inside a guest of the world that stands, or run a command there."""
     from vifguard.lab import netns
     from vifguard.lab.run import standing
 
@@ -114,9 +118,10 @@ def shell(guest: GuestName) -> None:
         raise InputError(f"there is no guest {guest!r} in it: choose among {', '.join(names)}")
     strict = [name for name in found if name.split("-")[1:2] == ["s"]]
     there = this.netns((strict or found)[0])
-    note(f"in {there}; leave with exit")
-    inside = ["ip", "netns", "exec", there, os.environ.get("SHELL", "/bin/sh")]
-    os.execvp(inside[0], inside)  # noqa: S606  the command becomes the shell
+    if not command:
+        note(f"in {there}; leave with exit")
+    inside = ["ip", "netns", "exec", there, *(command or [os.environ.get("SHELL", "/bin/sh")])]
+    os.execvp(inside[0], inside)  # noqa: S606  the command becomes the shell, or what is run
 
 
 @app.command()
@@ -134,7 +139,8 @@ def down(*, json: Json = False) -> None:
     if json:
         print_json({"removed": removed, "working": working})
         return
-    print_line(f"removed {len(removed)} worlds" if removed else "nothing stands")
+    worlds = f"{len(removed)} world{'s' if len(removed) > 1 else ''}"
+    print_line(f"removed {worlds}" if removed else "nothing stands")
     if working:
         note(f"left alone, since they still run: {', '.join(map(str, working))}")
 

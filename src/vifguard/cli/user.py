@@ -28,6 +28,7 @@ COLUMNS = (
 
 Name = Annotated[str, typer.Argument(help="The user's name.")]
 Project = Annotated[str, typer.Option("--project", help="The project whose objects are theirs.")]
+NewProject = Annotated[str | None, typer.Option("--project", help="Another project.")]
 Role = Annotated[
     list[str] | None,
     typer.Option(
@@ -90,6 +91,35 @@ def create(
             raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
         everyone.append(account)
     _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
+
+
+@app.command("set")
+def set_user(
+    name: Name,
+    project: NewProject = None,
+    role: Role = None,
+    data_dir: DataDir = DATA_DIR,
+    *,
+    json: Json = False,
+) -> None:
+    """Give a user another project or other roles; the password stays."""
+    from vifguard.cli.service import users
+
+    if project is None and not role:
+        raise typer.BadParameter("nothing to set: give --project or --role")
+    with users.changing(_file(data_dir)) as everyone:
+        index = _index(everyone, name)
+        before = everyone[index]
+        user = before.principal
+        roles = tuple(role or user.roles)
+        project_id = user.project_id if project is None else project
+        # It is read as a new one is, so that what cannot be is refused.
+        sound = users.new_account(name, project_id, roles, users.new_password(), user.host)
+        everyone[index] = replace(sound, password_hash=before.password_hash)
+    if json:
+        print_json({"name": name, "project_id": project_id, "roles": sorted(roles)})
+    else:
+        print_line(f"{name}: project {project_id}, roles {', '.join(sorted(roles))}")
 
 
 @app.command("set-password")

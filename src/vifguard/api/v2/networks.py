@@ -57,6 +57,7 @@ from vifguard.store import hosts, networks, rbac_policies, subnets
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import StoredNetwork
 from vifguard.store.tables import networks as table
+from vifguard.store.tables import rbac_policies as policy_table
 from vifguard.store.tables import subnets as subnet_table
 from vifguard.store.transaction import Change, Snapshot
 
@@ -172,7 +173,7 @@ def update_network(call: Caller, network_id: str) -> Response:
         before = visible.network(change, call.user, network_id)
         call.require_revision(before.stamp)
         standing = Standing(call.user, before.network.project_id, before.network)
-        _require_owner(standing, "update")
+        _require_owner(change, standing, "update")
         NETWORKS.authorize_put(given, standing)
         changes = NETWORKS.fields(given)
         others = rbac_policies.targets(change, network_id) - {EVERY_PROJECT}
@@ -194,7 +195,7 @@ def delete_network(call: Caller, network_id: str) -> Response:
         found = visible.network(change, call.user, network_id)
         call.require_revision(found.stamp)
         network = found.network
-        _require_owner(Standing(call.user, network.project_id, network), "delete")
+        _require_owner(change, Standing(call.user, network.project_id, network), "delete")
         networks.delete_network(change, network)
     return Response(status_code=204)
 
@@ -252,11 +253,11 @@ def _require_sound(network: Network, *, shared: bool) -> None:
         )
 
 
-def _require_owner(standing: Standing, verb: str) -> None:
+def _require_owner(change: Change, standing: Standing, verb: str) -> None:
     # A shared network carries other projects' ports: whoever made it, it is the operator's.
     if standing.owns_network:
         return
-    hint = " Delete the RBAC policies that share it, first." if standing.owns else ""
+    hint = _who_shares(change, standing.network) if standing.owns and standing.network else ""
     raise forbidden(
         f"{verb}_network is for the operator, or on an isolated network its owner; user "
         f"{standing.user.name!r} is neither.{hint}"
@@ -306,3 +307,10 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
         "availability_zones": [],
         **show_stamp(stored.stamp),
     }
+
+
+def _who_shares(change: Change, network: Network) -> str:
+    """What keeps an owner from changing a network: with whom it is shared, and by what."""
+    policies = rbac_policies.read(change, policy_table.c.object_id == network.id)
+    said = ", ".join(f"{policy.target} (delete RBAC policy {policy.id})" for policy in policies)
+    return f" It is shared with {said}." if said else ""
