@@ -25,9 +25,9 @@ from vifguard.model.port import Port
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
 from vifguard.resolve.touched import AllPorts
-from vifguard.store import intent, networks, port_lists, ports, tables
+from vifguard.store import intent, lists, networks, port_lists, ports, tables
 from vifguard.store.feed import StoreFeed
-from vifguard.store.port_lists import Cut
+from vifguard.store.lists import Cut
 from vifguard.store.rows import key, next_key
 from vifguard.store.sqlite import SqliteFile
 from vifguard.store.store import Store
@@ -132,7 +132,7 @@ def read_whole(node: dict[str, Any]) -> Iterator[str]:
 
 
 def test_a_scan_would_be_seen(crowd: World) -> None:
-    assert scans(crowd, [("SELECT id FROM ports WHERE name = 'x'", ())])
+    assert scans(crowd, [("SELECT id FROM ports WHERE description = 'x'", ())])
     assert not scans(crowd, [("SELECT id FROM ports WHERE id = 'x'", ())])
 
 
@@ -200,14 +200,18 @@ def test_a_page_in_the_middle_of_many_reads_by_index(crowd: World) -> None:
         at = whole[MANY // 2]
         for which in (true(), mine, mine & (tables.ports.c.device_id == "")):
             with statements() as seen:
-                behind = port_lists.read(snapshot, which, Cut(101, at))
-                ahead = port_lists.read(snapshot, which, Cut(101, at, backwards=True))
-            assert list(behind) == whole[MANY // 2 + 1 : MANY // 2 + 102]
-            assert list(ahead) == whole[MANY // 2 - 101 : MANY // 2]
+                pages = [
+                    lists.cut(snapshot, tables.ports, which, Cut(101, at, backwards=backwards))
+                    for backwards in (False, True)
+                ]
+                behind, ahead = (
+                    list(port_lists.read(snapshot, page)) for page in pages if page is not None
+                )
+            assert behind == whole[MANY // 2 + 1 : MANY // 2 + 102]
+            assert ahead == whole[MANY // 2 - 101 : MANY // 2]
             assert not scans(crowd, seen)
         for which in (tables.ports.c.project_id == "nobody", tables.ports.c.device_id == "none"):
-            assert not port_lists.read(snapshot, which, Cut(101, at))
-            assert not port_lists.has(snapshot, which, at)
+            assert lists.cut(snapshot, tables.ports, which, Cut(101, at)) is None
 
 
 def test_the_lowest_free_address_among_ten_thousand(crowd: World) -> None:
