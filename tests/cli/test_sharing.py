@@ -8,7 +8,7 @@ def test_a_pool_and_a_subnet_of_it(vifguard: Shell) -> None:
         *("subnet-pool", "create", "campus", "--prefix", "10.20.0.0/16", "--length", 24),
         *("--shared", "--quota", 512),
     )
-    assert (made["default_prefixlen"], made["default_quota"], made["shared"]) == (24, 512, True)
+    assert (made["default_prefixlen"], made["default_quota"], made["shared"]) == ("24", 512, True)
     changed = vifguard.json(
         *("subnet-pool", "set", "campus", "--prefix", "10.20.0.0/15", "--quota", "none")
     )

@@ -185,9 +185,10 @@ def _canonical(key: str, value: Any) -> Any:
 def _same_pairs(field: Field, value: Any, item: Item) -> bool:
     """The declared pairs and no other; a pair without a MAC means the port's own."""
     own = convert.mac.read(item["mac_address"])
-    return {replace(pair, mac=pair.mac or own) for pair in field.read(value)} == set(
-        field.read(item[field.attribute.name])
-    )
+    wanted, found = field.read(value), field.read(item[field.attribute.name])
+    # However their owners wrote them.
+    wants, has = ({(one.prefix, one.mac or own) for one in pairs} for pairs in (wanted, found))
+    return bool(wants == has)
 
 
 def _same_guards(field: Field, value: Any, item: Item) -> bool:
