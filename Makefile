@@ -9,7 +9,7 @@ PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-ven
   keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql nginx-light curl \
   qemu-system-x86 busybox-static cpio kmod strace faketime
 # What drives a server as a process; the rest of the unit tests is quick.
-SERVER := tests/store tests/api tests/cli
+SERVER := tests/store tests/api tests/cli tests/oracles/neutron
 # The files with tests of the kernel's: to collect all others takes half a minute.
 KERNEL := $(sort $(shell grep -rl --include='test_*.py' 'mark\.kernel' tests))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -102,6 +102,10 @@ bench: setup build/peer-packages build/neutron/.installed ## what a packet, a po
 .PHONY: bench-api
 bench-api: setup build/neutron-api/.installed ## the same API calls to vifguard on SQLite and PostgreSQL, and to Neutron; writes bench/results/
 	$(SUDO) $(BIN)/python -m bench api-peers
+
+.PHONY: diff-neutron
+diff-neutron: setup build/neutron-api/.installed ## ask Neutron and vifguard the same; a difference without its line fails
+	$(SUDO) $(BIN)/python -m tests.oracles.neutron
 
 .PHONY: plots
 plots: setup ## draw bench/results/ as docs/plots/*.svg

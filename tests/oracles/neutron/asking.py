@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -49,6 +49,12 @@ class World:
         for name in ("one", "two"):
             make(name, "port", "ports", **on, name=name)
         return cls(ask, ids)
+
+    def outcomes(self, cases: Iterable[Case]) -> dict[str, str]:
+        """What becomes of cases, by their keys."""
+        found = {case.key: self.outcome(case) for case in cases}
+        self.clear()
+        return found
 
     def outcome(self, case: Case) -> str:
         """What becomes of a case, in a line; whatever it made is gone afterwards."""

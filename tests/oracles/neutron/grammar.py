@@ -16,14 +16,16 @@ Body = dict[str, Any]
 
 NOBODY: Final = "11111111-2222-3333-4444-555555555555"
 SEED: Final = 29
+CHANGES: Final = 45
+LISTS: Final = 12
+"""How many of each noun are asked: more find more, at Neutron's pace."""
 
-TYPES: Final = (None, "", "x", 1, -1, True, 1.5, [], {}, [None], [1], ["x"], [{}])
+TYPES: Final = (None, "", "x", 1, True, [], {}, [1])
 TEXTS: Final = (
-    *("x" * 255, "x" * 256, "a b", " a ", "a\nb", "a\tb", "a\x7f", "\u00e9", "\u3000"),
-    *("\u0645\u200c\u0646", "\U0001f469\u200d\U0001f4bb", "\u202e", "\u2028", "\x01"),
+    *("x" * 255, "x" * 256, " a ", "a\nb", "a\u3000b", "\u0645\u200c\u0646", "a\u202e", "\x01"),
 )
-BOOLEANS: Final = ("true", "False", "TRUE", "1", "0", "yes", "on", "off", "t", "f", 0, 2, "2")
-NUMBERS: Final = ("22", "022", " 22", "0x10", "-1", 0, 22, 65536, 2**31, "1e3")
+BOOLEANS: Final = ("true", "False", "1", "yes", "off", "t", 0, 2)
+NUMBERS: Final = ("22", "022", "0x10", 0, -1, 65536)
 IDS: Final = (NOBODY, NOBODY.upper(), "not-an-id", "default")
 MACS: Final = (
     *("fa:16:3e:00:00:0a", "FA:16:3E:00:00:0A", "fa-16-3e-00-00-0a", "fa163e00000a"),
@@ -82,6 +84,13 @@ _COMMON = {
     "created_at": ("2020-01-01T00:00:00Z",),
     "tags": (["a"], "a", None, []),
 }
+_LIKEWISE = _COMMON | {
+    "name": (None, "", 1, "a\nb", "x" * 256),
+    "description": (None, 1, "a\nb"),
+    "project_id": (None, 1),
+    "tags": (["a"],),
+}
+"""Of nouns whose names and tags are the same code: whether they have them at all."""
 _OWN_NETWORK = {"network_id": "{network}"}
 _RANGE = {"network_id": "{empty}", "ip_version": 4, "cidr": "10.9.0.0/24"}
 
@@ -129,7 +138,7 @@ NOUNS: Final = (
         "subnets",
         _RANGE,
         {
-            **_COMMON,
+            **_LIKEWISE,
             "network_id": (*TYPES, *IDS),
             "cidr": (*TYPES, *PREFIXES, "10.9.0.0/31", "10.9.0.0/32", "10.9.0.0/30"),
             "ip_version": (*TYPES, 4, 6, "4", 5),
@@ -167,7 +176,7 @@ NOUNS: Final = (
         "ports",
         _OWN_NETWORK,
         {
-            **_COMMON,
+            **_LIKEWISE,
             "network_id": (*TYPES, *IDS),
             "admin_state_up": (*TYPES, *BOOLEANS),
             "mac_address": (*TYPES, *MACS),
@@ -224,7 +233,7 @@ NOUNS: Final = (
         "security_groups",
         {"name": "g"},
         {
-            **_COMMON,
+            **_LIKEWISE,
             "name": (*TYPES, *TEXTS, "default", "Default"),
             "stateful": (*TYPES, *BOOLEANS),
             "security_group_rules": ([],),
@@ -236,7 +245,7 @@ NOUNS: Final = (
         "security_group_rules",
         {"security_group_id": "{group}", "direction": "ingress", "protocol": "tcp"},
         {
-            **_COMMON,
+            **_LIKEWISE,
             "security_group_id": (*TYPES, *IDS),
             "direction": (*TYPES, "egress", "ingress", "INGRESS", "both"),
             "ethertype": (*TYPES, "IPv4", "ipv4", "IPv6", "IPV6", "IPv5", 4),
@@ -257,7 +266,7 @@ NOUNS: Final = (
         "address_groups",
         {},
         {
-            **_COMMON,
+            **_LIKEWISE,
             "addresses": (*TYPES, *([each] for each in PREFIXES), ["10.0.0.0/8", "10.0.0.0/8"]),
         },
     ),
@@ -266,7 +275,7 @@ NOUNS: Final = (
         "subnetpools",
         {"name": "p", "prefixes": ["10.64.0.0/16"]},
         {
-            **_COMMON,
+            **_LIKEWISE,
             "prefixes": (
                 *TYPES,
                 *([each] for each in PREFIXES),
@@ -302,7 +311,7 @@ NOUNS: Final = (
     ),
 )
 
-_FILTERS: Final = ("", "x", "true", "True", "1", NOBODY, "192.0.2.2")
+_FILTERS: Final = ("", "x", "true", NOBODY)
 _QUERIES: Final = (
     *("limit=1", "limit=0", "limit=-1", "limit=x", "limit=1&limit=2", "limit="),
     *("marker=x", f"marker={NOBODY}", "limit=1&page_reverse=True", "page_reverse=x"),
@@ -334,7 +343,7 @@ def _of_values(noun: Noun) -> Iterator[Case]:
 def _of_pairs(noun: Noun, chance: random.Random) -> Iterator[Case]:
     """Two attributes at once, by chance."""
     names = sorted(noun.values)
-    for _ in range(40):
+    for _ in range(15):
         one, other = chance.sample(names, 2)
         fields = {one: chance.choice(noun.values[one]), other: chance.choice(noun.values[other])}
         told = " ".join(f"{name}={_text(value)}" for name, value in fields.items())
@@ -351,10 +360,16 @@ def _of_lists(noun: Noun) -> Iterator[Case]:
 
 
 def cases() -> list[Case]:
-    """Every question, each once, in an order that the seed fixes."""
+    """Every question, each once, in an order that the seed fixes; of each noun some, by chance."""
     chance = random.Random(SEED)
     found: dict[str, Case] = {}
     for noun in NOUNS:
-        for case in (*_of_values(noun), *_of_pairs(noun, chance), *_of_lists(noun)):
+        changes = _some([*_of_values(noun), *_of_pairs(noun, chance)], CHANGES, chance)
+        for case in (*changes, *_some(list(_of_lists(noun)), LISTS, chance)):
             found.setdefault(case.key, case)
     return list(found.values())
+
+
+def _some(every: list[Case], most: int, chance: random.Random) -> list[Case]:
+    kept = set(chance.sample(range(len(every)), min(most, len(every))))
+    return [case for index, case in enumerate(every) if index in kept]

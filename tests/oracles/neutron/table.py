@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -47,6 +48,18 @@ def lines() -> tuple[Line, ...]:
 def kind_of(case: str, neutron: str, ours: str) -> Line | None:
     """The line that explains a difference; None where none does."""
     return next((line for line in lines() if line.explains(case, neutron, ours)), None)
+
+
+def explained(neutrons: Mapping[str, str], ours: Mapping[str, str]) -> tuple[list[str], list[Line]]:
+    """The cases whose difference no line explains, and the lines that no difference shows."""
+    kinds = {
+        case: kind_of(case, neutrons[case], answer)
+        for case, answer in ours.items()
+        if neutrons[case] != answer
+    }
+    shown = set(kinds.values())
+    unexplained = [case for case, line in kinds.items() if line is None]
+    return unexplained, [line for line in lines() if line not in shown]
 
 
 def recorded() -> dict[str, str]:
