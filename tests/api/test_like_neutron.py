@@ -167,7 +167,7 @@ class TestNetworks:
         cloud.alice.make("rbac_policy", action="access_as_shared", **share)
         status, _, message = refusal(cloud.alice.call("DELETE", f"networks/{network['id']}"))
         assert status == 403
-        assert "RBAC policies" in message
+        assert "delete RBAC policy" in message
 
     @pytest.mark.parametrize("word", ["compute:", "network:", "compute:nova"])
     def test_a_service_type_may_be_an_owner_alone(self, cloud: Cloud, word: str) -> None:
