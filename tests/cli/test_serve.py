@@ -141,15 +141,16 @@ def test_the_help_is_there_before_one_has_looked_away() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_a_client_is_one_connection_a_request(data_dir: Path) -> None:
-    """A kept connection that the server ends just then would lose a request."""
+def test_a_change_has_a_connection_of_its_own(data_dir: Path) -> None:
+    """A kept connection that the server ends just then would lose a request: reads share one."""
     with (
         started("serve", "--listen", "127.0.0.1:0", data_dir=data_dir) as service,
         Client.from_data_dir(service.data_dir) as client,
     ):
         for _ in range(20):
             client.call("GET", "networks")
+            client.call("POST", "address-groups", body={"address_group": {"name": "some"}})
         table = Path(f"/proc/{service.process.pid}/net/tcp").read_text().split("\n")[1:-1]
         port = f":{int(service.url.rpartition(':')[2]):04X}"
         open_here = [line for line in table if port in line.split()[1] and line.split()[3] == "01"]
-        assert not open_here
+        assert len(open_here) <= 1

@@ -106,7 +106,8 @@ def _described(attribute: Attribute, words: str) -> Schema:
 
 
 def _shown(resource: Resource) -> Schema:
-    always = [each.name for each in resource.attributes if each.seen_by is None]
+    shown = resource.schema["properties"]
+    always = [each.name for each in resource.attributes if each.name in shown and not each.seen_by]
     return {**resource.schema, "required": always, "additionalProperties": False}
 
 

@@ -15,7 +15,14 @@ from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.resolve.members import without
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Record, address_of, key, prefix_of
-from vifguard.store.tables import address_pairs, allocations, learned_addresses, ports, set_prefixes
+from vifguard.store.tables import (
+    address_pairs,
+    allocations,
+    learned_addresses,
+    port_security_groups,
+    ports,
+    set_prefixes,
+)
 from vifguard.store.transaction import Snapshot
 
 _IPV6 = bytes((6,))
@@ -56,15 +63,16 @@ _LISTED = select(address_pairs.c.first, address_pairs.c.length).where(
     address_pairs.c.port_id != _PORT,
 )
 _AROUND = (
-    select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length)
-    .join(address_pairs, address_pairs.c.port_id == set_prefixes.c.port_id)
+    select(
+        port_security_groups.c.group_id.label("set_id"),
+        address_pairs.c.first,
+        address_pairs.c.length,
+    )
+    .join(port_security_groups, port_security_groups.c.port_id == address_pairs.c.port_id)
     .where(
         address_pairs.c.network_id == _ON,
         address_pairs.c.first.in_(bindparam("firsts", expanding=True)),
-        address_pairs.c.first == set_prefixes.c.first,
-        address_pairs.c.length == set_prefixes.c.length,
     )
-    .distinct()
 )
 
 
