@@ -379,6 +379,8 @@ class TestPaths:
             assert cloud.admin.get(path)["network"] == network
         for path in ("networks", "networks.json", "networks/"):
             assert cloud.admin.get(path)["networks"] == [network]
+        assert cloud.admin.call("PUT", "quotas/a.json", {"quota": {"port": 7}}).status_code == 200
+        assert [each["project_id"] for each in cloud.admin.get("quotas")["quotas"]] == ["a.json"]
         assert cloud.admin.get("quotas/p1/details.json") == cloud.admin.get("quotas/p1/details")
         assert cloud.admin.call("PUT", f"{one}/tags/a.json").status_code == 201
         assert cloud.admin.get(f"{one}/tags")["tags"] == ["a.json"]

@@ -52,6 +52,28 @@ def test_it_bounds_the_project(cloud: Cloud) -> None:
     assert cloud.alice.call("POST", "ports", body).status_code == 201
 
 
+def test_a_bulk_fills_the_quota_and_no_more(cloud: Cloud) -> None:
+    network = cloud.admin.network(shared=True)
+    set_quota(cloud, "p1", port=5)
+    for many, status in ((6, 409), (5, 201), (1, 409)):
+        body = {"ports": [{"network_id": network["id"]}] * many}
+        assert cloud.alice.call("POST", "ports", body).status_code == status
+
+
+def test_a_subnet_gives_no_addresses_beyond_the_quota(cloud: Cloud) -> None:
+    network = cloud.admin.make("network", shared=True)
+    set_quota(cloud, "p1", ip_address=1)
+    for _ in range(2):
+        cloud.alice.make("port", network_id=network["id"])
+    slaac = {"ip_version": 6, "ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
+    asked = {"network_id": network["id"], "cidr": "2001:db8::/64", **slaac}
+    before = cloud.rows()
+    assert cloud.admin.refused("subnet", **asked)[:2] == (409, "OverQuota")
+    assert cloud.rows() == before
+    set_quota(cloud, "p1", ip_address=2)
+    cloud.admin.make("subnet", **asked)
+
+
 def test_addresses_are_counted_wherever_they_are(cloud: Cloud) -> None:
     """A 1.6: four requests emptied a shared /24."""
     network = cloud.admin.network("10.0.0.0/24", "2001:db8::/64", shared=True)

@@ -301,6 +301,22 @@ def test_a_url_needs_its_own_credentials(server: Service, vifguard: Shell) -> No
     assert Shell({**environment, "VIFGUARD_PASSWORD": "guess"})("network", "list", code=4).out == ""
 
 
+def test_a_user_whose_file_cannot_be_written_is_not_made(vifguard: Shell, tmp_path: Path) -> None:
+    said = vifguard(
+        *("user", "create", "eve", "--project", "acme"),
+        *("--clouds-file", tmp_path / "nowhere" / "clouds.yaml"),
+        code=2,
+    ).err
+    assert "nowhere" in said
+    assert "nothing was changed" in said
+    assert "eve" not in vifguard("user", "list").out
+
+
+def test_a_role_that_is_none_is_told_with_those_there_are(vifguard: Shell) -> None:
+    said = vifguard("user", "create", "eve", "--project", "acme", "--role", "boss", code=2).err
+    assert "'boss' is none of admin, agent, member, reader, service" in " ".join(said.split())
+
+
 def test_a_user_is_made_may_do_what_the_role_says_and_is_removed(
     server: Service, vifguard: Shell, tmp_path: Path
 ) -> None:

@@ -152,6 +152,20 @@ def test_what_another_project_shares_goes_by_its_name(
     assert f"web-{lan}" in tenant("port", "show", made["id"]).out
 
 
+def test_a_service_binds_a_port_and_is_told_what_became_of_it(
+    vifguard: Shell, lan: str, tmp_path: Path
+) -> None:
+    """It may not list what the port's references are called."""
+    port = vifguard.json("port", "create", lan, "--network", lan)
+    hook = ("user", "create", lan, "--project", "services", "--role", "service")
+    vifguard(*hook, "--clouds-file", tmp_path / "clouds.yaml")
+    service = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
+    assert "h7" in service("port", "set", port["id"], "--host", "h7").out
+    assert vifguard.json("port", "show", port["id"])["binding:host_id"] == "h7"
+    service("port", "set", port["id"], "--host", "none")
+    assert vifguard.json("port", "show", port["id"])["binding:host_id"] != "h7"
+
+
 def test_an_owner_is_told_with_whom_a_network_is_shared(
     vifguard: Shell, lan: str, tmp_path: Path
 ) -> None:

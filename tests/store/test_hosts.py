@@ -11,7 +11,7 @@ from tests.store.world import World
 from vifguard.feed.messages import HostReport, Instance, PortReport, Report, SecondAgentError
 from vifguard.model.port import PortState
 from vifguard.store import hosts, ports, tally
-from vifguard.store.errors import InUseError, MissingError
+from vifguard.store.errors import BusyError, InUseError, MissingError
 from vifguard.store.feed import StoreFeed
 from vifguard.store.hosts import StoredHost
 from vifguard.store.store import Store
@@ -55,6 +55,20 @@ def test_a_host_is_silent_ten_seconds_after_its_last_heartbeat(world: World) -> 
         assert tally.ports_by_status(snapshot, ()) == {"ACTIVE": 1, "DOWN": 0}
     said(world)
     assert (host(world).is_alive, silent_since(world, port.id)) == (True, 0.0)
+
+
+def test_a_host_is_heard_while_another_change_keeps_the_database(world: World) -> None:
+    world.store.patience = 0.01
+    port = world.port(world.network())
+    said(world)
+    world.clock.now += 11
+    assert not host(world).is_alive
+    told = (PortReport(port.id, 1, PortState.ENFORCED),)
+    with world.store.change() as change:
+        change.mark()
+        with pytest.raises(BusyError):
+            said(world, ports=told)
+        assert host(world).is_alive
 
 
 def test_only_a_guard_that_was_read_back_is_a_heartbeat(world: World) -> None:

@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 
 _SPOKEN: Final = "/v2.0/"
-_NAMED_FREELY: Final = frozenset({"tags", "hosts", "feed"})
+_NAMED_FREELY: Final = frozenset({"tags", "hosts", "feed", "quotas"})
 """Below these is a name that somebody chose, and not an id."""
 
 

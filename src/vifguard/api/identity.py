@@ -169,6 +169,12 @@ def _raw(known: Account) -> dict[str, Any]:
     }
 
 
+def _role(word: Any) -> UserRole:
+    if word not in set(UserRole):
+        raise ValueError(f"role {quoted(word)} is none of {', '.join(sorted(UserRole))}")
+    return UserRole(word)
+
+
 def _account(path: Path, raw: Any) -> Account:
     if not isinstance(raw, dict) or raw.keys() - {"host"} != _KEYS:
         raise IdentityError(
@@ -176,7 +182,7 @@ def _account(path: Path, raw: Any) -> Account:
         )
     try:
         name = text(64).read(raw["name"])
-        roles = frozenset(UserRole(role) for role in raw["roles"])
+        roles = frozenset(_role(role) for role in raw["roles"])
         host = host_name.read(raw["host"]) if "host" in raw else ""
         principal = Principal(name, project.read(raw["project_id"]), roles, host)
     except (TypeError, ValueError) as error:

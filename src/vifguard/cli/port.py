@@ -76,7 +76,8 @@ Ethertype = Annotated[
     typer.Option("--ethertype", help="A further Ethernet type, such as 0x88b5; or none."),
 ]
 Host = Annotated[
-    str | None, typer.Option(help="The host it is on.", autocompletion=completer(HOST))
+    str | None,
+    typer.Option(help="The host it is on; or none.", autocompletion=completer(HOST)),
 ]
 Interface = Annotated[
     str | None,
@@ -356,7 +357,7 @@ def _profile(before: Mapping[str, Any], interface: str) -> dict[str, Any]:
 
 
 def _binding(host: str | None) -> dict[str, str]:
-    return {} if host is None else {"binding:host_id": host}
+    return {} if host is None else {"binding:host_id": "" if host == values.NONE else host}
 
 
 def _pairs(texts: list[str] | None) -> list[dict[str, str]] | None:

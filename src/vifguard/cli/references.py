@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from vifguard.client.errors import RefusedError
 from vifguard.client.resource import (
     ADDRESS_GROUP,
     NETWORK,
@@ -50,7 +51,14 @@ def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
 def _ask(client: Client, resource: Resource, keys: set[str]) -> Iterator[tuple[str, str]]:
     left = iter(sorted(keys))
     while some := list(islice(left, _AT_ONCE)):
-        for one in client.list(resource, id=some, fields=["id", "name"]):
+        try:
+            found = client.list(resource, id=some, fields=["id", "name"])
+        except RefusedError as error:
+            # A role that may change an object may not see all that it refers to.
+            if error.status != 403:
+                raise
+            return
+        for one in found:
             yield one["id"], one["name"]
 
 

@@ -90,7 +90,8 @@ def create(
         if any(one.principal.name == name for one in everyone):
             raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
         everyone.append(account)
-    _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
+        _write_clouds(clouds_file, name, password, data_dir)
+    _hand_over(name, password, password_file, data_dir, json=json)
 
 
 @app.command("set")
@@ -140,16 +141,20 @@ def set_password(
         user = everyone[index].principal
         roles = tuple(user.roles)
         everyone[index] = users.new_account(name, user.project_id, roles, password, user.host)
-    _hand_over(name, password, password_file, clouds_file, data_dir, json=json)
+        _write_clouds(clouds_file, name, password, data_dir)
+    _hand_over(name, password, password_file, data_dir, json=json)
 
 
 @app.command()
 def delete(name: Name, data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
     """Remove a user; the objects of the project stay."""
+    from vifguard.api.who import UserRole
     from vifguard.cli.service import users
 
     with users.changing(_file(data_dir)) as everyone:
         del everyone[_index(everyone, name)]
+        if not any(UserRole.ADMIN in one.principal.roles for one in everyone):
+            note("no operator is left in this file: `vifguard user create --role admin` makes one")
     if json:
         print_json({"deleted": name})
     else:
@@ -179,24 +184,26 @@ def _password(file: Path | None) -> str:
     return password
 
 
-def _hand_over(
-    name: str,
-    password: str,
-    given: Path | None,
-    clouds_file: Path | None,
-    data_dir: Path,
-    *,
-    json: bool,
-) -> None:
-    """Tell the password where it was made here, and write the files that hold it."""
+def _write_clouds(file: Path | None, name: str, password: str, data_dir: Path) -> None:
+    """Write a user's clouds.yaml; InputError where that cannot be, and nothing is changed then."""
     from vifguard.cli.service import users
-    from vifguard.cli.service.data_dir import DataDir as Layout
     from vifguard.client.endpoint import read_data_dir
 
+    if file is None:
+        return
+    known = read_data_dir(data_dir)
+    try:
+        users.write_clouds(file, replace(known, user=name, password=password))
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}; nothing was changed") from None
+
+
+def _hand_over(name: str, password: str, given: Path | None, data_dir: Path, *, json: bool) -> None:
+    """Tell the password where it was made here, and keep the operator's file true."""
+    from vifguard.cli.service import users
+    from vifguard.cli.service.data_dir import DataDir as Layout
+
     users.remember(Layout(data_dir), name, password)
-    if clouds_file is not None:
-        known = read_data_dir(data_dir)
-        users.write_clouds(clouds_file, replace(known, user=name, password=password))
     if json:
         print_json({"name": name, "password": password if given is None else None})
     elif given is None:

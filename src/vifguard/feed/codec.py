@@ -41,6 +41,8 @@ _REMEMBERED = 16384
 """How many rules are remembered."""
 _LONGEST = 64
 """Members of a set that is remembered; those of large groups are nobody else's."""
+_INTEGERS = 1 << 63
+"""A database holds integers below, and not below its negative."""
 
 
 class CodecError(ValueError):
@@ -69,6 +71,8 @@ def _exactly(kind: type[object]) -> Any:
             return _choice(raw, wanted)
         if type(raw) is not kind:
             raise CodecError(f"{raw!r} is no {kind.__name__}")
+        if isinstance(raw, int) and not -_INTEGERS <= raw < _INTEGERS:
+            raise CodecError(f"{raw!r:.40} has more than 64 bits")  # no database holds it
         return raw
 
     return read

@@ -14,7 +14,7 @@ from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or
 
 from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
 from vifguard.model.network import Subnet
-from vifguard.store import sets, wiring
+from vifguard.store import wiring
 from vifguard.store.errors import (
     AddressTakenError,
     NoAddressLeftError,
@@ -60,11 +60,10 @@ class Taker:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An address, the subnet it was taken from, and whether its network has address pairs."""
+    """An address, and the subnet it was taken from."""
 
     subnet_id: str
     address: IPAddress
-    among_pairs: bool = False
 
 
 _THIS = and_(
@@ -114,7 +113,6 @@ _FREE = select(
     free_ranges.c.last,
     ANY_FOREIGN_PAIR.label("is_foreign"),
     wiring.ANY.label("has_hosts"),
-    exists(select(address_pairs.c.port_id).where(_HERE)).label("has_pairs"),
 ).where(free_ranges.c.subnet_id == bindparam("subnet_id"))
 _LOWEST = Prepared(
     _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
@@ -210,8 +208,6 @@ def choose(
 def allot(change: Change, taker: Taker, taken: Taken, position: int) -> None:
     """Write whose a taken address is, and its place among those of its port or group."""
     _allot(change, taker, taken.address, taken.subnet_id, position)
-    if taken.among_pairs:
-        sets.own(change, taker.network_id, [ip_network(taken.address)])
 
 
 def _allot(
@@ -234,15 +230,11 @@ def release(
 ) -> None:
     """Give addresses, each with the id of its subnet, back to the pools they belong to."""
     by_id = {subnet.id: subnet for subnet in subnets}
-    released: dict[str, list[IPNetwork]] = {}
     for subnet_id, address in gone:
         subnet = by_id[subnet_id]
         if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
             _merge(change, subnet, key(address))
         change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
-        released.setdefault(subnet.network_id, []).append(ip_network(address))
-    for network_id, owned in released.items():
-        sets.own(change, network_id, owned)
 
 
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
@@ -331,7 +323,7 @@ def _ask_lowest(change: Change, taker: Taker, subnet: Subnet) -> Answer[Taken]:
             foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
             if not foreign:
                 _cut(change, subnet.id, row.first, row.last, candidate)
-                return Taken(subnet.id, address_of(candidate), row.has_pairs)
+                return Taken(subnet.id, address_of(candidate))
             at_least = next_key(key(foreign[-1]))
             rows = change.rows(_LOWEST, here | {"at_least": at_least})
         raise NoAddressLeftError(
@@ -361,7 +353,7 @@ def _ask_this(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) 
             raise _taken(address, subnet.network_id)
         if row is not None and is_free:
             _cut(change, subnet.id, row.first, row.last, this)
-        return Taken(subnet.id, address, row is None or row.has_pairs)
+        return Taken(subnet.id, address)
 
     return change.ask(_HOLDING, _of(taker, subnet) | {"this_address": this}, read)
 

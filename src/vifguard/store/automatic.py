@@ -17,15 +17,18 @@ from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change
 
 
-def give(change: Change, subnet: Subnet) -> None:
+def give(change: Change, subnet: Subnet) -> frozenset[str]:
     """Give each port of an automatic subnet's network its address there (as Neutron does).
 
-    A port goes without where another project's address pair holds that address.
+    A port goes without where another project's address pair holds that address. Returns the
+    projects whose ports these are.
     """
-    for stored in ports.read(change, table.c.network_id == subnet.network_id):
+    found = ports.read(change, table.c.network_id == subnet.network_id)
+    for stored in found:
         kept = tuple(Wish(fixed.subnet_id, fixed.address) for fixed in stored.port.fixed_ips)
         with suppress(AddressTakenError):
             ports.update_port(change, stored, {}, kept)
+    return frozenset(stored.port.project_id for stored in found)
 
 
 def take_back(change: Change, subnet: Subnet) -> None:

@@ -86,7 +86,6 @@ def _bring(change: Change, rows: Iterable[Record], *, come: bool) -> None:
         moved = frozenset((group, host_prefix(address)) for group in groups)
         before, after = (frozenset(), moved) if come else (moved, frozenset())
         sets.bring(change, row.port_id, before, after)
-        sets.own(change, row.network_id, [host_prefix(address)])
 
 
 def _tell(change: Change, port_ids: set[str]) -> None:

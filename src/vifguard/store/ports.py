@@ -261,7 +261,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     change.write(_INSERT, values)
     if port.address_pairs:
-        pairs.write(change, None, port)
+        pairs.add(change, port)
         _displace(change, port)
     for position, taken in enumerate(fixed):
         addresses.allot(change, _taker(port), taken, position)
@@ -292,7 +292,7 @@ def update_port(
     for check in checks:
         check()
     if has_other_pairs:
-        pairs.write(change, before.port, after)
+        pairs.replace(change, after)
     if has_other_pairs or after.mac != before.port.mac:
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
@@ -318,7 +318,6 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     gone = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
     addresses.release(change, gone, beside)
     move.write(None)
-    pairs.write(change, port, None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 

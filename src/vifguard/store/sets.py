@@ -2,22 +2,20 @@
 
 A set is told to a host whole when the host begins to follow it (`followers`), then by change:
 the journal names each prefix that came or went, and what became of it is what is there now.
-One that a wide address pair is in is told whole each time (`wide_pairs`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import and_, bindparam, delete, exists, insert, select
 
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import governing
-from vifguard.store import wide_pairs
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import address_of, key, prefix_of
 from vifguard.store.tables import (
@@ -63,11 +61,6 @@ _DELETE = Prepared(
 )
 _FOLLOWED = Prepared(
     select(host_sets.c.set_id, host_sets.c.host).where(among(host_sets.c.set_id, "sets"))
-)
-_RESTART = Prepared(
-    update(host_sets)
-    .where(host_sets.c.set_id == bindparam("restarted"))
-    .values(since=bindparam("from_now"))
 )
 _JOURNAL = Prepared(insert(set_journal).inline())
 _CONTENT = Prepared(
@@ -155,18 +148,7 @@ def bring(
         change.write(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
     if moved := gone | come:
         sets = {set_id for set_id, _ in moved}
-        heard = (following or ask_following(change, sets))()
-        if port_id != _OWN and any(wide_pairs.is_wide(prefix) for _, prefix in moved):
-            _restart(change, sets, heard)
-        else:
-            _tell(change, moved, heard)
-
-
-def own(change: Change, network_id: str, prefixes: Sequence[IPNetwork]) -> None:
-    """Somebody on a network owns these, or no more: what is around them is told anew."""
-    around = wide_pairs.around(change, network_id, prefixes) if prefixes else frozenset()
-    if around:
-        _restart(change, around, ask_following(change, around)())
+        _tell(change, moved, (following or ask_following(change, sets))())
 
 
 def hold(
@@ -182,22 +164,16 @@ def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[I
     found: dict[str, set[IPNetwork]] = defaultdict(set)
     for row in snapshot.rows(_CONTENT, {"sets": sorted(set_ids)}):
         found[row.set_id].add(prefix_of(row))
-    for set_id, remaining in wide_pairs.members(snapshot, found).items():
-        exact = {prefix for prefix in found[set_id] if not wide_pairs.is_wide(prefix)}
-        found[set_id] = exact | remaining
-    return {set_id: frozenset(prefixes) for set_id, prefixes in found.items() if prefixes}
+    return {set_id: frozenset(prefixes) for set_id, prefixes in found.items()}
 
 
 def changes(snapshot: Snapshot, host: str, after: int) -> dict[str, SetChange]:
     """What a host must be told of the sets it follows; of all of them, whole, after BEFORE_ALL."""
     here = {"host": host, "after": after}
-    moved = _moved(snapshot, here) if after > BEFORE_ALL else {}
-    begun = {*snapshot.connection.scalars(_BEGUN, here)}
-    if moved:
-        begun |= wide_pairs.members(snapshot, moved).keys()
+    begun = snapshot.connection.scalars(_BEGUN, here).all()
     held = content(snapshot, begun) if begun else {}
     whole = {each: SetChange(complete=True, added=held.get(each, frozenset())) for each in begun}
-    return moved | whole
+    return whole | (_moved(snapshot, here) if after > BEFORE_ALL else {})
 
 
 def _moved(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChange]:
@@ -209,15 +185,6 @@ def _moved(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChang
         set_id: SetChange(complete=False, added=frozenset(come), removed=frozenset(gone))
         for set_id, (gone, come) in found.items()
     }
-
-
-def _restart(change: Change, set_ids: Iterable[str], following: Following) -> None:
-    """Let sets be told whole to who follows them, and wake those."""
-    followed = {set_id for set_id, _ in following} & frozenset(set_ids)
-    if followed:
-        now = change.revision
-        change.write(_RESTART, [{"restarted": each, "from_now": now} for each in sorted(followed)])
-        change.woken |= {host for set_id, host in following if set_id in followed}
 
 
 def _tell(change: Change, moved: Brought, following: Following) -> None:

@@ -208,13 +208,25 @@ class Store:
         refused: list[RefusedClaim] = []
         claimed = report.address_claims or report.detections
         if any(said) or claimed or self._is_new(report):
-            refused = self._record(report)
+            try:
+                refused = self._record(report)
+            except UnavailableError:
+                # Whoever keeps the database: that the host lives is heard.
+                self.require_own(report.host, report.instance.id)
+                self._hear(report)
+                raise
         if report.drops or report.counts:
             self._record_drops(report)
-        if report.read_back or report.ports:
-            self.heartbeats.hear(report.host)
+        if self._hear(report):
             self._save_heartbeats()
         return ReportAnswer(tuple(refused))
+
+    def _hear(self, report: Report) -> bool:
+        """Whether a report is a heartbeat; it counts then."""
+        is_heartbeat = report.read_back or bool(report.ports)
+        if is_heartbeat:
+            self.heartbeats.hear(report.host)
+        return is_heartbeat
 
     def require_own(self, host: str, instance: str) -> None:
         """Raise SecondAgentError where another agent than this run is the host's, and lives."""

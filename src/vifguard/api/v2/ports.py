@@ -303,7 +303,7 @@ class _Beside:
             owner: ask_room(change, user, table, owner, many)
             for owner, many in Counter(owners).items()
         }
-        self._address_rooms = [ask_own_address_room(change, user, each) for each in self._rooms]
+        self._address_rooms = [ask_own_address_room(change, user, each) for each in set(owners)]
         self._groups = {
             (owner, each["security_groups"]): Groups(change, owner, each["security_groups"])
             for owner, each in zip(owners, given, strict=True)
@@ -315,8 +315,12 @@ class _Beside:
         return Ground(network, self._subnets[network_id](), self._hosts())
 
     def require_room(self, project_id: str) -> None:
-        """Raise Refusal (409) where a project may not have all the new ports that are its."""
-        self._rooms[project_id]()
+        """Raise Refusal (409) where a project may not have all the new ports that are its.
+
+        Asked before the first of them is written, once.
+        """
+        if room := self._rooms.pop(project_id, None):
+            room()
 
     def require_address_room(self) -> None:
         """Raise Refusal (409) where a project may not have all the addresses it has."""

@@ -34,7 +34,7 @@ from vifguard.api.convert import (
 )
 from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
 from vifguard.api.narrowing import Narrowing, columns, flag
-from vifguard.api.quota import require_room
+from vifguard.api.quota import ask_own_address_room, require_room
 from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
 from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.api.v2.subnet_range import range_of
@@ -234,7 +234,8 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     require_mtu(network, [subnet.cidr.version])
     stored = subnets.create(change, network, subnet)
     if subnet.is_automatic:
-        automatic.give(change, subnet)
+        for owner in automatic.give(change, subnet):
+            ask_own_address_room(change, user, owner)()
     return stored
 
 
