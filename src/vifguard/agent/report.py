@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from vifguard.agent.drop_ring import DropRing
 from vifguard.agent.health import Health
-from vifguard.feed.drop_ring import DropRing
 from vifguard.feed.messages import (
     NO_INSTANCE,
     AddressClaim,

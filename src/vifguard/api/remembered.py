@@ -65,12 +65,14 @@ class Remembered:
     def _keep(self, key: Hashable, version: Hashable, shown: bytes) -> None:
         with self._lock:
             self._forget(key)
+            while self._keys and self._size + len(shown) > self._most:
+                # Any: of what is asked for in turn, the oldest is what is asked for next.
+                self._forget(random.choice(self._keys))  # noqa: S311 - no secret
+            if len(shown) > self._most:
+                return
             self._kept[key] = _Kept(version, shown, len(self._keys))
             self._keys.append(key)
             self._size += len(shown)
-            while self._size > self._most:
-                # Any: of what is asked for in turn, the oldest is what is asked for next.
-                self._forget(random.choice(self._keys))  # noqa: S311 - no secret
 
     def _forget(self, key: Hashable) -> None:
         kept = self._kept.pop(key, None)

@@ -7,12 +7,11 @@ have one.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from vifguard.feed.drop_ring import DropRing
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
@@ -73,13 +72,12 @@ class Drops:
 
 @dataclass(slots=True)
 class _Port:
-    rings: dict[Direction, DropRing] = field(default_factory=dict)
+    rings: dict[Direction, deque[DropRecord]] = field(default_factory=dict)
     kinds: dict[tuple[Direction, Guard | None, Reason], DropKind] = field(default_factory=dict)
     counts: dict[tuple[Direction, Guard | None], DropCount] = field(default_factory=dict)
 
     def add(self, record: DropRecord) -> None:
-        ring = self.rings.setdefault(record.direction, DropRing(RECORDS))
-        ring.add(record.reason, record)
+        self.rings.setdefault(record.direction, deque(maxlen=RECORDS)).append(record)
         key = record.direction, record.guard, record.reason
         kind = self.kinds.get(key) or DropKind(record.port_id, *key, 0, record.at, record.at)
         self.kinds[key] = replace(

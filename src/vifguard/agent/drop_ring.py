@@ -1,4 +1,4 @@
-"""The dropped frames that an agent or a server keeps where it cannot keep all."""
+"""The dropped frames that an agent keeps where it cannot keep all until they are told."""
 
 from __future__ import annotations
 
