@@ -154,6 +154,7 @@ def test_it_forgets_before_it_grows_too_large() -> None:
     for _ in range(3):
         assert list(remembered.shown("", dict.fromkeys("abcd", 1), make).values()) == every
     assert len(asked) > 4
+    assert remembered.shown("", {"d": 1}, make) == {"d": every[3]}
     asked.clear()
     assert remembered.shown("", {"d": 1}, make) == {"d": every[3]}
     assert asked == []
