@@ -26,6 +26,14 @@ class Comparison:
         }
         return {protection: future.result() for protection, future in started.items()}
 
+    def processes(self) -> dict[tuple[Protection, int], set[str]]:
+        """The processes in the namespace of each guest of this kernel."""
+        return {
+            (protection, number): processes
+            for protection, testbed in self._testbeds.items()
+            for number, processes in testbed.processes().items()
+        }
+
 
 @pytest.fixture(scope="module")
 def comparison() -> Iterator[Comparison]:

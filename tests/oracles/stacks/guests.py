@@ -44,7 +44,9 @@ _SOCKETS = frozenset(
     | {"bind", "sendto", "recvfrom"}
 )
 _ERRORS = frozenset({"watch-errors", "ttl", "urgent", "recv-urgent"})
-_OF_LINUX = frozenset({"run", "until", "ping", "fill", "info", "big-frames", "fast-open", "mptcp"})
+_OF_LINUX = frozenset(
+    {"run", "start", "until", "ping", "fill", "info", "big-frames", "fast-open", "mptcp"}
+)
 
 
 class GuestError(RuntimeError):

@@ -49,6 +49,15 @@ def test_guarded_guests_see_what_guests_of_a_bare_bridge_see(
         )
 
 
+def test_what_a_situation_starts_ends_with_it(comparison: Comparison) -> None:
+    """A guest is one process, which answers; a client of DHCP would go on for days."""
+    (lease,) = (case for case in CASES if case.situation.name == "a lease by DHCPv6")
+    comparison.play(lease, PATIENCE)
+    processes = comparison.processes()
+    assert processes
+    assert {guest: found for guest, found in processes.items() if len(found) != 1} == {}
+
+
 def test_every_line_is_about_something() -> None:
     played = [(case, protection) for case in CASES for protection in Protection]
     idle = [line for line in DIFFERENCES if not any(line.concerns(*each) for each in played)]

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.agent.world import port_id
+from tests.agent.world import port_id, run
 from tests.oracles.stacks.guests import (
     PATIENCE,
     Debian,
@@ -195,6 +195,15 @@ class Testbed:
             guest = self._guests.pop(key).result()
             self.segment.dismiss(guest.place.number)
             guest.close()
+
+    def processes(self) -> dict[int, set[str]]:
+        """The processes in the namespace of each guest of this kernel that stays, by number."""
+        guests = (made.result() for made in self._guests.values())
+        linux = [guest for guest in guests if type(guest) is Linux]
+        return {
+            guest.place.number: set(run("ip", "netns", "pids", guest.netns).split())
+            for guest in linux
+        }
 
     def close(self) -> None:
         """Remove the guests and the router."""

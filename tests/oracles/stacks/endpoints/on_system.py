@@ -24,6 +24,10 @@ from octets import write_line
 class Endpoint(Connections, Datagrams):
     """All that can be requested of a guest of Linux, or of what behaves as Linux."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[subprocess.Popen[bytes]] = []
+
     def do_big_frames(self, device: str, octets: str) -> str:
         """How long a frame of the stack may be: IFLA_GSO_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE."""
         attributes = b"".join(struct.pack("=HHI", 8, kind, int(octets)) for kind in (41, 63))
@@ -46,6 +50,20 @@ class Endpoint(Connections, Datagrams):
         while (outcome := self.do_run(*command)) != "ok" and time.monotonic() < deadline:
             time.sleep(0.02)
         return outcome
+
+    def do_start(self, *command: str) -> str:
+        """Start a process that stays in the foreground; `clear` ends it."""
+        nowhere = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+        self._started.append(process)
+        return "ok"
+
+    def do_clear(self) -> str:
+        for process in self._started:
+            process.kill()
+            process.wait()
+        self._started.clear()
+        return super().do_clear()
 
 
 def main() -> None:

@@ -164,10 +164,10 @@ SITUATIONS = (
         "RFC 9915: solicit, advertise, request, reply; dnsmasq and dhclient",
         _SERVE
         + """fd09::200,fd09::210 --dhcp-host={a_mac},[@a6]
-        a run dhclient -6 -1 -v -D LL -sf /bin/true -pf {pid}.client -lf {pid}.lease eth0 2>&1 \
-            | grep -q 'IAADDR @a6'
+        a start dhclient -6 -1 -d -D LL -sf /bin/true --no-pid -lf {pid}.lease eth0
+        a until grep -q 'iaaddr @a6 ' {pid}.lease
         """,
-        undo="a run kill $(cat {pid}.client); rm -f {pid}.client {pid}.lease\n" + _STOP,
+        undo="a run rm {pid}.lease\n" + _STOP,
         families=(6,),
         stacks=LINUX,
     ),
