@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.agent.world import Host, bridge_of, tap_of, within
+from tests.agent.host import Host
+from tests.agent.netns import within
+from tests.agent.ports import bridge_of, tap_of
 
 from vifguard.enforce.connections import buckets_for, memory, usual
 from vifguard.enforce.ebpf import OBJECT

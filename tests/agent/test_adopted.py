@@ -11,23 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from tests.agent.world import (
-    BROADCAST,
-    Ear,
-    Guest,
-    Host,
-    address_of,
-    bridge_of,
-    eventually,
-    forged,
-    hosts,
-    legal,
-    mac_of,
-    port,
-    port_id,
-    send_marks,
-    within,
-)
+from tests.agent.guest import Ear, Guest, send_marks
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually, within
+from tests.agent.ports import BROADCAST, address_of, bridge_of, forged, legal, mac_of, port, port_id
 
 from vifguard.feed.messages import Report
 from vifguard.kernel.bridge import Bridges, MemberSettings

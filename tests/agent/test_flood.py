@@ -9,20 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.agent.world import (
-    Guest,
-    Host,
-    bridge_of,
-    eventually,
-    forged,
-    hosts,
-    legal,
-    mac_of,
-    port,
-    port_id,
-    stray_unicast,
-    tap_of,
-)
+from tests.agent.guest import Guest
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually
+from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, stray_unicast, tap_of
 
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.agent.world import Host, address_of, eventually, hosts, mac_of, port, port_id
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually
+from tests.agent.ports import address_of, mac_of, port, port_id
 
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import parse_network

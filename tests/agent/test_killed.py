@@ -12,20 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.agent.host import Host, hosts
+from tests.agent.netns import PATIENCE, eventually, within
+from tests.agent.ports import bridge_of, forged, legal, port, port_id, tap_of
 from tests.agent.strace import calls, traced
-from tests.agent.world import (
-    PATIENCE,
-    Host,
-    bridge_of,
-    eventually,
-    forged,
-    hosts,
-    legal,
-    port,
-    port_id,
-    tap_of,
-    within,
-)
 
 from vifguard.agent.remove import remove
 from vifguard.feed.messages import HostPort

@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address, ip_network
 
 import pytest
-from tests.agent.world import mac_of, port
+from tests.agent.ports import mac_of, port
 from tests.enforce.world import nowhere
 
 from vifguard.agent import learn

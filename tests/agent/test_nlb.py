@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.agent.world import (
-    BROADCAST,
-    Guest,
-    Host,
-    address_of,
-    hosts,
-    mac_of,
-    port,
-    port_id,
-)
+from tests.agent.guest import Guest
+from tests.agent.host import Host, hosts
+from tests.agent.ports import BROADCAST, address_of, mac_of, port, port_id
 
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.packet.build import arp, ethernet, ipv4, udp

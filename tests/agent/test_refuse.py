@@ -10,18 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.agent.world import (
-    BROADCAST,
-    PATIENCE,
-    Host,
-    address_of,
-    hosts,
-    mac_of,
-    port,
-    port_id,
-    run,
-    within,
-)
+from tests.agent.host import Host, hosts
+from tests.agent.netns import PATIENCE, run, within
+from tests.agent.ports import BROADCAST, address_of, mac_of, port, port_id
 
 from vifguard.agent.refuse import is_refused, refusal
 from vifguard.enforce.driver import Dropped

@@ -6,17 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from tests.agent.world import (
-    Host,
-    bridge_of,
-    eventually,
-    forged,
-    hosts,
-    port,
-    port_id,
-    tap_of,
-    within,
-)
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually, within
+from tests.agent.ports import bridge_of, forged, port, port_id, tap_of
 
 from vifguard.agent.remove import remove
 from vifguard.agent.run_file import path_of

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.agent.guest import Guest
+from tests.agent.host import Host, hosts
 from tests.agent.misfortunes import hooks, index, unlink
-from tests.agent.world import Guest, Host, eventually, forged, hosts, legal, port, port_id, within
+from tests.agent.netns import eventually, within
+from tests.agent.ports import forged, legal, port, port_id
 
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.second_check import NAME

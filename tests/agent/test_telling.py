@@ -6,17 +6,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.agent.world import (
-    BROADCAST,
-    Host,
-    address_of,
-    forged,
-    hosts,
-    legal,
-    mac_of,
-    port,
-    port_id,
-)
+from tests.agent.host import Host, hosts
+from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port, port_id
 
 from vifguard.enforce.connections import memory, usual
 from vifguard.feed.messages import ConnectionTable, Report

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from tests.agent.world import Host, hosts, within
+from tests.agent.host import Host, hosts
+from tests.agent.netns import within
 
 from vifguard.agent import unguarded
 from vifguard.agent.check import Wire

@@ -13,22 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.agent.world import (
+from tests.agent.guest import Ear
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually, run, within
+from tests.agent.ports import (
     BROADCAST,
-    Ear,
-    Host,
     address_of,
     bridge_of,
-    eventually,
     forged,
-    hosts,
     legal,
     mac_of,
     port,
     port_id,
-    run,
     tap_of,
-    within,
 )
 
 from vifguard.model.guard import GUARDS_OF, Guard, Profile

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from tests.agent.world import eventually
+from tests.agent.netns import eventually
 from tests.enforce.world import Guest, World, attach, hold, mac_of
 
 from vifguard.enforce import state

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from tests.agent.world import Ear, Host, eventually, hosts, run, within
+from tests.agent.guest import Ear
+from tests.agent.host import Host, hosts
+from tests.agent.netns import eventually, run, within
 
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, Links

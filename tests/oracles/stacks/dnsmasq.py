@@ -7,7 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.agent.world import eventually, mac_of
+from tests.agent.netns import eventually
+from tests.agent.ports import mac_of
 from tests.oracles.stacks.segment import address4, address6
 
 

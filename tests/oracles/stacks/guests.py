@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.agent.world import mac_of, run, tap_of, within
+from tests.agent.netns import run, within
+from tests.agent.ports import mac_of, tap_of
 from tests.oracles.stacks.segment import (
     OUTSIDE,
     Segment,

@@ -13,8 +13,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from tests.agent import world
-from tests.agent.world import Host, mac_of, tap_of, within
+from tests.agent.host import Host
+from tests.agent.netns import no_ipv6, no_netfilter, run, within
+from tests.agent.ports import mac_of, port, tap_of
 
 from vifguard.enforce import records
 from vifguard.enforce.ebpf import OBJECT
@@ -135,7 +136,7 @@ class Segment(ABC):
 
     def ip(self, *command: str, check: bool = True) -> None:
         """Run `ip` on the host."""
-        world.run("ip", "-n", self.netns, *command, check=check)
+        run("ip", "-n", self.netns, *command, check=check)
 
     def _add_uplink(self) -> None:
         self.ip("link", "add", _UPLINK, "type", "veth", "peer", "name", _UPLINK_PEER)
@@ -149,9 +150,9 @@ class Bare(Segment):
 
     def __init__(self, name: str) -> None:
         self.netns = name
-        world.run("ip", "netns", "add", name)
-        within(name, world._no_netfilter)
-        within(name, world._no_ipv6)
+        run("ip", "netns", "add", name)
+        within(name, no_netfilter)
+        within(name, no_ipv6)
         self._add_uplink()
         # As the agent's: a bridge that believes a querier keeps ND from stacks that answer none.
         kind = ("type", "bridge", "mcast_snooping", "0")
@@ -163,7 +164,7 @@ class Bare(Segment):
         self.ip("link", "set", tap_of(number), "master", "br0", "up")
 
     def close(self) -> None:
-        world.run("ip", "netns", "del", self.netns, check=False)
+        run("ip", "netns", "del", self.netns, check=False)
 
 
 class Guarded(Segment):
@@ -195,7 +196,7 @@ class Guarded(Segment):
         }
         # The host's revisions are counted one after the other.
         with self._admitting:
-            self._host.set(world.port(number, segment=_NETWORK, **policy))
+            self._host.set(port(number, segment=_NETWORK, **policy))
             if groups:
                 self._host.say({_GROUP: rules()})
         self._host.until(number, PortState.ENFORCED, interface=tap_of(number))

@@ -17,7 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.agent.world import mac_of, run, tap_of
+from tests.agent.netns import run
+from tests.agent.ports import mac_of, tap_of
 from tests.oracles.stacks.guests import Router
 from tests.oracles.stacks.segment import MAKERS, OUTSIDE, Protection, Segment, address4
 

@@ -17,7 +17,9 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
-from tests.agent.world import Ear, eventually, mac_of, run
+from tests.agent.guest import Ear
+from tests.agent.netns import eventually, run
+from tests.agent.ports import mac_of
 from tests.oracles.stacks.dnsmasq import Server
 from tests.oracles.stacks.guests import Linux, Place, Router
 from tests.oracles.stacks.segment import (

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.agent.world import port_id, run
+from tests.agent.netns import run
+from tests.agent.ports import port_id
 from tests.oracles.stacks.guests import (
     PATIENCE,
     Debian,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from threading import Condition, Lock, Thread
 
-from tests.agent.world import within
+from tests.agent.netns import within
 
 OUT, IN = "out", "in"
 PATIENCE = 10.0
