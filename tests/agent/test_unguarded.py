@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from vifguard.agent import unguarded
 from vifguard.agent.check import Wire
 from vifguard.cli import up
 from vifguard.cli.exits import InputError
+from vifguard.kernel.link import Links
 
 pytestmark = pytest.mark.kernel
 FILTERS = Wire((), by_name=True, vlan_floor=False, members="nft")
@@ -64,3 +66,18 @@ def test_a_host_that_cannot_be_read_ends_the_start_with_a_plain_message(host, mo
     monkeypatch.setattr(unguarded, "announce_cut", refuse)
     with pytest.raises(InputError, match="cannot be read"):
         up._announce_cut(host.settings)
+
+
+def test_the_other_end_in_another_namespace_is_no_device_of_this_one(host):
+    def lower(name: str) -> int:
+        with Links() as links:
+            link = links.named(name)
+            assert link is not None
+            return link.lower
+
+    def index(name: str) -> int:
+        return within(host.name, lambda: socket.if_nametoindex(name))
+
+    assert within(host.name, lambda: lower("marked")) == index("far")
+    host.ip("link", "set", "far", "netns", host.guest(3).name)
+    assert within(host.name, lambda: lower("marked")) == 0

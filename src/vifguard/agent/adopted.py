@@ -15,7 +15,7 @@ from functools import partial
 from vifguard.agent.former import Former
 from vifguard.agent.settings import Settings
 from vifguard.agent.state import State
-from vifguard.agent.unguarded import is_unguarded, leads_out
+from vifguard.agent.unguarded import is_unguarded
 from vifguard.agent.wired import WiringLoss
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links
@@ -24,6 +24,7 @@ from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.wire.bridge import is_ours, marked
 from vifguard.wire.members import MemberFilter
+from vifguard.wire.uplinks import leads_out
 
 log = logging.getLogger("vifguard")
 
@@ -166,9 +167,10 @@ class Adopted:
     def unguarded(self, guarded: Iterable[int]) -> Iterator[tuple[Link, Link]]:
         """The members of each bridge that are neither guarded nor known to lead out."""
         guarded, trusted = frozenset(guarded), self._settings.trusted
+        links = dict(self._state.links)
         for bridge in self.bridges():
             for link in self._members(bridge):
-                if is_unguarded(link, trusted, has_guard=link.index in guarded):
+                if is_unguarded(link, links, trusted, has_guard=link.index in guarded):
                     yield bridge, link
 
     def _begin(self, bridge: Link, guarded: Collection[int]) -> dict[int, str]:
@@ -290,7 +292,7 @@ class Adopted:
         return [x for x in list(self._state.links.values()) if x.master == bridge.index]
 
     def _is_known(self, link: Link) -> bool:
-        return leads_out(link) or link.name in self._settings.trusted
+        return link.name in self._settings.trusted or leads_out(link, self._state.links)
 
     def _tell(self, ports: Collection[int]) -> None:
         """Log of which members no port is, when that changes; before one is cut off."""

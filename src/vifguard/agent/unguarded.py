@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,13 +15,9 @@ from vifguard.kernel.link import BRIDGE, Link, Links
 from vifguard.kernel.nft_members import MembersTable
 from vifguard.wire.bridge import is_ours, marked
 from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter, who_forwards
+from vifguard.wire.uplinks import leads_out
 
 log = logging.getLogger("vifguard")
-
-_CARDS = frozenset({"", "bond", "team", "vlan", "macsec", "batadv", "dsa", "hsr"})
-_TUNNELS = frozenset({"vxlan", "geneve", "gretap", "ip6gretap", "erspan", "ip6erspan"})
-_UPLINKS = _CARDS | _TUNNELS
-"""Kinds of devices that lead out of a host; hardware has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +33,14 @@ class UnguardedMember:
         return f"{self.link.name} on {self.bridge}: {'forwards' if self.forwards else 'dropped'}"
 
 
-def leads_out(link: Link) -> bool:
-    """Whether a member of a bridge is hardware, a bond or a tunnel, and so no guest's."""
-    return link.kind in _UPLINKS
-
-
-def is_unguarded(link: Link, trusted: Collection[str] = (), *, has_guard: bool) -> bool:
+def is_unguarded(
+    link: Link, links: Mapping[int, Link], trusted: Collection[str] = (), *, has_guard: bool
+) -> bool:
     """Whether a member of a bridge is neither an uplink, nor `trusted` by name, nor guarded.
 
-    `has_guard`: it has a guard that was read back.
+    `links` are all of the host, by index. `has_guard`: it has a guard that was read back.
     """
-    return not (has_guard or leads_out(link) or link.name in trusted)
+    return not (has_guard or link.name in trusted or leads_out(link, links))
 
 
 def unguarded(devices: Collection[str] = ()) -> list[UnguardedMember]:
@@ -58,11 +51,11 @@ def unguarded(devices: Collection[str] = ()) -> list[UnguardedMember]:
     knows. Raises OSError where the host cannot be read.
     """
     with ExitStack() as cleanup:
-        here = cleanup.enter_context(Links()).all()
+        here = {link.index: link for link in cleanup.enter_context(Links()).all()}
         filters = list(_filters(cleanup))
         return [
             member
-            for bridge in here
+            for bridge in here.values()
             if bridge.kind == BRIDGE and not is_ours(bridge)
             for member in _unguarded(bridge, here, filters, is_adopted=bridge.name in devices)
         ]
@@ -79,9 +72,7 @@ def announce_cut(settings: Settings) -> None:
     found = [
         member
         for member in unguarded(devices)
-        if member.forwards
-        and member.bridge in devices
-        and is_unguarded(member.link, settings.trusted, has_guard=False)
+        if member.forwards and member.bridge in devices and member.link.name not in settings.trusted
     ]
     if not found or not try_wire().members:
         return
@@ -106,13 +97,13 @@ def _filters(cleanup: ExitStack) -> Iterator[MemberFilter]:
 
 
 def _unguarded(
-    bridge: Link, here: Sequence[Link], filters: Collection[MemberFilter], *, is_adopted: bool
+    bridge: Link, here: Mapping[int, Link], filters: Collection[MemberFilter], *, is_adopted: bool
 ) -> Iterator[UnguardedMember]:
-    members = [link for link in here if link.master == bridge.index]
+    members = [link for link in here.values() if link.master == bridge.index]
     inside = who_forwards(filters, bridge, [link.index for link in members])
     if not (is_adopted or inside is not None or any(map(marked, members))):
         return
     for link in members:
         forwards = inside is None or link.index in inside
-        if is_unguarded(link, has_guard=bool(marked(link)) and forwards):
+        if is_unguarded(link, here, has_guard=bool(marked(link)) and forwards):
             yield UnguardedMember(bridge.name, link, forwards)

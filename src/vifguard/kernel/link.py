@@ -43,6 +43,7 @@ _ANY_ADDRESS, _LOCAL_ADDRESS = 1, 2
 
 _ADDRESS, _NAME, _MTU, _LOWER, _MASTER = 1, 3, 4, 5, 10
 _LINKINFO, _ALIAS, _EXT_MASK = 18, 20, 29
+_LOWER_NAMESPACE, _PORT_NAME, _BUS = 37, 38, 57
 _KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5
 _SKIP_STATISTICS = 8
 
@@ -60,7 +61,9 @@ class Link:
 
     `master` is the index of the bridge or bond that it is a member of, `lower` that of the
     device it stands on (macvtap, VLAN), both 0 for none. `mac` is None where the device is
-    not an Ethernet one. `hairpin`: as a bridge's member, it gets its own frames back.
+    not an Ethernet one. `hairpin`: as a bridge's member, it gets its own frames back. `bus` is
+    where its hardware is (`pci`, `virtio`; Linux 5.14), `port_name` which port of it this is;
+    empty where the kernel has none.
     """
 
     index: int
@@ -74,6 +77,8 @@ class Link:
     loopback: bool = False
     hairpin: bool = False
     alias: str = ""
+    bus: str = ""
+    port_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,12 +313,15 @@ def _link(body: bytes) -> Link | None:
         Mac(address) if kind == _ETHERNET and len(address) == 6 else None,
         netlink.read_text(info.get(_KIND, b"")),
         _number(found.get(_MASTER, b"")),
-        _number(found.get(_LOWER, b"")),
+        # The index of a device in another namespace says nothing here.
+        0 if _LOWER_NAMESPACE in found else _number(found.get(_LOWER, b"")),
         _number(found.get(_MTU, b"")),
         bool(flags & _UP),
         bool(flags & _LOOPBACK),
         _is_hairpin(info),
         netlink.read_text(found.get(_ALIAS, b"")),
+        netlink.read_text(found.get(_BUS, b"")),
+        netlink.read_text(found.get(_PORT_NAME, b"")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
@@ -12,7 +12,6 @@ from select import poll
 
 from vifguard.agent.place import is_libvirts
 from vifguard.agent.state import is_of_guest
-from vifguard.agent.unguarded import leads_out
 from vifguard.cli.adopting.known import Plugged
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.capture import Capture, Captured
@@ -24,6 +23,7 @@ from vifguard.packet.frame import Frame, parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.wire.bridge import is_ours, marked
+from vifguard.wire.uplinks import leads_out
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Survey:
 def survey(
     bridge: str,
     seconds: float,
-    trusted: Iterable[str] = (),
+    trusted: Collection[str] = (),
     known: Mapping[str, Plugged] | None = None,
     leases: Iterable[tuple[IPAddress, Mac]] = (),
 ) -> Survey:
@@ -94,9 +94,10 @@ def survey(
             names = [x.name for x in links.all() if x.kind == BRIDGE and not is_ours(x)]
             there = f"bridges here: {', '.join(sorted(names))}" if names else "there is none here"
             raise ValueError(f"{bridge} is no bridge of the host's own; {there}")
-        here = [link for link in links.all() if link.master == found.index]
-        trusted = frozenset(trusted)
-        members = {link.name: _member(link, trusted) for link in here}
+        all_links = {link.index: link for link in links.all()}
+        here = [link for link in all_links.values() if link.master == found.index]
+        out = {link.index for link in here if leads_out(link, all_links) or link.name in trusted}
+        members = {link.name: _member(link, leads_out=link.index in out) for link in here}
         _read_entries(bridges, {link.index: members[link.name] for link in here})
         own, ways = links.addresses(found.index), tuple(gateways(found.index))
     for name, plugged in (known or {}).items():
@@ -110,9 +111,8 @@ def survey(
     return Survey(bridge, found.mtu, tuple(own), ways, ordered)
 
 
-def _member(link: Link, trusted: frozenset[str]) -> Member:
-    out = leads_out(link) or link.name in trusted
-    return Member(link.name, link.kind or "hardware", link.mac, out, marked(link))
+def _member(link: Link, *, leads_out: bool) -> Member:
+    return Member(link.name, link.kind or "hardware", link.mac, leads_out, marked(link))
 
 
 def _read_entries(bridges: Bridges, members: Mapping[int, Member]) -> None:
