@@ -129,6 +129,17 @@ def test_what_is_gone_since_the_plan_is_said(
     assert "changed by somebody else since the plan" in said
 
 
+def test_what_the_server_refuses_is_told_in_its_words_and_nobody_is_suspected(
+    client: Watched, declare: Callable[..., Path], project: str
+) -> None:
+    lowered = {"guard_profile": "mac"}
+    apply(client, declare(networks={"n": lowered}))
+    said = apply(client, declare(networks={"n": {**lowered, "shared": True}}))
+    assert "On a shared network the operator alone may choose" in said
+    assert "its guard_profile" in said
+    assert "somebody else" not in said
+
+
 def test_what_was_created_without_an_answer_is_found_again_and_taken_back(
     client: Watched, declare: Callable[..., Path], project: str
 ) -> None:

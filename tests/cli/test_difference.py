@@ -11,6 +11,7 @@ from vifguard.cli.declared.declaration import DeclarationError, Declared, declar
 from vifguard.cli.declared.difference import Create, Delete, Step, Update, difference
 from vifguard.cli.declared.document import parse_document
 from vifguard.cli.declared.nouns import NOUN_OF, Made, Named
+from vifguard.cli.declared.surplus import surplus
 from vifguard.cli.declared.wording import change_of, line_of
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
 
@@ -107,7 +108,9 @@ def steps(
         PORT: ports,
         IP_GROUP: groups,
     }
-    return difference(declared_objects(parse_document(text)), present, prune=prune)
+    declared = declared_objects(parse_document(text))
+    found = difference(declared, present)
+    return (*found, *surplus(declared, present, found)[0]) if prune else found
 
 
 def problems(text: str, **present: Sequence[Item]) -> list[str]:

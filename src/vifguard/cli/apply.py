@@ -43,13 +43,15 @@ def apply(
     from vifguard.cli.declared.carry_out import carry_out
     from vifguard.cli.declared.difference import Delete
     from vifguard.cli.declared.plan import plan
-    from vifguard.cli.declared.wording import change_of, line_of
+    from vifguard.cli.declared.wording import change_of, kept_of, line_of
 
     planned = plan(session.client, file, prune=prune)
     steps = planned.steps
     if not session.json:
         for line in [line_of(step, planned.names) for step in steps] or ["no changes"]:
             print_line(line)
+        for kept in planned.kept:
+            note(str(kept))
     if not (dry_run or yes):
         _ask([str(step) for step in steps if isinstance(step, Delete)])
     if steps and not dry_run:
@@ -57,7 +59,10 @@ def apply(
             carry_out(session.client, steps, lambda _: advance())
         note(f"{len(steps)} change{'s' if len(steps) > 1 else ''} applied")
     if session.json:
-        print_json({"applied": not dry_run, "changes": [change_of(step) for step in steps]})
+        print_json(
+            {"applied": not dry_run, "changes": [change_of(step) for step in steps]}
+            | ({"kept": [kept_of(one) for one in planned.kept]} if prune else {})
+        )
 
 
 def _ask(deleted: Sequence[str]) -> None:

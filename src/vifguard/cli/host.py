@@ -54,7 +54,7 @@ def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = Fals
 
     With --force it may have ports; they wait until it reports again.
     """
-    session.client.delete(HOST, name, **({"force": "true"} if force else {}))
+    session.client.delete(HOST, name, force=force)
     session.done(f"deleted {name}", {"deleted": [name]})
 
 

@@ -41,7 +41,7 @@ _AT_ONCE = 100
 def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
     """An object, with names for the ids of those it refers to and this user sees."""
     wanted: dict[Resource, set[str]] = {}
-    for resource, key in _references(item):
+    for resource, key in references(item):
         wanted.setdefault(resource, set()).add(key)
     names = {key: name for kind, keys in wanted.items() for key, name in _ask(client, kind, keys)}
     shown: dict[str, Any] = _named(item, names)
@@ -62,16 +62,17 @@ def _ask(client: Client, resource: Resource, keys: set[str]) -> Iterator[tuple[s
             yield one["id"], one["name"]
 
 
-def _references(value: Any, field: str = "") -> Iterator[tuple[Resource, str]]:
+def references(value: Any, field: str = "") -> Iterator[tuple[Resource, str]]:
+    """What a value refers to: kinds and ids."""
     match value:
         case str() if field in FIELDS and value:
             yield FIELDS[field], value
         case Mapping():
             for name, inner in value.items():
-                yield from _references(inner, name)
+                yield from references(inner, name)
         case list():
             for inner in value:
-                yield from _references(inner, field)
+                yield from references(inner, field)
 
 
 def _named(value: Any, names: Mapping[str, str], field: str = "") -> Any:

@@ -183,9 +183,15 @@ class Client:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def delete(self, resource: Resource, key: str, **query: Any) -> None:
-        """Delete an object by its id."""
-        self.call("DELETE", _path(resource, key), query=query or None)
+    def delete(
+        self, resource: Resource, key: str, *, revision: int | None = None, force: bool = False
+    ) -> None:
+        """Delete an object by its id, of this revision alone where one is given.
+
+        `force`: a host with ports as well.
+        """
+        query = {"force": "true"} if force else None
+        self.call("DELETE", _path(resource, key), query=query, revision=revision)
 
     def add_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
         """Put these tags on an object, beside those it has."""

@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vifguard.cli.declared import rules
+from vifguard.cli.declared import rules, surplus
 from vifguard.cli.declared.beside import MARK
 from vifguard.cli.declared.difference import Create, Delete, Step, Update
 from vifguard.cli.declared.nouns import NOUN_OF, Item, Made
 from vifguard.cli.exits import HalfwayError
-from vifguard.client.errors import ChangedError, ClientError, RefusedError
+from vifguard.client.errors import ChangedError, ClientError, NotFoundError, RefusedError
 from vifguard.client.resource import PORT, SECURITY_GROUP, Resource
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _Run:
         is_old = not isinstance(self._under_way[0], Create)
         if isinstance(error, ChangedError):
             why = f"it {_QUICKER}"
-        elif isinstance(error, RefusedError) and is_old and error.status in {404, 409}:
+        elif isinstance(error, NotFoundError) and is_old:
             why = f"{error.message} Perhaps it {_QUICKER}"
         else:
             return error
@@ -97,7 +97,7 @@ class _Run:
                 body = api_body(step.resource, step.values, step.current, self._ids)
                 self._set(step.resource, key, body, revision)
             case Delete() as step:
-                self._client.delete(step.resource, step.current["id"])
+                surplus.delete(self._client, step.resource, step.current)
         self._took(steps[0])
 
     def _took(self, step: Step) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vifguard.cli.declared.beside import EVERY, MARK, SHARED
+from vifguard.cli.declared.beside import EVERY, SHARED
 from vifguard.cli.declared.declaration import DeclarationError, Declared, title
-from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item, Made, Named
+from vifguard.cli.declared.nouns import NOUN_OF, Item, Made, Named
 from vifguard.client.resource import SUBNET, Resource
 
 
@@ -62,21 +62,15 @@ Present = Mapping[Resource, Sequence[Item]]
 """The objects that the server shows, by resource."""
 
 
-def difference(
-    declared: Sequence[Declared], present: Present, *, prune: bool = False
-) -> tuple[Step, ...]:
+def difference(declared: Sequence[Declared], present: Present) -> tuple[Step, ...]:
     """The steps, in the order in which they must be taken; none when all is as declared.
 
-    With `prune`, what a file made in the declared projects, and this one does not declare, is
-    deleted, last. Raises
-    DeclarationError where a reference dangles or a lasting field differs.
+    Raises DeclarationError where a reference dangles or a lasting field differs.
     """
     comparing = _Comparing(declared, present)
     steps: list[Step] = [step for item in declared for step in comparing.steps(item)]
     if comparing.problems:
         raise DeclarationError(comparing.problems)
-    if prune:
-        steps += _surplus(declared, present)
     return tuple(steps)
 
 
@@ -221,18 +215,6 @@ def _shared_of(found: Sequence[Item]) -> Mapping[str, list[Item]]:
         if one.get("shared") or one.get("shared_with"):
             index.setdefault(one["name"], []).append(one)
     return index
-
-
-def _surplus(declared: Sequence[Declared], present: Present) -> Iterator[Delete]:
-    """What `apply` made in the declared projects and is declared no more, dependents first."""
-    projects = {item.project for item in declared}
-    wanted = {(item.resource, item.project, item.name) for item in declared}
-    for resource in (noun.resource for noun in reversed(list(NOUNS.values()))):
-        for one in present[resource]:
-            project, name = one["project_id"], one["name"]
-            is_surplus = project in projects and (resource, project, name) not in wanted
-            if is_surplus and MARK in one.get("tags", ()):
-                yield Delete(resource, project, name or one["id"], one)
 
 
 def shown(value: Any, names: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from vifguard.cli.declared.declaration import DeclarationError, Declared, declar
 from vifguard.cli.declared.difference import Present, Step, difference
 from vifguard.cli.declared.document import DocumentError, RepeatedKeyError, read_document
 from vifguard.cli.declared.nouns import NOUN_OF
+from vifguard.cli.declared.surplus import Kept, surplus
 from vifguard.cli.exits import InputError
 from vifguard.client.client import Client
 from vifguard.client.errors import ClientError
@@ -21,10 +22,14 @@ from vifguard.client.resource import RBAC_POLICY
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps to what a file declares, and the name of each object that is there, by its id."""
+    """The steps to what a file declares, and the name of each object that is there, by its id.
+
+    `kept` is what would be pruned, but for others that refer to it.
+    """
 
     steps: tuple[Step, ...]
     names: Mapping[str, str]
+    kept: tuple[Kept, ...] = ()
 
 
 def plan(client: Client, file: Path, *, prune: bool) -> Plan:
@@ -41,13 +46,14 @@ def plan(client: Client, file: Path, *, prune: bool) -> Plan:
             raise
         raise _faulty(file, problems) from None
     try:
-        steps = difference(declared, present, prune=prune)
+        steps = difference(declared, present)
     except DeclarationError as error:
         problems += error.problems
     if problems:
         raise _faulty(file, problems)
     names = {one["id"]: one["name"] for found in present.values() for one in found}
-    return Plan(steps, names)
+    deleted, kept = surplus(declared, present, steps) if prune else ((), ())
+    return Plan((*steps, *deleted), names, kept)
 
 
 def _declared(file: Path, problems: list[str]) -> tuple[Declared, ...]:

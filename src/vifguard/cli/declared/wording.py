@@ -8,6 +8,7 @@ from typing import Any
 
 from vifguard.cli.declared.difference import Create, Delete, Step, Update, shown
 from vifguard.cli.declared.nouns import NOUN_OF, Made
+from vifguard.cli.declared.surplus import Kept
 
 
 def line_of(step: Step, names: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -45,6 +46,13 @@ def change_of(step: Step) -> Mapping[str, Any]:
             return {"action": "update", **change, "id": step.current["id"], "fields": fields}
         case Delete():
             return {"action": "delete", **change, "id": step.current["id"]}
+
+
+def kept_of(kept: Kept) -> Mapping[str, Any]:
+    """What is not deleted, as a program reads it, and what stands in the way."""
+    one = kept.surplus
+    known = {"noun": one.resource.noun, "project_id": one.project, "name": one.name}
+    return {**known, "id": one.current["id"], "stands": [*kept.stands]}
 
 
 def _old_and_new(step: Update) -> dict[str, tuple[Any, Any]]:

@@ -1,0 +1,125 @@
+"""What a file made and declares no more: what of it goes, and what stays since others refer to it.
+
+The server deletes a network with its subnets, and a security group with the rules of other groups
+that name it. Nothing goes along here that `apply` did not make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vifguard.cli.declared.beside import EVERY, MARK, share
+from vifguard.cli.declared.declaration import Declared, title
+from vifguard.cli.declared.difference import Create, Delete, Present, Step, Update
+from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item
+from vifguard.cli.references import references
+from vifguard.client.errors import RefusedError
+from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+
+if TYPE_CHECKING:
+    from vifguard.client.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A surplus object that stays, and what `stands` in the way of its deletion."""
+
+    surplus: Delete
+    stands: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.surplus} stays: {', '.join(self.stands)}"
+
+
+def surplus(
+    declared: Sequence[Declared], present: Present, steps: Sequence[Step]
+) -> tuple[tuple[Delete, ...], tuple[Kept, ...]]:
+    """What `apply` made in the declared projects and is declared no more, dependents first.
+
+    Second, what of it stays: something that is not to be deleted refers to it, once the `steps`
+    are taken.
+    """
+    going = {one.current["id"]: one for one in _undeclared(declared, present)}
+    stands = _shared_with_all(going)
+    for who, item in _staying(present, steps, going):
+        _add(stands, who, item)
+    kept: list[Kept] = []
+    while held := stands.keys() & going.keys():
+        for key in held:
+            one = going.pop(key)
+            kept.append(Kept(one, tuple(dict.fromkeys(stands.pop(key)))))
+            _add(stands, f"{one} refers to it", one.current)
+    return tuple(going.values()), tuple(kept)
+
+
+def _add(stands: dict[str, list[str]], who: str, item: Mapping[str, Any]) -> None:
+    """Note what an object refers to; a group's rules refer to the group itself."""
+    for key in {key for _, key in references(item)} - {item.get("id")}:
+        stands.setdefault(key, []).append(who)
+
+
+def _undeclared(declared: Sequence[Declared], present: Present) -> Iterator[Delete]:
+    projects = {item.project for item in declared}
+    wanted = {(item.resource, item.project, item.name) for item in declared}
+    for resource in (noun.resource for noun in reversed(list(NOUNS.values()))):
+        for one in present[resource]:
+            project, name = one["project_id"], one["name"]
+            is_surplus = project in projects and (resource, project, name) not in wanted
+            if is_surplus and MARK in one.get("tags", ()):
+                yield Delete(resource, project, name or one["id"], one)
+
+
+def _shared_with_all(going: Mapping[str, Delete]) -> dict[str, list[str]]:
+    """The security groups that rules may name which their owner does not see."""
+    return {
+        key: ["it is shared with every project"]
+        for key, one in going.items()
+        if one.resource == SECURITY_GROUP and EVERY in one.current.get("shared_with", ())
+    }
+
+
+def _staying(
+    present: Present, steps: Iterable[Step], going: Container[str]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each object that stays or is to come, as it is once the steps are taken."""
+    changed: dict[str, dict[str, Any]] = {}
+    for step in steps:
+        match step:
+            case Update():
+                changed.setdefault(step.current["id"], {}).update(_attributes(step))
+            case Create():
+                yield f"{step} is declared to refer to it", _attributes(step)
+    for resource in (noun.resource for noun in NOUNS.values()):
+        for one in present[resource]:
+            if one["id"] not in going:
+                name = title(resource, one["project_id"], one["name"] or one["id"])
+                yield f"{name} refers to it", {**one, **changed.get(one["id"], {})}
+
+
+def _attributes(step: Create | Update) -> dict[str, Any]:
+    fields = NOUN_OF[step.resource].by_name
+    return {fields[name].attribute.name: value for name, value in step.values.items()}
+
+
+def delete(client: Client, resource: Resource, item: Item) -> None:
+    """Delete an object, with nothing that came to it since the plan: RefusedError otherwise."""
+    key, revision = item["id"], None
+    if item.get("shared_with"):
+        # Refused while others use it, which their owner does not see.
+        share(client, resource, key, [])
+    if resource == NETWORK:
+        found = client.show(resource, key)
+        _refuse("subnet", found["subnets"])
+        revision = found["revision_number"]
+    elif resource == SECURITY_GROUP:
+        rules = client.list(SECURITY_GROUP_RULE, remote_group_id=key)
+        _refuse("rule", [one["id"] for one in rules if one["security_group_id"] != key])
+    client.delete(resource, key, revision=revision)
+
+
+def _refuse(noun: str, ids: Sequence[str]) -> None:
+    if ids:
+        why = f"{noun} {ids[0]} refers to it since the plan was made: run apply again"
+        raise RefusedError(409, "InUse", why)
