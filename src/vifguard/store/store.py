@@ -44,7 +44,6 @@ from vifguard.store.errors import (
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.tables import identity, ports
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
-from vifguard.store.uncollected import uncollected
 
 _LOG = logging.getLogger(__name__)
 
@@ -329,10 +328,9 @@ class Store:
 
 
 def _complete(snapshot: Snapshot, host: str) -> Update:
-    with uncollected():
-        nouns, revisions = intent.of_host(snapshot, host)
-        groups, whole = _told(snapshot, host, BEFORE_ALL)
-        return cut(nouns, host, revisions, groups=groups, sets=whole)
+    nouns, revisions = intent.of_host(snapshot, host)
+    groups, whole = _told(snapshot, host, BEFORE_ALL)
+    return cut(nouns, host, revisions, groups=groups, sets=whole)
 
 
 def _told(

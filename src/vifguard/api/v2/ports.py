@@ -89,7 +89,6 @@ from vifguard.store.ports import Draft, Ground
 from vifguard.store.rows import Progress, StoredPort
 from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change
-from vifguard.store.uncollected import uncollected
 
 router = APIRouter(tags=["ports"])
 
@@ -204,7 +203,7 @@ def list_ports(call: Caller) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
     which = NARROWING.condition(listing, visible.ports_of(call.user))
-    with call.store.read() as snapshot, uncollected():
+    with call.store.read() as snapshot:
 
         def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
             found = ports.by_id(snapshot, ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 Ready = Callable[[], None]
 
+
+COLLECT_AFTER = (20_000, 20, 50)
+"""Objects and rounds after which cycles are looked for.
+
+Rows and JSON hold none, but are many: with Python's own figures (700, 10, 10) a list of 5,000
+ports takes 1.6 times the processor time.
+"""
 
 DRAIN_SECONDS = 5
 """How long requests that are being answered may take once the server is told to stop."""
@@ -58,6 +66,9 @@ class ApiServer:
                 for connection in list(self.server_state.connections):
                     connection.transport.abort()
 
+        # What is loaded by now stays for good.
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
         self._server = Server(self._config())
         self._server.should_exit = self._stopped
         self._server.run(sockets=[self._listening])
