@@ -1,5 +1,11 @@
+"""Hosts for the tests of this room.
+
+A driver's programs take a second to be verified. Where a test says what becomes of frames, and
+not how programs come to be in force, it shares its host and its driver with those of its file.
+"""
+
 import pytest
-from tests.enforce.world import World, mounted, nowhere
+from tests.enforce.world import World, let_go, mounted, nowhere
 
 from vifguard.enforce.ebpf import EbpfDriver
 
@@ -30,3 +36,35 @@ def driver(world):
 def private():
     with nowhere(2, 3, 4), EbpfDriver.private() as it:
         yield it
+
+
+@pytest.fixture(scope="module")
+def standing_world(tmp_path_factory):
+    with mounted(tmp_path_factory.mktemp("standing") / "bpf") as path:
+        it = World(path)
+        try:
+            yield it
+        finally:
+            it.close()
+
+
+@pytest.fixture(scope="module", params=["tcx", "clsact"])
+def standing_driver(standing_world, request):
+    it = EbpfDriver(standing_world.bpf_dir, tcx=request.param == "tcx")
+    assert request.param in it.features
+    yield it
+    it.remove_all()
+
+
+@pytest.fixture
+def shared_world(standing_world):
+    """The host that a file's tests share; nobody is there."""
+    yield standing_world
+    standing_world.clear()
+
+
+@pytest.fixture
+def shared_driver(shared_world, standing_driver):  # noqa: ARG001  its guests go later
+    """The driver that a file's tests share, for each way to attach; it guards nobody."""
+    yield standing_driver
+    let_go(standing_driver)

@@ -11,7 +11,6 @@ import pytest
 from tests.enforce.world import hold, run, uuid_of
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.lab.attacks import VARIANTS
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Actor, Kind
@@ -32,11 +31,14 @@ FIRST = 0x2000
 """Flags and offset of a first fragment: more follow."""
 
 
-@pytest.fixture(params=["tcx", "clsact"])
-def driver(world, request):
-    it = EbpfDriver(world.bpf_dir, tcx=request.param == "tcx")
-    yield it
-    it.remove_all()
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
+@pytest.fixture
+def driver(shared_driver):
+    return shared_driver
 
 
 def port(station, policy, *, swapped: bool = False) -> Attachment:

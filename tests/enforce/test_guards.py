@@ -1,10 +1,11 @@
 """What the programs say of frames: every guard's refusals, each beside what must pass."""
 
 import pytest
-from tests.enforce.world import hold, mac_of, policy_of
+from tests.enforce.world import hold, let_go, mac_of, nowhere, policy_of
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import Attachment
+from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.address import Mac, parse_address, parse_network, parse_prefix
 from vifguard.model.guard import ALWAYS, GUARDS_OF, SELECTABLE, LinkLocal, Profile, Role
 from vifguard.model.policy import Storm
@@ -347,6 +348,18 @@ TO_GUEST = {
     "a router's advertisement": (ethernet(V, ALL6, ipv6(LL_V, NODES, ra(slla(V)), **ND)), ""),
     "a broken rarp": (pad(ethernet(V, A, rarp(V, op=4))), "ethertype/rarp-shape"),
 }
+
+
+@pytest.fixture(scope="module")
+def standing():
+    with nowhere(1), EbpfDriver.private() as it:
+        yield it
+
+
+@pytest.fixture
+def private(standing):
+    yield standing
+    let_go(standing)
 
 
 def hold_one(driver, **more):

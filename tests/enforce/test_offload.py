@@ -10,7 +10,6 @@ import pytest
 from tests.enforce.world import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
@@ -122,11 +121,14 @@ HONEST = {
 }
 
 
-@pytest.fixture(params=["tcx", "clsact"])
-def driver(world, request):
-    it = EbpfDriver(world.bpf_dir, tcx=request.param == "tcx")
-    yield it
-    it.remove_all()
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
+@pytest.fixture
+def driver(shared_driver):
+    return shared_driver
 
 
 def sender_of(world, kind):

@@ -7,7 +7,6 @@ import pytest
 from tests.enforce.world import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.address import parse_address
 from vifguard.model.guard import Guard
 from vifguard.model.policy import Storm
@@ -24,12 +23,14 @@ def packet(source=1, target=2, **more):
     return ipv4(f"10.9.0.{source}", f"10.9.0.{target}", HELLO, **more)
 
 
-@pytest.fixture(params=["tcx", "clsact"])
-def driver(world, request):
-    it = EbpfDriver(world.bpf_dir, tcx=request.param == "tcx")
-    assert request.param in it.features
-    yield it
-    it.remove_all()
+@pytest.fixture
+def world(shared_world):
+    return shared_world
+
+
+@pytest.fixture
+def driver(shared_driver):
+    return shared_driver
 
 
 @pytest.fixture

@@ -135,6 +135,8 @@ class Guest(Station):
         super().close()
         if hasattr(self, "offloading"):
             self.offloading.close()
+        # A namespace takes its devices along, but later.
+        run("ip", "link", "del", self.tap, check=False)
         run("ip", "netns", "del", self.name, check=False)
 
 
@@ -147,6 +149,10 @@ class Wire(Station):
         for name in ("near", "far"):
             run("ip", "link", "set", name, "up")
         self.socket = packet_socket("far")
+
+    def close(self) -> None:
+        super().close()
+        run("ip", "link", "del", "near")
 
 
 class Tap(Station):
@@ -249,10 +255,23 @@ class World:
                 switch.write_text("0")
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
         run("ip", "link", "set", "lo", "up")
-        run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-        run("ip", "link", "set", "br0", "up")
         self._stations: list[Station] = []
         self._marks = itertools.count(1)
+        self._add_bridge()
+
+    def _add_bridge(self) -> None:
+        run("ip", "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        run("ip", "link", "set", "br0", "up")
+
+    def clear(self) -> None:
+        """Let nobody be there, as in the beginning; the indexes of interfaces go on."""
+        self._dismiss()
+        run("ip", "link", "del", "br0")
+        self._add_bridge()
+
+    def _dismiss(self) -> None:
+        while self._stations:
+            self._stations.pop().close()
 
     def guest(self, number: int) -> Guest:
         guest = Guest(self, number)
@@ -305,8 +324,7 @@ class World:
         return receiver.received(mark)
 
     def close(self) -> None:
-        for station in self._stations:
-            station.close()
+        self._dismiss()
         enter(self._home)
         os.close(self._here)
         os.close(self._home)
@@ -322,6 +340,14 @@ def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
     seen = driver.observe(None)
     assert driver.diff(wanted, seen) is None
     assert set(driver.held(wanted, seen)) == {a.ifindex for a in attachments}
+
+
+def let_go(driver: EbpfDriver) -> None:
+    """Take all guards off, and forget what was told of them: no port of the next test's is here."""
+    hold(driver)
+    driver.events.drops()
+    driver.events.claims()
+    assert not list(driver.events.counts())
 
 
 def attach(guest: Guest, *prefixes: str, revision: int = 1, **more) -> Attachment:
