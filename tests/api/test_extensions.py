@@ -174,11 +174,11 @@ class TestWaiting:
 
     def test_in_vain_it_says_why(self, cloud: Cloud, members: list[dict[str, Any]]) -> None:
         where = f"ports/{members[0]['id']}/wait"
-        status, kind, message = refusal(cloud.alice.call("GET", where, params={"timeout": "0.01"}))
+        status, kind, message = refusal(cloud.admin.call("GET", where, params={"timeout": "0.01"}))
         assert (status, kind) == (408, "PortNotEnforced")
         assert "h1 has not reported" in message
         cloud.enforces(members[0], state=PortState.ABSENT, reason="there is no interface tapX")
-        answer = cloud.alice.call("GET", where, params={"timeout": "0"})
+        answer = cloud.admin.call("GET", where, params={"timeout": "0"})
         assert "no interface tapX" in refusal(answer)[2]
 
     def test_held_closed_is_not_enforced_unless_that_is_wanted(
@@ -186,7 +186,7 @@ class TestWaiting:
     ) -> None:
         where = f"ports/{members[0]['id']}/wait"
         cloud.enforces(members[0], state=PortState.HELD_CLOSED, reason="the kernel lacks x")
-        assert "lacks x" in refusal(cloud.alice.call("GET", where, params={"timeout": "0"}))[2]
+        assert "lacks x" in refusal(cloud.admin.call("GET", where, params={"timeout": "0"}))[2]
         down = cloud.alice.change("port", members[0]["id"], admin_state_up=False)
         cloud.enforces(down, state=PortState.HELD_CLOSED)
         port = cloud.alice.get(where, timeout="0")["port"]

@@ -462,6 +462,24 @@ class TestTexts:
         assert status == 400
         assert where in message
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *(" ", "\u3000\u00a0", "\u3164", "\u115f\u1160", "\uffa0", "\u200d\u200c", "\ufe0f"),
+            *("\u034f", "\u17b5", "\u2800 \u2800", "\U0001d159", "\U000e0100"),
+        ],
+    )
+    def test_a_name_that_shows_nothing_is_none(self, cloud: Cloud, name: str) -> None:
+        """F11: nobody sees, in a list, that there is such a network, or tells two apart."""
+        status, _, message = cloud.admin.refused("network", name=name)
+        assert status == 400
+        assert f"U+{ord(name[0]):04X}" in message
+        made = cloud.admin.make("network", name=f"{name}a{name}")
+        assert cloud.admin.refused("network", made["id"], name=name)[0] == 400
+        refused = cloud.admin.call("POST", f"networks/{made['id']}/tags", {"tags": [name]})
+        assert refused.status_code == 400
+        assert cloud.admin.change("network", made["id"], name="")["name"] == ""
+
     def test_a_description_has_lines(self, cloud: Cloud) -> None:
         text = "one\n\ttwo\r\nthree"
         assert cloud.admin.make("network", description=text)["description"] == text

@@ -63,5 +63,5 @@ def test_a_closed_port_has_reached_nothing(cloud: Cloud, port: dict[str, Any]) -
     wanted = add_rule(cloud, port)
     closed = PortReport(port["id"], port["policy_revision"], PortState.HELD_CLOSED, "", "too many")
     cloud.store.record_report(Report("h1", ports=(closed,), reached=wanted))
-    after = cloud.alice.get(f"ports/{port['id']}")["port"]
+    after = cloud.admin.get(f"ports/{port['id']}")["port"]
     assert (after["enforced_revision"], after["status_reason"]) == (0, "too many")

@@ -130,7 +130,7 @@ def test_what_is_gone_since_the_plan_is_said(
 
 
 def test_what_the_server_refuses_is_told_in_its_words_and_nobody_is_suspected(
-    client: Watched, declare: Callable[..., Path], project: str
+    client: Watched, declare: Callable[..., Path]
 ) -> None:
     lowered = {"guard_profile": "mac"}
     apply(client, declare(networks={"n": lowered}))

@@ -142,7 +142,9 @@ def test_what_can_be_offered_is_judged_by_the_hosts_that_live(world: World) -> N
 
     def why() -> tuple[str, str]:
         with world.store.read() as snapshot:
-            return hosts.why_no_groups(snapshot), hosts.why_no_isolation(snapshot)
+            return hosts.why_no_groups(snapshot, named=True), hosts.why_no_isolation(
+                snapshot, named=True
+            )
 
     assert why() == ("", "")
     world.clock.now += 11

@@ -160,7 +160,7 @@ def test_the_first_host_takes_the_ports_without_one(world: World) -> None:
 def test_isolation_is_offered_when_a_host_can_hold_it(world: World) -> None:
     def why() -> str:
         with world.store.read() as snapshot:
-            return hosts.why_no_isolation(snapshot)
+            return hosts.why_no_isolation(snapshot, named=True)
 
     assert "no host" in why()
     world.store.record_report(Report("h1", about=ABOUT))
@@ -175,7 +175,7 @@ def test_isolation_is_offered_when_a_host_can_hold_it(world: World) -> None:
 def test_security_groups_are_offered_when_a_host_can_hold_them(world: World) -> None:
     def why() -> str:
         with world.store.read() as snapshot:
-            return hosts.why_no_groups(snapshot)
+            return hosts.why_no_groups(snapshot, named=True)
 
     assert "no host" in why()
     world.store.record_report(Report("h1", about=replace(ABOUT, features=frozenset({"groups"}))))

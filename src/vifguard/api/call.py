@@ -173,6 +173,7 @@ async def require_user(request: Request) -> User:
     user = user_of(principal, action)
     if user is None:
         raise _denied(action, principal)
+    request.scope["vifguard.acting"] = user
     return user
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeVar
 
+from vifguard.api.unseen import is_seen
 from vifguard.model.address import (
     AddressError,
     IPAddress,
@@ -110,6 +111,20 @@ def text(limit: int = 255, *, lines: bool = False) -> Converter:
         return value
 
     return Converter({"type": "string", "maxLength": limit}, read)
+
+
+def word(limit: int = 255) -> Converter:
+    """What something is known by: a text that shows at least one character, or is empty."""
+    any_text = text(limit)
+
+    def read(value: Any) -> str:
+        read: str = any_text.read(value)
+        if read and not is_seen(read):
+            codes = " ".join(f"U+{ord(one):04X}" for one in read[:10])
+            raise UnfitError(f"{quoted(value)} ({codes}) shows nothing: write what can be seen")
+        return read
+
+    return Converter(any_text.schema, read)
 
 
 def _shows(one: str) -> bool:

@@ -26,6 +26,7 @@ from vifguard.api import request_id
 from vifguard.api.call import call_of
 from vifguard.api.errors import Refusal, answer, refusal_of
 from vifguard.api.threads import Threads
+from vifguard.api.who import User
 from vifguard.store.errors import StoreError
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -156,7 +157,8 @@ class Dispatch:
         except Refusal as refusal:
             return answer(refusal)
         except StoreError as error:
-            return answer(refusal_of(error))
+            user: User | None = request.scope.get("vifguard.acting")
+            return answer(refusal_of(error, discreet=user is None or not user.is_told_all))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody hears it; it is counted
         except Exception as error:  # noqa: BLE001  a handler's end is answered, whatever it is

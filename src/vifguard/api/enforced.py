@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
 
 from vifguard.model.port import PortState
 from vifguard.store.rows import Progress
@@ -61,33 +63,50 @@ def status(port: Progress) -> str:
     return "ACTIVE" if enforced and meant_open else "DOWN"
 
 
-def status_reason(port: Progress) -> str:
-    """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing."""
+def status_reason(port: Progress, *, is_told_all: bool) -> str:
+    """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing.
+
+    Which host that is, and what it says of its own interfaces, is for those alone who are told
+    all: where ports are is the operator's knowledge.
+    """
     if status(port) == "ACTIVE":
-        return port.enforcement.reason
+        return _said(port, is_told_all=is_told_all)
     if not port.port_up:
         return "the port's admin_state_up is false"
     if not port.network_up:
         return "the network's admin_state_up is false"
+    host = f"host {port.host}" if is_told_all else "its host"
     if not port.host:
-        return "the port is on no host: set binding:host_id"
+        return "the port is on no host" + (": set binding:host_id" if is_told_all else " yet")
     if port.silent_since:
-        return _silent(port)
-    return port.enforcement.reason or _behind(port)
+        return _silent(port, host)
+    return _said(port, is_told_all=is_told_all) or _behind(port, host)
 
 
-def _silent(port: Progress) -> str:
+_DISCREET: Final = MappingProxyType(
+    {
+        PortState.ENFORCED: "its host remarks on it, and tells the operator what",
+        PortState.HELD_CLOSED: "its host holds the port closed, and tells the operator why",
+        PortState.ABSENT: "its host has no interface for the port, and tells the operator why",
+    }
+)
+
+
+def _said(port: Progress, *, is_told_all: bool) -> str:
+    """What the host itself says of the port."""
+    said = port.enforcement.reason
+    return said if is_told_all or not said else _DISCREET[port.enforcement.state]
+
+
+def _silent(port: Progress, host: str) -> str:
     since = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return (
-        f"host {port.host} silent since {since}: its guards stay as they were, and nobody reads "
-        "them back"
-    )
+    return f"{host} silent since {since}: its guards stay as they were, and nobody reads them back"
 
 
-def _behind(port: Progress) -> str:
+def _behind(port: Progress, host: str) -> str:
     if port.enforcement.revision == 0:
-        return f"host {port.host} has not reported the port yet"
+        return f"{host} has not reported the port yet"
     return (
-        f"host {port.host} holds revision {port.enforcement.revision} of the port; "
+        f"{host} holds revision {port.enforcement.revision} of the port; "
         f"{port.policy_revision} is wanted"
     )

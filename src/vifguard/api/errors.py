@@ -112,13 +112,17 @@ def conflict(kind: str, message: str) -> Refusal:
     return Refusal(409, kind, message)
 
 
-def refusal_of(error: StoreError) -> Refusal:
-    """What the store refuses, as Neutron says it."""
+def refusal_of(error: StoreError, *, discreet: bool) -> Refusal:
+    """What the store refuses, as Neutron says it.
+
+    `discreet`: to who is not told of hosts and other projects.
+    """
+    message = error.discreet if discreet else str(error)
     match error:
         case MissingError():
-            return Refusal(404, f"{_KIND[error.kind]}NotFound", str(error))
+            return Refusal(404, f"{_KIND[error.kind]}NotFound", message)
         case InUseError():
-            return Refusal(409, f"{_KIND[error.kind]}InUse", str(error))
+            return Refusal(409, f"{_KIND[error.kind]}InUse", message)
         case UnknownOutcomeError():
             # Who is told to try again would make a second one.
             message = f"{error} Look whether it is there before you send it again."
@@ -126,7 +130,7 @@ def refusal_of(error: StoreError) -> Refusal:
         case UnavailableError():
             return _unavailable(error)
     status, kind = _NEUTRON.get(type(error), (500, "HTTPInternalServerError"))
-    return Refusal(status, kind, str(error))
+    return Refusal(status, kind, message)
 
 
 def _unavailable(error: UnavailableError) -> Refusal:

@@ -23,7 +23,7 @@ import yaml
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from vifguard.api.convert import host_name, project, quoted, text
+from vifguard.api.convert import host_name, project, quoted, word
 from vifguard.api.who import Principal, UserRole
 
 _LOG = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ def _account(path: Path, raw: Any) -> Account:
             f"{path}: a user has exactly {sorted(_KEYS)}, and an agent a host, not {quoted(raw)}"
         )
     try:
-        name = text(64).read(raw["name"])
+        name = word(64).read(raw["name"])
         roles = frozenset(_role(role) for role in raw["roles"])
         host = host_name.read(raw["host"]) if "host" in raw else ""
         principal = Principal(name, project.read(raw["project_id"]), roles, host)

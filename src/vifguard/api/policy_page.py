@@ -27,13 +27,25 @@ Printed from the table of policy that the server decides by;
 * **no**: 403; for nobody, who has not said who it is, 401.
 
 `admin` is the operator. `service` is a hypervisor's hook: of a port it changes the binding alone.
-`agent` is one host's agent. A user with several roles may what one of them may."""
+`agent` is one host's agent. A user with several roles may what one of them may.
+
+Which host a port is on, what that host says of its interfaces, and whose neighbours' things stand
+in the way of a change, is told to the operator and to a service. Everybody else reads the same
+without names: in `status_reason`, `GET /v2.0/vifguard/capabilities` and refusals."""
 
 _ATTRIBUTES = """\
 ## Attributes
 
 Whoever may do the action may still not choose every value. Here is who may, attribute by
-attribute; an attribute that no request may hold has no line. Everything else is for {owner}."""
+attribute; an attribute that no request may hold has no line. Everything else is for {owner}.
+
+What an owner may choose on an isolated network alone would hold for its guests' neighbours once
+the network is shared. So a network that holds such a choice, or whose ports or IP groups do, is
+not shared (409 `InvalidSharedSetting`, which names what stands in the way), whoever asks and by
+whichever way: `shared` or an RBAC policy. The operator's request may name what the network itself
+holds (`vifguard network set lan --shared --guard-profile mac`), and it is shared with that;
+nothing else is taken by being named: it is set back to its default before, and chosen again by
+the operator once the network is shared."""
 
 
 def page() -> str:

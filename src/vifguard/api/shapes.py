@@ -23,6 +23,7 @@ from vifguard.api.convert import (
     set_of,
     text,
     uuid,
+    word,
 )
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule
 from vifguard.model.guard import SELECTABLE, Guard, Profile
@@ -87,7 +88,7 @@ NOBODY: Final = Rule("nobody", lambda _standing, _value: False)
 MAX_TAGS: Final = 50
 """Tags of one object."""
 
-tags: Final = mapped(list_of(text(), MAX_TAGS), lambda given: tuple(sorted(given)))
+tags: Final = mapped(list_of(word(), MAX_TAGS), lambda given: tuple(sorted(given)))
 _TAGS: Final = Attribute("tags", strings)
 
 
@@ -95,7 +96,7 @@ def common() -> tuple[Attribute, ...]:
     """The attributes that every resource begins with."""
     return (
         Attribute("id", uuid),
-        Attribute("name", text(), OWNER, OWNER, "", "name"),
+        Attribute("name", word(), OWNER, OWNER, "", "name"),
         Attribute("project_id", project, OWN_PROJECT),
         Attribute("tenant_id", project),
         Attribute("description", prose, OWNER, OWNER, "", "description"),

@@ -54,6 +54,11 @@ class User:
     may_bind: bool = False
     host: str = ""
 
+    @property
+    def is_told_all(self) -> bool:
+        """Whether it is told of hosts, their interfaces, and other projects: who binds ports is."""
+        return self.may_bind
+
     def reaches(self, host: str) -> bool:
         """Whether the action reaches what a host hears and says."""
         return self.sees_all or (self.host != "" and host == self.host)

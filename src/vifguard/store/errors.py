@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class StoreError(Exception):
-    """A change or a read that cannot be; but for UnknownOutcomeError, nothing was stored."""
+    """A change or a read that cannot be; but for UnknownOutcomeError, nothing was stored.
+
+    `discreet` says it to those from whom hosts and other projects are kept: the message itself
+    where it names none.
+    """
+
+    def __init__(self, message: str, discreet: str = "") -> None:
+        super().__init__(message)
+        self.discreet = discreet or message
 
 
 class MissingError(StoreError):
@@ -19,8 +27,8 @@ class MissingError(StoreError):
 class InUseError(StoreError):
     """A noun of `kind` that others stand on cannot go."""
 
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, kind: str, message: str, discreet: str = "") -> None:
+        super().__init__(message, discreet)
         self.kind = kind
 
 

@@ -103,27 +103,32 @@ def only_host(known: Sequence[StoredHost]) -> str:
     return known[0].name if len(known) == 1 else ""
 
 
-def why_no_isolation(snapshot: Snapshot) -> str:
+def why_no_isolation(snapshot: Snapshot, *, named: bool) -> str:
     """Why isolated networks cannot be offered; empty when a host that lives can hold them.
 
-    One that cannot holds their ports closed, and is no reason to refuse them elsewhere.
+    One that cannot holds their ports closed, and is no reason to refuse them elsewhere. `named`:
+    the hosts are told by name.
     """
-    return _why_nowhere(snapshot, lambda about: about.isolation, "keep networks apart")
+    return _why_nowhere(snapshot, lambda about: about.isolation, "keep networks apart", named=named)
 
 
-def why_no_groups(snapshot: Snapshot) -> str:
-    """Why no host can hold security groups; empty when one that lives can."""
+def why_no_groups(snapshot: Snapshot, *, named: bool) -> str:
+    """Why no host can hold security groups; empty when one that lives can. `named`: see above."""
     return _why_nowhere(
-        snapshot, lambda about: Guard.GROUPS in about.features, "hold security groups"
+        snapshot, lambda about: Guard.GROUPS in about.features, "hold security groups", named=named
     )
 
 
-def _why_nowhere(snapshot: Snapshot, can: Callable[[HostReport], bool], what: str) -> str:
+def _why_nowhere(
+    snapshot: Snapshot, can: Callable[[HostReport], bool], what: str, *, named: bool
+) -> str:
     known = judged(read(snapshot))
     if not known:
         return "no host has reported yet"
     if any(can(host.about) for host in known):
         return ""
+    if not named:
+        return f"no host can {what}"
     return f"host {', '.join(host.name for host in known)} cannot {what}"
 
 

@@ -193,9 +193,7 @@ def _ask_prefix(change: Change, port: Port, prefix: IPNetwork) -> Answer[None]:
             change, port.network_id, port.project_id, prefix
         )
         others = (
-            (row.taken and address_of(row.taken))
-            or covering
-            or (row.within and f"a pair of port {row.within}")
+            (row.taken and address_of(row.taken)) or covering or (row.within and "an address pair")
         )
         if others:
             raise AddressTakenError(

@@ -192,8 +192,9 @@ def _require_unused(change: Change, network: Network, lost: str) -> None:
     if lost != EVERY_PROJECT and network.shared:
         strangers &= {lost}
     if strangers:
-        used = f"project_id={', '.join(sorted(strangers))}"
-        raise _shared_in_use(network, f"Multiple tenants are using it: {used}")
+        used = "Multiple tenants are using it: project_id="
+        known = f"{used}{lost}" if lost in strangers else "Other projects are using it"
+        raise _shared_in_use(network, f"{used}{', '.join(sorted(strangers))}", known)
     if not network.shared:
         _require_isolable(change, network)
 
@@ -209,7 +210,9 @@ def _projects_on(change: Change, network_id: str) -> set[str]:
 def _require_isolable(change: Change, network: Network) -> None:
     if network.physical:
         raise _shared_in_use(
-            network, f"It has the uplink {network.physical!r}, and an isolated network has none"
+            network,
+            f"It has the uplink {network.physical!r}, and an isolated network has none",
+            "It has an uplink, and an isolated network has none",
         )
     here = (ports.c.network_id == network.id) & (ports.c.host != "")
     hosts = change.connection.scalars(select(ports.c.host).where(here).distinct().limit(2)).all()
@@ -217,10 +220,10 @@ def _require_isolable(change: Change, network: Network) -> None:
         raise _shared_in_use(
             network,
             f"Its ports are on hosts {', '.join(hosts)}; an isolated network is kept on one host",
+            "Its ports are on several hosts; an isolated network is kept on one host",
         )
 
 
-def _shared_in_use(network: Network, why: str) -> SharedInUseError:
-    return SharedInUseError(
-        f"Unable to reconfigure sharing settings for network {network.id}. {why}."
-    )
+def _shared_in_use(network: Network, why: str, discreet: str = "") -> SharedInUseError:
+    head = f"Unable to reconfigure sharing settings for network {network.id}."
+    return SharedInUseError(f"{head} {why}.", f"{head} {discreet or why}.")

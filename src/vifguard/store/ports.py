@@ -483,7 +483,9 @@ def _ask_elsewhere(change: Change, network: Network, port: Port) -> list[Answer[
         for row in rows:
             raise ConflictError(
                 f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
-                f"and its ports are on host {row.host!r}; an isolated network is kept on one host."
+                f"and its ports are on host {row.host!r}; an isolated network is kept on one host.",
+                f"Port {port.id} cannot be where it would be put: network {network.id} is isolated "
+                f"and its ports are on another host; an isolated network is kept on one host.",
             )
 
     here = {"network_id": network.id, "id": port.id, "host": port.host}

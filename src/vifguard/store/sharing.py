@@ -75,18 +75,20 @@ def _require_unused(change: Change, policy: RbacPolicy, owner: str) -> None:
         try:
             networks.reshare(change, policy.object_id, lost=policy.target)
         except SharedInUseError as error:
-            raise _in_use(policy, str(error)) from None
+            raise _in_use(policy, str(error), error.discreet) from None
         return
     remaining = rbac_policies.targets(change, policy.object_id)
     users = set(change.connection.scalars(_USERS[policy.kind], {"object_id": policy.object_id}))
     strangers = users - remaining - {owner}
     if strangers and EVERY_PROJECT not in remaining:
-        raise _in_use(policy, f"project_id={', '.join(sorted(strangers))}")
+        known = strangers & {policy.target}
+        discreet = f"project_id={policy.target}" if known else "other projects use it"
+        raise _in_use(policy, f"project_id={', '.join(sorted(strangers))}", discreet)
 
 
-def _in_use(policy: RbacPolicy, details: str) -> InUseError:
-    return InUseError(
-        "rbac-policy",
+def _in_use(policy: RbacPolicy, details: str, discreet: str) -> InUseError:
+    head = (
         f"RBAC policy on object {policy.object_id} cannot be removed because other objects "
-        f"depend on it.\nDetails: {details}",
+        f"depend on it.\nDetails: "
     )
+    return InUseError("rbac-policy", head + details, head + discreet)

@@ -15,10 +15,11 @@ router = APIRouter(tags=["server"])
 @router.get("/vifguard/capabilities", name="show_capabilities")
 def show_capabilities(call: Caller) -> Response:
     """Whether projects may have networks of their own, and security groups."""
+    named = call.user.is_told_all
     with call.store.read() as snapshot:
         reasons = {
-            "project_networks": hosts.why_no_isolation(snapshot),
-            "security_groups": hosts.why_no_groups(snapshot),
+            "project_networks": hosts.why_no_isolation(snapshot, named=named),
+            "security_groups": hosts.why_no_groups(snapshot, named=named),
         }
     shown: dict[str, object] = {
         name: {"offered": not why, "reason": why} for name, why in reasons.items()

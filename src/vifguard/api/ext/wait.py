@@ -31,14 +31,14 @@ async def wait_port(call: Caller, port_id: str) -> Response:
         stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
         # How far its host has come with rules is told of the host, not of each port.
         topics.add(ports_of(stored.port.host))
-        return call.one(PORTS, show(stored)) if is_in_force(stored.progress) else None
+        return call.one(PORTS, show(stored, call.user)) if is_in_force(stored.progress) else None
 
     with call.threads.waits.place(call.share):
         answer = await first(call.store.reports, topics, look, timeout)
     if answer is not None:
         return answer
     stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
-    reason = status_reason(stored.progress)
+    reason = status_reason(stored.progress, is_told_all=call.user.is_told_all)
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
     )

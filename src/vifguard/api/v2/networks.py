@@ -218,7 +218,7 @@ def _create(change: Change, call: Call, given: Given) -> StoredNetwork:
     NETWORKS.authorize_post(given, Standing(user, project_id, network))
     network = replace(network, physical=_physical(given))
     _require_sound(network, shared=False)
-    if not user.is_operator and (why := hosts.why_no_isolation(change)):
+    if not user.is_operator and (why := hosts.why_no_isolation(change, named=user.is_told_all)):
         raise forbidden(f"A network of a project's own cannot be offered: {why}.")
     require_room(change, user, table, project_id, 1)
     return networks.create(change, network)
@@ -257,7 +257,8 @@ def _require_owner(change: Change, standing: Standing, verb: str) -> None:
     # A shared network carries other projects' ports: whoever made it, it is the operator's.
     if standing.owns_network:
         return
-    hint = _who_shares(change, standing.network) if standing.owns and standing.network else ""
+    owned = standing.network if standing.owns else None
+    hint = "" if owned is None else _who_shares(change, standing.user, owned)
     raise forbidden(
         f"{verb}_network is for the operator, or on an isolated network its owner; user "
         f"{standing.user.name!r} is neither.{hint}"
@@ -309,8 +310,14 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
     }
 
 
-def _who_shares(change: Change, network: Network) -> str:
+def _who_shares(change: Change, user: User, network: Network) -> str:
     """What keeps an owner from changing a network: with whom it is shared, and by what."""
     policies = rbac_policies.read(change, policy_table.c.object_id == network.id)
-    said = ", ".join(f"{policy.target} (delete RBAC policy {policy.id})" for policy in policies)
-    return f" It is shared with {said}." if said else ""
+    said = [
+        f"{policy.target} (delete RBAC policy {policy.id})"
+        for policy in policies
+        if user.sees(policy.project_id)
+    ]
+    if len(said) < len(policies):
+        said.append("others (by the operator)")
+    return f" It is shared with {', '.join(said)}." if said else ""

@@ -226,8 +226,11 @@ def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> dict[str
     versions = {ident: each.version for ident, each in found.items()}
     words = {ident: each.word for ident, each in found.items()}
     kept = call.remembered.shown(PORTS.hidden_from(call.user), versions, make)
+    user = call.user
     news = call.remembered.shown(
-        "progress", words, lambda ids: {each: _show_progress(found[each].progress) for each in ids}
+        ("progress", user.is_told_all),
+        words,
+        lambda ids: {each: _show_progress(found[each].progress, user) for each in ids},
     )
     return {ident: b"%b,%b" % (one[:-1], news[ident][1:]) for ident, one in kept.items()}
 
@@ -240,7 +243,7 @@ def create_port(call: Caller) -> Response:
         looked_at = _Beside(change, call.user, given)
         made = [_create(change, call.user, looked_at, each) for each in given]
         looked_at.require_address_room()
-    return call.created(PORTS, [show(each) for each in made])
+    return call.created(PORTS, [show(each, call.user) for each in made])
 
 
 @router.get("/ports/{port_id}", name="show_port")
@@ -248,7 +251,7 @@ def show_port(call: Caller, port_id: str) -> Response:
     """One port."""
     with call.store.look() as snapshot:
         found = visible.port(snapshot, call.user, port_id)
-    return call.one(PORTS, show(found))
+    return call.one(PORTS, show(found, call.user))
 
 
 @router.put("/ports/{port_id}", name="update_port")
@@ -275,7 +278,7 @@ def update_port(call: Caller, port_id: str) -> Response:
         stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
         if given.get("fixed_ips"):
             ask_own_address_room(change, call.user, before.port.project_id)()
-    return call.one(PORTS, show(stored))
+    return call.one(PORTS, show(stored, call.user))
 
 
 @router.delete("/ports/{port_id}", name="delete_port", status_code=204)
@@ -425,15 +428,15 @@ def _require_few(user: User, network: Network, given: Given, had: int) -> None:
         )
 
 
-def show(stored: StoredPort) -> dict[str, Any]:
+def show(stored: StoredPort, user: User) -> dict[str, Any]:
     """A port as the API shows it."""
-    return _show_port(stored) | _show_progress(stored.progress)
+    return _show_port(stored) | _show_progress(stored.progress, user)
 
 
-def _show_progress(port: Progress) -> dict[str, Any]:
+def _show_progress(port: Progress, user: User) -> dict[str, Any]:
     return {
         "status": status(port),
-        "status_reason": status_reason(port),
+        "status_reason": status_reason(port, is_told_all=user.is_told_all),
         "policy_revision": wanted_revision(port),
         "enforced_revision": enforced_revision(port),
     }

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.call import Call, Caller
-from vifguard.api.convert import list_of, text
+from vifguard.api.convert import list_of, word
 from vifguard.api.errors import Refusal
 from vifguard.api.shapes import MAX_TAGS
 from vifguard.api.who import User
@@ -24,7 +24,7 @@ from vifguard.store.transaction import Change, Snapshot
 
 router = APIRouter(tags=["tags"])
 
-_given = list_of(text(), 1000)
+_given = list_of(word(), 1000)
 
 Find = Callable[[Snapshot, User, str], tuple[str, Stamp]]
 """The owner's project and the stamp of a noun that the user sees; raises MissingError."""
@@ -201,7 +201,7 @@ def _named(call: Call) -> tuple[str, ...]:
 
 def _one(tag: str) -> str:
     try:
-        return str(text().read(tag))
+        return str(word().read(tag))
     except ValueError as error:
         raise _invalid(str(error)) from None
 

@@ -73,7 +73,7 @@ class _Reading:
                 yield Declared(QUOTA.resource, project, "", values)
             for plural, entries in given.items():
                 noun = NOUNS[plural]
-                for name, entry in self._named(entries, f"{where}.{plural}", convert.text()):
+                for name, entry in self._named(entries, f"{where}.{plural}", convert.word()):
                     place = f"{where}.{plural}.{name}"
                     for each, said in self._parts(noun, entry, place):
                         values = self._values(each, said, place)
@@ -130,7 +130,7 @@ class _Reading:
             return
         for name, inner in (value or {}).items():
             try:
-                if not converter.read(name).strip():
+                if not converter.read(name):
                     raise ValueError("a name must not be empty")  # noqa: TRY301  one place tells
             except ValueError as error:
                 self.problems.append(f"{where}: {error}")
