@@ -20,7 +20,7 @@ from vifguard.model.verdict import Direction
 
 T = TypeVar("T")
 EMPTY: frozenset = frozenset()
-PORTS = 4
+PORTS, BUCKETS = 4, 1024
 LAST_GENERATION = 0xFFFFFFFF
 
 
@@ -82,13 +82,13 @@ class Program:
         self.table.close()
 
 
-def with_program(work: Callable[[Program], T], buckets: int = 1024, ports: int = PORTS) -> T:
+def with_program(work: Callable[[Program], T]) -> T:
     """What `work` returns with a program in a namespace that ends with it."""
 
     def inside() -> T:
-        names = [f"seq{number}" for number in range(ports)]
+        names = [f"seq{number}" for number in range(PORTS)]
         ip(f"link add {name} type bridge" for name in names)
-        with EbpfDriver.private(buckets * PLACES) as driver:
+        with EbpfDriver.private(BUCKETS * PLACES) as driver:
             program = Program(driver, [socket.if_nametoindex(name) for name in names])
             try:
                 return work(program)

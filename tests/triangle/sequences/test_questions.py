@@ -1,11 +1,10 @@
 """A port's groups may ask a bounded number of questions: what is held is asked to the last one."""
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
-from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import STATIONS, TO
 from tests.triangle.sequences.program import Program, RefusedError
@@ -22,28 +21,25 @@ pytestmark = pytest.mark.kernel
 
 @pytest.mark.parametrize("unknown", [0, 1, 3, 5, 13])
 @pytest.mark.parametrize("sizes", [((8, 16), (8, 16), (8, 2)), ((8, 32), (8, 12)), ((8, 3),) * 4])
-def test_what_is_held_is_asked_to_the_last_question(unknown, sizes) -> None:
+def test_what_is_held_is_asked_to_the_last_question(program: Program, unknown, sizes) -> None:
     """Only the last set of the last group allows it; too many questions are refused, or asked."""
     sets = {f"set {number}": frozenset({ip_network("10.64.0.0/32")}) for number in range(32)}
     packet = build.ipv4("10.64.0.0", STATIONS[1].addresses[4], build.udp(1, 9))
     asked = Sent(0, TO, build.ethernet(host.ROUTER, STATIONS[1].mac, packet))
-    with EbpfDriver.private() as driver:
-        ordered = _as_asked(driver)
-        names = ordered[-len(sizes) :]
-        groups = {
-            name: _many(*size, hit=name == names[-1])
-            for name, size in zip(names, sizes, strict=True)
-        }
-        policy = replace(
-            host.base().policies[1],
-            stateful=False,
-            security_groups=frozenset(ordered[:unknown]) | {*names},
-        )
-        program = Program(driver, (LOOPBACK,))
-        stage = Stage(Reference(), program)
-        with closing(program), suppress(RefusedError):
-            stage.take(Held((policy,), Rulebook(groups, sets)))
-            assert stage.take(asked) is None
+    ordered = _as_asked(program.driver)
+    names = ordered[-len(sizes) :]
+    groups = {
+        name: _many(*size, hit=name == names[-1]) for name, size in zip(names, sizes, strict=True)
+    }
+    policy = replace(
+        host.base().policies[1],
+        stateful=False,
+        security_groups=frozenset(ordered[:unknown]) | {*names},
+    )
+    stage = Stage(Reference(), program)
+    with suppress(RefusedError):
+        stage.take(Held((policy,), Rulebook(groups, sets)))
+        assert stage.take(asked) is None
 
 
 def _as_asked(driver: EbpfDriver) -> list[str]:

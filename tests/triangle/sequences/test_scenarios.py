@@ -1,16 +1,13 @@
 """What is tried of the reference by hand, said by the eBPF program too, packet by packet."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.semantics import conftest, test_fragments, test_groups, test_tcp
 from tests.semantics.guarded import FAMILIES, Port
-from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
 from tests.triangle.sequences.steps import Held
 
-from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.verdict import Direction, Reason
 
 pytestmark = pytest.mark.kernel
@@ -67,14 +64,6 @@ class Both(Port):
         said = self.program.judge(0, direction, data)
         assert (said and said[1]) == wanted
         return wanted
-
-
-@pytest.fixture(scope="module")
-def program() -> Iterator[Program]:
-    with EbpfDriver.private() as driver:
-        program = Program(driver, (LOOPBACK,))
-        yield program
-        program.close()
 
 
 @pytest.fixture(params=FAMILIES, ids=lambda family: f"IPv{family.version}")

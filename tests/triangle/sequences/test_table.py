@@ -1,17 +1,20 @@
 """The table of connections is full: whose go, whose stay, and that nobody is locked out."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
+from tests.enforce.world import nowhere
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import FROM, SECOND, TO
-from tests.triangle.sequences.program import Program, with_program
+from tests.triangle.sequences.program import Program
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.talk import Talk, frame, other
 
 from vifguard.enforce.connections import PLACES, Connections
+from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Rulebook
 from vifguard.model.verdict import Direction, Reason
@@ -20,6 +23,9 @@ from vifguard.semantics.tcp import ACK, FIN, RST, SYN
 
 pytestmark = pytest.mark.kernel
 
+Full = Callable[..., None]
+INDEXES = range(2, 18)
+"""Of the interfaces of at most 16 ports."""
 FULL = (Guard.GROUPS, Reason.FLOW_TABLE_FULL)
 BEGIN = SECOND
 HOUR = 3600 * SECOND
@@ -34,25 +40,40 @@ _FIRST = 0x64400000
 _IPV4_DESTINATION, _IPV6_IDENT = 30, 58
 
 
-def full(work: Callable[[Program], None], buckets: int, ports: int = 4) -> None:
-    """`work` with ports that may open anything, and a table of so many buckets."""
+@pytest.fixture(scope="module")
+def full() -> Iterator[Full]:
+    """Plays `work` with ports that may open anything, and a table of so many buckets.
 
-    def begun(program: Program) -> None:
-        program.begin(0)
-        program.set_clock(BEGIN)
-        policies = tuple(
-            replace(
-                host.base().policies[number % 4],
-                port_id=f"11111111-2222-3333-4444-{number:012}",
-                security_groups=frozenset({"all"}),
-                stateful=True,
-            )
-            for number in range(ports)
+    The program for each size is verified once.
+    """
+    drivers: dict[int, EbpfDriver] = {}
+    with ExitStack() as ends:
+        ends.enter_context(nowhere(*INDEXES))
+
+        def play(work: Callable[[Program], None], buckets: int, ports: int = 4) -> None:
+            if buckets not in drivers:
+                drivers[buckets] = ends.enter_context(EbpfDriver.private(buckets * PLACES))
+            with closing(Program(drivers[buckets], INDEXES[:ports])) as program:
+                begin(program, ports)
+                work(program)
+
+        yield play
+
+
+def begin(program: Program, ports: int) -> None:
+    """An empty table, and ports that may open anything."""
+    program.begin(0)
+    program.set_clock(BEGIN)
+    policies = tuple(
+        replace(
+            host.base().policies[number % 4],
+            port_id=f"11111111-2222-3333-4444-{number:012}",
+            security_groups=frozenset({"all"}),
+            stateful=True,
         )
-        program.hold(Held(policies, Rulebook({"all": _ANYTHING}, {})))
-        work(program)
-
-    with_program(begun, buckets, ports)
+        for number in range(ports)
+    )
+    program.hold(Held(policies, Rulebook({"all": _ANYTHING}, {})))
 
 
 def connections(port: int, count: int, *, first: int = 0) -> Iterator[Talk]:
@@ -83,7 +104,7 @@ def lives(program: Program, talk: Talk) -> bool:
 CONNECTED = [None] * 3
 
 
-def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same() -> None:
+def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same(full: Full) -> None:
     def share(program: Program) -> None:
         first = list(connections(FLOODER, PLACES))
         assert all(connect(program, talk) == CONNECTED for talk in first)
@@ -95,7 +116,7 @@ def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same()
     full(share, buckets=1)
 
 
-def test_of_a_port_s_own_the_longest_idle_goes() -> None:
+def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
     def wait(program: Program) -> None:
         talks = list(connections(VICTIM, PLACES))
         for number, talk in enumerate(talks):
@@ -110,7 +131,7 @@ def test_of_a_port_s_own_the_longest_idle_goes() -> None:
     full(wait, buckets=1)
 
 
-def test_a_ninth_port_finds_room_among_eight_that_have_one_each() -> None:
+def test_a_ninth_port_finds_room_among_eight_that_have_one_each(full: Full) -> None:
     def newcomer(program: Program) -> None:
         talks = [talk for port in range(PLACES) for talk in connections(port, 1)]
         for number, talk in enumerate(talks):
@@ -125,7 +146,7 @@ def test_a_ninth_port_finds_room_among_eight_that_have_one_each() -> None:
     full(newcomer, buckets=1, ports=PLACES + 1)
 
 
-def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few() -> None:
+def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few(full: Full) -> None:
     """Eight guests of one project, with open connections everywhere, and a ninth of another's."""
 
     def filled(program: Program) -> None:
@@ -144,7 +165,7 @@ def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few() -> 
     full(filled, buckets=8, ports=9)
 
 
-def test_a_remote_that_vanished_locks_nobody_out() -> None:
+def test_a_remote_that_vanished_locks_nobody_out(full: Full) -> None:
     """It opened all that a bucket holds, and the guest closes each."""
 
     def vanished(program: Program) -> None:
@@ -159,7 +180,7 @@ def test_a_remote_that_vanished_locks_nobody_out() -> None:
     full(vanished, buckets=1)
 
 
-def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones() -> None:
+def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones(full: Full) -> None:
     def dead(program: Program) -> None:
         for talk in connections(VICTIM, 9000):
             assert connect(program, talk) == CONNECTED
@@ -170,7 +191,7 @@ def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones() -> No
     full(dead, buckets=1024)
 
 
-def test_what_is_half_open_goes_before_what_is_open() -> None:
+def test_what_is_half_open_goes_before_what_is_open(full: Full) -> None:
     def flood(program: Program) -> None:
         opened = list(connections(FLOODER, PLACES - 1))
         assert all(connect(program, talk) == [None] * 3 for talk in opened)
@@ -193,7 +214,7 @@ def living(program: Program, talks: list[Talk]) -> int:
 
 
 @pytest.mark.parametrize("filled", [PLACES // 2, PLACES])
-def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(filled) -> None:
+def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(full: Full, filled) -> None:
     def share(program: Program) -> None:
         theirs = half_open(program, FLOODER, filled)
         half_open(program, VICTIM, PLACES // 2)
@@ -204,7 +225,7 @@ def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(filled) ->
 
 
 @pytest.mark.parametrize("most", [FLOODER, VICTIM])
-def test_of_what_is_half_open_goes_that_of_the_port_with_most(most) -> None:
+def test_of_what_is_half_open_goes_that_of_the_port_with_most(full: Full, most) -> None:
     def newcomer(program: Program) -> None:
         counts = {port: PLACES // 2 + (1 if port == most else -1) for port in (FLOODER, VICTIM)}
         there = {port: half_open(program, port, count) for port, count in counts.items()}
@@ -215,7 +236,7 @@ def test_of_what_is_half_open_goes_that_of_the_port_with_most(most) -> None:
     full(newcomer, buckets=1)
 
 
-def test_one_more_is_no_reason_to_end_another_s_open_connection() -> None:
+def test_one_more_is_no_reason_to_end_another_s_open_connection(full: Full) -> None:
     def newcomer(program: Program) -> None:
         there = [*connections(FLOODER, 4), *connections(VICTIM, 3), *connections(THIRD, 1)]
         assert all(connect(program, talk) == CONNECTED for talk in there)
@@ -226,7 +247,7 @@ def test_one_more_is_no_reason_to_end_another_s_open_connection() -> None:
     full(newcomer, buckets=1)
 
 
-def test_where_nobody_has_more_the_newcomer_is_dropped() -> None:
+def test_where_nobody_has_more_the_newcomer_is_dropped(full: Full) -> None:
     """Its port has its share, in the next bucket."""
 
     def newcomer(program: Program) -> None:
@@ -240,7 +261,7 @@ def test_where_nobody_has_more_the_newcomer_is_dropped() -> None:
     full(newcomer, buckets=2, ports=16)
 
 
-def test_what_was_reset_goes_before_what_is_half_open() -> None:
+def test_what_was_reset_goes_before_what_is_half_open(full: Full) -> None:
     def newcomer(program: Program) -> None:
         waiting = half_open(program, FLOODER, PLACES - 1)
         (refused,) = half_open(program, FLOODER, 1, first=50)
@@ -251,7 +272,7 @@ def test_what_was_reset_goes_before_what_is_half_open() -> None:
     full(newcomer, buckets=1)
 
 
-def test_what_is_over_goes_first() -> None:
+def test_what_is_over_goes_first(full: Full) -> None:
     def wait(program: Program) -> None:
         for talk in connections(FLOODER, PLACES):
             assert connect(program, talk) == [None] * 3
@@ -325,17 +346,17 @@ def unharmed(program: Program, floods: tuple[Flood, ...], count: int, victims: i
         "fragments-6-in",
     ],
 )
-def test_a_flood_of_one_port_ends_no_other_s_connections(floods) -> None:
+def test_a_flood_of_one_port_ends_no_other_s_connections(full: Full, floods) -> None:
     full(lambda program: unharmed(program, floods, 30_000, 32), buckets=1024)
 
 
 @pytest.mark.timeout(600)
-def test_a_million_half_open_connections_of_one_port_end_no_other_s() -> None:
+def test_a_million_half_open_connections_of_one_port_end_no_other_s(full: Full) -> None:
     full(lambda program: unharmed(program, syns(), MILLION, 500), DEFAULT_BUCKETS)
 
 
 @pytest.mark.parametrize("buckets", [64, 4096])
-def test_how_full_it_is_is_known(buckets) -> None:
+def test_how_full_it_is_is_known(full: Full, buckets) -> None:
     """Counted in all of 64 buckets; of 4096 in a quarter, which comes within a tenth."""
 
     def used(program: Program) -> None:

@@ -1,0 +1,18 @@
+"""The eBPF program, verified once for the tests of a file."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.triangle.kernel import LOOPBACK
+from tests.triangle.sequences.program import Program
+
+from vifguard.enforce.ebpf import EbpfDriver
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    """A port at the loopback interface; `begin` forgets what an earlier test held and sent."""
+    with EbpfDriver.private() as driver:
+        program = Program(driver, (LOOPBACK,))
+        yield program
+        program.close()
