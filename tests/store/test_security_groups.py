@@ -2,23 +2,30 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import collapse_addresses, ip_address, ip_network
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
-from tests.store.world import World
+from tests.semantics.guarded import FAMILIES
+from tests.semantics.guarded import Port as Reference
+from tests.semantics.world import MAC_A
+from tests.store.world import World, held
 
 from vifguard.feed.messages import HostReport, Report, SetChange, Update
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.guard import Guard
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.policy import PortPolicy
 from vifguard.model.port import AddressPair, Port
-from vifguard.model.security_group import PortRange, Rule, SecurityGroup
+from vifguard.model.security_group import PortRange, Rule, Rulebook, SecurityGroup
 from vifguard.model.verdict import Direction
+from vifguard.packet import build
 from vifguard.resolve.policy import governing
-from vifguard.store import address_groups, intent, security_groups, tables, transaction
+from vifguard.store import address_groups, intent, ip_groups, security_groups, tables, transaction
+from vifguard.store.addresses import Wish
 from vifguard.store.errors import InUseError, RuleExistsError, StoreError
 from vifguard.store.sets import of_port
 
@@ -80,18 +87,53 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
         ports = list(nouns.ports.values())
         groups = security_groups.read(snapshot, tables.security_groups.c.id != "")
         addresses = address_groups.read(snapshot, tables.address_groups.c.id != "")
+        shared = [each.group for each in ip_groups.read(snapshot, tables.ip_groups.c.id != "")]
     rules = {g.group.id: {rule.rule.rule.canonical() for rule in g.rules} for g in groups}
     sets: dict[str, set[IPNetwork]] = {
         each.group.id: set(each.group.addresses) for each in addresses
     }
     for port in ports:
         for group, prefix in of_port(port):
-            sets.setdefault(group, set()).add(prefix)
-        shared = (a for each in nouns.groups_of.get(port.id, ()) for a in each.addresses)
-        for address in shared:
+            sets.setdefault(group, set()).update(remaining(prefix, port, ports, shared))
+        held = (a for each in nouns.groups_of.get(port.id, ()) for a in each.addresses)
+        for address in held:
             for group in governing(port):
                 sets.setdefault(group, set()).add(host_prefix(address))
     return ports, rules, sets
+
+
+def remaining(
+    prefix: IPNetwork, port: Port, ports: list[Port], groups: list[IpGroup]
+) -> list[IPNetwork]:
+    """A prefix that a port brings, without what others on its network own within."""
+    others = [each for each in ports if each.network_id == port.network_id and each is not port]
+    owned = [host_prefix(fixed.address) for each in others for fixed in each.fixed_ips]
+    owned += [pair.prefix for each in others for pair in each.address_pairs]
+    shared = [each for each in groups if each.network_id == port.network_id]
+    owned += [host_prefix(address) for group in shared for address in group.addresses]
+    left = [prefix]
+    for own in owned:
+        if prefix.version == own.version and own.prefixlen > prefix.prefixlen:
+            left = [rest for each in left for rest in excluded(each, own)]
+    return left
+
+
+def excluded(one: IPNetwork, own: IPNetwork) -> list[IPNetwork]:
+    if one.subnet_of(own):  # type: ignore[arg-type]
+        return []
+    return list(one.address_exclude(own)) if own.subnet_of(one) else [one]  # type: ignore[arg-type]
+
+
+def meaning(sets: dict[str, Any]) -> dict[str, set[IPNetwork]]:
+    """What sets hold, in as few prefixes as can say it."""
+    return {
+        set_id: {
+            each
+            for version in (4, 6)
+            for each in collapse_addresses(p for p in prefixes if p.version == version)
+        }
+        for set_id, prefixes in sets.items()
+    }
 
 
 def assert_told_all(world: World, agent: Agent) -> None:
@@ -104,7 +146,8 @@ def assert_told_all(world: World, agent: Agent) -> None:
     }
     assert agent.ports == mine
     assert agent.groups == groups
-    assert agent.sets == {set_id: sets.get(set_id, set()) for set_id in named}
+    wanted = {set_id: sets.get(set_id, set()) for set_id in named}
+    assert meaning(agent.sets) == meaning(wanted)
 
 
 @pytest.fixture
@@ -112,6 +155,11 @@ def network(world: World) -> Any:
     made = world.network()
     world.subnet(made, "10.0.0.0/24")
     return made
+
+
+def policy_of(world: World, port: Port) -> PortPolicy:
+    """What the host of a port is told that it may send and hear."""
+    return held(world.complete(port.host))[port.id].policy
 
 
 def in_group(*groups: SecurityGroup) -> dict[str, Any]:
@@ -318,6 +366,48 @@ class TestTold:
         assert update.sets[group.id].added == {ip_network("10.9.0.0/16")}
         assert_told_all(world, agent)
 
+    def test_what_others_own_within_a_wide_pair_is_not_its_members(
+        self, world: World, network: Any
+    ) -> None:
+        """A packet from a stranger within the range was one from the group."""
+        group = world.security_group()
+        world.rule(group, Rule(TO, 4, remote=group.id))
+        guarded = world.port(network, Wish(address=ip_address("10.0.0.10")), **in_group(group))
+        wide = (AddressPair(ip_network("10.0.0.0/25")),)
+        world.port(
+            network, Wish(address=ip_address("10.0.0.20")), address_pairs=wide, **in_group(group)
+        )
+        agent = agent_of(world)
+
+        def hears(source: str) -> bool:
+            agent.catch_up()
+            assert_told_all(world, agent)
+            reference = Reference(FAMILIES[0], policy_of(world, guarded))
+            reference.memory.book = Rulebook(agent.groups, agent.sets)
+            packet = build.ipv4(source, "10.0.0.10", build.udp(9, 9))
+            frame = build.ethernet(MAC_A, guarded.mac, packet)
+            return reference.frame(TO, frame) is None
+
+        assert hears("10.0.0.20")
+        assert hears("10.0.0.30")
+        assert not hears("10.0.0.130")
+        stranger = world.port(network, Wish(address=ip_address("10.0.0.30")))
+        assert not hears("10.0.0.30")
+        assert hears("10.0.0.31")
+        world.set_port(stranger, address_pairs=(AddressPair(ip_network("10.0.0.64/26")),))
+        assert not hears("10.0.0.99")
+        member = world.port(network, Wish(address=ip_address("10.0.0.40")), **in_group(group))
+        assert hears("10.0.0.40")
+        world.set_port(member, security_groups=frozenset())
+        assert not hears("10.0.0.40")
+        shared = world.group(network, stranger, wishes=(Wish(address=ip_address("10.0.0.50")),))
+        assert not hears("10.0.0.50")
+        world.set_group(shared, wishes=())
+        assert hears("10.0.0.50")
+        world.delete_port(stranger)
+        assert hears("10.0.0.30")
+        assert hears("10.0.0.99")
+
     def test_an_address_that_members_share_is_of_the_sets_of_all_of_them(
         self, world: World, network: Any
     ) -> None:
@@ -476,7 +566,8 @@ class Script:
         self.world.set_port(self.one(self.ports), port_security_enabled=self.one([True, False]))
 
     def readdress(self) -> None:
-        pairs = self.one([(), (AddressPair(ip_network("10.7.0.0/16")),)])
+        wide = ("10.7.0.0/16", "10.0.0.0/29", "10.0.0.0/30", "10.0.0.2/32")
+        pairs = self.one([(), *((AddressPair(ip_network(each)),) for each in wide)])
         self.world.set_port(self.one(self.ports), address_pairs=pairs)
 
     def drop_port(self) -> None:

@@ -12,9 +12,9 @@ from ipaddress import IPv6Address, ip_network
 
 from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac
+from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.network import Subnet
-from vifguard.store import wiring
+from vifguard.store import pieces, wiring
 from vifguard.store.errors import (
     AddressTakenError,
     NoAddressLeftError,
@@ -186,6 +186,7 @@ def release_link_local(change: Change, network_id: str, gone: Iterable[IPAddress
     """Give link-local addresses back."""
     for address in gone:
         change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
+        pieces.own(change, network_id, [host_prefix(address)])
 
 
 def choose(
@@ -195,6 +196,7 @@ def choose(
 
     Both may raise WrongAddressError, and to hear AddressTakenError or NoAddressLeftError.
     """
+    pieces.expect(change, taker.network_id)
     asked: list[tuple[Subnet, Answer[Taken]]] = []
     for wish in wishes:
         subnet = _subnet_of(taker, wish, subnets)
@@ -223,6 +225,7 @@ def _allot(
         "position": position,
     }
     change.write(_ALLOCATE, row)
+    pieces.own(change, taker.network_id, [host_prefix(address)])
 
 
 def release(
@@ -232,6 +235,7 @@ def release(
     by_id = {subnet.id: subnet for subnet in subnets}
     for subnet_id, address in gone:
         subnet = by_id[subnet_id]
+        pieces.own(change, subnet.network_id, [host_prefix(address)])
         if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
             _merge(change, subnet, key(address))
         change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})

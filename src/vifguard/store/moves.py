@@ -62,7 +62,7 @@ class Move:
         if this is None or self._following is None:
             return
         brought, brings = sets.of_port(before), sets.of_port(after)
-        sets.bring(change, this.id, brought, brings, self._following)
+        sets.bring(change, this.id, brought, brings, self._following, this.network_id)
         if before is None or after is None:
             return  # who comes or goes is a member of no IP group
         was, is_now = map(governing, (before, after))

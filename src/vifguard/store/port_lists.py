@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
+from vifguard.store import pieces
 from vifguard.store.lists import made
 from vifguard.store.rows import Progress, enforcement_of
 from vifguard.store.tables import (
@@ -33,7 +34,9 @@ class Listed:
     @property
     def progress(self) -> Progress:
         """How far its host has come with it."""
-        policy, host, port_up, network_up, rules, reached, *reported, silent_since = self.word
+        policy, host, port_up, network_up, broken, rules, reached, *reported, silent_since = (
+            self.word
+        )
         return Progress(
             host,
             port_up,
@@ -43,6 +46,7 @@ class Listed:
             reached or 0,
             enforcement_of(host, *reported),
             silent_since,
+            broken,
         )
 
 
@@ -58,6 +62,7 @@ _STATEMENT = (
         ports.c.host,
         ports.c.admin_state_up,
         networks.c.admin_state_up,
+        pieces.TOO_MANY,
         select(func.max(security_groups.c.rules_revision))
         .join_from(port_security_groups, security_groups)
         .where(port_security_groups.c.port_id == ports.c.id)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -21,10 +20,19 @@ from sqlalchemy import (
 from vifguard.model.address import Mac, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.network import Network, Subnet
-from vifguard.model.port import FixedIp, Port
-from vifguard.store import addresses, identity, interfaces, ip_groups, learned, pairs, subnets
-from vifguard.store.addresses import Taken, Taker, Wish
-from vifguard.store.errors import ConflictError, MissingError, NoAddressLeftError
+from vifguard.model.port import Port
+from vifguard.store import (
+    addresses,
+    identity,
+    interfaces,
+    ip_groups,
+    learned,
+    pairs,
+    pieces,
+    port_addresses,
+)
+from vifguard.store.addresses import Wish
+from vifguard.store.errors import ConflictError, MissingError
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.hosts import StoredHost, only_host
 from vifguard.store.listed import listed
@@ -56,7 +64,6 @@ from vifguard.store.tables import (
     security_groups,
 )
 from vifguard.store.transaction import Answer, Change, Snapshot
-from vifguard.store.wishes import with_automatic
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,6 @@ _GROUPS = (
     .scalar_subquery()
     .label("groups")
 )
-
 _LEARNED = (
     select(
         listed(
@@ -122,7 +128,7 @@ _IP_GROUPS = (
     .label("ip_groups")
 )
 
-_HOST = (hosts.c.reached, hosts.c.seen_at.label("heard_at"))
+_BESIDE = (hosts.c.reached, hosts.c.seen_at.label("heard_at"), pieces.TOO_MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,7 @@ def _reading(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
     on = (column.label(f"on_{column.name}") for column in networks.c)
     return (
-        select(ports, *reported, *on, *_HOST, _FIXED, _PAIRS, _LEARNED, _GROUPS, _IP_GROUPS)
+        select(ports, *reported, *on, *_BESIDE, _FIXED, _PAIRS, _LEARNED, _GROUPS, _IP_GROUPS)
         .join_from(ports, enforcements, isouter=True)
         .join(networks, networks.c.id == ports.c.network_id)
         .join(hosts, hosts.c.name == ports.c.host, isouter=True)
@@ -189,6 +195,7 @@ def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort
         row.reached or 0,
         tuple(group_id for (group_id,) in row.ip_groups),
         0.0 if heard is None else heartbeats.silent_since(row.host, heard),
+        row.too_many,
     )
 
 
@@ -251,7 +258,7 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     checks += [*identity.ask_pairs(change, port), *_ask_elsewhere(change, network, port)]
     checks += interfaces.ask_free(change, port)
     move = Move(change, None, port)
-    choice = _ask_addresses(change, port, draft.wishes, ground.subnets)
+    choice = port_addresses.ask(change, port, draft.wishes, ground.subnets)
     if draft.mac is None and is_known():
         return create(change, ground, draft)  # one in sixteen million: another is drawn
     for check in checks:
@@ -261,11 +268,11 @@ def create(change: Change, ground: Ground, draft: Draft) -> StoredPort:
     values = port_values(port) | {"policy_revision": change.revision} | stamp
     change.write(_INSERT, values)
     if port.address_pairs:
-        pairs.add(change, port)
+        pairs.write(change, None, port)
         _displace(change, port)
     for position, taken in enumerate(fixed):
-        addresses.allot(change, _taker(port), taken, position)
-    kept = replace(port, fixed_ips=tuple(map(_fixed, fixed)))
+        addresses.allot(change, port_addresses.taker(port), taken, position)
+    kept = replace(port, fixed_ips=tuple(map(port_addresses.fixed, fixed)))
     move.write(kept)
     change.note(port.id, (port.host,))
     stamped = Stamp(**stamp | {"tags": draft.tags})
@@ -292,11 +299,11 @@ def update_port(
     for check in checks:
         check()
     if has_other_pairs:
-        pairs.replace(change, after)
+        pairs.write(change, before.port, after)
     if has_other_pairs or after.mac != before.port.mac:
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
-        after = replace(after, fixed_ips=_retake(change, before.port, after, wishes))
+        after = replace(after, fixed_ips=port_addresses.retake(change, before.port, after, wishes))
     stored = write(change, before, after)
     if move is not None:
         move.write(after)
@@ -318,6 +325,7 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
     gone = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
     addresses.release(change, gone, beside)
     move.write(None)
+    pairs.write(change, port, None)
     change.write(_DELETE, {"this": port.id})
     change.note(port.id, (port.host,))
 
@@ -378,90 +386,6 @@ def _what_hosts_see(port: Port) -> Port:
         dhcp_options=(),
         address_pairs=tuple(replace(p, prefix_text="", mac_text="") for p in port.address_pairs),
     )
-
-
-def _ask_addresses(
-    change: Change, port: Port, wishes: tuple[Wish, ...] | None, choice: Sequence[Subnet]
-) -> Callable[[], list[Taken]]:
-    """The addresses of a new port, which are taken once they are heard."""
-    if wishes is None:
-        served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
-        return _ask_usual(change, port, served)
-    wished = with_automatic(wishes, choice, port)
-    asked = addresses.choose(change, _taker(port), wished, choice)
-    return lambda: [answer() for answer in asked]
-
-
-def _ask_usual(change: Change, port: Port, choice: Sequence[Subnet]) -> Callable[[], list[Taken]]:
-    """An address of each family from the first subnet that has one, and the automatic ones."""
-    automatic = [subnet for subnet in choice if subnet.is_automatic]
-    offered = [
-        [s for s in choice if s.cidr.version == family and s not in automatic] for family in (4, 6)
-    ]
-    families = [family for family in offered if family]
-    wished = [*automatic, *(first for first, *_ in families)]
-    take = partial(addresses.choose, change, _taker(port), subnets=choice)
-    asked = take([Wish(subnet.id) for subnet in wished])
-
-    def hear() -> list[Taken]:
-        taken = [answer() for answer in asked[: len(automatic)]]
-        for answer, (_, *others) in zip(asked[len(automatic) :], families, strict=True):
-            taken.append(_first_of(answer, (take([Wish(other.id)])[0] for other in others)))
-        return taken
-
-    return hear
-
-
-def _first_of(answer: Answer[Taken], others: Iterator[Answer[Taken]]) -> Taken:
-    while True:
-        try:
-            return answer()
-        except NoAddressLeftError:
-            another = next(others, None)
-            if another is None:
-                raise
-            answer = another
-
-
-def _fixed(taken: Taken) -> FixedIp:
-    return FixedIp(taken.subnet_id, taken.address)
-
-
-def _taker(port: Port) -> Taker:
-    return Taker(port.network_id, port.project_id, port_id=port.id, mac=port.mac)
-
-
-def _retake(
-    change: Change, before: Port, after: Port, wishes: tuple[Wish, ...] | None
-) -> tuple[FixedIp, ...]:
-    """Keep what is still wished for, give back the rest, take what is new."""
-    choice = subnets.of_network(change, after.network_id)
-    by_id = {subnet.id: subnet for subnet in choice}
-    if wishes is None:
-        wishes = tuple(Wish(fixed.subnet_id) for fixed in before.fixed_ips)
-    spare = list(before.fixed_ips)
-    if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
-        spare = [f for f in spare if not by_id[f.subnet_id].is_automatic]
-    wishes = with_automatic(wishes, choice, after)
-    kept = [_keep(spare, wish) for wish in wishes]
-    gone = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
-    addresses.release(change, gone, choice)
-    for position, still in enumerate(kept):
-        if still is not None:
-            addresses.move(change, after.network_id, still.address, position)
-    pairs = zip(kept, wishes, strict=True)
-    return tuple(
-        fixed or _fixed(addresses.take(change, _taker(after), wish, choice, position))
-        for position, (fixed, wish) in enumerate(pairs)
-    )
-
-
-def _keep(spare: list[FixedIp], wish: Wish) -> FixedIp | None:
-    for fixed in spare:
-        if wish.subnet_id in (None, fixed.subnet_id) and wish.address in (None, fixed.address):
-            spare.remove(fixed)
-            return fixed
-    return None
 
 
 def _ask_new_place(change: Change, before: StoredPort, after: Port) -> list[Answer[None]]:

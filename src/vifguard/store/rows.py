@@ -127,7 +127,9 @@ class Progress:
     `policy_revision` is the last that changed the port's own policy, `rules_revision` the last
     at which a rule of its security groups changed; `reached` the one up to which its host holds
     everything. `port_up` and `network_up` are what their owners want. `silent_since` is when the
-    host was last heard (seconds since the epoch), where it is silent; else 0.
+    host was last heard (seconds since the epoch), where it is silent; else 0. `pieces` is into
+    how many pieces the wide address pairs of its network break, where it has one of those and
+    they are too many to count in security groups; else 0.
     """
 
     host: str
@@ -138,6 +140,7 @@ class Progress:
     reached: int
     enforcement: Enforcement
     silent_since: float = 0.0
+    pieces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class StoredPort:
     reached: int = 0
     ip_groups: tuple[str, ...] = ()
     silent_since: float = 0.0
+    pieces: int = 0
 
     @property
     def progress(self) -> Progress:
@@ -169,6 +173,7 @@ class StoredPort:
             self.reached,
             self.enforcement,
             self.silent_since,
+            self.pieces,
         )
 
 

@@ -2,26 +2,31 @@
 
 A set is told to a host whole when the host begins to follow it (`followers`), then by change:
 the journal names each prefix that came or went, and what became of it is what is there now.
+Of a wide address pair a set holds the pieces (`pieces`), which `wide_pairs` journals.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, exists, insert, select
+from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, union, update
 
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import governing
+from vifguard.store import pieces
 from vifguard.store.prepared import Prepared, among
-from vifguard.store.rows import address_of, key, prefix_of
+from vifguard.store.rows import Values, address_of, key, prefix_of
 from vifguard.store.tables import (
     allocations,
     host_sets,
     ip_group_members,
+    networks,
+    pair_pieces,
     port_security_groups,
     ports,
     set_journal,
@@ -63,18 +68,65 @@ _FOLLOWED = Prepared(
     select(host_sets.c.set_id, host_sets.c.host).where(among(host_sets.c.set_id, "sets"))
 )
 _JOURNAL = Prepared(insert(set_journal).inline())
+_RESTART = Prepared(
+    update(host_sets)
+    .where(host_sets.c.set_id == bindparam("restarted"))
+    .values(since=bindparam("from_now"))
+)
+_IPV6 = bytes((6,))
+_IS_EXACT = or_(
+    set_prefixes.c.port_id == _OWN,
+    set_prefixes.c.length == 128,
+    and_(set_prefixes.c.length == 32, set_prefixes.c.first < _IPV6),
+)
+_IN_PAIR = and_(
+    pair_pieces.c.network_id == ports.c.network_id,
+    pair_pieces.c.pair_first == set_prefixes.c.first,
+    pair_pieces.c.pair_length == set_prefixes.c.length,
+)
+
+
+def _with_pieces(some: Select[Any]) -> Select[Any]:
+    """What selects of the pieces of sets' wide pairs, where they count."""
+    return (
+        some.select_from(set_prefixes)
+        .join(ports, ports.c.id == set_prefixes.c.port_id)
+        .join(pair_pieces, _IN_PAIR)
+        .join(networks, networks.c.id == ports.c.network_id)
+        .where(pieces.COUNTS)
+    )
+
+
+_THESE = among(set_prefixes.c.set_id, "sets")
 _CONTENT = Prepared(
-    select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length)
-    .where(among(set_prefixes.c.set_id, "sets"))
-    .distinct()
+    union(
+        select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length).where(
+            _THESE, _IS_EXACT
+        ),
+        _with_pieces(
+            select(set_prefixes.c.set_id, pair_pieces.c.first, pair_pieces.c.length)
+        ).where(_THESE),
+    )
 )
 _BEGUN = select(host_sets.c.set_id).where(
     host_sets.c.host == bindparam("host"), host_sets.c.since > bindparam("after")
 )
-_IS_THERE = exists().where(
-    set_prefixes.c.set_id == set_journal.c.set_id,
-    set_prefixes.c.first == set_journal.c.first,
-    set_prefixes.c.length == set_journal.c.length,
+_IS_THERE = or_(
+    exists().where(
+        set_prefixes.c.set_id == set_journal.c.set_id,
+        set_prefixes.c.first == set_journal.c.first,
+        set_prefixes.c.length == set_journal.c.length,
+        _IS_EXACT,
+    ),
+    exists(
+        _with_pieces(select(pair_pieces.c.first))
+        .where(
+            pair_pieces.c.first == set_journal.c.first,
+            pair_pieces.c.length == set_journal.c.length,
+            set_prefixes.c.set_id == set_journal.c.set_id,
+        )
+        .correlate(set_journal)
+    ),
 )
 _MOVED = (
     select(
@@ -137,18 +189,24 @@ def bring(
     before: Brought,
     after: Brought,
     following: Answer[Following] | None = None,
+    network_id: str = "",
 ) -> None:
     """A port, or an IP group, brings other prefixes than before, or the same to other sets.
 
-    `following` is who follows those sets, where that was asked.
+    `following` is who follows those sets, where that was asked; `network_id` is that of a port
+    which may bring wide address pairs.
     """
     if gone := before - after:
         change.write(_DELETE, [_this(port_id, *each) for each in _sorted(gone)])
     if come := after - before:
         change.write(_INSERT, [_row(port_id, *each) for each in _sorted(come)])
+    if network_id:
+        wide = {each for each in gone | come if pieces.is_wide(each[1])}
+        change.listed.setdefault(network_id, set()).update(wide)
+        gone, come = gone - wide, come - wide
     if moved := gone | come:
         sets = {set_id for set_id, _ in moved}
-        _tell(change, moved, (following or ask_following(change, sets))())
+        tell(change, _prefixes(moved), (following or ask_following(change, sets))())
 
 
 def hold(
@@ -187,17 +245,30 @@ def _moved(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChang
     }
 
 
-def _tell(change: Change, moved: Brought, following: Following) -> None:
+def tell(change: Change, moved: Iterable[tuple[str, Values]], following: Following) -> None:
     """Journal what moved in sets that somebody follows, and wake who does."""
     followed = {set_id for set_id, _ in following}
     rows = [
-        {"revision": change.revision, "set_id": set_id, **_prefix(prefix)}
-        for set_id, prefix in _sorted(moved)
+        {"revision": change.revision, "set_id": set_id, **prefix}
+        for set_id, prefix in moved
         if set_id in followed
     ]
     if rows:
         change.write(_JOURNAL, rows)
         change.woken |= {host for _, host in following}
+
+
+def restart(change: Change, set_ids: Iterable[str], following: Following) -> None:
+    """Let sets be told whole to who follows them, and wake those."""
+    followed = {set_id for set_id, _ in following} & {*set_ids}
+    if followed:
+        now = change.revision
+        change.write(_RESTART, [{"restarted": each, "from_now": now} for each in sorted(followed)])
+        change.woken |= {host for set_id, host in following if set_id in followed}
+
+
+def _prefixes(moved: Brought) -> list[tuple[str, Values]]:
+    return [(set_id, _prefix(prefix)) for set_id, prefix in _sorted(moved)]
 
 
 def _sorted(brought: Brought) -> list[tuple[str, IPNetwork]]:
@@ -212,5 +283,5 @@ def _this(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:
     return {f"this_{name}": each for name, each in _row(port_id, set_id, prefix).items()}
 
 
-def _prefix(prefix: IPNetwork) -> dict[str, object]:
+def _prefix(prefix: IPNetwork) -> Values:
     return {"first": key(prefix.network_address), "length": prefix.prefixlen}

@@ -27,6 +27,7 @@ from vifguard.store import (
     migrations,
     security_groups,
     sets,
+    wide_pairs,
     wiring,
 )
 from vifguard.store.alarm import Alarm
@@ -134,6 +135,7 @@ class Store:
                     now = self._clock()
                     change = Change(connection, here.run, self.heartbeats, here.turn, now)
                     yield change
+                    wide_pairs.settle(change)
                     for each in here.telling(change.news()):
                         change.write(each.statement, each.values)
                     change.end(whole)

@@ -1,15 +1,8 @@
-"""The tables. A migration states them a second time, frozen; a test compares the two.
-
-An address is kept as its key: one byte for the family (4 or 6) and the packed address, so
-that byte order is address order in every database and families never mix in a range.
-"""
+"""The tables. A migration states them a second time, frozen; a test compares the two."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -18,43 +11,16 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     UniqueConstraint,
     false,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+from vifguard.store import columns
+from vifguard.store.columns import ID, KEY, json, stamp, text
 
-_ID = String(36)
-_KEY = LargeBinary(17)
-
-
-def _json(name: str) -> Column[object]:
-    return Column(name, JSON(none_as_null=True))
-
-
-def _stamp() -> tuple[Column[Any], ...]:
-    """How often a noun was changed, and when (microseconds since the epoch); its tags."""
-    return (
-        Column("revision_number", Integer, nullable=False),
-        Column("created_at", BigInteger, nullable=False),
-        Column("updated_at", BigInteger, nullable=False),
-        _json("tags"),
-    )
-
-
-def _text(name: str, length: int = 255) -> Column[str]:
-    return Column(name, String(length), nullable=False)
-
+metadata = columns.metadata
 
 revision = Table(
     "revision",
@@ -68,28 +34,30 @@ revision = Table(
 networks = Table(
     "networks",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("name"),
+    text("name"),
     Column("shared", Boolean, nullable=False),
     Column("public", Boolean, nullable=False),
-    _text("physical", 64),
+    text("physical", 64),
     Column("mtu", Integer, nullable=False),
     Column("admin_state_up", Boolean, nullable=False),
     Column("profile", String(16)),
-    _json("guards"),
+    json("guards"),
     Column("port_security_enabled", Boolean, nullable=False),
-    _text("link_local", 16),
+    text("link_local", 16),
     Column("storm_rate", Integer, nullable=False),
     Column("storm_burst", Integer, nullable=False),
-    _text("description"),
-    *_stamp(),
+    text("description"),
+    *stamp(),
     Column("dns_domain", String(255), nullable=False, server_default=""),
-    _json("zone_hints"),
+    json("zone_hints"),
     Column("external", Boolean, nullable=False, server_default=false()),
     # How many addresses ports may learn: link-local ones for each MAC, and others.
     Column("learned_link_local", Integer, nullable=False, server_default="0"),
     Column("learned_others", Integer, nullable=False, server_default="0"),
+    # How many pieces there are of its wide address pairs that others' prefixes break.
+    Column("pieces", Integer, nullable=False, server_default="0"),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
@@ -97,22 +65,22 @@ networks = Table(
 subnets = Table(
     "subnets",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False, index=True),
+    Column("id", ID, primary_key=True),
+    Column("network_id", ID, ForeignKey("networks.id"), nullable=False, index=True),
     Column("project_id", String(64), nullable=False),
-    _text("cidr", 64),
-    _text("name"),
+    text("cidr", 64),
+    text("name"),
     Column("gateway", String(64)),
-    _json("pools"),
+    json("pools"),
     Column("enable_dhcp", Boolean, nullable=False),
-    _json("nameservers"),
-    _json("host_routes"),
+    json("nameservers"),
+    json("host_routes"),
     Column("ipv6_address_mode", String(32)),
     Column("ipv6_ra_mode", String(32)),
-    _text("description"),
-    *_stamp(),
-    Column("subnet_pool_id", _ID, index=True),
-    _json("service_types"),
+    text("description"),
+    *stamp(),
+    Column("subnet_pool_id", ID, index=True),
+    json("service_types"),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
@@ -120,34 +88,34 @@ subnets = Table(
 ports = Table(
     "ports",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("network_id", ID, ForeignKey("networks.id"), nullable=False),
     Column("project_id", String(64), nullable=False),
     Column("mac", LargeBinary(6), nullable=False),
-    _text("name"),
+    text("name"),
     Column("admin_state_up", Boolean, nullable=False),
     Column("port_security_enabled", Boolean, nullable=False),
     Column("profile", String(16)),
-    _json("guards"),
-    _json("roles"),
-    _json("ethertypes"),
+    json("guards"),
+    json("roles"),
+    json("ethertypes"),
     Column("storm_rate", Integer),
     Column("storm_burst", Integer),
     Column("host", String(255), nullable=False, index=True),
-    _text("interface", 16),
+    text("interface", 16),
     Column("device_id", String(255), nullable=False, index=True),
-    _text("device_owner"),
-    _text("vnic_type", 32),
-    _json("binding_profile"),
-    _text("description"),
+    text("device_owner"),
+    text("vnic_type", 32),
+    json("binding_profile"),
+    text("description"),
     # The revision of the last change that touched what the host must hold for the port.
     Column("policy_revision", BigInteger, nullable=False),
-    *_stamp(),
+    *stamp(),
     # Whether security groups filter the port; with none of them, they let nothing pass.
     Column("grouped", Boolean, nullable=False, server_default=false()),
     Column("dns_name", String(255), nullable=False, server_default=""),
     Column("dns_domain", String(255), nullable=False, server_default=""),
-    _json("dhcp_options"),
+    json("dhcp_options"),
     UniqueConstraint("network_id", "mac"),
     Index(None, "network_id", "host"),
     Index(None, "interface", "host"),
@@ -159,47 +127,61 @@ ports = Table(
 enforcements = Table(
     "enforcements",
     metadata,
-    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
-    _text("host"),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    text("host"),
     Column("revision", BigInteger, nullable=False),
-    _text("state", 16),
-    _text("interface", 64),
-    _text("reason", 1024),
+    text("state", 16),
+    text("interface", 64),
+    text("reason", 1024),
 )
 
 address_pairs = Table(
     "address_pairs",
     metadata,
-    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("network_id", _ID, nullable=False),
+    Column("network_id", ID, nullable=False),
     Column("project_id", String(64), nullable=False),
-    Column("first", _KEY, nullable=False),
+    Column("first", KEY, nullable=False),
     Column("length", Integer, nullable=False),
     Column("mac", LargeBinary(6)),
-    _text("prefix_text", 64),
-    _text("mac_text", 17),
+    text("prefix_text", 64),
+    text("mac_text", 17),
     Index(None, "network_id", "first"),
     Index(None, "network_id", "mac"),
     Index(None, "network_id", "project_id"),
+    Index(None, "network_id", "length", "first"),
+)
+
+# What remains of wide address pairs, without what is another's by an address or a narrower pair.
+# No two of a network overlap.
+pair_pieces = Table(
+    "pair_pieces",
+    metadata,
+    Column("network_id", ID, primary_key=True),
+    Column("first", KEY, primary_key=True, index=True),
+    Column("length", Integer, nullable=False),
+    Column("pair_first", KEY, nullable=False),
+    Column("pair_length", Integer, nullable=False),
+    Index(None, "network_id", "pair_first"),
 )
 
 ip_groups = Table(
     "ip_groups",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("network_id", _ID, ForeignKey("networks.id"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("network_id", ID, ForeignKey("networks.id"), nullable=False),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("name"),
-    _text("description"),
+    text("name"),
+    text("description"),
     Column("vrid4", Integer),
     Column("vrid6", Integer),
-    Column("pinned", _ID),
+    Column("pinned", ID),
     Column("max_moves", Integer),
     # Moved too often: only `held_by` may hold the addresses, until the time `held_until`.
-    Column("held_by", _ID),
+    Column("held_by", ID),
     Column("held_until", Float, index=True),
-    *_stamp(),
+    *stamp(),
     UniqueConstraint("network_id", "vrid4"),
     UniqueConstraint("network_id", "vrid6"),
     Index(None, "name"),
@@ -209,23 +191,21 @@ ip_groups = Table(
 ip_group_members = Table(
     "ip_group_members",
     metadata,
-    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
-    Column(
-        "port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True
-    ),
+    Column("group_id", ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 # Every address that is taken on a network, whoever has it: nobody else gets it.
 allocations = Table(
     "allocations",
     metadata,
-    Column("network_id", _ID, primary_key=True),
-    Column("address", _KEY, primary_key=True),
+    Column("network_id", ID, primary_key=True),
+    Column("address", KEY, primary_key=True),
     # None for the link-local address of an IP group.
-    Column("subnet_id", _ID, ForeignKey("subnets.id"), index=True),
+    Column("subnet_id", ID, ForeignKey("subnets.id"), index=True),
     Column("project_id", String(64), nullable=False, index=True),
-    Column("port_id", _ID, ForeignKey("ports.id"), index=True),
-    Column("group_id", _ID, ForeignKey("ip_groups.id"), index=True),
+    Column("port_id", ID, ForeignKey("ports.id"), index=True),
+    Column("group_id", ID, ForeignKey("ip_groups.id"), index=True),
     Column("position", Integer, nullable=False),
 )
 
@@ -233,9 +213,9 @@ allocations = Table(
 learned_addresses = Table(
     "learned_addresses",
     metadata,
-    Column("network_id", _ID, primary_key=True),
-    Column("address", _KEY, primary_key=True),
-    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("network_id", ID, primary_key=True),
+    Column("address", KEY, primary_key=True),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("mac", LargeBinary(6), nullable=False),
     Column("proven", Boolean, nullable=False),
     Column("since", Float, nullable=False),
@@ -245,33 +225,33 @@ learned_addresses = Table(
 free_ranges = Table(
     "free_ranges",
     metadata,
-    Column("subnet_id", _ID, ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True),
-    Column("first", _KEY, primary_key=True),
-    Column("last", _KEY, nullable=False),
+    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="CASCADE"), primary_key=True),
+    Column("first", KEY, primary_key=True),
+    Column("last", KEY, nullable=False),
 )
 
 holders = Table(
     "holders",
     metadata,
-    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
-    Column("address", _KEY, primary_key=True),
-    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("group_id", ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("address", KEY, primary_key=True),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("since", Float, nullable=False),
     Column("seen", Float, nullable=False),
     Column("claimed", Float, nullable=False),
-    Column("previous_port_id", _ID),
+    Column("previous_port_id", ID),
 )
 
 events = Table(
     "events",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("group_id", _ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), nullable=False),
+    Column("group_id", ID, ForeignKey("ip_groups.id", ondelete="CASCADE"), nullable=False),
     Column("at", Float, nullable=False),
-    _text("kind", 16),
-    Column("address", _KEY, nullable=False),
-    Column("from_port_id", _ID),
-    Column("to_port_id", _ID, nullable=False),
+    text("kind", 16),
+    Column("address", KEY, nullable=False),
+    Column("from_port_id", ID),
+    Column("to_port_id", ID, nullable=False),
     Column("gap", Float),
     Index(None, "group_id", "id"),
 )
@@ -280,17 +260,17 @@ hosts = Table(
     "hosts",
     metadata,
     Column("name", String(255), primary_key=True),
-    _text("kernel"),
-    _text("driver", 64),
-    _json("features"),
-    _json("missing"),
-    _json("floor"),
+    text("kernel"),
+    text("driver", 64),
+    json("features"),
+    json("missing"),
+    json("floor"),
     Column("isolation", Boolean, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("reached", BigInteger, server_default="0", nullable=False),
-    _json("wiring"),
-    _json("degraded"),
-    _json("lost"),
+    json("wiring"),
+    json("degraded"),
+    json("lost"),
     # The run of the agent that is this host's, and the pins that it alone holds.
     Column("instance", String(64), server_default="", nullable=False),
     Column("pins", String(64), server_default="", nullable=False),
@@ -302,12 +282,12 @@ host_addresses = Table(
     metadata,
     Column("host", String(255), primary_key=True),
     Column("physical", String(64), primary_key=True),
-    Column("address", _KEY, primary_key=True),
+    Column("address", KEY, primary_key=True),
     Index(None, "physical", "address"),
 )
 
 # One row, made with the database: a backup that is restored has it again, another store does not.
-identity = Table("identity", metadata, Column("id", _ID, primary_key=True))
+identity = Table("identity", metadata, Column("id", ID, primary_key=True))
 
 # Which port changed for which host at which revision. No port: any port of the host may have;
 # no host: of every host.
@@ -317,24 +297,24 @@ journal = Table(
     Column("id", Integer, primary_key=True),
     Column("revision", BigInteger, nullable=False, index=True),
     Column("host", String(255)),
-    Column("port_id", _ID),
+    Column("port_id", ID),
     Index(None, "host", "revision"),
 )
 
 security_groups = Table(
     "security_groups",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("name"),
-    _text("description"),
+    text("name"),
+    text("description"),
     Column("stateful", Boolean, nullable=False),
     Column("reject", Boolean, nullable=False),
     # The project whose default it is: it has one.
     Column("default_of", String(64), unique=True),
     # The revision of the last change of its rules.
     Column("rules_revision", BigInteger, nullable=False, index=True),
-    *_stamp(),
+    *stamp(),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
@@ -342,11 +322,11 @@ security_groups = Table(
 address_groups = Table(
     "address_groups",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("name"),
-    _text("description"),
-    *_stamp(),
+    text("name"),
+    text("description"),
+    *stamp(),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
@@ -354,10 +334,10 @@ address_groups = Table(
 security_group_rules = Table(
     "security_group_rules",
     metadata,
-    Column("id", _ID, primary_key=True),
-    Column("group_id", _ID, ForeignKey("security_groups.id"), nullable=False),
+    Column("id", ID, primary_key=True),
+    Column("group_id", ID, ForeignKey("security_groups.id"), nullable=False),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("direction", 16),
+    text("direction", 16),
     Column("version", Integer, nullable=False),
     Column("protocol", Integer),
     # The protocol as its owner wrote it: a name or a number.
@@ -366,12 +346,12 @@ security_group_rules = Table(
     Column("low", Integer),
     Column("high", Integer),
     Column("remote_prefix", String(64)),
-    Column("remote_group_id", _ID, ForeignKey("security_groups.id"), index=True),
-    Column("remote_address_group_id", _ID, ForeignKey("address_groups.id"), index=True),
+    Column("remote_group_id", ID, ForeignKey("security_groups.id"), index=True),
+    Column("remote_address_group_id", ID, ForeignKey("address_groups.id"), index=True),
     # Equal for rules that mean the same, however they are written.
-    _text("meaning"),
-    _text("description"),
-    *_stamp(),
+    text("meaning"),
+    text("description"),
+    *stamp(),
     UniqueConstraint("group_id", "meaning"),
     Index(None, "created_at", "id"),
 )
@@ -379,8 +359,8 @@ security_group_rules = Table(
 port_security_groups = Table(
     "port_security_groups",
     metadata,
-    Column("port_id", _ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
-    Column("group_id", _ID, ForeignKey("security_groups.id"), primary_key=True, index=True),
+    Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", ID, ForeignKey("security_groups.id"), primary_key=True, index=True),
 )
 
 # What each set holds, and which port brought it there; nobody's is an address group's own.
@@ -388,10 +368,10 @@ port_security_groups = Table(
 set_prefixes = Table(
     "set_prefixes",
     metadata,
-    Column("set_id", _ID, primary_key=True),
-    Column("first", _KEY, primary_key=True),
+    Column("set_id", ID, primary_key=True),
+    Column("first", KEY, primary_key=True),
     Column("length", Integer, primary_key=True, autoincrement=False),
-    Column("port_id", _ID, primary_key=True),
+    Column("port_id", ID, primary_key=True),
 )
 
 # Which prefix came to or went from which set at which revision, of the sets that hosts follow.
@@ -400,8 +380,8 @@ set_journal = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("revision", BigInteger, nullable=False, index=True),
-    Column("set_id", _ID, nullable=False),
-    Column("first", _KEY, nullable=False),
+    Column("set_id", ID, nullable=False),
+    Column("first", KEY, nullable=False),
     Column("length", Integer, nullable=False),
 )
 
@@ -411,7 +391,7 @@ host_groups = Table(
     "host_groups",
     metadata,
     Column("host", String(255), primary_key=True),
-    Column("group_id", _ID, primary_key=True, index=True),
+    Column("group_id", ID, primary_key=True, index=True),
     Column("ports", Integer, nullable=False),
     Column("since", BigInteger, nullable=False),
     Index(None, "host", "since"),
@@ -421,7 +401,7 @@ host_sets = Table(
     "host_sets",
     metadata,
     Column("host", String(255), primary_key=True),
-    Column("set_id", _ID, primary_key=True, index=True),
+    Column("set_id", ID, primary_key=True, index=True),
     Column("since", BigInteger, nullable=False),
     Index(None, "host", "since"),
 )
@@ -430,11 +410,11 @@ host_sets = Table(
 rbac_policies = Table(
     "rbac_policies",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("kind", 32),
-    Column("object_id", _ID, nullable=False),
-    _text("target", 64),
+    text("kind", 32),
+    Column("object_id", ID, nullable=False),
+    text("target", 64),
     UniqueConstraint("object_id", "target"),
     Index(None, "target", "kind"),
 )
@@ -443,17 +423,17 @@ rbac_policies = Table(
 default_rules = Table(
     "default_rules",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _text("direction", 16),
+    Column("id", ID, primary_key=True),
+    text("direction", 16),
     Column("version", Integer, nullable=False),
     Column("protocol", Integer),
     Column("protocol_word", String(16)),
     Column("low", Integer),
     Column("high", Integer),
     Column("remote_prefix", String(64)),
-    Column("remote_group_id", _ID),
-    _text("meaning"),
-    _text("description"),
+    Column("remote_group_id", ID),
+    text("meaning"),
+    text("description"),
     Column("in_default", Boolean, nullable=False),
     Column("in_others", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -471,11 +451,11 @@ quotas = Table(
 subnet_pools = Table(
     "subnet_pools",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("project_id", String(64), nullable=False, index=True),
-    _text("name"),
-    _text("description"),
-    _json("prefixes"),
+    text("name"),
+    text("description"),
+    json("prefixes"),
     Column("version", Integer, nullable=False),
     # How long the prefixes of its subnets may be, and are where nobody says.
     Column("shortest", Integer, nullable=False),
@@ -483,7 +463,7 @@ subnet_pools = Table(
     Column("usual", Integer, nullable=False),
     Column("quota", Integer),
     Column("is_default", Boolean, nullable=False),
-    *_stamp(),
+    *stamp(),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     update,
 )
 
+from vifguard.model.address import IPNetwork
 from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
 from vifguard.store.database import News
 from vifguard.store.heartbeats import Heartbeats
@@ -139,7 +140,11 @@ class Snapshot:
 
 
 class Change(Snapshot):
-    """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds)."""
+    """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds).
+
+    By network: `owned` are the prefixes that have other owners than before, `paired` whether any
+    has a wide address pair, `listed` the sets that a wide pair came to or went from.
+    """
 
     def __init__(
         self,
@@ -159,6 +164,9 @@ class Change(Snapshot):
         self.woken: set[str] = set()
         self.noted: set[str] = set()
         self.wakes_all = False
+        self.owned: dict[str, set[IPNetwork]] = {}
+        self.paired: dict[str, Answer[bool]] = {}
+        self.listed: dict[str, set[tuple[str, IPNetwork]]] = {}
         self.release: float | None = None
         self._revision = 0
         self.is_ending = False

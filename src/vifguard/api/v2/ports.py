@@ -20,7 +20,6 @@ from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call, Caller
 from vifguard.api.convert import (
     Converter,
-    UnfitError,
     boolean,
     dns,
     exactly,
@@ -32,9 +31,6 @@ from vifguard.api.convert import (
     mapped,
     nullable,
     one_of,
-    pair_mac,
-    prefix,
-    quoted,
     record,
     set_of,
     text,
@@ -62,7 +58,7 @@ from vifguard.api.shapes import (
     tags,
     wishes,
 )
-from vifguard.api.v2 import port_groups
+from vifguard.api.v2 import address_pairs, port_groups
 from vifguard.api.v2.dhcp_options import dhcp_options, merged, no_policy
 from vifguard.api.v2.dhcp_options import show as show_options
 from vifguard.api.v2.port_groups import Groups
@@ -80,7 +76,7 @@ from vifguard.api.who import (
 from vifguard.model.address import Mac
 from vifguard.model.guard import Role
 from vifguard.model.network import Network, Subnet
-from vifguard.model.port import AddressPair, Port
+from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store import hosts, identity, port_lists, ports, subnets
 from vifguard.store.addresses import usable
@@ -93,7 +89,7 @@ from vifguard.store.transaction import Change
 router = APIRouter(tags=["ports"])
 
 MAX_ADDRESSES = 64
-"""Fixed addresses of a port, and address pairs."""
+"""Fixed addresses of a port."""
 
 MAX_SHARED = 5
 """Fixed addresses of a port on a shared network, but for what the operator gives it; Neutron's
@@ -102,25 +98,6 @@ max_fixed_ips_per_port."""
 _MAX_GROUPS = 32
 
 _fixed_ips = wishes(MAX_ADDRESSES)
-_pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
-
-
-def _read_pair(value: Any) -> AddressPair:
-    given = _pair.read(value)
-    # As they were written: a client that reads back another spelling sees a change to make.
-    texts = (value["ip_address"], value.get("mac_address") or "")
-    return AddressPair(given["ip_address"], given.get("mac_address"), *texts)
-
-
-def _distinct(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
-    meant = [(pair.prefix, pair.mac) for pair in given or ()]
-    for index, one in enumerate(meant):
-        if one in meant[:index]:
-            raise UnfitError(f"duplicate entry {quoted(str(one[0]))}")
-    return given or ()
-
-
-_pairs = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MAX_ADDRESSES)), _distinct)
 _groups = nullable(mapped(many_of(uuid, _MAX_GROUPS), frozenset))
 _host = Converter(
     {"anyOf": [host_name.schema, {"const": ""}, {"type": "null"}]},
@@ -138,7 +115,12 @@ PORTS: Final = Resource(
         Attribute("mac_address", nullable(mac), NETWORK_OWNER, NETWORK_OWNER),
         Attribute("fixed_ips", nullable(_fixed_ips), ADDRESSES, ADDRESSES),
         Attribute(
-            "allowed_address_pairs", _pairs, NETWORK_OWNER, NETWORK_OWNER, (), "address_pairs"
+            "allowed_address_pairs",
+            address_pairs.PAIRS,
+            NETWORK_OWNER,
+            NETWORK_OWNER,
+            (),
+            "address_pairs",
         ),
         Attribute("port_security_enabled", nullable(boolean), NETWORK_OWNER, NETWORK_OWNER),
         Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
@@ -434,9 +416,10 @@ def show(stored: StoredPort, user: User) -> dict[str, Any]:
 
 
 def _show_progress(port: Progress, user: User) -> dict[str, Any]:
+    reasons = status_reason(port, is_told_all=user.is_told_all), address_pairs.why_uncounted(port)
     return {
         "status": status(port),
-        "status_reason": status_reason(port, is_told_all=user.is_told_all),
+        "status_reason": "; ".join(each for each in reasons if each),
         "policy_revision": wanted_revision(port),
         "enforced_revision": enforced_revision(port),
     }
@@ -457,7 +440,9 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
             {"subnet_id": fixed.subnet_id, "ip_address": str(fixed.address)}
             for fixed in port.fixed_ips
         ],
-        "allowed_address_pairs": [_show_pair(pair, port.mac) for pair in port.address_pairs],
+        "allowed_address_pairs": [
+            address_pairs.show(pair, port.mac) for pair in port.address_pairs
+        ],
         "port_security_enabled": port.port_security_enabled,
         "guard_profile": port.profile,
         "guards": show_guards(port.guards),
@@ -487,12 +472,4 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
         ],
         "guards_in_force": show_guards(guards_of(stored.network, port)),
         **show_stamp(stored.stamp),
-    }
-
-
-def _show_pair(pair: AddressPair, own: Mac) -> Mapping[str, str]:
-    single = pair.prefix.num_addresses == 1
-    return {
-        "ip_address": pair.prefix_text or str(pair.prefix[0] if single else pair.prefix),
-        "mac_address": pair.mac_text or str(pair.mac or own),
     }

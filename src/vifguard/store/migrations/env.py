@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from vifguard.store.tables import metadata
+from vifguard.store import tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=tables.metadata,
     render_as_batch=True,
 )
 context.run_migrations()

@@ -1,0 +1,71 @@
+"""The allowed address pairs of a port: how they are read and shown, and when they do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from vifguard.api.convert import (
+    Converter,
+    UnfitError,
+    many_of,
+    mapped,
+    nullable,
+    pair_mac,
+    prefix,
+    quoted,
+    record,
+)
+from vifguard.model.address import Mac
+from vifguard.model.port import AddressPair
+from vifguard.resolve.pieces import MOST_PIECES
+from vifguard.store.pieces import is_wide
+from vifguard.store.rows import Progress
+
+MOST: Final = 64
+"""Pairs of a port."""
+
+MOST_WIDE: Final = 10
+"""Of them, those of more than one address: around what others have, each may break in pieces."""
+
+_pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
+
+
+def _read_pair(value: Any) -> AddressPair:
+    given = _pair.read(value)
+    # As they were written: a client that reads back another spelling sees a change to make.
+    texts = (value["ip_address"], value.get("mac_address") or "")
+    return AddressPair(given["ip_address"], given.get("mac_address"), *texts)
+
+
+def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
+    meant = [(pair.prefix, pair.mac) for pair in given or ()]
+    for index, one in enumerate(meant):
+        if one in meant[:index]:
+            raise UnfitError(f"duplicate entry {quoted(str(one[0]))}")
+    if sum(is_wide(prefix) for prefix, _ in meant) > MOST_WIDE:
+        raise UnfitError(f"more than {MOST_WIDE} of them hold more than one address")
+    return given or ()
+
+
+PAIRS: Final = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MOST)), _sound)
+
+
+def why_uncounted(port: Progress) -> str:
+    """Why wide address pairs of a port do not count in its security groups."""
+    if not port.pieces:
+        return ""
+    return (
+        f"the wide address pairs of the network break into {port.pieces} pieces around what other "
+        f"ports have, and {MOST_PIECES} are the most: those that do count for nothing in security "
+        f"groups"
+    )
+
+
+def show(pair: AddressPair, own: Mac) -> Mapping[str, str]:
+    """A pair as the API shows it; `own` is the MAC of its port."""
+    single = pair.prefix.num_addresses == 1
+    return {
+        "ip_address": pair.prefix_text or str(pair.prefix[0] if single else pair.prefix),
+        "mac_address": pair.mac_text or str(pair.mac or own),
+    }

@@ -1,0 +1,86 @@
+"""Whose each address of a network is: the most specific owner's.
+
+A port brings its addresses and its allowed address pairs to its security groups. What another
+owner of the network has within a wide pair, by an address or a narrower pair, is no member's by
+the wide one, as the longest prefix decides in routing (RFC 4632, 5.1). What remains of a wide
+pair is its **pieces**: the fewest prefixes that hold it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+MOST_PIECES: Final = 1024
+"""Of all pairs of a network that others' prefixes break: beyond, none of them counts."""
+
+
+class Prefix(NamedTuple):
+    """A prefix as two integers; its family is known from where it is."""
+
+    first: int
+    length: int
+
+    def last(self, bits: int) -> int:
+        """Its last address, where an address has so many bits."""
+        return self.first + (1 << bits - self.length) - 1
+
+    def holds(self, other: Prefix, bits: int) -> bool:
+        """Whether all of another prefix is in this one."""
+        return self.length <= other.length and self.first <= other.first <= self.last(bits)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A prefix that encloses what comes next, and its first address that is not given yet."""
+
+    owned: Prefix
+    next: int
+    last: int
+
+
+def divide(
+    owned: Iterable[Prefix], bits: int, around: Prefix | None = None, region: Prefix | None = None
+) -> Mapping[Prefix, Prefix]:
+    """Each piece of the wide ones among the prefixes that are owned, and whose piece it is.
+
+    `around` encloses all of a region, and owns there what nobody else does. One pass over the
+    prefixes in order, with a stack of those that enclose the next: the pieces of all of them
+    together grow with their number, however they are nested.
+    """
+    found: dict[Prefix, Prefix] = {}
+    enclosing: list[_Open] = []
+
+    def give(until: int) -> None:
+        """What is left, up to an address, is the innermost enclosing one's."""
+        inner = enclosing[-1]
+        for piece in _cover(inner.next, until, bits):
+            found[piece] = inner.owned
+        inner.next = max(inner.next, until + 1)
+
+    if around is not None and region is not None:
+        enclosing.append(_Open(around, region.first, region.last(bits)))
+    for each in sorted(set(owned)):
+        while enclosing and enclosing[-1].last < each.first:
+            give(enclosing[-1].last)
+            enclosing.pop()
+        last = each.last(bits)
+        if enclosing:
+            give(each.first - 1)
+            enclosing[-1].next = last + 1
+        if each.length < bits:
+            enclosing.append(_Open(each, each.first, last))
+    while enclosing:
+        give(enclosing[-1].last)
+        enclosing.pop()
+    return found
+
+
+def _cover(first: int, last: int, bits: int) -> Iterator[Prefix]:
+    """The fewest prefixes that hold all addresses from the first to the last."""
+    while first <= last:
+        aligned = (first & -first).bit_length() - 1 if first else bits
+        free = min(aligned, (last - first + 1).bit_length() - 1)
+        yield Prefix(first, bits - free)
+        first += 1 << free

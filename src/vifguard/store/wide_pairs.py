@@ -1,0 +1,92 @@
+"""What wide address pairs bring to the sets of their ports' security groups: their pieces.
+
+Who follows a set is told of each piece that came or went; where that would be much, the set is
+told whole.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from vifguard.resolve.pieces import Prefix
+from vifguard.store import pieces, sets
+from vifguard.store.pieces import Moved, Piece
+from vifguard.store.rows import Values
+from vifguard.store.tables import address_pairs, port_security_groups, ports
+from vifguard.store.transaction import Change
+
+MOST_JOURNALED: Final = 4096
+"""Lines of the journal that one change writes of a network's pieces."""
+
+_Pair = tuple[int, Prefix]
+"""A wide pair and its family."""
+
+_SETS = (
+    select(address_pairs.c.first, address_pairs.c.length, port_security_groups.c.group_id)
+    .join(ports, ports.c.id == address_pairs.c.port_id)
+    .join(port_security_groups, port_security_groups.c.port_id == ports.c.id)
+    .where(
+        address_pairs.c.network_id == bindparam("network_id"),
+        address_pairs.c.first.in_(bindparam("firsts", expanding=True)),
+        ports.c.port_security_enabled,
+    )
+    .distinct()
+)
+
+
+def settle(change: Change) -> None:
+    """Make pieces anew where owners have moved, and let those hear of it whom it concerns."""
+    moved = {each.network_id: each for each in pieces.moved(change)}
+    for network_id in moved.keys() | change.listed.keys():
+        listed = {
+            (set_id, pieces.pair_of(prefix)) for set_id, prefix in change.listed.get(network_id, ())
+        }
+        _tell(change, moved.get(network_id) or Moved(network_id, 0), listed)
+    change.owned.clear()
+    change.listed.clear()
+
+
+def _tell(change: Change, moved: Moved, listed: Iterable[tuple[str, _Pair]]) -> None:
+    here = moved.network_id
+    gone = pieces.by_pair(moved.gone)
+    touched = pieces.by_pair(moved.gone | moved.come)
+    told: dict[str, set[Piece]] = defaultdict(set)
+    for set_id, pair in _sets_of(change, here, touched):
+        told[set_id] |= touched[pair]
+    remaining = pieces.by_pair(pieces.of_pairs(change, here, (pair for _, pair in listed)))
+    for set_id, pair in listed:
+        told[set_id] |= remaining.get(pair, set()) | gone.get(pair, set())
+    turned = _turned(change, moved)
+    following = sets.ask_following(change, told.keys() | turned)() if told or turned else []
+    if sum(map(len, told.values())) > MOST_JOURNALED:
+        turned |= told.keys()
+    sets.restart(change, turned, following)
+    lines = ((each, prefixes) for each, prefixes in told.items() if each not in turned)
+    sets.tell(change, _lines(lines), following)
+
+
+def _turned(change: Change, moved: Moved) -> set[str]:
+    """The sets whose broken pairs begin to count, or end."""
+    if not moved.is_turned:
+        return set()
+    broken = pieces.broken_pairs(change, moved.network_id) | pieces.by_pair(moved.gone).keys()
+    return {set_id for set_id, _ in _sets_of(change, moved.network_id, broken)}
+
+
+def _sets_of(change: Change, network_id: str, pairs: Iterable[_Pair]) -> list[tuple[str, _Pair]]:
+    """The sets that wide pairs of a network are in."""
+    wanted = {*pairs}
+    if not wanted:
+        return []
+    firsts = [pieces.key_of(*each) for each in wanted]
+    rows = change.connection.execute(_SETS, {"network_id": network_id, "firsts": firsts})
+    found = [(row.group_id, pieces.pair_in(row)) for row in rows]
+    return [(set_id, pair) for set_id, pair in found if pair in wanted]
+
+
+def _lines(told: Iterable[tuple[str, set[Piece]]]) -> list[tuple[str, Values]]:
+    return [(each, pieces.in_row(piece)) for each, some in sorted(told) for piece in sorted(some)]

@@ -1,0 +1,299 @@
+"""The pieces of wide address pairs as they are kept: after any change, as made from nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import ip_address, ip_network
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine, event, func, select
+from tests.store.test_security_groups import Agent, agent_of, assert_told_all, in_group
+from tests.store.world import ANY_MAC, World
+
+from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.network import Network
+from vifguard.model.port import AddressPair, Port
+from vifguard.model.security_group import Rule, SecurityGroup
+from vifguard.model.verdict import Direction
+from vifguard.resolve.pieces import MOST_PIECES, Prefix, divide
+from vifguard.store import hosts, ip_groups, networks, ports, prepared, subnets, tables
+from vifguard.store.addresses import Wish
+from vifguard.store.errors import StoreError
+from vifguard.store.ports import Draft, Ground
+from vifguard.store.rows import prefix_at
+
+TO = Direction.TO_GUEST
+RANGES = ("10.0.0.0/28", "fd00::/124")
+
+
+def pair(cidr: str) -> AddressPair:
+    return AddressPair(ip_network(cidr))
+
+
+class Neighbours:
+    """Ports of one network of 16 addresses a family, drawn at random, with all that they own."""
+
+    def __init__(self, world: World, random: Random) -> None:
+        self.world, self.random = world, random
+        self.network = world.network()
+        for cidr in RANGES:
+            world.subnet(self.network, cidr)
+        self.group = world.security_group()
+        for version in (4, 6):
+            world.rule(self.group, Rule(TO, version, remote=self.group.id))
+        self.ports = [world.port(self.network, **in_group(self.group))]
+        self.groups: list[Any] = []
+
+    def some_pairs(self) -> tuple[AddressPair, ...]:
+        found = {}
+        for _ in range(self.random.randint(0, 3)):
+            inner = ip_network(self.random.choice(RANGES))
+            longer = self.random.randint(-2, 4)
+            prefix = self.random.choice(
+                list(inner.subnets(longer)) if longer >= 0 else [inner.supernet(-longer)]
+            )
+            found[prefix] = AddressPair(prefix)
+        return tuple(found.values())
+
+    def some_wishes(self) -> tuple[Wish, ...]:
+        addresses = [list(ip_network(cidr)) for cidr in RANGES]
+        return tuple(Wish(address=self.random.choice(each)) for each in addresses)
+
+    def step(self) -> None:
+        do = self.random.choice([self.add, self.add, self.list, self.drop, self.share, self.bulk])
+        with suppress(StoreError):
+            do()
+
+    def add(self) -> None:
+        groups = frozenset({self.group.id}) if self.random.random() < 0.5 else frozenset()
+        wishes, own = self.some_wishes(), self.some_pairs()
+        fields: dict[str, Any] = {"security_groups": groups, "address_pairs": own}
+        self.ports.append(self.world.port(self.network, *wishes, **fields))
+
+    def list(self) -> None:
+        wishes = self.random.choice([None, self.some_wishes()])
+        one = self.random.choice(self.ports)
+        self.world.set_port(one, wishes, address_pairs=self.some_pairs())
+
+    def drop(self) -> None:
+        if len(self.ports) > 1:
+            port = self.ports.pop(self.random.randrange(len(self.ports)))
+            self.world.delete_port(port)
+
+    def share(self) -> None:
+        if self.groups and self.random.random() < 0.5:
+            group = self.groups.pop()
+            with self.world.store.change() as change:
+                ip_groups.delete_group(change, ip_groups.get(change, group.id))
+            return
+        wishes = self.some_wishes()[:1]
+        member = self.random.choice(self.ports)
+        self.groups.append(self.world.group(self.network, member, wishes=wishes))
+
+    def bulk(self) -> None:
+        """Several at once, of which some undo others."""
+        with self.world.store.change() as change:
+            before = ports.get(change, self.random.choice(self.ports).id)
+            for _ in range(3):
+                before = ports.update_port(change, before, {"address_pairs": self.some_pairs()})
+
+
+def kept(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
+    with world.store.read() as snapshot:
+        rows = snapshot.connection.execute(
+            select(tables.pair_pieces).where(tables.pair_pieces.c.network_id == network.id)
+        ).all()
+        many = snapshot.connection.scalar(
+            select(tables.networks.c.pieces).where(tables.networks.c.id == network.id)
+        )
+    assert many == sum(row.length != row.pair_length for row in rows)
+    return {
+        prefix_at(row.first, row.length): prefix_at(row.pair_first, row.pair_length) for row in rows
+    }
+
+
+def from_nothing(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
+    """The pieces of a network, from what its ports and IP groups have."""
+    with world.store.read() as snapshot:
+        found = ports.read(snapshot, tables.ports.c.network_id == network.id)
+        shared = ip_groups.read(snapshot, tables.ip_groups.c.network_id == network.id)
+    owned = [host_prefix(fixed.address) for each in found for fixed in each.port.fixed_ips]
+    owned += [pair.prefix for each in found for pair in each.port.address_pairs]
+    owned += [host_prefix(address) for each in shared for address in each.group.addresses]
+    pieces = {}
+    for version, bits in ((4, 32), (6, 128)):
+        numbers = [
+            Prefix(int(each.network_address), each.prefixlen)
+            for each in owned
+            if each.version == version
+        ]
+        of = type(ip_network(RANGES[version // 5]))
+        pieces |= {of(piece): of(whole) for piece, whole in divide(numbers, bits).items()}
+    return pieces
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_changes_each_address_is_its_most_specific_owners(
+    world: World, seed: int
+) -> None:
+    there = Neighbours(world, Random(seed))
+    agents = [agent_of(world), agent_of(world)]
+    for number in range(40):
+        there.step()
+        assert kept(world, there.network) == from_nothing(world, there.network)
+        agents[0].catch_up()
+        assert_told_all(world, agents[0])
+        if number % 7 == 0:
+            agents[1].catch_up()
+            assert_told_all(world, agents[1])
+    for each in list(there.ports):
+        if each.id != there.ports[0].id:
+            world.delete_port(each)
+            agents[0].catch_up()
+            assert_told_all(world, agents[0])
+
+
+@contextmanager
+def counted() -> Iterator[list[int]]:
+    """How many statements run within, and how many rows they read."""
+    seen = [0, 0]
+
+    def note(*_event: object) -> None:
+        seen[0] += 1
+
+    def read(self: Any, cursor: Any) -> Any:
+        records = original(self, cursor)
+        seen[1] += len(records)
+        return records
+
+    original = prepared._Ready.records
+    event.listen(Engine, "before_cursor_execute", note)
+    run = prepared.Asked.run
+
+    def counting(self: Any, connection: Any) -> Any:
+        seen[0] += 1
+        return run(self, connection)
+
+    prepared._Ready.records, prepared.Asked.run = read, counting  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        prepared._Ready.records, prepared.Asked.run = original, run  # type: ignore[method-assign]
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+def many_ports(world: World, network: Network, many: int, **fields: Any) -> None:
+    """Ports made in one change."""
+    with world.store.change() as change:
+        beside = subnets.of_network(change, network.id)
+        ground = Ground(networks.get(change, network.id).network, beside, hosts.read(change))
+        for _ in range(many):
+            port = Port(str(uuid4()), network.id, "p1", ANY_MAC, host="h1", **fields)
+            ports.create(change, ground, Draft(port))
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.0/16", "fd00::/64"])
+def test_a_port_within_a_wide_pair_costs_the_same_beside_many(world: World, cidr: str) -> None:
+    """It made the pieces of the whole network anew, for each pair that it was within."""
+    network = world.network()
+    world.subnet(network, cidr)
+    group = world.security_group()
+    world.rule(group, Rule(TO, network_version(cidr), remote=group.id))
+    outer = ip_network(cidr)
+    nested = tuple(AddressPair(outer.supernet(new_prefix=outer.prefixlen - n)) for n in range(5))
+    world.port(network, address_pairs=nested, **in_group(group))
+    costs = []
+    for more in (20, 500):
+        many_ports(world, network, more)
+        with counted() as come:
+            port = world.port(network)
+        with counted() as gone:
+            world.delete_port(port)
+        costs.append((come, gone))
+    few, crowd = costs
+    for one, other in zip(few, crowd, strict=True):
+        assert abs(one[0] - other[0]) <= 1
+        assert other[1] <= one[1] + outer.max_prefixlen
+    assert kept(world, network) == from_nothing(world, network)
+
+
+def network_version(cidr: str) -> int:
+    return ip_network(cidr).version
+
+
+def test_a_wide_pair_costs_what_is_within_it(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "10.0.0.0/16")
+    many_ports(world, network, 500)
+    with counted() as beside:
+        world.port(network, address_pairs=(pair("10.0.128.0/24"),))
+    with counted() as before:
+        world.port(network, address_pairs=(pair("10.0.129.0/24"),))
+    assert abs(beside[1] - before[1]) <= 8
+
+
+def scattered(world: World, network: Network, many: int) -> list[Port]:
+    """Ports whose addresses break a /64 into as many pieces as they can."""
+    return [
+        world.port(network, Wish(address=ip_address(int(ip_address("fd00::")) + 7 + (n << 40))))
+        for n in range(1, many + 1)
+    ]
+
+
+def hears(agent: Agent, group: SecurityGroup, address: str) -> bool:
+    agent.catch_up()
+    return any(ip_address(address) in each for each in agent.sets[group.id])
+
+
+def test_pairs_that_break_into_too_many_pieces_count_for_nothing(world: World) -> None:
+    """One tenant's pairs made an update longer than its agent waits."""
+    network = world.network()
+    world.subnet(network, "fd00::/64")
+    group = world.security_group()
+    world.rule(group, Rule(TO, 6, remote=group.id))
+    wide = (pair("fd00::/64"), pair("fd01::/64"))
+    member = world.port(network, address_pairs=wide, **in_group(group))
+    agent = agent_of(world)
+    assert hears(agent, group, "fd00::dead:beef")
+    made = scattered(world, network, 40)
+    broken = sum(each != whole for each, whole in kept(world, network).items())
+    assert broken > MOST_PIECES
+    assert not hears(agent, group, "fd00::dead:beef")
+    # What nobody breaks counts, and so does what is a member's own.
+    assert hears(agent, group, "fd01::dead:beef")
+    assert hears(agent, group, str(member.fixed_ips[0].address))
+    assert agent.sets == agent_of(world).sets
+    with world.store.read() as snapshot:
+        assert ports.get(snapshot, member.id).pieces == broken
+        assert ports.get(snapshot, made[0].id).pieces == 0
+    for port in made[20:]:
+        world.delete_port(port)
+    assert hears(agent, group, "fd00::dead:beef")
+    assert not hears(agent, group, str(made[0].fixed_ips[0].address))
+    assert agent.sets == agent_of(world).sets
+    with world.store.read() as snapshot:
+        assert ports.get(snapshot, member.id).pieces == 0
+
+
+def test_much_at_once_is_told_whole_and_journaled_little(world: World) -> None:
+    network = world.network()
+    world.subnet(network, "fd00::/64")
+    groups = [world.security_group() for _ in range(8)]
+    for group in groups:
+        world.rule(groups[0], Rule(TO, 6, remote=group.id))
+    member = world.port(network, address_pairs=(pair("fd00::/64"),), **in_group(*groups))
+    agent = agent_of(world)
+    scattered(world, network, 20)
+    agent.catch_up()
+    world.set_port(member, address_pairs=())
+    world.set_port(member, address_pairs=(pair("fd00::/64"),))
+    with world.store.read() as snapshot:
+        journal = tables.set_journal.c
+        lines = snapshot.connection.execute(
+            select(func.count(journal.id)).group_by(journal.revision).order_by(func.count().desc())
+        ).scalars()
+        assert max(lines) < 4096
+    agent.catch_up()
+    assert_told_all(world, agent)
