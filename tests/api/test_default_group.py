@@ -96,3 +96,17 @@ def test_one_that_was_made_before_is_the_only_one(held: Cloud) -> None:
     held.alice.make("security_group", name="web")
     names = [g["name"] for g in held.alice.get("security-groups")["security_groups"]]
     assert sorted(names) == ["default", "web"]
+
+
+def test_the_operator_makes_another_projects_before_that_has_written_anything(cloud: Cloud) -> None:
+    cloud.has_host(groups=True)
+    wanted = {"name": "default", "project_id": "p7"}
+    made = cloud.admin.make("security_group", **wanted, description="ours")
+    assert (made["project_id"], made["name"], made["description"]) == ("p7", "default", "ours")
+    assert len(made["security_group_rules"]) == 4
+    network = cloud.admin.network("10.0.0.0/24", shared=True)
+    port = cloud.admin.make("port", network_id=network["id"], project_id="p7")
+    assert port["security_groups"] == [made["id"]]
+    again = cloud.admin.refused("security_group", **wanted)
+    assert again[:2] == (409, "SecurityGroupDefaultAlreadyExists")
+    assert cloud.alice.refused("security_group", name="default")[0] == 409

@@ -18,7 +18,7 @@ def test_a_network_its_subnets_and_a_port(cloud: Cloud) -> None:
     port = cloud.admin.make("port", network_id=network["id"], name="web")
     assert [f["ip_address"] for f in port["fixed_ips"]] == ["10.0.0.2", "2001:db8::2"]
     assert port["status"] == "DOWN"
-    assert port["guards_in_force"][0] == "ethertype"
+    assert port["effective_guards"][0] == "ethertype"
     assert port["revision_number"] == 1
     assert port["created_at"] == port["updated_at"]
     changed = cloud.admin.change("port", port["id"], name="web2")
@@ -191,14 +191,14 @@ def test_guards_and_a_profile_are_not_both_chosen(cloud: Cloud) -> None:
     network = cloud.admin.network("10.0.0.0/24", shared=True)
     ungrouped = {"security_groups_enabled": False}
     port = cloud.admin.make("port", network_id=network["id"], guards=["arp"], **ungrouped)
-    assert port["guards_in_force"] == ["ethertype", "mac", "arp"]
+    assert port["effective_guards"] == ["ethertype", "mac", "arp"]
     status, _, message = cloud.admin.refused("port", port["id"], guard_profile="strict")
     assert status == 400
     assert "set one of them to null" in message
     port = cloud.admin.change("port", port["id"], guard_profile="strict", guards=None)
-    assert len(port["guards_in_force"]) == len(SELECTABLE)
+    assert len(port["effective_guards"]) == len(SELECTABLE)
     port = cloud.admin.change("port", port["id"], guard_profile=None, guards=[])
-    assert port["guards_in_force"] == []
+    assert port["effective_guards"] == []
     assert cloud.admin.refused("port", port["id"], guards=["host"])[0] == 400
 
 

@@ -245,7 +245,7 @@ PORT_ROWS: list[tuple[str, Any]] = [
             ("enforced_revision", 10**9),
             ("revision_number", 7),
             ("created_at", "2020-01-01T00:00:00Z"),
-            ("guards_in_force", []),
+            ("effective_guards", []),
             ("binding:vif_type", "ovs"),
         )
     ],

@@ -64,7 +64,10 @@ class TestOffer:
         (default,) = cloud.alice.make("port", network_id=network["id"])["security_groups"]
         port = cloud.alice.make("port", network_id=network["id"], security_groups=[group["id"]])
         again = cloud.alice.change("port", port["id"], security_groups=[default])
-        assert (again["security_groups"], "groups" in again["guards_in_force"]) == ([default], True)
+        assert (again["security_groups"], "groups" in again["effective_guards"]) == (
+            [default],
+            True,
+        )
 
     def test_a_new_port_has_its_groups_though_its_host_cannot_hold_them(self, cloud: Cloud) -> None:
         """O A4: it had none, and passed everything; now its host holds it closed."""
@@ -73,7 +76,7 @@ class TestOffer:
         for fields, many in (({}, 1), ({"security_groups": []}, 0)):
             port = cloud.alice.make("port", network_id=network["id"], **fields)
             assert len(port["security_groups"]) == many
-            assert "groups" in port["guards_in_force"]
+            assert "groups" in port["effective_guards"]
 
     def test_the_extensions_tell(self, cloud: Cloud) -> None:
         cloud.has_host("h2")
@@ -110,7 +113,7 @@ class TestDefault:
         assert group["name"] == "default"
         assert group["project_id"] == "p1"
         assert [port["security_groups"] for port in ports] == [[group["id"]]] * 2
-        assert "groups" in ports[0]["guards_in_force"]
+        assert "groups" in ports[0]["effective_guards"]
         rules = {
             (rule["direction"], rule["ethertype"], rule["remote_group_id"])
             for rule in group["security_group_rules"]
@@ -383,7 +386,7 @@ class TestPorts:
         assert port["security_groups"] == [web["id"]]
         port = held.alice.change("port", port["id"], security_groups=[])
         assert port["security_groups"] == []
-        assert "groups" in port["guards_in_force"]
+        assert "groups" in port["effective_guards"]
         found = held.alice.get("ports", security_groups=web["id"])["ports"]
         assert found == []
 
@@ -438,7 +441,7 @@ class TestPorts:
         assert answer[:2] == (409, "PortSecurityPortHasSecurityGroup")
         off = {"port_security_enabled": False, "security_groups": []}
         port = held.admin.change("port", port["id"], **off)
-        assert port["guards_in_force"] == []
+        assert port["effective_guards"] == []
         group = held.admin.make("security_group", name="x")["id"]
         required = (400, "PortSecurityAndIPRequiredForSecurityGroups")
         assert held.admin.refused("port", port["id"], security_groups=[group])[:2] == required
@@ -447,7 +450,7 @@ class TestPorts:
         bare = held.admin.make("port", **made)
         assert bare["security_groups"] == []
         on = held.admin.change("port", bare["id"], port_security_enabled=True)
-        assert "groups" in on["guards_in_force"]
+        assert "groups" in on["effective_guards"]
 
     def test_an_owner_may_do_without_and_keeps_what_guards_others(
         self, held: Cloud, network: dict[str, Any]
@@ -455,11 +458,11 @@ class TestPorts:
         here = {"network_id": network["id"]}
         without = held.alice.make("port", **here, security_groups_enabled=False)
         assert (without["security_groups"], without["security_groups_enabled"]) == ([], False)
-        assert "groups" not in without["guards_in_force"]
-        assert {"mac", "arp", "nd", "ip"} <= set(without["guards_in_force"])
+        assert "groups" not in without["effective_guards"]
+        assert {"mac", "arp", "nd", "ip"} <= set(without["effective_guards"])
         again = held.alice.change("port", without["id"], security_groups_enabled=True)
         assert len(again["security_groups"]) == 1
-        assert "groups" in again["guards_in_force"]
+        assert "groups" in again["effective_guards"]
         refused = (409, "SecurityGroupsDisabled")
         off = {"security_groups_enabled": False}
         groups = again["security_groups"]
@@ -468,8 +471,8 @@ class TestPorts:
         assert held.alice.refused("port", **here, **both)[:2] == refused
         bare = held.alice.change("port", again["id"], **off)
         assert (bare["security_groups"], bare["security_groups_enabled"]) == ([], False)
-        assert "groups" not in bare["guards_in_force"]
-        assert "groups" not in held.alice.change("port", bare["id"], name="x")["guards_in_force"]
+        assert "groups" not in bare["effective_guards"]
+        assert "groups" not in held.alice.change("port", bare["id"], name="x")["effective_guards"]
 
 
 class TestAddressGroups:

@@ -245,6 +245,19 @@ def test_a_project_applies_its_own_and_may_not_more(
     vifguard("user", "delete", project)
 
 
+def test_the_default_group_of_a_project_that_has_written_nothing_is_declared(
+    vifguard: Shell, project: str, file: Path
+) -> None:
+    rules = [{"direction": "ingress", "protocol": "icmp"}]
+    groups = {"app": {"rules": []}, "default": {"description": "ours", "rules": rules}}
+    done = vifguard("apply", "-f", write(file, project, security_groups=groups))
+    assert f"+ security-group {project}/default" in done.out
+    assert vifguard("apply", "-f", file).out == "no changes\n"
+    write(file, project, networks={"n": {}})
+    pruned = vifguard("apply", "-f", file, "--prune", "--yes").out.splitlines()
+    assert [line for line in pruned if line.startswith("-")] == [f"- security-group {project}/app"]
+
+
 def test_the_page_tells_every_key_and_no_other() -> None:
     page = (ROOT / "docs" / "apply.md").read_text()
     for plural, noun in NOUNS.items():

@@ -1,15 +1,19 @@
 """Verbs and options that many nouns have, against a server with a host of its own."""
 
 import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Service, Shell
+from command import Service, Shell, execute
 
 from vifguard.cli.times import moment
 from vifguard.client.client import Client
+from vifguard.client.feed import HttpFeed
 from vifguard.client.resource import PORT
+from vifguard.feed.messages import PortReport, Report
+from vifguard.model.port import PortState
 
 numbers = itertools.count(1)
 
@@ -180,6 +184,42 @@ def test_an_owner_is_told_with_whom_a_network_is_shared(
     assert f"shared with evil (delete RBAC policy {policy['id']})" in said
     vifguard("rbac-policy", "delete", policy["id"])
     owner("network", "delete", user)
+
+
+def test_a_mac_is_given_back(vifguard: Shell, lan: str) -> None:
+    chosen = "02:00:00:00:0c:07"
+    vifguard("port", "create", f"{lan}p", "--network", lan, "--mac", chosen)
+    other = vifguard.json("port", "set", f"{lan}p", "--mac", "default")["mac_address"]
+    assert other != chosen
+    again = vifguard.json("port", "create", f"{lan}q", "--network", lan, "--mac", chosen)
+    assert again["mac_address"] == chosen
+
+
+def test_a_change_of_an_active_port_is_shown_once_it_is_enforced(
+    vifguard: Shell, served: Service, lan: str
+) -> None:
+    port = vifguard.json("port", "create", f"{lan}p", "--network", lan, "--host", "h1")
+    with Client.from_data_dir(served.data_dir) as client:
+        feed = HttpFeed(client, "h1")
+
+        def hold(revision: int) -> None:
+            report = PortReport(port["id"], revision, PortState.ENFORCED, "tap0")
+            feed.report(Report("h1", ports=(report,), reached=revision))
+
+        def follow() -> None:
+            before = port["policy_revision"]
+            while client.show(PORT, port["id"])["policy_revision"] == before:
+                pass
+            hold(client.show(PORT, port["id"])["policy_revision"])
+
+        hold(port["policy_revision"])
+        assert vifguard.json("port", "show", port["id"])["status"] == "ACTIVE"
+        host = threading.Thread(target=follow)
+        host.start()
+        words = ("port", "set", port["id"], "--guard-profile", "mac", "--json")
+        run = execute(*words, VIFGUARD_DATA_DIR=str(served.data_dir))
+        host.join()
+    assert (run.json["guard_profile"], run.json["status"]) == ("mac", "ACTIVE")
 
 
 def test_a_policy_gets_another_target(vifguard: Shell, lan: str) -> None:

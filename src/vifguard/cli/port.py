@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -55,6 +55,9 @@ Pairs = Annotated[
     typer.Option("--allowed-address", metavar="PREFIX[,MAC]", help="A pair; repeatable."),
 ]
 OwnMac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
+NewMac = Annotated[
+    str | None, typer.Option("--mac", help=f"Another MAC; or {values.DEFAULT}: one is made.")
+]
 FixedIp = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,6 +107,9 @@ DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that
 Learned = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="One of the port's learned addresses.")
 ]
+_SETTLING = 5.0
+"""Seconds for which a change of an ACTIVE port is waited for before the port is shown."""
+
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
 
 
@@ -201,7 +207,7 @@ def set_port(
     session: Session,
     which: Which,
     name: values.NewName = None,
-    mac: OwnMac = None,
+    mac: NewMac = None,
     fixed_ip: FixedIp = None,
     allowed_address: AllowedAddress = None,
     enable: values.AdminState = None,
@@ -223,7 +229,6 @@ def set_port(
     port = find(session, PORT, which)
     body = values.present(
         name=name,
-        mac_address=mac,
         fixed_ips=fixed_ips(session, port["network_id"], fixed_ip),
         allowed_address_pairs=_pairs(allowed_address),
         admin_state_up=enable,
@@ -238,9 +243,11 @@ def set_port(
         description=description,
     )
     body |= values.guard_choice(guard_profile, guards) | _binding(host)
+    if mac is not None:
+        body["mac_address"] = None if mac == values.DEFAULT else mac
     if interface is not None:
         body["binding:profile"] = _profile(port.get("binding:profile", {}), interface)
-    session.show(session.client.update(PORT, port["id"], values.changes(body)))
+    _show_changed(session, port, session.client.update(PORT, port["id"], values.changes(body)))
 
 
 @app.command()
@@ -259,7 +266,7 @@ def add(
             (pairs, [*port["allowed_address_pairs"], *new]),
         )
 
-    session.show(session.client.change(PORT, id_of(session, PORT, which), change))
+    _change(session, which, change)
 
 
 @app.command()
@@ -277,7 +284,31 @@ def remove(
         kept = [pair for pair in has if _meant(pair, port) not in gone]
         return _lists((groups, left), (pairs, kept))
 
-    session.show(session.client.change(PORT, id_of(session, PORT, which), change))
+    _change(session, which, change)
+
+
+def _change(
+    session: Session, which: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> None:
+    port = find(session, PORT, which)
+    _show_changed(session, port, session.client.change(PORT, port["id"], change))
+
+
+def _show_changed(session: Session, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """A port that was ACTIVE, once its host holds the change, which takes it a moment.
+
+    Where it does not in time, as it is: the reason says what is missing.
+    """
+    from vifguard.client.errors import NotInTimeError
+
+    was_active, is_active = (port.get("status") == "ACTIVE" for port in (before, after))
+    if was_active and not is_active and after["admin_state_up"]:
+        try:
+            with waiting(f"waiting for port {after['name'] or after['id']} to be enforced"):
+                after = session.client.wait_for_port(after["id"], _SETTLING)
+        except NotInTimeError:
+            after = session.client.show(PORT, after["id"])
+    session.show(after)
 
 
 def _given(
@@ -331,7 +362,7 @@ def rules(session: Session, which: Which) -> None:
     """The rules that say what may be opened with the port, and the group each comes from."""
     port = find(session, PORT, which)
     groups = [session.client.show(SECURITY_GROUP, key) for key in port["security_groups"]]
-    if "groups" not in port["guards_in_force"]:
+    if "groups" not in port["effective_guards"]:
         note(f"security groups do not filter port {which}: what its other guards pass, passes")
     elif not groups:
         note(f"port {which} has no security group: nothing passes but what is always allowed")

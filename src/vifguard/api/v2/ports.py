@@ -160,7 +160,7 @@ PORTS: Final = Resource(
         Attribute("learned_addresses", list_of(_dictionary, MAX_ADDRESSES)),
         Attribute("status", exactly("ACTIVE", "DOWN")),
         Attribute("status_reason", text()),
-        Attribute("guards_in_force", strings),
+        Attribute("effective_guards", strings),
         Attribute("policy_revision", integer(0, 2**63)),
         Attribute("enforced_revision", integer(0, 2**63)),
         *stamped(Attribute("tags", tags, OWNER, None, ())),
@@ -470,6 +470,6 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
             }
             for each in port.learned
         ],
-        "guards_in_force": show_guards(guards_of(stored.network, port)),
+        "effective_guards": show_guards(guards_of(stored.network, port)),
         **show_stamp(stored.stamp),
     }

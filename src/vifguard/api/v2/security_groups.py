@@ -127,6 +127,8 @@ def delete_security_group(call: Caller, group_id: str) -> Response:
 def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
     project_id = given["project_id"] or call.user.project_id
     SECURITY_GROUPS.authorize_post(given, Standing(call.user, project_id))
+    if given["name"] == DEFAULT and project_id != call.user.project_id:
+        return _create_default(change, project_id, given)
     _require_no_default(given)
     security_groups.ensure_default(change, project_id)
     require_room(change, call.user, table, project_id, 1)
@@ -134,6 +136,19 @@ def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
     require_room(change, call.user, rule_table, project_id, begins_with)
     group = SecurityGroup(id=str(uuid4()), project_id=project_id, **SECURITY_GROUPS.fields(given))
     return security_groups.create(change, group)
+
+
+def _create_default(change: Change, project_id: str, given: Given) -> StoredSecurityGroup:
+    """Another project's default group, which none of its own writes has made yet."""
+    if security_groups.ask_default(change, project_id)() is not None:
+        _require_no_default(given)
+    before = security_groups.get(change, security_groups.ensure_default(change, project_id))
+    chosen = {
+        name: value
+        for name, value in SECURITY_GROUPS.fields(given).items()
+        if name in given.named - {"name"}
+    }
+    return security_groups.update_group(change, before, chosen)
 
 
 def _require_no_default(given: Given) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from vifguard.api import convert
 from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, QUOTA, Field, Noun
 from vifguard.client.resource import Resource
+from vifguard.model.security_group import DEFAULT
 
 _QUOTAS = QUOTA.resource.plural
 
@@ -50,7 +51,11 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
     """
     reading = _Reading([])
     order = list(NOUN_OF)
-    objects = sorted(reading.objects(document), key=lambda one: order.index(one.resource))
+    # A project's default group comes with its first group, if it does not come before it.
+    objects = sorted(
+        reading.objects(document),
+        key=lambda one: (order.index(one.resource), one.name != DEFAULT),
+    )
     if reading.problems:
         raise DeclarationError(reading.problems, tuple(objects))
     return tuple(objects)

@@ -17,6 +17,7 @@ from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item
 from vifguard.cli.references import references
 from vifguard.client.errors import RefusedError
 from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+from vifguard.model.security_group import DEFAULT
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -67,6 +68,8 @@ def _undeclared(declared: Sequence[Declared], present: Present) -> Iterator[Dele
         for one in present[resource]:
             project, name = one["project_id"], one["name"]
             is_surplus = project in projects and (resource, project, name) not in wanted
+            # A project's default group comes again with its next object.
+            is_surplus = is_surplus and (resource, name) != (SECURITY_GROUP, DEFAULT)
             if is_surplus and MARK in one.get("tags", ()):
                 yield Delete(resource, project, name or one["id"], one)
 

@@ -274,7 +274,7 @@ def _unseat(story: Story, world: World, vips: tuple[IPAddress, ...], holder: Dae
     """The control: without the guard, one such advertisement takes the addresses away."""
     attacker = world.guests["attacker"].nic
     before = resigned(holder)
-    guards = sorted(set(attacker.port["guards_in_force"]) - {"host", "vrrp"})
+    guards = sorted(set(attacker.port["effective_guards"]) - {"host", "vrrp"})
     world.operator.update(PORT, attacker.port_id, {"guards": guards})
     world.await_enforced(attacker)
     with _flooded(world, vips):

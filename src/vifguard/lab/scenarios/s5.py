@@ -64,7 +64,7 @@ def play(run: Run, tell: Tell) -> None:
         story.check(
             "guards of a port whose addresses nobody told us",
             sorted(guard.value for guard in GUARDS_OF[Profile.MAC]),
-            sorted(server.nic.port["guards_in_force"]),
+            sorted(server.nic.port["effective_guards"]),
         )
         with _dnsmasq(world, server) as dnsmasq:
             leases = [_lease(story, world.guests[name], hook) for name in ("client-1", "client-2")]
