@@ -1,5 +1,6 @@
 """Changes wait for their turn; whoever keeps them from it keeps nobody else."""
 
+import asyncio
 import signal
 import sqlite3
 import subprocess
@@ -7,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 
 import httpx
 import psycopg
@@ -17,8 +20,11 @@ from tests.api.cloud import ABOUT, PASSWORDS, Cloud
 from tests.api.serving import served
 from tests.databases import Databases, PostgresqlServer
 
+from vifguard.api import threads
 from vifguard.api.app import create_app
+from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity
+from vifguard.api.settings import Settings
 from vifguard.api.threads import Threads, Turns
 from vifguard.feed.codec import encode
 from vifguard.feed.messages import Report
@@ -112,7 +118,7 @@ def test_the_queue_has_an_end_for_one_project_and_for_all(
     app_and_cloud: tuple[FastAPI, Cloud, str],
 ) -> None:
     app, cloud, where = app_and_cloud
-    app.state.threads = Threads(changes=Turns(most=6, most_of_a_project=3))
+    app.state.threads = Threads(changes=Turns(most=5, most_of_a_project=3))
     with kept(where):
         writers = [Writers(cloud, 3, "alice"), Writers(cloud, 2, "bob")]
         until(lambda: app.state.threads.changes.waiting == 5)
@@ -128,7 +134,7 @@ def test_the_queue_has_an_end_for_one_project_and_for_all(
         until(lambda: app.state.threads.changes.waiting == 6)
         answer = cloud.http.post("/v2.0/networks", json=body, auth=("bob", "bob"))
         assert answer.status_code == 503
-        assert "6 changes that wait" in answer.json()["NeutronError"]["message"]
+        assert "5 changes that wait" in answer.json()["NeutronError"]["message"]
         assert answer.headers["Retry-After"]
     for each in writers:
         each.end()
@@ -148,6 +154,92 @@ def test_who_has_waited_too_long_for_its_turn_is_told(
             assert "has waited 0.05 s for its turn. Nothing was changed" in answer.text
             assert answer.headers["Retry-After"]
     writers.end()
+
+
+def test_the_turns_go_round_the_projects_and_the_operator_is_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F3: what one project asked for much, and failed late, held every other's change."""
+    monkeypatch.setattr(threads, "_AT_ONCE", 1)
+    ran: list[str] = []
+
+    async def ask() -> None:
+        turns, begun, go = Turns(), threading.Event(), threading.Event()
+
+        def first() -> None:
+            begun.set()
+            go.wait(PATIENCE)
+
+        waiting = [asyncio.create_task(turns.run("a", first))]
+        for name in ("a1", "a2", "a3", "b1", "c1", "b2", "operator"):
+            await asyncio.sleep(0)
+            who = "" if name == "operator" else name[0]
+            waiting.append(asyncio.create_task(turns.run(who, partial(ran.append, name))))
+        await asyncio.sleep(0)
+        assert turns.waiting == 8
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        go.set()
+        await asyncio.gather(*waiting)
+        assert turns.waiting == 0
+
+    asyncio.run(ask())
+    assert ran == ["operator", "a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_a_project_leaves_a_turn_to_others_and_one_that_gives_up_goes() -> None:
+    async def ask() -> None:
+        turns, go = Turns(patience=0.05), threading.Event()
+        bulks = [asyncio.create_task(turns.run("a", partial(go.wait, PATIENCE)))]
+        bulks += [asyncio.create_task(turns.run("a", list)) for _ in range(3)]
+        await asyncio.sleep(0)
+        # Whatever a asks: its others give up, and b has its turn.
+        assert await turns.run("b", lambda: "made") == "made"
+        given_up = await asyncio.gather(*bulks[1:], return_exceptions=True)
+        assert all(isinstance(each, Refusal) and each.status == 503 for each in given_up)
+        assert turns.waiting == 1
+        go.set()
+        await bulks[0]
+        assert await turns.run("a", lambda: "made") == "made"
+
+    asyncio.run(ask())
+
+
+def test_whether_the_server_can_write_is_told_while_a_change_goes_on(
+    app_and_cloud: tuple[FastAPI, Cloud, str],
+) -> None:
+    """F3: a load balancer took the server out, because tenants kept its turn."""
+    _app, cloud, _where = app_and_cloud
+    until(lambda: cloud.http.get("/readyz").status_code == 200)
+    cloud.store.patience = 2 * PATIENCE
+    with cloud.store.change() as change:
+        change.mark()
+        asked_at = time.monotonic()
+        # An attempt is made once a second: this one waits for the change.
+        until(lambda: time.monotonic() > asked_at + 1)
+        for _ in range(3):
+            assert cloud.http.get("/readyz").json() == {"status": "ok"}
+    until(lambda: cloud.http.get("/readyz").status_code == 200)
+
+
+def test_what_a_body_lists_is_counted_before_it_waits(
+    databases: Databases, identity: Identity
+) -> None:
+    with databases.fresh() as where, closing(Store.open(where)) as store:
+        app = create_app(store, identity, settings=Settings(requests_per_second=4))
+        with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+            cloud = Cloud(http, store)
+            # Who they are is known: to find out takes longer than a share needs to grow again.
+            cloud.alice.get("networks")
+            cloud.amy.get("networks")
+            network = cloud.admin.network("10.0.0.0/24", shared=True)["id"]
+            pairs = [{"ip_address": f"10.1.0.{n}"} for n in range(50)]
+            body = {"port": {"network_id": network, "allowed_address_pairs": pairs}}
+            with ThreadPoolExecutor() as others, kept(where):
+                waits = others.submit(cloud.alice.call, "POST", "ports", body)
+                until(lambda: app.state.threads.changes.waiting == 1)
+                answer = cloud.amy.call("GET", "ports")
+                assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
+            assert waits.result().status_code == 403
 
 
 _FROZEN = """

@@ -67,7 +67,7 @@ class Action:
     async def run(self, request: Request, values: Iterable[str]) -> Response:
         """The handler's answer; raises what it raises."""
         arguments: dict[str, Any] = dict(zip(self.places, values, strict=True))
-        share = ""
+        share, call = "", None
         if self.call is not None:
             arguments[self.call] = call = await call_of(request)
             share = call.share
@@ -80,6 +80,8 @@ class Action:
         threads: Threads = request.app.state.threads
         if request.method in _READING:
             return await run_sync(handler, limiter=threads.reads)
+        if call is not None:
+            await call.count()
         return await threads.changes.run(share, handler)
 
 

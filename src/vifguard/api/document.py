@@ -32,6 +32,20 @@ def parse(body: bytes) -> dict[str, Any]:
     return document
 
 
+def objects_in(document: dict[str, Any]) -> int:
+    """How many objects a document lists, however deep: those of a bulk, and their address pairs.
+
+    At least one: what lists none is one object.
+    """
+    found = 0
+    level: list[Any] = [document]
+    while level:
+        listed = [inner for value in level if isinstance(value, list) for inner in value]
+        found += sum(isinstance(each, dict) for each in listed)
+        level = [inner for value in level for inner in _inside(value)]
+    return max(found, 1)
+
+
 def too_large(limit: int) -> Refusal:
     """The refusal of a body beyond the limit (bytes)."""
     return Refusal(

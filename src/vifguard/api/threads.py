@@ -2,13 +2,15 @@
 
 Changes come one after the other, and whoever keeps the database from them (another process, a
 server that froze) keeps them all. They wait for their turn in the event loop, so many and so
-long: reads, the feed, reports and the probes go on meanwhile.
+long: reads, the feed, reports and the probes go on meanwhile. Each project waits in a line of its
+own, and the lines have their turn one after the other: what one asks for much, and what of it
+fails late, keeps another from one turn and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +30,13 @@ _FEEDS: Final = 3
 _REPORTS: Final = 3
 _PROBES: Final = 1
 
+_DOCUMENTS: Final = 1
+"""Large documents that are read at once: each takes many times the room of its text."""
+
 _AT_ONCE: Final = 2
-"""Changes that have a thread: one has the database, the other reads its document meanwhile."""
+"""Changes that have a thread: one has the database, the other reads its document meanwhile.
+
+Of a project one: the other is for whoever comes."""
 
 MOST_WAITING: Final = 256
 MOST_OF_A_PROJECT: Final = 64
@@ -55,6 +62,11 @@ class Places:
         """How many there are."""
         return self._taken.total()
 
+    def _taken_beside(self, project_id: str) -> int:
+        """How many those have with whom one shares: who is counted by project, or who is not."""
+        uncounted = self._taken[""]
+        return self.taken - uncounted if project_id else uncounted
+
     @contextmanager
     def place(self, project_id: str) -> Iterator[None]:
         """Within, one is taken; `project_id` is empty for who is not counted by project.
@@ -69,7 +81,7 @@ class Places:
                 "already; nothing was changed, wait for their answers.",
                 {"Retry-After": "1"},
             )
-        if self.taken >= self._most:
+        if self._taken_beside(project_id) >= self._most:
             raise _busy(f"{self._most} {self._what} are there already")
         self._taken[project_id] += 1
         try:
@@ -81,7 +93,10 @@ class Places:
 
 
 class Turns:
-    """The queue of changes, first come, first served. One event loop uses one."""
+    """The lines of changes: the operator's first, then one of each project in rotation.
+
+    One event loop uses one. The operator's, and that of services, has no project's name.
+    """
 
     def __init__(
         self,
@@ -91,8 +106,10 @@ class Turns:
     ) -> None:
         self._places = Places("changes that wait for their turn", most, most_of_a_project)
         self._patience = patience
-        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._threads = CapacityLimiter(_AT_ONCE)
+        # In the order of their turns: who has had one goes behind the others.
+        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._running: Counter[str] = Counter()
 
     @property
     def waiting(self) -> int:
@@ -105,15 +122,58 @@ class Turns:
         Raises what the change raises, and Refusal (429, 503) where it does not get its turn.
         """
         with self._places.place(project_id):
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._turns.acquire()
-            except TimeoutError:
-                raise _busy(f"this one has waited {self._patience:g} s for its turn") from None
+            await self._have_turn(project_id)
             try:
                 return await run_sync(change, limiter=self._threads)
             finally:
-                self._turns.release()
+                self._end_turn(project_id)
+
+    async def _have_turn(self, project_id: str) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(project_id, deque()).append(mine)
+        self._go_on()
+        try:
+            async with asyncio.timeout(self._patience):
+                await mine
+        except BaseException as error:
+            if mine.done() and not mine.cancelled():
+                self._end_turn(project_id)  # it came in the moment in which it was given up
+            else:
+                self._leave(project_id, mine)
+            if isinstance(error, TimeoutError):
+                raise _busy(f"this one has waited {self._patience:g} s for its turn") from None
+            raise
+
+    def _leave(self, project_id: str, mine: asyncio.Future[None]) -> None:
+        line = self._lines[project_id]
+        line.remove(mine)
+        if not line:
+            del self._lines[project_id]
+
+    def _end_turn(self, project_id: str) -> None:
+        self._running[project_id] -= 1
+        if not self._running[project_id]:
+            del self._running[project_id]
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Give what turns there are to those who are next."""
+        while self._running.total() < _AT_ONCE:
+            project_id = self._next()
+            if project_id is None:
+                return
+            line = self._lines.pop(project_id)
+            line.popleft().set_result(None)
+            if line:
+                self._lines[project_id] = line
+            self._running[project_id] += 1
+
+    def _next(self) -> str | None:
+        """Whose turn it is; the operator always has one, and leaves the other to who waits."""
+        if "" in self._lines and not self._running[""]:
+            return ""
+        free = (each for each in self._lines if each and not self._running[each])
+        return next(free, "" if "" in self._lines else None)
 
 
 @dataclass(frozen=True)
@@ -123,6 +183,7 @@ class Threads:
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READS))
     feeds: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_FEEDS))
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_REPORTS))
+    documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: Turns = field(default_factory=Turns)
     waits: Places = field(default_factory=lambda: Places("waits for ports", inf, MOST_WAITS))

@@ -21,23 +21,40 @@ from vifguard.store.tables import revision
 
 _TRIED_EVERY = 1.0
 
+_PATIENCE = 0.5
+"""Seconds that who asks waits for an attempt: most end in a few milliseconds."""
+
 
 class Trial:
-    """What became of the last attempt to write, which is made once a second: anybody may ask."""
+    """What became of the last attempt to write, which is made once a second: anybody may ask.
+
+    An attempt waits for its turn behind the changes there are, in a thread of its own; who asks
+    does not, and is told what became of the one before.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._next_at = -math.inf
-        self._why = ""
+        self._why = "no write to the database has ended yet"
+        self._ended = threading.Event()
+        self._ended.set()
 
     def why_not(self, store: Store) -> str:
         """Why nothing can be written; empty when it can."""
         with self._lock:
-            if self._monotonic() >= self._next_at:
-                self._why = _why_unwritable(store)
-                self._next_at = self._monotonic() + _TRIED_EVERY
-            return self._why
+            if self._ended.is_set() and self._monotonic() >= self._next_at:
+                self._ended.clear()
+                threading.Thread(target=self._try, args=(store,), daemon=True).start()
+        self._ended.wait(_PATIENCE)
+        return self._why
+
+    def _try(self, store: Store) -> None:
+        try:
+            self._why = _why_unwritable(store)
+        finally:
+            self._next_at = self._monotonic() + _TRIED_EVERY
+            self._ended.set()
 
 
 def why_not_ready(store: Store, trial: Trial) -> str:

@@ -80,7 +80,7 @@ def list_ip_groups(call: Caller) -> Response:
 @router.post("/ip-groups", name="create_ip_group", status_code=201)
 def create_ip_group(call: Caller) -> Response:
     """Create one IP group, or several at once."""
-    given = call.posted(GROUPS)
+    given = GROUPS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         shown = _shown(change, made)

@@ -81,7 +81,7 @@ def list_address_groups(call: Caller) -> Response:
 @router.post("/address-groups", name="create_address_group", status_code=201)
 def create_address_group(call: Caller) -> Response:
     """Create one address group, or several at once."""
-    given = call.posted(ADDRESS_GROUPS)
+    given = ADDRESS_GROUPS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
     return call.created(ADDRESS_GROUPS, [_show(each) for each in made])

@@ -53,7 +53,7 @@ def list_default_security_group_rules(call: Caller) -> Response:
 )
 def create_default_security_group_rule(call: Caller) -> Response:
     """Let the groups that are made from now on begin with one more rule, or several."""
-    given = call.posted(DEFAULT_RULES)
+    given = DEFAULT_RULES.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, each) for each in given]
     return call.created(DEFAULT_RULES, [_show(each) for each in made])

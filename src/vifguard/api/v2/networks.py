@@ -150,7 +150,7 @@ def list_networks(call: Caller) -> Response:
 @router.post("/networks", name="create_network", status_code=201)
 def create_network(call: Caller) -> Response:
     """Create one network, or several at once."""
-    given = call.posted(NETWORKS)
+    given = NETWORKS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         shown = _shown(change, call, made)

@@ -220,7 +220,7 @@ def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> dict[str
 @router.post("/ports", name="create_port", status_code=201)
 def create_port(call: Caller) -> Response:
     """Create one port, or several at once."""
-    given = call.posted(PORTS)
+    given = PORTS.read_post(call.document)
     with call.store.change() as change:
         looked_at = _Beside(change, call.user, given)
         made = [_create(change, call.user, looked_at, each) for each in given]

@@ -96,7 +96,7 @@ def list_rbac_policies(call: Caller) -> Response:
 @router.post("/rbac-policies", name="create_rbac_policy", status_code=201)
 def create_rbac_policy(call: Caller) -> Response:
     """Share one object, or several at once."""
-    given = call.posted(RBAC_POLICIES)
+    given = RBAC_POLICIES.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
     return call.created(RBAC_POLICIES, [_show(each) for each in made])

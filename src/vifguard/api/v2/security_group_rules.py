@@ -156,7 +156,7 @@ def list_security_group_rules(call: Caller) -> Response:
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)
 def create_security_group_rule(call: Caller) -> Response:
     """Add one rule to a security group, or several at once."""
-    given = call.posted(SECURITY_GROUP_RULES)
+    given = SECURITY_GROUP_RULES.read_post(call.document)
     if len({each["security_group_id"] for each in given}) > 1:
         raise _refused(
             "SecurityGroupNotSingleGroupRules",

@@ -76,7 +76,7 @@ def list_security_groups(call: Caller) -> Response:
 @router.post("/security-groups", name="create_security_group", status_code=201)
 def create_security_group(call: Caller) -> Response:
     """Create one security group, or several at once."""
-    given = call.posted(SECURITY_GROUPS)
+    given = SECURITY_GROUPS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
     return call.created(SECURITY_GROUPS, [_show(each) for each in made])

@@ -104,7 +104,7 @@ def list_subnetpools(call: Caller) -> Response:
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
 def create_subnetpool(call: Caller) -> Response:
     """Create one pool, or several at once."""
-    given = call.posted(SUBNET_POOLS)
+    given = SUBNET_POOLS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         ids = [each.pool.id for each in made]

@@ -159,7 +159,7 @@ def _narrowing(user: User) -> Narrowing:
 @router.post("/subnets", name="create_subnet", status_code=201)
 def create_subnet(call: Caller) -> Response:
     """Create one subnet, or several at once."""
-    given = call.posted(SUBNETS)
+    given = SUBNETS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
     return call.created(SUBNETS, [_show(each) for each in made])
