@@ -216,7 +216,7 @@ class Outbox:
                 self._read_back and not self._ports,
                 self._instance,
                 self._wiring,
-                tuple(_pop(self._address_claims, CLAIMS_KEPT)),
+                tuple(_pop(self._address_claims, PORTS_AT_ONCE)),
                 tuple(_pop(self._detections, CLAIMS_KEPT)),
             )
             self._wiring = None
@@ -226,7 +226,7 @@ class Outbox:
                 self._read_back = False
             self._news = False
             self._claims.clear()
-            self._urgent = self._closed or bool(self._ports)
+            self._urgent = self._closed or bool(self._ports or self._address_claims)
             return report
 
     def _last(self) -> Report | None:

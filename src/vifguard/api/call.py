@@ -17,7 +17,7 @@ from starlette.responses import Response
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Resource
 from vifguard.api.convert import boolean, integer, quoted
-from vifguard.api.document import MAX_BODY, MAX_REPORT, objects_in, parse, too_large
+from vifguard.api.document import MAX_BODY, objects_in, parse, too_large
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.if_match import revision_of
 from vifguard.api.links import link_to
@@ -33,6 +33,9 @@ from vifguard.store.store import Store
 
 BODY_SECONDS = 60.0
 """How long a client may take to send the body of a request."""
+
+REPORTS = "deliver_report"
+"""The action whose handler reads the body itself, once it has its place."""
 
 _SMALL = 16 * 1024
 """Bytes of a body that are read in less time than another thread takes to begin."""
@@ -163,7 +166,7 @@ async def call_of(request: Request) -> Call:
         state.remembered,
         user,
         query,
-        await _body(request),
+        b"" if request.scope["route"].name == REPORTS else await body_of(request),
         url,
         state.threads,
         state.rate,
@@ -231,10 +234,10 @@ def _objects_in(body: bytes) -> int:
     return objects_in(parse(body))
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request, limit: int = MAX_BODY) -> bytes:
+    """The body of a request; raises Refusal (408, 413)."""
     if not ("content-length" in request.headers or "transfer-encoding" in request.headers):
         return b""
-    limit = MAX_REPORT if request.scope["route"].name == "deliver_report" else MAX_BODY
     try:
         with fail_after(BODY_SECONDS):
             return await _read(request, limit)

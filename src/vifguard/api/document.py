@@ -11,8 +11,9 @@ from vifguard.api.errors import Refusal, bad_request
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""
 
-MAX_REPORT = 64 * 1024 * 1024
-"""Bytes of an agent's report: ten thousand ports and their drops in one."""
+MAX_REPORT = 16 * 1024 * 1024
+"""Bytes of an agent's report. The largest that one makes, of a thousand ports with reasons of a
+KiB, ten thousand of each kind of small facts, and two thousand dropped frames, has ten MiB."""
 
 MAX_DEPTH = 16
 """Objects and lists within each other."""

@@ -27,8 +27,12 @@ T = TypeVar("T")
 # Together, and with the one change, no more than a server has connections to its database.
 _READS: Final = 8
 _FEEDS: Final = 3
-_REPORTS: Final = 3
+_REPORTS: Final = 2
+_LARGE_REPORTS: Final = 1
 _PROBES: Final = 1
+
+LARGE: Final = 256 * 1024
+"""Bytes of a report; one beyond waits for the large ones of other hosts, and for no small one."""
 
 _DOCUMENTS: Final = 1
 """Large documents that are read at once: each takes many times the room of its text."""
@@ -176,13 +180,38 @@ class Turns:
         return next(free, "" if "" in self._lines else None)
 
 
+class Reports:
+    """The reports that are taken in, one of a host. One event loop uses one."""
+
+    def __init__(self) -> None:
+        self._hosts: set[str] = set()
+        self._threads = CapacityLimiter(_REPORTS)
+        self._large = CapacityLimiter(_LARGE_REPORTS)
+
+    @contextmanager
+    def only(self, host: str) -> Iterator[None]:
+        """Within, no other report of a host is read; raises Refusal (503) where one is."""
+        if host in self._hosts:
+            message = f"A report of host {host} is being taken in: send one after the other."
+            raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
+        self._hosts.add(host)
+        try:
+            yield
+        finally:
+            self._hosts.discard(host)
+
+    async def run(self, size: int, take_in: Callable[[], T]) -> T:
+        """What it gives to take in a report of so many bytes; raises what that raises."""
+        return await run_sync(take_in, limiter=self._large if size > LARGE else self._threads)
+
+
 @dataclass(frozen=True)
 class Threads:
     """The threads of one application, by what they do."""
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READS))
     feeds: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_FEEDS))
-    reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_REPORTS))
+    reports: Reports = field(default_factory=Reports)
     documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: Turns = field(default_factory=Turns)

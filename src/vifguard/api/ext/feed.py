@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from anyio.to_thread import run_sync
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import REPORTS, Call, Caller, body_of
 from vifguard.api.convert import host_name
+from vifguard.api.document import MAX_REPORT, parse
 from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.hearing import first
 from vifguard.feed.codec import CodecError, decode, encode
@@ -33,17 +36,20 @@ async def next_update(call: Caller, host: str) -> Response:
     return answer or Response(status_code=204)
 
 
-@router.post("/feed/{host}/reports", name="deliver_report")
-async def deliver_report(call: Caller, host: str) -> Response:
+@router.post("/feed/{host}/reports", name=REPORTS)
+async def deliver_report(call: Caller, request: Request, host: str) -> Response:
     """Take in what the host's agent reports; which claims of addresses are refused."""
     _require_host(call, host)
-    # Not among the changes: that a host lives must be heard whoever waits for a turn.
-    return await run_sync(_take_in, call, host, limiter=call.threads.reports)
+    reports = call.threads.reports
+    with reports.only(host):
+        body = await body_of(request, MAX_REPORT)
+        # Not among the changes: that a host lives must be heard whoever waits for a turn.
+        return await reports.run(len(body), partial(_take_in, call, host, body))
 
 
-def _take_in(call: Call, host: str) -> Response:
+def _take_in(call: Call, host: str, body: bytes) -> Response:
     try:
-        report = decode(Report, call.document)
+        report = decode(Report, parse(body))
     except CodecError as error:
         raise bad_request(f"Invalid input for report. Reason: {error}.") from None
     if report.host != host:

@@ -1,0 +1,133 @@
+"""Reports of agents: one of a host at a time, each bounded, none in the way of other hosts'."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from uuid import uuid4
+
+import httpx
+import orjson
+from tests.api.cloud import ABOUT, Cloud, refusal
+
+from vifguard.agent.report import CLAIMS_KEPT, PORTS_AT_ONCE, RECORDS_KEPT, Outbox
+from vifguard.api.document import MAX_REPORT
+from vifguard.api.threads import LARGE, Reports
+from vifguard.feed.codec import encode
+from vifguard.feed.messages import (
+    AddressClaim,
+    Claim,
+    Detection,
+    DropCount,
+    DropRecord,
+    PortReport,
+    Report,
+    Sighting,
+)
+from vifguard.model.address import Mac, parse_address
+from vifguard.model.guard import Guard
+from vifguard.model.port import PortState
+from vifguard.model.verdict import Direction, Reason
+
+PATIENCE = 60
+JSON = {"Content-Type": "application/json"}
+AGENT = ("agent", "agent")
+ADDRESSES = tuple(
+    parse_address(f"2001:db8:ffff:ffff:ffff:ffff:{number:x}:ffff")
+    for number in range(0x1000, 0x1040)
+)
+
+
+def test_the_largest_report_that_an_agent_makes_is_taken() -> None:
+    """Whatever guests do meanwhile: one that is refused is sent again, and again."""
+    outbox = Outbox("h" * 255)
+    outbox.say(ABOUT)
+    ids = [str(uuid4()) for _ in range(CLAIMS_KEPT)]
+    mac, at, address = Mac.parse("02:00:00:00:00:01"), 1764500000.123456, ADDRESSES[0]
+    outbox.put_ports(
+        PortReport(each, 2**40, PortState.HELD_CLOSED, "t" * 15, "r" * 1024)
+        for each in ids[:PORTS_AT_ONCE]
+    )
+    outbox.put_claims(
+        (Claim(each, address, mac, at) for each in ids),
+        (Sighting(each, address, at) for each in ids),
+    )
+    outbox.put_drops(
+        (
+            DropRecord(
+                each,
+                at,
+                Direction.FROM_GUEST,
+                Guard.PUBLIC_IP,
+                Reason.HELD_CLOSED,
+                2**16,
+                b"x" * 128,
+            )
+            for each in ids[:RECORDS_KEPT]
+        ),
+        (DropCount(each, Direction.FROM_GUEST, Guard.PUBLIC_IP, 2**60) for each in ids),
+    )
+    for each in ids:
+        outbox.put_address_claim(AddressClaim(each, address, mac, ADDRESSES))
+        outbox.put_detection(Detection(each, address, unique=False))
+    report = outbox.take()
+    assert report is not None
+    assert len(orjson.dumps(encode(report))) < MAX_REPORT
+    rest = outbox.take()
+    assert rest is not None
+    assert rest.address_claims
+
+
+def test_a_report_beyond_the_limit_is_refused(cloud: Cloud) -> None:
+    body = b'{"host": "h1", "x": "' + b"x" * MAX_REPORT + b'"}'
+    answer = cloud.http.post("/v2.0/feed/h1/reports", content=body, auth=AGENT, headers=JSON)
+    assert refusal(answer)[:2] == (413, "HTTPRequestEntityTooLarge")
+
+
+def test_a_host_sends_one_report_after_the_other(cloud: Cloud) -> None:
+    """F4: many large ones at once took gigabytes, and every thread from the other hosts."""
+    body = orjson.dumps(encode(Report("h1", about=ABOUT, read_back=True)))
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:10]
+        begun.set()
+        go.wait(PATIENCE)
+        yield body[10:]
+
+    def send(content: bytes | Iterator[bytes]) -> httpx.Response:
+        where = f"{cloud.http.base_url}/v2.0/feed/h1/reports"
+        return httpx.post(
+            where, content=content, auth=AGENT, headers=JSON, timeout=PATIENCE, trust_env=False
+        )
+
+    with ThreadPoolExecutor() as others:
+        first = others.submit(send, slowly())
+        assert begun.wait(PATIENCE)
+        while (second := send(body)).status_code == 200:
+            pass  # the first one's headers are still on their way
+        assert second.status_code == 503
+        assert second.headers["Retry-After"]
+        assert "A report of host h1 is being taken in" in second.text
+        # What another host's agent may not say keeps no place of the host's.
+        assert cloud.agent.call("POST", "feed/h2/reports", {}).status_code == 403
+        go.set()
+        assert first.result().status_code == 200
+    assert send(body).status_code == 200
+
+
+def test_a_large_report_waits_for_large_ones_alone() -> None:
+    async def take_in() -> None:
+        reports, go = Reports(), threading.Event()
+        large = [
+            asyncio.create_task(reports.run(LARGE + 1, partial(go.wait, PATIENCE)))
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0)
+        assert await reports.run(LARGE, lambda: "heard") == "heard"
+        assert not any(each.done() for each in large)
+        go.set()
+        assert all(await asyncio.gather(*large))
+
+    asyncio.run(take_in())
