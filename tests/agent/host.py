@@ -25,7 +25,9 @@ from vifguard.agent.remove import remove
 from vifguard.agent.settings import Settings
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import HostPort, PortReport, Report, SetChange, Update
-from vifguard.kernel.link import Link, Links
+from vifguard.kernel import tcx
+from vifguard.kernel.link import Link, Links, interfaces
+from vifguard.kernel.tcx import AttachType
 from vifguard.model.port import PortState
 from vifguard.model.security_group import Rule
 
@@ -90,14 +92,10 @@ class Host:
         found = re.findall(chain, self.nft("list", "ruleset"))
         return {d for h, d in found if h == "ingress"} & {d for h, d in found if h == "egress"}
 
-    def pins(self) -> dict[str, int]:
-        """The pinned links and their inodes."""
-        return {path.name: path.stat().st_ino for path in (self.bpf_dir / "links").iterdir()}
-
-    def pinned(self) -> set[str]:
-        """The names of the pinned links."""
-        links = self.bpf_dir / "links"
-        return {path.name for path in links.glob("*")} if links.exists() else set()
+    def guards(self) -> dict[str, int]:
+        """The programs that stand at the hooks of the host's interfaces, the first of each."""
+        found: dict[str, int] = within(self.name, _first_programs)
+        return found
 
     def use_bpf_dir(self, path: Path) -> None:
         """Let the agent pin elsewhere; before it starts."""
@@ -265,3 +263,12 @@ def hosts(
         yield host
     finally:
         host.close()
+
+
+def _first_programs() -> dict[str, int]:
+    found = {}
+    for index in interfaces():
+        for where in AttachType:
+            for each in tcx.attached(index, where)[:1]:
+                found[f"{index}-{where.name.removeprefix('TCX_').lower()}"] = each.program
+    return found

@@ -18,7 +18,7 @@ from vifguard.enforce.ebpf import OBJECT
 from vifguard.kernel import tcx
 from vifguard.kernel.bpf import Map, Program
 from vifguard.kernel.elf import ObjectFile
-from vifguard.kernel.tcx import AttachType, Link
+from vifguard.kernel.tcx import AttachType
 
 PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
 """`w0 = -1; exit`: a program that leaves the frame to the next one."""
@@ -49,7 +49,8 @@ class Misfortune:
         """What pytest calls it."""
         if not isinstance(self.happen, partial):
             return getattr(self.happen, "__name__", "").strip("_")
-        given = (" ".join([v] if isinstance(v, str) else v) for v in self.happen.keywords.values())
+        words = [getattr(v, "name", v) for v in self.happen.keywords.values()]
+        given = (v if isinstance(v, str) else " ".join(v) for v in words)
         return " ".join([self.happen.func.__name__.strip("_"), *given])
 
 
@@ -61,7 +62,8 @@ def hooks(host: Host) -> list[tuple[int, ...]]:
     """The programs at the ingress and egress of guest 1's interface, in their order."""
     at = index(host)
     found: list[tuple[int, ...]] = within(
-        host.name, lambda: [tcx.attached(at, where) for where in AttachType]
+        host.name,
+        lambda: [tuple(x.program for x in tcx.attached(at, where)) for where in AttachType],
     )
     return found
 
@@ -83,41 +85,25 @@ def _name(host: Host) -> None:
     (host.bpf_dir / "pins").unlink()
 
 
-def _pin(host: Host, hook: str) -> None:
-    (host.bpf_dir / "links" / f"{index(host)}-{hook}").unlink()
-
-
 def _everything_pinned(host: Host) -> None:
     shutil.rmtree(host.bpf_dir)
 
 
-def unlink(host: Host, hook: str) -> None:
-    """Detach a link of guest 1's."""
-    with Link.open(host.bpf_dir / "links" / f"{index(host)}-{hook}") as link:
-        link.detach()
+def detach(host: Host, hook: AttachType) -> None:
+    """Take the first program off a hook of guest 1's, as bpftool(8) does."""
 
+    def first() -> None:
+        at = index(host)
+        with Program.by_id(tcx.attached(at, hook)[0].program) as program:
+            tcx.detach(program, at, hook)
 
-def _check(host: Host, hook: str) -> None:
-    at, where = index(host), AttachType[hook]
-
-    def detach() -> None:
-        with Program.by_id(tcx.attached(at, where)[1]) as check:
-            tcx.detach(check, at, where)
-
-    within(host.name, detach)
-
-
-def theirs_of(host: Host) -> Path:
-    """Where somebody else's program is pinned."""
-    return host.bpf_dir.with_name(f"{host.bpf_dir.name}-theirs")
+    within(host.name, first)
 
 
 def _first_place(host: Host) -> None:
-    pin = theirs_of(host)
     with Program.load("theirs", PASS, "GPL") as theirs:
         at, before = index(host), hooks(host)[0]
-        with within(host.name, lambda: Link.attach(theirs, at, AttachType.TCX_INGRESS)) as link:
-            link.pin(pin)
+        within(host.name, lambda: tcx.attach_first(theirs, at, AttachType.TCX_INGRESS))
         assert hooks(host)[0] == (theirs.id, *before)
 
 
@@ -190,12 +176,8 @@ def _sysctl(host: Host, name: str, value: str) -> None:
 
 
 def _pinned() -> Iterator[Misfortune]:
-    what, said = "removed pins, or the pin directory, or unmounted the bpffs", "the pin"
-    yield Misfortune(what, "pin", _everything_pinned, said)
-    yield Misfortune(what, "pin", partial(_pins, pattern="links"), said)
-    for hook in ("ingress", "egress"):
-        yield Misfortune(what, "pin", partial(_pin, hook=hook), said)
-    what = "removed the pins of maps or programs, or the names beside them"
+    what = "removed pins, or the pin directory, or the names beside them, or unmounted the bpffs"
+    yield Misfortune(what, "common", _everything_pinned)
     for pattern in ("maps-*", "connections-*", "programs-*"):
         yield Misfortune(what, "common", partial(_pins, pattern=pattern))
     yield Misfortune(what, "common", _name)
@@ -204,14 +186,10 @@ def _pinned() -> Iterator[Misfortune]:
 def _attached() -> Iterator[Misfortune]:
     what = "put a program of their own before the guard (TCX)"
     yield Misfortune(what, "place", _first_place, "before its own")
-    what = "detached a TCX link"
-    for hook in ("ingress", "egress"):
-        said = f"at the interface's {hook}"
-        yield Misfortune(what, "program", partial(unlink, hook=hook), said)
-    what = "detached the second check (TCX)"
-    for where in AttachType:
-        said = "not the second check alone"
-        yield Misfortune(what, "check", partial(_check, hook=where.name), said)
+    what = "detached the guard's program (TCX)"
+    for hook in AttachType:
+        said = "its program is not at the interface's"
+        yield Misfortune(what, "program", partial(detach, hook=hook), said, opens=True)
 
 
 def _filters() -> Iterator[Misfortune]:

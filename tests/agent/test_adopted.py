@@ -356,7 +356,7 @@ def test_a_port_that_ends_leaves_its_interface_in_the_bridge_shut_out(host, far)
     guest = host.guests[0]
     passes(guest, far, legal(1))
     host.remove(1)
-    eventually(lambda: not host.pins())
+    eventually(lambda: not host.guards())
     assert host.members("br0") == {"up0", "vnet0"}
     guest.send(forged(1))
     far.send(legal(9))

@@ -66,14 +66,14 @@ class Turning:
         host, there = self.host, sorted(self._here.keys() & self.guests.keys())
         host.enforced(*there)
         index = {n: host.links()[tap_of(n)].index for n in there}
-        pins = {f"{i}-{hook}" for i in index.values() for hook in ("ingress", "egress")}
+        hooks = {f"{i}-{hook}" for i in index.values() for hook in ("ingress", "egress")}
         bridges = {bridge_of(1)} | ({bridge_of(2)} if 6 in there else set())
         awaited = {tap_of(n) for n in self._here.keys() - self.guests.keys()}
-        eventually(lambda: host.pinned() == pins, f"not these pins: {pins}")
+        eventually(lambda: host.guards().keys() == hooks, f"not at these hooks: {hooks}")
         eventually(lambda: self._bridges() == bridges, f"not these bridges: {bridges}")
         eventually(lambda: host.held() == bridges | awaited, f"not these chains: {awaited}")
         assert host.members(bridge_of(1)) == {tap_of(n) for n in there if n != 6}
-        assert self._kinds_of_pins() == ["connections", "links", "maps", "pins", "programs"]
+        assert self._kinds_of_pins() == ["connections", "maps", "pins", "programs"]
         self._who_may_is_heard(there)
 
     def _who_may_is_heard(self, there: list[int]) -> None:

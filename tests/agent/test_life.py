@@ -74,7 +74,7 @@ def test_a_renamed_interface_is_another_interface(pair):
     pair.ip("link", "set", tap_of(1), "name", "other")
     pair.until(1, PortState.ABSENT)
     link = eventually(lambda: (x := pair.links()["other"]).master == 0 and not x.up and x)
-    assert f"{link.index}-ingress" not in pair.pins()
+    assert f"{link.index}-ingress" not in pair.guards()
     pair.ip("link", "set", "other", "name", tap_of(1))
     pair.until(1, PortState.ENFORCED, interface=tap_of(1))
     assert heard_from_1(pair, forged(1)) == []
@@ -202,7 +202,7 @@ def test_a_removed_port_leaves_its_interface_cut_off_and_its_bridge_goes_last(pa
     eventually(lambda: not pair.links()[tap_of(1)].up)
     pair.remove(2)
     eventually(lambda: bridge_of(1) not in pair.links())
-    eventually(lambda: not pair.pins() and not pair.held())
+    eventually(lambda: not pair.guards() and not pair.held())
 
 
 def test_a_port_removed_before_it_came_leaves_no_floor(pair):

@@ -43,14 +43,14 @@ def foreign(host: Host) -> None:
 
 def test_a_new_agent_touches_neither_its_own_nor_others(host):
     foreign(host)
-    pins, links, rules = host.pins(), host.links(), host.nft("list", "ruleset")
+    guards, links, rules = host.guards(), host.links(), host.nft("list", "ruleset")
     host.kill()
     watch = within(host.name, lambda: closing(LinkWatch()))
     with watch as told:
         _lives_on(host)
         changed = {notice for notice in told._heard() if isinstance(notice, Link)}
     assert not {link.name for link in changed} & links.keys()
-    assert host.pins() == pins
+    assert host.guards() == guards
     assert host.links() == links
     assert host.nft("list", "ruleset") == rules
 
@@ -66,7 +66,7 @@ def _lives_on(host: Host) -> None:
 
 
 def test_nothing_is_swept_before_one_complete_update(host):
-    before = host.pins(), host.links(), host.held()
+    before = host.guards(), host.links(), host.held()
     host.kill()
     host.start(complete=False)
     host.until_reported(lambda report: report.about)
@@ -74,7 +74,7 @@ def test_nothing_is_swept_before_one_complete_update(host):
     host.guest(3).plug()
     eventually(lambda: tap_of(3) in host.links())
     assert (
-        host.pins(),
+        host.guards(),
         {n: x for n, x in host.links().items() if n != tap_of(3)},
         host.held(),
     ) == before
@@ -88,7 +88,7 @@ def test_what_ended_while_the_agent_was_dead_goes_with_the_first_complete_update
     host.start()
     host.enforced(2)
     eventually(lambda: host.members(bridge_of(1)) == {tap_of(2)})
-    eventually(lambda: len(host.pins()) == 2)
+    eventually(lambda: len(host.guards()) == 2)
     assert not host.links()[tap_of(1)].up
 
 
@@ -102,7 +102,7 @@ def test_what_a_living_agent_is_not_told_of_any_more_goes_as_well(host):
     host.revision += 1
     host.send_all()
     eventually(lambda: host.members(bridge_of(1)) == {tap_of(2)})
-    eventually(lambda: len(host.pinned()) == 2)
+    eventually(lambda: len(host.guards()) == 2)
     eventually(lambda: tap_of(3) not in host.held())
     assert not host.links()[tap_of(1)].up
 
@@ -119,9 +119,9 @@ def test_a_server_that_is_gone_changes_nothing(host):
 
 
 def test_an_end_leaves_everything_in_force(host):
-    before = host.pins(), host.members(bridge_of(1)), host.held()
+    before = host.guards(), host.members(bridge_of(1)), host.held()
     host.stop()
-    assert (host.pins(), host.members(bridge_of(1)), host.held()) == before
+    assert (host.guards(), host.members(bridge_of(1)), host.held()) == before
     assert host.guests[0].heard_by(host.guests[1], forged(1)) == []
 
 

@@ -34,10 +34,10 @@ def test_a_calendar_that_is_set_makes_no_read_back_old_or_new(
 
 def test_guards_that_were_never_read_back_are_not_taken_for_read_back() -> None:
     with RunFile(PINS, "h") as file:
-        file.write(("links: gone",), {"pin": 1}, read_back=False)
+        file.write(("links: gone",), {"program": 1}, read_back=False)
         found = running(PINS)
         assert found is not None
         assert found.read_back_ago > 10**9
-        assert (found.degraded, found.lost) == (("links: gone",), {"pin": 1})
+        assert (found.degraded, found.lost) == (("links: gone",), {"program": 1})
     assert running(PINS) is None
     assert not path_of(PINS).exists()

@@ -13,8 +13,10 @@ from tests.enforce.world import attach, hold, mac_of, policy_of, run
 from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel import tcx
+from vifguard.kernel.bpf import Program
 from vifguard.kernel.elf import ObjectFile
-from vifguard.kernel.tcx import Link
+from vifguard.kernel.tcx import AttachType
 from vifguard.model.address import parse_network
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.policy import Storm
@@ -70,20 +72,12 @@ def programs_at(driver, guest):
 def take_away(driver, guest):
     """As a careless operator would."""
     if "tcx" in driver.features:
-        with Link.open(driver._pins.links / f"{guest.ifindex}-egress") as link:
-            link.detach()
+        ((number, _),) = tcx.attached(guest.ifindex, AttachType.TCX_EGRESS)
+        with Program.by_id(number) as program:
+            tcx.detach(program, guest.ifindex, AttachType.TCX_EGRESS)
     else:
         run("tc", "filter", "del", "dev", guest.tap, "egress")
     assert len(programs_at(driver, guest)) == 1
-
-
-def link_ids(world):
-    """The links by their pins; they stay the same where a program takes another's place."""
-    found = {}
-    for path in (world.bpf_dir / "links").iterdir():
-        with Link.open(path) as link:
-            found[path.name] = link.info(8)[4:8]
-    return found
 
 
 class TestAgainAndAgain:
@@ -474,11 +468,10 @@ class TestTheAgentMayDie:
 
 
 class TestUpgrade:
-    def test_a_new_program_takes_over_live_links(self, world, opened, pair, monkeypatch):
+    def test_a_new_program_takes_the_place_of_the_old(self, world, opened, pair, monkeypatch):
         alice, bob = pair
         with opened() as driver:
             hold(driver, attach(alice), attach(bob))
-            links = link_ids(world)
         monkeypatch.setattr(ObjectFile, "code_digest", "another0code")
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
         with opened() as driver:
@@ -486,10 +479,11 @@ class TestUpgrade:
             assert set(change.ports) == {alice.ifindex, bob.ifindex}
             assert world.delivered(alice, bob, forged, own) == [own]
             driver.apply(change)
-            assert link_ids(world) == links
+            for guest in pair:
+                assert len(programs_at(driver, guest)) == 2
             assert world.delivered(alice, bob, forged, own) == [own]
             assert driver.observe(None).litter == frozenset()
-            assert len(list(world.bpf_dir.iterdir())) == 5
+            assert len(list(world.bpf_dir.iterdir())) == 4
 
     def test_a_new_layout_is_filled_before_it_takes_over(self, world, opened, pair, monkeypatch):
         alice, bob = pair
@@ -500,10 +494,10 @@ class TestUpgrade:
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
         with opened() as driver:
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 8
+            assert len(list(world.bpf_dir.iterdir())) == 7
             hold(driver, attach(alice), attach(bob))
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 5
+            assert len(list(world.bpf_dir.iterdir())) == 4
 
     def test_another_size_of_the_table_of_connections_is_another_table(self, world, pair):
         alice, bob = pair
@@ -515,4 +509,4 @@ class TestUpgrade:
                 with driver.connections() as table:
                     assert room in (None, table.room)
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 5
+            assert len(list(world.bpf_dir.iterdir())) == 4

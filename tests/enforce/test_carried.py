@@ -25,7 +25,7 @@ OUT = MARKS | {Rule(Direction.FROM_GUEST, version) for version in VERSIONS}
 """The guest may open anything, and nobody else."""
 GROUPED = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}}
 HERS, HIS = 1000, 5000
-PINNED = 5
+PINNED = 4
 """Maps, connections, programs, links, and which pins these are."""
 
 

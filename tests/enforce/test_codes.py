@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.enforce import ebpf, state
+from vifguard.enforce import directory, ebpf, state
+from vifguard.enforce.directory import GUARDS
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.state import ENTRY, Flag
 from vifguard.kernel.elf import ObjectFile
@@ -48,9 +49,12 @@ def test_an_entry_is_two_cache_lines(code):
     assert ENTRY.size == code.maps["entries"].value_size == 128
 
 
+def test_a_guards_directory_is_found_whichever_build_loaded_it(code):
+    assert code.maps[directory.SPEC.name] == directory.SPEC
+
+
 def test_the_programs_have_names(code):
-    guards = {"from_guest", "to_guest", "by_groups", "second_check"}
-    assert set(code.programs) == {*guards, "answer"}
+    assert set(code.programs) == {*GUARDS, "by_groups", "answer"}
     assert {*code.maps, *code.programs} == ebpf.NEEDED
 
 

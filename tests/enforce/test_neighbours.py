@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.enforce.test_apply import from_
@@ -11,7 +12,9 @@ from tests.enforce.world import attach, hold, mounted, run
 
 from vifguard.enforce.driver import ApplyError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import sysctl
+from vifguard.kernel import probe, sysctl, tcx
+from vifguard.kernel.bpf import Program
+from vifguard.kernel.tcx import AttachType
 
 pytestmark = pytest.mark.kernel
 
@@ -22,6 +25,16 @@ ACCEPT_ALL = ("bpf", "bytecode", "1,6 0 0 4294967295,")
 @pytest.fixture
 def driver(world):
     it = EbpfDriver(world.bpf_dir, tcx=False)
+    yield it
+    it.remove_all()
+
+
+needs_tcx = pytest.mark.skipif(not probe.has_tcx(), reason="this kernel has no TCX")
+
+
+@pytest.fixture
+def by_tcx(world):
+    it = EbpfDriver(world.bpf_dir)
     yield it
     it.remove_all()
 
@@ -86,6 +99,46 @@ def test_a_port_whose_first_place_is_taken_is_refused_with_the_cause(driver, pai
     (failed,) = caught.value.exceptions
     assert failed.ifindex == alice.ifindex
     assert "has priority 1" in failed.reason
+
+
+PASSING = bytes.fromhex("b7000000000000009500000000000000")
+"""`r0 = 0; exit`: passes all that it sees, for good."""
+
+
+@needs_tcx
+def test_a_program_that_came_before_ours_is_behind_it_again(world, by_tcx, pair):
+    alice, bob = pair
+    hold(by_tcx, attach(alice), attach(bob))
+    with Program.load("theirs", PASSING, "GPL") as theirs:
+        tcx.attach_first(theirs, alice.ifindex, AttachType.TCX_INGRESS)
+        assert not is_guarded(world, pair)
+        hold(by_tcx, attach(alice), attach(bob))
+        assert is_guarded(world, pair)
+        first, second = tcx.attached(alice.ifindex, AttachType.TCX_INGRESS)
+        assert second.program == theirs.id
+        assert first.program != theirs.id
+
+
+@needs_tcx
+def test_two_of_ours_at_a_hook_become_one_without_a_frame_lost_or_leaked(world, by_tcx, pair):
+    """As one leaves them that is killed while it puts another instance before all."""
+    alice, bob = pair
+    hold(by_tcx, attach(alice), attach(bob))
+    (there,) = tcx.attached(alice.ifindex, AttachType.TCX_INGRESS)
+    with by_tcx._attaching._load("from_guest") as twin:
+        tcx.attach_first(twin, alice.ifindex, AttachType.TCX_INGRESS)
+    own, forged = from_(alice, bob), from_(alice, bob, "10.9.0.77")
+    leaked, rounds = [], 0
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(world.here, lambda: hold(by_tcx, attach(alice), attach(bob)))
+        while not holding.done() or rounds < 10:
+            alice.send(forged)
+            alice.send(own)
+            leaked += bob.received(own)  # TimeoutError: a legal frame was lost
+            rounds += 1
+        holding.result()
+    assert not leaked
+    assert tcx.attached(alice.ifindex, AttachType.TCX_INGRESS) == (there,)
 
 
 def test_names_of_another_form_in_the_directory_are_left_alone(tmp_path):

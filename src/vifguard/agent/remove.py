@@ -9,6 +9,7 @@ from vifguard.agent.former import Former
 from vifguard.agent.release import open_bridges
 from vifguard.agent.settings import Settings
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.guarded import guarded
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, LinkChange, Links
 from vifguard.wire.bridge import is_ours, marked
@@ -47,18 +48,8 @@ def _cut_off(links: Links, link: Link) -> None:
         raise OSError(refused.errno, f"interface {link.name} keeps its guard: {refused.reason}")
 
 
-def guarded(bpf_dir: Path) -> list[str]:
+def cut_off_by_removal(bpf_dir: Path) -> list[str]:
     """The names of the interfaces that a removal would cut off; an agent may be running."""
-    pins = bpf_dir / "links"
-    indexes = {name.partition("-")[0] for name in _names(pins)}
+    indexes = guarded(bpf_dir)
     with Links() as links:
-        return sorted(
-            link.name for link in links.all() if str(link.index) in indexes or marked(link)
-        )
-
-
-def _names(directory: Path) -> list[str]:
-    try:
-        return [path.name for path in directory.iterdir()]
-    except FileNotFoundError:
-        return []
+        return sorted(link.name for link in links.all() if link.index in indexes or marked(link))

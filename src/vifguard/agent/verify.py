@@ -1,6 +1,6 @@
 """Reads back what the guards hold, some of them at a time: all of them every few seconds.
 
-Nobody tells of a link that is detached, a pin that is removed or a map that is emptied. What
+Nobody tells of a program that is detached, a pin that is removed or a map that is emptied. What
 is found lost is reported, counted, and put back by whoever settles it.
 """
 

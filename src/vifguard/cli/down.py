@@ -79,11 +79,11 @@ def down(
 
 def _ask(pinned: Path) -> None:
     """Say which interfaces will be cut off; whoever cannot be asked must say --yes."""
-    from vifguard.agent.remove import guarded
+    from vifguard.agent.remove import cut_off_by_removal
     from vifguard.agent.unguarded import unguarded
 
     try:
-        names = guarded(pinned)
+        names = cut_off_by_removal(pinned)
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
         raise InputError(f"cannot look what is guarded here: {error}") from None

@@ -18,6 +18,7 @@ from typing import Self
 from vifguard.enforce import state
 from vifguard.enforce.book import Book
 from vifguard.enforce.connections import Connections, buckets_for, memory, usual
+from vifguard.enforce.directory import FROM_GUEST, TO_GUEST, Directory
 from vifguard.enforce.driver import (
     ApplyError,
     Attachment,
@@ -27,13 +28,14 @@ from vifguard.enforce.driver import (
     PortError,
 )
 from vifguard.enforce.events import Events
-from vifguard.enforce.hooks import FROM_GUEST, TO_GUEST, Attaching, ClsactFilters, Nowhere, Tcx
-from vifguard.enforce.leftovers import Leftovers, NoLeftovers, leftovers
+from vifguard.enforce.former_links import FormerLinks
+from vifguard.enforce.hooks import Attaching, ClsactFilters, Nowhere
 from vifguard.enforce.pins import Pins
 from vifguard.enforce.ports import Ports, isolated
 from vifguard.enforce.settings import Settings
 from vifguard.enforce.state import NO_HOOKS, Change, Hooks, Loss, PortState, Seen, Wanted
-from vifguard.kernel import descriptors, probe, rcu, skbuff
+from vifguard.enforce.tcx_hooks import Tcx
+from vifguard.kernel import probe, rcu, skbuff
 from vifguard.kernel.bpf import Map, Program, VerifierError
 from vifguard.kernel.elf import ObjectError, ObjectFile
 from vifguard.model.address import IPAddress, IPNetwork
@@ -52,11 +54,10 @@ _OFFLOAD = "offload_of"
 """The function of the object that reads what is left to be done to a frame."""
 # fmt: off
 NEEDED = frozenset({
-    "addresses", "allowed", "buckets", "claims", "continuations", "counters", "drops",
+    "addresses", "allowed", "buckets", "claims", "continuations", "counters", "directory", "drops",
     "entries", "ethertypes", "flows", "macs", "member_prefixes", "members", "overflow",
     "passages", "port_groups", "prefix_sets", "prefixes", "remote_sets", "remotes", "settings",
     "slots", "tracking", "vrids", "wanted", "from_guest", "to_guest", "by_groups", "answer",
-    "second_check",
 })
 # fmt: on
 """The maps and programs of the object; one that was compiled before a pull may lack some."""
@@ -98,23 +99,26 @@ class EbpfDriver:
         return cls(None, connections=connections)
 
     def _load(self, code: ObjectFile, *, tcx: bool) -> None:
-        self._attaching: Attaching
-        self._left: Leftovers = NoLeftovers()
+        self._attaching: Attaching = Nowhere()
+        self._other: Attaching = Nowhere()
+        """The way to attach that is not used: what an earlier start left that way is found."""
         if not self._pins:
             self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
-            self._attaching = Nowhere()
         else:
+            directory = Directory(self._pins.root)
             self._maps = self._pins.maps(code)
-            self._programs = self._pins.programs(code, self._maps)
-            if tcx:
-                again = partial(code.load, maps=self._maps)
-                most = descriptors.allow_many() * 3 // 4
-                self._attaching = Tcx(self._pins.links, self._programs, again, most)
-            else:
-                self._attaching = ClsactFilters(self._programs)
-            self._left = leftovers(self._pins.links, self._programs, tcx=tcx)
-        self._left_at = set(self._left.ifindexes())
+            directory.mark(self._maps)
+            load = partial(directory.load, code, maps=self._maps)
+            self._programs = self._pins.programs(code, load)
+            former = FormerLinks(self._pins.root, directory)
+            former.tidy()
+            ways = (
+                Tcx(self._programs, directory, former, load),
+                ClsactFilters(self._programs, directory),
+            )
+            self._attaching, self._other = ways if tcx else reversed(ways)
+        self._left_at = set(self._other.seen_all())
         self._continue()
         self._ports = Ports(self._maps)
         self._settings = Settings(self._maps)
@@ -131,7 +135,7 @@ class EbpfDriver:
         self._ports.close()
         self._settings.close()
         self._attaching.close()
-        self._left.close()
+        self._other.close()
         handles: list[Map | Program] = [*self._maps.values(), *self._programs.values()]
         for handle in handles:
             handle.close()
@@ -188,16 +192,16 @@ class EbpfDriver:
         return Seen({i: port for i, port in seen if port.entry or port.hooks != NO_HOOKS})
 
     def _observe_all(self) -> Seen:
+        hooks = self._attaching.seen_all()
         ports = {
-            ifindex: replace(port, hooks=self._attaching.seen(ifindex))
+            ifindex: replace(port, hooks=hooks.get(ifindex, NO_HOOKS))
             for ifindex, port in self._ports.read_all()
         }
-        attached = frozenset(self._attaching.ifindexes())
-        for ifindex in attached.difference(ports):
-            ports[ifindex] = self._ports.read(ifindex, self._attaching.seen(ifindex))
+        for ifindex in hooks.keys() - ports.keys():
+            ports[ifindex] = self._ports.read(ifindex, hooks[ifindex])
         stale = self._pins.stale() if self._pins else frozenset()
-        left = frozenset(f"{self._left.name} at interface {i}" for i in self._left.ifindexes())
-        return Seen(ports, self._ports.litter(attached) | stale | left)
+        left = frozenset(f"{self._other.name} at interface {i}" for i in self._other.seen_all())
+        return Seen(ports, self._ports.litter(frozenset(hooks)) | stale | left)
 
     @property
     def pins(self) -> Pins | None:
@@ -262,7 +266,7 @@ class EbpfDriver:
                     # Left by a start that attached the other way; to ask at each change would
                     # cost by the number of the host's interfaces.
                     if ifindex in self._left_at:
-                        self._left.remove(ifindex)
+                        self._other.remove(ifindex)
                         self._left_at.discard(ifindex)
             for ifindex in change.removed:
                 with isolated(ifindex, failed):
@@ -273,25 +277,26 @@ class EbpfDriver:
                 self._ports.allow_less = False
                 self._settings.raise_generation()
             if change.sweep:
-                self._sweep()
+                self._sweep(frozenset(each.ifindex for each in failed))
             self._ports.collect()
         if failed:
             raise ApplyError("ports that could not be brought to their wanted state", failed)
 
-    def _sweep(self) -> None:
-        self._remove_left()
-        self._ports.sweep(frozenset(self._attaching.ifindexes()))
+    def _sweep(self, failed: frozenset[int]) -> None:
+        """Remove what belongs to no port; what is left of a port that failed guards it still."""
+        self._remove_left(failed)
+        self._ports.sweep(frozenset(self._attaching.seen_all()))
         if self._pins:
             self._pins.sweep()
 
-    def _remove_left(self) -> None:
-        for ifindex in list(self._left.ifindexes()):
-            self._left.remove(ifindex)
+    def _remove_left(self, failed: frozenset[int] = frozenset()) -> None:
+        for ifindex in self._other.seen_all().keys() - failed:
+            self._other.remove(ifindex)
 
     def remove_all(self) -> None:
         """Take every guard of this driver off the host, and everything it pinned."""
         with rcu.expedited():
-            for ifindex in list(self._attaching.ifindexes()):
+            for ifindex in self._attaching.seen_all():
                 self._attaching.remove(ifindex)
             self._remove_left()
         self.close()
@@ -406,7 +411,7 @@ def missing(bpf_dir: Path) -> tuple[str, ...]:
         "sk_buff's offload fields (CONFIG_DEBUG_INFO_BTF, no lockdown)": probe.offload_fields(),
     }
     if not probe.has_tcx():
-        needs["TCX links (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
+        needs["TCX (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
     return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
 
 

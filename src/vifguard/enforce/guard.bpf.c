@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The guards of every port, in two programs: from_guest and to_guest. At a TCX hook a third
- * stands behind them, second_check, which lets nothing by that they did not.
+ * The guards of every port, in two programs: from_guest and to_guest.
  *
  * Deny by default: an interface without an entry passes nothing. TC_ACT_UNSPEC passes a
  * frame on to whatever program stands behind this one; TC_ACT_SHOT ends it.
@@ -28,18 +27,6 @@
 		if (port->guards & 1 << (guard) && (reason = (judgement))) \
 			return OBJECTION(guard, reason); \
 	} while (0)
-
-/*
- * Left in cb, which no sender writes, of a frame that passes at an interface: for second_check.
- * A program that root puts between the two and that writes there closes the port.
- */
-#define PASSED 0x76696667
-
-static __always_inline int pass(struct __sk_buff *skb)
-{
-	skb->cb[4] = PASSED ^ skb->ifindex;
-	return TC_ACT_UNSPEC;
-}
 
 /* Nobody objects so far, and groups, in a program of its own, has the last word. */
 #define ASK_GROUPS 0xffff
@@ -116,7 +103,7 @@ static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *
 		objection = opaque(skb, judge_from_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
-	return objection ? drop(skb, port, FROM_GUEST, objection) : pass(skb);
+	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
 static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port, __u64 offload)
@@ -126,7 +113,7 @@ static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *po
 		objection = opaque(skb, judge_to_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
-	return objection ? drop(skb, port, TO_GUEST, objection) : pass(skb);
+	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
 }
 
 /* Loads that compilers and processors do best whole; the data need not be aligned. */
@@ -329,7 +316,7 @@ int from_guest(struct __sk_buff *skb)
 		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
 	__u64 offload = offload_of(skb);
 	if (passes_from_guest(skb, port, offload))
-		return pass(skb);
+		return TC_ACT_UNSPEC;
 	int said = slow_from_guest(skb, port, offload);
 	return said == ASK_GROUPS ? ask_groups(skb, port, FROM_GUEST) : said;
 }
@@ -343,7 +330,7 @@ int to_guest(struct __sk_buff *skb)
 		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
 	__u64 offload = offload_of(skb);
 	if (passes_to_guest(skb, port, offload))
-		return pass(skb);
+		return TC_ACT_UNSPEC;
 	int said = slow_to_guest(skb, port, offload);
 	return said == ASK_GROUPS ? ask_groups(skb, port, TO_GUEST) : said;
 }
@@ -363,20 +350,7 @@ int by_groups(struct __sk_buff *skb)
 	int reason = groups(skb, port, passage);
 	if (reason == AGAIN)
 		return ask_groups(skb, port, direction);
-	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : pass(skb);
-}
-
-/*
- * Behind a guard, and attached without a link: it outlives a guard that somebody detached, and
- * pins that were removed, and passes nothing then. It has no map, so that none must outlive them.
- */
-SEC("tc")
-int second_check(struct __sk_buff *skb)
-{
-	if (skb->cb[4] != (PASSED ^ skb->ifindex))
-		return TC_ACT_SHOT;
-	skb->cb[4] = 0;
-	return TC_ACT_UNSPEC;
+	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : TC_ACT_UNSPEC;
 }
 
 /*

@@ -138,6 +138,11 @@ struct claim_record {
 	__u16 kind;
 };
 
+/* The directory in which a guard's agent pins: a digest of its path. */
+struct directory {
+	__u8 digest[16];
+};
+
 #define MAP(name_, type_, key_, value_, entries_, flags_) \
 	struct { \
 		__uint(type, type_); \
@@ -165,6 +170,8 @@ MAP(vrids, BPF_MAP_TYPE_HASH, __u32, struct vrids, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(counters, BPF_MAP_TYPE_HASH, __u32, struct counts, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(buckets, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(wanted, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
+/* Of no use to a program: bound to each guard, it says which agent's it is (directory.py). */
+MAP(directory, BPF_MAP_TYPE_ARRAY, __u32, struct directory, 1, 0);
 RING(drops, 1 << 20);
 RING(claims, 1 << 17);
 

@@ -1,14 +1,14 @@
-"""The names under which maps, programs and links outlive the agent.
+"""The names under which maps and programs outlive the agent.
 
     <bpf dir>/maps-<digest of the maps' layout>/<map>
     <bpf dir>/connections-<digest of the layout>/<map of what is known of connections>
     <bpf dir>/programs-<digest of the code>/<program>
-    <bpf dir>/links/<ifindex>-<hook>
     <bpf dir>/pins -> <id of this directory>
     <bpf dir>/store -> <id of the store whose ports are guarded>
 
 A new build finds its own maps if their layout is the same, else makes new ones beside them;
-connections that are known outlive every other change of layout.
+connections that are known outlive every other change of layout. Guards that are attached need no
+pin: an agent finds its own at the interfaces, and knows by the pins which of them are this build's.
 Directories appear whole (made aside, then renamed), so a kill leaves none half-filled.
 """
 
@@ -31,10 +31,9 @@ H = TypeVar("H", bound=Handle)
 CONNECTIONS = frozenset({"flows", "settings", "tracking"})
 """The maps of what is known of connections, and by which time and secret."""
 
-_LINKS = "links"
 _ASIDE = "aside"
 _ID, _STORE, _NEXT = "pins", "store", "next"
-_OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|links|aside|pins|store|next")
+_OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|aside|pins|store|next")
 
 
 class HeldError(DriverError):
@@ -50,14 +49,17 @@ class Pins:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = _locked(root)
-        self._used: set[str] = {_LINKS, _ID, _STORE}
+        self._used: set[str] = {_ID, _STORE}
         self._objects: dict[str, Mapping[str, Handle]] = {}
         self._made = False
-        self.links = root / _LINKS
-        self.links.mkdir(mode=0o700, exist_ok=True)
         self._remove(root / _ASIDE)
         self.id = self._read(_ID) or self._write(_ID, str(uuid4()))
         self._store = self._read(_STORE)
+
+    @property
+    def root(self) -> Path:
+        """The directory itself."""
+        return self._root
 
     @property
     def store(self) -> str:
@@ -70,7 +72,7 @@ class Pins:
             self._store = self._write(_STORE, ident)
 
     def repair(self) -> bool:
-        """Put back what somebody took away of all but the links; whether anything was.
+        """Put back what somebody took away; whether anything was.
 
         Raises OSError, or DriverError where another process holds the directory by now.
         """
@@ -78,9 +80,6 @@ class Pins:
         if lost:
             lock, self._lock = self._lock, _locked(self._root)
             os.close(lock)
-        if not self.links.is_dir():
-            lost = True
-            self.links.mkdir(mode=0o700)
         for name, objects in self._objects.items():
             if any(not (self._root / name / each).exists() for each in objects):
                 lost = True
@@ -113,7 +112,7 @@ class Pins:
             lambda path: {each: Map.open(path / each, spec) for each, spec in specs.items()},
         )
 
-    def programs(self, code: ObjectFile, maps: Mapping[str, Map]) -> dict[str, Program]:
+    def programs(self, code: ObjectFile, load: Callable[[str], Program]) -> dict[str, Program]:
         """The programs of this build: those that are there, else newly loaded.
 
         Those that are bound to maps whose pins somebody removed are not taken.
@@ -123,7 +122,7 @@ class Pins:
             self._remove(self._root / name)
         return self._take(
             name,
-            lambda: {name: code.load(name, maps) for name in code.programs},
+            lambda: {name: load(name) for name in code.programs},
             lambda path: {name: Program.open(path / name) for name in code.programs},
         )
 
@@ -137,7 +136,7 @@ class Pins:
         return names - self._used
 
     def sweep(self) -> None:
-        """Remove what other builds left; their programs live on in links that still run.
+        """Remove what other builds left; those of their programs that are attached live on.
 
         Programs first, each directory whole: programs must never be found without the very
         maps they were bound to.
@@ -150,7 +149,7 @@ class Pins:
             self._remove(path)
 
     def remove(self) -> None:
-        """Remove everything, the links included."""
+        """Remove everything."""
         self._used = set()
         self.sweep()
         self.close()
@@ -223,17 +222,15 @@ class Pins:
         return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
 
 
-def guarded_for(root: Path) -> tuple[str, int]:
-    """The id of the store whose ports are guarded, and at how many interfaces links are pinned.
+def store_of(root: Path) -> str:
+    """The id of the store whose ports are guarded, for whoever does not hold the directory.
 
-    Empty where none is noted; for whoever does not hold the directory.
+    Empty where none is noted.
     """
     try:
-        store = os.readlink(root / _STORE)  # noqa: PTH115  it leads to no path
-        names = os.listdir(root / _LINKS)  # noqa: PTH208 - 20,000 names
+        return os.readlink(root / _STORE)  # noqa: PTH115  it leads to no path
     except OSError:
-        return "", 0
-    return store, len({name.partition("-")[0] for name in names})
+        return ""
 
 
 def _locked(root: Path) -> int:

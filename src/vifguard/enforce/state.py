@@ -89,9 +89,8 @@ Hooks = tuple[str, str]
 One that is there and not as it should be is one of these instead.
 """
 NO_HOOKS: Hooks = ("", "")
-STALE, BEHIND, UNPINNED, UNCHECKED = "stale", "behind", "unpinned", "unchecked"
-"""Of another build; behind somebody else's program; to end with this process; without the second
-check right behind it, or with another guard."""
+STALE, BEHIND = "stale", "behind"
+"""Of another build, or besides another of ours; behind somebody else's program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +366,7 @@ class Loss(StrEnum):
     """What of a guard was lost, as it is counted."""
 
     PROGRAM = "program"
-    CHECK = "check"
     PLACE = "place"
-    PIN = "pin"
     ENTRY = "entry"
     EXTRAS = "extras"
     COMMON = "common"
@@ -379,11 +376,6 @@ _LOST_HOOKS = {
     "": (Loss.PROGRAM, "its program is not at the interface's {}"),
     STALE: (Loss.PROGRAM, "another build's program stands at the interface's {}"),
     BEHIND: (Loss.PLACE, "somebody else's program stands before its own at the interface's {}"),
-    UNPINNED: (Loss.PIN, "the pin of its program at the interface's {} is gone"),
-    UNCHECKED: (
-        Loss.CHECK,
-        "behind its program at the interface's {} is not the second check alone",
-    ),
 }
 _OTHER_HOOK = (Loss.PROGRAM, "another program stands at the interface's {}")
 

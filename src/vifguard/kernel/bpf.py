@@ -1,4 +1,4 @@
-"""bpf(2) without a library: maps, programs, links and their pins.
+"""bpf(2) without a library: maps, programs and their pins.
 
 All integers that cross the boundary are in host byte order. Every call raises OSError with
 the kernel's errno; a program that the verifier refuses raises VerifierError with its log.
@@ -33,6 +33,8 @@ _CONTEXT = struct.Struct("=40xI4x20s108xI")
 _TEST_RUN = struct.Struct("=IIIIQQIIIIQQIII4x")
 _TESTED = struct.Struct("=4xi28xI")
 _Bytes = ctypes.Array[ctypes.c_char]
+_MAPS_OF_A_PROGRAM = 64
+"""`MAX_USED_MAPS`: no program has more."""
 
 
 class Command(IntEnum):
@@ -50,15 +52,14 @@ class Command(IntEnum):
     PROG_DETACH = 9
     PROG_TEST_RUN = 10
     PROG_GET_FD_BY_ID = 13
+    MAP_GET_FD_BY_ID = 14
     OBJ_GET_INFO_BY_FD = 15
     PROG_QUERY = 16
     MAP_LOOKUP_BATCH = 24
     MAP_UPDATE_BATCH = 26
     MAP_DELETE_BATCH = 27
-    LINK_CREATE = 28
-    LINK_UPDATE = 29
-    LINK_GET_FD_BY_ID = 30
     LINK_DETACH = 34
+    PROG_BIND_MAP = 35
 
 
 class MapType(IntEnum):
@@ -107,6 +108,10 @@ def pack(layout: str, *values: int | bytes) -> ctypes.Array[ctypes.c_char]:
 
 def _buffer(data: bytes) -> ctypes.Array[ctypes.c_char]:
     return ctypes.create_string_buffer(data, len(data))
+
+
+def _text(name: bytes) -> str:
+    return name.partition(b"\0")[0].decode(errors="replace")
 
 
 class Handle:
@@ -199,12 +204,24 @@ class Map(Handle):
     def open(cls, path: Path, spec: MapSpec) -> Self:
         """The map pinned at `path`; ValueError where it is not what `spec` says."""
         found = cls(open_pin(path), spec)
-        values = struct.unpack("=IIIIII", found.info(24))
-        wanted = (spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
-        if (values[0], *values[2:]) != wanted:
+        if not found._is_as_specified():
             found.close()
             raise ValueError(f"{path} is another map than {spec}")
         return found
+
+    @classmethod
+    def by_id(cls, number: int, spec: MapSpec) -> Self | None:
+        """The map of an id; None where its name is another's, or it is not what `spec` says."""
+        found = cls(call(Command.MAP_GET_FD_BY_ID, pack("III", number, 0, 0)), spec)
+        if _text(found.info(40)[24:]) == spec.name and found._is_as_specified():
+            return found
+        found.close()
+        return None
+
+    def _is_as_specified(self) -> bool:
+        spec, values = self.spec, struct.unpack("=IIIIII", self.info(24))
+        wanted = (spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+        return (values[0], *values[2:]) == wanted
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
@@ -369,14 +386,21 @@ class Program(Handle):
         return cls(call(Command.PROG_GET_FD_BY_ID, pack("III", number, 0, 0)))
 
     @property
-    def tag(self) -> bytes:
-        """A digest of its instructions, 8 octets, the same in each process that loads them."""
-        return self.info(16)[8:16]
-
-    @property
     def name(self) -> str:
         """What it was called when it was loaded, cut at 15 octets."""
-        return self.info(80)[64:80].partition(b"\0")[0].decode(errors="replace")
+        return _text(self.info(80)[64:])
+
+    def bind(self, bound: Map) -> None:
+        """Give it a map that its code does not name (Linux 5.10); `find` finds it by that."""
+        call(Command.PROG_BIND_MAP, pack("III", self.fd, bound.fd, 0))
+
+    def find(self, spec: MapSpec) -> Map | None:
+        """That of its maps whose name and sizes are those of `spec`; None for none."""
+        ids = (ctypes.c_uint32 * _MAPS_OF_A_PROGRAM)()
+        said = pack("52xIQ", len(ids), ctypes.addressof(ids))
+        call(Command.OBJ_GET_INFO_BY_FD, pack("IIQ", self.fd, len(said), ctypes.addressof(said)))
+        (count,) = struct.unpack_from("=I", said, 52)
+        return next(filter(None, (Map.by_id(number, spec) for number in ids[:count])), None)
 
     def test_run(
         self,

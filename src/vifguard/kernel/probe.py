@@ -24,7 +24,7 @@ def missing(try_it: Callable[[], object]) -> str:
 
 
 def has_tcx() -> bool:
-    """Whether links can stand at TCX hooks (Linux 6.6)."""
+    """Whether interfaces have TCX hooks (Linux 6.6)."""
     return not missing(lambda: tcx.attached(_LOOPBACK, AttachType.TCX_INGRESS))
 
 

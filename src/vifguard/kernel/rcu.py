@@ -27,7 +27,7 @@ _BEFORE = "/run/vifguard-rcu-expedited"
 def expedited() -> Iterator[None]:
     """Make the kernel's grace periods short for the moment, where that may be set.
 
-    Attaching a TCX link waits for one under the RTNL lock: 8 ms, 80 us expedited, and 17 us
+    Attaching a TCX program waits for one under the RTNL lock: 8 ms, 80 us expedited, and 17 us
     while no processor sleeps, as each of them must be heard. What the setting was stands in a
     file until it is put back, so that the next one puts back what a killed one left at 1; the
     file's lock keeps two from doing so at once. Not to be nested.

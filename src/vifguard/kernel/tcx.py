@@ -1,4 +1,4 @@
-"""TCX: programs at an interface's hooks, by links and without (Linux 6.6).
+"""TCX: the programs at an interface's hooks (Linux 6.6).
 
 OSError as of `bpf`.
 """
@@ -13,45 +13,79 @@ from typing import NamedTuple, Self
 
 from vifguard.kernel.bpf import Command, Handle, Program, call, open_pin, pack
 
-_LINK_INFO = struct.Struct("=8xI4xII")
-_F_BEFORE, _F_AFTER, _F_LINK = 1 << 3, 1 << 4, 1 << 13
+_LINK_INFO = struct.Struct("=4xII4xII")
+_F_REPLACE, _F_BEFORE = 1 << 2, 1 << 3
 _PROGRAMS_AT_A_HOOK = 64
 """`BPF_MPROG_MAX`: no hook takes more."""
 
 
 class AttachType(IntEnum):
-    """Where on an interface a TCX link stands (Linux 6.6)."""
+    """Where on an interface a program stands."""
 
     TCX_INGRESS = 46
     TCX_EGRESS = 47
 
 
-class LinkInfo(NamedTuple):
-    """Which program a link runs, and where; `ifindex` 0: its interface is gone."""
+class Attached(NamedTuple):
+    """The id of a program at a hook, and of the link that it is attached by; 0 for none."""
 
+    program: int
+    link: int
+
+
+def attached(ifindex: int, where: AttachType) -> tuple[Attached, ...]:
+    """The programs at a hook, in their order.
+
+    OSError(EINVAL) where the kernel has no TCX, OSError(ENODEV) for no such interface.
+    """
+    room = _PROGRAMS_AT_A_HOOK
+    programs, links = (ctypes.c_uint32 * room)(), (ctypes.c_uint32 * room)()
+    to_programs, to_links = ctypes.addressof(programs), ctypes.addressof(links)
+    attributes = pack("IIIIQIIQQQ", ifindex, where, 0, 0, to_programs, room, 0, 0, to_links, 0)
+    call(Command.PROG_QUERY, attributes)
+    (count,) = struct.unpack_from("=I", attributes, 24)
+    return tuple(map(Attached, programs[:count], links[:count]))
+
+
+def attach_first(program: Program, ifindex: int, where: AttachType) -> None:
+    """Let a program stand before whatever stands there: what passes first may end the chain.
+
+    It has no link, and so stays as long as the interface, whoever ends and whatever is unpinned.
+    OSError(EEXIST) where it stands there already.
+    """
+    call(Command.PROG_ATTACH, pack("IIIIIIQ", ifindex, program.fd, where, _F_BEFORE, 0, 0, 0))
+
+
+def replace(old: Program, program: Program, ifindex: int, where: AttachType) -> None:
+    """Put a program in the place of one without a link, between two packets.
+
+    OSError(ENOENT) where the old one does not stand there, EEXIST where the other one does.
+    """
+    flags = _F_REPLACE
+    call(Command.PROG_ATTACH, pack("IIIIIIQ", ifindex, program.fd, where, flags, old.fd, 0, 0))
+
+
+def detach(program: Program, ifindex: int, where: AttachType) -> None:
+    """Take away a program that was attached without a link; OSError(ENOENT): it is not there."""
+    call(Command.PROG_DETACH, pack("IIIIIIQ", ifindex, program.fd, where, 0, 0, 0, 0))
+
+
+class LinkInfo(NamedTuple):
+    """A link's own id, which program it runs, and where; `ifindex` 0: it stands nowhere."""
+
+    id: int
     program: int
     ifindex: int
     attach_type: int
 
 
 class Link(Handle):
-    """An attachment of a program to an interface; it ends when nobody holds or pins it."""
-
-    @classmethod
-    def attach(cls, program: Program, ifindex: int, where: AttachType) -> Self:
-        """Attach before whatever stands there: what passes first may end the chain."""
-        attributes = pack("IIIIIIQ", program.fd, ifindex, where, _F_BEFORE, 0, 0, 0)
-        return cls(call(Command.LINK_CREATE, attributes))
+    """An attachment of a program that ends when nobody holds or pins it."""
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
         """The link pinned at `path`."""
         return cls(open_pin(path))
-
-    @classmethod
-    def by_id(cls, number: int) -> Self:
-        """The link of an id; OSError(ENOENT) where there is none any more."""
-        return cls(call(Command.LINK_GET_FD_BY_ID, pack("III", number, 0, 0)))
 
     @property
     def about(self) -> LinkInfo:
@@ -64,40 +98,3 @@ class Link(Handle):
         Unpinning alone leaves that to a work queue of the kernel.
         """
         call(Command.LINK_DETACH, pack("I", self.fd))
-
-    def update(self, program: Program) -> None:
-        """Put `program` in the place of the link's present one, between two packets."""
-        call(Command.LINK_UPDATE, pack("IIII", self.fd, program.fd, 0, 0))
-
-
-def attached(ifindex: int, where: AttachType) -> tuple[int, ...]:
-    """The ids of the programs at a TCX hook, in their order.
-
-    OSError(EINVAL) where the kernel has no TCX, OSError(ENODEV) for no such interface.
-    """
-    return tuple(program for program, _ in attached_by(ifindex, where))
-
-
-def attached_by(ifindex: int, where: AttachType) -> tuple[tuple[int, int], ...]:
-    """The same with the id of the link of each; 0 for one without."""
-    room = _PROGRAMS_AT_A_HOOK
-    programs, links = (ctypes.c_uint32 * room)(), (ctypes.c_uint32 * room)()
-    to_programs, to_links = ctypes.addressof(programs), ctypes.addressof(links)
-    attributes = pack("IIIIQIIQQQ", ifindex, where, 0, 0, to_programs, room, 0, 0, to_links, 0)
-    call(Command.PROG_QUERY, attributes)
-    (count,) = struct.unpack_from("=I", attributes, 24)
-    return tuple(zip(programs[:count], links[:count], strict=True))
-
-
-def attach_behind(program: Program, link: Link, ifindex: int, where: AttachType) -> None:
-    """Let a program stand right behind a link's, without a link of its own.
-
-    It then stays there as long as the interface, whatever ends and is unpinned.
-    """
-    attributes = pack("IIIIIIQ", ifindex, program.fd, where, _F_AFTER | _F_LINK, 0, link.fd, 0)
-    call(Command.PROG_ATTACH, attributes)
-
-
-def detach(program: Program, ifindex: int, where: AttachType) -> None:
-    """Take away a program that was attached without a link; OSError(ENOENT): it is not there."""
-    call(Command.PROG_DETACH, pack("IIIIIIQ", ifindex, program.fd, where, 0, 0, 0, 0))

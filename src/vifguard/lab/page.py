@@ -37,7 +37,7 @@ it is addressed. *contained*: no guard objects; it never leaves its own segment 
 reaches the host. Every frame that must drop has a twin in section K that must pass on the
 same path; it is played cold, and again right behind its twin.
 
-The matrix: the catalogue is played by each way to attach (TCX links, clsact filters), along
+The matrix: the catalogue is played by each way to attach (TCX, clsact filters), along
 each path, cold and right behind a legal frame, with the attacker's port older and younger than
 its neighbours', and at ports with no security group, one (s1g1) and five (s1g5). `make test`
 plays one of each; `make conformance-full` plays them all. The groups let everything pass, so that

@@ -35,6 +35,11 @@ def require_own(store: str, bpf_dir: Path) -> None:
 
 def _standing(bpf_dir: Path) -> tuple[str, int]:
     """The store whose ports are guarded, and how many interfaces are."""
-    from vifguard.enforce.pins import guarded_for
+    from vifguard.enforce.guarded import guarded
+    from vifguard.enforce.pins import store_of
 
-    return guarded_for(bpf_dir)
+    own = store_of(bpf_dir)
+    try:
+        return own, len(guarded(bpf_dir)) if own else 0
+    except OSError as error:
+        raise InputError(f"cannot look what is guarded here: {error}") from None

@@ -368,7 +368,7 @@ def _flush(row: str, stage: _Stage) -> None:
         netns.run(["nft", "flush", "ruleset"], netns=host)
         stage.flooded("attacker")
         until("its rules are back", lambda: _rules(host) == rules)
-    # Guards on tcx links have no qdisc to delete; those on clsact come back within moments.
+    # Guards at TCX hooks have no qdisc to delete; those on clsact come back within moments.
     subprocess.run(
         ["ip", "netns", "exec", host, "tc", "qdisc", "del", "dev", tap, "clsact"],
         capture_output=True,

@@ -1,0 +1,78 @@
+"""Which agent a guard is of: the one that pins in the directory that the guard names.
+
+Several agents of a host pin apart, and nobody but the path says whose a guard is once its pins
+are gone. So a map with a digest of that path is bound to each program, and lives as long as it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from vifguard.enforce.state import word
+from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
+from vifguard.kernel.elf import ObjectFile
+
+FROM_GUEST, TO_GUEST = "from_guest", "to_guest"
+GUARDS = frozenset({FROM_GUEST, TO_GUEST})
+"""The names of the programs that are attached."""
+
+SPEC = MapSpec("directory", MapType.ARRAY, 4, 16, 1)
+
+
+class Directory:
+    """The directory of pins by which one agent knows its own guards, whichever build's."""
+
+    def __init__(self, root: Path) -> None:
+        path = os.fsencode(root.resolve())
+        self._digest = hashlib.sha256(path).digest()[: SPEC.value_size]
+        self._said: dict[int, tuple[str, bytes | None]] = {}
+        """Names and digests of programs by their ids, of which the kernel gives none twice."""
+
+    def mark(self, maps: Mapping[str, Map]) -> None:
+        """Let the programs that are loaded with these maps be this directory's."""
+        maps[SPEC.name].update(word(0), self._digest)
+
+    def load(self, code: ObjectFile, name: str, maps: Mapping[str, Map]) -> Program:
+        """Put a program into the kernel whose directory its maps say."""
+        program = code.load(name, maps)
+        try:
+            program.bind(maps[SPEC.name])
+        except OSError:
+            program.close()
+            raise
+        return program
+
+    def has(self, program: int) -> bool:
+        """Whether a program is a guard of this directory."""
+        name, digest = self._about(program)
+        return name in GUARDS and digest == self._digest
+
+    def is_anothers(self, program: int) -> bool:
+        """Whether a program is a guard of another directory; one that names none is nobody's."""
+        name, digest = self._about(program)
+        return name in GUARDS and digest not in (None, self._digest)
+
+    def name(self, program: int) -> str:
+        """What a program was called when it was loaded; empty for one that is gone."""
+        return self._about(program)[0]
+
+    def _about(self, number: int) -> tuple[str, bytes | None]:
+        if number not in self._said:
+            try:
+                with Program.by_id(number) as program:
+                    self._said[number] = program.name, _digest(program)
+            except FileNotFoundError:
+                return "", None
+        return self._said[number]
+
+
+def _digest(program: Program) -> bytes | None:
+    """What a program's map says; None for a program without one."""
+    found = program.find(SPEC)
+    if found is None:
+        return None
+    with found:
+        return found.lookup(word(0))

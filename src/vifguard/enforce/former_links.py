@@ -1,0 +1,62 @@
+"""What a release left that attached guards by links: pins of them, and second checks.
+
+It pinned each link as `<bpf dir>/links/<ifindex>-<hook>`, and put a program behind each guard,
+without a link, that passed only what that guard had passed. All of this can go once no host
+runs such a release any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vifguard.enforce.directory import GUARDS, Directory
+from vifguard.kernel.tcx import Attached, Link
+
+_SECOND_CHECK = "second_check"
+
+
+class FormerLinks:
+    """The links that are pinned in one directory; the directory goes with the last of them."""
+
+    def __init__(self, root: Path, directory: Directory) -> None:
+        self._pins = root / "links"
+        self._directory = directory
+        self._paths: dict[int, Path] = {}
+        for path in self._pins.glob("*"):
+            with Link.open(path) as link:
+                self._paths[link.about.id] = path
+
+    def own(self, attached: Sequence[Attached]) -> list[Attached]:
+        """Which of a hook's programs are there by these links, and the second check of those.
+
+        A second check behind another directory's guard is that one's.
+        """
+        own = [each for each in attached if each.link in self._paths]
+        names = {each: self._directory.name(each.program) for each in attached}
+        if any(names[each] in GUARDS for each in attached if each.link and each not in own):
+            return own
+        return own + [each for each in attached if names[each] == _SECOND_CHECK]
+
+    def detach(self, number: int) -> None:
+        """End a link; a kill in between leaves the pin of one that stands nowhere."""
+        path = self._paths.pop(number)
+        with Link.open(path) as link:
+            link.detach()
+        path.unlink()
+        self._remove_empty()
+
+    def tidy(self) -> None:
+        """Remove the pins of links that stand nowhere, and the directory where it is empty."""
+        for number, path in list(self._paths.items()):
+            with Link.open(path) as link:
+                stands = bool(link.about.ifindex)
+            if not stands:
+                path.unlink()
+                del self._paths[number]
+        self._remove_empty()
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):
+            self._pins.rmdir()

@@ -1,0 +1,155 @@
+"""Guards at TCX hooks, attached without links: they stay as long as the interface."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from vifguard.enforce.directory import Directory
+from vifguard.enforce.former_links import FormerLinks
+from vifguard.enforce.hooks import guest_hooks
+from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
+from vifguard.kernel import tcx
+from vifguard.kernel.bpf import Program
+from vifguard.kernel.link import interfaces
+from vifguard.kernel.tcx import Attached, AttachType
+
+log = logging.getLogger("vifguard")
+
+Load = Callable[[str], Program]
+"""Loads a program by its name."""
+
+
+class Tcx:
+    """Programs at TCX hooks, whoever lives and whatever is unpinned.
+
+    Of all programs at a hook ours must be the first, as one before it may pass what it would
+    drop, and the only one of ours, as an older one would go on judging by what it last knew.
+    """
+
+    name = "tcx"
+
+    def __init__(
+        self,
+        programs: Mapping[str, Program],
+        directory: Directory,
+        former: FormerLinks,
+        load: Load,
+    ) -> None:
+        """`load` makes another instance of a program."""
+        self._programs = programs
+        self._ids = {name: program.id for name, program in programs.items()}
+        self._names = {number: name for name, number in self._ids.items()}
+        self._directory = directory
+        self._former = former
+        self._load = load
+
+    def wanted(self, *, swapped: bool) -> Hooks:
+        """Both programs, by the kind of interface."""
+        return guest_hooks(swapped=swapped)
+
+    def seen(self, ifindex: int) -> Hooks:
+        """What stands there, alone of ours and before all others."""
+        ingress, egress = (self._seen(_attached(ifindex, where)) for where in AttachType)
+        return ingress, egress
+
+    def seen_all(self) -> Mapping[int, Hooks]:
+        """By asking every interface."""
+        seen = {ifindex: self.seen(ifindex) for ifindex in interfaces()}
+        return {ifindex: hooks for ifindex, hooks in seen.items() if hooks != NO_HOOKS}
+
+    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+        """Attach before all others, or in the place of what is ours and first."""
+        for where, wanted, stands in zip(AttachType, hooks, seen, strict=True):
+            if stands != wanted:
+                self._put(ifindex, where, wanted)
+
+    def remove(self, ifindex: int) -> None:
+        """Detach what is ours."""
+        for where in AttachType:
+            self._detach(self._own(_attached(ifindex, where)), ifindex, where)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _seen(self, attached: Sequence[Attached]) -> str:
+        own = self._own(attached)
+        if not own:
+            return ""
+        if own[0] != attached[0]:
+            return BEHIND
+        return self._names.get(own[0].program, STALE) if len(own) == 1 else STALE
+
+    def _own(self, attached: Sequence[Attached]) -> list[Attached]:
+        """Those of this directory, of whichever build, in their order."""
+        if len(attached) == 1 and attached[0].program in self._names:
+            return [*attached]
+        former = self._former.own(attached)
+        return [x for x in attached if self._directory.has(x.program) or x in former]
+
+    def _put(self, ifindex: int, where: AttachType, wanted: str) -> None:
+        number, attached = self._ids[wanted], _attached(ifindex, where)
+        own = self._own(attached)
+        if number in [each.program for each in own] and attached[0].program != number:
+            self._put_first(ifindex, where, wanted, own)
+            return
+        if own and own[0] == attached[0] and not own[0].link:
+            self._replace(own.pop(0).program, wanted, ifindex, where)
+        else:
+            tcx.attach_first(self._programs[wanted], ifindex, where)
+            self._warn_of_others(attached, ifindex)
+        self._detach(own, ifindex, where)
+
+    def _put_first(
+        self, ifindex: int, where: AttachType, wanted: str, own: Iterable[Attached]
+    ) -> None:
+        """Put another instance of the program before all, and let it end those that stand there.
+
+        No hook takes one program twice, and to detach it first would open the port meanwhile.
+        """
+        with self._load(wanted) as twin:
+            tcx.attach_first(twin, ifindex, where)
+            self._detach(own, ifindex, where)
+            tcx.replace(twin, self._programs[wanted], ifindex, where)
+
+    def _replace(self, old: int, wanted: str, ifindex: int, where: AttachType) -> None:
+        if old != self._ids[wanted]:
+            with Program.by_id(old) as replaced:
+                tcx.replace(replaced, self._programs[wanted], ifindex, where)
+
+    def _detach(self, own: Iterable[Attached], ifindex: int, where: AttachType) -> None:
+        """From the last to the first: what stands behind a guard may pass only what it passed."""
+        for program, link in reversed([*own]):
+            with _gone_is_nothing():
+                if link:
+                    self._former.detach(link)
+                else:
+                    with Program.by_id(program) as ended:
+                        tcx.detach(ended, ifindex, where)
+
+    def _warn_of_others(self, attached: Iterable[Attached], ifindex: int) -> None:
+        if any(self._directory.is_anothers(each.program) for each in attached):
+            log.warning(
+                "interface %d has another agent's guard besides, which goes on dropping by what "
+                "it last knew: `vifguard down --release --bpf-dir` of that agent takes it off",
+                ifindex,
+            )
+
+
+def _attached(ifindex: int, where: AttachType) -> Sequence[Attached]:
+    """The programs at a hook; none where the interface is gone, or the kernel has no TCX."""
+    with _gone_is_nothing():
+        return tcx.attached(ifindex, where)
+    return ()
+
+
+@contextmanager
+def _gone_is_nothing() -> Iterator[None]:
+    """Let an interface or program that is gone by now be none; so is a kernel without TCX."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENODEV, errno.ENOENT, errno.EINVAL):
+            raise
