@@ -59,7 +59,7 @@ def test_the_programs_have_names(code):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("name", [b"prefix_sets", b"by_groups", b"offload_of"])
+@pytest.mark.parametrize("name", [b"prefix_sets", b"by_groups", b"read_offload"])
 def test_an_object_of_other_sources_is_refused_before_anything_is_pinned(
     name, bpf_dir, tmp_path, monkeypatch
 ):

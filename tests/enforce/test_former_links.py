@@ -58,7 +58,7 @@ class Former:
         self.root = root
         with EbpfDriver(root) as driver:
             hold(driver, *map(attach, guests))
-            compiled = ObjectFile(OBJECT.read_bytes(), {"offload_of": skbuff.reader()})
+            compiled = ObjectFile(OBJECT.read_bytes(), {"read_offload": skbuff.reader().function})
             (root / "links").mkdir()
             for guest in guests:
                 now = [tcx.attached(guest.ifindex, where)[0].program for where in AttachType]

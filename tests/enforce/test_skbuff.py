@@ -1,10 +1,12 @@
 """The function that reads sk_buff: what it takes of this kernel, and where it refuses."""
 
 import struct
+from dataclasses import replace
 
 import pytest
 
 from vifguard.enforce import ebpf
+from vifguard.enforce.directory import FROM_GUEST, TO_GUEST
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import skbuff
@@ -25,8 +27,8 @@ def kernel() -> Btf:
 
 def test_both_ways_to_read_load_here(kernel) -> None:
     layout = skbuff.layout_of(kernel)
-    Program.load("copy", skbuff.by_copy(layout), "GPL").close()
-    Program.load("reader", skbuff.reader(), "GPL").close()
+    Program.load("copy", skbuff.by_copy(layout).function, "GPL").close()
+    Program.load("reader", skbuff.reader().function, "GPL").close()
 
 
 def test_members_are_where_c_puts_them(kernel) -> None:
@@ -42,8 +44,9 @@ def test_members_are_where_c_puts_them(kernel) -> None:
     ("start", "offset", "crc"), [(34, 16, False), (0, 0xFFFF, True), (0xFFFF, 0, False)]
 )
 def test_a_test_run_reads_what_it_was_given(start: int, offset: int, crc) -> None:
+    reader = skbuff.test_reader()
     low, high = (
-        skbuff.test_reader()[:-8] + tail + skbuff.test_reader()[-8:]
+        replace(reader, code=reader.code + tail).function
         for tail in (b"", struct.pack("<BBhi", 0x77, 0, 0, 32))  # r0 >>= 32
     )
     control = bytes(4) + skbuff.packed(start=start, offset=offset, not_inet=crc)
@@ -88,11 +91,30 @@ def test_fields_that_are_elsewhere_or_gone_are_refused() -> None:
 def test_without_the_function_every_frame_is_dropped_and_no_other_is_taken() -> None:
     """The object as it is compiled knows of no frame what is left to be done."""
     code = ebpf.OBJECT.read_bytes()
-    body = ObjectFile(code).functions["offload_of"]
-    with Program.load("offload_of", body, "GPL") as program:
+    body = ObjectFile(code).functions["read_offload"]
+    with Program.load("read_offload", body, "GPL") as program:
         assert program.test_run(FRAME)[0] & 0xFFFFFFFF == 0  # bit 34 alone
     with pytest.raises(ObjectError, match="no function nonsense"):
         ObjectFile(code, {"nonsense": b""})
+
+
+def test_what_needs_no_stack_stands_in_the_place_of_each_call() -> None:
+    """A return costs some nanoseconds a packet."""
+    data, given = ebpf.OBJECT.read_bytes(), struct.pack("<BBhi", 0xB7, 0, 0, 7) * 5
+    calling, in_line = (ObjectFile(data, in_line=each) for each in ({}, {"read_offload": given}))
+    assert calling.code_digest != in_line.code_digest
+    for name in (FROM_GUEST, TO_GUEST):
+        assert given not in calling.functions[name]
+        before, _, after = in_line.functions[name].partition(given)
+        called = calling.functions[name].removeprefix(before).removesuffix(after)
+        assert len(called) == len(given)
+        assert called[:1] == b"\x85"
+
+
+def test_instructions_that_find_no_room_are_refused() -> None:
+    given = {"read_offload": bytes(8 * 33)}
+    with pytest.raises(ObjectError, match="from_guest has no room for 264 octets"):
+        _ = ObjectFile(ebpf.OBJECT.read_bytes(), in_line=given).functions
 
 
 def test_layouts_span_their_fields() -> None:

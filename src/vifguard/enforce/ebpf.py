@@ -38,6 +38,7 @@ from vifguard.enforce.tcx_hooks import Tcx
 from vifguard.kernel import probe, rcu, skbuff
 from vifguard.kernel.bpf import Map, Program, VerifierError
 from vifguard.kernel.elf import ObjectError, ObjectFile
+from vifguard.kernel.skbuff import Reader
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
@@ -50,7 +51,7 @@ _GROUPS = "by_groups"
 _ANSWER = "answer"
 _FLOWS = "flows"
 """The map that is the table of connections."""
-_OFFLOAD = "offload_of"
+_OFFLOAD = "read_offload"
 """The function of the object that reads what is left to be done to a frame."""
 # fmt: off
 NEEDED = frozenset({
@@ -415,9 +416,15 @@ def missing(bpf_dir: Path) -> tuple[str, ...]:
     return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
 
 
-def _object(reader: Callable[[], bytes], room: int) -> ObjectFile:
+def _object(reader: Callable[[], Reader], room: int) -> ObjectFile:
     try:
-        code = ObjectFile(OBJECT.read_bytes(), {_OFFLOAD: reader()}, {_FLOWS: buckets_for(room)})
+        offload = reader()
+        code = ObjectFile(
+            OBJECT.read_bytes(),
+            bodies={_OFFLOAD: offload.function},
+            in_line={} if offload.stack else {_OFFLOAD: offload.code},
+            sizes={_FLOWS: buckets_for(room)},
+        )
         missing = NEEDED.difference(code.maps, code.programs)
     except FileNotFoundError:
         raise DriverError(f"{OBJECT} is missing; `make setup` compiles it") from None

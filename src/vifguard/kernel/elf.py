@@ -24,6 +24,9 @@ _RELOCATIONS = 9
 _SYMBOLS = 2
 _EXECUTABLE = 4
 _FUNCTION = 2
+_LABEL = "in_line_"
+_GO_ON = bytes.fromhex("0500000000000000")
+"""`goto +0`."""
 
 
 class ObjectError(ValueError):
@@ -100,12 +103,15 @@ class _Function:
 class ObjectFile:
     """A compiled object: what maps it needs and what programs it gives.
 
-    `bodies`: instructions that stand in the place of functions' own, by name. `sizes`: of maps by
-    name, how many entries they have instead of what was compiled.
+    `bodies`: instructions that stand in the place of functions' own, by name. `in_line`: such that
+    stand in the place of the calls of a function, where it is called at a label
+    `in_line_<function>_<number>` and nothing but `goto +0` follows for as long as they are.
+    `sizes`: of maps by name, how many entries they have instead of what was compiled.
     """
 
     data: bytes
     bodies: Mapping[str, bytes] = field(default_factory=dict)
+    in_line: Mapping[str, bytes] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     elf: Elf = field(init=False, repr=False)
 
@@ -135,8 +141,9 @@ class ObjectFile:
 
     @cached_property
     def code_digest(self) -> str:
-        """Changes with any instruction, a given body's too, or any map."""
-        parts = [self.layout_digest(self.maps).encode(), repr(sorted(self.bodies.items())).encode()]
+        """Changes with any instruction, also of those that are given, or any map."""
+        given = repr([sorted(each.items()) for each in (self.bodies, self.in_line)])
+        parts = [self.layout_digest(self.maps).encode(), given.encode()]
         for index, section in enumerate(self.elf.sections):
             if section.flags & _EXECUTABLE:
                 names = ((at, symbol.name) for at, symbol in self.elf.relocations(index).items())
@@ -195,7 +202,22 @@ class ObjectFile:
         if function.name in self.bodies:
             return self.bodies[function.name]
         data = self.elf.sections[function.section].data
-        return data[function.start : function.start + function.size]
+        body = bytearray(data[function.start : function.start + function.size])
+        for at, code in self._rooms(function):
+            end = at + len(code)
+            if body[at + 8 : end] != _GO_ON * (len(code) // 8 - 1):
+                raise ObjectError(f"{function.name} has no room for {len(code)} octets at {at}")
+            body[at:end] = code
+        return bytes(body)
+
+    def _rooms(self, function: _Function) -> Iterator[tuple[int, bytes]]:
+        """Where in a function a call makes room, and the instructions that stand there."""
+        for symbol in self.elf.symbols:
+            called = symbol.name.removeprefix(_LABEL).rpartition("_")[0]
+            at = symbol.value - function.start
+            inside = symbol.section == function.section and 0 <= at < function.size
+            if symbol.name.startswith(_LABEL) and inside and called in self.in_line:
+                yield at, self.in_line[called]
 
     def _at(self, place: tuple[int, int]) -> _Function:
         for function in self._functions.values():

@@ -1,12 +1,12 @@
 """The fields of the kernel's `struct sk_buff` that programs are not given, read all the same.
 
 `struct __sk_buff` hides how a checksum is to be completed. A program may read the structure
-behind it; where its fields are differs from kernel to kernel, and the kernel's BTF says it. The
-function that reads them is therefore written here, in instructions with this kernel's offsets:
-for Linux 6.2 and later with `bpf_cast_to_kern_ctx`, whose loads cost nothing, before with
-`bpf_probe_read_kernel` (Linux 5.8), some 30 ns a packet.
+behind it; where its fields are differs from kernel to kernel, and the kernel's BTF says it. What
+reads them is therefore written here, in instructions with this kernel's offsets: for Linux 6.2 and
+later with `bpf_cast_to_kern_ctx`, whose loads cost nothing, before with `bpf_probe_read_kernel`
+(Linux 5.8), some 30 ns a packet.
 
-The function takes the context and returns 64 bits, 0 where no checksum is left to be completed:
+They take the context in r1 and leave 64 bits in r0, 0 where no checksum is left to be completed:
 
     0-15   csum_start, from the Ethernet header on
     16-31  csum_offset
@@ -31,6 +31,7 @@ _CHECKSUM_PARTIAL = 3
 _CAST = "bpf_cast_to_kern_ctx"
 _PROBE_READ_KERNEL = 113
 _KFUNC = 2
+_EXIT = 0x95
 _R0, _R1, _R2, _R3, _R4, _R6, _R10 = 0, 1, 2, 3, 4, 6, 10
 _WINDOW = 128
 """Octets in which all the fields must lie to be read at once."""
@@ -61,6 +62,19 @@ class Layout:
         return first, -(-(max(places) + 2 - first) // 8) * 8
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The instructions that read the fields; `stack`: they need one, so that of a function."""
+
+    code: bytes
+    stack: bool
+
+    @property
+    def function(self) -> bytes:
+        """A function of these instructions."""
+        return self.code + _instruction(_EXIT, 0)
+
+
 TEST_WORDS = 4
 """`cb` of a test run: [1] ip_summed, csum_not_inet; [2] csum_start, csum_offset; [3] zero."""
 
@@ -81,8 +95,8 @@ def _kernel() -> Btf:
 
 
 @lru_cache(maxsize=1)
-def reader() -> bytes:
-    """The function for this kernel, by the first way that it takes.
+def reader() -> Reader:
+    """The instructions for this kernel, by the first way that it takes.
 
     UnreadableError where it takes none: a kernel without BTF, or in lockdown's confidentiality
     mode, which forbids programs to read kernel memory.
@@ -119,15 +133,15 @@ def layout_of(kernel: Btf) -> Layout:
     return layout
 
 
-def _loaded(function: bytes) -> bytes:
-    """The function, which the kernel took."""
-    Program.load("probe", function, "GPL").close()
-    return function
+def _loaded(reader: Reader) -> Reader:
+    """The instructions, which the kernel took."""
+    Program.load("probe", reader.function, "GPL").close()
+    return reader
 
 
 @lru_cache(maxsize=1)
-def test_reader() -> bytes:
-    """The function for test runs, which cannot set the fields: it takes them from `cb`."""
+def test_reader() -> Reader:
+    """The instructions for test runs, which cannot set the fields: it takes them from `cb`."""
     cb = _kernel().members("sk_buff")["cb"].bit + _kernel().members("qdisc_skb_cb")["data"].bit
     word = [Member(cb + 32 * each) for each in range(TEST_WORDS)]
     return by_copy(
@@ -141,12 +155,13 @@ def test_reader() -> bytes:
     )
 
 
-def by_cast(layout: Layout, function: int) -> bytes:
+def by_cast(layout: Layout, function: int) -> Reader:
     """With `bpf_cast_to_kern_ctx`, whose BTF number is `function`."""
-    return _instruction(0x85, 0, _KFUNC, 0, function) + _body(layout, _R0, 0)
+    cast = _instruction(0x85, 0, _KFUNC, 0, function)
+    return Reader(cast + _body(layout, _R0, 0), stack=False)
 
 
-def by_copy(layout: Layout) -> bytes:
+def by_copy(layout: Layout) -> Reader:
     """With one `bpf_probe_read_kernel` of all fields."""
     first, size = layout.span
     copy = (
@@ -157,14 +172,14 @@ def by_copy(layout: Layout) -> bytes:
         _instruction(0x07, _R1, 0, 0, -size),
         _instruction(0x85, 0, 0, 0, _PROBE_READ_KERNEL),
     )
-    return b"".join(copy) + _body(layout, _R10, -size - first)
+    return Reader(b"".join(copy) + _body(layout, _R10, -size - first), stack=True)
 
 
 def _body(layout: Layout, base: int, shift: int) -> bytes:
     """Collect the word from the fields, each `shift` bytes from where `base` points."""
     is_other = _load_bits(_R1, base, shift, layout.ip_summed)
     collect = _word(layout, base, shift)
-    leave = _instruction(0xB7, _R0) + _instruction(0x95, 0)
+    leave = _instruction(0xB7, _R0) + _instruction(0x05, 0, 0, len(collect) // 8)
     skip = _instruction(0x15, _R1, 0, len(leave) // 8, _CHECKSUM_PARTIAL)
     return is_other + skip + leave + collect
 
@@ -190,7 +205,6 @@ def _word(layout: Layout, base: int, shift: int) -> bytes:
         _instruction(0x67, _R4, 0, 0, 32),
         _instruction(0x4F, _R2, _R4),
         _instruction(0xBF, _R0, _R2),
-        _instruction(0x95, 0),
     ]
     return b"".join(code)
 
