@@ -5,12 +5,11 @@ from contextlib import closing
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import PASSWORDS, Cloud
 from tests.api.serving import served
 from tests.databases import Databases
 
-from vifguard.api.app import create_app
+from vifguard.api.app import Application, create_app
 from vifguard.api.identity import Identity, account, write_accounts
 from vifguard.store.store import Store
 
@@ -32,7 +31,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
 @pytest.fixture(scope="session")
 def server(
     tmp_path_factory: pytest.TempPathFactory, identity: Identity
-) -> Iterator[tuple[FastAPI, httpx.Client]]:
+) -> Iterator[tuple[Application, httpx.Client]]:
     """One server for the session, and a client of it."""
     store = Store.open(tmp_path_factory.mktemp("server") / "store.db")
     app = create_app(store, identity)
@@ -42,7 +41,7 @@ def server(
 
 
 @pytest.fixture
-def cloud(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Cloud]:
+def cloud(server: tuple[Application, httpx.Client], databases: Databases) -> Iterator[Cloud]:
     """The server, without a row."""
     app, http = server
     with databases.fresh() as where, closing(Store.open(where)) as store:

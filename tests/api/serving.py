@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
 
+from vifguard.api.app import Application
 from vifguard.cli.service.patience import PatientProtocol
 
 
 class _Server(uvicorn.Server):
     """Says when it serves."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: Application) -> None:
         super().__init__(
             uvicorn.Config(app, http=PatientProtocol, log_level="warning", access_log=False)
         )
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
+def served(app: Application) -> Iterator[str]:
     """The URL under which an application is served."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         # Sockets made this way have no protocol number, and asyncio then leaves Nagle on.

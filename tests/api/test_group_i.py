@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import Cloud, refusal
 from tests.databases import Databases
 
+from vifguard.api.app import Application
 from vifguard.store.store import Store
 
 OTHER = "11111111-1111-1111-1111-111111111111"
@@ -325,7 +325,7 @@ class Still:
 
 
 @pytest.fixture(scope="module")
-def kept(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Still]:
+def kept(server: tuple[Application, httpx.Client], databases: Databases) -> Iterator[Still]:
     app, http = server
     with databases.fresh() as where, closing(Store.open(where)) as store:
         app.state.store = store
@@ -337,7 +337,7 @@ def kept(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator
 
 
 @pytest.fixture
-def still(server: tuple[FastAPI, httpx.Client], kept: Still) -> Still:
+def still(server: tuple[Application, httpx.Client], kept: Still) -> Still:
     server[0].state.store = kept.cloud.store
     return kept
 

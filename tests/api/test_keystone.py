@@ -9,13 +9,12 @@ from pathlib import Path
 import httpx
 import openstack
 import pytest
-from fastapi import FastAPI
 from openstack.connection import Connection
 from tests.api.keystone_server import KeystoneServer, keystone
 from tests.api.serving import served
 from tests.databases import Databases
 
-from vifguard.api.app import create_app
+from vifguard.api.app import Application, create_app
 from vifguard.api.authenticator import service_token
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity, IdentityError
@@ -47,7 +46,7 @@ class World:
     keystone: KeystoneServer
     configuration: Path
     url: str
-    app: FastAPI
+    app: Application
 
     def client(self, name: str, password: str = "", project: str = "") -> Connection:
         """A client that knows Keystone's address alone, and a password."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import Cloud, User, refusal
 
+from vifguard.api.app import Application
 from vifguard.api.settings import Settings
 
 
@@ -403,7 +403,7 @@ class TestLinks:
     """A3.2: links are by the public URL; what a client says of the host is in none of them."""
 
     @pytest.fixture
-    def public(self, cloud: Cloud, server: tuple[FastAPI, Any]) -> Iterator[Cloud]:
+    def public(self, cloud: Cloud, server: tuple[Application, Any]) -> Iterator[Cloud]:
         state = server[0].state
         before = state.settings
         state.settings = Settings(public_url="https://cloud.example:9696/")

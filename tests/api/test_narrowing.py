@@ -7,12 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import event
 from tests.api.cloud import Cloud, User
 from tests.databases import Databases
 
-from vifguard.api.app import RESOURCES
+from vifguard.api.app import RESOURCES, Application
 from vifguard.store.store import Store
 
 PATHS = {
@@ -32,7 +31,7 @@ SCALARS = (str, bool, type(None))
 
 
 @pytest.fixture(scope="module")
-def cloud(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Cloud]:
+def cloud(server: tuple[Application, httpx.Client], databases: Databases) -> Iterator[Cloud]:
     """Nobody here writes, so one database of each kind is enough."""
     app, http = server
     before = app.state.store

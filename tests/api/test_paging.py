@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import Cloud, User, refusal
 from tests.databases import Databases
 
+from vifguard.api.app import Application
 from vifguard.cli.service.patience import MAX_HEAD
 from vifguard.store.store import Store
 
@@ -32,7 +32,7 @@ class Ports:
 
 
 @pytest.fixture(scope="module")
-def ports(server: tuple[FastAPI, httpx.Client], databases: Databases) -> Iterator[Ports]:
+def ports(server: tuple[Application, httpx.Client], databases: Databases) -> Iterator[Ports]:
     """Nobody here writes, so one database of each kind is enough."""
     app, http = server
     before = app.state.store

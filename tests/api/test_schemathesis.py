@@ -17,7 +17,7 @@ from vifguard.api.app import create_app
 from vifguard.store.store import Store
 
 # The document is the application's alone; there is nothing to ask of a store.
-schema = schemathesis.openapi.from_dict(create_app(cast("Store", None)).openapi())
+schema = schemathesis.openapi.from_dict(create_app(cast("Store", None)).openapi)
 
 Ids = dict[str, str]
 

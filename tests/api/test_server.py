@@ -14,13 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
 from tests.databases import Databases
 
 from vifguard.api import call, front
-from vifguard.api.app import create_app, drain
+from vifguard.api.app import Application, create_app, drain
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity
 from vifguard.api.rate import BURST_SECONDS, Rate
@@ -36,7 +35,7 @@ SENT = "req-01234567-89ab-cdef-0123-456789abcdef"
 @contextmanager
 def another(
     where: Path | str, identity: Identity, **chosen: Any
-) -> Iterator[tuple[FastAPI, Cloud]]:
+) -> Iterator[tuple[Application, Cloud]]:
     """A server of a test's own on a database, as its operator chose."""
     store = Store.open(where)
     app = create_app(store, identity, settings=Settings(**chosen))
@@ -216,7 +215,7 @@ def test_what_is_counted(databases: Databases, identity: Identity) -> None:
         assert word not in text
 
 
-def ask_from(app: FastAPI, client: str | None, **headers: str) -> int:
+def ask_from(app: Application, client: str | None, **headers: str) -> int:
     """The status of GET /metrics, asked from an address."""
 
     async def ask() -> int:

@@ -15,13 +15,12 @@ from functools import partial
 import httpx
 import psycopg
 import pytest
-from fastapi import FastAPI
 from tests.api.cloud import ABOUT, PASSWORDS, Cloud
 from tests.api.serving import served
 from tests.databases import Databases, PostgresqlServer
 
 from vifguard.api import threads
-from vifguard.api.app import create_app
+from vifguard.api.app import Application, create_app
 from vifguard.api.errors import Refusal
 from vifguard.api.identity import Identity
 from vifguard.api.settings import Settings
@@ -35,7 +34,9 @@ _TURN = 0x7669_6667
 
 
 @pytest.fixture
-def app_and_cloud(databases: Databases, identity: Identity) -> Iterator[tuple[FastAPI, Cloud, str]]:
+def app_and_cloud(
+    databases: Databases, identity: Identity
+) -> Iterator[tuple[Application, Cloud, str]]:
     """A server of the test's own, whose users are known already, and where its database is."""
     with databases.fresh() as where, closing(Store.open(where)) as store:
         app = create_app(store, identity)
@@ -91,7 +92,7 @@ class Writers:
 
 
 def test_who_reads_is_answered_while_44_changes_wait(
-    app_and_cloud: tuple[FastAPI, Cloud, str],
+    app_and_cloud: tuple[Application, Cloud, str],
 ) -> None:
     app, cloud, where = app_and_cloud
     cloud.has_host(isolation=True)
@@ -115,7 +116,7 @@ def test_who_reads_is_answered_while_44_changes_wait(
 
 
 def test_the_queue_has_an_end_for_one_project_and_for_all(
-    app_and_cloud: tuple[FastAPI, Cloud, str],
+    app_and_cloud: tuple[Application, Cloud, str],
 ) -> None:
     app, cloud, where = app_and_cloud
     app.state.threads = Threads(changes=Turns(most=5, most_of_a_project=3))
@@ -142,7 +143,7 @@ def test_the_queue_has_an_end_for_one_project_and_for_all(
 
 
 def test_who_has_waited_too_long_for_its_turn_is_told(
-    app_and_cloud: tuple[FastAPI, Cloud, str],
+    app_and_cloud: tuple[Application, Cloud, str],
 ) -> None:
     app, cloud, where = app_and_cloud
     app.state.threads = Threads(changes=Turns(patience=0.05))
@@ -205,7 +206,7 @@ def test_a_project_leaves_a_turn_to_others_and_one_that_gives_up_goes() -> None:
 
 
 def test_whether_the_server_can_write_is_told_while_a_change_goes_on(
-    app_and_cloud: tuple[FastAPI, Cloud, str],
+    app_and_cloud: tuple[Application, Cloud, str],
 ) -> None:
     """F3: a load balancer took the server out, because tenants kept its turn."""
     _app, cloud, _where = app_and_cloud
@@ -292,3 +293,24 @@ def test_others_go_on_when_a_server_that_froze_in_its_turn_has_lost_it(
             assert each.headers["Retry-After"]
         listed = http.get("/v2.0/networks", auth=("admin", "admin")).json()["networks"]
         assert [each["name"] for each in listed] == ["after"]
+
+
+def test_who_gives_up_in_the_moment_in_which_it_is_next_leaves_the_turn_to_others() -> None:
+    async def play(pauses: int) -> None:
+        turns, held = Turns(), threading.Event()
+        holding = [asyncio.create_task(turns.run(each, held.wait)) for each in ("a", "b")]
+        await asyncio.sleep(0)
+        leaving = asyncio.create_task(turns.run("c", lambda: "c"))
+        await asyncio.sleep(0)
+        behind = asyncio.create_task(turns.run("d", lambda: "d"))
+        await asyncio.sleep(0)
+        held.set()
+        for _ in range(pauses):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        assert await asyncio.gather(*holding, behind) == [True, True, "d"]
+        await asyncio.wait([leaving])
+        assert not turns.waiting
+
+    for pauses in range(300):
+        asyncio.run(play(pauses))

@@ -214,7 +214,7 @@ def test_a_physical_network_that_is_badly_named_is_refused(machine: Host) -> Non
 def poison(tmp_path: Path) -> Path:
     """A directory on which every library of the server's ends the process that imports it."""
     directory = tmp_path / "poison"
-    for name in ("fastapi", "starlette", "sqlalchemy", "alembic", "uvicorn", "argon2"):
+    for name in ("starlette", "sqlalchemy", "alembic", "uvicorn", "argon2"):
         (directory / name).mkdir(parents=True)
         (directory / name / "__init__.py").write_text("raise SystemExit(f'imported {__name__}')\n")
     return directory

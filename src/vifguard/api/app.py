@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
-from fastapi import APIRouter, FastAPI
-from starlette.types import ASGIApp
+from starlette.datastructures import State
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 
-import vifguard
 from vifguard.api import hearing
 from vifguard.api.authenticator import Authenticator
 from vifguard.api.dispatch import Dispatch
@@ -26,9 +26,10 @@ from vifguard.api.ext.hosts import HOSTS
 from vifguard.api.ext.ip_groups import GROUPS
 from vifguard.api.front import Front
 from vifguard.api.metrics import Metrics
-from vifguard.api.openapi import document
+from vifguard.api.openapi import Document, document
 from vifguard.api.rate import Rate
 from vifguard.api.remembered import Remembered
+from vifguard.api.routes import Route
 from vifguard.api.settings import Settings
 from vifguard.api.threads import Threads
 from vifguard.api.v2 import parts, versions
@@ -37,13 +38,24 @@ from vifguard.store.readiness import Trial
 from vifguard.store.store import Store
 
 
-class _App(FastAPI):
-    """The framework's application, whose requests go our way."""
+class Application:
+    """The server as an ASGI application. `state` is what all its requests share."""
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """The front, and our way to the handlers behind it."""
-        behind = Dispatch(SERVED, super().build_middleware_stack())
-        return Front(behind, self.state.metrics, access_log=self.state.settings.access_log)
+    def __init__(self, state: State) -> None:
+        self.state = state
+        # What is no request, the start and the end, is nothing to us.
+        behind = Dispatch(SERVED, Router())
+        self._front = Front(behind, state.metrics, access_log=state.settings.access_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["app"] = self
+        await self._front(scope, receive, send)
+
+    @cached_property
+    def openapi(self) -> Document:
+        """The OpenAPI document."""
+        return document(SERVED, RESOURCES)
 
 
 _DEFAULTS: Final = Settings()
@@ -51,47 +63,35 @@ _DEFAULTS: Final = Settings()
 
 def create_app(
     store: Store, *authenticators: Authenticator, settings: Settings = _DEFAULTS
-) -> FastAPI:
+) -> Application:
     """The server over a store, for the users that the authenticators know.
 
     Of several, the first counts whose header a request has.
     """
-    app = _App(
-        title="vifguard",
-        version=vifguard.__version__,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
-    )
-    app.state.store = store
-    app.state.remembered = Remembered()
-    app.state.settings = settings
-    app.state.rate = Rate(settings.requests_per_second)
-    app.state.threads = Threads()
-    app.state.trial = Trial()
-    app.state.metrics = Metrics(lambda: app.state.store)
-    app.state.ways = tuple(Verification(each) for each in authenticators)
-    for prefix, router in SERVED:
-        app.include_router(router, prefix=prefix)
-    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
-    return app
+    state = State()
+    state.store = store
+    state.remembered = Remembered()
+    state.settings = settings
+    state.rate = Rate(settings.requests_per_second)
+    state.threads = Threads()
+    state.trial = Trial()
+    state.metrics = Metrics(lambda: state.store)
+    state.ways = tuple(Verification(each) for each in authenticators)
+    return Application(state)
 
 
-SERVED: Final[tuple[tuple[str, APIRouter], ...]] = (
-    ("", versions.root),
-    ("", health.router),
-    *(("/v2.0", router) for router in parts.ROUTERS),
-    *(
-        ("/v2.0", module.router)
-        for module in (ip_groups, hosts, capabilities, drops, learned_addresses, wait, feed)
-    ),
+_OURS: Final = (ip_groups, hosts, capabilities, drops, learned_addresses, wait, feed)
+
+SERVED: Final[tuple[Route, ...]] = (
+    *versions.root.under(""),
+    *health.router.under(""),
+    *(route for router in parts.ROUTERS for route in router.under("/v2.0")),
+    *(route for module in _OURS for route in module.router.under("/v2.0")),
 )
-"""Every router, under its prefix."""
+"""Every route."""
 
 
-def drain(app: FastAPI) -> None:
+def drain(app: Application) -> None:
     """Let those go who wait for an event: the server is about to end. From any thread."""
     hearing.silence(app.state.store.changes)
     hearing.silence(app.state.store.reports)
@@ -102,9 +102,3 @@ RESOURCES: Final = {
     for resource in (*parts.RESOURCES, GROUPS, HOSTS)
     for name in (resource.one, resource.many)
 }
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        app.openapi_schema = document(app, RESOURCES)
-    return app.openapi_schema

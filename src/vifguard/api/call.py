@@ -6,12 +6,12 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from anyio import fail_after
 from anyio.to_thread import run_sync
-from fastapi import Depends, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
@@ -173,9 +173,6 @@ async def call_of(request: Request) -> Call:
         counted(request.scope["vifguard.user"]),
         if_match,
     )
-
-
-Caller = Annotated[Call, Depends(call_of)]
 
 
 async def require_user(request: Request) -> User:

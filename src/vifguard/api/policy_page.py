@@ -67,12 +67,7 @@ def page() -> str:
 
 def actions() -> list[tuple[str, str, str]]:
     """Method, path and action of every route, in the order of the paths."""
-    found = [
-        (method, prefix + str(getattr(route, "path", "")), str(getattr(route, "name", "")))
-        for prefix, router in SERVED
-        for route in router.routes
-        for method in sorted(getattr(route, "methods", ()))
-    ]
+    found = [(route.method, route.path, route.name) for route in SERVED]
     return sorted(found, key=lambda each: (each[1], each[0]))
 
 

@@ -149,10 +149,11 @@ class Turns:
             raise
 
     def _leave(self, project_id: str, mine: asyncio.Future[None]) -> None:
-        line = self._lines[project_id]
-        line.remove(mine)
-        if not line:
-            del self._lines[project_id]
+        line = self._lines.get(project_id, deque())
+        if mine in line:
+            line.remove(mine)
+            if not line:
+                del self._lines[project_id]
 
     def _end_turn(self, project_id: str) -> None:
         self._running[project_id] -= 1
@@ -162,15 +163,14 @@ class Turns:
 
     def _go_on(self) -> None:
         """Give what turns there are to those who are next."""
-        while self._running.total() < _AT_ONCE:
-            project_id = self._next()
-            if project_id is None:
-                return
+        while self._running.total() < _AT_ONCE and (project_id := self._next()) is not None:
             line = self._lines.pop(project_id)
-            line.popleft().set_result(None)
+            first = line.popleft()
             if line:
                 self._lines[project_id] = line
-            self._running[project_id] += 1
+            if not first.cancelled():  # else it gives up, and has not left the line yet
+                first.set_result(None)
+                self._running[project_id] += 1
 
     def _next(self) -> str | None:
         """Whose turn it is; the operator always has one, and leaves the other to who waits."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 import vifguard
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
+from vifguard.api.routes import Routes
 from vifguard.store import hosts
 
-router = APIRouter(tags=["server"])
+router = Routes("server")
 
 
 @router.get("/vifguard/capabilities", name="show_capabilities")
-def show_capabilities(call: Caller) -> Response:
+def show_capabilities(call: Call) -> Response:
     """Whether projects may have networks of their own, and security groups."""
     named = call.user.is_told_all
     with call.store.read() as snapshot:

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from fastapi import APIRouter
 from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api import visible
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import quoted
 from vifguard.api.errors import bad_request
 from vifguard.api.hint import REASONS, hint
+from vifguard.api.routes import Routes
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
@@ -26,7 +26,7 @@ from vifguard.store.rows import StoredPort
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
-router = APIRouter(tags=["drops"])
+router = Routes("drops")
 
 USUAL_LIMIT, HIGHEST_LIMIT = 1000, 10_000
 """Records in an answer: where nothing is said, and at most."""
@@ -37,7 +37,7 @@ _MOMENT: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,20})?", re.ASCII)
 
 
 @router.get("/drops", name="list_drops")
-def list_drops(call: Caller) -> Response:
+def list_drops(call: Call) -> Response:
     """The dropped frames of every port in the user's lists."""
     with call.store.read() as snapshot:
         dropping = port_table.c.id.in_(call.store.drops.ports())
@@ -46,7 +46,7 @@ def list_drops(call: Caller) -> Response:
 
 
 @router.get("/ports/{port_id}/drops", name="list_port_drops")
-def list_port_drops(call: Caller, port_id: str) -> Response:
+def list_port_drops(call: Call, port_id: str) -> Response:
     """The dropped frames of one port."""
     with call.store.read() as snapshot:
         visible.port(snapshot, call.user, port_id)

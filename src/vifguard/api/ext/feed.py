@@ -5,24 +5,25 @@ from __future__ import annotations
 from functools import partial
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.call import REPORTS, Call, Caller, body_of
+from vifguard.api.call import REPORTS, Call, body_of
 from vifguard.api.convert import host_name
 from vifguard.api.document import MAX_REPORT, parse
 from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.hearing import first
+from vifguard.api.routes import Routes
 from vifguard.feed.codec import CodecError, decode, encode
 from vifguard.feed.messages import SECOND_AGENT, Report, SecondAgentError
 
-router = APIRouter(tags=["feed"])
+router = Routes("feed")
 
 MAX_POLL = 60
 
 
 @router.get("/feed/{host}", name="next_update")
-async def next_update(call: Caller, host: str) -> Response:
+async def next_update(call: Call, host: str) -> Response:
     """What the host must hold after the revision `after`; 204 when nothing changed in time."""
     _require_host(call, host)
     after = call.number("after", default=0)
@@ -37,7 +38,7 @@ async def next_update(call: Caller, host: str) -> Response:
 
 
 @router.post("/feed/{host}/reports", name=REPORTS)
-async def deliver_report(call: Caller, request: Request, host: str) -> Response:
+async def deliver_report(call: Call, request: Request, host: str) -> Response:
     """Take in what the host's agent reports; which claims of addresses are refused."""
     _require_host(call, host)
     reports = call.threads.reports

@@ -5,15 +5,16 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api import hearing
 from vifguard.api.call import require_user
+from vifguard.api.routes import Routes
 from vifguard.store.readiness import why_not_ready
 
-router = APIRouter(tags=["server"])
+router = Routes("server")
 
 # A proxy on this machine, to which everybody seems to be on this machine, says one of these.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, boolean, integer, list_of, nullable, record, text
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import seconds, strings
 from vifguard.store import hosts
 from vifguard.store.hosts import StoredHost
 
-router = APIRouter(tags=["hosts"])
+router = Routes("hosts")
 
 _MOST = 10_000
 """Devices of a host of which something is shown."""
@@ -64,7 +64,7 @@ HOSTS: Final = Resource(
 
 
 @router.get("/hosts", name="list_hosts")
-def list_hosts(call: Caller) -> Response:
+def list_hosts(call: Call) -> Response:
     """Every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot)
@@ -72,7 +72,7 @@ def list_hosts(call: Caller) -> Response:
 
 
 @router.get("/hosts/{name}", name="show_host")
-def show_host(call: Caller, name: str) -> Response:
+def show_host(call: Call, name: str) -> Response:
     """One host."""
     with call.store.read() as snapshot:
         found = hosts.get(snapshot, name)
@@ -80,7 +80,7 @@ def show_host(call: Caller, name: str) -> Response:
 
 
 @router.delete("/hosts/{name}", name="delete_host", status_code=204)
-def delete_host(call: Caller, name: str) -> Response:
+def delete_host(call: Call, name: str) -> Response:
     """Forget a host that is silent; with `force`, one that still has ports."""
     force = call.flag("force")
     with call.store.change() as change:

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api import visible
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import integer, list_of, nullable, record, set_of, text, uuid
 from vifguard.api.errors import bad_request, conflict, forbidden
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import ask_own_address_room, require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
@@ -31,7 +31,7 @@ from vifguard.store.tables import ip_groups as table
 from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Change, Snapshot
 
-router = APIRouter(tags=["ip-groups"])
+router = Routes("ip-groups")
 
 _MAX_ADDRESSES = 32
 _MAX_MEMBERS = 64
@@ -65,7 +65,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/ip-groups", name="list_ip_groups")
-def list_ip_groups(call: Caller) -> Response:
+def list_ip_groups(call: Call) -> Response:
     """The IP groups of the user's project."""
     listing = call.listing(GROUPS)
     with call.store.read() as snapshot:
@@ -78,7 +78,7 @@ def list_ip_groups(call: Caller) -> Response:
 
 
 @router.post("/ip-groups", name="create_ip_group", status_code=201)
-def create_ip_group(call: Caller) -> Response:
+def create_ip_group(call: Call) -> Response:
     """Create one IP group, or several at once."""
     given = GROUPS.read_post(call.document)
     with call.store.change() as change:
@@ -88,7 +88,7 @@ def create_ip_group(call: Caller) -> Response:
 
 
 @router.get("/ip-groups/{group_id}", name="show_ip_group")
-def show_ip_group(call: Caller, group_id: str) -> Response:
+def show_ip_group(call: Call, group_id: str) -> Response:
     """One IP group, and who holds its addresses."""
     with call.store.read() as snapshot:
         found = visible.group(snapshot, call.user, group_id)
@@ -96,7 +96,7 @@ def show_ip_group(call: Caller, group_id: str) -> Response:
 
 
 @router.put("/ip-groups/{group_id}", name="update_ip_group")
-def update_ip_group(call: Caller, group_id: str) -> Response:
+def update_ip_group(call: Call, group_id: str) -> Response:
     """Change an IP group."""
     given = GROUPS.read_put(call.document)
     with call.store.change() as change:
@@ -114,7 +114,7 @@ def update_ip_group(call: Caller, group_id: str) -> Response:
 
 
 @router.delete("/ip-groups/{group_id}", name="delete_ip_group", status_code=204)
-def delete_ip_group(call: Caller, group_id: str) -> Response:
+def delete_ip_group(call: Call, group_id: str) -> Response:
     """Delete an IP group; its addresses are free again."""
     with call.store.change() as change:
         found = visible.group(change, call.user, group_id)
@@ -124,7 +124,7 @@ def delete_ip_group(call: Caller, group_id: str) -> Response:
 
 
 @router.get("/ip-groups/{group_id}/events", name="list_ip_group_events")
-def list_ip_group_events(call: Caller, group_id: str) -> Response:
+def list_ip_group_events(call: Call, group_id: str) -> Response:
     """The history of an IP group: moves, and two members claiming at once."""
     with call.store.read() as snapshot:
         visible.group(snapshot, call.user, group_id)

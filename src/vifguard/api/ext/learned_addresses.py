@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from vifguard.api import visible
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
+from vifguard.api.routes import Routes
 from vifguard.model.address import host_prefix
 from vifguard.store import learned
 from vifguard.store.errors import MissingError
 
-router = APIRouter(tags=["ports"])
+router = Routes("ports")
 
 
 @router.delete(
@@ -19,7 +19,7 @@ router = APIRouter(tags=["ports"])
     name="release_learned_address",
     status_code=204,
 )
-def release_learned_address(call: Caller, port_id: str, address: str) -> Response:
+def release_learned_address(call: Call, port_id: str, address: str) -> Response:
     """Release an address: it is nobody's until a guest claims it."""
     with call.store.change() as change:
         port = visible.port(change, call.user, port_id).port

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from vifguard.api import visible
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.enforced import is_in_force, status_reason
 from vifguard.api.errors import Refusal
 from vifguard.api.hearing import first
+from vifguard.api.routes import Routes
 from vifguard.api.v2.ports import PORTS, show
 from vifguard.store.bell import ports_of
 from vifguard.store.rows import StoredPort
 
-router = APIRouter(tags=["ports"])
+router = Routes("ports")
 
 MAX_WAIT = 300
 
 
 @router.get("/ports/{port_id}/wait", name="wait_port")
-async def wait_port(call: Caller, port_id: str) -> Response:
+async def wait_port(call: Call, port_id: str) -> Response:
     """The port, once its host's kernel holds the wanted revision; 408 when it does not in time."""
     timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
 

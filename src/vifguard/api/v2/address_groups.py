@@ -6,18 +6,18 @@ from collections.abc import Container
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_address_room, require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import IPNetwork, parse_interface
@@ -27,7 +27,7 @@ from vifguard.store.rows import StoredAddressGroup
 from vifguard.store.tables import address_groups as table
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["security groups"])
+router = Routes("security groups")
 
 _MAX_ADDRESSES = 10_000
 
@@ -63,7 +63,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/address-groups", name="list_address_groups")
-def list_address_groups(call: Caller) -> Response:
+def list_address_groups(call: Call) -> Response:
     """The address groups of the user's project."""
     listing = call.listing(ADDRESS_GROUPS)
     with call.store.read() as snapshot:
@@ -79,7 +79,7 @@ def list_address_groups(call: Caller) -> Response:
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)
-def create_address_group(call: Caller) -> Response:
+def create_address_group(call: Call) -> Response:
     """Create one address group, or several at once."""
     given = ADDRESS_GROUPS.read_post(call.document)
     with call.store.change() as change:
@@ -88,7 +88,7 @@ def create_address_group(call: Caller) -> Response:
 
 
 @router.get("/address-groups/{group_id}", name="show_address_group")
-def show_address_group(call: Caller, group_id: str) -> Response:
+def show_address_group(call: Call, group_id: str) -> Response:
     """One address group."""
     with call.store.read() as snapshot:
         found = visible.address_group(snapshot, call.user, group_id)
@@ -97,7 +97,7 @@ def show_address_group(call: Caller, group_id: str) -> Response:
 
 
 @router.put("/address-groups/{group_id}", name="update_address_group")
-def update_address_group(call: Caller, group_id: str) -> Response:
+def update_address_group(call: Call, group_id: str) -> Response:
     """Change an address group's name or description."""
     given = ADDRESS_GROUPS.read_put(call.document)
     with call.store.change() as change:
@@ -110,7 +110,7 @@ def update_address_group(call: Caller, group_id: str) -> Response:
 
 
 @router.put("/address-groups/{group_id}/add_addresses", name="add_addresses")
-def add_addresses(call: Caller, group_id: str) -> Response:
+def add_addresses(call: Call, group_id: str) -> Response:
     """Add addresses; every host whose rules name the group is told of these alone."""
     given = _given_addresses(call)
     with call.store.change() as change:
@@ -130,7 +130,7 @@ def add_addresses(call: Caller, group_id: str) -> Response:
 
 
 @router.put("/address-groups/{group_id}/remove_addresses", name="remove_addresses")
-def remove_addresses(call: Caller, group_id: str) -> Response:
+def remove_addresses(call: Call, group_id: str) -> Response:
     """Remove addresses; connections that they alone allowed end."""
     given = _given_addresses(call)
     with call.store.change() as change:
@@ -149,7 +149,7 @@ def remove_addresses(call: Caller, group_id: str) -> Response:
 
 
 @router.delete("/address-groups/{group_id}", name="delete_address_group", status_code=204)
-def delete_address_group(call: Caller, group_id: str) -> Response:
+def delete_address_group(call: Call, group_id: str) -> Response:
     """Delete an address group that no rule names."""
     with call.store.change() as change:
         found = visible.own_address_group(change, call.user, group_id)

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, boolean, nullable, text, uuid
+from vifguard.api.routes import Routes
 from vifguard.store import hosts
 from vifguard.store.errors import MissingError
 from vifguard.store.hosts import StoredHost
 from vifguard.store.transaction import Snapshot
 
-router = APIRouter(tags=["hosts"])
+router = Routes("hosts")
 
 _HOSTS: Final = UUID("6f1d0a4e-6e0b-4a39-9d3b-5d0d4d6b9c11")
 """The name space of the ids of agents: a host's name is the same id on every server."""
@@ -47,7 +47,7 @@ AGENTS: Final = Resource(
 
 
 @router.get("/agents", name="list_agents")
-def list_agents(call: Caller) -> Response:
+def list_agents(call: Call) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot) if call.user.sees_all else []
@@ -55,7 +55,7 @@ def list_agents(call: Caller) -> Response:
 
 
 @router.get("/agents/{agent_id}", name="show_agent")
-def show_agent(call: Caller, agent_id: str) -> Response:
+def show_agent(call: Call, agent_id: str) -> Response:
     """One agent."""
     with call.store.read() as snapshot:
         found = _find(snapshot, call, agent_id)
@@ -63,7 +63,7 @@ def show_agent(call: Caller, agent_id: str) -> Response:
 
 
 @router.delete("/agents/{agent_id}", name="delete_agent", status_code=204)
-def delete_agent(call: Caller, agent_id: str) -> Response:
+def delete_agent(call: Call, agent_id: str) -> Response:
     """Forget the host of an agent that is silent, while no port is bound there."""
     with call.store.change() as change:
         hosts.delete(change, _find(change, call, agent_id).name, force=False)

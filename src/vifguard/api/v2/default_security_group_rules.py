@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import boolean, exactly, nullable, uuid
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import prose
 from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
 from vifguard.api.who import OPERATOR
@@ -19,7 +19,7 @@ from vifguard.model.security_group import MEMBERS, DefaultRule
 from vifguard.store import default_rules
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["security groups"])
+router = Routes("security groups")
 
 DEFAULT_RULES: Final = Resource(
     "default_security_group_rule",
@@ -40,7 +40,7 @@ DEFAULT_RULES: Final = Resource(
 
 
 @router.get("/default-security-group-rules", name="list_default_security_group_rules")
-def list_default_security_group_rules(call: Caller) -> Response:
+def list_default_security_group_rules(call: Call) -> Response:
     """What new security groups begin with."""
     listing = call.listing(DEFAULT_RULES)
     with call.store.read() as snapshot:
@@ -51,7 +51,7 @@ def list_default_security_group_rules(call: Caller) -> Response:
 @router.post(
     "/default-security-group-rules", name="create_default_security_group_rule", status_code=201
 )
-def create_default_security_group_rule(call: Caller) -> Response:
+def create_default_security_group_rule(call: Call) -> Response:
     """Let the groups that are made from now on begin with one more rule, or several."""
     given = DEFAULT_RULES.read_post(call.document)
     with call.store.change() as change:
@@ -60,7 +60,7 @@ def create_default_security_group_rule(call: Caller) -> Response:
 
 
 @router.get("/default-security-group-rules/{rule_id}", name="show_default_security_group_rule")
-def show_default_security_group_rule(call: Caller, rule_id: str) -> Response:
+def show_default_security_group_rule(call: Call, rule_id: str) -> Response:
     """One default rule."""
     with call.store.read() as snapshot:
         found = default_rules.get(snapshot, rule_id)
@@ -72,7 +72,7 @@ def show_default_security_group_rule(call: Caller, rule_id: str) -> Response:
     name="delete_default_security_group_rule",
     status_code=204,
 )
-def delete_default_security_group_rule(call: Caller, rule_id: str) -> Response:
+def delete_default_security_group_rule(call: Call, rule_id: str) -> Response:
     """Delete a default rule; groups that there are keep what they began with."""
     with call.store.change() as change:
         default_rules.drop(change, default_rules.get(change, rule_id).id)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement, false, or_, select, true
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, project, text, uuid
 from vifguard.api.narrowing import Narrowing, columns
+from vifguard.api.routes import Routes
 from vifguard.model.network import Network
 from vifguard.store import availability
 from vifguard.store.availability import Availability
@@ -22,7 +22,7 @@ from vifguard.store.errors import MissingError
 from vifguard.store.tables import networks as table
 from vifguard.store.tables import subnets as subnet_table
 
-router = APIRouter(tags=["networks"])
+router = Routes("networks")
 
 _count = Converter({"type": "integer", "minimum": 0}, lambda value: value)
 _subnets = Converter(
@@ -53,7 +53,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/network-ip-availabilities", name="list_network_ip_availabilities")
-def list_network_ip_availabilities(call: Caller) -> Response:
+def list_network_ip_availabilities(call: Call) -> Response:
     """Every network, or with `ip_version` those that have subnets of it, and these alone."""
     wanted = [value for name, value in call.query if name == _BY_VERSION]
     rest = tuple(each for each in call.query if each[0] != _BY_VERSION)
@@ -72,7 +72,7 @@ def list_network_ip_availabilities(call: Caller) -> Response:
 
 
 @router.get("/network-ip-availabilities/{network_id}", name="show_network_ip_availability")
-def show_network_ip_availability(call: Caller, network_id: str) -> Response:
+def show_network_ip_availability(call: Call, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
         seen: ColumnElement[bool] = true() if call.user.sees_all else false()

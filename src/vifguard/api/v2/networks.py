@@ -8,14 +8,13 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import (
     boolean,
     dns,
@@ -30,6 +29,7 @@ from vifguard.api.convert import (
 from vifguard.api.errors import bad_request, forbidden
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import (
     NOBODY,
     admin_state_up,
@@ -61,7 +61,7 @@ from vifguard.store.tables import rbac_policies as policy_table
 from vifguard.store.tables import subnets as subnet_table
 from vifguard.store.transaction import Change, Snapshot
 
-router = APIRouter(tags=["networks"])
+router = Routes("networks")
 
 
 NETWORKS: Final = Resource(
@@ -135,7 +135,7 @@ _SUBNETS: Final = Prepared(
 
 
 @router.get("/networks", name="list_networks")
-def list_networks(call: Caller) -> Response:
+def list_networks(call: Call) -> Response:
     """The networks of the user's project, and the shared ones."""
     listing = call.listing(NETWORKS)
     with call.store.read() as snapshot:
@@ -148,7 +148,7 @@ def list_networks(call: Caller) -> Response:
 
 
 @router.post("/networks", name="create_network", status_code=201)
-def create_network(call: Caller) -> Response:
+def create_network(call: Call) -> Response:
     """Create one network, or several at once."""
     given = NETWORKS.read_post(call.document)
     with call.store.change() as change:
@@ -158,7 +158,7 @@ def create_network(call: Caller) -> Response:
 
 
 @router.get("/networks/{network_id}", name="show_network")
-def show_network(call: Caller, network_id: str) -> Response:
+def show_network(call: Call, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
         found = visible.network(snapshot, call.user, network_id)
@@ -166,7 +166,7 @@ def show_network(call: Caller, network_id: str) -> Response:
 
 
 @router.put("/networks/{network_id}", name="update_network")
-def update_network(call: Caller, network_id: str) -> Response:
+def update_network(call: Call, network_id: str) -> Response:
     """Change a network."""
     given = NETWORKS.read_put(call.document)
     with call.store.change() as change:
@@ -189,7 +189,7 @@ def update_network(call: Caller, network_id: str) -> Response:
 
 
 @router.delete("/networks/{network_id}", name="delete_network", status_code=204)
-def delete_network(call: Caller, network_id: str) -> Response:
+def delete_network(call: Call, network_id: str) -> Response:
     """Delete a network and its subnets."""
     with call.store.change() as change:
         found = visible.network(change, call.user, network_id)

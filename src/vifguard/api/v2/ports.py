@@ -10,14 +10,13 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import narrowing, visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import (
     Converter,
     boolean,
@@ -42,6 +41,7 @@ from vifguard.api.interface import binding_profile
 from vifguard.api.narrowing import Narrowing
 from vifguard.api.quota import ask_own_address_room, ask_room
 from vifguard.api.remembered import Make
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import (
     NOBODY,
     admin_state_up,
@@ -86,7 +86,7 @@ from vifguard.store.rows import Progress, StoredPort
 from vifguard.store.tables import ports as table
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["ports"])
+router = Routes("ports")
 
 MAX_ADDRESSES = 64
 """Fixed addresses of a port."""
@@ -181,7 +181,7 @@ NARROWING: Final = Narrowing(
 
 
 @router.get("/ports", name="list_ports")
-def list_ports(call: Caller) -> Response:
+def list_ports(call: Call) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
     which = NARROWING.condition(listing, visible.ports_of(call.user))
@@ -218,7 +218,7 @@ def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> dict[str
 
 
 @router.post("/ports", name="create_port", status_code=201)
-def create_port(call: Caller) -> Response:
+def create_port(call: Call) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
@@ -229,7 +229,7 @@ def create_port(call: Caller) -> Response:
 
 
 @router.get("/ports/{port_id}", name="show_port")
-def show_port(call: Caller, port_id: str) -> Response:
+def show_port(call: Call, port_id: str) -> Response:
     """One port."""
     with call.store.look() as snapshot:
         found = visible.port(snapshot, call.user, port_id)
@@ -237,7 +237,7 @@ def show_port(call: Caller, port_id: str) -> Response:
 
 
 @router.put("/ports/{port_id}", name="update_port")
-def update_port(call: Caller, port_id: str) -> Response:
+def update_port(call: Call, port_id: str) -> Response:
     """Change a port."""
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
@@ -264,7 +264,7 @@ def update_port(call: Caller, port_id: str) -> Response:
 
 
 @router.delete("/ports/{port_id}", name="delete_port", status_code=204)
-def delete_port(call: Caller, port_id: str) -> Response:
+def delete_port(call: Call, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
         beside = subnets.ask_beside(change, port_id)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from vifguard.api import quota
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import boolean, integer, project
 from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.routes import Routes
 from vifguard.api.who import OPERATOR, Standing
 from vifguard.store import quotas
 from vifguard.store.quotas import UNLIMITED
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["quotas"])
+router = Routes("quotas")
 
 _MOST = integer(UNLIMITED, 2**31 - 1)
 
@@ -38,7 +38,7 @@ QUOTAS: Final = Resource(
 
 
 @router.get("/quotas", name="list_quotas")
-def list_quotas(call: Caller) -> Response:
+def list_quotas(call: Call) -> Response:
     """The projects that have quotas of their own."""
     with call.store.read() as snapshot:
         found = quotas.read(snapshot)
@@ -50,19 +50,19 @@ def list_quotas(call: Caller) -> Response:
 
 
 @router.get("/quotas/project", name="show_quota_project")
-def show_quota_project(call: Caller) -> Response:
+def show_quota_project(call: Call) -> Response:
     """Whose quotas the user's own are."""
     return Json({"project": {"project_id": call.user.project_id}})
 
 
 @router.get("/quotas/tenant", name="show_quota_tenant")
-def show_quota_tenant(call: Caller) -> Response:
+def show_quota_tenant(call: Call) -> Response:
     """The same, in the old word."""
     return Json({"tenant": {"tenant_id": call.user.project_id}})
 
 
 @router.get("/quotas/{project_id}", name="show_quota")
-def show_quota(call: Caller, project_id: str) -> Response:
+def show_quota(call: Call, project_id: str) -> Response:
     """How much a project may have."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
@@ -70,14 +70,14 @@ def show_quota(call: Caller, project_id: str) -> Response:
 
 
 @router.get("/quotas/{project_id}/default", name="show_quota_default")
-def show_quota_default(call: Caller, project_id: str) -> Response:
+def show_quota_default(call: Call, project_id: str) -> Response:
     """How much a project may have of which nobody said anything."""
     _require_own(call, project_id)
     return Json({"quota": quota.usual()})
 
 
 @router.get("/quotas/{project_id}/details", name="show_quota_details")
-def show_quota_details(call: Caller, project_id: str) -> Response:
+def show_quota_details(call: Call, project_id: str) -> Response:
     """How much a project may have, and has. Nothing is ever reserved."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
@@ -90,7 +90,7 @@ def show_quota_details(call: Caller, project_id: str) -> Response:
 
 
 @router.put("/quotas/{project_id}", name="update_quota")
-def update_quota(call: Caller, project_id: str) -> Response:
+def update_quota(call: Call, project_id: str) -> Response:
     """Give a project quotas of its own."""
     given = QUOTAS.read_put(call.document)
     if given.get("project_id") not in (None, project_id):
@@ -105,7 +105,7 @@ def update_quota(call: Caller, project_id: str) -> Response:
 
 
 @router.delete("/quotas/{project_id}", name="delete_quota", status_code=204)
-def delete_quota(call: Caller, project_id: str) -> Response:
+def delete_quota(call: Call, project_id: str) -> Response:
     """Give a project the usual quotas again."""
     with call.store.change() as change:
         if not quotas.drop(change, project_id):

@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import NOBODY
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.shareable import require_shareable
@@ -27,7 +27,7 @@ from vifguard.store import rbac_policies, sharing
 from vifguard.store.tables import rbac_policies as table
 from vifguard.store.transaction import Change, Snapshot
 
-router = APIRouter(tags=["rbac policies"])
+router = Routes("rbac policies")
 
 _ACTION: Final = "access_as_shared"
 
@@ -82,7 +82,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/rbac-policies", name="list_rbac_policies")
-def list_rbac_policies(call: Caller) -> Response:
+def list_rbac_policies(call: Call) -> Response:
     """The policies that the user's project made."""
     listing = call.listing(RBAC_POLICIES)
     with call.store.read() as snapshot:
@@ -94,7 +94,7 @@ def list_rbac_policies(call: Caller) -> Response:
 
 
 @router.post("/rbac-policies", name="create_rbac_policy", status_code=201)
-def create_rbac_policy(call: Caller) -> Response:
+def create_rbac_policy(call: Call) -> Response:
     """Share one object, or several at once."""
     given = RBAC_POLICIES.read_post(call.document)
     with call.store.change() as change:
@@ -103,7 +103,7 @@ def create_rbac_policy(call: Caller) -> Response:
 
 
 @router.get("/rbac-policies/{policy_id}", name="show_rbac_policy")
-def show_rbac_policy(call: Caller, policy_id: str) -> Response:
+def show_rbac_policy(call: Call, policy_id: str) -> Response:
     """One policy."""
     with call.store.read() as snapshot:
         found = visible.rbac_policy(snapshot, call.user, policy_id)
@@ -111,7 +111,7 @@ def show_rbac_policy(call: Caller, policy_id: str) -> Response:
 
 
 @router.put("/rbac-policies/{policy_id}", name="update_rbac_policy")
-def update_rbac_policy(call: Caller, policy_id: str) -> Response:
+def update_rbac_policy(call: Call, policy_id: str) -> Response:
     """Share with another project instead, while the one there was does not use the object."""
     given = RBAC_POLICIES.read_put(call.document)
     with call.store.change() as change:
@@ -126,7 +126,7 @@ def update_rbac_policy(call: Caller, policy_id: str) -> Response:
 
 
 @router.delete("/rbac-policies/{policy_id}", name="delete_rbac_policy", status_code=204)
-def delete_rbac_policy(call: Caller, policy_id: str) -> Response:
+def delete_rbac_policy(call: Call, policy_id: str) -> Response:
     """Share an object no more, while the project that has it does not use it."""
     with call.store.change() as change:
         policy = visible.rbac_policy(change, call.user, policy_id)

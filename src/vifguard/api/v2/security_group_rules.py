@@ -7,14 +7,13 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import (
     Converter,
     UnfitError,
@@ -31,6 +30,7 @@ from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.quota import require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import prose, show_stamp, stamped
 from vifguard.api.who import OWN_PROJECT, OWNER, Standing
 from vifguard.api.who import Rule as Who
@@ -51,7 +51,7 @@ from vifguard.store.security_group_rows import meaning_of, range_of
 from vifguard.store.tables import security_group_rules as table
 from vifguard.store.transaction import Change, Snapshot
 
-router = APIRouter(tags=["security groups"])
+router = Routes("security groups")
 
 _DIRECTION: Mapping[str, Direction] = MappingProxyType(
     {"ingress": Direction.TO_GUEST, "egress": Direction.FROM_GUEST}
@@ -139,7 +139,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/security-group-rules", name="list_security_group_rules")
-def list_security_group_rules(call: Caller) -> Response:
+def list_security_group_rules(call: Call) -> Response:
     """The rules of the project's security groups."""
     listing = call.listing(SECURITY_GROUP_RULES)
     seen = visible.rules_of(call.user)
@@ -154,7 +154,7 @@ def list_security_group_rules(call: Caller) -> Response:
 
 
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)
-def create_security_group_rule(call: Caller) -> Response:
+def create_security_group_rule(call: Call) -> Response:
     """Add one rule to a security group, or several at once."""
     given = SECURITY_GROUP_RULES.read_post(call.document)
     if len({each["security_group_id"] for each in given}) > 1:
@@ -175,7 +175,7 @@ def create_security_group_rule(call: Caller) -> Response:
 
 
 @router.get("/security-group-rules/{rule_id}", name="show_security_group_rule")
-def show_security_group_rule(call: Caller, rule_id: str) -> Response:
+def show_security_group_rule(call: Call, rule_id: str) -> Response:
     """One rule."""
     with call.store.read() as snapshot:
         found = visible.security_group_rule(snapshot, call.user, rule_id)
@@ -186,7 +186,7 @@ def show_security_group_rule(call: Caller, rule_id: str) -> Response:
 @router.delete(
     "/security-group-rules/{rule_id}", name="delete_security_group_rule", status_code=204
 )
-def delete_security_group_rule(call: Caller, rule_id: str) -> Response:
+def delete_security_group_rule(call: Call, rule_id: str) -> Response:
     """Delete a rule; connections that it alone allowed end."""
     with call.store.change() as change:
         found = visible.security_group_rule(change, call.user, rule_id)

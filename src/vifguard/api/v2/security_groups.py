@@ -6,18 +6,18 @@ from collections.abc import Container
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import Converter, boolean
 from vifguard.api.errors import conflict
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
@@ -29,7 +29,7 @@ from vifguard.store.tables import security_group_rules as rule_table
 from vifguard.store.tables import security_groups as table
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["security groups"])
+router = Routes("security groups")
 
 _rules = Converter({"type": "array", "items": SECURITY_GROUP_RULES.schema}, lambda value: value)
 
@@ -56,7 +56,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/security-groups", name="list_security_groups")
-def list_security_groups(call: Caller) -> Response:
+def list_security_groups(call: Call) -> Response:
     """The security groups of the user's project, its default one among them. Asking makes none."""
     listing = call.listing(SECURITY_GROUPS)
     seen = visible.security_groups_of(call.user)
@@ -74,7 +74,7 @@ def list_security_groups(call: Caller) -> Response:
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)
-def create_security_group(call: Caller) -> Response:
+def create_security_group(call: Call) -> Response:
     """Create one security group, or several at once."""
     given = SECURITY_GROUPS.read_post(call.document)
     with call.store.change() as change:
@@ -83,7 +83,7 @@ def create_security_group(call: Caller) -> Response:
 
 
 @router.get("/security-groups/{group_id}", name="show_security_group")
-def show_security_group(call: Caller, group_id: str) -> Response:
+def show_security_group(call: Call, group_id: str) -> Response:
     """One security group, with its rules."""
     with call.store.read() as snapshot:
         found = visible.security_group(snapshot, call.user, group_id)
@@ -92,7 +92,7 @@ def show_security_group(call: Caller, group_id: str) -> Response:
 
 
 @router.put("/security-groups/{group_id}", name="update_security_group")
-def update_security_group(call: Caller, group_id: str) -> Response:
+def update_security_group(call: Call, group_id: str) -> Response:
     """Change a security group; whether it is stateful, only while no port has it."""
     given = SECURITY_GROUPS.read_put(call.document)
     with call.store.change() as change:
@@ -110,7 +110,7 @@ def update_security_group(call: Caller, group_id: str) -> Response:
 
 
 @router.delete("/security-groups/{group_id}", name="delete_security_group", status_code=204)
-def delete_security_group(call: Caller, group_id: str) -> Response:
+def delete_security_group(call: Call, group_id: str) -> Response:
     """Delete a security group that no port has, and the rules that refer to it."""
     with call.store.change() as change:
         found = visible.own_security_group(change, call.user, group_id)

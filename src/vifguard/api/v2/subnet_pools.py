@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import (
     Converter,
     UnfitError,
@@ -29,6 +28,7 @@ from vifguard.api.convert import (
 from vifguard.api.errors import Refusal
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OPERATOR, OWNER, Standing
 from vifguard.model.address import IPNetwork
@@ -39,7 +39,7 @@ from vifguard.store.rows import StoredSubnetPool
 from vifguard.store.tables import subnet_pools as table
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["subnet pools"])
+router = Routes("subnet pools")
 
 _MAX_PREFIXES = 100
 
@@ -87,7 +87,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/subnetpools", name="list_subnetpools")
-def list_subnetpools(call: Caller) -> Response:
+def list_subnetpools(call: Call) -> Response:
     """The pools of the user's project, and those shared with it."""
     listing = call.listing(SUBNET_POOLS)
     with call.store.read() as snapshot:
@@ -102,7 +102,7 @@ def list_subnetpools(call: Caller) -> Response:
 
 
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
-def create_subnetpool(call: Caller) -> Response:
+def create_subnetpool(call: Call) -> Response:
     """Create one pool, or several at once."""
     given = SUBNET_POOLS.read_post(call.document)
     with call.store.change() as change:
@@ -113,7 +113,7 @@ def create_subnetpool(call: Caller) -> Response:
 
 
 @router.get("/subnetpools/{pool_id}", name="show_subnetpool")
-def show_subnetpool(call: Caller, pool_id: str) -> Response:
+def show_subnetpool(call: Call, pool_id: str) -> Response:
     """One pool."""
     with call.store.read() as snapshot:
         found = visible.subnet_pool(snapshot, call.user, pool_id)
@@ -122,7 +122,7 @@ def show_subnetpool(call: Caller, pool_id: str) -> Response:
 
 
 @router.put("/subnetpools/{pool_id}", name="update_subnetpool")
-def update_subnetpool(call: Caller, pool_id: str) -> Response:
+def update_subnetpool(call: Call, pool_id: str) -> Response:
     """Change a pool; its prefixes may grow, and never lose what subnets could have of them."""
     given = SUBNET_POOLS.read_put(call.document)
     with call.store.change() as change:
@@ -144,7 +144,7 @@ def update_subnetpool(call: Caller, pool_id: str) -> Response:
 
 
 @router.delete("/subnetpools/{pool_id}", name="delete_subnetpool", status_code=204)
-def delete_subnetpool(call: Caller, pool_id: str) -> Response:
+def delete_subnetpool(call: Call, pool_id: str) -> Response:
     """Delete a pool that no subnet is from."""
     with call.store.change() as change:
         found = visible.own_subnet_pool(change, call.user, pool_id)

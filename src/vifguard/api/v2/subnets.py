@@ -8,14 +8,13 @@ from itertools import pairwise
 from typing import Any, Final
 from uuid import uuid4
 
-from fastapi import APIRouter
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import (
     Converter,
     UnfitError,
@@ -35,6 +34,7 @@ from vifguard.api.convert import (
 from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
 from vifguard.api.narrowing import Narrowing, columns, flag
 from vifguard.api.quota import ask_own_address_room, require_room
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
 from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.api.v2.subnet_range import range_of
@@ -47,7 +47,7 @@ from vifguard.store.rows import StoredSubnet
 from vifguard.store.tables import subnets as table
 from vifguard.store.transaction import Change
 
-router = APIRouter(tags=["subnets"])
+router = Routes("subnets")
 
 
 def _pool(given: dict[str, Any]) -> Pool:
@@ -138,7 +138,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/subnets", name="list_subnets")
-def list_subnets(call: Caller) -> Response:
+def list_subnets(call: Call) -> Response:
     """The subnets of the networks that the user sees."""
     listing = call.listing(SUBNETS)
     with call.store.read() as snapshot:
@@ -157,7 +157,7 @@ def _narrowing(user: User) -> Narrowing:
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)
-def create_subnet(call: Caller) -> Response:
+def create_subnet(call: Call) -> Response:
     """Create one subnet, or several at once."""
     given = SUBNETS.read_post(call.document)
     with call.store.change() as change:
@@ -166,7 +166,7 @@ def create_subnet(call: Caller) -> Response:
 
 
 @router.get("/subnets/{subnet_id}", name="show_subnet")
-def show_subnet(call: Caller, subnet_id: str) -> Response:
+def show_subnet(call: Call, subnet_id: str) -> Response:
     """One subnet."""
     with call.store.read() as snapshot:
         found, _ = visible.subnet(snapshot, call.user, subnet_id)
@@ -174,7 +174,7 @@ def show_subnet(call: Caller, subnet_id: str) -> Response:
 
 
 @router.put("/subnets/{subnet_id}", name="update_subnet")
-def update_subnet(call: Caller, subnet_id: str) -> Response:
+def update_subnet(call: Call, subnet_id: str) -> Response:
     """Change a subnet."""
     given = SUBNETS.read_put(call.document)
     with call.store.change() as change:
@@ -194,7 +194,7 @@ def update_subnet(call: Caller, subnet_id: str) -> Response:
 
 
 @router.delete("/subnets/{subnet_id}", name="delete_subnet", status_code=204)
-def delete_subnet(call: Caller, subnet_id: str) -> Response:
+def delete_subnet(call: Call, subnet_id: str) -> Response:
     """Delete a subnet that nobody has an address of but one that guests form themselves."""
     with call.store.change() as change:
         found, network = visible.subnet(change, call.user, subnet_id)

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi import APIRouter
 from sqlalchemy import Table
 from starlette.responses import Response
 
 from vifguard.api import visible
 from vifguard.api.answer import Json
-from vifguard.api.call import Call, Caller
+from vifguard.api.call import Call
 from vifguard.api.convert import list_of, word
 from vifguard.api.errors import Refusal
+from vifguard.api.routes import Routes
 from vifguard.api.shapes import MAX_TAGS
 from vifguard.api.who import User
 from vifguard.store import tables
@@ -22,7 +22,7 @@ from vifguard.store import tags as rows
 from vifguard.store.rows import Stamp
 from vifguard.store.transaction import Change, Snapshot
 
-router = APIRouter(tags=["tags"])
+router = Routes("tags")
 
 _given = list_of(word(), 1000)
 
@@ -139,24 +139,24 @@ def _route(tagged: _Tagged) -> None:
     one, many = tagged.one, f"{tagged.path}"
 
     @router.get(many, name=f"list_{one}_tags", description=f"The tags of a {one}.")
-    def list_tags(call: Caller, object_id: str) -> Response:
+    def list_tags(call: Call, object_id: str) -> Response:
         return Json({"tags": list(tagged.read(call, object_id))})
 
     @router.post(many, name=f"add_{one}_tags", status_code=201, description="Add tags.")
-    def add_tags(call: Caller, object_id: str) -> Response:
+    def add_tags(call: Call, object_id: str) -> Response:
         new = _named(call)
         tagged.change(call, object_id, lambda has: (*has, *new))
         return Json({"tags": list(new)}, status_code=201)
 
     @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
-    def replace_tags(call: Caller, object_id: str) -> Response:
+    def replace_tags(call: Call, object_id: str) -> Response:
         new = _named(call)
         return Json({"tags": tagged.change(call, object_id, lambda _: new)})
 
     @router.delete(
         many, name=f"remove_{one}_tags", status_code=204, description="Have no tags any more."
     )
-    def remove_tags(call: Caller, object_id: str) -> Response:
+    def remove_tags(call: Call, object_id: str) -> Response:
         tagged.change(call, object_id, lambda _: ())
         return Response(status_code=204)
 
@@ -169,18 +169,18 @@ def _route_one(tagged: _Tagged) -> None:
     @router.get(
         single, name=f"show_{one}_tag", status_code=204, description="Whether a tag is there."
     )
-    def show_tag(call: Caller, object_id: str, tag: str) -> Response:
+    def show_tag(call: Call, object_id: str, tag: str) -> Response:
         _require_there(tag, tagged.read(call, object_id))
         return Response(status_code=204)
 
     @router.put(single, name=f"add_{one}_tag", status_code=201, description="Add one tag.")
-    def add_tag(call: Caller, object_id: str, tag: str) -> Response:
+    def add_tag(call: Call, object_id: str, tag: str) -> Response:
         new = _one(tag)
         tagged.change(call, object_id, lambda has: (*has, new))
         return Response(status_code=201)
 
     @router.delete(single, name=f"remove_{one}_tag", status_code=204, description="Remove one tag.")
-    def remove_tag(call: Caller, object_id: str, tag: str) -> Response:
+    def remove_tag(call: Call, object_id: str, tag: str) -> Response:
         tagged.change(call, object_id, lambda has: set(has) - {_require_there(tag, has)})
         return Response(status_code=204)
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from vifguard.api.answer import Json
-from vifguard.api.call import Caller
+from vifguard.api.call import Call
 from vifguard.api.errors import Refusal
 from vifguard.api.links import link_to
+from vifguard.api.routes import Routes
 
-root = APIRouter(tags=["server"])
-router = APIRouter(tags=["server"])
+root = Routes("server")
+router = Routes("server")
 
 # What Neutron calls the parts of its dialect, listed where it is spoken here; then our own.
 _EXTENSIONS: Final = {
@@ -117,7 +118,7 @@ def version_resources(request: Request) -> Response:
 @root.get("/openapi.json", name="openapi")
 def openapi(request: Request) -> Response:
     """This document."""
-    return Json(request.app.openapi())
+    return Json(request.app.openapi)
 
 
 @root.get("/healthz", name="healthz")
@@ -127,13 +128,13 @@ async def healthz() -> Response:
 
 
 @router.get("/extensions", name="list_extensions")
-def list_extensions(_: Caller) -> Response:
+def list_extensions(_: Call) -> Response:
     """The parts of the dialect that this server speaks."""
     return Json({"extensions": [_extension(*each) for each in _EXTENSIONS.items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
-def show_extension(_: Caller, alias: str) -> Response:
+def show_extension(_: Call, alias: str) -> Response:
     """One part of the dialect."""
     if alias not in _EXTENSIONS:
         raise Refusal(

@@ -14,9 +14,9 @@ from vifguard.feed.messages import Feed, SecondAgentError
 
 if TYPE_CHECKING:
     import uvicorn
-    from fastapi import FastAPI
 
     from vifguard.agent.settings import Settings
+    from vifguard.api.app import Application
     from vifguard.cli.service.tls import Certificate
 
 Ready = Callable[[], None]
@@ -39,7 +39,7 @@ class ApiServer:
     name = "API server"
 
     def __init__(
-        self, app: FastAPI, listening: socket.socket, certificate: Certificate | None = None
+        self, app: Application, listening: socket.socket, certificate: Certificate | None = None
     ) -> None:
         self._app = app
         self._listening = listening
