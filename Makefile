@@ -14,17 +14,21 @@ SERVER := tests/store tests/api tests/cli tests/oracles/neutron
 KERNEL := $(sort $(shell grep -rl --include='test_*.py' 'mark\.kernel' tests))
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup fmt check test test-full test-lab test-kernels conformance-full demo bench fuzz lock clean
+.PHONY: help setup packages fmt check test test-full test-lab test-kernels conformance-full demo bench fuzz lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(VENV)/.installed $(OBJECT) ## system packages, locked Python dependencies, the eBPF object
+setup: $(VENV)/.installed $(OBJECT) ## system packages that lack (make packages names them), Python's into .venv, the eBPF object
+
+packages: ## the system packages that setup installs: a compiler, and what tests, lab and demo use
+	@echo $(PACKAGES)
 
 build/packages: Makefile
 	@mkdir -p build
 	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
+	  echo "make setup installs, by apt:" $$missing; \
 	  $(SUDO) apt-get -qq -o DPkg::Lock::Timeout=300 update && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
 	    -o DPkg::Lock::Timeout=300 install $$missing >/dev/null; \
@@ -120,6 +124,7 @@ build/peer-packages: Makefile
 	@mkdir -p build
 	@missing=$$(for p in $(PEER_PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
+	  echo "make setup installs, by apt:" $$missing; \
 	  $(SUDO) apt-get -qq -o DPkg::Lock::Timeout=300 update && \
 	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
 	    -o DPkg::Lock::Timeout=300 install $$missing >/dev/null; \

@@ -103,7 +103,7 @@ def test_a_dump_that_misses_an_interface_takes_no_guard_away(bench: Bench) -> No
 
 
 def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The kernel takes neither its policy nor a closed one, and somebody raises it again.
 
@@ -134,6 +134,7 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
             bench.compare()
             guarded = bench.hands.guarded()
             assert [link.name for _, link in bench.adopted.unguarded(guarded)] == ["vnet1"]
+            assert f"interface vnet1 of port {port_id(1)} has no guard: no memory" in caplog.text
             host.ip("link", "set", "vnet1", "up")
             eventually(lambda: "state forwarding" in host.ip("-d", "link", "show", "vnet1"))
             assert three.heard_by(two, legal(3)) == [legal(3)]

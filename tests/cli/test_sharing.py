@@ -1,5 +1,7 @@
 """Subnet pools, RBAC policies and quotas as a person uses them."""
 
+from pathlib import Path
+
 from command import Shell
 
 
@@ -53,3 +55,29 @@ def test_how_much_a_project_may_have(vifguard: Shell) -> None:
     vifguard("quota", "reset", "acme", code=3)
     assert vifguard("quota", "set", "acme", "port", code=2).err
     assert vifguard("quota", "set", "acme", "port=many", code=2).err
+
+
+def test_a_misspelt_project_is_told_to_the_operator(vifguard: Shell, tmp_path: Path) -> None:
+    vifguard(
+        *("user", "create", "shopper", "--project", "shopping"),
+        *("--clouds-file", tmp_path / "clouds.yaml"),
+    )
+    vifguard("network", "create", "given")
+    give = ("rbac-policy", "create", "network", "given", "--with")
+    for words in (("quota", "set", "shoping", "port=5"), (*give, "shoping")):
+        told = vifguard(*words).err
+        assert "project 'shoping' has no user and nothing here so far" in told
+        assert "shopping" in told
+        vifguard("quota", "reset", "shoping", code=None)
+    for words in (("quota", "set", "shopping", "port=5"), (*give, "shopping"), (*give, "all")):
+        assert vifguard(*words).err == ""
+    tenant = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
+    tenant("security-group", "create", "lent")
+    assert tenant("rbac-policy", "create", "security-group", "lent", "--with", "shoping").err == ""
+    tenant("rbac-policy", "delete", *(one["id"] for one in tenant.json("rbac-policy", "list")))
+    tenant("security-group", "delete", "lent")
+    vifguard("quota", "reset", "shopping")
+    ids = [one["id"] for one in vifguard.json("rbac-policy", "list")]
+    vifguard("rbac-policy", "delete", *ids)
+    vifguard("network", "delete", "given")
+    vifguard("user", "delete", "shopper")

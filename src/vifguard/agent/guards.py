@@ -192,8 +192,16 @@ class Guards:
         self._note(closing, there)
         bare = closing.wanted.ports.keys() - there
         for index in bare:
-            log.error("interface %d has no guard: %s", index, reasons.get(index, lacking[index]))
+            place, why = places.get(index), reasons.get(index, lacking[index])
+            log.error("%s has no guard: %s", _named(index, place), why)
         return frozenset(bare)
+
+
+def _named(index: int, place: Placement | None) -> str:
+    """An interface as an operator knows it; one that went has no name but its number."""
+    if place is None or place.link is None:
+        return f"interface {index}"
+    return f"interface {place.link.name} of port {place.port.policy.port_id}"
 
 
 def _attachment(index: int, place: Placement, *, running: bool) -> Attachment:

@@ -31,7 +31,7 @@ _SUMMARY = (
     Column("RESULT", "result"),
     Column("WHAT WAS SHOWN", "shown"),
 )
-_LEGEND = "Port profiles: S strict, M mac, R router, I off."
+_LEGEND = "Profiles: S strict, M mac, R router, I off. Attacks: docs/attacks.md."
 
 
 def print_results(performances: Sequence[Performance]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.output import Column
+from vifguard.cli.projects import note_if_new
 from vifguard.cli.session import Session, with_session
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ def set_quota(session: Session, project: Project, limits: Limits, *, force: Forc
         raise typer.BadParameter(f"there is no {unknown[0]!r}: known are {', '.join(known)}")
     if force:
         body["force"] = True
+    note_if_new(session, project)
     found = session.client.call("PUT", _path(project), body={"quota": body})["quota"]
     if session.json:
         session.show(found)

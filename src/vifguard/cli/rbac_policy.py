@@ -10,6 +10,7 @@ import typer
 from vifguard.cli import values
 from vifguard.cli.names import EVERY, id_of, names_of
 from vifguard.cli.output import Column
+from vifguard.cli.projects import note_if_new
 from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.session import Session, with_session
 from vifguard.client.resource import (
@@ -69,6 +70,7 @@ def create(
         action="access_as_shared",
         project_id=project,
     )
+    note_if_new(session, _target(target))
     session.show(session.client.create(RBAC_POLICY, body))
 
 
@@ -77,6 +79,7 @@ def create(
 def set_rbac_policy(session: Session, policy: Policy, target: Target) -> None:
     """Share with another project instead, where the one there was does not use the object."""
     body = {"target_tenant": _target(target)}
+    note_if_new(session, _target(target))
     session.show(session.client.update(RBAC_POLICY, policy, body))
 
 

@@ -30,6 +30,17 @@ def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -
         time.sleep(_AWHILE)
 
 
+def worded(value: object) -> str:
+    """What was expected or seen, in words for a table."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(worded(each) for each in value) or "none"
+        case _:
+            return str(value)
+
+
 class Story:
     """The findings of one scenario."""
 
@@ -38,8 +49,9 @@ class Story:
 
     def check(self, subject: str, expected: object, seen: object, why: str = "") -> None:
         """What was seen must equal what was expected."""
-        faults = () if expected == seen else (f"{seen} instead of {expected}",)
-        self._tell(Finding(self.scenario, subject, str(expected), str(seen), why, faults=faults))
+        want, saw = worded(expected), worded(seen)
+        faults = () if expected == seen else (f"{saw} instead of {want}",)
+        self._tell(Finding(self.scenario, subject, want, saw, why, faults=faults))
 
     def must(
         self, subject: str, what: str, look: Callable[[], T | None], patience: float = PATIENCE

@@ -1,0 +1,56 @@
+"""Projects that the operator can have meant: a misspelt one is taken, and said to be new.
+
+The server keeps no list of projects; the operator may give to one that is still to come.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from vifguard.cli.exits import InputError
+from vifguard.cli.names import EVERY
+from vifguard.cli.output import note
+from vifguard.client.errors import NotAllowedError
+from vifguard.client.resource import NETWORK, SECURITY_GROUP
+
+if TYPE_CHECKING:
+    from vifguard.cli.session import Session
+
+_TOLD: Final = 10
+
+
+def note_if_new(session: Session, project: str) -> None:
+    """Note that a project has no user and nothing here, where the operator asks; which have."""
+    known = None if project == EVERY else _known(session)
+    if known is None or project in known:
+        return
+    first = ", ".join(sorted(known)[:_TOLD])
+    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    note(f"project {project!r} has no user and nothing here so far; there are {first}{more}")
+
+
+def _known(session: Session) -> set[str] | None:
+    """The projects with users, quotas, networks or groups; None where that is not told."""
+    client = session.client
+    try:
+        found = {one["project_id"] for one in client.call("GET", "quotas")["quotas"]}
+    except NotAllowedError:
+        return None
+    # A project's first port, like its first group, brings its default group.
+    for resource in (NETWORK, SECURITY_GROUP):
+        found |= {one["project_id"] for one in client.list(resource, fields="project_id")}
+    return found | _with_users(session)
+
+
+def _with_users(session: Session) -> set[str]:
+    """The projects of the users of a server on this machine; of another they are not told."""
+    from vifguard.cli.service import users
+    from vifguard.cli.service.data_dir import DataDir
+
+    if session.url:
+        return set()
+    try:
+        accounts = users.read(DataDir(session.data_dir).users)
+    except (InputError, OSError):
+        return set()
+    return {one.principal.project_id for one in accounts}
