@@ -108,7 +108,6 @@ def is_there(cloud: Cloud, document: dict[str, Any], what: str) -> bool:
         "network-segment-ranges",
         "log/logs",
         "flavors",
-        "availability_zones",
         "service-providers",
     ],
 )

@@ -254,9 +254,9 @@ class TestNova:
         """A3.1 d: Nova catches it by its type."""
         network = cloud.admin.network("10.0.0.0/24", shared=True)
         on = {"network_id": network["id"]}
-        wishes = [{"ip_address": "10.9.9.9"}]
-        refused = cloud.admin.refused("port", **on, fixed_ips=wishes)
-        assert refused[:2] == (400, "InvalidIpForNetwork")
+        for address in ("10.9.9.9", "10.0.0.0", "10.0.0.255"):
+            refused = cloud.admin.refused("port", **on, fixed_ips=[{"ip_address": address}])
+            assert refused[:2] == (400, "InvalidIpForNetwork")
         wishes = [{"ip_address": "10.9.9.9", "subnet_id": network["subnets"][0]}]
         refused = cloud.admin.refused("port", **on, fixed_ips=wishes)
         assert refused[:2] == (400, "InvalidIpForSubnet")
@@ -301,8 +301,227 @@ class TestPorts:
         assert after["mac_address"] != port["mac_address"]
         assert addresses(after) != addresses(port)
 
+    @pytest.mark.parametrize("owner", ["trunk:subport", "kuryr:container", "Octavia"])
+    def test_an_owner_is_any_word_but_the_networks_own(self, cloud: Cloud, owner: str) -> None:
+        """A3.5: 403."""
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        on = {"network_id": network["id"]}
+        assert cloud.alice.make("port", **on, device_owner=owner)["device_owner"] == owner
+        refused = cloud.alice.refused("port", **on, device_owner="network:dhcp")
+        assert refused[:2] == (403, "PolicyNotAuthorized")
+
+    def test_a_mac_may_be_written_with_dashes(self, cloud: Cloud) -> None:
+        """A3.4: 400."""
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        on = {"network_id": network["id"]}
+        port = cloud.admin.make("port", **on, mac_address="FA-16-3E-00-00-0A")
+        assert port["mac_address"] == "fa:16:3e:00:00:0a"
+        for text in ("fa-16-3e-00-00-0A", "fa:16:3e:00:00:0a"):
+            assert cloud.admin.get("ports", mac_address=text)["ports"] == [port]
+        assert cloud.admin.refused("port", **on, mac_address="fa-16:3e-00-00-0b")[0] == 400
+
+
+class TestWords:
+    """What Neutron takes, and its types of what it refuses, found by asking both the same."""
+
+    def test_null_is_an_empty_list_of_a_subnet(self, cloud: Cloud) -> None:
+        network = cloud.admin.make("network", shared=True)
+        lists = ("dns_nameservers", "host_routes", "service_types")
+        nulls = dict.fromkeys((*lists, "allocation_pools"))
+        made = subnet_of(cloud.admin, network, "10.0.0.0/24", **nulls)
+        assert [made[name] for name in lists] == [[], [], []]
+        assert made["allocation_pools"] == [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+        changed = cloud.admin.change("subnet", made["id"], **nulls)
+        assert [changed[name] for name in nulls] == [[], [], [], []]
+
+    def test_null_is_an_empty_list_of_an_address_group(self, cloud: Cloud) -> None:
+        assert cloud.alice.make("address_group", addresses=None)["addresses"] == []
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [
+            ({"cidr": "10.0.0.0"}, "InvalidInput"),
+            (
+                {"allocation_pools": [{"start": "10.0.0.9", "end": "10.0.0.8"}]},
+                "InvalidAllocationPool",
+            ),
+            (
+                {"allocation_pools": [{"start": "10.0.0.9", "end": "10.0.1.8"}]},
+                "OutOfBoundsAllocationPool",
+            ),
+            (
+                {"allocation_pools": [{"start": "fd00::1", "end": "fd00::2"}]},
+                "InvalidAllocationPool",
+            ),
+            (
+                {"dns_nameservers": [f"10.0.0.{last}" for last in range(6)]},
+                "DNSNameServersExhausted",
+            ),
+            (
+                {
+                    "host_routes": [
+                        {"destination": f"10.{each}.0.0/16", "nexthop": "10.0.0.1"}
+                        for each in range(1, 22)
+                    ]
+                },
+                "HostRoutesExhausted",
+            ),
+        ],
+    )
+    def test_types_of_a_bad_subnet(self, cloud: Cloud, fields: dict[str, Any], kind: str) -> None:
+        network = cloud.admin.make("network", shared=True)
+        of = {"network_id": network["id"], "ip_version": 4, "cidr": "10.0.0.0/24"} | fields
+        assert cloud.admin.refused("subnet", **of)[:2] == (400, kind)
+
+    @pytest.mark.parametrize(
+        ("fields", "kind"),
+        [
+            ({"extra_dhcp_opts": [{"opt_name": "mtu"}]}, "InvalidInput"),
+            ({"allowed_address_pairs": [{"mac_address": None}]}, "AllowedAddressPairsMissingIP"),
+            (
+                {"allowed_address_pairs": [{"ip_address": "10.5.5.5"}] * 2},
+                "DuplicateAddressPairInRequest",
+            ),
+        ],
+    )
+    def test_types_of_a_bad_port(self, cloud: Cloud, fields: dict[str, Any], kind: str) -> None:
+        network = cloud.admin.make("network", shared=True)
+        refused = cloud.admin.refused("port", network_id=network["id"], **fields)
+        assert refused[:2] == (400, kind)
+
+    def test_prefix_lengths_are_sorted_as_numbers(self, cloud: Cloud) -> None:
+        for bits in (8, 16, 24):
+            cloud.alice.make("subnetpool", prefixes=["10.0.0.0/8"], min_prefixlen=bits)
+        found = cloud.alice.get("subnetpools", sort_key="min_prefixlen", sort_dir="desc")
+        assert [each["min_prefixlen"] for each in found["subnetpools"]] == ["24", "16", "8"]
+
+    def test_an_address_that_is_not_called_one_is_no_filter(self, cloud: Cloud) -> None:
+        refused = refusal(cloud.alice.call("GET", "ports?fixed_ips=10.0.0.5"))
+        assert refused[:2] == (400, "InvalidInput")
+        assert "ip_address=" in refused[2]
+
+    def test_tags_that_are_added_are_200(self, cloud: Cloud) -> None:
+        network = cloud.admin.make("network", shared=True)
+        answer = cloud.admin.call("POST", f"networks/{network['id']}/tags", {"tags": ["a"]})
+        assert (answer.status_code, answer.json()) == (200, {"tags": ["a"]})
+
+
+class TestPortsThatServe:
+    """A3.6: a DHCP server's port had the default group, and kept its network from being deleted."""
+
+    @pytest.fixture
+    def network(self, held: Cloud) -> dict[str, Any]:
+        return held.admin.network("10.0.0.0/24", shared=True)
+
+    def test_they_have_no_groups_but_those_that_are_named(
+        self, held: Cloud, network: dict[str, Any]
+    ) -> None:
+        fields = {"network_id": network["id"], "device_owner": "network:dhcp"}
+        port = held.admin.make("port", **fields)
+        assert (port["security_groups"], port["security_groups_enabled"]) == ([], False)
+        group = held.admin.make("security_group", name="g")["id"]
+        port = held.admin.make("port", **fields, security_groups=[group])
+        assert (port["security_groups"], port["security_groups_enabled"]) == ([group], True)
+        assert held.admin.make("port", **fields, security_groups_enabled=True)["security_groups"]
+
+    def test_their_network_takes_them_along(self, held: Cloud, network: dict[str, Any]) -> None:
+        on = {"network_id": network["id"]}
+        served = held.admin.make("port", **on, device_owner="network:dhcp")
+        guest = held.admin.make("port", **on)
+        refused = refusal(held.admin.call("DELETE", f"networks/{network['id']}"))
+        assert refused[:2] == (409, "NetworkInUse")
+        assert guest["id"] in refused[2]
+        assert served["id"] not in refused[2]
+        held.admin.call("DELETE", f"ports/{guest['id']}")
+        assert held.admin.call("DELETE", f"networks/{network['id']}").status_code == 204
+        assert held.admin.get("ports") == {"ports": []}
+
+    def test_their_subnet_takes_their_addresses_back(
+        self, held: Cloud, network: dict[str, Any]
+    ) -> None:
+        on = {"network_id": network["id"]}
+        served = held.admin.make("port", **on, device_owner="network:dhcp")
+        (subnet,) = network["subnets"]
+        assert held.admin.call("DELETE", f"subnets/{subnet}").status_code == 204
+        shown = held.admin.get(f"ports/{served['id']}")["port"]
+        assert shown["fixed_ips"] == []
+        assert shown["policy_revision"] > served["policy_revision"]
+        again = subnet_of(held.admin, network, "10.0.0.0/24")
+        guest = held.admin.make("port", **on)
+        refused = refusal(held.admin.call("DELETE", f"subnets/{again['id']}"))
+        assert (refused[:2], guest["fixed_ips"] != []) == ((409, "SubnetInUse"), True)
+
+
+class TestLinkLocal:
+    """C14, C20: link-local addresses on networks of a project's own, and beyond."""
+
+    def test_a_range_of_them_is_an_isolated_networks(self, cloud: Cloud) -> None:
+        cloud.has_host()
+        network = cloud.alice.make("network")
+        subnet = subnet_of(cloud.alice, network, "169.254.10.0/30", gateway_ip=None)
+        pairs = [{"ip_address": "169.254.10.2"}, {"ip_address": "fe80::a"}]
+        port = cloud.alice.make("port", network_id=network["id"], allowed_address_pairs=pairs)
+        assert addresses(port) == ["169.254.10.1"]
+        assert [each["ip_address"] for each in port["allowed_address_pairs"]] == [
+            "169.254.10.2",
+            "fe80::a",
+        ]
+        cloud.alice.change("port", port["id"], allowed_address_pairs=[])
+        share = {"object_type": "network", "object_id": network["id"], "target_tenant": "p2"}
+        refused = cloud.alice.refused("rbac_policy", action="access_as_shared", **share)
+        assert refused[:2] == (409, "InvalidSharedSetting")
+        assert subnet["id"] in refused[2]
+        fields = {"network_id": network["id"], "ip_version": 6, "cidr": "fe80::/64"}
+        status, _, message = cloud.alice.refused("subnet", **fields)
+        assert (status, "link-local" in message) == (400, True)
+
+    def test_a_virtual_routers_first_address_may_be_one(self, held: Cloud) -> None:
+        """VRRPv3's list begins with a link-local address (RFC 9568, 5.2.9)."""
+        network = held.alice.make("network")
+        subnet = subnet_of(held.alice, network, "2001:db8::/64", gateway_ip="fe80::1")
+        assert subnet["gateway_ip"] == "fe80::1"
+        pairs = [{"ip_address": "fe80::1"}]
+        members = [
+            held.alice.make("port", network_id=network["id"], allowed_address_pairs=pairs)["id"]
+            for _ in range(2)
+        ]
+        group = held.alice.make(
+            "ip_group",
+            network_id=network["id"],
+            addresses=[{"ip_address": "fe80::1"}, {"ip_address": "2001:db8::100"}],
+            members=members,
+            vrid6=7,
+        )
+        found = [each["ip_address"] for each in group["addresses"]]
+        assert sorted(found) == ["2001:db8::100", "fe80::1"]
+
 
 class TestOthers:
+    def test_the_first_default_rules_say_what_they_are(self, cloud: Cloud) -> None:
+        """N20."""
+        rules = cloud.admin.get("default-security-group-rules")["default_security_group_rules"]
+        said = {(rule["direction"], rule["description"]) for rule in rules}
+        assert said == {
+            (way, f"Legacy default SG rule for {way} traffic") for way in ("egress", "ingress")
+        }
+
+    def test_what_there_is_none_of_is_an_empty_list(self, cloud: Cloud) -> None:
+        """N21, A3.7: 404."""
+        cloud.has_host()
+        network = cloud.admin.network("10.0.0.0/24", shared=True)
+        agent = cloud.admin.get("agents")["agents"][0]
+        for user in (cloud.admin, cloud.alice):
+            assert user.get("availability_zones") == {"availability_zones": []}
+        assert cloud.admin.get(f"networks/{network['id']}/dhcp-agents") == {"agents": []}
+        assert cloud.admin.get(f"agents/{agent['id']}/dhcp-networks") == {"networks": []}
+        for path in (
+            f"networks/{agent['id']}/dhcp-agents",
+            f"agents/{network['id']}/dhcp-networks",
+        ):
+            assert cloud.admin.call("GET", path).status_code == 404
+        shown = cloud.admin.get(f"networks/{network['id']}")["network"]
+        assert (shown["availability_zones"], shown["availability_zone_hints"]) == ([], [])
+
     def test_what_is_nobodys_own_is_an_empty_list_to_a_member(self, cloud: Cloud) -> None:
         """N8: 403."""
         cloud.has_host()

@@ -1,19 +1,25 @@
 """The `openstack` command, unchanged: the whole life of every resource."""
 
 import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from command import started
+from command import clean_environment, started
 from host import host
 from openstack_command import Openstack, openstack
 
 from vifguard.client.client import Client
 from vifguard.client.endpoint import read_data_dir
 from vifguard.client.feed import HttpFeed
+from vifguard.client.resource import SECURITY_GROUP_RULE, SUBNET
 from vifguard.feed.messages import HostReport, Report
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,52 @@ def test_as_in_the_readme(tmp_path: Path) -> None:
         assert agents.stdout == f"{name} True\n"
         group = machine.run(*cloud, "security", "group", "create", "web", *plain, "stateful")
         assert group.stdout == "True\n"
+
+
+def in_the_readme(after: str) -> str:
+    """The lines of the first block of code behind a text."""
+    behind = README.read_text().partition(after)[2]
+    assert behind, f"README.md does not say {after!r}"
+    block = re.search(r"(?:^    .*\n)+", behind, re.MULTILINE)
+    assert block is not None
+    return block[0]
+
+
+def test_a_tenants_first_commands_are_as_in_the_readme(data_dir: Path, tmp_path: Path) -> None:
+    tenant = in_the_readme("A tenant gets a user and a `clouds.yaml`")
+    first = in_the_readme("### A tenant's first commands")
+    assert first.count("openstack --os-cloud vifguard") == 5
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": programs, "VIFGUARD_DATA_DIR": str(data_dir), "HOME": str(tmp_path)}
+    with subprocess.Popen(
+        ["bash", "-e", "-c", f"{tenant}\n{first}"],
+        cwd=tmp_path,
+        env=clean_environment() | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said = while_a_host_lives(data_dir, process)
+    assert process.returncode == 0, said
+    shown = said[0].splitlines()[-2]
+    assert re.search(r"\| db +\| fa:16:3e:.*10\.20\.0\.", shown), said
+    with Client(read_data_dir(data_dir)) as operator:
+        (subnet,) = operator.list(SUBNET, name="back-4")
+        (rule,) = operator.list(SECURITY_GROUP_RULE, port_range_min="22")
+    assert (subnet["cidr"], subnet["project_id"]) == ("10.20.0.0/24", "shop")
+    assert (rule["belongs_to_default_sg"], rule["project_id"]) == (True, "shop")
+
+
+def while_a_host_lives(data_dir: Path, process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a process says until its end; a project's networks need a host that reports."""
+    while True:
+        report_host(data_dir)
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=3)
+
+
+def test_what_there_is_none_of_is_an_empty_table(osc: Openstack) -> None:
+    assert osc.json("availability", "zone", "list", "--network") == []
 
 
 def test_a_network_and_its_subnets(osc: Openstack) -> None:

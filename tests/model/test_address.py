@@ -74,7 +74,8 @@ def test_an_address_is_its_own_prefix() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "02-00-00-00-00-01",
+        "02-00:00-00-00-01",
+        "02-00-00-00-00:01",
         "0200.0000.0001",
         "02:00:00:00:00",
         "02:00:00:00:00:01\n",
@@ -91,6 +92,7 @@ def test_a_mac_that_is_not_one_is_refused(text: str) -> None:
 def test_mac_case_does_not_matter_and_leading_zeros_stay() -> None:
     mac = Mac.parse("02:00:00:0A:00:00")
     assert mac == Mac.parse("02:00:00:0a:00:00")
+    assert mac == Mac.parse("02-00-00-0A-00-00")
     assert str(mac) == "02:00:00:0a:00:00"
 
 

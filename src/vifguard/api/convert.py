@@ -52,7 +52,7 @@ _NEVER_A_STATION = tuple(
     )
 )
 
-_LINK_LOCAL = (IPv4Network("169.254.0.0/16"), IPv6Network("fe80::/10"))
+_LINK_LOCAL = IPv6Network("fe80::/10")
 
 
 class UnfitError(ValueError):
@@ -158,6 +158,10 @@ def integer(low: int, high: int) -> Converter:
     return Converter({"type": "integer", "minimum": low, "maximum": high}, read)
 
 
+NUMERAL = "^[0-9]+$"
+"""The pattern of a whole number that is shown as a text; it sorts as the number."""
+
+
 def matching(pattern: re.Pattern[str], what: str) -> Converter:
     """Text that a pattern matches as a whole."""
 
@@ -210,22 +214,42 @@ def nullable(inner: Converter) -> Converter:
     )
 
 
-def many_of(inner: Converter, limit: int) -> Converter:
-    """A list of at most `limit` values, as a tuple in the order given."""
+def or_none_at_all(inner: Converter) -> Converter:
+    """A list, or null for an empty one."""
+    return mapped(nullable(inner), lambda given: given or ())
+
+
+def refused_as(kind: str, inner: Converter) -> Converter:
+    """What `inner` takes; what it refuses has this word of Neutron's."""
+
+    def read(value: Any) -> Any:
+        try:
+            return inner.read(value)
+        except ValueError as error:
+            raise UnfitError(str(error), kind) from None
+
+    return Converter(inner.schema, read)
+
+
+def many_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Converter:
+    """A list of at most `limit` values, as a tuple in the order given.
+
+    `beyond` is Neutron's word for more of them.
+    """
 
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise UnfitError(f"{quoted(value)} is not a list")
         if len(value) > limit:
-            raise UnfitError(f"{len(value)} entries are more than the maximum of {limit}")
+            raise UnfitError(f"{len(value)} entries are more than the maximum of {limit}", beyond)
         return tuple(inner.read(each) for each in value)
 
     return Converter({"type": "array", "items": inner.schema, "maxItems": limit}, read)
 
 
-def list_of(inner: Converter, limit: int) -> Converter:
+def list_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Converter:
     """A list of different values, at most `limit`, as a tuple in the order given."""
-    many = many_of(inner, limit)
+    many = many_of(inner, limit, beyond)
 
     def read(value: Any) -> tuple[Any, ...]:
         found = many.read(value)
@@ -284,7 +308,8 @@ def _read_mac(value: Any) -> Mac:
     return mac
 
 
-_MAC_SCHEMA = {"type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$"}
+_PAIR = "[0-9A-Fa-f]{2}"
+_MAC_SCHEMA = {"type": "string", "pattern": f"^{_PAIR}([:-]){_PAIR}(\\1{_PAIR}){{4}}$"}
 mac = Converter(_MAC_SCHEMA, _read_mac)
 
 _NLB_MULTICAST, _NLB_UNICAST = b"\x03\xbf", b"\x02\xbf"
@@ -343,9 +368,9 @@ def _read_subnet(value: Any) -> IPNetwork:
         raise AddressError(f"{quoted(value)} is not a network like 10.0.0.0/24")
     found = parse_interface(value).network
     _station(found, value)
-    for reserved in _LINK_LOCAL:
-        if found.version == reserved.version and found.overlaps(reserved):
-            raise AddressError(f"{quoted(value)} overlaps {reserved}, which is link-local")
+    if found.version == 6 and found.overlaps(_LINK_LOCAL):
+        # They are each port's own, with and without a subnet.
+        raise AddressError(f"{quoted(value)} overlaps {_LINK_LOCAL}, which is link-local")
     return found
 
 

@@ -7,20 +7,22 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from vifguard.api.attributes import Resource
-from vifguard.api.convert import boolean, integer, quoted
+from vifguard.api.convert import NUMERAL, boolean, integer, quoted
 from vifguard.api.errors import Refusal, bad_request, invalid_input
 from vifguard.api.who import User
-from vifguard.model.address import AddressError, parse_address
+from vifguard.model.address import AddressError, Mac, parse_address
 
 Shown = dict[str, Any]
 
 _WORDS = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"})
 _TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
 _SINCE = "changed_since"
+_OF_ADDRESSES = ("ip_address", "subnet_id", "ip_address_substr")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|\+00:00)?", re.ASCII)
 _SCALAR = frozenset({"string", "integer", "boolean"})
 
@@ -104,7 +106,7 @@ class Listing:
     def _sorted(self, shown: Sequence[Shown]) -> list[Shown]:
         chosen = list(shown)
         for key, descending in reversed(self.sort):
-            chosen.sort(key=lambda each: _sortable(each.get(key)), reverse=descending)
+            chosen.sort(key=partial(_rank, self.resource, key), reverse=descending)
         return chosen
 
     def _matches(self, each: Shown) -> bool:
@@ -195,6 +197,11 @@ def _require_filter(resource: Resource, name: str, values: Sequence[str]) -> Non
     attribute = resource.by_name.get("tags" if name in _TAGS else name)
     if attribute is None or not _can_filter(attribute.converter.schema):
         raise bad_request(f"[{quoted(name)}] is invalid attribute for filtering: no such filter.")
+    for value in values if name == "fixed_ips" else ():
+        if value.partition("=")[0] not in _OF_ADDRESSES:
+            words = ", ".join(f"{word}=..." for word in _OF_ADDRESSES)
+            reason = f"{quoted(value)} is none of {words}"
+            raise invalid_input(f"Invalid input for fixed_ips. Reason: {reason}.")
 
 
 def _is_time(value: str) -> bool:
@@ -224,7 +231,7 @@ def _equal(value: Any, wanted: str, name: str) -> bool:
             return str(value) == wanted
         case list():
             return any(_in_list(each, wanted) for each in value)
-    same: bool = value == wanted or (name == "mac_address" and value == wanted.lower())
+    same: bool = value == wanted or (name == "mac_address" and value == _canonical_mac(wanted))
     return same
 
 
@@ -242,6 +249,13 @@ def _canonical(text: str) -> str:
         return text
 
 
+def _canonical_mac(text: str) -> str:
+    try:
+        return str(Mac.parse(text))
+    except AddressError:
+        return text
+
+
 def _sort(
     resource: Resource, keys: Sequence[str], directions: Sequence[str]
 ) -> tuple[tuple[str, bool], ...]:
@@ -255,6 +269,12 @@ def _sort(
             raise bad_request(f"sort_dir is {quoted(direction)}; it must be asc or desc")
     chosen = directions or ["asc"] * len(keys)
     return tuple((key, way == "desc") for key, way in zip(keys, chosen, strict=True))
+
+
+def _rank(resource: Resource, key: str, each: Shown) -> tuple[bool, str | int]:
+    value, schema = each.get(key), resource.by_name[key].converter.schema
+    is_numeral = any(one.get("pattern") == NUMERAL for one in schema.get("anyOf", [schema]))
+    return _sortable(value if value is None or not is_numeral else int(value))
 
 
 def _sortable(value: Any) -> tuple[bool, str | int]:

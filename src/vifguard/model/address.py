@@ -24,7 +24,7 @@ IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 IPInterface = IPv4Interface | IPv6Interface
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", re.ASCII)
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(\1[0-9A-Fa-f]{2}){4}", re.ASCII)
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
 _PREFIX = re.compile(r"([0-9A-Fa-f:.]{2,45})/(0|[1-9][0-9]{0,2})", re.ASCII)
 
@@ -49,10 +49,10 @@ class Mac:
 
     @classmethod
     def parse(cls, text: str) -> Mac:
-        """`02:00:00:0a:00:01`, either case; nothing else (no dashes, no newline)."""
+        """`02:00:00:0a:00:01` or `02-00-00-0A-00-01`, either case; nothing else (no newline)."""
         if not isinstance(text, str) or not _MAC.fullmatch(text):
             raise AddressError(f"{_quoted(text)} is not a MAC address like 02:00:00:0a:00:01")
-        return cls(bytes.fromhex(text.replace(":", "")))
+        return cls(bytes.fromhex(text.replace(text[2], "")))
 
     def __str__(self) -> str:
         return self.octets.hex(":")

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard, Profile, Role
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.policy import Storm
+
+SERVING: Final = frozenset(
+    {"network:dhcp", "network:distributed", "network:floatingip_agent_gateway"}
+)
+"""Owners of ports that serve a network and go with it (Neutron's AUTO_DELETE_PORT_OWNERS)."""
 
 
 class PortState(StrEnum):

@@ -274,7 +274,7 @@ def _subnet_of(taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Subnet:
             f"Subnet {wish.subnet_id} is not a subnet of network {taker.network_id}."
         )
     for subnet in subnets:
-        if wish.address is not None and wish.address in subnet.cidr:
+        if wish.address is not None and _has(subnet, wish.address):
             return subnet
     raise OffNetworkError(
         f"IP address {wish.address} is not a valid IP for any of the subnets on the specified "
@@ -282,9 +282,15 @@ def _subnet_of(taker: Taker, wish: Wish, subnets: Sequence[Subnet]) -> Subnet:
     )
 
 
-def _require_usable(subnet: Subnet, address: IPAddress) -> None:
+def _has(subnet: Subnet, address: IPAddress) -> bool:
+    """Whether a station of a subnet can have an address."""
     first, last = usable(subnet.cidr)
-    if address not in subnet.cidr or not int(first) <= int(address) <= int(last):
+    return address in subnet.cidr and int(first) <= int(address) <= int(last)
+
+
+def _require_usable(subnet: Subnet, address: IPAddress) -> None:
+    if not _has(subnet, address):
+        first, last = usable(subnet.cidr)
         raise OffSubnetError(
             f"IP address {address} is not a valid IP for the specified subnet {subnet.id}: "
             f"choose one from {first} to {last}."

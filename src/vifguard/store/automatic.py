@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from vifguard.model.network import Subnet
+from vifguard.model.port import SERVING
 from vifguard.store import addresses, ports
 from vifguard.store.addresses import Wish
 from vifguard.store.errors import AddressTakenError
@@ -32,10 +33,16 @@ def give(change: Change, subnet: Subnet) -> frozenset[str]:
 
 
 def take_back(change: Change, subnet: Subnet) -> None:
-    """Take the addresses of an automatic subnet from the ports that have them."""
+    """Take the addresses of a subnet that keep nobody from deleting it.
+
+    They are all of an automatic one, and of others those of the ports that serve the network.
+    """
     change.mark()
     has_one = select(allocations.c.port_id).where(allocations.c.subnet_id == subnet.id)
-    for stored in ports.read(change, table.c.id.in_(has_one)):
+    which: ColumnElement[bool] = table.c.id.in_(has_one)
+    if not subnet.is_automatic:
+        which &= table.c.device_owner.in_(SERVING)
+    for stored in ports.read(change, which):
         gone = [fixed for fixed in stored.port.fixed_ips if fixed.subnet_id == subnet.id]
         kept = tuple(fixed for fixed in stored.port.fixed_ips if fixed not in gone)
         after = replace(stored.port, fixed_ips=kept)

@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, true, update
 
 from vifguard.model.address import LINK_LOCAL_64
 from vifguard.model.guard import LinkLocal
 from vifguard.model.network import Network
+from vifguard.model.port import SERVING
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
 from vifguard.store import learned, rbac_policies, subnets
+from vifguard.store import ports as stored_ports
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, StoredNetwork, network_of, network_values, stamp_of
@@ -93,9 +95,13 @@ def reshare(change: Change, network_id: str, lost: str | None = None) -> StoredN
 
 
 def delete_network(change: Change, network: Network) -> None:
-    """Delete a network and its subnets; raises InUseError while ports or groups are on it."""
-    for table, noun in ((ports, "port"), (ip_groups, "IP group")):
-        users = select(table.c.id).where(table.c.network_id == network.id).limit(3)
+    """Delete a network, its subnets, and the ports that serve it.
+
+    Raises InUseError while other ports, or IP groups, are on it.
+    """
+    serving = ports.c.device_owner.in_(SERVING)
+    for table, which, noun in ((ports, ~serving, "port"), (ip_groups, true(), "IP group")):
+        users = select(table.c.id).where(table.c.network_id == network.id, which).limit(3)
         ids = ", ".join(change.connection.scalars(users))
         if ids:
             raise InUseError(
@@ -103,7 +109,10 @@ def delete_network(change: Change, network: Network) -> None:
                 f"Unable to complete operation on network {network.id}. There are one or more "
                 f"{noun}s still in use on the network, id for these {noun}s is: {ids}.",
             )
-    for subnet in subnets.of_network(change, network.id):
+    beside = subnets.of_network(change, network.id)
+    for stored in stored_ports.read(change, (ports.c.network_id == network.id) & serving):
+        stored_ports.delete_port(change, stored, beside)
+    for subnet in beside:
         subnets.delete_subnet(change, network, subnet)
     rbac_policies.forget(change, network.id)
     change.connection.execute(delete(networks).where(networks.c.id == network.id))

@@ -1,21 +1,32 @@
-"""Asking a server: the world it begins with, and what becomes of one case."""
+"""Asking a server one case after the other, and what becomes of each."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.oracles.neutron.grammar import Case, Noun
-
-Ask = Callable[[str, str, Any], tuple[int, Any]]
-"""Method, path below /v2.0/ and body to status and document."""
+from tests.oracles.neutron.grammar import ALIKE, Case
+from tests.oracles.neutron.nouns import Noun
+from tests.oracles.neutron.world import Ask, filled, stand
 
 UNTOLD: Final = frozenset(
-    {"id", "mac_address", "fixed_ips", "project_id", "created_at", "revision_number", "tags"}
+    {"id", "mac_address", "fixed_ips", "created_at", "updated_at", "revision_number"}
+    | {"security_group_rules", "provider:segmentation_id"}
 )
 """Attributes whose value is a server's to choose, or another's each time."""
+
+_AS_GIVEN: Final = frozenset({"binding:profile", "binding:vif_details"})
+"""Attributes of which a user chooses the words."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: in a line, and the names of all attributes in the answer."""
+
+    told: str
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -24,113 +35,139 @@ class World:
 
     ask: Ask
     ids: Mapping[str, str]
-    kept: dict[str, str] = field(default_factory=dict)
-    """The object that the next PUT is tried on, by its kind."""
+    made: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """The object that cases of a noun are tried on: its collection and its id."""
 
     @classmethod
-    def made(cls, ask: Ask) -> World:
-        """The objects that cases refer to, made on a server that has none."""
-        ids: dict[str, str] = {}
+    def stood(cls, ask: Ask) -> World:
+        """On a server that has nothing."""
+        return cls(ask, stand(ask))
 
-        def make(word: str, one: str, path: str, **fields: Any) -> None:
-            status, told = ask("POST", path, {one: _filled(fields, ids)})
-            if status != 201:
-                raise RuntimeError(f"{one}: {status} {told}")
-            ids[word] = told[one]["id"]
-
-        make("network", "network", "networks", name="front")
-        make("empty", "network", "networks", name="empty")
-        on = {"network_id": "{network}"}
-        make("subnet", "subnet", "subnets", **on, ip_version=4, cidr="192.0.2.0/24")
-        make("subnet6", "subnet", "subnets", **on, ip_version=6, cidr="2001:db8::/64")
-        make("group", "security_group", "security-groups", name="web")
-        make("addresses", "address_group", "address-groups", addresses=["10.0.0.0/8"])
-        make("pool", "subnetpool", "subnetpools", name="pool", prefixes=["10.32.0.0/16"])
-        for name in ("one", "two"):
-            make(name, "port", "ports", **on, name=name)
-        return cls(ask, ids)
-
-    def outcomes(self, cases: Iterable[Case]) -> dict[str, str]:
+    def outcomes(self, cases: Iterable[Case]) -> dict[str, Outcome]:
         """What becomes of cases, by their keys."""
         found = {case.key: self.outcome(case) for case in cases}
         self.clear()
         return found
 
-    def outcome(self, case: Case) -> str:
-        """What becomes of a case, in a line; whatever it made is gone afterwards."""
-        if case.verb == "PUT":
-            return self._put(case)
-        self.clear()
-        if case.verb == "GET":
-            return _listed(case.noun, *self.ask("GET", f"{case.noun.path}?{case.query}", None))
-        status, told = self.ask("POST", case.noun.path, {case.noun.one: self._fill(case.body)})
-        if status == 201:
-            self._delete(f"{case.noun.path}/{told[case.noun.one]['id']}")
-        return _told(case, status, told, self.ids)
+    def outcome(self, case: Case) -> Outcome:
+        """What becomes of a case; whatever it made or changed is gone afterwards."""
+        if "{made}" not in case.path:
+            self.clear()
+        before = self._count(case)
+        path = self._path(case)
+        body = case.body if isinstance(case.body, bytes) else filled(case.body, self.ids)
+        status, told = self.ask(case.verb, path, body)
+        found = self._read(case, status, told)
+        if case.is_bulk:
+            found = Outcome(f"{found.told}, {self._count(case) - before} made", found.names)
+        self._undo(case, status, told)
+        return found
 
     def clear(self) -> None:
-        """Delete what PUTs were tried on."""
-        for where in self.kept.values():
-            self._delete(where)
-        self.kept.clear()
+        """Delete what cases were tried on."""
+        for path, ident in self.made.values():
+            self._delete(path, ident)
+        self.made.clear()
 
-    def _put(self, case: Case) -> str:
-        noun = case.noun
-        if noun.one not in self.kept:
+    def _undo(self, case: Case, status: int, told: Any) -> None:
+        if "{made}" in case.path:
+            if case.verb == "DELETE" and case.path.endswith("{made}") and status == 204:
+                del self.made[case.noun.one]
+            elif case.verb not in {"GET", "HEAD"} and 200 <= status < 300:
+                self.clear()
+        elif case.verb == "POST" and status == 201:
+            one = told.get(case.noun.one)
+            for each in [one] if one else told[case.noun.many]:
+                self._delete(case.noun.path, each["id"])
+
+    def _path(self, case: Case) -> str:
+        path = case.path
+        if "{made}" in path:
+            path = path.replace("{made}", self._made(case.noun))
+        for word, ident in self.ids.items():
+            path = path.replace(f"{{{word}}}", ident)
+        return path
+
+    def _made(self, noun: Noun) -> str:
+        if noun.one not in self.made:
             self.clear()
-            status, made = self.ask("POST", noun.path, {noun.one: self._fill(noun.base)})
+            body = {noun.one: filled(noun.base, self.ids)}
+            status, told = self.ask("POST", noun.path, body)
             if status != 201:
-                raise RuntimeError(f"{case.key}: {status} {made}")
-            self.kept[noun.one] = f"{noun.path}/{made[noun.one]['id']}"
-        changed, told = self.ask("PUT", self.kept[noun.one], {noun.one: self._fill(case.body)})
-        if changed < 300:
-            self.clear()
-        return _told(case, changed, told, self.ids)
+                raise RuntimeError(f"{noun.one}: {status} {told}")
+            self.made[noun.one] = noun.path, told[noun.one]["id"]
+        return self.made[noun.one][1]
 
-    def _delete(self, where: str) -> None:
-        gone, told = self.ask("DELETE", where, None)
-        if gone != 204:
-            raise RuntimeError(f"DELETE {where}: {gone} {told}")
+    def _count(self, case: Case) -> int:
+        if not case.is_bulk:
+            return 0
+        return len(self.ask("GET", f"{case.noun.path}?fields=id", None)[1][case.noun.many])
 
-    def _fill(self, body: Any) -> Any:
-        return _filled(body, self.ids)
+    def _delete(self, path: str, ident: str) -> None:
+        status, told = self.ask("DELETE", f"{path}/{ident}", None)
+        if status != 204:
+            raise RuntimeError(f"DELETE {path}/{ident}: {status} {told}")
+
+    def _read(self, case: Case, status: int, told: Any) -> Outcome:
+        if not 200 <= status < 300:
+            return Outcome(f"{status} {_kind(told)}".strip())
+        if not isinstance(told, dict):
+            return Outcome(f"{status} {json.dumps(told)[:60] if told else ''}".strip())
+        noun, text = case.noun, ""
+        one, many = told.get(noun.one), told.get(noun.many)
+        if one is not None:
+            text = self._value(case.name, one)
+        elif many is not None:
+            text = self._listed(case, told)
+        elif "tags" in told:
+            text = json.dumps(told["tags"])
+        inside = [one] if one is not None else told if many is None else many
+        if many is not None and case.verb == "GET":
+            inside = self._known(many)
+        return Outcome(f"{status} {text}".strip(), frozenset(_names(inside)))
+
+    def _value(self, name: str, shown: Mapping[str, Any]) -> str:
+        if name in UNTOLD or name not in shown:
+            return ""
+        text = json.dumps(shown[name], sort_keys=True)
+        for word, ident in self.ids.items():
+            text = text.replace(f'"{ident}"', f'"{{{word}}}"')
+        own = shown.get("mac_address")
+        return text.replace(own, "{mac}") if own else text
+
+    def _known(self, many: list[Any]) -> list[Any]:
+        """Of a list the objects that were made for the cases; others are each server's own."""
+        idents = {*self.ids.values(), None}
+        return [each for each in many if each.get("id") in idents]
+
+    def _listed(self, case: Case, told: Mapping[str, Any]) -> str:
+        """Which objects a list has, in order where it has one, and whether it goes on."""
+        noun, query = case.noun, case.path.partition("?")[2]
+        links = sorted(each["rel"] for each in told.get(f"{noun.many}_links", ()))
+        words = {ident: word for word, ident in self.ids.items()}
+        if case.verb != "GET" or ("limit=" in query and "limit=0" not in query):
+            return " ".join([str(len(told[noun.many])), *links])
+        # What was not made for the cases is each server's own.
+        known = [each for each in told[noun.many] if each.get("id") in words]
+        key = query.partition("sort_key=")[2].partition("&")[0]
+        if key and key not in ALIKE and all(key in each for each in known):
+            return " < ".join(self._value(key, each) for each in known)
+        return " ".join([*sorted(words[each["id"]] for each in known), *links])
 
 
-def _filled(value: Any, ids: Mapping[str, str]) -> Any:
-    """A value with ids for the words in braces."""
-    match value:
-        case str():
-            return ids.get(value[1:-1], value) if value.startswith("{") else value
+def _names(inside: Any, before: str = "") -> Iterator[str]:
+    """The names of attributes, and of those within them: `fixed_ips.ip_address`."""
+    match inside:
         case list():
-            return [_filled(each, ids) for each in value]
+            for each in inside:
+                yield from _names(each, before)
         case dict():
-            return {name: _filled(each, ids) for name, each in value.items()}
-    return value
-
-
-def _told(case: Case, status: int, told: Any, ids: Mapping[str, str]) -> str:
-    if not 200 <= status < 300:
-        return f"{status} {_kind(told)}"
-    shown = told[case.noun.one]
-    if case.name in UNTOLD or case.name not in shown:
-        return str(status)
-    text = json.dumps(shown[case.name], sort_keys=True)
-    for word, ident in ids.items():
-        text = text.replace(ident, f"{{{word}}}")
-    own = shown.get("mac_address")
-    return f"{status} {text.replace(own, '{mac}') if own else text}"
+            for name, each in inside.items():
+                yield f"{before}{name}"
+                if name not in _AS_GIVEN:
+                    yield from _names(each, f"{before}{name}.")
 
 
 def _kind(told: Any) -> str:
     error = told.get("NeutronError", {}) if isinstance(told, dict) else {}
     return str(error.get("type", "?")) if isinstance(error, dict) else "?"
-
-
-def _listed(noun: Noun, status: int, told: Any) -> str:
-    """How many a list has, and whether it goes on; not of objects that each server has itself."""
-    if status >= 300:
-        return f"{status} {_kind(told)}"
-    links = sorted(each["rel"] for each in told.get(f"{noun.many}_links", ()))
-    names = sorted({name for each in told[noun.many] for name in each})
-    shape = ",".join(names) if len(names) <= 3 else ""
-    return " ".join([str(status), str(len(told[noun.many])), *links, shape]).strip()

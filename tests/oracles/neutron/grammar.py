@@ -1,6 +1,7 @@
 """What both servers are asked: each attribute of each resource with each value, good and bad.
 
-A value is tried in a POST, in a PUT of an object made for it, and as a filter of a list.
+A value is tried in a POST, in a PUT of an object made for it, and as a filter of a list; then
+come lists in every order and in parts, several objects at once, tags, and what is no request.
 """
 
 from __future__ import annotations
@@ -12,315 +13,56 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-Body = dict[str, Any]
+from tests.oracles.neutron.nouns import NOBODY, NOUNS, Noun
 
-NOBODY: Final = "11111111-2222-3333-4444-555555555555"
 SEED: Final = 29
-CHANGES: Final = 45
-LISTS: Final = 12
-"""How many of each noun are asked: more find more, at Neutron's pace."""
-
-TYPES: Final = (None, "", "x", 1, True, [], {}, [1])
-TEXTS: Final = (
-    *("x" * 255, "x" * 256, " a ", "a\nb", "a\u3000b", "\u0645\u200c\u0646", "a\u202e", "\x01"),
-)
-BOOLEANS: Final = ("true", "False", "1", "yes", "off", "t", 0, 2)
-NUMBERS: Final = ("22", "022", "0x10", 0, -1, 65536)
-IDS: Final = (NOBODY, NOBODY.upper(), "not-an-id", "default")
-MACS: Final = (
-    *("fa:16:3e:00:00:0a", "FA:16:3E:00:00:0A", "fa-16-3e-00-00-0a", "fa163e00000a"),
-    *("ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "01:00:5e:00:00:01", "fa:16:3e:00:00"),
-)
-ADDRESSES: Final = (
-    *("192.0.2.77", "192.0.2.0", "192.0.2.255", "192.0.2.1", "198.51.100.1", "010.0.0.1"),
-    *("2001:DB8::77", "2001:db8::", "2001:db8:5::1", "fe80::1", "::ffff:192.0.2.5", "0.0.0.0"),
-    *("127.0.0.1", "224.0.0.1", "169.254.0.5", "192.0.2.77/24"),
-)
-PREFIXES: Final = (
-    *("10.1.2.3/24", "10.1.2.0/24", "10.1.2.3", "10.1.2.3/32", "2001:DB8::1/64", "2001:db8::/64"),
-    *("0.0.0.0/0", "::/0", "10.0.0.0/33", "10.0.0.0/255.0.0.0", "10.0.0.0/", "10.1/16"),
-    *("169.254.0.0/16", "fe80::/64", "127.0.0.0/8", "224.0.0.0/8", "240.0.0.0/8", "0.0.0.0/8"),
-)
-
-
-@dataclass(frozen=True)
-class Noun:
-    """A resource: its words, what a POST of one needs, and the values for its attributes.
-
-    `{network}` in a value stands for the id that a server gave to that object of the world.
-    """
-
-    one: str
-    many: str
-    base: Body
-    values: dict[str, tuple[Any, ...]]
-    fixed: frozenset[str] = frozenset()
-
-    @property
-    def path(self) -> str:
-        """Its collection."""
-        return self.many.replace("_", "-")
+_PAIRS: Final = 20
+"""Of each noun, POSTs with two attributes at once, by chance."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One question: its key, which is unique and readable, and how it is asked."""
+    """One question: its key, which is unique and readable, and how it is asked.
+
+    `{made}` in the path is the id of an object that is made for it; bytes are a body as it is
+    sent. `name` is the attribute whose value is compared.
+    """
 
     noun: Noun
-    verb: str
     key: str
-    name: str
-    body: Body
-    query: str = ""
+    verb: str
+    path: str
+    body: Any = None
+    name: str = ""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it asks for what is there, and changes nothing."""
+        return self.verb == "GET" and "{made}" not in self.path
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it is told how many objects it left behind."""
+        return self.verb == "POST" and self.path == self.noun.path and not self.name
 
 
-_COMMON = {
-    "name": (*TYPES, *TEXTS),
-    "description": (*TYPES, *TEXTS),
-    "project_id": (None, "", "p7", 1, [], "a b", "x" * 300),
-    "nonsense": ("x",),
-    "id": (NOBODY,),
-    "revision_number": (5,),
-    "created_at": ("2020-01-01T00:00:00Z",),
-    "tags": (["a"], "a", None, []),
-}
-_LIKEWISE = _COMMON | {
-    "name": (None, "", 1, "a\nb", "x" * 256),
-    "description": (None, 1, "a\nb"),
-    "project_id": (None, 1),
-    "tags": (["a"],),
-}
-"""Of nouns whose names and tags are the same code: whether they have them at all."""
-_OWN_NETWORK = {"network_id": "{network}"}
-_RANGE = {"network_id": "{empty}", "ip_version": 4, "cidr": "10.9.0.0/24"}
-
-_POOLS = (
-    [{"start": "10.9.0.10", "end": "10.9.0.20"}],
-    [{"start": "10.9.0.20", "end": "10.9.0.10"}],
-    [{"start": "10.9.0.1", "end": "10.9.0.20"}],
-    [{"start": "10.9.0.0", "end": "10.9.0.255"}],
-    [{"start": "10.8.0.10", "end": "10.9.0.20"}],
-    [{"start": "10.9.0.10", "end": "10.9.0.20"}, {"start": "10.9.0.15", "end": "10.9.0.30"}],
-    [{"start": "10.9.0.10"}],
-    [{"start": "10.9.0.10", "end": "10.9.0.20", "x": 1}],
-    [{"start": "2001:db8::1", "end": "2001:db8::2"}],
-)
-_ROUTES = (
-    [{"destination": "10.20.0.0/16", "nexthop": "10.9.0.9"}],
-    [{"destination": "10.20.0.1/16", "nexthop": "10.9.0.9"}],
-    [{"destination": "0.0.0.0/0", "nexthop": "10.9.0.9"}],
-    [{"destination": "10.20.0.0/16", "nexthop": "2001:db8::9"}],
-    [{"destination": "10.20.0.0/16"}],
-    [{"nexthop": "10.9.0.9"}],
-    [{"destination": "x", "nexthop": "y"}],
-    [{"destination": "10.20.0.0/16", "nexthop": "10.9.0.9"}] * 2,
-)
-
-NOUNS: Final = (
-    Noun(
-        "network",
-        "networks",
-        {},
-        {
-            **_COMMON,
-            "admin_state_up": (*TYPES, *BOOLEANS),
-            "shared": (*TYPES, *BOOLEANS),
-            "mtu": (*TYPES, *NUMBERS, 67, 68, 1279, 9000),
-            "port_security_enabled": (*TYPES, *BOOLEANS),
-            "router:external": (*TYPES, *BOOLEANS),
-            "availability_zone_hints": (*TYPES, ["nova"]),
-            "status": ("ACTIVE",),
-            "subnets": ([],),
-        },
-    ),
-    Noun(
-        "subnet",
-        "subnets",
-        _RANGE,
-        {
-            **_LIKEWISE,
-            "network_id": (*TYPES, *IDS),
-            "cidr": (*TYPES, *PREFIXES, "10.9.0.0/31", "10.9.0.0/32", "10.9.0.0/30"),
-            "ip_version": (*TYPES, 4, 6, "4", 5),
-            "gateway_ip": (*TYPES, *ADDRESSES, "10.9.0.1", "10.9.0.9", "10.9.0.0", "10.9.0.255"),
-            "allocation_pools": (*TYPES, *_POOLS),
-            "enable_dhcp": (*TYPES, *BOOLEANS),
-            "dns_nameservers": (
-                *TYPES,
-                ["10.0.0.1"],
-                ["10.0.0.1", "10.0.0.1"],
-                ["2001:db8::1"],
-                ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"],
-            ),
-            "host_routes": (*TYPES, *_ROUTES),
-            "ipv6_ra_mode": (None, "slaac", "", "x", 1),
-            "ipv6_address_mode": (None, "slaac", "dhcpv6-stateful", "", "x", 1),
-            "subnetpool_id": (*TYPES, *IDS, "{pool}"),
-            "use_default_subnetpool": (True, False, "x", None),
-            "prefixlen": (*TYPES, 24, "24", 129),
-            "service_types": (
-                *TYPES,
-                ["compute:nova"],
-                ["compute:"],
-                ["network:dhcp"],
-                ["baremetal:x"],
-                ["foo"],
-                ["compute:a", "compute:a"],
-            ),
-            "segment_id": (None, NOBODY, ""),
-        },
-        frozenset({"network_id"}),
-    ),
-    Noun(
-        "port",
-        "ports",
-        _OWN_NETWORK,
-        {
-            **_LIKEWISE,
-            "network_id": (*TYPES, *IDS),
-            "admin_state_up": (*TYPES, *BOOLEANS),
-            "mac_address": (*TYPES, *MACS),
-            "fixed_ips": (
-                *TYPES,
-                *([{"ip_address": each}] for each in ADDRESSES),
-                *([{"subnet_id": each}] for each in (*IDS, "{subnet}", "", None, 1)),
-                [{"subnet_id": "{subnet}", "ip_address": "192.0.2.78"}],
-                [{"subnet_id": "{subnet}", "ip_address": "2001:db8::78"}],
-                [{"subnet_id": "{subnet}"}, {"subnet_id": "{subnet}"}],
-                [{"ip_address": "192.0.2.79"}] * 2,
-                [{"ip_address": "192.0.2.80", "x": 1}],
-            ),
-            "allowed_address_pairs": (
-                *TYPES,
-                *([{"ip_address": each}] for each in (*ADDRESSES, *PREFIXES)),
-                *([{"ip_address": "10.5.5.5", "mac_address": each}] for each in (*MACS, None, "")),
-                [{"ip_address": "10.5.5.5"}] * 2,
-                [{"ip_address": "10.5.5.5"}, {"ip_address": "10.5.5.5/32"}],
-                [{"mac_address": "fa:16:3e:00:00:0b"}],
-                [{"ip_address": "10.5.5.5", "x": 1}],
-            ),
-            "port_security_enabled": (*TYPES, *BOOLEANS),
-            "security_groups": (
-                *TYPES,
-                *([each] for each in (*IDS, "{group}")),
-                ["{group}", "{group}"],
-                "{group}",
-            ),
-            "device_id": (*TYPES, *TEXTS),
-            "device_owner": (*TYPES, *TEXTS, "compute:nova", "network:dhcp", "trunk:subport"),
-            "extra_dhcp_opts": (
-                *TYPES,
-                [{"opt_name": "mtu", "opt_value": "1400"}],
-                [{"opt_name": "mtu", "opt_value": None}],
-                [{"opt_name": "mtu", "opt_value": ""}],
-                [{"opt_name": "", "opt_value": "1"}],
-                [{"opt_name": "router", "opt_value": ""}],
-                [{"opt_name": "mtu", "opt_value": "1", "ip_version": 6}],
-                [{"opt_name": "mtu", "opt_value": "1", "ip_version": "5"}],
-                [{"opt_name": "mtu"}],
-                [{"opt_name": "mtu", "opt_value": 1}],
-            ),
-            "binding:host_id": (*TYPES, "h1", "a b"),
-            "binding:profile": (*TYPES, {"a": 1}, {"a": "b"}),
-            "binding:vnic_type": (*TYPES, "normal", "direct", "macvtap", "Normal"),
-            "binding:vif_type": ("ovs",),
-            "status": ("ACTIVE",),
-        },
-        frozenset({"network_id"}),
-    ),
-    Noun(
-        "security_group",
-        "security_groups",
-        {"name": "g"},
-        {
-            **_LIKEWISE,
-            "name": (*TYPES, *TEXTS, "default", "Default"),
-            "stateful": (*TYPES, *BOOLEANS),
-            "security_group_rules": ([],),
-            "shared": (True,),
-        },
-    ),
-    Noun(
-        "security_group_rule",
-        "security_group_rules",
-        {"security_group_id": "{group}", "direction": "ingress", "protocol": "tcp"},
-        {
-            **_LIKEWISE,
-            "security_group_id": (*TYPES, *IDS),
-            "direction": (*TYPES, "egress", "ingress", "INGRESS", "both"),
-            "ethertype": (*TYPES, "IPv4", "ipv4", "IPv6", "IPV6", "IPv5", 4),
-            "protocol": (
-                *TYPES,
-                *("tcp", "TCP", "udp", "6", 6, "06", 0, "0", 255, 256, "256", "any", "icmp"),
-                *("ipv6-icmp", "icmpv6", "icmp6", "ah", "esp", "gre", "sctp", "vrrp", "ospf"),
-            ),
-            "port_range_min": (*TYPES, *NUMBERS, 65535),
-            "port_range_max": (*TYPES, *NUMBERS, 65535),
-            "remote_ip_prefix": (*TYPES, *PREFIXES),
-            "remote_group_id": (*TYPES, *IDS, "{group}"),
-            "remote_address_group_id": (*TYPES, *IDS, "{addresses}"),
-        },
-    ),
-    Noun(
-        "address_group",
-        "address_groups",
-        {},
-        {
-            **_LIKEWISE,
-            "addresses": (*TYPES, *([each] for each in PREFIXES), ["10.0.0.0/8", "10.0.0.0/8"]),
-        },
-    ),
-    Noun(
-        "subnetpool",
-        "subnetpools",
-        {"name": "p", "prefixes": ["10.64.0.0/16"]},
-        {
-            **_LIKEWISE,
-            "prefixes": (
-                *TYPES,
-                *([each] for each in PREFIXES),
-                ["10.64.0.0/16", "10.65.0.0/16"],
-                ["10.64.0.0/16", "2001:db8::/32"],
-            ),
-            "min_prefixlen": (*TYPES, 20, "20", 33, 8),
-            "max_prefixlen": (*TYPES, 20, "20", 33, 8),
-            "default_prefixlen": (*TYPES, 20, "20", 33, 8),
-            "default_quota": (*TYPES, 20, "20"),
-            "is_default": (*TYPES, *BOOLEANS),
-            "shared": (*TYPES, *BOOLEANS),
-            "address_scope_id": (None, NOBODY, ""),
-        },
-    ),
-    Noun(
-        "rbac_policy",
-        "rbac_policies",
-        {
-            "object_type": "network",
-            "object_id": "{network}",
-            "action": "access_as_shared",
-            "target_tenant": "5" * 32,
-        },
-        {
-            "object_type": (*TYPES, "network", "NETWORK", "qos_policy", "security_group"),
-            "object_id": (*TYPES, *IDS),
-            "action": (*TYPES, "access_as_shared", "access_as_external", "x y"),
-            "target_tenant": (*TYPES, "6" * 32, NOBODY, "x" * 300),
-            "target_project": ("7" * 32,),
-            "nonsense": ("x",),
-        },
-    ),
-)
-
-_FILTERS: Final = ("", "x", "true", NOBODY)
+_FILTERS: Final = ("", "x", "true")
 _QUERIES: Final = (
-    *("limit=1", "limit=0", "limit=-1", "limit=x", "limit=1&limit=2", "limit="),
-    *("marker=x", f"marker={NOBODY}", "limit=1&page_reverse=True", "page_reverse=x"),
-    *("sort_key=name", "sort_key=name&sort_dir=desc", "sort_key=name&sort_dir=up"),
-    *("sort_key=x", "sort_key=id&sort_key=name&sort_dir=asc", "sort_dir=asc", "sort_key="),
-    *("fields=id", "fields=id&fields=name", "fields=nonsense", "fields="),
-    *("tags=a", "tags-any=a,b", "not-tags=a", "not-tags-any=a", "changed_since=x"),
-    *("changed_since=2026-01-31T12:00:00Z", "nonsense=1", "name=a&name=b", "name="),
+    *("limit=1", "limit=2", "limit=0", "limit=-1", "limit=x", "limit=1&limit=2", "limit="),
+    *("marker=x", f"marker={NOBODY}", f"limit=1&marker={NOBODY}", "limit=1&marker="),
+    *("limit=1&page_reverse=True", "page_reverse=x", "page_reverse=True"),
+    *("sort_key=x", "sort_key=id&sort_key=id&sort_dir=asc", "sort_dir=asc", "sort_key="),
+    *("sort_key=id&sort_dir=up", "sort_key=id&sort_dir=asc&limit=1", "sort_dir=asc&sort_key=id"),
+    *("fields=id", "fields=id&fields=project_id", "fields=nonsense", "fields=", "fields=id,name"),
+    *("tags=red", "tags=red,blue", "tags-any=red,b", "not-tags=red", "not-tags-any=red", "tags="),
+    *("changed_since=x", "changed_since=2026-01-31T12:00:00Z", "changed_since=2999-01-01T00:00:00"),
+    *("nonsense=1", "id=a&id=b", "ID=x", "id", "q-invalid=1&fields=id"),
 )
+ALIKE: Final = frozenset({"created_at", "updated_at", "id", "mac_address", "revision_number"}) | {
+    *("network_id", "object_id", "security_group_id", "remote_group_id", "security_groups"),
+    *("remote_address_group_id", "subnets"),
+}
+"""Attributes by which the order of objects is another on each server, or none."""
 
 
 def _text(value: Any) -> str:
@@ -332,44 +74,171 @@ def _of_values(noun: Noun) -> Iterator[Case]:
     for name, values in noun.values.items():
         for value in values:
             told = f"{noun.one} {name}={_text(value)}"
-            yield Case(noun, "POST", f"POST {told}", name, noun.base | {name: value})
-            if noun.one != "security_group_rule":
-                yield Case(noun, "PUT", f"PUT {told}", name, {name: value})
+            yield _post(noun, told, noun.base | {name: value}, name)
+            if not noun.fixed or name == "description":
+                yield Case(noun, f"PUT {told}", "PUT", _one(noun), {noun.one: {name: value}}, name)
     for name in noun.base:
         rest = {key: value for key, value in noun.base.items() if key != name}
-        yield Case(noun, "POST", f"POST {noun.one} without {name}", name, rest)
+        yield _post(noun, f"{noun.one} without {name}", rest, name)
+    for name in noun.found:
+        yield _post(noun, f"{noun.one}, its {name}", noun.base, name)
+        yield Case(
+            noun, f"GET {noun.one}, its {name}", "GET", f"{_one(noun)}?fields={name}", None, name
+        )
+
+
+def _post(noun: Noun, told: str, body: Any, name: str) -> Case:
+    return Case(noun, f"POST {told}", "POST", noun.path, {noun.one: body}, name)
+
+
+def _one(noun: Noun) -> str:
+    return f"{noun.path}/{{made}}"
 
 
 def _of_pairs(noun: Noun, chance: random.Random) -> Iterator[Case]:
-    """Two attributes at once, by chance."""
     names = sorted(noun.values)
-    for _ in range(15):
+    for _ in range(_PAIRS):
         one, other = chance.sample(names, 2)
         fields = {one: chance.choice(noun.values[one]), other: chance.choice(noun.values[other])}
-        told = " ".join(f"{name}={_text(value)}" for name, value in fields.items())
-        yield Case(noun, "POST", f"POST {noun.one} {told}", one, noun.base | fields)
+        told = " and ".join(f"{name}={_text(value)}" for name, value in fields.items())
+        yield _post(noun, f"{noun.one} {told}", noun.base | fields, one)
 
 
-def _of_lists(noun: Noun) -> Iterator[Case]:
-    for query in _QUERIES:
-        yield Case(noun, "GET", f"GET {noun.many}?{query}", "", {}, query)
-    for name in (*noun.values, "tenant_id", "status"):
-        for value in _FILTERS:
-            query = f"{name}={quote(value)}"
-            yield Case(noun, "GET", f"GET {noun.many}?{query}", "", {}, query)
+def _of_lists(noun: Noun, chance: random.Random) -> Iterator[Case]:
+    queries = [*_QUERIES]
+    names = list(dict.fromkeys((*noun.found, *noun.values)))
+    for name in names:
+        values = (*_FILTERS, noun.found.get(name, "")) if name in noun.found else _FILTERS[1:2]
+        queries += [f"{name}={_quoted(value)}" for value in values]
+        queries.append(f"sort_key={name}&sort_dir={chance.choice(('asc', 'desc'))}")
+    for query in queries:
+        yield Case(noun, f"GET {noun.many}?{query}", "GET", f"{noun.path}?{query}")
+
+
+def _quoted(value: str) -> str:
+    return value if value.startswith("{") else quote(value)
+
+
+def _of_bulks(noun: Noun) -> Iterator[Case]:
+    """Several objects at once: all are made, or none."""
+    bad = noun.base | {"nonsense": 1}
+    late = noun.base | {"description": 1}
+    bulks = {
+        "two": [noun.base, noun.base],
+        "two, wrapped": [{noun.one: noun.base}] * 2,
+        "one wrapped, one not": [{noun.one: noun.base}, noun.base],
+        "one": [noun.base],
+        "a bad one last": [noun.base, bad],
+        "a bad one first": [bad, noun.base],
+        "a bad value last": [noun.base, late],
+        "a null": [noun.base, None],
+        "a text": ["x", noun.base],
+        "a list": [[noun.base]],
+        "none": [],
+    }
+    for told, many in bulks.items():
+        yield _several(noun, told, {noun.many: many})
+    yield _several(noun, "null", {noun.many: None})
+    yield _several(noun, "an object", {noun.many: noun.base})
+    yield _several(noun, "both words", {noun.many: [noun.base], noun.one: noun.base})
+    yield _several(noun, "one more word", {noun.one: noun.base, "nonsense": 1})
+    yield _several(noun, "one as a list", {noun.one: [noun.base]})
+    yield _several(noun, "one as null", {noun.one: None})
+    yield _several(noun, "no word", noun.base)
+    yield _several(noun, "another's word", {"thing": noun.base})
+
+
+def _several(noun: Noun, told: str, body: Any) -> Case:
+    return Case(noun, f"POST {noun.many}: {told}", "POST", noun.path, body)
+
+
+def _of_paths(noun: Noun, verbs: tuple[str, ...] = ("GET", "HEAD", "DELETE")) -> Iterator[Case]:
+    one, many = _one(noun), noun.path
+    asked = {
+        f"HEAD {many}": ("HEAD", many),
+        f"GET {many}.json": ("GET", f"{many}.json"),
+        f"GET {many}/": ("GET", f"{many}/"),
+        f"PATCH {many}": ("PATCH", many),
+        f"PUT {many}": ("PUT", many),
+        f"DELETE {many}": ("DELETE", many),
+        f"PATCH {many}/ID": ("PATCH", one),
+        f"POST {many}/ID": ("POST", one),
+        f"GET {many}/ID.json": ("GET", f"{one}.json"),
+        f"GET {many}/ID?fields=id": ("GET", f"{one}?fields=id"),
+        f"GET {many}/ID?fields=nonsense": ("GET", f"{one}?fields=nonsense"),
+        f"GET {many}/ID?nonsense=1": ("GET", f"{one}?nonsense=1"),
+        f"GET {many}/ID/nonsense": ("GET", f"{one}/nonsense"),
+        f"GET {many}/new": ("GET", f"{many}/new"),
+    }
+    for verb in verbs:
+        asked[f"{verb} {many}/ID"] = (verb, one)
+        for ident in (NOBODY, "x", NOBODY.upper(), "a%20b"):
+            asked[f"{verb} {many}/{ident}"] = (verb, f"{many}/{ident}")
+    for key, (verb, path) in asked.items():
+        body = {noun.one: {}} if verb in {"PUT", "POST", "PATCH"} else None
+        yield Case(noun, key, verb, path, body)
+    body = {noun.one: {}}
+    yield Case(noun, f"PUT {many}/{NOBODY}", "PUT", f"{many}/{NOBODY}", body)
+    yield Case(noun, f"PUT {many}/ID, nothing", "PUT", one, body)
+    for told, raw in _NO_JSON.items():
+        yield Case(noun, f"POST {many}, {told}", "POST", many, raw)
+        yield Case(noun, f"PUT {many}/ID, {told}", "PUT", one, raw)
+
+
+_NO_JSON: Final = {
+    "no body": b"",
+    "half of JSON": b'{"x": ',
+    "a list": b"[]",
+    "a text": b'"x"',
+    "null": b"null",
+    "an empty object": b"{}",
+}
+
+
+def _of_tags(noun: Noun) -> Iterator[Case]:
+    where, many = f"{_one(noun)}/tags", f"{noun.path}/ID/tags"
+    for verb in ("PUT", "POST"):
+        for value in _TAGS if noun.one in {"network", "port"} else _TAGS[:2]:
+            yield Case(noun, f"{verb} {many}={_text(value)}", verb, where, {"tags": value})
+        yield Case(noun, f"{verb} {many}, no word", verb, where, {})
+        yield Case(noun, f"{verb} {many}, one more word", verb, where, {"tags": [], "x": 1})
+    for verb in ("GET", "DELETE", "HEAD"):
+        yield Case(noun, f"{verb} {many}", verb, where)
+        yield Case(noun, f"{verb} {many}/x", verb, f"{where}/x")
+        yield Case(noun, f"{verb} {noun.path}/{NOBODY}/tags", verb, f"{noun.path}/{NOBODY}/tags")
+    for tag in ("x", "a%20b", "a%2Cb", "a,b", "x" * 256, "a%2Fb", "%D8%A7"):
+        yield Case(noun, f"PUT {many}/{tag[:60]}", "PUT", f"{where}/{tag}")
+
+
+_TAGS: Final = (
+    *(["a", "b"], ["a"] * 256, [], ["a"], ["a,b"], ["a/b"], [" a "], ["\u0645"]),
+    *([f"t{each}" for each in range(51)], None, "a", 1, [1], {}, ["a" * 256], ["a", "a"]),
+    *([""], [["a"]]),
+)
+
+
+def _of_addresses(noun: Noun) -> Iterator[Case]:
+    for verb in ("add_addresses", "remove_addresses"):
+        for value in (
+            *([], None, "x", ["x"], [1], ["10.0.0.0/8"], ["10.1.2.3"], ["10.1.2.3/24"]),
+            *(["10.1.0.0/16"] * 2, ["2001:db8::/32", "10.1.0.0/16"]),
+        ):
+            key = f"PUT {noun.path}/ID/{verb} addresses={_text(value)}"
+            yield Case(noun, key, "PUT", f"{_one(noun)}/{verb}", {"addresses": value})
+            wrapped = {noun.one: {"addresses": value}}
+            yield Case(noun, f"{key}, wrapped", "PUT", f"{_one(noun)}/{verb}", wrapped)
 
 
 def cases() -> list[Case]:
-    """Every question, each once, in an order that the seed fixes; of each noun some, by chance."""
+    """Every question, each once, in an order that the seed fixes."""
     chance = random.Random(SEED)
     found: dict[str, Case] = {}
     for noun in NOUNS:
-        changes = _some([*_of_values(noun), *_of_pairs(noun, chance)], CHANGES, chance)
-        for case in (*changes, *_some(list(_of_lists(noun)), LISTS, chance)):
+        asked = [*_of_values(noun), *_of_pairs(noun, chance), *_of_bulks(noun), *_of_paths(noun)]
+        if noun.tagged:
+            asked += _of_tags(noun)
+        if "addresses" in noun.values:
+            asked += _of_addresses(noun)
+        for case in (*asked, *_of_lists(noun, chance)):
             found.setdefault(case.key, case)
     return list(found.values())
-
-
-def _some(every: list[Case], most: int, chance: random.Random) -> list[Case]:
-    kept = set(chance.sample(range(len(every)), min(most, len(every))))
-    return [case for index, case in enumerate(every) if index in kept]

@@ -13,7 +13,15 @@ from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Given, Resource
 from vifguard.api.call import Call
-from vifguard.api.convert import Converter, UnfitError, boolean, many_of, mapped, quoted
+from vifguard.api.convert import (
+    Converter,
+    UnfitError,
+    boolean,
+    many_of,
+    mapped,
+    or_none_at_all,
+    quoted,
+)
 from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.quota import require_address_room, require_room
@@ -41,7 +49,9 @@ def _read_prefix(value: Any) -> IPNetwork:
 
 
 _addresses = mapped(
-    many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES),
+    or_none_at_all(
+        many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES)
+    ),
     frozenset,
 )
 

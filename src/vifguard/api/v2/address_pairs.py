@@ -32,6 +32,8 @@ _pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
 
 
 def _read_pair(value: Any) -> AddressPair:
+    if isinstance(value, dict) and "ip_address" not in value:
+        raise UnfitError(f"{quoted(value)} has no ip_address", "AllowedAddressPairsMissingIP")
     given = _pair.read(value)
     # As they were written: a client that reads back another spelling sees a change to make.
     texts = (value["ip_address"], value.get("mac_address") or "")
@@ -42,7 +44,8 @@ def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
     meant = [(pair.prefix, pair.mac) for pair in given or ()]
     for index, one in enumerate(meant):
         if one in meant[:index]:
-            raise UnfitError(f"duplicate entry {quoted(str(one[0]))}")
+            message = f"duplicate entry {quoted(str(one[0]))}"
+            raise UnfitError(message, "DuplicateAddressPairInRequest")
     if sum(is_wide(prefix) for prefix, _ in meant) > MOST_WIDE:
         raise UnfitError(f"more than {MOST_WIDE} of them hold more than one address")
     return given or ()

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from starlette.responses import Response
 
+from vifguard.api import visible
 from vifguard.api.answer import Json
 from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Call
@@ -68,6 +69,28 @@ def delete_agent(call: Call, agent_id: str) -> Response:
     with call.store.change() as change:
         hosts.delete(change, _find(change, call, agent_id).name, force=False)
     return Response(status_code=204)
+
+
+@router.get("/agents/{agent_id}/dhcp-networks", name="list_dhcp_networks")
+def list_dhcp_networks(call: Call, agent_id: str) -> Response:
+    """The networks whose DHCP an agent serves: none, as ours serve none."""
+    with call.store.read() as snapshot:
+        _find(snapshot, call, agent_id)
+    return Json({"networks": []})
+
+
+@router.get("/networks/{network_id}/dhcp-agents", name="list_dhcp_agents")
+def list_dhcp_agents(call: Call, network_id: str) -> Response:
+    """The agents that serve a network's DHCP: none."""
+    with call.store.read() as snapshot:
+        visible.network(snapshot, call.user, network_id)
+    return Json({"agents": []})
+
+
+@router.get("/availability_zones", name="list_availability_zones")
+def list_availability_zones(_: Call) -> Response:
+    """The zones of agents: none has one."""
+    return Json({"availability_zones": []})
 
 
 def _find(snapshot: Snapshot, call: Call, agent_id: str) -> StoredHost:

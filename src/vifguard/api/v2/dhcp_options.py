@@ -13,8 +13,10 @@ from vifguard.api.convert import (
     many_of,
     mapped,
     nullable,
+    or_none_at_all,
     quoted,
     record,
+    refused_as,
     text,
 )
 from vifguard.api.errors import bad_request
@@ -37,7 +39,7 @@ def _option(given: dict[str, Any]) -> DhcpOption:
 
 _one = record({"opt_name": text(64), "opt_value": nullable(text())}, {"ip_version": integer(4, 6)})
 _many: Final[Converter] = many_of(mapped(_one, _option), _MAX_OPTIONS)
-dhcp_options: Final = mapped(nullable(_many), lambda given: given or ())
+dhcp_options: Final = or_none_at_all(refused_as("InvalidInput", _many))
 
 no_policy: Final = exactly(None)
 """A QoS policy: there are none."""

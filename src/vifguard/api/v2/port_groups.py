@@ -7,6 +7,7 @@ from typing import Any
 from vifguard.api import visible
 from vifguard.api.attributes import Given
 from vifguard.api.errors import Refusal, conflict
+from vifguard.api.who import NETWORKS_OWN
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
 from vifguard.store import security_groups
@@ -35,11 +36,14 @@ class Groups:
 def first(port: Port, given: Given, groups: Groups) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project.
 
-    Whatever hosts can hold: one that cannot hold them holds the port closed.
+    Whatever hosts can hold: one that cannot hold them holds the port closed. A port of the
+    network's own, which only the operator makes on a shared one, has none where none is named.
     """
     asked, enabled = given["security_groups"], given["security_groups_enabled"]
     if asked and enabled is False:
         raise _disabled(asked)
+    if enabled is None and asked is None and port.device_owner.startswith(NETWORKS_OWN):
+        enabled = False
     if enabled is False:
         return None
     if asked:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Any, Final
 
 from vifguard.api.attributes import Resource
@@ -24,6 +25,7 @@ from vifguard.store.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
 _SHOWN: Final = 5
+_LINK_LOCAL_4: Final = IPv4Network("169.254.0.0/16")
 # They say nothing of what may pass.
 _WORDS: Final = frozenset({"mtu", "dns_domain", "availability_zone_hints"})
 
@@ -40,6 +42,7 @@ def require_shareable(
         return
     found = [
         *(f"its {name}" for name in _chosen(networks, network, network, named)),
+        *_in_subnets(snapshot, network),
         *_in_ports(snapshot, network),
         *_in_groups(snapshot, network),
     ]
@@ -53,6 +56,13 @@ def require_shareable(
             f"Set it back to what it is by default, or delete it; once the network is shared, the "
             f"operator may choose it again.",
         )
+
+
+def _in_subnets(snapshot: Snapshot, network: Network) -> Iterator[str]:
+    # Who shares a segment may have the metadata service there, or link-local addresses.
+    for subnet in subnets.of_network(snapshot, network.id):
+        if subnet.cidr.version == 4 and subnet.cidr.overlaps(_LINK_LOCAL_4):
+            yield f"cidr {subnet.cidr} of subnet {subnet.id}"
 
 
 def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:

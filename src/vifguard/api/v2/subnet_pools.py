@@ -15,6 +15,7 @@ from vifguard.api.answer import Json
 from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
 from vifguard.api.call import Call
 from vifguard.api.convert import (
+    NUMERAL,
     Converter,
     UnfitError,
     boolean,
@@ -57,7 +58,7 @@ def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
 
 _prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
 # Shown as a text: typed clients read that.
-_length = nullable(Converter({"type": "string"}, integer(0, 128).read))
+_length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read))
 
 SUBNET_POOLS: Final = Resource(
     "subnetpool",

@@ -27,8 +27,10 @@ from vifguard.api.convert import (
     list_of,
     mapped,
     nullable,
+    or_none_at_all,
     quoted,
     record,
+    refused_as,
     uuid,
 )
 from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
@@ -53,7 +55,7 @@ router = Routes("subnets")
 def _pool(given: dict[str, Any]) -> Pool:
     start, end = given["start"], given["end"]
     if start.version != end.version or start > end:
-        raise ValueError(f"the start {start} is not before the end {end}")
+        raise UnfitError(f"the start {start} is not before the end {end}", "InvalidAllocationPool")
     return Pool(start, end)
 
 
@@ -71,6 +73,7 @@ _routes = list_of(
         lambda given: HostRoute(given["destination"], given["nexthop"]),
     ),
     20,
+    "HostRoutesExhausted",
 )
 
 _DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{0,240}", re.ASCII)
@@ -89,7 +92,8 @@ def _read_service_type(value: Any) -> str:
     return value
 
 
-_service_types = list_of(Converter({"type": "string"}, _read_service_type), 50)
+_service_types = or_none_at_all(list_of(Converter({"type": "string"}, _read_service_type), 50))
+_nameservers = or_none_at_all(list_of(address, 5, "DNSNameServersExhausted"))
 
 SUBNETS: Final = Resource(
     "subnet",
@@ -98,16 +102,16 @@ SUBNETS: Final = Resource(
         *common(),
         Attribute("network_id", uuid, NETWORK_OWNER, default=REQUIRED, field="network_id"),
         Attribute("ip_version", mapped(integer(4, 6), _version), NETWORK_OWNER),
-        Attribute("cidr", nullable(cidr), NETWORK_OWNER),
+        Attribute("cidr", nullable(refused_as("InvalidInput", cidr)), NETWORK_OWNER),
         Attribute("gateway_ip", nullable(address), NETWORK_OWNER, NETWORK_OWNER),
-        Attribute("allocation_pools", _pools, NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("allocation_pools", nullable(_pools), NETWORK_OWNER, NETWORK_OWNER),
         Attribute(
             "enable_dhcp", boolean, NETWORK_OWNER, NETWORK_OWNER, default=True, field="enable_dhcp"
         ),
+        Attribute("dns_nameservers", _nameservers, NETWORK_OWNER, NETWORK_OWNER, (), "nameservers"),
         Attribute(
-            "dns_nameservers", list_of(address, 5), NETWORK_OWNER, NETWORK_OWNER, (), "nameservers"
+            "host_routes", or_none_at_all(_routes), NETWORK_OWNER, NETWORK_OWNER, (), "host_routes"
         ),
-        Attribute("host_routes", _routes, NETWORK_OWNER, NETWORK_OWNER, (), "host_routes"),
         Attribute("ipv6_ra_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_ra_mode"),
         Attribute("ipv6_address_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_address_mode"),
         Attribute("subnetpool_id", nullable(uuid), NETWORK_OWNER),
@@ -186,7 +190,7 @@ def update_subnet(call: Call, subnet_id: str) -> Response:
         after = replace(before.subnet, **SUBNETS.fields(given))
         after = _with_gateway(after, given)
         if "allocation_pools" in given:
-            after = replace(after, pools=_sorted(given["allocation_pools"]))
+            after = replace(after, pools=_sorted(given["allocation_pools"] or ()))
         _require_sound(after)
         changes = {name: getattr(after, name) for name in ("gateway", "pools")}
         kept = subnets.update_subnet(change, network, before, SUBNETS.fields(given) | changes)
@@ -200,8 +204,7 @@ def delete_subnet(call: Call, subnet_id: str) -> Response:
         found, network = visible.subnet(change, call.user, subnet_id)
         call.require_revision(found.stamp)
         _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
-        if found.subnet.is_automatic:
-            automatic.take_back(change, found.subnet)
+        automatic.take_back(change, found.subnet)
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
 
@@ -294,12 +297,11 @@ def _require_gateway(subnet: Subnet) -> None:
 def _require_pools(subnet: Subnet) -> None:
     first, last = usable(subnet.cidr)
     for pool in subnet.pools:
-        if pool.start.version != first.version or not (
-            int(first) <= int(pool.start) and int(pool.end) <= int(last)
-        ):
+        alike = pool.start.version == first.version
+        if not (alike and int(first) <= int(pool.start) and int(pool.end) <= int(last)):
             raise Refusal(
                 400,
-                "InvalidAllocationPool",
+                "OutOfBoundsAllocationPool" if alike else "InvalidAllocationPool",
                 f"The allocation pool {pool.start}-{pool.end} is not valid: subnet {subnet.cidr} "
                 f"has {first}-{last}.",
             )

@@ -142,11 +142,11 @@ def _route(tagged: _Tagged) -> None:
     def list_tags(call: Call, object_id: str) -> Response:
         return Json({"tags": list(tagged.read(call, object_id))})
 
-    @router.post(many, name=f"add_{one}_tags", status_code=201, description="Add tags.")
+    @router.post(many, name=f"add_{one}_tags", description="Add tags.")
     def add_tags(call: Call, object_id: str) -> Response:
         new = _named(call)
         tagged.change(call, object_id, lambda has: (*has, *new))
-        return Json({"tags": list(new)}, status_code=201)
+        return Json({"tags": list(new)})
 
     @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
     def replace_tags(call: Call, object_id: str) -> Response:
