@@ -45,7 +45,7 @@ $(OBJECT): src/vifguard/enforce/guard.bpf.c $(wildcard src/vifguard/enforce/*.h)
 	clang -O2 -g -Wall -Werror -target bpf -mcpu=v3 -I/usr/include/$$(uname -m)-linux-gnu -c $< -o $@
 
 lock: $(VENV)/.installed ## pin every dependency with its hashes
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --extra dev \
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --all-extras \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt pyproject.toml
 	@# pip-compile leaves out the marker of an extra's requirement: elsewhere there is no wheel.
 	@sed -i -E "s/^(atheris==[0-9.]+) /\1 ; platform_machine == 'x86_64' and python_version < '3.14' /" requirements.txt

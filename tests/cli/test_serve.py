@@ -134,7 +134,7 @@ def test_a_password_that_the_operator_took_away_is_not_written_again(data_dir: P
 
 def test_the_help_is_there_before_one_has_looked_away() -> None:
     """What makes it slow is imports: those that a person never waits for are not made."""
-    heavy = ("httpx", "starlette", "sqlalchemy", "uvicorn", "pyroute2", "yaml", "cattrs")
+    heavy = ("httpx", "starlette", "sqlalchemy", "uvicorn", "yaml", "cattrs")
     script = f"import sys, vifguard.cli.main; print([one for one in {heavy} if one in sys.modules])"
     python = Path(COMMAND).with_name("python")
     done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
