@@ -595,6 +595,29 @@ def test_without_link_local_addresses_what_a_guest_loses_is_counted_and_told_of_
     assert sum(count.frames for count in private.events.counts()) == len(chatter * 20)
 
 
+@pytest.mark.parametrize("flooded", list(Direction))
+def test_what_one_direction_drops_leaves_the_other_its_records(private, monkeypatch, flooded):
+    """Whatever neighbours send to a guest, what it forges itself is recorded; and the reverse."""
+    forged = {
+        Direction.FROM_GUEST: ("from_guest", FROM_GUEST["another's mac"][0]),
+        Direction.TO_GUEST: ("to_guest", TO_GUEST["tagged"][0]),
+    }
+    (other,) = {*Direction} - {flooded}
+    render = state.render
+    # As of a driver that pins, which limits its records.
+    monkeypatch.setattr(state, "render", lambda *given, **_: render(*given))
+    hold_one(private)
+
+    def play(direction, times):
+        name, frame = forged[direction]
+        for _ in range(times):
+            assert private._programs[name].test_run(frame, ifindex=1)[0] == SHOT
+        return [drop.direction for drop in private.events.drops()]
+
+    assert 100 <= len(play(flooded, 400)) < 400
+    assert play(other, 50) == [other] * 50
+
+
 SHOT = 2
 
 

@@ -106,8 +106,8 @@ struct vrids {
 
 struct counts {
 	__u64 frames[DIRECTIONS][16]; /* dropped, by guard */
-	__u64 records; /* theoretical arrival time of the next drop record */
-	__u64 expected; /* ... of what is recorded once a minute */
+	__u64 records[DIRECTIONS]; /* theoretical arrival time of the next drop record */
+	__u64 expected[DIRECTIONS]; /* ... of what is recorded once a minute */
 };
 
 struct drop_record {

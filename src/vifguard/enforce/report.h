@@ -10,7 +10,7 @@
 #include "rate.h"
 
 #define SECOND 1000000000ULL
-#define DROP_RECORDS 100 /* a second and port, and as many at once */
+#define DROP_RECORDS 100 /* a second, port and direction, and as many at once */
 #define CLAIM_RECORDS 20 /* a second and address, and as many at once */
 #define WANT_RECORDS 2 /* a second and port */
 #define WANTS_AT_ONCE 20
@@ -54,12 +54,14 @@ static __noinline int record_drop(struct __sk_buff *skb, const struct port *port
 	return 0;
 }
 
-static __always_inline int is_recorded(struct counts *counts, __u32 objection)
+/* Each direction has its own: what neighbours send leaves what the guest forges its records. */
+static __always_inline int is_recorded(struct counts *counts, enum direction direction,
+				       __u32 objection)
 {
 	__u64 now = bpf_ktime_get_ns();
 	if (objection & EXPECTED)
-		return draw(&counts->expected, 60 * SECOND, 60 * SECOND, now);
-	return draw(&counts->records, SECOND / DROP_RECORDS, SECOND, now);
+		return draw(&counts->expected[direction & 1], 60 * SECOND, 60 * SECOND, now);
+	return draw(&counts->records[direction & 1], SECOND / DROP_RECORDS, SECOND, now);
 }
 
 static __noinline int drop(struct __sk_buff *skb, const struct port *port,
@@ -70,7 +72,7 @@ static __noinline int drop(struct __sk_buff *skb, const struct port *port,
 		return TC_ACT_SHOT;
 	__u64 *frames = &counts->frames[direction & 1][objection >> 8 & 15];
 	__sync_fetch_and_add(frames, 1);
-	if ((port && port->flags & REPORT_ALL) || is_recorded(counts, objection))
+	if ((port && port->flags & REPORT_ALL) || is_recorded(counts, direction, objection))
 		record_drop(skb, port, direction, objection);
 	return TC_ACT_SHOT;
 }
