@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from host import Host
 from real_guests import APPEND, PATIENCE, Image, Machine
@@ -94,6 +95,7 @@ def libvirt(host: Host) -> Iterator[Libvirt]:
     places |= {etc: "/etc/libvirt", run: "/run"}
     for place in places:
         place.mkdir()
+    places |= _accounts(host.directory)
     (etc / "qemu.conf").write_text(CONFIGURATION)
     (etc / "libvirtd.conf").write_text('auth_unix_rw = "none"\nauth_unix_ro = "none"\n')
     binds = [f"mount --bind {place} {over}" for place, over in places.items()]
@@ -116,3 +118,19 @@ def libvirt(host: Host) -> Iterator[Libvirt]:
 def _answers(made: Libvirt) -> bool:
     done = made.host.run("virsh", "--connect", made.url, "version", check=False)
     return done.returncode == 0
+
+
+def _accounts(directory: Path) -> dict[Path, str]:
+    """Files with the account that the daemon asks for, whatever its configuration says.
+
+    Debian makes it with a package that also starts a daemon of the machine's own.
+    """
+    places = {}
+    for name, line in (
+        ("passwd", "libvirt-qemu:x:64055:64055::/nonexistent:/usr/sbin/nologin\n"),
+        ("group", "libvirt-qemu:x:64055:\n"),
+    ):
+        file, over = directory / f"libvirt-{name}", Path("/etc", name)
+        file.write_text(over.read_text() + line)
+        places[file] = str(over)
+    return places
