@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -132,13 +131,6 @@ def snapshot(machine: Host) -> dict[str, str]:
         "nft": machine.run("nft", "list", "ruleset").stdout,
         "tc": "".join(machine.run("tc", "qdisc", "show", "dev", name).stdout for name in names),
     }
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def forged(mac: str, victim: str = GATEWAY, victim_mac: str = ROUTER) -> list[bytes]:

@@ -3,10 +3,12 @@
 import os
 import select
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from command import COMMAND, Shell, clean_environment
 
@@ -117,6 +119,18 @@ class Host:
 
     def log(self) -> str:
         return (self.directory / "log").read_text()[-3000:]
+
+
+def eventually(holds: Callable[[], Any]) -> Any:
+    """What `holds` returns, once that is true.
+
+    Mostly it asks by a command, which takes a twentieth of a second of a processor.
+    """
+    deadline = time.monotonic() + 2 * LIMIT
+    while not (found := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from existing import Existing, eventually
-from host import LIMIT, Host
+from existing import Existing
+from host import LIMIT, Host, eventually
 from libvirt_host import Libvirt, LibvirtGuest
 from real_guests import ROOT, Container, Guest, Image, QemuGuest
 

@@ -18,13 +18,12 @@ from existing import (
     adopt,
     bridges,
     command,
-    eventually,
     forged,
     harmless,
     router_hears,
     snapshot,
 )
-from host import LIMIT, Host, host
+from host import LIMIT, Host, eventually, host
 
 pytestmark = pytest.mark.kernel
 

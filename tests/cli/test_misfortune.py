@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from command import COMMAND, Shell
-from host import LIMIT, Host, host
+from host import LIMIT, Host, eventually, host
 from tests.agent.netns import within
 
 from vifguard.enforce.guarded import guarded as interfaces_guarded
@@ -30,14 +30,6 @@ def machine(tmp_path: Path) -> Iterator[Host]:
         for name in ("vga", "vgb"):
             made.ip("link", "add", name, "type", "veth", "peer", "name", f"g{name}")
         yield made
-
-
-def eventually(holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 2 * LIMIT
-    while not (found := holds()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return found
 
 
 def made(shell: Shell) -> None:

@@ -15,13 +15,12 @@ from existing import (
     GATEWAY,
     HOSTS_OWN,
     Existing,
-    eventually,
     forged,
     harmless,
     router_hears,
     snapshot,
 )
-from host import LIMIT, host
+from host import LIMIT, eventually, host
 from libvirt_host import LibvirtGuest, libvirt
 from real_guests import ROOT, Guest, Image, missing
 from real_host import ADDRESSES, LIBVIRT_MAC, NEW_MAC, Real

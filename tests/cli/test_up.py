@@ -5,13 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import COMMAND, Shell, execute
-from host import LIMIT, Host, host
+from host import LIMIT, Host, eventually, host
 
 pytestmark = pytest.mark.kernel
 
@@ -36,13 +35,6 @@ def port(shell: Shell, name: str, interface: str, *options: object) -> None:
     """A port that is enforced."""
     shell("port", "create", name, "--network", "lan", "--interface", interface, *options)
     assert shell.json("port", "wait", name, "--timeout", LIMIT)["status"] == "ACTIVE"
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 SEND = """
