@@ -37,6 +37,8 @@ SITUATIONS = (
         "a closed port of SCTP",
         "RFC 9260, 8.4: an ABORT answers",
         "a connect c @b:1999 sctp -> refused",
+        # A kernel without SCTP answers too, and something else.
+        stacks=frozenset({("debian", "debian")}),
     ),
     Situation(
         "an association of several addresses",
