@@ -84,10 +84,12 @@ class Tcx:
 
     def _own(self, attached: Sequence[Attached]) -> list[Attached]:
         """Those of this directory, of whichever build, in their order."""
-        if len(attached) == 1 and attached[0].program in self._names:
+        if len(attached) == 1 and not attached[0].link and attached[0].program in self._names:
             return [*attached]
         former = self._former.own(attached)
-        return [x for x in attached if self._directory.has(x.program) or x in former]
+        linkless = (x for x in attached if not x.link)
+        own = {x for x in linkless if self._directory.has(x.program)}.union(former)
+        return [x for x in attached if x in own]
 
     def _put(self, ifindex: int, where: AttachType, wanted: str) -> None:
         number, attached = self._ids[wanted], _attached(ifindex, where)
