@@ -170,6 +170,7 @@ def test_without_identity_nobody_is_asked(data_dir: Path, monkeypatch: pytest.Mo
         (("--requests-per-second", "many"), "many"),
         (("--requests-per-second", "-1"), "-1"),
         (("--requests-per-second", "nan"), "nan"),
+        (("--address-rest", "-1"), "-1"),
         (("--public-url", "nonsense", "--listen", "127.0.0.1:0"), "nonsense"),
         (("--database", "oracle://x", "--listen", "127.0.0.1:0"), "oracle"),
     ],
@@ -181,6 +182,22 @@ def test_what_cannot_be_served_so_is_told(
     assert run.code == 2, run.err
     assert words in run.err
     assert "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(("seconds", "is_given_again"), [((), False), (("0",), True)])
+def test_a_released_address_rests_as_long_as_the_operator_says(
+    data_dir: Path, seconds: tuple[str, ...], *, is_given_again: bool
+) -> None:
+    listen = ("serve", "--listen", f"unix:{data_dir}.sock")
+    rest = ("--address-rest", *seconds) if seconds else ()
+    with started(*listen, *rest, data_dir=data_dir) as service:
+        shell = service.shell()
+        shell("network", "create", "n", "--shared")
+        shell("subnet", "create", "s", "--network", "n", "--cidr", "10.0.0.0/24")
+        first = shell.json("port", "create", "a", "--network", "n")["fixed_ips"]
+        shell("port", "delete", "a")
+        second = shell.json("port", "create", "b", "--network", "n")["fixed_ips"]
+        assert (first == second) == is_given_again
 
 
 def test_a_public_url_is_what_clients_are_told(data_dir: Path) -> None:

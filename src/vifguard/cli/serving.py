@@ -29,6 +29,10 @@ REQUESTS = "500"
 PANEL = "The API"
 
 
+_LONGEST_REST = 366 * 86_400
+"""Seconds that a released address rests at most."""
+
+
 def _option(text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=PANEL, **more)
 
@@ -94,6 +98,16 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[str, _option("Of each project, ten seconds' worth at once; none: no limit.")],
         REQUESTS,
     ),
+    "address_rest": (
+        Annotated[
+            int,
+            _option(
+                "Seconds before another project may have a released address.",
+                "--address-rest",
+            ),
+        ],
+        600,
+    ),
     "access_log": (Annotated[bool, _option("Log each request.", "--access-log")], False),
 }
 
@@ -112,6 +126,7 @@ class Serving:
     no_identity: bool
     database: str
     requests_per_second: str
+    address_rest: int
     access_log: bool
 
     def start(self, layout: Layout, cleanup: ExitStack) -> tuple[ApiServer, Store, str]:
@@ -123,7 +138,7 @@ class Serving:
         from vifguard.store.errors import DatabaseError
         from vifguard.store.store import Store
 
-        settings, certificate = self._settings(), self._certificate()
+        settings, certificate, rest = self._settings(), self._certificate(), self._rest()
         tls = certificate is not None
         # Without names there are no passwords to lose; it is refused for a reason of its own.
         insecure = self.insecure_listen or self.no_identity
@@ -142,6 +157,7 @@ class Serving:
         except DatabaseError as error:
             raise InputError(f"--database: {error}") from None
         cleanup.callback(store.close)
+        store.rest = rest
         app = create_app(store, *authenticators, settings=settings)
         return ApiServer(app, door, certificate), store, url
 
@@ -150,6 +166,14 @@ class Serving:
 
         rate = _rate(self.requests_per_second)
         return Settings(rate, self.access_log, self.public_url)
+
+    def _rest(self) -> float:
+        if not 0 <= self.address_rest <= _LONGEST_REST:
+            raise InputError(
+                f"--address-rest {self.address_rest} is no number of seconds from 0 to "
+                f"{_LONGEST_REST}"
+            )
+        return float(self.address_rest)
 
     def _certificate(self) -> Certificate | None:
         from vifguard.cli.service.tls import Certificate

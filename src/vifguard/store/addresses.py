@@ -10,11 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
-from sqlalchemy import String, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    String,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 
 from vifguard.model.address import LINK_LOCAL_64, IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.network import Subnet
-from vifguard.store import pieces, wiring
+from vifguard.store import pieces, resting, wiring
 from vifguard.store.errors import (
     AddressTakenError,
     NoAddressLeftError,
@@ -25,6 +37,7 @@ from vifguard.store.errors import (
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, Values, address_of, key, next_key, prefix_of
 from vifguard.store.tables import address_pairs, allocations, free_ranges
+from vifguard.store.tables import resting as resting_table
 from vifguard.store.transaction import Answer, Change, Snapshot
 
 
@@ -113,6 +126,12 @@ _FREE = select(
     free_ranges.c.last,
     ANY_FOREIGN_PAIR.label("is_foreign"),
     wiring.ANY.label("has_hosts"),
+    exists()
+    .where(
+        resting_table.c.subnet_id == bindparam("subnet_id"),
+        resting_table.c.until <= resting.now(),
+    )
+    .label("has_rested"),
 ).where(free_ranges.c.subnet_id == bindparam("subnet_id"))
 _LOWEST = Prepared(
     _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
@@ -138,11 +157,13 @@ def open_pools(change: Change, subnet: Subnet) -> None:
 
 
 def _left(change: Change, subnet: Subnet, first: bytes, last: bytes) -> list[tuple[bytes, bytes]]:
-    taken = change.connection.scalars(
-        select(allocations.c.address)
-        .where(allocations.c.subnet_id == subnet.id, allocations.c.address.between(first, last))
-        .order_by(allocations.c.address)
+    known = (
+        select(each.c.address).where(
+            each.c.subnet_id == subnet.id, each.c.address.between(first, last)
+        )
+        for each in (allocations, resting_table)
     )
+    taken = sorted(change.connection.scalars(union(*known)))
     left = []
     for address in taken:
         if first < address:
@@ -229,16 +250,29 @@ def _allot(
 
 
 def release(
-    change: Change, gone: Iterable[tuple[str, IPAddress]], subnets: Iterable[Subnet]
+    change: Change,
+    gone: Iterable[tuple[str, IPAddress]],
+    subnets: Iterable[Subnet],
+    rests_for: str = "",
 ) -> None:
-    """Give addresses, each with the id of its subnet, back to the pools they belong to."""
+    """Give addresses, each with the id of its subnet, back to the pools they belong to.
+
+    Those of a shared network rest first, for the project that had them: `rests_for`.
+    """
     by_id = {subnet.id: subnet for subnet in subnets}
     for subnet_id, address in gone:
         subnet = by_id[subnet_id]
         pieces.own(change, subnet.network_id, [host_prefix(address)])
-        if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
-            _merge(change, subnet, key(address))
+        if rests_for and change.rest and not subnet.is_automatic:
+            resting.rest(change, subnet, address, rests_for)
+        else:
+            _give_back(change, subnet, address)
         change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
+
+
+def _give_back(change: Change, subnet: Subnet, address: IPAddress) -> None:
+    if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
+        _merge(change, subnet, key(address))
 
 
 def move(change: Change, network_id: str, address: IPAddress, position: int) -> None:
@@ -323,6 +357,10 @@ def _ask_lowest(change: Change, taker: Taker, subnet: Subnet) -> Answer[Taken]:
 
     def read(rows: list[Record]) -> Taken:
         at_least: bytes = here["at_least"]
+        if not rows or rows[0].has_rested:
+            for address in resting.rested(change, subnet):
+                _give_back(change, subnet, address)
+            rows = change.rows(_LOWEST, here)
         while rows:
             row = rows[0]
             candidate = max(row.first, at_least)
@@ -336,12 +374,25 @@ def _ask_lowest(change: Change, taker: Taker, subnet: Subnet) -> Answer[Taken]:
                 return Taken(subnet.id, address_of(candidate))
             at_least = next_key(key(foreign[-1]))
             rows = change.rows(_LOWEST, here | {"at_least": at_least})
+        if (early := _resting(change, taker, subnet)) is not None:
+            return early
         raise NoAddressLeftError(
             f"No more IP addresses available on network {taker.network_id}: the pools of "
             f"subnet {subnet.id} are empty."
         )
 
     return change.ask(_LOWEST, here, read)
+
+
+def _resting(change: Change, taker: Taker, subnet: Subnet) -> Taken | None:
+    """An address that rests still, where a pool has nothing else."""
+    for address in resting.first(change, subnet, taker.project_id):
+        is_inside = any(pool.start <= address <= pool.end for pool in subnet.pools)  # type: ignore[operator]
+        is_hosts = wiring.host_with(change, taker.network_id, address)
+        if is_inside and not is_hosts and _covering(change, taker, address) is None:
+            resting.wake(change, subnet, address)
+            return Taken(subnet.id, address)
+    return None
 
 
 def _ask_this(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) -> Answer[Taken]:
@@ -355,8 +406,12 @@ def _ask_this(change: Change, taker: Taker, subnet: Subnet, address: IPAddress) 
         row = rows[0] if rows else None
         is_free = row is not None and row.last >= this
         here = {"on_network": subnet.network_id, "taken": this}
-        if not is_free and change.rows(_IS_TAKEN, here)[0].taken:
-            raise _taken(address, subnet.network_id)
+        if not is_free:
+            if change.rows(_IS_TAKEN, here)[0].taken:
+                raise _taken(address, subnet.network_id)
+            # On a shared network a port's address is the operator's choice, a group's is not.
+            whose = taker.project_id if taker.port_id is None else None
+            resting.require_given(change, subnet, address, whose)
         if row is None or row.has_hosts:
             _require_no_hosts(change, subnet.network_id, address)
         if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:

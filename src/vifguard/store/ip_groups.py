@@ -27,7 +27,7 @@ from vifguard.store.rows import (
     key,
     stamp_of,
 )
-from vifguard.store.tables import allocations, holders, ip_group_members, ip_groups, ports
+from vifguard.store.tables import allocations, holders, ip_group_members, ip_groups, networks, ports
 from vifguard.store.transaction import Change, Snapshot
 
 
@@ -256,7 +256,8 @@ def _release(change: Change, stored: StoredGroup, gone: Mapping[IPAddress, str |
     network_id = stored.group.network_id
     choice = subnets.of_network(change, network_id)
     pooled = ((subnet, address) for address, subnet in gone.items() if subnet is not None)
-    addresses.release(change, pooled, choice)
+    shared = change.connection.scalar(select(networks.c.shared).where(networks.c.id == network_id))
+    addresses.release(change, pooled, choice, stored.group.project_id if shared else "")
     link_local = [address for address, subnet in gone.items() if subnet is None]
     addresses.release_link_local(change, network_id, link_local)
     for address in gone:

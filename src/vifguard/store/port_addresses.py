@@ -10,6 +10,7 @@ from vifguard.model.port import FixedIp, Port
 from vifguard.store import addresses, subnets
 from vifguard.store.addresses import Taken, Taker, Wish
 from vifguard.store.errors import NoAddressLeftError
+from vifguard.store.rows import StoredPort
 from vifguard.store.transaction import Answer, Change
 from vifguard.store.wishes import with_automatic
 
@@ -68,9 +69,10 @@ def taker(port: Port) -> Taker:
 
 
 def retake(
-    change: Change, before: Port, after: Port, wishes: tuple[Wish, ...] | None
+    change: Change, stored: StoredPort, after: Port, wishes: tuple[Wish, ...] | None
 ) -> tuple[FixedIp, ...]:
     """Keep what is still wished for, give back the rest, take what is new."""
+    before = stored.port
     choice = subnets.of_network(change, after.network_id)
     by_id = {subnet.id: subnet for subnet in choice}
     if wishes is None:
@@ -81,7 +83,8 @@ def retake(
     wishes = with_automatic(wishes, choice, after)
     kept = [_keep(spare, wish) for wish in wishes]
     gone = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
-    addresses.release(change, gone, choice)
+    rests_for = before.project_id if stored.network.shared else ""
+    addresses.release(change, gone, choice, rests_for)
     for position, still in enumerate(kept):
         if still is not None:
             addresses.move(change, after.network_id, still.address, position)

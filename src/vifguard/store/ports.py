@@ -303,7 +303,7 @@ def update_port(
     if has_other_pairs or after.mac != before.port.mac:
         after = replace(after, learned=_still_learned(change, after))
     if wishes is not None or after.mac != before.port.mac:
-        after = replace(after, fixed_ips=port_addresses.retake(change, before.port, after, wishes))
+        after = replace(after, fixed_ips=port_addresses.retake(change, before, after, wishes))
     stored = write(change, before, after)
     if move is not None:
         move.write(after)
@@ -323,7 +323,8 @@ def delete_port(change: Change, stored: StoredPort, beside: Sequence[Subnet]) ->
         ip_groups.forget_member(change, port.id)
     move = Move(change, port, None)
     gone = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
-    addresses.release(change, gone, beside)
+    rests_for = port.project_id if stored.network.shared else ""
+    addresses.release(change, gone, beside, rests_for)
     move.write(None)
     pairs.write(change, port, None)
     change.write(_DELETE, {"this": port.id})

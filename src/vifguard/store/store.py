@@ -60,6 +60,9 @@ class Store:
     patience = 10.0
     """Seconds that a change waits for those before it at this server."""
 
+    rest = 0.0
+    """Seconds that an address given back on a shared network is no other project's."""
+
     def __init__(
         self,
         database: Database,
@@ -133,7 +136,9 @@ class Store:
             try:
                 with here.writing.connect() as connection, connection.begin() as whole:
                     now = self._clock()
-                    change = Change(connection, here.run, self.heartbeats, here.turn, now)
+                    change = Change(
+                        connection, here.run, self.heartbeats, here.turn, now, self.rest
+                    )
                     yield change
                     wide_pairs.settle(change)
                     for each in here.telling(change.news()):

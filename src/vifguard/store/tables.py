@@ -230,6 +230,18 @@ free_ranges = Table(
     Column("last", KEY, nullable=False),
 )
 
+# What was given back on a shared network a while ago: in no free range, and no other project's.
+resting = Table(
+    "resting",
+    metadata,
+    Column("network_id", ID, primary_key=True),
+    Column("address", KEY, primary_key=True),
+    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="CASCADE"), nullable=False),
+    Column("project_id", String(64), nullable=False),
+    Column("until", Float, nullable=False),
+    Index(None, "subnet_id", "until"),
+)
+
 holders = Table(
     "holders",
     metadata,

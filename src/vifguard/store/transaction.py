@@ -143,7 +143,8 @@ class Change(Snapshot):
     """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds).
 
     By network: `owned` are the prefixes that have other owners than before, `paired` whether any
-    has a wide address pair, `listed` the sets that a wide pair came to or went from.
+    has a wide address pair, `listed` the sets that a wide pair came to or went from. `rest` is
+    how many seconds an address rests that is given back.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class Change(Snapshot):
         heartbeats: Heartbeats,
         turn: Iterable[Asked],
         now: float,
+        rest: float = 0.0,
     ) -> None:
         super().__init__(connection, run, heartbeats)
         begun = [(each, Answer(self, list)) for each in turn]
@@ -161,6 +163,7 @@ class Change(Snapshot):
         self._before = self.ask(_VALUE, {}, lambda rows: int(rows[0].value))
         self._now = int(now * 1_000_000)
         self._made = 0
+        self.rest = rest
         self.woken: set[str] = set()
         self.noted: set[str] = set()
         self.wakes_all = False
