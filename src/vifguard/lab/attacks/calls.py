@@ -159,7 +159,7 @@ ROWS: tuple[Attack, ...] = (
         "What `$` and a lax number parser would take",
         refused=(
             *_fixed((("line", "10.0.0.77\n"), ("space", " 10.0.0.77"), ("arabic", "10.0.0.٣"))),
-            *_macs((("line", "02:00:00:00:00:9a\n"), ("dashes", "02-00-00-00-00-9a"))),
+            *_macs((("line", "02:00:00:00:00:9a\n"), ("mixed separators", "02-00:00-00-00-9a"))),
         ),
     ),
     _row(
