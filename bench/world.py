@@ -208,7 +208,7 @@ def policy_of(guest: Guest, number: int, profile: Profile, *groups: str) -> Port
     guards = GUARDS_OF[profile]
     return PortPolicy(
         port_id=f"00000000-0000-0000-0000-{number:012x}",
-        guards=guards | {Guard.GROUPS} if groups else guards,
+        guards=guards | {Guard.SECURITY_GROUPS} if groups else guards,
         macs=frozenset({Mac.parse(guest.mac)}),
         prefixes=frozenset({parse_network(f"{guest.ip4}/32"), parse_network(f"{guest.ip6}/128")}),
         link_local=LinkLocal.EUI64,

@@ -25,7 +25,7 @@ from vifguard.model.guard import (
     with_implied,
 )
 from vifguard.model.policy import PortPolicy, Storm
-from vifguard.model.security_group import IcmpType, PortRange, Rule, Rulebook
+from vifguard.model.security_group import IcmpType, PortRange, Rule, Ruleset
 from vifguard.model.verdict import Direction
 
 OWN, OTHER = Mac.parse(universe.OWN), Mac.parse(universe.OTHER)
@@ -110,7 +110,7 @@ _GROUPS: dict[str, frozenset[Rule]] = {
         )
     ),
 }
-BOOK = Rulebook(_GROUPS, {"near": frozenset({CAST.net4, CAST.routed6, host_prefix(CAST.v.ip6)})})
+BOOK = Ruleset(_GROUPS, {"near": frozenset({CAST.net4, CAST.routed6, host_prefix(CAST.v.ip6)})})
 """What the groups of all ports say. None of them is stateful here: a frame is judged by itself,
 and only a later fragment by what came before. `sequences` is for the others."""
 
@@ -139,7 +139,7 @@ def fixed() -> Iterator[PortPolicy]:
 
 
 def _grouped(policy: PortPolicy, groups: Iterable[str]) -> PortPolicy:
-    guards = policy.guards | {Guard.GROUPS}
+    guards = policy.guards | {Guard.SECURITY_GROUPS}
     return replace(policy, guards=guards, security_groups=frozenset(groups), stateful=False)
 
 

@@ -21,10 +21,10 @@ from vifguard.kernel import netns
 from vifguard.lab.netns import ip
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Verdict
+from vifguard.packet.describe import describe
 from vifguard.packet.frame import Frame
 from vifguard.packet.offload import NO_OFFLOAD, Offload
-from vifguard.packet.text import describe
-from vifguard.semantics.groups import Memory
+from vifguard.semantics.groups import GroupState
 from vifguard.semantics.storm import Bucket
 from vifguard.semantics.verdict import verdict
 
@@ -76,7 +76,7 @@ class Ports:
         self._ifindexes = [socket.if_nametoindex(name) for name in names]
         self._driver = EbpfDriver.private()
         self.policies = list(policies)
-        self._memories = [Memory(house.BOOK) for _ in self.policies]
+        self._memories = [GroupState(house.BOOK) for _ in self.policies]
         self._now = 1
         sets = {
             name: SetChange(complete=True, added=held) for name, held in house.BOOK.sets.items()

@@ -19,8 +19,8 @@ from vifguard.feed import codec
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Direction
+from vifguard.packet.describe import describe
 from vifguard.packet.offload import NO_OFFLOAD, Offload
-from vifguard.packet.text import describe
 
 KEPT = Path(__file__).with_name("regressions")
 _SEQUENCES = "sequences"
@@ -97,7 +97,7 @@ def read(path: Path) -> Regression:
 
 def keep(found: Disagreement) -> Path:
     """Write a file for a new one; its sentence waits for somebody who understood it."""
-    if Guard.GROUPS in found.policy.guards and found.offload == NO_OFFLOAD:
+    if Guard.SECURITY_GROUPS in found.policy.guards and found.offload == NO_OFFLOAD:
         steps = [Held((found.policy,), house.BOOK), Sent(0, found.direction, found.frame)]
         return keep_sequence(steps, found.reference, found.program)
     digest = hashlib.sha256(found.frame + str((found.kind, found.offload)).encode()).hexdigest()[

@@ -11,8 +11,8 @@ from vifguard.packet.igmp import Igmp
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import Llc, Tagged
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import Icmp4, Udp
+from vifguard.packet.transport import Icmp4, Udp
+from vifguard.packet.undecoded import Unreadable
 
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 _PORTS = {67: "server", 68: "client", 546: "client", 547: "server"}

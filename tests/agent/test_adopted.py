@@ -106,7 +106,7 @@ def test_a_running_guest_is_guarded_where_it_is(host, far):
 
 def test_a_running_guests_connections_go_on_whoever_speaks_first(host, far):
     """Its guard knows none of them; one that comes later can have none."""
-    grouped = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}}
+    grouped = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}}
     for number in (1, 2):
         host.ports[port_id(number)] = port(
             number, segment=LAN, security_groups=frozenset({"g"}), **grouped

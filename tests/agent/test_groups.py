@@ -42,7 +42,7 @@ def host() -> Iterator[Host]:
     with hosts() as host:
         for number in (1, 2):
             host.guest(number).plug()
-        guards = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+        guards = GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
         grouped = port(1, guards=guards, security_groups=frozenset({"g"}))
         host.ports = {port_id(1): grouped, port_id(2): port(2, profile=Profile.OFF)}
         host.groups = {"g": says(rule(8))}
@@ -94,7 +94,7 @@ POISON = {
 def test_what_cannot_be_held_closes_its_port_alone_says_why_and_ends(host, what):
     why, groups = POISON[what]
     host.guest(3).plug()
-    guards = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+    guards = GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
     host.set(port(3, guards=guards, security_groups=frozenset(groups)))
     host.say(groups)
     assert why in host.until(3, PortState.HELD_CLOSED).reason

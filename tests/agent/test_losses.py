@@ -229,7 +229,7 @@ def test_a_bpffs_that_is_unmounted_opens_nothing_and_is_mounted_anew(tmp_path: P
 
 def test_rules_that_somebody_took_away_are_written_anew() -> None:
     anything = Rule(Direction.FROM_GUEST, 4, None, None, None, None)
-    guards = port(1).policy.guards | {Guard.GROUPS}
+    guards = port(1).policy.guards | {Guard.SECURITY_GROUPS}
     with hosts() as host:
         host.groups = {"g": frozenset({anything})}
         for number in (1, 2):

@@ -38,7 +38,7 @@ from vifguard.packet.build import (
 )
 from vifguard.packet.frame import parse
 from vifguard.packet.icmp6 import Icmp6
-from vifguard.packet.upper import Icmp4, Tcp
+from vifguard.packet.transport import Icmp4, Tcp
 
 A, B = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 INTERNET = {4: (ipv4, "10.0.0.1", "10.0.0.2"), 6: (ipv6, "2001:db8::1", "2001:db8::2")}
@@ -48,7 +48,7 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 def dropped(frame: bytes, **more: Any) -> Dropped:
-    values = {"guard": Guard.GROUPS, "reason": Reason.NOT_ALLOWED} | more
+    values = {"guard": Guard.SECURITY_GROUPS, "reason": Reason.NOT_ALLOWED} | more
     return Dropped(
         7,
         port_id(1),
@@ -155,7 +155,7 @@ def alone(number: int, *, reject: bool) -> HostPort:
     return port(
         number,
         prefixes=frozenset(map(parse_prefix, (address_of(number), V6[number]))),
-        guards=GUARDS_OF[Profile.STRICT] | {Guard.GROUPS},
+        guards=GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS},
         security_groups=frozenset({"none"}),
         reject=reject,
     )

@@ -75,7 +75,7 @@ def test_pins_that_are_removed_open_nothing_and_are_made_by_the_next_start(host:
 def test_a_port_with_groups_whose_pins_go_passes_no_new_connection(host: Host) -> None:
     """The kernel empties the map by which groups are asked, as nobody holds it any more."""
     anything = Rule(Direction.FROM_GUEST, 4, None, None, None, None)
-    guards = port(1).policy.guards | {Guard.GROUPS}
+    guards = port(1).policy.guards | {Guard.SECURITY_GROUPS}
     host.groups = {"g": frozenset({anything})}
     host.ports[port_id(1)] = port(1, guards=guards, security_groups=frozenset({"g"}))
     host.start()

@@ -233,7 +233,7 @@ def test_a_macvtap_is_guarded_the_other_way_round_and_in_no_bridge(host, macvtap
 def test_whom_a_macvtap_refuses_is_told_on_both_sides(host, macvtap):
     host.ports[port_id(3)] = port(
         3,
-        guards=GUARDS_OF[Profile.STRICT] | {Guard.GROUPS},
+        guards=GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS},
         security_groups=frozenset({"none"}),
         reject=True,
     )

@@ -351,7 +351,7 @@ def dropped(cloud: Cloud, members: list[dict[str, Any]]) -> str:
     port: str = members[0]["id"]
     kinds = (
         (1.0, Direction.FROM_GUEST, Guard.MAC, Reason.SOURCE_MAC),
-        (2.5, Direction.TO_GUEST, Guard.GROUPS, Reason.NOT_ALLOWED),
+        (2.5, Direction.TO_GUEST, Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED),
         (3.0, Direction.FROM_GUEST, Guard.ARP, Reason.ARP_SENDER_ADDRESS),
     )
     records = tuple(DropRecord(port, *each, 60, bytes(60)) for each in kinds)

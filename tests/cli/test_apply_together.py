@@ -16,7 +16,13 @@ from vifguard.cli.exits import HalfwayError
 from vifguard.client.client import Client
 from vifguard.client.endpoint import read_data_dir
 from vifguard.client.errors import UnreachableError
-from vifguard.client.resource import NETWORK, PORT, SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+from vifguard.client.resource import (
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    ResourceType,
+)
 
 numbers = itertools.count(1)
 PORTS = {f"p{number}": {"network": "n"} for number in range(4)}
@@ -77,7 +83,7 @@ def apply(client: Client, file: Path, meanwhile: Callable[[], object] = lambda: 
     return ""
 
 
-def of(client: Client, resource: Resource, project: str) -> list[dict[str, Any]]:
+def of(client: Client, resource: ResourceType, project: str) -> list[dict[str, Any]]:
     return client.list(resource, project_id=project)
 
 

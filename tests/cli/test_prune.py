@@ -23,7 +23,7 @@ from vifguard.client.resource import (
     SECURITY_GROUP_RULE,
     SUBNET,
     SUBNET_POOL,
-    Resource,
+    ResourceType,
 )
 
 numbers = itertools.count(1)
@@ -84,7 +84,7 @@ def prune(served: Service, write: Callable[..., Path]) -> Callable[..., Run]:
     return prune
 
 
-def of(client: Client, resource: Resource, project: str) -> list[dict[str, Any]]:
+def of(client: Client, resource: ResourceType, project: str) -> list[dict[str, Any]]:
     return client.list(resource, project_id=project)
 
 

@@ -71,7 +71,9 @@ def largest(tap: socket.socket) -> int:
     return size
 
 
-@pytest.mark.parametrize("guards", [STRICT, STRICT | {Guard.GROUPS}], ids=["strict", "groups"])
+@pytest.mark.parametrize(
+    "guards", [STRICT, STRICT | {Guard.SECURITY_GROUPS}], ids=["strict", "groups"]
+)
 def test_packets_of_big_tcp_pass(world, driver, guards) -> None:
     alice, bob = world.guest(1), world.guest(2)
     big(world, (alice, bob))

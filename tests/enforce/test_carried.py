@@ -23,7 +23,7 @@ MARKS = frozenset({Rule(Direction.TO_GUEST, 4, 17, ports=PortRange(9, 9))})
 """Beside the frames that tell when all others have come through, nothing opens anything."""
 OUT = MARKS | {Rule(Direction.FROM_GUEST, version) for version in VERSIONS}
 """The guest may open anything, and nobody else."""
-GROUPED = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}}
+GROUPED = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}}
 HERS, HIS = 1000, 5000
 PINNED = 4
 """Maps, connections, programs, links, and which pins these are."""

@@ -43,7 +43,7 @@ def forged(frame: bytes, at: int, wanted: int, start: int, knob: int) -> tuple[b
     return header(start, at - start), frame
 
 
-def datagram(inner: build.Piece, to: str = B, dst=MAC_B) -> bytes:
+def datagram(inner: build.Layer, to: str = B, dst=MAC_B) -> bytes:
     return build.ethernet(MAC_A, dst, build.ipv4(A, to, inner))
 
 
@@ -76,7 +76,7 @@ FORGED = {
         datagram(build.tcp(1, 2, PAYLOAD, flags=0x10)), 46, 0x5004, 34, 60
     ),
     "tcp port": forged(datagram(build.tcp(1, 2, PAYLOAD)), 36, 22, 34, 60),
-    "sctp checksum": (header(34, 8), datagram(build.Piece(bytes(40), 132))),
+    "sctp checksum": (header(34, 8), datagram(build.Layer(bytes(40), 132))),
 }  # fmt: skip
 
 

@@ -151,7 +151,7 @@ def test_ids_are_told_apart():
 
 
 def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
-    guards = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+    guards = GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
     many = frozenset(str(i) for i in range(GROUPS_A_PORT + 1))
     with pytest.raises(ValueError, match="17 security groups at a port; 16 can be held"):
         state_of(guards=guards, security_groups=many)
@@ -160,7 +160,9 @@ def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
 
 def test_a_port_with_the_guard_and_no_group_is_told_from_one_without_the_guard():
     guards = GUARDS_OF[Profile.STRICT]
-    assert state_of(guards=guards | {Guard.GROUPS}).extras != state_of(guards=guards).extras
+    assert (
+        state_of(guards=guards | {Guard.SECURITY_GROUPS}).extras != state_of(guards=guards).extras
+    )
 
 
 def test_router_ids_of_others_are_bits_where_the_guard_is_on():

@@ -103,7 +103,7 @@ def test_only_published_advisories_are_cited(attack: Attack) -> None:
 def test_every_guard_that_judges_single_frames_has_attacks(guard: Guard) -> None:
     stopped = {e.guard for variant in VARIANTS.values() for e in variant.expect.values()}
     # storm judges a rate (scenario s8 plays it), groups judge connections.
-    assert guard in stopped or guard in (Guard.STORM, Guard.GROUPS)
+    assert guard in stopped or guard in (Guard.STORM, Guard.SECURITY_GROUPS)
 
 
 IDS = {

@@ -23,7 +23,7 @@ def test_a_checksum_complements_the_sum(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("piece", [build.udp(1, 2, b"abc"), build.tcp(1, 2, b"abcd")])
-def test_checksums_cover_the_pseudo_header_of_ipv4(piece: build.Piece) -> None:
+def test_checksums_cover_the_pseudo_header_of_ipv4(piece: build.Layer) -> None:
     packet = build.ipv4("10.0.0.5", "10.0.0.6", piece).octets
     upper = packet[20:]
     pseudo = packet[12:20] + bytes((0, piece.number)) + len(upper).to_bytes(2, "big")
@@ -34,7 +34,7 @@ def test_checksums_cover_the_pseudo_header_of_ipv4(piece: build.Piece) -> None:
 @pytest.mark.parametrize(
     "piece", [build.udp(1, 2, b"abc"), build.tcp(1, 2), build.ns("fd00::1", build.slla(MAC))]
 )
-def test_checksums_cover_the_pseudo_header_of_ipv6_behind_any_headers(piece: build.Piece) -> None:
+def test_checksums_cover_the_pseudo_header_of_ipv6_behind_any_headers(piece: build.Layer) -> None:
     wrapped = build.hop_by_hop(build.destination_options(build.fragment(piece)))
     packet = build.ipv6("fd00::5", "fd00::6", wrapped).octets
     upper = packet[40 + 24 :]

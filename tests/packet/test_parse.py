@@ -14,8 +14,8 @@ from vifguard.packet.igmp import Igmp
 from vifguard.packet.ip4 import Ip4Option, IPv4
 from vifguard.packet.ip6 import Extension, Fragment, IPv6
 from vifguard.packet.link import Ethernet, Llc, Tag, Tagged
-from vifguard.packet.unreadable import Opaque, Unreadable
-from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Udp
+from vifguard.packet.transport import Icmp4, LaterFragment, Tcp, Udp
+from vifguard.packet.undecoded import Opaque, Unreadable
 
 MAC, OTHER = Mac.parse("02:00:00:00:00:0a"), Mac.parse("02:00:00:00:00:0b")
 FOUR = (IPv4Address("10.0.0.5"), IPv4Address("10.0.0.6"))
@@ -60,9 +60,9 @@ def test_tags() -> None:
     assert isinstance(double, Tagged)
     assert double.tags == (Tag(0x88A8, 100, 0), Tag(0x8100, 7, 3))
     assert (double.ethertype, double.body) == (0x0806, body(arp))
-    cut = body(build.Piece(bytes.fromhex("00648100aa"), 0x8100))
+    cut = body(build.Layer(bytes.fromhex("00648100aa"), 0x8100))
     assert cut == Tagged((Tag(0x8100, 100),), 0x8100, Unreadable("a tag is cut short", b"\xaa"))
-    assert body(build.Piece(b"abc", 0x8100)) == Unreadable("a tag is cut short", b"abc")
+    assert body(build.Layer(b"abc", 0x8100)) == Unreadable("a tag is cut short", b"abc")
 
 
 def test_a_tag_that_the_kernel_took_off() -> None:
@@ -78,8 +78,8 @@ def test_llc_and_snap() -> None:
     arp = build.arp(MAC, FOUR[0])
     wrapped = body(build.snap(arp, oui=0xF8))
     assert wrapped == Llc(36, 0xAA, 0xAA, 3, body(arp), 0xF8, 0x0806)
-    assert isinstance(body(build.Piece(b"ab", 2)), Unreadable)
-    assert body(build.Piece(b"\xaa\xaa\x03abc", 6)) == Llc(6, 0xAA, 0xAA, 3, Opaque(b"abc"))
+    assert isinstance(body(build.Layer(b"ab", 2)), Unreadable)
+    assert body(build.Layer(b"\xaa\xaa\x03abc", 6)) == Llc(6, 0xAA, 0xAA, 3, Opaque(b"abc"))
 
 
 def test_the_border_between_lengths_and_types() -> None:
@@ -107,7 +107,7 @@ def test_sixteen_tags_are_followed() -> None:
 
 @pytest.mark.parametrize("wrap", [build.vlan, build.snap])
 def test_a_stack_has_an_end(wrap) -> None:
-    piece = build.Piece(b"", 0x88B5)
+    piece = build.Layer(b"", 0x88B5)
     for _ in range(2000):
         piece = wrap(piece, **({"length": 0} if wrap is build.snap else {}))
     assert isinstance(body(piece), Tagged | Llc)
@@ -197,10 +197,10 @@ def test_udp_and_icmp() -> None:
     assert upper4(build.udp(1, 2, b"abc", length=3)) == Udp(1, 2, 3, b"abc")
     assert upper4(build.icmpv4(8, 1, b"abcdef")) == Icmp4(8, 1, b"abcdef")
     assert upper6(build.icmpv6(128, 1, b"abcdef")) == Icmp6(128, 1, b"abcdef")
-    assert upper4(build.Piece(b"abc", 47)) == Opaque(b"abc")
-    for short in (build.Piece(bytes(7), 17), build.Piece(bytes(19), 6), build.Piece(bytes(7), 1)):
+    assert upper4(build.Layer(b"abc", 47)) == Opaque(b"abc")
+    for short in (build.Layer(bytes(7), 17), build.Layer(bytes(19), 6), build.Layer(bytes(7), 1)):
         assert isinstance(upper4(short), Unreadable)
-    assert isinstance(upper6(build.Piece(bytes(3), 58)), Unreadable)
+    assert isinstance(upper6(build.Layer(bytes(3), 58)), Unreadable)
 
 
 def test_neighbour_discovery() -> None:
@@ -248,7 +248,7 @@ def test_listeners() -> None:
     assert upper4(build.igmp(0x16, "239.1.2.3")) == Igmp(0x16, (IPv4Address("239.1.2.3"),))
     report = build.igmpv3_report("239.1.2.3", "239.1.2.4")
     assert upper4(report) == Igmp(0x22, (IPv4Address("239.1.2.3"), IPv4Address("239.1.2.4")))
-    assert isinstance(upper4(build.Piece(bytes(7), 2)), Opaque)
+    assert isinstance(upper4(build.Layer(bytes(7), 2)), Opaque)
 
 
 def test_records_with_sources_and_auxiliary_data_are_passed_over() -> None:

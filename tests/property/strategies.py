@@ -20,7 +20,7 @@ from vifguard.model.address import Mac
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile, Role, with_implied
 from vifguard.model.policy import PortPolicy, Storm
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 from vifguard.packet.link import Tag
 from vifguard.packet.offload import NO_OFFLOAD, Offload, PartialChecksum
 
@@ -75,7 +75,7 @@ def macs() -> st.SearchStrategy[Mac]:
     return st.one_of(near, st.binary(min_size=6, max_size=6).map(Mac))
 
 
-SINGLE = tuple(guard for guard in Guard if guard is not Guard.GROUPS)
+SINGLE = tuple(guard for guard in Guard if guard is not Guard.SECURITY_GROUPS)
 """The guards that judge a frame by itself, and not by the frames before it."""
 
 
@@ -182,7 +182,7 @@ def frame_of(octets: bytes) -> bytes:
     return mutate(tape, frame) if mutate else frame
 
 
-Drawn = tuple[Piece, Mac]
+Drawn = tuple[Layer, Mac]
 """What is in a frame, and where it should go."""
 
 
@@ -369,7 +369,7 @@ def igmp(tape: Tape) -> Drawn:
     kind = tape.pick(0x16, 0x12, 0x17, 0x11, 0x13)
     report = tape.pick(build.igmpv3_report("239.1.2.3"), build.igmp(kind, "239.1.2.3"))
     if not tape.mostly(1, 0):
-        report = Piece(report.octets[:7], report.number)
+        report = Layer(report.octets[:7], report.number)
     src, dst = tape.pick(OWN4, ZERO4), tape.mostly("224.0.0.22", "239.1.2.3", OTHER4)
     return ip4(tape, report, src, dst, ttl=tape.mostly(1, 64))
 
@@ -404,7 +404,7 @@ def plain4(tape: Tape) -> Drawn:
         build.udp(5000, tape.pick(53, 67, 68, 547), tape.junk(24), length=tape.mostly(None, 0, 9)),
         build.tcp(1024, 80, b"abc"),
         build.icmpv4(tape.pick(8, 0, 3, 5, 11)),
-        Piece(tape.junk(24), tape.pick(41, 47, 58, 112, 253)),
+        Layer(tape.junk(24), tape.pick(41, 47, 58, 112, 253)),
     )
     return ip4(tape, piece, OWN4, tape.pick(OTHER4, "239.1.2.3", "10.0.0.255"))
 
@@ -415,12 +415,12 @@ def plain6(tape: Tape) -> Drawn:
         build.udp(5000, tape.pick(53, 546, 547, 67), tape.junk(24), length=tape.mostly(None, 0, 9)),
         build.tcp(1024, 80, b"abc"),
         build.icmpv6(tape.pick(128, 129, 1, 2, 132, 138, 141)),
-        Piece(tape.junk(24), tape.pick(41, 50, 59, 1, 2, 112)),
+        Layer(tape.junk(24), tape.pick(41, 50, 59, 1, 2, 112)),
     )
     return ip6(tape, piece, tape.pick(OWN6, LINK_LOCAL, ROUTED6), tape.pick(OTHER6, "ff02::fb"))
 
 
-def ip4(tape: Tape, payload: Piece, src: str, dst: str, *, ttl: int = 64) -> Drawn:
+def ip4(tape: Tape, payload: Layer, src: str, dst: str, *, ttl: int = 64) -> Drawn:
     """The packet around a payload; seldom forged, fragmented, with options, with lies."""
     dst = tape.mostly(dst, OTHER4, "255.255.255.255", "224.0.0.1")
     piece = build.ipv4(
@@ -451,7 +451,7 @@ def ip4(tape: Tape, payload: Piece, src: str, dst: str, *, ttl: int = 64) -> Dra
     return piece, group_or_other(dst)
 
 
-def ip6(tape: Tape, payload: Piece, src: str, dst: str, *, hop_limit: int = 64) -> Drawn:
+def ip6(tape: Tape, payload: Layer, src: str, dst: str, *, hop_limit: int = 64) -> Drawn:
     """The packet around a payload; seldom forged, behind headers, with lies."""
     for _ in range(tape.mostly(0, 1, 1, 1, 2, 2, 3)):
         payload = tape.pick(*_HEADERS)(payload)
@@ -482,7 +482,7 @@ def group_or_other(address: str) -> Mac:
 def opaque(tape: Tape) -> Drawn:
     """Types that nothing looks into, control protocols, and the border of the 802.3 lengths."""
     types = (0x88B5, 0x0842, 0x8863, 0x88CC, 0x8808, 0x888E, 0x9000, 0x0026, 0x05FF, 0x0600)
-    return Piece(tape.junk(40), tape.pick(*types)), tape.pick(OTHER_MAC, BROADCAST)
+    return Layer(tape.junk(40), tape.pick(*types)), tape.pick(OTHER_MAC, BROADCAST)
 
 
 _KINDS = (

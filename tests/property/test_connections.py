@@ -12,12 +12,12 @@ from tests.triangle.sequences.steps import Held, Passed, Renewed, Sent, Step
 from tests.triangle.sequences.subject import Reference, Said
 
 from vifguard.model.guard import Guard
-from vifguard.model.security_group import Rule, Rulebook
+from vifguard.model.security_group import Rule, Ruleset
 from vifguard.model.verdict import Reason
 from vifguard.packet.frame import parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.upper import Tcp, Udp
+from vifguard.packet.transport import Tcp, Udp
 from vifguard.semantics.flow import TICK
 from vifguard.semantics.tcp import ACK, RST, SYN
 
@@ -73,7 +73,7 @@ def test_without_connections_a_rule_more_passes_no_packet_less(steps) -> None:
     def with_more(held: Held) -> Held:
         more = {Rule(TO, 4, 6), Rule(FROM, 6, 17)}
         rules = {name: rules | more for name, rules in held.book.rules.items()}
-        return Held(held.policies, Rulebook(rules, held.book.sets))
+        return Held(held.policies, Ruleset(rules, held.book.sets))
 
     few = altered(steps, stateless)
     for (sent, before), (_, after) in zip(
@@ -92,10 +92,10 @@ def test_where_nothing_may_be_opened_from_outside_only_answers_come_in(steps, ne
             for name, rules in held.book.rules.items()
         }
         policies = (
-            replace(policy, stateful=True, guards=policy.guards | {Guard.GROUPS})
+            replace(policy, stateful=True, guards=policy.guards | {Guard.SECURITY_GROUPS})
             for policy in held.policies
         )
-        return Held(tuple(policies), Rulebook(outwards, held.book.sets))
+        return Held(tuple(policies), Ruleset(outwards, held.book.sets))
 
     asked: set[object] = set()
     came = 0
@@ -122,7 +122,7 @@ def test_the_guard_has_the_last_word(steps) -> None:
     """What another guard drops is dropped for the same reason with security groups and without."""
 
     def without(held: Held) -> Held:
-        policies = (replace(p, guards=p.guards - {Guard.GROUPS}) for p in held.policies)
+        policies = (replace(p, guards=p.guards - {Guard.SECURITY_GROUPS}) for p in held.policies)
         return Held(tuple(policies), held.book)
 
     reasons = {*range(Reason.NOT_ALLOWED, Reason.FLOW_TABLE_FULL + 1)}
@@ -132,5 +132,5 @@ def test_the_guard_has_the_last_word(steps) -> None:
         if bare is not None:
             assert guarded == bare, sent
         elif guarded is not None:
-            assert guarded[0] is Guard.GROUPS, sent
+            assert guarded[0] is Guard.SECURITY_GROUPS, sent
             assert guarded[1] in reasons | {Reason.HEADERS_UNREADABLE, Reason.IPV6_MALFORMED}

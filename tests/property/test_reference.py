@@ -14,13 +14,13 @@ from vifguard.model.policy import Storm
 from vifguard.model.verdict import PASS, Action, Direction, Reason, Verdict
 from vifguard.packet import build
 from vifguard.packet.arp import Arp
+from vifguard.packet.describe import describe
 from vifguard.packet.frame import parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import IPV4, IPV6, Tag
 from vifguard.packet.offload import NO_OFFLOAD
-from vifguard.packet.text import describe
-from vifguard.packet.upper import Udp
+from vifguard.packet.transport import Udp
 from vifguard.semantics.storm import Bucket, draw
 from vifguard.semantics.verdict import judge, verdict
 

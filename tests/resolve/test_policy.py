@@ -17,18 +17,18 @@ from vifguard.model.port import AddressPair, FixedIp, Port
 from vifguard.model.security_group import SecurityGroup
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.build import ethernet, ipv4, udp
-from vifguard.resolve.policy import governing, resolve
-from vifguard.resolve.touched import (
+from vifguard.resolve.affected import (
+    AffectedPorts,
     AllPorts,
     PortsInGroup,
     PortsOnNetwork,
     ThesePorts,
-    Touched,
-    touched_by_ip_group,
-    touched_by_network,
-    touched_by_security_group,
-    touched_by_subnet,
+    affected_by_ip_group,
+    affected_by_network,
+    affected_by_security_group,
+    affected_by_subnet,
 )
+from vifguard.resolve.policy import effective_security_groups, resolve
 from vifguard.semantics.verdict import verdict
 
 MAC = Mac.parse("02:00:00:00:00:01")
@@ -248,22 +248,22 @@ def in_groups(*groups: SecurityGroup, **fields) -> Port:
 
 
 def test_a_port_that_groups_do_not_filter_has_no_such_guard() -> None:
-    assert Guard.GROUPS not in policy_of(ADDRESSED).guards
+    assert Guard.SECURITY_GROUPS not in policy_of(ADDRESSED).guards
 
 
 def test_groups_are_a_guard_whatever_the_profile_and_bring_theirs_along() -> None:
     assert policy_of(in_groups(WEB), security_groups=[WEB]).guards == (
-        GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
+        GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
     )
     policy = policy_of(in_groups(WEB, profile=Profile.OFF), security_groups=[WEB])
-    assert policy.guards == {Guard.ETHERTYPE, Guard.MAC, Guard.GROUPS}
+    assert policy.guards == {Guard.ETHERTYPE, Guard.MAC, Guard.SECURITY_GROUPS}
     assert policy.security_groups == {WEB.id}
     assert policy.stateful
 
 
 def test_law_1_no_group_at_all_is_a_guard_that_lets_nothing_pass() -> None:
     policy = policy_of(in_groups())
-    assert Guard.GROUPS in policy.guards
+    assert Guard.SECURITY_GROUPS in policy.guards
     assert policy.security_groups == frozenset()
 
 
@@ -389,29 +389,33 @@ def intent_of(world) -> Intent:
     )
 
 
-def named(touched: Touched, world) -> set[str]:
+def named(touched: AffectedPorts, world) -> set[str]:
     if isinstance(touched, AllPorts):
         return set(world["ports"])
     if isinstance(touched, PortsOnNetwork):
         return {p.id for p in world["ports"].values() if p.network_id == touched.network_id}
     if isinstance(touched, PortsInGroup):
-        return {p.id for p in world["ports"].values() if touched.group_id in governing(p)}
+        return {
+            p.id
+            for p in world["ports"].values()
+            if touched.group_id in effective_security_groups(p)
+        }
     return set(touched.ids)
 
 
-def touched(kind: str, world, before, after) -> Touched:
+def touched(kind: str, world, before, after) -> AffectedPorts:
     match kind:
         case "ports":
             return ThesePorts(frozenset(each.id for each in (before, after) if each))
         case "networks":
-            return touched_by_network(before, after)
+            return affected_by_network(before, after)
         case "groups":
-            return touched_by_ip_group(before, after)
+            return affected_by_ip_group(before, after)
         case "security_groups":
-            return touched_by_security_group(before, after)
+            return affected_by_security_group(before, after)
         case _:
             network = world["networks"].get((after or before).network_id)
-            return touched_by_subnet(network or OWN, before, after)
+            return affected_by_subnet(network or OWN, before, after)
 
 
 KINDS = ["ports", "networks", "subnets", "groups", "security_groups"]

@@ -9,10 +9,10 @@ from tests.semantics.world import MAC_A, MAC_V, STRICT
 
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import PortRange, Rule, Rulebook
+from vifguard.model.security_group import PortRange, Rule, Ruleset
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
-from vifguard.semantics.groups import Memory
+from vifguard.semantics.groups import GroupState
 from vifguard.semantics.tcp import ACK, SYN
 from vifguard.semantics.verdict import verdict
 
@@ -20,7 +20,9 @@ FROM, TO = Direction.FROM_GUEST, Direction.TO_GUEST
 SECOND = 1_000_000_000
 ISN, PEER = 1000, 0xFFFFFFF0
 """The guest's first sequence number, and that of the other side, which is about to wrap."""
-GUARDED = replace(STRICT, guards=STRICT.guards | {Guard.GROUPS}, security_groups=frozenset({"web"}))
+GUARDED = replace(
+    STRICT, guards=STRICT.guards | {Guard.SECURITY_GROUPS}, security_groups=frozenset({"web"})
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Family:
     other: str
     third: str
 
-    def packet(self, src: str, dst: str, payload: build.Payload, **fields) -> build.Piece:
+    def packet(self, src: str, dst: str, payload: build.Payload, **fields) -> build.Layer:
         """A packet of the family."""
         return (build.ipv4 if self.version == 4 else build.ipv6)(src, dst, payload, **fields)
 
-    def icmp(self, kind4: int, kind6: int, body: bytes = bytes(4), code: int = 0) -> build.Piece:
+    def icmp(self, kind4: int, kind6: int, body: bytes = bytes(4), code: int = 0) -> build.Layer:
         """An ICMP message of the family's own number."""
         if self.version == 4:
             return build.icmpv4(kind4, code, body)
@@ -71,7 +73,7 @@ class Port:
 
     family: Family
     policy: PortPolicy = GUARDED
-    memory: Memory = field(default_factory=Memory)
+    memory: GroupState = field(default_factory=GroupState)
     now: int = SECOND
 
     def allow(self, *rules: Rule, sets: dict[str, list[str]] | None = None) -> None:
@@ -79,7 +81,7 @@ class Port:
         prefixes = {
             name: frozenset(ip_network(p) for p in found) for name, found in (sets or {}).items()
         }
-        self.memory.book = Rulebook({"web": frozenset(rules)}, prefixes)
+        self.memory.ruleset = Ruleset({"web": frozenset(rules)}, prefixes)
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -348,7 +348,7 @@ def test_from_the_network_servers_and_routers_are_heard() -> None:
 
 def test_icmpv4_says_what_it_wants_in_ipv6() -> None:
     """The number 58 in IPv4, and 1 in IPv6, is nobody's ICMP."""
-    four = frame(build.ipv4(IP4_A, IP4_V, build.Piece(b"\x86" + bytes(30), 58)))
-    six = frame(build.ipv6(IP6_A, IP6_V, build.Piece(b"\x05" + bytes(30), 1)))
+    four = frame(build.ipv4(IP4_A, IP4_V, build.Layer(b"\x86" + bytes(30), 58)))
+    six = frame(build.ipv6(IP6_A, IP6_V, build.Layer(b"\x05" + bytes(30), 1)))
     assert said(STRICT, four) is None
     assert said(STRICT, six) is None

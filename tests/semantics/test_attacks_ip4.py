@@ -166,7 +166,7 @@ def test_ip_malformed_header_but_only_in_what_receivers_check() -> None:
 
 
 @pytest.mark.parametrize("packet", build.fragments(IP4_V, IP4_G, BIG))
-def test_ip_fragments_are_judged_one_by_one(packet: build.Piece) -> None:
+def test_ip_fragments_are_judged_one_by_one(packet: build.Layer) -> None:
     assert said(STRICT, frame(packet)) is Reason.IPV4_SOURCE
     assert said(ONLY_MAC, frame(packet)) is None
 
@@ -211,7 +211,7 @@ def test_law_1_no_prefixes_is_no_address(packet: bytes) -> None:
 )
 def test_reports_from_zero_in_their_shape_only(ttl, dst, kind, size, passes) -> None:
     report = build.igmp(kind, "239.9.9.9")
-    cut = build.Piece(report.octets[:size], report.number)
+    cut = build.Layer(report.octets[:size], report.number)
     packet = ip4(ZERO4, dst, cut, ttl=ttl, options=build.router_alert4())
     assert said(STRICT, packet) is (None if passes else Reason.IPV4_UNSPECIFIED)
     whole = ip4(ZERO4, dst, cut, ttl=ttl, more_fragments=True)

@@ -37,21 +37,21 @@ def ip6(src: str, payload, dst: str = IP6_V, **fields) -> bytes:
 OWN = ip6(IP6_A, UDP)
 
 
-def repeat(wrap, piece: build.Piece, times: int) -> build.Piece:
+def repeat(wrap, piece: build.Layer, times: int) -> build.Layer:
     for _ in range(times):
         piece = wrap(piece)
     return piece
 
 
-def nine(piece: build.Piece) -> build.Piece:
+def nine(piece: build.Layer) -> build.Layer:
     return repeat(build.destination_options, piece, 9)
 
 
-def both(piece: build.Piece) -> build.Piece:
+def both(piece: build.Layer) -> build.Layer:
     return build.hop_by_hop(build.destination_options(piece))
 
 
-def behind(piece: build.Piece, reason: Reason, src: str = LL_A, mac: Reason | None = None):
+def behind(piece: build.Layer, reason: Reason, src: str = LL_A, mac: Reason | None = None):
     """The banned message behind each kind of header, where it can still be read."""
     return [
         Row("ip6-nexthdr-vs-l4proto", ip6(src, wrap(piece), hop_limit=255), reason, mac, twin=OWN)
@@ -119,9 +119,9 @@ def test_group_e(row: Row) -> None:
 
 def test_tunnels_are_payload_of_their_outer_source() -> None:
     inner = build.ipv6(IP6_V, ALL6, UDP).octets
-    assert said(STRICT, ip6(IP6_A, build.Piece(inner, 41))) is None
-    assert said(STRICT, ip6(IP6_V, build.Piece(inner, 41))) is Reason.IPV6_SOURCE
-    four = build.ipv4("10.0.0.10", "10.0.0.11", build.Piece(inner, 41))
+    assert said(STRICT, ip6(IP6_A, build.Layer(inner, 41))) is None
+    assert said(STRICT, ip6(IP6_V, build.Layer(inner, 41))) is Reason.IPV6_SOURCE
+    four = build.ipv4("10.0.0.10", "10.0.0.11", build.Layer(inner, 41))
     assert said(STRICT, frame(four)) is None
 
 
@@ -158,24 +158,24 @@ def test_octets_behind_the_packet_are_nothing() -> None:
         (build.authentication(UDP, length=6), Reason.HEADERS_UNREADABLE),
         *((build.extension(number, UDP), None) for number in (60, 135, 139, 140)),
         (build.destination_options(UDP, length=1), Reason.HEADERS_UNREADABLE),
-        (build.destination_options(build.Piece(bytes(7), 17)), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(7), 0), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(1), 60), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(7), 44), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(7), 17), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(19), 6), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(3), 58), Reason.HEADERS_UNREADABLE),
-        (build.Piece(bytes(4), 58), None),
-        (build.Piece(bytes(20), 6), None),
-        (build.Piece(b"\0", 50), None),
-        (build.Piece(b"\0", 59), None),
+        (build.destination_options(build.Layer(bytes(7), 17)), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(7), 0), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(1), 60), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(7), 44), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(7), 17), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(19), 6), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(3), 58), Reason.HEADERS_UNREADABLE),
+        (build.Layer(bytes(4), 58), None),
+        (build.Layer(bytes(20), 6), None),
+        (build.Layer(b"\0", 50), None),
+        (build.Layer(b"\0", 59), None),
         # Headers that end where the packet ends, and headers that say they end behind it.
-        (build.Piece(b"", 59), None),
-        (build.destination_options(build.Piece(b"", 59)), None),
-        (build.fragment(build.Piece(b"", 59)), None),
-        (build.authentication(build.Piece(b"", 50), bytes(6)), None),
+        (build.Layer(b"", 59), None),
+        (build.destination_options(build.Layer(b"", 59)), None),
+        (build.fragment(build.Layer(b"", 59)), None),
+        (build.authentication(build.Layer(b"", 50), bytes(6)), None),
         *(
-            (build.destination_options(build.Piece(bytes(8), 50), length=length), reason)
+            (build.destination_options(build.Layer(bytes(8), 50), length=length), reason)
             for length, reason in (
                 (0, None),
                 (1, None),
@@ -184,7 +184,7 @@ def test_octets_behind_the_packet_are_nothing() -> None:
             )
         ),
         *(
-            (build.authentication(build.Piece(bytes(8), 50), bytes(6), length=length), reason)
+            (build.authentication(build.Layer(bytes(8), 50), bytes(6), length=length), reason)
             for length, reason in (
                 (0, None),
                 (2, None),
@@ -194,10 +194,10 @@ def test_octets_behind_the_packet_are_nothing() -> None:
         ),
         (build.fragment(build.destination_options(UDP)), None),
         (build.fragment(build.authentication(build.extension(135, UDP))), None),
-        (build.Piece(b"\0", 1), None),
+        (build.Layer(b"\0", 1), None),
     ],
 )
-def test_the_chain_is_followed_or_the_packet_dies(chain: build.Piece, reason) -> None:
+def test_the_chain_is_followed_or_the_packet_dies(chain: build.Layer, reason) -> None:
     packet = ip6(IP6_A, chain)
     assert said(STRICT, packet) is reason
     assert said(ONLY_MAC, packet) is reason

@@ -44,11 +44,11 @@ def control(attack: str, bad: bytes, reason: Reason) -> Row:
     return Row(attack, bad, reason, reason, reason, twin=LEGAL)
 
 
-def tagged(attack: str, *pieces: build.Piece) -> list[Row]:
+def tagged(attack: str, *pieces: build.Layer) -> list[Row]:
     return [Row(attack, frame(piece), Reason.TAGGED, Reason.TAGGED, twin=LEGAL) for piece in pieces]
 
 
-def length(attack: str, *pieces: build.Piece, dst="01:00:0c:cc:cc:cc") -> list[Row]:
+def length(attack: str, *pieces: build.Layer, dst="01:00:0c:cc:cc:cc") -> list[Row]:
     reason = Reason.LENGTH_FIELD
     return [Row(attack, frame(piece, dst), reason, reason, twin=LEGAL) for piece in pieces]
 
@@ -72,8 +72,8 @@ ROWS = [
         build.vlan(ARP, tpid=0x9100),
         build.vlan(ARP, tpid=0x9200),
         build.vlan(build.vlan(build.vlan(ARP))),
-        build.Piece(b"", 0x8100),
-        build.Piece(b"\0", 0x88A8),
+        build.Layer(b"", 0x8100),
+        build.Layer(b"\0", 0x88A8),
     ),
     *unlisted("qinq-and-odd-tpid", 0x88E7),
     *tagged("vlan-double-tag-hop", build.vlan(build.vlan(ARP, 7), 1)),
@@ -85,8 +85,8 @@ ROWS = [
         build.snap(ARP, length=0x05DD),
         build.snap(ARP, length=0x05FF),
         build.llc(b"", dsap=0xFE, ssap=0xFE),
-        build.Piece(b"\xff\xff" + bytes(40), 42),
-        build.Piece(b"", 0),
+        build.Layer(b"\xff\xff" + bytes(40), 42),
+        build.Layer(b"", 0),
     ),
     *unlisted("snap-llc", 0x8870, 0x88B7, 0x0600),
     *(

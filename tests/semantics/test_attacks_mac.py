@@ -49,7 +49,7 @@ UDP = build.ipv4(IP4_A, IP4_G, build.udp(1, 1))
 RARP = build.rarp(MAC_A)
 
 
-def forged(attack: str, piece: build.Piece, *sources: Mac) -> list[Row]:
+def forged(attack: str, piece: build.Layer, *sources: Mac) -> list[Row]:
     """The frame under other Ethernet sources; its twin is the same from the port's own."""
     reason = Reason.SOURCE_MAC
     return [
@@ -151,7 +151,7 @@ def test_a_guest_hears_its_own_frames_and_groups(dst: Mac, reason: Reason | None
 
 
 @pytest.mark.parametrize("piece", [NA, DISCOVER, build.ipv6(LL_A, ALL6, build.ra())])
-def test_identity_is_not_judged_on_the_way_to_the_guest(piece: build.Piece) -> None:
+def test_identity_is_not_judged_on_the_way_to_the_guest(piece: build.Layer) -> None:
     assert said(STRICT, frame(piece, src=MAC_G), Direction.TO_GUEST) is None
 
 

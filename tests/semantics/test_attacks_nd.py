@@ -35,7 +35,7 @@ PADDING = build.nd_option(14)
 DAD_GROUP = build.solicited_node(IP6_A)
 
 
-def nd6(src: str, dst, message: build.Piece, hop_limit: int = 255, **fields) -> bytes:
+def nd6(src: str, dst, message: build.Layer, hop_limit: int = 255, **fields) -> bytes:
     """A frame of neighbour discovery from the attacker's MAC."""
     packet = build.ipv6(src, dst, message, hop_limit=hop_limit, **fields)
     return frame(
@@ -62,7 +62,7 @@ RS = nd6(LL_A, "ff02::2", build.rs(SLLA))
 BARE_NA = build.na(IP6_A, TLLA)
 
 
-def hidden(piece: build.Piece, mac_reason: Reason | None = None, *, src: str = IP6_A) -> Row:
+def hidden(piece: build.Layer, mac_reason: Reason | None = None, *, src: str = IP6_A) -> Row:
     """An advertisement behind a header; visible, it passes."""
     return Row("nd-exthdr", nd6(src, ALL6, piece), Reason.ND_SHAPE, mac_reason, twin=NA)
 
@@ -194,7 +194,7 @@ ROWS = [
     ),
     Row(
         "nd-option-length",
-        nd6(IP6_A, ALL6, build.Piece(b"\x88\0\0", 58)),
+        nd6(IP6_A, ALL6, build.Layer(b"\x88\0\0", 58)),
         *[Reason.HEADERS_UNREADABLE] * 2,
     ),
     *(
@@ -333,7 +333,7 @@ def test_an_advertiser_speaks_from_its_own_link_local_address(message, src, reas
 
 
 def test_nd_behind_esp_or_in_a_later_fragment_is_not_nd() -> None:
-    esp = nd6(IP6_A, IP6_V, build.Piece(BARE_NA.octets, 50))
+    esp = nd6(IP6_A, IP6_V, build.Layer(BARE_NA.octets, 50))
     later = nd6(IP6_A, IP6_V, build.fragment(build.na(IP6_V), 1))
     for packet in (esp, later):
         assert said(STRICT, packet) is None

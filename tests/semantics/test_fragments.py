@@ -129,7 +129,7 @@ class TestOverlap:
         port.allow(rule(FROM, family))
         whole = segment(4000, 80, 2, ISN, data=bytes(64))
         first, *_ = pieces(family, whole, size=40)
-        _, small, *_ = pieces(family, build.Piece(whole.octets, 17), size=16)
+        _, small, *_ = pieces(family, build.Layer(whole.octets, 17), size=16)
         for each in (small, small):
             assert play(port, each) is (OVERLAP if family.version == 6 else None)
             assert play(port, first) is None
@@ -141,7 +141,7 @@ class TestOverlap:
             return
         port.allow(rule(FROM, family))
         inside = build.destination_options(build.destination_options(DATAGRAM))
-        _, small, *_ = pieces(family, build.Piece(inside.octets, 17), size=24)
+        _, small, *_ = pieces(family, build.Layer(inside.octets, 17), size=24)
         long = build.destination_options(inside)
         first, later, *_ = pieces(family, long, size=40)
         assert [play(port, each) for each in (later, small, later)] == [None] * 3
@@ -158,7 +158,7 @@ class TestOverlap:
         inside = build.destination_options(build.destination_options(DATAGRAM))
         first, *_ = pieces(client.family, inside, size=40)
         for size, said in ((8, OVERLAP), (16, OVERLAP), (24, None)):
-            _, later, *_ = pieces(client.family, build.Piece(inside.octets, 60), size=size)
+            _, later, *_ = pieces(client.family, build.Layer(inside.octets, 60), size=size)
             client.memory.fragments.passed.clear()
             assert play(client, first) is None
             assert play(client, later) is said

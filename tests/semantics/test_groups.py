@@ -118,7 +118,7 @@ class TestIdentityComesFirst:
         assert not client.memory.flows
 
     def test_groups_bring_along_what_they_would_be_hollow_without(self):
-        assert with_implied({Guard.GROUPS}) >= {Guard.ETHERTYPE, Guard.MAC}
+        assert with_implied({Guard.SECURITY_GROUPS}) >= {Guard.ETHERTYPE, Guard.MAC}
 
 
 class TestAlwaysAllowed:
@@ -156,7 +156,7 @@ class TestAlwaysAllowed:
         ],
     )
     def test_what_only_looks_like_it_asks_the_rules(self, port, kind, dst, ttl, length):
-        message = build.Piece(build.igmp(kind, "239.1.2.3").octets[:length], 2)
+        message = build.Layer(build.igmp(kind, "239.1.2.3").octets[:length], 2)
         frame = build.ethernet(MAC_G, MAC_A, build.ipv4("10.0.0.1", dst, message, ttl=ttl))
         assert port.frame(TO, frame) is NOT_ALLOWED
 
@@ -539,14 +539,14 @@ class TestProtocolsWithPorts:
             rule(TO, port.family, protocol, ports=PortRange(0, 1023)),
             rule(FROM, port.family, protocol),
         )
-        assert port.back(build.Piece(b"\x0f\xa0\0\x50", protocol)) is None
-        assert port.back(build.Piece(b"\x0f\xa0\0", protocol)) is NOT_ALLOWED
+        assert port.back(build.Layer(b"\x0f\xa0\0\x50", protocol)) is None
+        assert port.back(build.Layer(b"\x0f\xa0\0", protocol)) is NOT_ALLOWED
         padded = port.family.packet(
-            port.family.other, port.family.guest, build.Piece(b"\x0f\xa0\0", protocol)
+            port.family.other, port.family.guest, build.Layer(b"\x0f\xa0\0", protocol)
         )
         frame = build.pad(build.ethernet(MAC_V, MAC_A, padded), 100)
         assert port.frame(TO, frame) is NOT_ALLOWED
-        assert port.out(build.Piece(b"\x0f", protocol)) is None
+        assert port.out(build.Layer(b"\x0f", protocol)) is None
         assert port.frame(TO, frame) is None
 
 
@@ -579,11 +579,11 @@ class TestRevocation:
         assert port.back(ANSWER) is None
 
     def test_it_stays_ended_when_the_rule_returns(self, client):
-        rules = client.memory.book
+        rules = client.memory.ruleset
         connect(client)
         client.allow()
         client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1))
-        client.memory.book = rules
+        client.memory.ruleset = rules
         assert client.back(segment(80, 4000, ACK, PEER + 1, ISN + 1)) is NOT_ALLOWED
 
     def test_an_answer_that_the_rules_allow_does_not_take_it_up_again(self, server):

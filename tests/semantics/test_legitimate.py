@@ -54,34 +54,34 @@ from vifguard.packet.build import (
     tlla,
     udp,
 )
+from vifguard.packet.describe import describe
 from vifguard.packet.link import Tag
-from vifguard.packet.text import describe
 
 POLICIES = {"strict": STRICT, "router": ROUTER, "mac": ONLY_MAC, "off": OFF}
 
 
-def discovers(kind: int = 1, *options: bytes, **fields) -> build.Piece:
+def discovers(kind: int = 1, *options: bytes, **fields) -> build.Layer:
     return ipv4(ZERO4, ALL4, udp(68, 67, dhcpv4(MAC_A, kind, *options, **fields)))
 
 
-def renews(kind: int, dst: str = IP4_G) -> build.Piece:
+def renews(kind: int, dst: str = IP4_G) -> build.Layer:
     return ipv4(IP4_A, dst, udp(68, 67, dhcpv4(MAC_A, kind, ciaddr=IP4_A)))
 
 
-def six(src: str, message: build.Piece, dst=ALL6, hop_limit: int = 255) -> bytes:
+def six(src: str, message: build.Layer, dst=ALL6, hop_limit: int = 255) -> bytes:
     group = multicast_mac(dst) if str(dst).startswith("ff") else MAC_G
     return frame(ipv6(src, dst, message, hop_limit=hop_limit), group)
 
 
-def group4(dst: str, payload: build.Piece, **fields) -> bytes:
+def group4(dst: str, payload: build.Layer, **fields) -> bytes:
     return frame(ipv4(IP4_A, dst, payload, **fields), multicast_mac(dst))
 
 
-def report6(message: build.Piece, src: str, dst: str = "ff02::16") -> bytes:
+def report6(message: build.Layer, src: str, dst: str = "ff02::16") -> bytes:
     return six(src, hop_by_hop(message, build.router_alert6()), dst, 1)
 
 
-def report4(message: build.Piece, src: str, dst: str = "224.0.0.22") -> bytes:
+def report4(message: build.Layer, src: str, dst: str = "224.0.0.22") -> bytes:
     packet = ipv4(src, dst, message, ttl=1, options=build.router_alert4())
     return frame(packet, multicast_mac(dst))
 

@@ -30,7 +30,7 @@ from vifguard.semantics.verdict import verdict
 PROFILES = (STRICT, ROUTER, OFF)
 TCP = build.tcp(1, 2, payload=bytes(100))
 UDP = build.udp(1, 4789, bytes(100))
-SCTP = build.Piece(bytes(12) + bytes(16), 132)
+SCTP = build.Layer(bytes(12) + bytes(16), 132)
 DHCP = build.udp(68, 67, build.dhcpv4(MAC_A))
 DHCP6 = build.udp(546, 547, build.dhcpv6(1))
 
@@ -62,9 +62,9 @@ BELONGS = {
     "dhcp6": (frame(build.ipv6(LL_A, "ff02::1:2", DHCP6), "33:33:00:01:00:02"), 54, 6),
     "carried by udp": (in4(UDP), 34 + 8 + 8 + 14 + 20, 16),
     "carried by udp, at once": (in6(UDP), 62, 0),
-    "carried by gre": (in4(build.Piece(bytes(60), 47)), 34 + 4 + 20, 6),
-    "carried by ipv4": (in4(build.Piece(bytes(60), 4)), 54, 16),
-    "carried by ipv6": (in6(build.destination_options(build.Piece(bytes(60), 41))), 62, 0),
+    "carried by gre": (in4(build.Layer(bytes(60), 47)), 34 + 4 + 20, 6),
+    "carried by ipv4": (in4(build.Layer(bytes(60), 4)), 54, 16),
+    "carried by ipv6": (in6(build.destination_options(build.Layer(bytes(60), 41))), 62, 0),
 }
 
 ELSEWHERE = {
@@ -86,14 +86,14 @@ ELSEWHERE = {
     "dhcp hardware address": (frame(build.ipv4(ZERO4, ALL4, DHCP), BROADCAST), 50, 20),
     "dhcp6 message": (frame(build.ipv6(LL_A, "ff02::1:2", DHCP6)), 62, 0),
     "dhcp4 server's message": (in4(build.udp(67, 5000, bytes(300))), 42, 0),
-    "gre, from before": (in4(build.Piece(bytes(60), 47)), 30, 16),
-    "esp": (in4(build.Piece(bytes(60), 50)), 54, 16),
-    "vrrp": (in4(build.Piece(bytes(60), 112)), 34, 6),
+    "gre, from before": (in4(build.Layer(bytes(60), 47)), 30, 16),
+    "esp": (in4(build.Layer(bytes(60), 50)), 54, 16),
+    "vrrp": (in4(build.Layer(bytes(60), 112)), 34, 6),
     "first fragment": (in4(UDP, more_fragments=True), 34, 6),
     "later fragment": (in4(UDP, offset=10), 34, 6),
     "sctp, as an internet checksum": (in4(SCTP), 34, 8),
     "ipv4 that is malformed": (in4(TCP, total_length=10), 34, 16),
-    "ipv6 that is unreadable": (in6(build.Piece(bytes(3), 60)), 54, 16),
+    "ipv6 that is unreadable": (in6(build.Layer(bytes(3), 60)), 54, 16),
     "rarp": (frame(build.rarp(MAC_A)), 44, 2),
 }
 
@@ -137,7 +137,7 @@ def test_sctp_wants_its_own_sum_in_its_own_place() -> None:
         for start, offset in ((header, 6), (header, 4), (header - 1, 9), (header + 4, 8)):
             dropped = said(OFF, left(data, start, offset, crc=True))
             assert dropped is Reason.CHECKSUM_OFFLOAD
-    for data in (in4(UDP), in4(build.Piece(bytes(11), 132)), frame(b"", ethertype=0x88B5)):
+    for data in (in4(UDP), in4(build.Layer(bytes(11), 132)), frame(b"", ethertype=0x88B5)):
         assert said(OFF, left(data, 34, 8, crc=True)) is Reason.CHECKSUM_OFFLOAD
 
 
@@ -166,11 +166,11 @@ HUGE = bytes(70_000)
 
 
 def big4(total_length: int = 0) -> bytes:
-    return in4(build.Piece(build.tcp(1, 2).octets + HUGE, 6), total_length=total_length)
+    return in4(build.Layer(build.tcp(1, 2).octets + HUGE, 6), total_length=total_length)
 
 
 def big6(*, jumbo: bool) -> bytes:
-    segment = build.Piece(build.tcp(1, 2).octets + HUGE, 6)
+    segment = build.Layer(build.tcp(1, 2).octets + HUGE, 6)
     if not jumbo:
         return frame(build.ipv6(IP6_A, IP6_V, segment, payload_length=0), MAC_V)
     option = b"\xc2\x04" + (len(segment.octets) + 8).to_bytes(4, "big")

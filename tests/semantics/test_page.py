@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vifguard.docs_pages.guards_page import page
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Reason
-from vifguard.semantics.page import page
 
 DECADES = ["host", "ethertype", "mac", "arp", "nd", "ip", "public-ip", "dhcp", "ra"]
 GUARD_OF_DECADE = dict(enumerate([*DECADES, "storm", "groups"], start=1))
@@ -18,7 +18,9 @@ PRINTED = Path(__file__).parents[2] / "docs" / "guards.md"
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PRINTED.read_text() == page(), "python -m vifguard.semantics.page > docs/guards.md"
+    assert PRINTED.read_text() == page(), (
+        "python -m vifguard.docs_pages.guards_page > docs/guards.md"
+    )
 
 
 @pytest.mark.parametrize("guard", Guard)

@@ -32,8 +32,8 @@ FROM, TO = Direction.FROM_GUEST, Direction.TO_GUEST
 UDP = build.udp(1, 1)
 BROKEN4 = frame(build.ipv4(IP4_A, IP4_V, UDP, version=5))
 BROKEN6 = frame(build.ipv6(IP6_A, IP6_V, UDP, version=5))
-UNREADABLE4 = frame(build.ipv4(IP4_A, IP4_V, build.Piece(bytes(7), 17)))
-UNREADABLE6 = frame(build.ipv6(IP6_A, IP6_V, build.Piece(bytes(7), 17)))
+UNREADABLE4 = frame(build.ipv4(IP4_A, IP4_V, build.Layer(bytes(7), 17)))
+UNREADABLE6 = frame(build.ipv6(IP6_A, IP6_V, build.Layer(bytes(7), 17)))
 
 NEEDS = {
     BROKEN4: (Reason.IPV4_MALFORMED, "ethertype ip public-ip dhcp ra vrrp"),

@@ -10,9 +10,9 @@ from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Reason, Verdict
 from vifguard.packet import build
+from vifguard.packet.describe import describe
 from vifguard.packet.frame import Frame
 from vifguard.packet.link import Tag
-from vifguard.packet.text import describe
 from vifguard.semantics.verdict import verdict
 
 MAC_A, MAC_V = Mac.parse("02:00:00:00:00:0a"), Mac.parse("02:00:00:00:00:0b")

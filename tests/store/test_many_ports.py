@@ -24,7 +24,7 @@ from vifguard.model.network import Network
 from vifguard.model.port import Port
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
-from vifguard.resolve.touched import AllPorts
+from vifguard.resolve.affected import AllPorts
 from vifguard.store import intent, lists, networks, port_lists, ports, tables
 from vifguard.store.feed import StoreFeed
 from vifguard.store.lists import Cut
@@ -158,7 +158,7 @@ def test_a_member_of_a_group_is_cut_with_its_group(crowd: World) -> None:
     with crowd.store.read() as snapshot:
         narrow, revisions = intent.of_ports(snapshot, [member])
     assert narrow.ports.keys() == revisions.keys() == {member}
-    assert narrow.groups_of[member]
+    assert narrow.ip_groups_of[member]
     assert narrow.ranges.public == {ip_network("198.51.100.0/24")}
 
 

@@ -445,7 +445,7 @@ def test_hosts(old: World) -> None:
 def test_hosts_are_told_all_of_it(old: World) -> None:
     told = {port.policy.port_id: port.policy for port in old.complete().ports}
     assert told.keys() == {"a", "b"}
-    assert Guard.GROUPS not in told["a"].guards | told["b"].guards
+    assert Guard.SECURITY_GROUPS not in told["a"].guards | told["b"].guards
     for prefix in ("192.0.2.11/32", "2001:db8::5/128", "192.0.2.128/25"):
         assert ip_network(prefix) in told["a"].prefixes
 

@@ -20,10 +20,10 @@ from vifguard.model.guard import Guard
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import AddressPair, Port
-from vifguard.model.security_group import PortRange, Rule, Rulebook, SecurityGroup
+from vifguard.model.security_group import PortRange, Rule, Ruleset, SecurityGroup
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
-from vifguard.resolve.policy import governing
+from vifguard.resolve.policy import effective_security_groups
 from vifguard.store import address_groups, intent, ip_groups, security_groups, tables, transaction
 from vifguard.store.addresses import Wish
 from vifguard.store.errors import InUseError, RuleExistsError, StoreError
@@ -95,9 +95,9 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
     for port in ports:
         for group, prefix in of_port(port):
             sets.setdefault(group, set()).update(remaining(prefix, port, ports, shared))
-        held = (a for each in nouns.groups_of.get(port.id, ()) for a in each.addresses)
+        held = (a for each in nouns.ip_groups_of.get(port.id, ()) for a in each.addresses)
         for address in held:
-            for group in governing(port):
+            for group in effective_security_groups(port):
                 sets.setdefault(group, set()).add(host_prefix(address))
     return ports, rules, sets
 
@@ -139,7 +139,7 @@ def meaning(sets: dict[str, Any]) -> dict[str, set[IPNetwork]]:
 def assert_told_all(world: World, agent: Agent) -> None:
     """The host knows what its ports refer to, as it is now, and nothing else."""
     ports, rules, sets = everything(world)
-    mine = {port.id: governing(port) for port in ports if port.host == agent.host}
+    mine = {port.id: effective_security_groups(port) for port in ports if port.host == agent.host}
     groups = {group: rules[group] for groups in mine.values() for group in groups}
     named = {
         rule.remote for each in groups.values() for rule in each if isinstance(rule.remote, str)
@@ -272,8 +272,8 @@ class TestPorts:
         assert world.now(old).security_groups is None
         assert world.now(empty).security_groups == frozenset()
         guards = {p.policy.port_id: p.policy.guards for p in world.complete().ports}
-        assert Guard.GROUPS not in guards[old.id]
-        assert Guard.GROUPS in guards[empty.id]
+        assert Guard.SECURITY_GROUPS not in guards[old.id]
+        assert Guard.SECURITY_GROUPS in guards[empty.id]
 
     def test_a_port_that_goes_takes_its_membership_along(self, world: World, network: Any) -> None:
         group = world.security_group()
@@ -383,7 +383,7 @@ class TestTold:
             agent.catch_up()
             assert_told_all(world, agent)
             reference = Reference(FAMILIES[0], policy_of(world, guarded))
-            reference.memory.book = Rulebook(agent.groups, agent.sets)
+            reference.memory.ruleset = Ruleset(agent.groups, agent.sets)
             packet = build.ipv4(source, "10.0.0.10", build.udp(9, 9))
             frame = build.ethernet(MAC_A, guarded.mac, packet)
             return reference.frame(TO, frame) is None

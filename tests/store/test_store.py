@@ -199,7 +199,7 @@ def test_the_ports_of_the_first_release_stay_as_they_were(databases: Databases) 
         world = World(Store.open(where))
         update = world.complete()
         assert [port.policy.port_id for port in update.ports] == ["port"]
-        assert Guard.GROUPS not in update.ports[0].policy.guards
+        assert Guard.SECURITY_GROUPS not in update.ports[0].policy.guards
         assert update.ports[0].policy.guards
         world.store.close()
 
@@ -393,7 +393,7 @@ def test_a_flood_washes_away_no_drop_of_another_direction(world: World) -> None:
         return DropRecord(port.id, at, way, guard, reason, 60, b"\x01")
 
     attack = [drop(at, Direction.FROM_GUEST, Guard.MAC, Reason.SOURCE_MAC) for at in range(20)]
-    unasked = (Direction.TO_GUEST, Guard.GROUPS, Reason.NOT_ALLOWED)
+    unasked = (Direction.TO_GUEST, Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED)
     flood = [drop(at, *unasked) for at in range(20, 1000)]
     world.store.record_report(Report("h1", drops=(*attack, *flood)))
     found = remembered(world)
@@ -401,7 +401,7 @@ def test_a_flood_washes_away_no_drop_of_another_direction(world: World) -> None:
     assert len(found.records) <= 2 * drops.RECORDS
     assert {(one.guard, one.records, one.first, one.last) for one in found.kinds} == {
         (Guard.MAC, 20, 0, 19),
-        (Guard.GROUPS, 980, 20, 999),
+        (Guard.SECURITY_GROUPS, 980, 20, 999),
     }
 
 

@@ -4,8 +4,8 @@ from tests.triangle.kernel import Kernel
 
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Direction, Verdict
+from vifguard.packet.describe import describe
 from vifguard.packet.frame import Frame, parse
-from vifguard.packet.text import describe
 from vifguard.semantics.verdict import verdict
 
 

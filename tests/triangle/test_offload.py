@@ -28,16 +28,16 @@ def kernel():
         yield Kernel(driver)
 
 
-def pieces() -> Iterator[build.Piece]:
+def pieces() -> Iterator[build.Layer]:
     """Every kind of upper layer that decides where a checksum belongs."""
     ports = (1, 67, 68, 546, 547)
     yield from (build.udp(source, target, bytes(40)) for source, target in product(ports, ports))
     yield build.tcp(67, 68, bytes(20))
-    yield from (build.Piece(bytes(40), number) for number in (1, 2, 4, 41, 47, 50, 58, 112, 253))
-    yield from (build.Piece(bytes(length), 132) for length in (11, 12, 40))
+    yield from (build.Layer(bytes(40), number) for number in (1, 2, 4, 41, 47, 50, 58, 112, 253))
+    yield from (build.Layer(bytes(length), 132) for length in (11, 12, 40))
     # Headers cut short: what is left to be completed would be written behind them.
-    yield from (build.Piece(bytes(length), 6) for length in (0, 10, 19, 20))
-    yield from (build.Piece(bytes(length), 17) for length in (0, 4, 7, 8))
+    yield from (build.Layer(bytes(length), 6) for length in (0, 10, 19, 20))
+    yield from (build.Layer(bytes(length), 17) for length in (0, 4, 7, 8))
 
 
 def frames() -> Iterator[bytes]:
@@ -63,7 +63,7 @@ def frames() -> Iterator[bytes]:
         )
     yield build.ethernet(own, other, build.arp(own, universe.OWN4))
     yield build.ethernet(own, other, build.rarp(own))
-    yield build.ethernet(own, other, build.Piece(bytes(60), 0x88B5))
+    yield build.ethernet(own, other, build.Layer(bytes(60), 0x88B5))
 
 
 def offloads() -> Iterator[Offload]:

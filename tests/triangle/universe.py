@@ -204,7 +204,7 @@ def neighbours() -> Iterator[Named]:
     }
     for (name, piece), source in product(messages.items(), (LL_OWN, OWN6)):
         for hops, code in product((255, 254, 64, 1, 0), (0, 1)):
-            coded = build.Piece(
+            coded = build.Layer(
                 piece.octets[:1] + bytes((code,)) + piece.octets[2:], piece.number, piece.pending
             )
             packet = build.ipv6(source, "ff02::1", coded, hop_limit=hops)
@@ -263,12 +263,12 @@ def _sum(prefix: str, identifier: str) -> IPv6Address:
     return IPv6Address(int(IPv6Address(prefix)) | int(IPv6Address(identifier)))
 
 
-def _in6(name: str, source: str, dst: str, piece: build.Piece) -> Named:
+def _in6(name: str, source: str, dst: str, piece: build.Layer) -> Named:
     packet = build.ipv6(source, dst, piece, hop_limit=255)
     return f"{name} {source}>{dst}", build.ethernet(OWN, OTHER, packet)
 
 
-def chains(piece: build.Piece) -> Iterator[tuple[str, build.Piece]]:
+def chains(piece: build.Layer) -> Iterator[tuple[str, build.Layer]]:
     """The piece behind every order of extension headers that means something."""
     dest, hop = build.destination_options, build.hop_by_hop
     yield "hop-by-hop", hop(piece)
@@ -313,11 +313,11 @@ def packets4() -> Iterator[Named]:
         "tcp": build.tcp(1, 2),
         "echo": build.icmpv4(8),
         "redirect": build.icmpv4(5),
-        "gre": build.Piece(bytes(12), 47),
-        "short udp": build.Piece(bytes(7), 17),
-        "short tcp": build.Piece(bytes(19), 6),
-        "short icmp": build.Piece(b"\x05" + bytes(6), 1),
-        "proto 0": build.Piece(bytes(8), 0),
+        "gre": build.Layer(bytes(12), 47),
+        "short udp": build.Layer(bytes(7), 17),
+        "short tcp": build.Layer(bytes(19), 6),
+        "short icmp": build.Layer(b"\x05" + bytes(6), 1),
+        "proto 0": build.Layer(bytes(8), 0),
     }
     for kind in (0x11, 0x12, 0x16, 0x17, 0x22, 0x30):
         uppers[f"igmp {kind:x}"] = build.igmp(kind, "224.0.0.251")
@@ -342,9 +342,9 @@ def packets6() -> Iterator[Named]:
         "udp": build.udp(1, 2),
         "tcp": build.tcp(1, 2),
         "echo": build.icmpv6(128),
-        "too short icmp": build.Piece(b"\x86\x00\x00", 58),
-        "short udp": build.Piece(bytes(7), 17),
-        "short tcp": build.Piece(bytes(19), 6),
+        "too short icmp": build.Layer(b"\x86\x00\x00", 58),
+        "short udp": build.Layer(bytes(7), 17),
+        "short tcp": build.Layer(bytes(19), 6),
         "query": build.mld(130, "::"),
         "report": build.mld(131, "ff02::fb"),
         "done": build.mld(132, "ff02::fb"),
@@ -540,7 +540,7 @@ def advertisements() -> Iterator[Named]:
             yield f"vrrp behind {name}", build.ethernet(OWN, OTHER, packet)
 
 
-def _vrrps(own: str, other: str) -> dict[str, build.Piece]:
+def _vrrps(own: str, other: str) -> dict[str, build.Layer]:
     ids = {id_: build.vrrp(id_, own) for id_ in (0, 1, 50, 51, 52, 63, 64, 127, 128, 254, 255)}
     found = {f"id {id_}": piece for id_, piece in ids.items()}
     found |= {f"carp id {id_}": build.carp(id_) for id_ in (0, 1, 51, 52, 255)}
@@ -557,7 +557,7 @@ def _vrrps(own: str, other: str) -> dict[str, build.Piece]:
     found |= {f"carp kind {k:x}": build.carp(1, kind=k) for k in (0x31, 0x22)}
     found |= {f"carp count {n}": build.carp(1, count=n) for n in (6, 5, 1)}
     for n in range(12):
-        found[f"cut to {n}"] = build.Piece(build.vrrp(1, own).octets[:n], 112)
+        found[f"cut to {n}"] = build.Layer(build.vrrp(1, own).octets[:n], 112)
     if "." in own:
         for name, listed in lists.items():
             if name != "link":

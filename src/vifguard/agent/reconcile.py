@@ -406,7 +406,7 @@ def _view(before: Mapping[int, V], gone: Collection[int], come: Mapping[int, V])
 
 def _closed(placement: Placement, why: str) -> Placement:
     """The place, closed where its groups are of no force."""
-    if why and not placement.closed and Guard.GROUPS in placement.port.policy.guards:
+    if why and not placement.closed and Guard.SECURITY_GROUPS in placement.port.policy.guards:
         return replace(placement, closed=why)
     return placement
 

@@ -11,14 +11,14 @@ from vifguard.enforce.driver import Dropped
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Reason
-from vifguard.packet.build import Piece, ethernet, icmpv4, icmpv6, ipv4, ipv6, tcp
+from vifguard.packet.build import Layer, ethernet, icmpv4, icmpv6, ipv4, ipv6, tcp
 from vifguard.packet.frame import Frame, parse
 from vifguard.packet.icmp6 import Icmp6
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import HEADER
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Upper
+from vifguard.packet.transport import Icmp4, LaterFragment, Tcp, Upper
+from vifguard.packet.undecoded import Unreadable
 
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 _SEQUENCES = 1 << 32
@@ -33,7 +33,7 @@ _QUOTED = 4
 
 def is_refused(dropped: Dropped) -> bool:
     """Whether no rule allowed it; what only looks like a connection's is not answered."""
-    return dropped.guard is Guard.GROUPS and dropped.reason is Reason.NOT_ALLOWED
+    return dropped.guard is Guard.SECURITY_GROUPS and dropped.reason is Reason.NOT_ALLOWED
 
 
 def refusal(dropped: Dropped) -> bytes | None:
@@ -68,7 +68,7 @@ def _is_group(mac: Mac | None) -> bool:
     return mac is not None and mac.is_group
 
 
-def _answer(packet: IPv4 | IPv6, quote: bytes) -> Piece | None:
+def _answer(packet: IPv4 | IPv6, quote: bytes) -> Layer | None:
     upper = packet.upper
     if isinstance(upper, LaterFragment | Unreadable):
         return None
@@ -81,7 +81,7 @@ def _answer(packet: IPv4 | IPv6, quote: bytes) -> Piece | None:
     return icmpv6(_UNREACHABLE6, _PROHIBITED6, bytes(_QUOTED) + quote)
 
 
-def _reset(segment: Tcp) -> Piece | None:
+def _reset(segment: Tcp) -> Layer | None:
     """Of a SYN alone: an ACK may be of a connection that lives and that the guard lost sight of."""
     if segment.flags & (_FIN | _SYN | _RST | _ACK) != _SYN:
         return None

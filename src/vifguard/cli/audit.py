@@ -205,7 +205,7 @@ def _audited(site: Site, rate: float, limit: float, *, default_route: bool) -> R
 
 def _print_plan(site: Site, *, json: bool) -> None:
     from vifguard.lab.audit.auditor import rehearse
-    from vifguard.packet.text import describe
+    from vifguard.packet.describe import describe
 
     planned = rehearse(site)
     for number, each in enumerate(planned, 1):

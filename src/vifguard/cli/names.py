@@ -15,7 +15,7 @@ from vifguard.client.resource import (
     HOST,
     RBAC_POLICY,
     SECURITY_GROUP_RULE,
-    Resource,
+    ResourceType,
 )
 
 EVERY = "*"
@@ -26,21 +26,21 @@ _WITHOUT_NAMES = frozenset({HOST, SECURITY_GROUP_RULE, DEFAULT_RULE, RBAC_POLICY
 Completer = Callable[[typer.Context, str], list[str]]
 
 
-def find(session: Session, resource: Resource, name: str) -> dict[str, Any]:
+def find(session: Session, resource: ResourceType, name: str) -> dict[str, Any]:
     """The object with this id or name; a rule or policy goes by its id, a host by its name."""
     if resource in _WITHOUT_NAMES:
         return session.client.show(resource, name)
     return session.client.find(resource, name)
 
 
-def id_of(session: Session, resource: Resource, name: str) -> str:
+def id_of(session: Session, resource: ResourceType, name: str) -> str:
     """The id of the object with this id or name."""
     found: str = find(session, resource, name)["id"]
     return found
 
 
 def find_usable(
-    session: Session, resource: Resource, name: str, project: str | None
+    session: Session, resource: ResourceType, name: str, project: str | None
 ) -> dict[str, Any]:
     """The object of this name that a project may refer to: its own, else one shared with it.
 
@@ -68,7 +68,7 @@ def find_usable(
 
 
 def ids_in(
-    session: Session, resource: Resource, names: list[str] | None, project: str | None
+    session: Session, resource: ResourceType, names: list[str] | None, project: str | None
 ) -> list[str] | None:
     """The ids of objects that a project may refer to; None is "not given"."""
     if names is None:
@@ -76,13 +76,13 @@ def ids_in(
     return [find_usable(session, resource, name, project)["id"] for name in names]
 
 
-def names_of(session: Session, resource: Resource, **filters: str) -> Mapping[str, str]:
+def names_of(session: Session, resource: ResourceType, **filters: str) -> Mapping[str, str]:
     """The name of each object by its id; for showing references."""
     found = session.client.list(resource, **filters)
     return {item["id"]: item["name"] or item["id"] for item in found}
 
 
-def completer(resource: Resource) -> Completer:
+def completer(resource: ResourceType) -> Completer:
     """Completes names; silent when the server cannot be asked within a second."""
 
     def complete(context: typer.Context, incomplete: str) -> list[str]:

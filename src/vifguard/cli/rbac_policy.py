@@ -19,14 +19,14 @@ from vifguard.client.resource import (
     RBAC_POLICY,
     SECURITY_GROUP,
     SUBNET_POOL,
-    Resource,
+    ResourceType,
 )
 
 app = noun_app(RBAC_POLICY, "RBAC policies: which other projects may see and use an object.")
 add_show(app, RBAC_POLICY)
 add_delete(app, RBAC_POLICY)
 
-_KINDS: Final[Mapping[str, Resource]] = {
+_KINDS: Final[Mapping[str, ResourceType]] = {
     each.noun: each for each in (NETWORK, SECURITY_GROUP, ADDRESS_GROUP, SUBNET_POOL)
 }
 

@@ -11,7 +11,7 @@ from vifguard.cli.exits import HalfwayError
 from vifguard.cli.names import completer, find, id_of
 from vifguard.cli.session import Session, with_session
 from vifguard.client.errors import ClientError, RefusedError
-from vifguard.client.resource import Resource
+from vifguard.client.resource import ResourceType
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 Present = Callable[[Session, Mapping[str, Any]], None]
 
 
-def noun_app(resource: Resource, about: str) -> typer.Typer:
+def noun_app(resource: ResourceType, about: str) -> typer.Typer:
     """The command group of a noun."""
     return typer.Typer(name=resource.noun, help=about, no_args_is_help=True)
 
 
-def add_show(app: typer.Typer, resource: Resource, present: Present = Session.show) -> None:
+def add_show(app: typer.Typer, resource: ResourceType, present: Present = Session.show) -> None:
     """Add `show NAME`. `present` is how the object is shown."""
     argument = typer.Argument(
         metavar="NAME",
@@ -39,7 +39,7 @@ def add_show(app: typer.Typer, resource: Resource, present: Present = Session.sh
         present(session, find(session, resource, name))
 
 
-def add_tags(app: typer.Typer, resource: Resource) -> None:
+def add_tags(app: typer.Typer, resource: ResourceType) -> None:
     """Add `tag NAME TAG...` and `untag NAME [TAG...]`."""
     argument = typer.Argument(
         metavar="NAME", help="Name or id.", autocompletion=completer(resource)
@@ -68,7 +68,7 @@ def add_tags(app: typer.Typer, resource: Resource) -> None:
         session.show(session.client.show(resource, key))
 
 
-def add_delete(app: typer.Typer, resource: Resource) -> None:
+def add_delete(app: typer.Typer, resource: ResourceType) -> None:
     """Add `delete NAME...`: stops at the first that cannot be deleted."""
     argument = typer.Argument(
         metavar="NAME...", help="Names or ids.", autocompletion=completer(resource)
@@ -82,7 +82,7 @@ def add_delete(app: typer.Typer, resource: Resource) -> None:
         session.done(f"deleted {', '.join(named.values())}", {"deleted": [*named]})
 
 
-def _delete(client: "Client", resource: Resource, named: Mapping[str, str]) -> None:
+def _delete(client: "Client", resource: ResourceType, named: Mapping[str, str]) -> None:
     """Delete objects, which `named` has by their ids; HalfwayError says which of them are gone."""
     names = list(named.values())
     for place, key in enumerate(named):

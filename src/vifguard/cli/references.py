@@ -14,13 +14,13 @@ from vifguard.client.resource import (
     SECURITY_GROUP,
     SUBNET,
     SUBNET_POOL,
-    Resource,
+    ResourceType,
 )
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
 
-FIELDS: Final[Mapping[str, Resource]] = {
+FIELDS: Final[Mapping[str, ResourceType]] = {
     "network_id": NETWORK,
     "subnet_id": SUBNET,
     "subnetpool_id": SUBNET_POOL,
@@ -40,7 +40,7 @@ _AT_ONCE = 100
 
 def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
     """An object, with names for the ids of those it refers to and this user sees."""
-    wanted: dict[Resource, set[str]] = {}
+    wanted: dict[ResourceType, set[str]] = {}
     for resource, key in references(item):
         wanted.setdefault(resource, set()).add(key)
     names = {key: name for kind, keys in wanted.items() for key, name in _ask(client, kind, keys)}
@@ -48,7 +48,7 @@ def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _ask(client: Client, resource: Resource, keys: set[str]) -> Iterator[tuple[str, str]]:
+def _ask(client: Client, resource: ResourceType, keys: set[str]) -> Iterator[tuple[str, str]]:
     left = iter(sorted(keys))
     while some := list(islice(left, _AT_ONCE)):
         try:
@@ -62,7 +62,7 @@ def _ask(client: Client, resource: Resource, keys: set[str]) -> Iterator[tuple[s
             yield one["id"], one["name"]
 
 
-def references(value: Any, field: str = "") -> Iterator[tuple[Resource, str]]:
+def references(value: Any, field: str = "") -> Iterator[tuple[ResourceType, str]]:
     """What a value refers to: kinds and ids."""
     match value:
         case str() if field in FIELDS and value:

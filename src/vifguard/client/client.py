@@ -23,7 +23,7 @@ from vifguard.client.errors import (
     UnreachableError,
     refusal,
 )
-from vifguard.client.resource import ADDRESS_GROUP, IP_GROUP, PORT, Resource
+from vifguard.client.resource import ADDRESS_GROUP, IP_GROUP, PORT, ResourceType
 
 Item = dict[str, Any]
 """One object as the API shows it."""
@@ -55,7 +55,7 @@ class Client:
         self.endpoint = endpoint
         self._timeout = timeout
         auth = httpx.BasicAuth(endpoint.user, endpoint.password) if endpoint.user else None
-        trust = _trust(endpoint)
+        trust = _tls_context(endpoint)
         # A kept connection that the server closes just now loses a request. One that only reads
         # is sent again; of a change nobody could say whether it was carried out.
         self._reading, self._changing = (
@@ -134,28 +134,28 @@ class Client:
                 raise
             return http.send(request)
 
-    def list(self, resource: Resource, **filters: Any) -> Items:
+    def list(self, resource: ResourceType, **filters: Any) -> Items:
         """The objects that this user may see and whose fields equal the filters."""
         return self._many(self.call("GET", resource.path, query=filters), resource.plural)
 
-    def show(self, resource: Resource, key: str) -> Item:
+    def show(self, resource: ResourceType, key: str) -> Item:
         """One object by its id (a host by its name)."""
         return self._one(self.call("GET", _path(resource, key)), resource.singular)
 
-    def create(self, resource: Resource, body: Mapping[str, Any]) -> Item:
+    def create(self, resource: ResourceType, body: Mapping[str, Any]) -> Item:
         """Create an object."""
         wrapped = {resource.singular: dict(body)}
         answer = self.call("POST", resource.path, body=wrapped)
         return self._one(answer, resource.singular)
 
-    def create_many(self, resource: Resource, bodies: Sequence[Mapping[str, Any]]) -> Items:
+    def create_many(self, resource: ResourceType, bodies: Sequence[Mapping[str, Any]]) -> Items:
         """Create several objects, all or none."""
         wrapped = {resource.plural: [dict(body) for body in bodies]}
         return self._many(self.call("POST", resource.path, body=wrapped), resource.plural)
 
     def update(
         self,
-        resource: Resource,
+        resource: ResourceType,
         key: str,
         body: Mapping[str, Any],
         *,
@@ -167,7 +167,7 @@ class Client:
         return self._one(answer, resource.singular)
 
     def change(
-        self, resource: Resource, key: str, change: Callable[[Item], Mapping[str, Any]]
+        self, resource: ResourceType, key: str, change: Callable[[Item], Mapping[str, Any]]
     ) -> Item:
         """Change an object to what `change` makes of it as it is.
 
@@ -184,7 +184,7 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     def delete(
-        self, resource: Resource, key: str, *, revision: int | None = None, force: bool = False
+        self, resource: ResourceType, key: str, *, revision: int | None = None, force: bool = False
     ) -> None:
         """Delete an object by its id, of this revision alone where one is given.
 
@@ -193,21 +193,21 @@ class Client:
         query = {"force": "true"} if force else None
         self.call("DELETE", _path(resource, key), query=query, revision=revision)
 
-    def add_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
+    def add_tags(self, resource: ResourceType, key: str, tags: Sequence[str]) -> None:
         """Put these tags on an object, beside those it has."""
         self.call("POST", f"{_path(resource, key)}/tags", body={"tags": [*tags]})
 
-    def remove_tags(self, resource: Resource, key: str, tags: Sequence[str] | None) -> None:
+    def remove_tags(self, resource: ResourceType, key: str, tags: Sequence[str] | None) -> None:
         """Take these tags off an object; None: all."""
         path = f"{_path(resource, key)}/tags"
         for one in [path] if tags is None else [f"{path}/{quote(tag, safe='')}" for tag in tags]:
             self.call("DELETE", one)
 
-    def set_tags(self, resource: Resource, key: str, tags: Sequence[str]) -> None:
+    def set_tags(self, resource: ResourceType, key: str, tags: Sequence[str]) -> None:
         """Give an object these tags and no others."""
         self.call("PUT", f"{_path(resource, key)}/tags", body={"tags": [*tags]})
 
-    def find(self, resource: Resource, name: str, **filters: Any) -> Item:
+    def find(self, resource: ResourceType, name: str, **filters: Any) -> Item:
         """The one object with this id or, failing that, this name.
 
         Raises NotFoundError where there is none, AmbiguousError where several bear the name.
@@ -226,7 +226,7 @@ class Client:
         return found[0]
 
     def _ambiguous(
-        self, resource: Resource, name: str, ids: Sequence[str], filters: Mapping[str, Any]
+        self, resource: ResourceType, name: str, ids: Sequence[str], filters: Mapping[str, Any]
     ) -> AmbiguousError:
         first = sorted(ids[:NAMESAKES])
         if len(ids) > NAMESAKES:
@@ -307,12 +307,12 @@ class Client:
         return f"no vifguard server at {self.endpoint.url} ({why}): is `vifguard up` running there?"
 
 
-def _path(resource: Resource, key: str) -> str:
+def _path(resource: ResourceType, key: str) -> str:
     # A key is what a user typed: quoted, it cannot climb to another path.
     return f"{resource.path}/{quote(key, safe='')}"
 
 
-def _trust(endpoint: Endpoint) -> ssl.SSLContext | bool:
+def _tls_context(endpoint: Endpoint) -> ssl.SSLContext | bool:
     """What vouches for the server; loading it takes longer than a request, so only for TLS."""
     if not endpoint.url.startswith("https:"):
         return False

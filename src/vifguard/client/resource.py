@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceType:
     """A kind of object: what its JSON is wrapped in and where it lives under /v2.0/.
 
     `noun` is the word in messages and commands; `key` names it in the objects that refer
@@ -24,22 +24,24 @@ class Resource:
         return f"{self.singular}_id"
 
 
-NETWORK = Resource("network", "network", "networks", "networks")
-SUBNET = Resource("subnet", "subnet", "subnets", "subnets")
-PORT = Resource("port", "port", "ports", "ports")
-IP_GROUP = Resource("ip-group", "ip_group", "ip_groups", "ip-groups")
-HOST = Resource("host", "host", "hosts", "hosts")
-SECURITY_GROUP = Resource("security-group", "security_group", "security_groups", "security-groups")
-SECURITY_GROUP_RULE = Resource(
+NETWORK = ResourceType("network", "network", "networks", "networks")
+SUBNET = ResourceType("subnet", "subnet", "subnets", "subnets")
+PORT = ResourceType("port", "port", "ports", "ports")
+IP_GROUP = ResourceType("ip-group", "ip_group", "ip_groups", "ip-groups")
+HOST = ResourceType("host", "host", "hosts", "hosts")
+SECURITY_GROUP = ResourceType(
+    "security-group", "security_group", "security_groups", "security-groups"
+)
+SECURITY_GROUP_RULE = ResourceType(
     "security-group-rule", "security_group_rule", "security_group_rules", "security-group-rules"
 )
-DEFAULT_RULE = Resource(
+DEFAULT_RULE = ResourceType(
     "default-security-group-rule",
     "default_security_group_rule",
     "default_security_group_rules",
     "default-security-group-rules",
 )
-ADDRESS_GROUP = Resource("address-group", "address_group", "address_groups", "address-groups")
-SUBNET_POOL = Resource("subnet-pool", "subnetpool", "subnetpools", "subnetpools")
-RBAC_POLICY = Resource("rbac-policy", "rbac_policy", "rbac_policies", "rbac-policies")
-EXTENSION = Resource("extension", "extension", "extensions", "extensions")
+ADDRESS_GROUP = ResourceType("address-group", "address_group", "address_groups", "address-groups")
+SUBNET_POOL = ResourceType("subnet-pool", "subnetpool", "subnetpools", "subnetpools")
+RBAC_POLICY = ResourceType("rbac-policy", "rbac_policy", "rbac_policies", "rbac-policies")
+EXTENSION = ResourceType("extension", "extension", "extensions", "extensions")

@@ -152,7 +152,7 @@ class EbpfDriver:
     @property
     def features(self) -> frozenset[str]:
         """How it attaches: `tcx`, `clsact`, or `none` for a private one; and `groups`."""
-        return frozenset({"ebpf", self._attaching.name, Guard.GROUPS.value})
+        return frozenset({"ebpf", self._attaching.name, Guard.SECURITY_GROUPS.value})
 
     def hold(self, change: BookChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups that became holdable or not."""
@@ -178,7 +178,7 @@ class EbpfDriver:
         return Wanted(ports, refused, frozenset(running))
 
     def _render(self, attachment: Attachment, hooks: Hooks) -> PortState:
-        if Guard.GROUPS in attachment.policy.guards:
+        if Guard.SECURITY_GROUPS in attachment.policy.guards:
             why = self._book.why_not(attachment.policy.security_groups)
             if why:
                 raise ValueError(why)

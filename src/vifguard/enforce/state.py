@@ -198,7 +198,7 @@ def render(
         0,
     )
     groups = b""
-    if Guard.GROUPS in policy.guards:
+    if Guard.SECURITY_GROUPS in policy.guards:
         groups = port_groups(digests, policy.security_groups, stateful=policy.stateful)
     extras = Extras(
         macs.others,

@@ -16,7 +16,7 @@ from vifguard.packet import build
 from vifguard.packet.frame import parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.upper import Tcp, Udp
+from vifguard.packet.transport import Tcp, Udp
 
 PATIENCE = 10.0
 """Seconds after which a marker that was not heard is an error."""

@@ -18,7 +18,7 @@ from vifguard.lab.tiers import DATABASE_PORT, Session
 from vifguard.lab.wiretap import Wiretap
 from vifguard.lab.world import Guest, Nic, World
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 _RST, _ACK, _DATA = 0x04, 0x10, 0x18
 _HALF = 1 << 31
@@ -34,7 +34,7 @@ class _Line:
     sequence: int
     acknowledged: int
 
-    def segment(self, flags: int, sequence: int | None = None) -> Piece:
+    def segment(self, flags: int, sequence: int | None = None) -> Layer:
         """What the client could send next."""
         data = f.DATA if flags == _DATA else b""
         number = self.sequence if sequence is None else sequence
@@ -47,7 +47,7 @@ class _Line:
             acknowledged=self.acknowledged,
         )
 
-    def answer(self, flags: int) -> Piece:
+    def answer(self, flags: int) -> Layer:
         """What the server could send next."""
         return build.tcp(
             DATABASE_PORT,
@@ -92,7 +92,7 @@ def _forgeries(world: World, line: _Line, version: int) -> list[_Forgery]:
     def at_www(what: str, frame: bytes, by: str) -> _Forgery:
         return _Forgery(what, intruder, frame, www, inside, by)
 
-    def at_twin(what: str, piece: Piece, by: str) -> _Forgery:
+    def at_twin(what: str, piece: Layer, by: str) -> _Forgery:
         sender, target = world.guests["twin-www"], world.guests["twin-database"]
         t = _cast(sender, sender, target)
         return _Forgery(what, sender, packet(t, piece), target, target.nic, by)

@@ -24,13 +24,13 @@ class Guard(StrEnum):
     RA = "ra"
     VRRP = "vrrp"
     STORM = "storm"
-    GROUPS = "groups"
+    SECURITY_GROUPS = "groups"
 
 
 ALWAYS: frozenset[Guard] = frozenset({Guard.HOST})
 """What no profile turns off: the guest never reaches the host's own control protocols."""
 
-SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS - {Guard.GROUPS}
+SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS - {Guard.SECURITY_GROUPS}
 """What a profile may name. `groups` is on where a port has security groups, by no profile."""
 
 
@@ -65,7 +65,7 @@ _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
         Guard.DHCP: frozenset({Guard.ETHERTYPE}),
         Guard.RA: frozenset({Guard.ETHERTYPE}),
         Guard.VRRP: frozenset({Guard.ETHERTYPE}),
-        Guard.GROUPS: frozenset({Guard.ETHERTYPE, Guard.MAC}),
+        Guard.SECURITY_GROUPS: frozenset({Guard.ETHERTYPE, Guard.MAC}),
     }
 )
 

@@ -59,7 +59,7 @@ class Intent:
     revision: int
     networks: Mapping[str, Network]
     ports: Mapping[str, Port]
-    groups_of: Mapping[str, tuple[IpGroup, ...]]
+    ip_groups_of: Mapping[str, tuple[IpGroup, ...]]
     ranges: Ranges
     security_groups: Mapping[str, SecurityGroup]
     router_ids: Mapping[str, tuple[RouterIds, ...]] = field(default_factory=dict)

@@ -85,7 +85,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Rulebook:
+class Ruleset:
     """What the groups of a host say: rules by group, prefixes by set. What is missing is empty."""
 
     rules: Mapping[str, frozenset[Rule]] = field(default_factory=dict)

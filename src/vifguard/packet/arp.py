@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from vifguard.model.address import Mac
-from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.undecoded import Unreadable
 
 SIZE = 28
 _ETHERNET_AND_IPV4 = bytes.fromhex("0001080006 04")

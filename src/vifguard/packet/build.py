@@ -13,10 +13,10 @@ next-type fields. What a keyword does not set is what the RFC says. Bytes stand 
 of which nothing is known. Truncate or flip the bytes of a frame for the rest.
 """
 
-from vifguard.packet.pieces.dhcp import dhcp_option, dhcpv4, dhcpv6, dhcpv6_option, dhcpv6_relay
-from vifguard.packet.pieces.ip import fragments, ipv4, ipv6
-from vifguard.packet.pieces.ip4_options import ip4_option, router_alert4
-from vifguard.packet.pieces.ip6_headers import (
+from vifguard.packet.builders.dhcp import dhcp_option, dhcpv4, dhcpv6, dhcpv6_option, dhcpv6_relay
+from vifguard.packet.builders.ip import fragments, ipv4, ipv6
+from vifguard.packet.builders.ip4_options import ip4_option, router_alert4
+from vifguard.packet.builders.ip6_headers import (
     authentication,
     destination_options,
     extension,
@@ -26,9 +26,18 @@ from vifguard.packet.pieces.ip6_headers import (
     router_alert6,
     routing,
 )
-from vifguard.packet.pieces.link import arp, ethernet, llc, pad, rarp, snap, vlan
-from vifguard.packet.pieces.multicast import igmp, igmpv3_report, mld, mldv2_report
-from vifguard.packet.pieces.nd import (
+from vifguard.packet.builders.layer import (
+    AddressLike,
+    Layer,
+    MacLike,
+    Payload,
+    internet_checksum,
+    multicast_mac,
+    solicited_node,
+)
+from vifguard.packet.builders.link import arp, ethernet, llc, pad, rarp, snap, vlan
+from vifguard.packet.builders.multicast import igmp, igmpv3_report, mld, mldv2_report
+from vifguard.packet.builders.nd import (
     na,
     nd,
     nd_option,
@@ -40,23 +49,14 @@ from vifguard.packet.pieces.nd import (
     slla,
     tlla,
 )
-from vifguard.packet.pieces.piece import (
-    AddressLike,
-    MacLike,
-    Payload,
-    Piece,
-    internet_checksum,
-    multicast_mac,
-    solicited_node,
-)
-from vifguard.packet.pieces.upper import icmpv4, icmpv6, tcp, udp
-from vifguard.packet.pieces.vrrp import carp, vrrp, vrrp2
+from vifguard.packet.builders.transport import icmpv4, icmpv6, tcp, udp
+from vifguard.packet.builders.vrrp import carp, vrrp, vrrp2
 
 __all__ = [
     "AddressLike",
+    "Layer",
     "MacLike",
     "Payload",
-    "Piece",
     "arp",
     "authentication",
     "carp",

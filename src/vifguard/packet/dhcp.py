@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.model.address import Mac
-from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.undecoded import Unreadable
 
 MAGIC = bytes.fromhex("63825363")
 BOOTP = 240

@@ -17,7 +17,7 @@ from vifguard.packet.link import (
     read_ethernet,
 )
 from vifguard.packet.offload import NO_OFFLOAD, Offload
-from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.undecoded import Unreadable
 
 
 @dataclass(frozen=True, slots=True)

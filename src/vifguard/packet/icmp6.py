@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from vifguard.model.address import Mac
-from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.undecoded import Unreadable
 
 RS, RA, NS, NA, REDIRECT = range(133, 138)
 MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT = 130, 131, 132, 143

@@ -6,8 +6,8 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import LaterFragment, Upper, read_upper4
+from vifguard.packet.transport import LaterFragment, Upper, read_upper4
+from vifguard.packet.undecoded import Unreadable
 
 _HEADER = struct.Struct("!BBHHHBBH4s4s")
 

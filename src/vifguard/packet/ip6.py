@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import LaterFragment, Upper, read_upper6
+from vifguard.packet.transport import LaterFragment, Upper, read_upper6
+from vifguard.packet.undecoded import Unreadable
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT_HEADER = 0, 43, 44, 51, 59
 DESTINATION, MOBILITY, HIP, SHIM6 = 60, 135, 139, 140

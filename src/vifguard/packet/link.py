@@ -8,7 +8,7 @@ from vifguard.model.address import Mac
 from vifguard.packet.arp import Arp, read_arp
 from vifguard.packet.ip4 import IPv4, read_ip4
 from vifguard.packet.ip6 import IPv6, read_ip6
-from vifguard.packet.unreadable import Opaque, Unreadable
+from vifguard.packet.undecoded import Opaque, Unreadable
 
 HEADER = 14
 """Octets of an Ethernet header."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vifguard.packet.pieces.piece import internet_checksum
+from vifguard.packet.builders.layer import internet_checksum
 
 
 @dataclass(frozen=True, slots=True)

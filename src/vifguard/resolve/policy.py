@@ -18,7 +18,7 @@ def resolve(intent: Intent, port: Port) -> PortPolicy:
     network = intent.networks.get(port.network_id)
     if network is None:
         return closed(port, f"network {port.network_id} does not exist")
-    groups = intent.groups_of.get(port.id, ())
+    groups = intent.ip_groups_of.get(port.id, ())
     guards = guards_of(network, port)
     vrids4, vrids6 = (_foreign_vrids(intent, port, groups, version) for version in (4, 6))
     is_judged = Guard.VRRP in guards
@@ -41,10 +41,10 @@ def resolve(intent: Intent, port: Port) -> PortPolicy:
         roles=port.roles,
         ethertypes=port.ethertypes,
         storm=port.storm or network.storm,
-        security_groups=governing(port),
+        security_groups=effective_security_groups(port),
         stateful=all(group.stateful for group in _known(intent, port)),
         reject=any(group.reject for group in _known(intent, port)),
-        closed=_why_closed(network, port) or _why_ungoverned(intent, port),
+        closed=_why_closed(network, port) or _invalid_groups_reason(intent, port),
     )
 
 
@@ -61,10 +61,12 @@ def guards_of(network: Network, port: Port) -> frozenset[Guard]:
     if not port.port_security_enabled:
         return GUARDS_OF[Profile.OFF]
     chosen = _chosen_guards(network, port)
-    return chosen if port.security_groups is None else with_implied({*chosen, Guard.GROUPS})
+    return (
+        chosen if port.security_groups is None else with_implied({*chosen, Guard.SECURITY_GROUPS})
+    )
 
 
-def governing(port: Port) -> frozenset[str]:
+def effective_security_groups(port: Port) -> frozenset[str]:
     """The security groups that say what passes; none without port security."""
     return (port.security_groups or frozenset()) if port.port_security_enabled else frozenset()
 
@@ -144,12 +146,12 @@ def _is_sound(
 
 
 def _known(intent: Intent, port: Port) -> list[SecurityGroup]:
-    found = (intent.security_groups.get(group) for group in governing(port))
+    found = (intent.security_groups.get(group) for group in effective_security_groups(port))
     return [group for group in found if group is not None]
 
 
-def _why_ungoverned(intent: Intent, port: Port) -> str:
-    if missing := governing(port) - intent.security_groups.keys():
+def _invalid_groups_reason(intent: Intent, port: Port) -> str:
+    if missing := effective_security_groups(port) - intent.security_groups.keys():
         return f"security group {min(missing)} does not exist"
     if len({group.stateful for group in _known(intent, port)}) > 1:
         return "its security groups are stateful and stateless ones"

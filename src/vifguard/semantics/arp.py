@@ -19,9 +19,9 @@ from vifguard.model.verdict import Reason, Verdict
 from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame
 from vifguard.packet.link import ARP
+from vifguard.semantics.drops import drop, why
 from vifguard.semantics.ethertype import SHORT
-from vifguard.semantics.objection import drop, why
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 _REQUEST, _REPLY = 1, 2
 

@@ -63,10 +63,10 @@ from vifguard.packet.dhcp import (
 from vifguard.packet.frame import Frame
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.upper import Udp
+from vifguard.packet.transport import Udp
+from vifguard.semantics.drops import drop, why
 from vifguard.semantics.headers import upper_unread
-from vifguard.semantics.objection import drop, why
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 _CLIENT4, _SERVER4, _CLIENT6, _SERVER6 = 68, 67, 546, 547
 _CLIENT_MESSAGES = frozenset({1, 3, 4, 5, 6, 8, 9, 11, 36})

@@ -25,8 +25,8 @@ from vifguard.model.verdict import Reason, Verdict
 from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame
 from vifguard.packet.link import ARP, IPV4, IPV6, LEAST_ETHERTYPE, RARP, TAGS, Tagged
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import header_unread
-from vifguard.semantics.objection import drop
 
 READABLE = frozenset({IPV4, ARP, IPV6, RARP})
 SHORT = 60

@@ -38,7 +38,7 @@ from enum import Enum, auto
 
 from vifguard.model.address import IPAddress
 from vifguard.model.verdict import Direction
-from vifguard.packet.upper import TCP, UDP
+from vifguard.packet.transport import TCP, UDP
 
 SECOND = 1_000_000_000
 TICK = 1 << 28
@@ -46,7 +46,7 @@ TICK = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class FlowKey:
     """Which connection of a port. An echo has its identifier, and whether the remote asked."""
 
     protocol: int
@@ -57,7 +57,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class FlowStart:
     """The packet that opened it, as far as a rule can ask."""
 
     direction: Direction
@@ -67,7 +67,7 @@ class Opening:
     icmp: tuple[int, int] | None = None
 
 
-class State(Enum):
+class FlowState(Enum):
     """How far a connection has come; UDP and others know HALF_OPEN and OPEN only."""
 
     HALF_OPEN = auto()
@@ -83,44 +83,44 @@ class State(Enum):
 
 _LIFETIMES = {
     TCP: {
-        State.HALF_OPEN: 120,
-        State.PICKED_UP: 300,
-        State.ANSWERED: 60,
-        State.OPEN: 432_000,
-        State.CLOSING: 120,
-        State.HALF_CLOSED: 7440,
-        State.FINISHED: 120,
-        State.RESET: 10,
-        State.RECALLED: 300,
+        FlowState.HALF_OPEN: 120,
+        FlowState.PICKED_UP: 300,
+        FlowState.ANSWERED: 60,
+        FlowState.OPEN: 432_000,
+        FlowState.CLOSING: 120,
+        FlowState.HALF_CLOSED: 7440,
+        FlowState.FINISHED: 120,
+        FlowState.RESET: 10,
+        FlowState.RECALLED: 300,
     },
-    UDP: {State.HALF_OPEN: 30, State.OPEN: 180},
-    1: {State.HALF_OPEN: 30, State.OPEN: 30},
-    58: {State.HALF_OPEN: 30, State.OPEN: 30},
+    UDP: {FlowState.HALF_OPEN: 30, FlowState.OPEN: 180},
+    1: {FlowState.HALF_OPEN: 30, FlowState.OPEN: 30},
+    58: {FlowState.HALF_OPEN: 30, FlowState.OPEN: 30},
 }
-_OTHERS = {State.HALF_OPEN: 60, State.OPEN: 600}
+_OTHERS = {FlowState.HALF_OPEN: 60, FlowState.OPEN: 600}
 
 
 @dataclass(slots=True)
 class Flow:
     """One connection. `expires` is a tick of the clock that the port is judged by."""
 
-    key: Key
-    opening: Opening
-    state: State = field(default=State.HALF_OPEN, kw_only=True)
+    key: FlowKey
+    opening: FlowStart
+    state: FlowState = field(default=FlowState.HALF_OPEN, kw_only=True)
     expires: int = field(default=0, kw_only=True)
 
     @property
     def may_be_replaced(self) -> bool:
         """Whether a SYN begins a new connection in its place."""
-        return self.state in (State.FINISHED, State.RESET, State.RECALLED)
+        return self.state in (FlowState.FINISHED, FlowState.RESET, FlowState.RECALLED)
 
-    def is_over(self, now: int) -> bool:
+    def is_expired(self, now: int) -> bool:
         """Whether its time is over at `now` (ns)."""
         return self.expires <= now // TICK
 
-    def recall(self, now: int) -> None:
+    def revoke(self, now: int) -> None:
         """End it because the rules no longer allow it."""
-        self.state = State.RECALLED
+        self.state = FlowState.RECALLED
         self.refresh(now)
 
     def refresh(self, now: int) -> None:
@@ -130,9 +130,9 @@ class Flow:
     def take(self, direction: Direction, now: int) -> None:
         """A packet that belongs to it; the connection is then as far as the packet says."""
         if direction is not self.opening.direction:
-            self.state = State.OPEN
+            self.state = FlowState.OPEN
         self.refresh(now)
 
-    def _end(self, state: State, now: int) -> int:
+    def _end(self, state: FlowState, now: int) -> int:
         lifetime = _LIFETIMES.get(self.key.protocol, _OTHERS)[state]
         return (now + lifetime * SECOND) // TICK

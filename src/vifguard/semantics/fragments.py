@@ -35,10 +35,10 @@ from dataclasses import dataclass, field
 
 from vifguard.model.address import IPAddress
 from vifguard.model.verdict import Direction
+from vifguard.packet.icmp_quote import Quoted
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import FRAGMENT, IPv6
-from vifguard.packet.quoted import Quoted
-from vifguard.packet.upper import TCP
+from vifguard.packet.transport import TCP
 from vifguard.semantics.flow import SECOND, TICK
 
 Packet = IPv4 | IPv6

@@ -49,63 +49,63 @@ from ipaddress import IPv4Address
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import PORTS_OF, IcmpType, Rule, Rulebook
+from vifguard.model.security_group import PORTS_OF, IcmpType, Rule, Ruleset
 from vifguard.model.verdict import Direction, Reason, Verdict
 from vifguard.packet import igmp
 from vifguard.packet.frame import Frame
 from vifguard.packet.icmp6 import MLD_DONE, MLD_QUERY, MLD_REPORT, MLDV2_REPORT, NA, RS, Icmp6
+from vifguard.packet.icmp_quote import Quoted, read_quoted
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import HOP_BY_HOP, IPv6
-from vifguard.packet.quoted import Quoted, read_quoted
-from vifguard.packet.upper import ICMP, ICMPV6, TCP, Icmp4, LaterFragment, Tcp, Udp
-from vifguard.semantics.flow import Flow, Key, Opening, State
+from vifguard.packet.transport import ICMP, ICMPV6, TCP, Icmp4, LaterFragment, Tcp, Udp
+from vifguard.semantics.drops import drop
+from vifguard.semantics.flow import Flow, FlowKey, FlowStart, FlowState
 from vifguard.semantics.fragments import Fragments, Packet, has_more, offset, reaches_into_tcp
 from vifguard.semantics.headers import upper_unread
-from vifguard.semantics.objection import drop
 from vifguard.semantics.tcp import Segment, TcpFlow, is_of_open, may_open, opening_of
 
 _BROADCAST = IPv4Address("255.255.255.255")
 _LISTENER = frozenset({MLD_QUERY, MLD_REPORT, MLD_DONE, MLDV2_REPORT})
 _ERRORS = {4: frozenset({3, 4, 11, 12}), 6: frozenset({1, 2, 3, 4})}
-_QUESTIONS = {(4, 8), (4, 13), (6, 128)}
-_ANSWERS = {(4, 0), (4, 14), (6, 129)}
+_ICMP_REQUESTS = {(4, 8), (4, 13), (6, 128)}
+_ICMP_REPLIES = {(4, 0), (4, 14), (6, 129)}
 _CLIENT_SERVER = {4: (68, 67), 6: (546, 547)}
 _MEMBERSHIP = frozenset({igmp.QUERY, igmp.REPORT_V1, igmp.REPORT_V2, igmp.LEAVE, igmp.REPORT_V3})
 
 
 @dataclass(slots=True)
-class Memory:
+class GroupState:
     """What the groups say now, and what a port remembers of what passed.
 
     `new_until` is the time (ns) until which the guard is new on the port.
     """
 
-    book: Rulebook = field(default_factory=Rulebook)
-    flows: dict[Key, Flow] = field(default_factory=dict)
+    ruleset: Ruleset = field(default_factory=Ruleset)
+    flows: dict[FlowKey, Flow] = field(default_factory=dict)
     fragments: Fragments = field(default_factory=Fragments)
     new_until: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class _GroupJudge:
     """One port's groups and its memory, at one moment."""
 
     groups: frozenset[str]
     stateful: bool
-    memory: Memory
+    memory: GroupState
     now: int
 
-    def say(self, direction: Direction, frame: Frame) -> Verdict | None:
+    def verdict(self, direction: Direction, frame: Frame) -> Verdict | None:
         """What the guard says of a frame that every other guard lets pass."""
         packet = frame.body
-        unread = upper_unread(Guard.GROUPS, frame)
+        unread = upper_unread(Guard.SECURITY_GROUPS, frame)
         if unread or not isinstance(packet, IPv4 | IPv6) or _is_basic(direction, packet):
             return unread
         if isinstance(packet.upper, LaterFragment):
             return self._later(direction, packet)
         fragments = self.memory.fragments
         if has_more(packet) and fragments.overlaps(direction, packet, self.now):
-            return drop(Guard.GROUPS, Reason.FRAGMENT_OVERLAP, packet.src)
+            return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_OVERLAP, packet.src)
         objection = self._first(direction, packet)
         if objection is None and has_more(packet):
             fragments.take_first(direction, packet, self.now)
@@ -115,9 +115,9 @@ class _Judge:
         fragments = self.memory.fragments
         judged = fragments.judged(direction, packet, self.now)
         if reaches_into_tcp(packet) or offset(packet) < judged:
-            return drop(Guard.GROUPS, Reason.FRAGMENT_OVERLAP, offset(packet) * 8)
+            return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_OVERLAP, offset(packet) * 8)
         if not judged and not self._may_come_first(direction, packet):
-            return drop(Guard.GROUPS, Reason.FRAGMENT_UNKNOWN, packet.src)
+            return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_UNKNOWN, packet.src)
         fragments.take_later(direction, packet, self.now)
         return None
 
@@ -137,18 +137,18 @@ class _Judge:
             return self._by_rules(opening)
         if kind and kind[1] in _ERRORS[kind[0]]:
             return self._error(direction, packet)
-        if kind and kind not in _QUESTIONS | _ANSWERS:
+        if kind and kind not in _ICMP_REQUESTS | _ICMP_REPLIES:
             return self._by_rules(opening)
         return self._flow(direction, packet, opening)
 
-    def _flow(self, direction: Direction, packet: Packet, opening: Opening) -> Verdict | None:
+    def _flow(self, direction: Direction, packet: Packet, opening: FlowStart) -> Verdict | None:
         key = _key(direction, packet)
         if isinstance(packet.upper, Tcp):
             segment = Segment.of(packet.upper, more=has_more(packet))
             return self._tcp(key, segment, opening)
         flow = self._living(key)
         if flow is None and _is_answer(packet):
-            return drop(Guard.GROUPS, Reason.FLOW_INVALID, packet.src)
+            return drop(Guard.SECURITY_GROUPS, Reason.FLOW_INVALID, packet.src)
         if flow is None:
             objection = self._by_rules(opening)
             if objection is not None:
@@ -157,19 +157,19 @@ class _Judge:
         flow.take(direction, self.now)
         return None
 
-    def _tcp(self, key: Key, segment: Segment, opening: Opening) -> Verdict | None:
+    def _tcp(self, key: FlowKey, segment: Segment, opening: FlowStart) -> Verdict | None:
         flow, direction = self._living(key), opening.direction
         if isinstance(flow, TcpFlow) and not flow.may_be_replaced_by(direction, segment):
-            if flow.state is State.RECALLED:
+            if flow.state is FlowState.RECALLED:
                 flow.refresh(self.now)
-                return drop(Guard.GROUPS, Reason.NOT_ALLOWED, opening.remote)
+                return drop(Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED, opening.remote)
             objection = self._by_rules(opening) if flow.asks_rules(direction, segment) else None
             if objection is None and not flow.take_segment(direction, segment, self.now):
-                return drop(Guard.GROUPS, Reason.FLOW_INVALID, opening.remote)
+                return drop(Guard.SECURITY_GROUPS, Reason.FLOW_INVALID, opening.remote)
             return objection
         is_new = self.now < self.memory.new_until and is_of_open(segment)
         if not may_open(segment) and not is_new:
-            return drop(Guard.GROUPS, Reason.FLOW_INVALID, opening.remote)
+            return drop(Guard.SECURITY_GROUPS, Reason.FLOW_INVALID, opening.remote)
         objection = self._by_rules(opening)
         if objection is not None and is_new:
             opening = opening_of(key, _TO if direction is _FROM else _FROM)
@@ -185,28 +185,28 @@ class _Judge:
         sent_by = _TO if direction is _FROM else _FROM
         if quoted is not None and quoted.src == packet.dst and self._is_known(quoted, sent_by):
             return None
-        return drop(Guard.GROUPS, Reason.ICMP_UNRELATED, packet.src)
+        return drop(Guard.SECURITY_GROUPS, Reason.ICMP_UNRELATED, packet.src)
 
     def _is_known(self, quoted: Quoted, sent_by: Direction) -> bool:
         """Whether a quoted packet is of a living connection, or of one that came in fragments."""
         if quoted.later is not None:
             return self.memory.fragments.is_quoted(sent_by, quoted, self.now)
         flow = self._living(_quoted_key(quoted, sent_by))
-        if flow is None or flow.state is State.RECALLED:
+        if flow is None or flow.state is FlowState.RECALLED:
             return False
         return not isinstance(flow, TcpFlow) or flow.is_sent(sent_by, quoted.sequence or 0)
 
-    def _living(self, key: Key) -> Flow | None:
+    def _living(self, key: FlowKey) -> Flow | None:
         """The connection, if its time is not over; recalled if the rules would not let it open."""
         flow = self.memory.flows.get(key)
-        if flow is None or flow.is_over(self.now):
+        if flow is None or flow.is_expired(self.now):
             self.memory.flows.pop(key, None)
             return None
-        if flow.state is not State.RECALLED and not self._allows(flow.opening):
+        if flow.state is not FlowState.RECALLED and not self._allows(flow.opening):
             if key.protocol != TCP:
                 del self.memory.flows[key]
                 return None
-            flow.recall(self.now)
+            flow.revoke(self.now)
         return flow
 
     def _names(self, direction: Direction, remote: IPAddress) -> bool:
@@ -217,18 +217,18 @@ class _Judge:
             for rule in self._rules()
         )
 
-    def _by_rules(self, opening: Opening) -> Verdict | None:
+    def _by_rules(self, opening: FlowStart) -> Verdict | None:
         if self._allows(opening):
             return None
-        return drop(Guard.GROUPS, Reason.NOT_ALLOWED, opening.remote)
+        return drop(Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED, opening.remote)
 
-    def _allows(self, opening: Opening) -> bool:
+    def _allows(self, opening: FlowStart) -> bool:
         return any(self._matches(rule, opening) for rule in self._rules())
 
     def _rules(self) -> Iterator[Rule]:
-        return (rule for group in self.groups for rule in self.memory.book.rules.get(group, ()))
+        return (rule for group in self.groups for rule in self.memory.ruleset.rules.get(group, ()))
 
-    def _matches(self, rule: Rule, opening: Opening) -> bool:
+    def _matches(self, rule: Rule, opening: FlowStart) -> bool:
         return (
             (rule.direction, rule.version) == (opening.direction, opening.remote.version)
             and rule.protocol in (None, opening.protocol)
@@ -239,7 +239,7 @@ class _Judge:
 
     def _reaches(self, remote: IPNetwork | str | None, address: IPAddress) -> bool:
         if isinstance(remote, str):
-            return any(address in prefix for prefix in self.memory.book.sets.get(remote, ()))
+            return any(address in prefix for prefix in self.memory.ruleset.sets.get(remote, ()))
         return remote is None or address in remote
 
 
@@ -247,10 +247,12 @@ _FROM, _TO = Direction.FROM_GUEST, Direction.TO_GUEST
 
 
 def check(
-    policy: PortPolicy, direction: Direction, frame: Frame, memory: Memory, now: int
+    policy: PortPolicy, direction: Direction, frame: Frame, memory: GroupState, now: int
 ) -> Verdict | None:
     """What the guard says of a frame that every other guard lets pass; `memory` learns of it."""
-    return _Judge(policy.security_groups, policy.stateful, memory, now).say(direction, frame)
+    return _GroupJudge(policy.security_groups, policy.stateful, memory, now).verdict(
+        direction, frame
+    )
 
 
 def _is_of_type(wanted: IcmpType, said: tuple[int, int] | None) -> bool:
@@ -282,15 +284,15 @@ def _is_to_many(packet: Packet) -> bool:
 
 def _is_answer(packet: Packet) -> bool:
     upper = packet.upper
-    return isinstance(upper, Icmp4 | Icmp6) and (packet.src.version, upper.kind) in _ANSWERS
+    return isinstance(upper, Icmp4 | Icmp6) and (packet.src.version, upper.kind) in _ICMP_REPLIES
 
 
-def _opening(direction: Direction, packet: Packet) -> Opening:
+def _opening(direction: Direction, packet: Packet) -> FlowStart:
     upper = packet.upper
     remote = packet.dst if direction is _FROM else packet.src
     ports = _ports(packet)
     icmp = (upper.kind, upper.code) if isinstance(upper, Icmp4 | Icmp6) else None
-    return Opening(direction, packet.protocol, remote, ports[1] if ports else None, icmp)
+    return FlowStart(direction, packet.protocol, remote, ports[1] if ports else None, icmp)
 
 
 def _ports(packet: Packet) -> tuple[int, int] | None:
@@ -303,19 +305,19 @@ def _ports(packet: Packet) -> tuple[int, int] | None:
     return None
 
 
-def _key(direction: Direction, packet: Packet) -> Key:
+def _key(direction: Direction, packet: Packet) -> FlowKey:
     upper = packet.upper
     local, remote = (packet.src, packet.dst) if direction is _FROM else (packet.dst, packet.src)
     if isinstance(upper, Icmp4 | Icmp6):
         ident = int.from_bytes(upper.body[:2], "big")
         asked_by_guest = (direction is _FROM) != _is_answer(packet)
-        return Key(packet.protocol, local, remote, ident, 0 if asked_by_guest else 1)
+        return FlowKey(packet.protocol, local, remote, ident, 0 if asked_by_guest else 1)
     sport, dport = _ports(packet) or (0, 0)
     ends = (sport, dport) if direction is _FROM else (dport, sport)
-    return Key(packet.protocol, local, remote, *ends)
+    return FlowKey(packet.protocol, local, remote, *ends)
 
 
-def _quoted_key(quoted: Quoted, sent_by: Direction) -> Key:
+def _quoted_key(quoted: Quoted, sent_by: Direction) -> FlowKey:
     local, remote = quoted.src, quoted.dst
     ends = quoted.sport, quoted.dport
     if sent_by is _TO:
@@ -323,8 +325,10 @@ def _quoted_key(quoted: Quoted, sent_by: Direction) -> Key:
     if quoted.protocol in (ICMP, ICMPV6):
         # An echo is quoted as it was sent: the question, or the answer to it.
         asked_by_guest = (sent_by is _FROM) != quoted.answers
-        return Key(quoted.protocol, local, remote, quoted.ident, 0 if asked_by_guest else 1)
-    return Key(quoted.protocol, local, remote, *(ends if quoted.protocol in PORTS_OF else (0, 0)))
+        return FlowKey(quoted.protocol, local, remote, quoted.ident, 0 if asked_by_guest else 1)
+    return FlowKey(
+        quoted.protocol, local, remote, *(ends if quoted.protocol in PORTS_OF else (0, 0))
+    )
 
 
 def _is_fragment(packet: Packet) -> bool:

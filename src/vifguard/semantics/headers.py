@@ -49,8 +49,8 @@ from vifguard.packet.icmp6 import Icmp6
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import IPV4, IPV6
-from vifguard.packet.unreadable import Unreadable
-from vifguard.semantics.objection import drop
+from vifguard.packet.undecoded import Unreadable
+from vifguard.semantics.drops import drop
 
 _MALFORMED: Mapping[int, Reason] = MappingProxyType(
     {IPV4: Reason.IPV4_MALFORMED, IPV6: Reason.IPV6_MALFORMED}

@@ -21,7 +21,7 @@ from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Direction, Reason, Verdict
 from vifguard.packet.frame import Frame
 from vifguard.semantics import offload
-from vifguard.semantics.objection import drop
+from vifguard.semantics.drops import drop
 
 CONTROL_TYPES = frozenset({0x8808, 0x8809, 0x888E, 0x88C7, 0x88CC, 0x88E5, 0x8902, 0x9000})
 _BRIDGE_GROUP = bytes.fromhex("0180c20000")

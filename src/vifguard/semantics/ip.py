@@ -36,12 +36,12 @@ from vifguard.packet.icmp6 import MLD_DONE, MLD_REPORT, MLDV2_REPORT, NS, RS
 from vifguard.packet.igmp import LEAVE, REPORT_V1, REPORT_V2, REPORT_V3, Igmp
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import HOP_BY_HOP, ROUTING, IPv6
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import Udp
+from vifguard.packet.transport import Udp
+from vifguard.packet.undecoded import Unreadable
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import icmp6_kind, upper_unread
 from vifguard.semantics.nd import solicited_node
-from vifguard.semantics.objection import drop
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 _BROADCAST = IPv4Address("255.255.255.255")
 _ALL_ROUTERS = IPv6Address("ff02::2")

@@ -29,9 +29,9 @@ from vifguard.packet.frame import Frame
 from vifguard.packet.icmp6 import REDIRECT, TARGET_LINK_LAYER, Icmp6, Nd, NdOption
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import ARP, IPV6, RARP
-from vifguard.packet.upper import Upper
+from vifguard.packet.transport import Upper
+from vifguard.semantics.drops import drop, why
 from vifguard.semantics.headers import upper_unread
-from vifguard.semantics.objection import drop, why
 
 
 def from_guest(policy: PortPolicy, frame: Frame) -> Verdict | None:

@@ -35,9 +35,9 @@ from vifguard.packet.frame import Frame
 from vifguard.packet.icmp6 import NA, NS, RA, REDIRECT, RS, SOURCE_LINK_LAYER, Icmp6, Nd
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import IPV6
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import upper_unread
-from vifguard.semantics.objection import drop
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 _HOP_LIMIT = 255
 _SOLICITED = 0x40

@@ -46,9 +46,9 @@ from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.link import ARP, HEADER, IPV4, IPV6, RARP
 from vifguard.packet.offload import PartialChecksum
-from vifguard.packet.unreadable import Opaque, Unreadable
-from vifguard.packet.upper import DHCP4_PORTS, DHCP6_PORTS, Tcp, Udp
-from vifguard.semantics.objection import drop
+from vifguard.packet.transport import DHCP4_PORTS, DHCP6_PORTS, Tcp, Udp
+from vifguard.packet.undecoded import Opaque, Unreadable
+from vifguard.semantics.drops import drop
 
 _TCP, _UDP, _SCTP = 16, 6, 8
 _SCTP_PROTOCOL, _SCTP_HEADER = 132, 12

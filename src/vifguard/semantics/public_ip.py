@@ -16,9 +16,9 @@ from vifguard.model.verdict import Reason, Verdict
 from vifguard.packet.frame import Frame
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import header_unread
-from vifguard.semantics.objection import drop
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:

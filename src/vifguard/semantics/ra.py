@@ -14,9 +14,9 @@ from vifguard.packet.frame import Frame
 from vifguard.packet.icmp6 import RA, REDIRECT
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.upper import Icmp4
+from vifguard.packet.transport import Icmp4
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import icmp6_kind, upper_unread
-from vifguard.semantics.objection import drop
 
 _REDIRECT4 = 5
 

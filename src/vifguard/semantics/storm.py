@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from vifguard.model.guard import Guard
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import PASS, Reason, Verdict
-from vifguard.semantics.objection import drop
+from vifguard.semantics.drops import drop
 
 _SECOND = 1_000_000_000
 

@@ -64,14 +64,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vifguard.model.verdict import Direction
-from vifguard.packet.upper import TCP, Tcp
-from vifguard.semantics.flow import Flow, Key, Opening, State
+from vifguard.packet.transport import TCP, Tcp
+from vifguard.semantics.flow import Flow, FlowKey, FlowStart, FlowState
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _AHEAD, _BEHIND = 1 << 30, 1 << 16
 _SPACE = 1 << 32
-_BEGUN = (State.HALF_OPEN, State.ANSWERED)
-_NOT_YET_OPEN = (State.HALF_OPEN, State.PICKED_UP, State.ANSWERED)
+_BEGUN = (FlowState.HALF_OPEN, FlowState.ANSWERED)
+_NOT_YET_OPEN = (FlowState.HALF_OPEN, FlowState.PICKED_UP, FlowState.ANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class TcpFlow(Flow):
         if segment.flags & SYN:
             sender.begin(_behind_syn(segment), segment.end)
         else:
-            self.state = State.PICKED_UP
+            self.state = FlowState.PICKED_UP
             sender.begin(segment.sequence, segment.end)
             sender.finished = bool(segment.flags & FIN)
             receiver.begin(segment.acknowledged, segment.acknowledged)
@@ -190,13 +190,13 @@ class TcpFlow(Flow):
 
     def may_be_replaced_by(self, direction: Direction, segment: Segment) -> bool:
         """Whether a segment begins a new connection in its place."""
-        late = self.state is State.FINISHED and self.is_late(direction, segment)
+        late = self.state is FlowState.FINISHED and self.is_late(direction, segment)
         return is_opening(segment) and self.may_be_replaced and not late
 
     def is_sent(self, by: Direction, sequence: int) -> bool:
         """Whether a sequence number can be of what a side sent (RFC 5927, 4.1)."""
-        asked = self.state is State.HALF_OPEN and by is not self.opening.direction
-        if asked or self.state is State.RESET:
+        asked = self.state is FlowState.HALF_OPEN and by is not self.opening.direction
+        if asked or self.state is FlowState.RESET:
             return False
         return self.sides[by].has_sent(sequence)
 
@@ -207,7 +207,7 @@ class TcpFlow(Flow):
             return False
         if kind == SYN:
             return self._synchronise(direction, segment, now)
-        if self.state is State.RESET:
+        if self.state is FlowState.RESET:
             return True
         if kind == RST:
             return self._reset(direction, segment, now)
@@ -222,16 +222,16 @@ class TcpFlow(Flow):
         else:
             hits = sender.ahead(segment.sequence) in (0, sender.in_flight)
             if sender.ahead(segment.sequence) < sender.in_flight:
-                self.expires = min(self.expires, self._end(State.RESET, now))
+                self.expires = min(self.expires, self._end(FlowState.RESET, now))
         if hits:
-            self.state = State.RESET
+            self.state = FlowState.RESET
             self.refresh(now)
         return hits or sender.acknowledged
 
     def _resets_early(self, direction: Direction, segment: Segment) -> bool:
         """Whether an RST ends a connection while nothing of its sender was acknowledged."""
         sender, receiver = self._sides(direction)
-        half_open = self.state is State.HALF_OPEN
+        half_open = self.state is FlowState.HALF_OPEN
         if half_open and direction is not self.opening.direction:
             return bool(segment.flags & ACK) and receiver.fits(segment.acknowledged)
         return sender.ahead(segment.sequence) <= sender.in_flight or (
@@ -250,7 +250,7 @@ class TcpFlow(Flow):
             return True
         if segment.flags & ACK:
             opener = direction is self.opening.direction
-            early = opener and self.state is State.HALF_OPEN
+            early = opener and self.state is FlowState.HALF_OPEN
             if early or receiver.ahead(segment.acknowledged) > receiver.in_flight:
                 return False
             receiver.acknowledge(segment.acknowledged)
@@ -261,16 +261,16 @@ class TcpFlow(Flow):
     def _learn_syn(self, direction: Direction, segment: Segment) -> None:
         sender, receiver = self._sides(direction)
         opener = direction is self.opening.direction
-        has_sent_syn = opener or self.state is State.ANSWERED
+        has_sent_syn = opener or self.state is FlowState.ANSWERED
         if sender.acknowledged:
             return
         if not opener:
-            self.state = State.ANSWERED
+            self.state = FlowState.ANSWERED
         if has_sent_syn and sender.number == _behind_syn(segment):
             sender.reaches(segment.end)
             return
         sender.begin(_behind_syn(segment), segment.end)
-        if self.state is State.HALF_OPEN:
+        if self.state is FlowState.HALF_OPEN:
             receiver.number = None
 
     def _begin_anew(self, direction: Direction, segment: Segment, now: int) -> None:
@@ -282,18 +282,18 @@ class TcpFlow(Flow):
         sender.begin(_behind_syn(segment), segment.end)
         if not both:
             self.opening = opening_of(self.key, _other(direction))
-        self.state = State.ANSWERED
+        self.state = FlowState.ANSWERED
         self.refresh(now)
 
     def _acknowledge(self, direction: Direction, segment: Segment, now: int) -> bool:
         """A segment with ACK, and perhaps FIN."""
         sender, receiver = self._sides(direction)
-        if self.state is State.HALF_OPEN:
+        if self.state is FlowState.HALF_OPEN:
             return self._challenge(direction, segment, now)
         in_window = sender.in_window(segment.sequence)
         if segment.flags & FIN and not in_window:
             return False
-        if self.state is State.PICKED_UP and receiver.is_near(segment.acknowledged):
+        if self.state is FlowState.PICKED_UP and receiver.is_near(segment.acknowledged):
             receiver.reaches(segment.acknowledged)
             receiver.number, receiver.acknowledged = segment.acknowledged, True
         if not receiver.fits(segment.acknowledged):
@@ -316,7 +316,7 @@ class TcpFlow(Flow):
     def _advance(self, now: int) -> None:
         sides = self.sides.values()
         if self.state in _NOT_YET_OPEN and all(side.acknowledged for side in sides):
-            self.state = State.OPEN
+            self.state = FlowState.OPEN
         if self.state not in _NOT_YET_OPEN:
             self._close()
         self.refresh(now)
@@ -325,19 +325,19 @@ class TcpFlow(Flow):
         """Come as far as the FINs say that were seen."""
         finished = [side for side in self.sides.values() if side.finished]
         if any(side.in_flight for side in finished):
-            self.state = State.CLOSING
+            self.state = FlowState.CLOSING
         elif finished:
-            self.state = (State.HALF_CLOSED, State.FINISHED)[len(finished) - 1]
+            self.state = (FlowState.HALF_CLOSED, FlowState.FINISHED)[len(finished) - 1]
 
     def _sides(self, sender: Direction) -> tuple[Side, Side]:
         """The sender's and the other one."""
         return self.sides[sender], self.sides[_other(sender)]
 
 
-def opening_of(key: Key, direction: Direction) -> Opening:
+def opening_of(key: FlowKey, direction: Direction) -> FlowStart:
     """What the rules are asked of a connection that was opened in this direction."""
     port = key.remote_port if direction is Direction.FROM_GUEST else key.local_port
-    return Opening(direction, TCP, key.remote, port)
+    return FlowStart(direction, TCP, key.remote, port)
 
 
 def is_opening(segment: Segment) -> bool:

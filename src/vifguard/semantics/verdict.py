@@ -36,8 +36,8 @@ from vifguard.semantics import (
     storm,
     vrrp,
 )
-from vifguard.semantics.groups import Memory
-from vifguard.semantics.objection import drop
+from vifguard.semantics.drops import drop
+from vifguard.semantics.groups import GroupState
 from vifguard.semantics.storm import Bucket
 
 Check = Callable[[PortPolicy, Frame], Verdict | None]
@@ -75,7 +75,7 @@ def verdict(  # noqa: PLR0913 - what a verdict depends on
     tag: Tag | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
-    memory: Memory | None = None,
+    memory: GroupState | None = None,
 ) -> Verdict:
     """What becomes of the frame. Without a bucket, `storm` does not object."""
     return judge(policy, direction, frame, tag=tag, now=now, bucket=bucket, memory=memory)[0]
@@ -89,7 +89,7 @@ def judge(  # noqa: PLR0913 - what a verdict depends on
     tag: Tag | None = None,
     now: int = 0,
     bucket: Bucket | None = None,
-    memory: Memory | None = None,
+    memory: GroupState | None = None,
 ) -> tuple[Verdict, Bucket | None]:
     """The verdict, and the storm bucket after it.
 
@@ -109,8 +109,8 @@ def judge(  # noqa: PLR0913 - what a verdict depends on
         said, bucket = storm.draw(policy.storm, bucket, now)
         if said is not PASS:
             return said, bucket
-    if Guard.GROUPS in policy.guards:
-        said = groups.check(policy, direction, seen, memory or Memory(), now) or PASS
+    if Guard.SECURITY_GROUPS in policy.guards:
+        said = groups.check(policy, direction, seen, memory or GroupState(), now) or PASS
         return said, bucket
     return PASS, bucket
 

@@ -31,9 +31,9 @@ from vifguard.packet.frame import Frame
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
 from vifguard.packet.vrrp import VRRP, Vrrp
+from vifguard.semantics.drops import drop
 from vifguard.semantics.headers import upper_unread
-from vifguard.semantics.objection import drop
-from vifguard.semantics.own import own
+from vifguard.semantics.ownership import own
 
 _GROUPS = frozenset({"224.0.0.18", "ff02::12"})
 _BROADCAST = "255.255.255.255"

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroupRule
-from vifguard.resolve.policy import governing
+from vifguard.resolve.policy import effective_security_groups
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.tables import (
     host_groups,
@@ -182,7 +182,7 @@ def groups(snapshot: Snapshot, host: str, after: int) -> frozenset[str]:
 def _places(port: Port | None) -> set[_Place]:
     if port is None or not port.host:
         return set()
-    return {(port.host, group_id) for group_id in governing(port)}
+    return {(port.host, group_id) for group_id in effective_security_groups(port)}
 
 
 def _join(change: Change, place: _Place, count: int) -> None:

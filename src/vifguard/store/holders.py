@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from vifguard.feed.messages import Claim, Sighting
 from vifguard.model.address import IPAddress
-from vifguard.resolve.touched import ThesePorts
+from vifguard.resolve.affected import ThesePorts
 from vifguard.store.rows import Record, address_of, key
 from vifguard.store.tables import allocations, events, holders, ip_group_members, ip_groups, ports
 from vifguard.store.transaction import Change, Snapshot

@@ -11,7 +11,7 @@ from sqlalchemy import delete as sql_delete
 
 from vifguard.feed.messages import NO_INSTANCE, HostReport, Instance, SecondAgentError
 from vifguard.model.guard import Guard
-from vifguard.resolve.touched import AllPorts
+from vifguard.resolve.affected import AllPorts
 from vifguard.store import followers
 from vifguard.store.bell import ports_of
 from vifguard.store.errors import InUseError, MissingError
@@ -115,7 +115,10 @@ def why_no_isolation(snapshot: Snapshot, *, named: bool) -> str:
 def why_no_groups(snapshot: Snapshot, *, named: bool) -> str:
     """Why no host can hold security groups; empty when one that lives can. `named`: see above."""
     return _why_nowhere(
-        snapshot, lambda about: Guard.GROUPS in about.features, "hold security groups", named=named
+        snapshot,
+        lambda about: Guard.SECURITY_GROUPS in about.features,
+        "hold security groups",
+        named=named,
     )
 
 

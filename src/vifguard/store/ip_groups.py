@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from vifguard.model.address import IPAddress, host_prefix
 from vifguard.model.ip_group import IpGroup, RouterIds
 from vifguard.model.network import Subnet
-from vifguard.resolve.touched import touched_by_ip_group
+from vifguard.resolve.affected import affected_by_ip_group
 from vifguard.store import addresses, identity, learned, sets, subnets
 from vifguard.store.addresses import Taker, Wish
 from vifguard.store.errors import MissingError
@@ -126,7 +126,7 @@ def create(change: Change, group: IpGroup, wishes: tuple[Wish, ...]) -> StoredGr
         raise identity.vrid_taken(group) from None
     _write_members(change, group)
     _take_all(change, group, wishes)
-    change.touch(touched_by_ip_group(None, group))
+    change.touch(affected_by_ip_group(None, group))
     sets.bring(change, group.id, frozenset(), sets.of_ip_group(change, group.id))
     return get(change, group.id)
 
@@ -158,7 +158,7 @@ def update_group(
     sets.bring(change, after.id, brought, sets.of_ip_group(change, after.id))
     now = get(change, after.id)
     if _what_hosts_see(before.group) != _what_hosts_see(now.group):
-        change.touch(touched_by_ip_group(before.group, now.group))
+        change.touch(affected_by_ip_group(before.group, now.group))
     return now
 
 
@@ -168,7 +168,7 @@ def delete_group(change: Change, stored: StoredGroup) -> None:
     _release(change, stored, stored.subnet_of)
     change.connection.execute(delete(ip_groups).where(ip_groups.c.id == stored.group.id))
     change.mark()
-    change.touch(touched_by_ip_group(stored.group, None))
+    change.touch(affected_by_ip_group(stored.group, None))
 
 
 def forget_member(change: Change, port_id: str) -> None:
@@ -190,7 +190,7 @@ def forget_member(change: Change, port_id: str) -> None:
         )
         change.connection.execute(delete(ip_group_members).where(gone))
         sets.bring(change, before.group.id, brought, sets.of_ip_group(change, before.group.id))
-        change.touch(touched_by_ip_group(before.group, None))
+        change.touch(affected_by_ip_group(before.group, None))
 
 
 def _what_hosts_see(group: IpGroup) -> IpGroup:

@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import bindparam, delete, insert
 
 from vifguard.model.port import Port
-from vifguard.resolve.policy import governing
+from vifguard.resolve.policy import effective_security_groups
 from vifguard.store import followers, sets
 from vifguard.store.prepared import Prepared
 from vifguard.store.tables import port_security_groups
@@ -46,7 +46,12 @@ class Move:
         self._counts = (
             followers.ask_counts(change, before, after) if followers.moves(before, after) else None
         )
-        named = {group for port in (before, after) if port is not None for group in governing(port)}
+        named = {
+            group
+            for port in (before, after)
+            if port is not None
+            for group in effective_security_groups(port)
+        }
         self._following = sets.ask_following(change, named) if named else None
 
     def write(self, after: Port | None) -> None:
@@ -65,7 +70,7 @@ class Move:
         sets.bring(change, this.id, brought, brings, self._following, this.network_id)
         if before is None or after is None:
             return  # who comes or goes is a member of no IP group
-        was, is_now = map(governing, (before, after))
+        was, is_now = map(effective_security_groups, (before, after))
         if was != is_now:
             for ip_group in self._member_of:
                 others = partial(sets.of_ip_group, change, ip_group, but=this.id)

@@ -14,7 +14,7 @@ from vifguard.model.guard import LinkLocal
 from vifguard.model.network import Network
 from vifguard.model.port import SERVING
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
-from vifguard.resolve.touched import NOTHING, Touched, touched_by_network
+from vifguard.resolve.affected import NOTHING, AffectedPorts, affected_by_network
 from vifguard.store import learned, rbac_policies, subnets
 from vifguard.store import ports as stored_ports
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
@@ -63,7 +63,7 @@ def create(change: Change, network: Network) -> StoredNetwork:
     if network.shared:
         _share_with_all(change, network)
     change.connection.execute(insert(networks).values(network_values(network) | change.made()))
-    change.touch(touched_by_network(None, network))
+    change.touch(affected_by_network(None, network))
     return get(change, network.id)
 
 
@@ -117,7 +117,7 @@ def delete_network(change: Change, network: Network) -> None:
     rbac_policies.forget(change, network.id)
     change.connection.execute(delete(networks).where(networks.c.id == network.id))
     change.mark()
-    change.touch(touched_by_network(network, None))
+    change.touch(affected_by_network(network, None))
 
 
 def _stored(row: Record) -> StoredNetwork:
@@ -158,11 +158,11 @@ def _share_with_all(change: Change, network: Network) -> None:
     )
 
 
-def _touched(before: Network, after: Network) -> Touched:
+def _touched(before: Network, after: Network) -> AffectedPorts:
     # What hosts are not told of must not make a port wait for them.
     if _what_hosts_see(before) == _what_hosts_see(after):
         return NOTHING
-    return touched_by_network(before, after)
+    return affected_by_network(before, after)
 
 
 def _what_hosts_see(network: Network) -> Network:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from vifguard.model.address import IPNetwork
-from vifguard.resolve.pieces import MOST_PIECES, Prefix, divide
+from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, divide
 from vifguard.store.prepared import Prepared
 from vifguard.store.rows import Record, Values
 from vifguard.store.tables import address_pairs, allocations, networks, pair_pieces, ports

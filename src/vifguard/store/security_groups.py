@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.security_group import Rule, SecurityGroup, SecurityGroupRule, default_group
-from vifguard.resolve.touched import touched_by_security_group
+from vifguard.resolve.affected import affected_by_security_group
 from vifguard.store import default_rules, followers, rbac_policies
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.prepared import Prepared, among
@@ -155,7 +155,7 @@ def update_group(
         _require_unused(change, after.id)
     values = security_group_values(after) | change.changed_from(before.stamp)
     _update(change, after.id, values)
-    change.touch(touched_by_security_group(before.group, after))
+    change.touch(affected_by_security_group(before.group, after))
     return get(change, after.id)
 
 

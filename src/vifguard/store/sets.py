@@ -17,7 +17,7 @@ from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
-from vifguard.resolve.policy import governing
+from vifguard.resolve.policy import effective_security_groups
 from vifguard.store import pieces
 from vifguard.store.prepared import Prepared, among
 from vifguard.store.rows import Values, address_of, key, prefix_of
@@ -155,7 +155,9 @@ def of_port(port: Port | None) -> Brought:
     prefixes = {host_prefix(fixed.address) for fixed in port.fixed_ips}
     prefixes |= {pair.prefix for pair in port.address_pairs}
     prefixes |= {host_prefix(each.address) for each in port.learned if is_brought(each)}
-    return frozenset((group, prefix) for group in governing(port) for prefix in prefixes)
+    return frozenset(
+        (group, prefix) for group in effective_security_groups(port) for prefix in prefixes
+    )
 
 
 def is_brought(learned: LearnedAddress) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, up
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.intent import Ranges
 from vifguard.model.network import AUTOMATIC, Network, Subnet
-from vifguard.resolve.touched import touched_by_subnet
+from vifguard.resolve.affected import affected_by_subnet
 from vifguard.store import addresses, learned
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
 from vifguard.store.prepared import Prepared, among
@@ -103,7 +103,7 @@ def create(change: Change, network: Network, subnet: Subnet) -> StoredSubnet:
     addresses.open_pools(change, subnet)
     _network_changed(change, network.id)
     _displace(change, None, subnet)
-    change.touch(touched_by_subnet(network, None, subnet))
+    change.touch(affected_by_subnet(network, None, subnet))
     return get(change, subnet.id)
 
 
@@ -117,7 +117,7 @@ def update_subnet(
     if after.pools != before.subnet.pools:
         addresses.open_pools(change, after)
     _displace(change, before.subnet, after)
-    change.touch(touched_by_subnet(network, before.subnet, after))
+    change.touch(affected_by_subnet(network, before.subnet, after))
     return get(change, after.id)
 
 
@@ -134,7 +134,7 @@ def delete_subnet(change: Change, network: Network, subnet: Subnet) -> None:
     change.connection.execute(delete(subnets).where(subnets.c.id == subnet.id))
     _network_changed(change, network.id)
     change.mark()
-    change.touch(touched_by_subnet(network, subnet, None))
+    change.touch(affected_by_subnet(network, subnet, None))
 
 
 def _network_changed(change: Change, network_id: str) -> None:

@@ -20,7 +20,13 @@ from sqlalchemy import (
 )
 
 from vifguard.model.address import IPNetwork
-from vifguard.resolve.touched import AllPorts, PortsInGroup, PortsOnNetwork, ThesePorts, Touched
+from vifguard.resolve.affected import (
+    AffectedPorts,
+    AllPorts,
+    PortsInGroup,
+    PortsOnNetwork,
+    ThesePorts,
+)
 from vifguard.store.database import News
 from vifguard.store.heartbeats import Heartbeats
 from vifguard.store.prepared import Asked, Prepared, among
@@ -253,7 +259,7 @@ class Change(Snapshot):
             self.write(_JOURNAL, rows)
             self.woken |= named
 
-    def touch(self, touched: Touched) -> None:
+    def touch(self, touched: AffectedPorts) -> None:
         """Give the touched ports this revision and journal them."""
         match touched:
             case AllPorts():

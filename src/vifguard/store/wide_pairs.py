@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from vifguard.resolve.pieces import Prefix
+from vifguard.resolve.wide_pair_pieces import Prefix
 from vifguard.store import pieces, sets
 from vifguard.store.pieces import Moved, Piece
 from vifguard.store.rows import Values

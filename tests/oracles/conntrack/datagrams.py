@@ -28,7 +28,7 @@ def datagram_case(random: Random, steps: int = _STEPS) -> Case:
 
 def message(
     connection: Connection, sender: Direction, opener: Direction, data: bytes, **lies: int
-) -> build.Piece:
+) -> build.Layer:
     """What a side sends: a datagram, a question or the answer to it, or octets of a protocol.
 
     `lies` are fields of UDP or ICMP that are not as they should be.
@@ -39,7 +39,7 @@ def message(
         kind = ECHO[connection.version][sender is not opener]
         make = build.icmpv4 if connection.version == 4 else build.icmpv6
         return make(kind, 0, connection.ports[0].to_bytes(2, "big") + b"\0\1" + data, **lies)
-    return build.Piece(bytes(4) + data, connection.protocol)  # GRE without a key
+    return build.Layer(bytes(4) + data, connection.protocol)  # GRE without a key
 
 
 class DatagramWalk:

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from vifguard.model.security_group import ICMP_OF
 from vifguard.model.verdict import Direction
-from vifguard.packet.text import describe
+from vifguard.packet.describe import describe
 
 FROM, TO = Direction.FROM_GUEST, Direction.TO_GUEST
 GUEST = {4: "10.0.0.10", 6: "fd00::a"}

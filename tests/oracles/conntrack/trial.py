@@ -15,7 +15,7 @@ from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Reference, Said
 
 from vifguard.model.guard import Guard, with_implied
-from vifguard.model.security_group import ICMP_OF, IcmpType, PortRange, Rule, Rulebook
+from vifguard.model.security_group import ICMP_OF, IcmpType, PortRange, Rule, Ruleset
 from vifguard.model.verdict import Direction
 
 BUCKETS = 256
@@ -40,10 +40,12 @@ RULES = tuple(
 HELD = Held(
     (
         universe.policy(
-            with_implied({Guard.GROUPS}), stateful=True, security_groups=frozenset({"group"})
+            with_implied({Guard.SECURITY_GROUPS}),
+            stateful=True,
+            security_groups=frozenset({"group"}),
         ),
     ),
-    Rulebook({"group": frozenset(RULES)}),
+    Ruleset({"group": frozenset(RULES)}),
 )
 
 

@@ -183,7 +183,7 @@ class Guarded(Segment):
     def admit(self, number: int) -> None:
         guards, groups = GUARDS_OF[Profile.STRICT], frozenset[str]()
         if self.protection is Protection.GROUPS:
-            guards, groups = guards | {Guard.GROUPS}, frozenset({_GROUP})
+            guards, groups = guards | {Guard.SECURITY_GROUPS}, frozenset({_GROUP})
         addresses = tuple(
             of(number) for of in (address4, address6, second_address4, second_address6)
         )

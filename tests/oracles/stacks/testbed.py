@@ -39,7 +39,7 @@ from tests.oracles.stacks.segment import (
 
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
-from vifguard.packet.text import describe
+from vifguard.packet.describe import describe
 
 STACKS: dict[str, type[Guest]] = {
     "linux": Linux,

@@ -18,10 +18,10 @@ from vifguard.model.address import Mac
 from vifguard.model.security_group import ICMP_OF, PORTS_OF
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
+from vifguard.packet.builders.layer import multicast_mac
 from vifguard.packet.frame import parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.pieces.piece import multicast_mac
 from vifguard.semantics.tcp import ACK, FIN, RST, SYN
 
 PSH = 8
@@ -172,7 +172,7 @@ class Actor:
         speaker = self._speaker(talk)
         message = talk.message(speaker, bytes(self.random.choice((0, 0, 3, 8, 64))))
         if talk.protocol in PORTS_OF - {6, 17} and self.random.random() < 0.2:
-            message = build.Piece(message.octets[:3], talk.protocol)
+            message = build.Layer(message.octets[:3], talk.protocol)
         self._say(talk, speaker, message)
 
     def echo(self) -> None:
@@ -181,7 +181,7 @@ class Actor:
         speaker = self._speaker(talk)
         message = talk.message(speaker, bytes(self.random.choice((0, 8, 56))))
         if talk.version == 6 and self.random.random() < 0.2:  # It need not have an identifier.
-            message = build.Piece(message.octets[: self.random.choice((4, 5))], talk.protocol)
+            message = build.Layer(message.octets[: self.random.choice((4, 5))], talk.protocol)
         self._say(talk, speaker, message)
 
     # Conversations that go as they may not.
@@ -282,7 +282,7 @@ class Actor:
         told = build.ethernet(*macs, wrap(packet.dst, packet.src, about))
         self.stage.take(Sent(sent.port, other(sent.direction), told))
 
-    def _quoted(self, talk: Talk, speaker: Direction) -> build.Piece:
+    def _quoted(self, talk: Talk, speaker: Direction) -> build.Layer:
         if self.random.random() < 0.7 or talk.protocol != 6:
             return talk.quoted(speaker, self.random.choice((0, 0, -1, -100)))
         return talk.quoted(speaker, self._offset())
@@ -294,7 +294,7 @@ class Actor:
             ({"options": bytes(4)}, {"offset": 1}, {"more_fragments": True}, {"offset": 0x1F00})
         )
 
-    def _tell(self, talk: Talk, speaker: Direction, message: build.Piece) -> None:
+    def _tell(self, talk: Talk, speaker: Direction, message: build.Layer) -> None:
         """An error comes from the other end or a router; at times to the wrong one or port."""
         src, dst = talk.addresses(speaker)
         if speaker is TO and self.random.random() < 0.4:
@@ -332,14 +332,14 @@ class Actor:
             message = build.fragment(message)
         self._take(Sent(port, speaker, frame(talk, speaker, message, **fields)))
 
-    def _controlling(self, version: int, speaker: Direction) -> build.Piece:
+    def _controlling(self, version: int, speaker: Direction) -> build.Layer:
         make = build.icmpv4 if version == 4 else build.icmpv6
         kinds = (0, 5, 9, 10, 13, 17, 130, 131, 132, 133, 135, 136, 137, 139, 143)
         client, server = (68, 67) if version == 4 else (546, 547)
         ends = (client, server) if speaker is FROM else (server, client)
         if version == 4 and self.random.random() < 0.3:
             kind = self.random.choice((0x11, 0x12, 0x16, 0x17, 0x22, 0x13, 0))
-            return build.Piece(bytes((kind,)) + bytes(self.random.choice((6, 7, 11))), 2)
+            return build.Layer(bytes((kind,)) + bytes(self.random.choice((6, 7, 11))), 2)
         return self.random.choice(
             (
                 make(self.random.choice(kinds), self.random.choice((0, 1)), bytes(24)),
@@ -356,7 +356,7 @@ class Actor:
         speaker = self.random.choice((FROM, TO))
         station = STATIONS[port if speaker is FROM else port ^ 1]
         payload = self.random.choice(
-            (build.udp(5353, 5353), build.tcp(4000, 80), build.Piece(b"", 132), build.udp(9, 53))
+            (build.udp(5353, 5353), build.tcp(4000, 80), build.Layer(b"", 132), build.udp(9, 53))
         )
         make = build.ipv4 if version == 4 else build.ipv6
         mac = multicast_mac(dst) if version == 6 or dst.startswith("224") else "ff:ff:ff:ff:ff:ff"
@@ -473,7 +473,7 @@ class Actor:
     def _few(self) -> int:
         return self.random.choice((0, 0, 0, self._offset()))
 
-    def _say(self, talk: Talk, speaker: Direction, payload: build.Piece) -> None:
+    def _say(self, talk: Talk, speaker: Direction, payload: build.Layer) -> None:
         """Send it; of a fragmented packet the later ones before the first, behind it, or never."""
         first, *later = dressed(self.random, talk, speaker, payload)
         early = [data for data in later if self.random.random() < 0.3]

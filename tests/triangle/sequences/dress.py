@@ -11,7 +11,7 @@ _CUTS = (8, 16, 24, 24, 32, 40, 64)
 
 
 def dressed(
-    random: Random, talk: Talk, speaker: Direction, payload: build.Piece
+    random: Random, talk: Talk, speaker: Direction, payload: build.Layer
 ) -> tuple[bytes, ...]:
     """The frames of one packet, more than one where it is fragmented; mostly the plain one."""
     dress = random.randrange(100)
@@ -28,18 +28,18 @@ def dressed(
 
 
 def _fragments(
-    random: Random, talk: Talk, speaker: Direction, payload: build.Piece
+    random: Random, talk: Talk, speaker: Direction, payload: build.Layer
 ) -> tuple[bytes, ...]:
     if talk.version == 6 and random.random() < 0.2:  # An atomic one: RFC 6946.
         return (frame(talk, speaker, build.fragment(payload, ident=random.randrange(3))),)
-    longer = build.Piece(payload.octets + bytes(random.choice((8, 24, 64))), payload.number)
+    longer = build.Layer(payload.octets + bytes(random.choice((8, 24, 64))), payload.number)
     addresses = talk.addresses(speaker)
     sizes = {"size": random.choice(_CUTS), "ident": random.randrange(3)}
     packets = build.fragments(*addresses, longer, **sizes)
     return tuple(build.ethernet(*talk.macs(speaker), each) for each in packets)
 
 
-def _extended(random: Random, payload: build.Piece) -> build.Piece:
+def _extended(random: Random, payload: build.Layer) -> build.Layer:
     """Behind one to nine extension headers; the checksum is of what is inside."""
     inside = payload
     headers = (build.destination_options, build.destination_options, build.authentication)

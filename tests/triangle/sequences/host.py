@@ -10,7 +10,7 @@ from tests.triangle.sequences.steps import Held
 from vifguard.model.address import IPNetwork, parse_network
 from vifguard.model.guard import GUARDS_OF, Guard, Profile, with_implied
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Rulebook
+from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Ruleset
 from vifguard.model.verdict import Direction
 
 FROM, TO = Direction.FROM_GUEST, Direction.TO_GUEST
@@ -35,8 +35,13 @@ ELSEWHERE = {4: ("10.0.0.12", "198.51.100.7", "10.0.0.1"), 6: ("fd00::c", "2001:
 MANY = {4: ("224.0.0.251", "255.255.255.255", "10.0.0.255"), 6: ("ff02::fb", "ff05::2", "ff02::1")}
 GROUPS = ("web", "open", "members", "narrow", "streams", "none")
 SETS = ("members", "list", "void")
-_STRICT = GUARDS_OF[Profile.STRICT] | {Guard.GROUPS}
-_GUARDS = (_STRICT, with_implied({Guard.GROUPS}), frozenset({Guard.GROUPS}), _STRICT)
+_STRICT = GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
+_GUARDS = (
+    _STRICT,
+    with_implied({Guard.SECURITY_GROUPS}),
+    frozenset({Guard.SECURITY_GROUPS}),
+    _STRICT,
+)
 _BASE = (("web", "open"), ("members", "web"), ("streams", "open"), ("narrow", "open"))
 
 _PREFIXES: dict[int, tuple[IPNetwork, ...]] = {
@@ -68,7 +73,7 @@ _PORTS = tuple(
 def base() -> Held:
     """What the ports hold in the beginning: much can be opened, not everything."""
     policies = tuple(map(_policy, range(4)))
-    return Held(policies, Rulebook(_rules(), {"members": _set(0, 1), "list": _set(2)}))
+    return Held(policies, Ruleset(_rules(), {"members": _set(0, 1), "list": _set(2)}))
 
 
 def _policy(port: int) -> PortPolicy:
@@ -121,7 +126,7 @@ def any_rule(random: Random) -> Rule:
 def without(held: Held, groups: frozenset[str]) -> Held:
     """These groups have no rules."""
     rules = {name: old for name, old in held.book.rules.items() if name not in groups}
-    return Held(held.policies, Rulebook(rules, held.book.sets))
+    return Held(held.policies, Ruleset(rules, held.book.sets))
 
 
 def changed(random: Random, held: Held) -> Held:
@@ -134,7 +139,7 @@ def _with_group(held: Held, name: str, rules: frozenset[Rule] | None) -> Held:
     book = {each: old for each, old in held.book.rules.items() if each != name}
     if rules is not None:
         book[name] = rules
-    return Held(held.policies, Rulebook(book, held.book.sets))
+    return Held(held.policies, Ruleset(book, held.book.sets))
 
 
 def _rule_comes(random: Random, held: Held) -> Held:
@@ -156,7 +161,7 @@ def _member_changes(random: Random, held: Held) -> Held:
     name = random.choice(SETS[:2])
     prefix = random.choice(_PREFIXES[random.choice((4, 6))])
     sets = {**held.book.sets, name: held.book.sets.get(name, frozenset()) ^ {prefix}}
-    return Held(held.policies, Rulebook(held.book.rules, sets))
+    return Held(held.policies, Ruleset(held.book.rules, sets))
 
 
 def _port_changes(random: Random, held: Held) -> Held:
@@ -166,7 +171,7 @@ def _port_changes(random: Random, held: Held) -> Held:
         case 0:
             policy = replace(policy, stateful=not policy.stateful)
         case 1:
-            policy = replace(policy, guards=policy.guards ^ {Guard.GROUPS})
+            policy = replace(policy, guards=policy.guards ^ {Guard.SECURITY_GROUPS})
         case _:
             group = frozenset({random.choice(GROUPS)})
             policy = replace(policy, security_groups=policy.security_groups ^ group)

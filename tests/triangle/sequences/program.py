@@ -15,7 +15,7 @@ from vifguard.feed.messages import SetChange
 from vifguard.kernel.netns import in_throwaway
 from vifguard.lab.netns import ip
 from vifguard.model.address import IPNetwork
-from vifguard.model.security_group import Rulebook
+from vifguard.model.security_group import Ruleset
 from vifguard.model.verdict import Direction
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Program:
         self.ifindexes = ifindexes
         self.driver = driver
         self._now = FIRST
-        self._book: Rulebook | None = None
+        self._book: Ruleset | None = None
         flows = driver._maps["flows"]
         self.table = flows.memory(flows.spec.max_entries * flows.spec.value_size)
 
@@ -98,7 +98,7 @@ def with_program(work: Callable[[Program], T]) -> T:
     return in_throwaway(inside)
 
 
-def _change(before: Rulebook | None, now: Rulebook) -> BookChange:
+def _change(before: Ruleset | None, now: Ruleset) -> BookChange:
     """What the feed would say: everything at first, then what is otherwise."""
     if before is None:
         sets = {name: SetChange(complete=True, added=held) for name, held in now.sets.items()}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from vifguard.feed import codec
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import Rulebook
+from vifguard.model.security_group import Ruleset
 from vifguard.model.verdict import Direction
-from vifguard.packet.text import describe
+from vifguard.packet.describe import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Held:
     """The ports have these policies from now on, port 0 first, and groups and sets say this."""
 
     policies: tuple[PortPolicy, ...]
-    book: Rulebook
+    book: Ruleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +118,4 @@ def _decode(said: dict) -> Step:
     if "frame" in said:
         return Sent(said["port"], Direction(said["direction"]), bytes.fromhex(said["frame"]))
     policies = tuple(codec.decode(PortPolicy, each) for each in said["policies"])
-    return Held(policies, codec.decode(Rulebook, said["book"]))
+    return Held(policies, codec.decode(Ruleset, said["book"]))

@@ -8,7 +8,7 @@ from tests.triangle.sequences.steps import Held
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.semantics.flow import TICK, Flow
-from vifguard.semantics.groups import Memory
+from vifguard.semantics.groups import GroupState
 from vifguard.semantics.verdict import verdict
 
 Said = tuple[Guard | None, Reason] | None
@@ -42,20 +42,20 @@ class Reference:
 
     def begin(self, now: int) -> int:
         self._held: Held | None = None
-        self._memories: list[Memory] = []
+        self._memories: list[GroupState] = []
         self._now = now
         return now
 
     def hold(self, held: Held) -> None:
         self._held = held
-        self._memories = self._memories or [Memory() for _ in held.policies]
+        self._memories = self._memories or [GroupState() for _ in held.policies]
         for memory in self._memories:
-            memory.book = held.book
+            memory.ruleset = held.book
 
     def set_clock(self, now: int) -> None:
         self._now = now
         for memory in self._memories:  # What has ended says nothing any more: only speed.
-            memory.flows = {k: flow for k, flow in memory.flows.items() if not flow.is_over(now)}
+            memory.flows = {k: flow for k, flow in memory.flows.items() if not flow.is_expired(now)}
             memory.fragments.forget(now)
 
     def renew(self, port: int, until: int) -> None:

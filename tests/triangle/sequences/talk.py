@@ -63,7 +63,7 @@ class Talk:
 
     def segment(
         self, speaker: Direction, flags: int, *, ahead: int = 0, behind: int = 0, data: bytes = b""
-    ) -> build.Piece:
+    ) -> build.Layer:
         """A TCP segment, its numbers so far ahead of what is next, and of what was received.
 
         One that is in place moves the conversation on, whether it arrives or not.
@@ -79,7 +79,7 @@ class Talk:
         numbers = {"sequence": sequence, "acknowledged": received}
         return build.tcp(*self.ports(speaker), data, flags=flags, **numbers)
 
-    def message(self, speaker: Direction, data: bytes = b"") -> build.Piece:
+    def message(self, speaker: Direction, data: bytes = b"") -> build.Layer:
         """What is no TCP: a datagram, a question or an answer, or octets of a protocol."""
         source, destination = self.ports(speaker)
         if self.protocol == 17:
@@ -90,10 +90,10 @@ class Talk:
             return make(kind, 0, self.ends[0].to_bytes(2, "big") + b"\0\1" + data)
         if self.protocol in PORTS_OF:
             heads = source.to_bytes(2, "big") + destination.to_bytes(2, "big")
-            return build.Piece(heads + data, self.protocol)
-        return build.Piece(data, self.protocol)
+            return build.Layer(heads + data, self.protocol)
+        return build.Layer(data, self.protocol)
 
-    def quoted(self, speaker: Direction, ahead: int = 0) -> build.Piece:
+    def quoted(self, speaker: Direction, ahead: int = 0) -> build.Layer:
         """The first 8 octets of what was sent, as an error quotes it, `ahead` of what is next."""
         if self.protocol != 6:
             return self.message(speaker, b"anything")
@@ -106,7 +106,7 @@ def frame(talk: Talk, speaker: Direction, payload: build.Payload, **fields) -> b
     return build.ethernet(*talk.macs(speaker), packet(talk, speaker, payload, **fields))
 
 
-def packet(talk: Talk, speaker: Direction, payload: build.Payload, **fields) -> build.Piece:
+def packet(talk: Talk, speaker: Direction, payload: build.Payload, **fields) -> build.Layer:
     """A packet of the conversation."""
     make = build.ipv4 if talk.version == 4 else build.ipv6
     return make(*talk.addresses(speaker), payload, **fields)

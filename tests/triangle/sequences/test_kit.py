@@ -10,8 +10,8 @@ from tests.triangle.sequences.steps import Held, read, written
 from tests.triangle.sequences.subject import Reference
 
 from vifguard.model.verdict import Reason
-from vifguard.semantics.flow import State
-from vifguard.semantics.groups import Memory
+from vifguard.semantics.flow import FlowState
+from vifguard.semantics.groups import GroupState
 from vifguard.semantics.tcp import RST
 
 ACTIONS = 400
@@ -29,7 +29,7 @@ class OneTable(Reference):
 
     def hold(self, held: Held) -> None:
         super().hold(held)
-        shared = Memory(held.book)
+        shared = GroupState(held.book)
         self._memories = [shared for _ in self._memories]
 
 
@@ -53,9 +53,9 @@ def walks(judges, seeds):
 def test_what_can_be_said_and_every_state_is_reached() -> None:
     tally = walks((Reference(),), 24)
     assert {reason for said in tally.said if said for reason in said[1:]} >= GROUPS_SAY
-    assert {state for state, protocol in tally.states if protocol == 6} == {*State}
+    assert {state for state, protocol in tally.states if protocol == 6} == {*FlowState}
     for protocol in (17, 1, 58, 33, 132, 136, 47):
-        assert {state for state, each in tally.states if each == protocol} >= {State.HALF_OPEN}
+        assert {state for state, each in tally.states if each == protocol} >= {FlowState.HALF_OPEN}
 
 
 def test_the_same_seed_walks_the_same_way() -> None:

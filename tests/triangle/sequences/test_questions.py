@@ -13,7 +13,7 @@ from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.model.security_group import PortRange, Rule, Rulebook
+from vifguard.model.security_group import PortRange, Rule, Ruleset
 from vifguard.packet import build
 
 pytestmark = pytest.mark.kernel
@@ -38,7 +38,7 @@ def test_what_is_held_is_asked_to_the_last_question(program: Program, unknown, s
     )
     stage = Stage(Reference(), program)
     with suppress(RefusedError):
-        stage.take(Held((policy,), Rulebook(groups, sets)))
+        stage.take(Held((policy,), Ruleset(groups, sets)))
         assert stage.take(asked) is None
 
 

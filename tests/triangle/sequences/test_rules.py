@@ -15,7 +15,7 @@ from tests.triangle.sequences.subject import Reference
 
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.address import IPAddress, IPNetwork
-from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Rulebook
+from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Ruleset
 from vifguard.packet import build
 
 pytestmark = pytest.mark.kernel
@@ -54,7 +54,7 @@ def _ask(random: Random, stage: Stage) -> None:
             changed = {_prefix(random, random.choice((4, 6))) for _ in range(random.randrange(4))}
             sets = {**sets, name: sets[name] ^ changed}
         groups = frozenset(random.sample(GROUPS, random.choice((0, 1, 2, 3, 5))))
-        stage.take(Held((replace(held, security_groups=groups),), Rulebook(book, sets)))
+        stage.take(Held((replace(held, security_groups=groups),), Ruleset(book, sets)))
         for _ in range(PROBES):
             stage.take(_probe(random, stage.held))
 
@@ -114,7 +114,7 @@ def _remote(random: Random, rule: Rule, held: Held) -> IPAddress:
     return type(prefix.network_address)(random.choice((*ends, *ends, ends[0] - 1, ends[1] + 1)))
 
 
-def _payload(random: Random, rule: Rule) -> build.Piece:
+def _payload(random: Random, rule: Rule) -> build.Layer:
     protocol = random.choice((rule.protocol, rule.protocol, 6, 17))
     protocol = 253 if protocol is None else protocol
     ports = rule.ports or PortRange(1, 65534)
@@ -128,4 +128,4 @@ def _payload(random: Random, rule: Rule) -> build.Piece:
         kind = random.choice((wanted.kind, wanted.kind, (wanted.kind + 1) % 256))
         code = random.choice((wanted.code or 0, 0, 255))
         return (build.icmpv4 if rule.version == 4 else build.icmpv6)(kind, code, bytes(8))
-    return build.Piece(b"\x0f\xa0" + port.to_bytes(2, "big") + bytes(8), protocol)
+    return build.Layer(b"\x0f\xa0" + port.to_bytes(2, "big") + bytes(8), protocol)

@@ -56,7 +56,7 @@ class Both(Port):
         if self.memory.new_until != self.new_until:
             self.new_until = self.memory.new_until
             self.program.renew(0, self.begun + self.new_until)
-        held = Held((replace(self.policy, port_id=PORT),), self.memory.book)
+        held = Held((replace(self.policy, port_id=PORT),), self.memory.ruleset)
         if held != self.held:
             self.program.hold(held)
             self.held = held

@@ -16,7 +16,7 @@ from tests.triangle.sequences.talk import Talk, frame, other
 from vifguard.enforce.connections import PLACES, Connections
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.guard import Guard
-from vifguard.model.security_group import Rule, Rulebook
+from vifguard.model.security_group import Rule, Ruleset
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
 from vifguard.semantics.tcp import ACK, FIN, RST, SYN
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.kernel
 Full = Callable[..., None]
 INDEXES = range(2, 18)
 """Of the interfaces of at most 16 ports."""
-FULL = (Guard.GROUPS, Reason.FLOW_TABLE_FULL)
+FULL = (Guard.SECURITY_GROUPS, Reason.FLOW_TABLE_FULL)
 BEGIN = SECOND
 HOUR = 3600 * SECOND
 FLOODER, VICTIM, THIRD = 0, 1, 2
@@ -73,7 +73,7 @@ def begin(program: Program, ports: int) -> None:
         )
         for number in range(ports)
     )
-    program.hold(Held(policies, Rulebook({"all": _ANYTHING}, {})))
+    program.hold(Held(policies, Ruleset({"all": _ANYTHING}, {})))
 
 
 def connections(port: int, count: int, *, first: int = 0) -> Iterator[Talk]:

@@ -10,7 +10,7 @@ from tests.triangle.sequences.stage import DisagreementError, Stage, Tally, shru
 from tests.triangle.sequences.subject import Reference
 
 from vifguard.model.verdict import Reason
-from vifguard.semantics.flow import State
+from vifguard.semantics.flow import FlowState
 
 pytestmark = pytest.mark.kernel
 
@@ -35,7 +35,7 @@ def test_any_sequence() -> None:
 @pytest.mark.timeout(300 * THOROUGH)
 def test_a_long_walk() -> None:
     tally = with_program(_walked)
-    for state in State:
+    for state in FlowState:
         seen = sum(count for (each, _), count in tally.states.items() if each is state)
         assert seen >= LEAST, state
     for reason in GROUPS_SAY:

@@ -19,7 +19,7 @@ from vifguard.api.routes import Routes
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
-from vifguard.packet.text import describe_cut
+from vifguard.packet.describe import describe_cut
 from vifguard.store import ports
 from vifguard.store.drops import DropFilter, DropKind
 from vifguard.store.rows import StoredPort

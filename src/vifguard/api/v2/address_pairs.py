@@ -18,7 +18,7 @@ from vifguard.api.convert import (
 )
 from vifguard.model.address import Mac
 from vifguard.model.port import AddressPair
-from vifguard.resolve.pieces import MOST_PIECES
+from vifguard.resolve.wide_pair_pieces import MOST_PIECES
 from vifguard.store.pieces import is_wide
 from vifguard.store.rows import Progress
 

@@ -158,8 +158,8 @@ def _port(network: str, project: str, name: str, given: Mapping[str, Any], inter
 def _judge(
     result: Result, name: str, policy: PortPolicy, way: Direction, data: bytes, bucket: Bucket
 ) -> Bucket:
-    if Guard.GROUPS in policy.guards:
-        policy = replace(policy, guards=policy.guards - {Guard.GROUPS})
+    if Guard.SECURITY_GROUPS in policy.guards:
+        policy = replace(policy, guards=policy.guards - {Guard.SECURITY_GROUPS})
     now = time.monotonic_ns()
     said, left = judge(policy, way, parse(data), now=now, bucket=bucket)
     if said.action is Action.PASS:

@@ -11,7 +11,7 @@ from vifguard.client.resource import (
     RBAC_POLICY,
     SECURITY_GROUP,
     SUBNET_POOL,
-    Resource,
+    ResourceType,
 )
 from vifguard.model.address import parse_prefix
 
@@ -33,13 +33,13 @@ def unmarked(tags: Sequence[str]) -> list[str]:
     return [tag for tag in tags if tag != MARK]
 
 
-def set_tags(client: Client, resource: Resource, key: str, wanted: Sequence[str]) -> None:
+def set_tags(client: Client, resource: ResourceType, key: str, wanted: Sequence[str]) -> None:
     """Give an object an owner's tags and no others; the mark it keeps."""
     mark = [MARK] if MARK in client.show(resource, key)["tags"] else []
     client.set_tags(resource, key, [*unmarked(wanted), *mark])
 
 
-def set_addresses(client: Client, _: Resource, key: str, wanted: Sequence[str]) -> None:
+def set_addresses(client: Client, _: ResourceType, key: str, wanted: Sequence[str]) -> None:
     """Give an address group these addresses and no others."""
     has = set(client.show(ADDRESS_GROUP, key)["addresses"])
     wants = {str(parse_prefix(text)) for text in wanted}
@@ -49,7 +49,7 @@ def set_addresses(client: Client, _: Resource, key: str, wanted: Sequence[str]) 
         client.remove_addresses(key, old)
 
 
-def share(client: Client, resource: Resource, key: str, wanted: Sequence[str]) -> None:
+def share(client: Client, resource: ResourceType, key: str, wanted: Sequence[str]) -> None:
     """Share an object with these projects and no others; with every one it stays as it is."""
     policies = [one for one in client.list(RBAC_POLICY) if one["object_id"] == key]
     has = {one["target_tenant"]: one["id"] for one in policies}

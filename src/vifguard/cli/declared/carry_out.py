@@ -12,7 +12,7 @@ from vifguard.cli.declared.difference import Create, Delete, Step, Update
 from vifguard.cli.declared.nouns import NOUN_OF, Item, Made
 from vifguard.cli.exits import HalfwayError
 from vifguard.client.errors import ChangedError, ClientError, NotFoundError, RefusedError
-from vifguard.client.resource import PORT, SECURITY_GROUP, Resource
+from vifguard.client.resource import PORT, SECURITY_GROUP, ResourceType
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -140,7 +140,7 @@ class _Run:
         self._set(step.resource, item["id"], _bodies(step, self._ids)[1], None)
 
     def _set(
-        self, resource: Resource, key: str, body: Mapping[str, Any], revision: int | None
+        self, resource: ResourceType, key: str, body: Mapping[str, Any], revision: int | None
     ) -> None:
         """Change an object of a revision, and what is beside it, which no update of it changes."""
         beside = {
@@ -160,7 +160,7 @@ class _Run:
         if others:
             self._revisions[key] = self._client.show(resource, key)["revision_number"]
 
-    def _require(self, resource: Resource, key: str, revision: int) -> None:
+    def _require(self, resource: ResourceType, key: str, revision: int) -> None:
         found = self._client.show(resource, key)["revision_number"]
         if found != revision:
             raise ChangedError(412, "RevisionNumberConstraintFailed", f"it has revision {found}")
@@ -255,7 +255,7 @@ def before(step: Update) -> dict[str, Any]:
 
 
 def api_body(
-    resource: Resource, values: Mapping[str, Any], current: Item, ids: Mapping[Made, str]
+    resource: ResourceType, values: Mapping[str, Any], current: Item, ids: Mapping[Made, str]
 ) -> dict[str, Any]:
     """The values as the API takes them, with the ids of what this run has created."""
     fields = NOUN_OF[resource].by_name

@@ -8,7 +8,7 @@ from typing import Any
 
 from vifguard.api import convert
 from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, QUOTA, Field, Noun
-from vifguard.client.resource import Resource
+from vifguard.client.resource import ResourceType
 from vifguard.model.security_group import DEFAULT
 
 _QUOTAS = QUOTA.resource.plural
@@ -30,7 +30,7 @@ class DeclarationError(Exception):
 class Declared:
     """One object that a file declares; `values` by the file's keys, as the API takes them."""
 
-    resource: Resource
+    resource: ResourceType
     project: str
     name: str
     values: Mapping[str, Any]
@@ -39,7 +39,7 @@ class Declared:
         return title(self.resource, self.project, self.name)
 
 
-def title(resource: Resource, project: str, name: str) -> str:
+def title(resource: ResourceType, project: str, name: str) -> str:
     """An object in a line for people; a project's quotas have no name."""
     return f"{resource.noun} {project}" + (f"/{name}" if name else "")
 

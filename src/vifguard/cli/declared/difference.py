@@ -9,14 +9,14 @@ from typing import Any
 from vifguard.cli.declared.beside import EVERY, SHARED
 from vifguard.cli.declared.declaration import DeclarationError, Declared, title
 from vifguard.cli.declared.nouns import NOUN_OF, Item, Made, Named
-from vifguard.client.resource import SUBNET, Resource
+from vifguard.client.resource import SUBNET, ResourceType
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
     """An object that is declared and not there; `values` by the file's keys."""
 
-    resource: Resource
+    resource: ResourceType
     project: str
     name: str
     values: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Create:
 class Update:
     """An object that differs; `values` are the differing ones, `current` what is there."""
 
-    resource: Resource
+    resource: ResourceType
     project: str
     name: str
     current: Item
@@ -48,7 +48,7 @@ class Update:
 class Delete:
     """An object of a declared project that the file does not declare."""
 
-    resource: Resource
+    resource: ResourceType
     project: str
     name: str
     current: Item
@@ -58,7 +58,7 @@ class Delete:
 
 
 Step = Create | Update | Delete
-Present = Mapping[Resource, Sequence[Item]]
+Present = Mapping[ResourceType, Sequence[Item]]
 """The objects that the server shows, by resource."""
 
 
@@ -86,7 +86,7 @@ class _Comparing:
         self._declared = {(item.resource, item.project, item.name): item for item in declared}
         self._ids = {(resource, one["id"]) for resource, found in present.items() for one in found}
         self._names = {one["id"]: one["name"] for found in present.values() for one in found}
-        self._named: dict[tuple[Resource, str, str], list[Item]] = {}
+        self._named: dict[tuple[ResourceType, str, str], list[Item]] = {}
         for resource, found in present.items():
             for one in found:
                 key = (resource, one["project_id"], one["name"])
@@ -177,7 +177,7 @@ class _Comparing:
             return [Made(resource, project, name)]
         return self._shared_ones(resource, project, name) if resource in SHARED else []
 
-    def _shared_ones(self, resource: Resource, project: str, name: str) -> list[Reference]:
+    def _shared_ones(self, resource: ResourceType, project: str, name: str) -> list[Reference]:
         """What others share with a project under a name, and what they will."""
         there: list[Reference] = [
             one["id"]

@@ -41,7 +41,7 @@ from vifguard.client.resource import (
     SECURITY_GROUP,
     SUBNET,
     SUBNET_POOL,
-    Resource,
+    ResourceType,
 )
 from vifguard.model.guard import with_implied
 
@@ -58,7 +58,7 @@ _STANDS_IN = UUID(int=0)
 class Named:
     """An object that a value refers to by name or id; which one, `difference` finds out."""
 
-    resource: Resource
+    resource: ResourceType
     name: str
 
 
@@ -66,12 +66,12 @@ class Named:
 class Made:
     """The id that an object will have once it has been created."""
 
-    resource: Resource
+    resource: ResourceType
     project: str
     name: str
 
 
-Beside = Callable[["Client", Resource, str, Any], None]
+Beside = Callable[["Client", ResourceType, str, Any], None]
 """Gives the object of an id a value, by requests of its own."""
 
 
@@ -127,7 +127,7 @@ def with_stand_ins(value: Any) -> Any:
             return value
 
 
-def _named(resource: Resource) -> Callable[[Any], Any]:
+def _named(resource: ResourceType) -> Callable[[Any], Any]:
     """A name becomes a reference; what is no name is left for the converter to refuse."""
     return lambda value: Named(resource, value) if isinstance(value, str) and value else value
 
@@ -215,7 +215,7 @@ def _same_interface(_: Field, value: Any, item: Item) -> bool:
 class Noun:
     """A noun of a file: what it is to a client, to the API, and its fields."""
 
-    resource: Resource
+    resource: ResourceType
     fields: tuple[Field, ...]
 
     @cached_property
@@ -364,7 +364,7 @@ NOUNS: Mapping[str, Noun] = {
 }
 """Every noun of a file, in the order in which objects are created."""
 
-PARTS: Mapping[Resource, Noun] = {
+PARTS: Mapping[ResourceType, Noun] = {
     SECURITY_GROUP: Noun(
         rules.RULES,
         (
@@ -392,7 +392,7 @@ QUOTA = Noun(
 """How much a project may have; it has one of these, and no name."""
 
 
-def _by_resource() -> dict[Resource, Noun]:
+def _by_resource() -> dict[ResourceType, Noun]:
     found = {QUOTA.resource: QUOTA}
     for noun in NOUNS.values():
         found[noun.resource] = noun
@@ -401,5 +401,5 @@ def _by_resource() -> dict[Resource, Noun]:
     return found
 
 
-NOUN_OF: Mapping[Resource, Noun] = _by_resource()
+NOUN_OF: Mapping[ResourceType, Noun] = _by_resource()
 """The nouns and their parts by what they are to a client, in the same order."""

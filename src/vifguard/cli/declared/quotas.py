@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from vifguard.api.quota import RESOURCES
-from vifguard.client.resource import Resource
+from vifguard.client.resource import ResourceType
 from vifguard.store.quotas import UNLIMITED
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
 
-QUOTA: Final = Resource("quota", "quota", "quotas", "quotas")
+QUOTA: Final = ResourceType("quota", "quota", "quotas", "quotas")
 """All quotas of one project, as one thing: it goes by the project."""
 
 KEYS: Final = tuple(RESOURCES)

@@ -10,13 +10,13 @@ from vifguard.api.convert import Converter, UnfitError, quoted
 from vifguard.api.errors import Refusal
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES, meaning
 from vifguard.api.who import OWNER
-from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
 from vifguard.model.security_group import Rule
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
 
-RULES: Final = Resource(
+RULES: Final = ResourceType(
     "security-group-rules",
     SECURITY_GROUP.singular,
     SECURITY_GROUP.plural,
@@ -68,7 +68,7 @@ ATTRIBUTE: Final = Attribute(
 
 
 def set_rules(
-    client: Client, _: Resource, group_id: str, wanted: Sequence[Mapping[str, Any]]
+    client: Client, _: ResourceType, group_id: str, wanted: Sequence[Mapping[str, Any]]
 ) -> None:
     """Give a group these rules and no others; those that it has in other words it keeps."""
     found = client.show(SECURITY_GROUP, group_id)["security_group_rules"]

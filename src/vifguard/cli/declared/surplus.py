@@ -16,7 +16,7 @@ from vifguard.cli.declared.difference import Create, Delete, Present, Step, Upda
 from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item
 from vifguard.cli.references import references
 from vifguard.client.errors import RefusedError
-from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, Resource
+from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
 from vifguard.model.security_group import DEFAULT
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _attributes(step: Create | Update) -> dict[str, Any]:
     return {fields[name].attribute.name: value for name, value in step.values.items()}
 
 
-def delete(client: Client, resource: Resource, item: Item) -> None:
+def delete(client: Client, resource: ResourceType, item: Item) -> None:
     """Delete an object, with nothing that came to it since the plan: RefusedError otherwise."""
     key, revision = item["id"], None
     if item.get("shared_with"):

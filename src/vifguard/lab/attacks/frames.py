@@ -12,7 +12,7 @@ from typing import TypedDict, Unpack
 from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC, Cast
 from vifguard.model.address import IPAddress, Mac
 from vifguard.packet import build
-from vifguard.packet.build import Piece, multicast_mac, slla, solicited_node, tlla
+from vifguard.packet.build import Layer, multicast_mac, slla, solicited_node, tlla
 
 ZERO_4, ZERO_6 = IPv4Address(0), IPv6Address(0)
 BROADCAST_4 = IPv4Address("255.255.255.255")
@@ -22,7 +22,7 @@ DATA = b"vifguard lab: a frame of the attack catalogue"
 
 ICMP, IGMP, IPIP, TCP, UDP, IP6_IN_IP, ICMP6, PIM, VRRP = 1, 2, 4, 6, 17, 41, 58, 103, 112
 
-Around = Callable[[Piece], Piece]
+Around = Callable[[Layer], Layer]
 """An IPv6 extension header: goes around what follows it."""
 
 
@@ -105,7 +105,7 @@ def ether(kind: int, payload: bytes, src: Mac, dst: Mac = BROADCAST) -> bytes:
 
 def tagged(frame: bytes, *tags: tuple[int, int]) -> bytes:
     """The frame behind (TPID, VID) tags, outermost first."""
-    inner = Piece(frame[14:], int.from_bytes(frame[12:14], "big"))
+    inner = Layer(frame[14:], int.from_bytes(frame[12:14], "big"))
     for tpid, vid in reversed(tags):
         inner = build.vlan(inner, vid, tpid=tpid)
     return frame[:12] + inner.number.to_bytes(2, "big") + inner.octets
@@ -113,7 +113,7 @@ def tagged(frame: bytes, *tags: tuple[int, int]) -> bytes:
 
 def snap(frame: bytes, oui: int = 0, length: int | None = None) -> bytes:
     """The frame as 802.3 LLC/SNAP with the same protocol number (RFC 1042)."""
-    inner = Piece(frame[14:], int.from_bytes(frame[12:14], "big"))
+    inner = Layer(frame[14:], int.from_bytes(frame[12:14], "big"))
     outer = build.snap(inner, oui=oui, length=length)
     return frame[:12] + outer.number.to_bytes(2, "big") + outer.octets
 
@@ -156,7 +156,7 @@ def rarp(c: Cast, op: int = 3, **fields: Unpack[Arp]) -> bytes:
 # IPv4
 
 
-def ip4(c: Cast, payload: Piece | bytes, protocol: int | None = None, **ip: Unpack[Ip4]) -> bytes:
+def ip4(c: Cast, payload: Layer | bytes, protocol: int | None = None, **ip: Unpack[Ip4]) -> bytes:
     """An IPv4 frame to the peer, or to whom `dst` belongs."""
     dst = ip.get("dst", c.p.ip4)
     packet = build.ipv4(
@@ -200,13 +200,13 @@ def icmp4(c: Cast, kind: int, code: int = 0, body: bytes = bytes(4), **ip: Unpac
 
 
 def ip6(
-    c: Cast, payload: Piece | bytes, next_header: int | None = None, **ip: Unpack[Ip6]
+    c: Cast, payload: Layer | bytes, next_header: int | None = None, **ip: Unpack[Ip6]
 ) -> bytes:
     """An IPv6 frame to the peer, or to whom `dst` belongs, behind its extension headers."""
     dst = ip.get("dst", c.p.ip6)
     piece = payload
     for around in reversed(ip.get("chain", ())):
-        assert isinstance(piece, Piece)  # noqa: S101 - rows give headers only to pieces
+        assert isinstance(piece, Layer)  # noqa: S101 - rows give headers only to pieces
         piece = around(piece)
     packet = build.ipv6(
         ip.get("src", c.a.ip6),
@@ -238,12 +238,12 @@ def icmp6(c: Cast, kind: int, body: bytes = bytes(4), code: int = 0, **ip: Unpac
     return ip6(c, build.icmpv6(kind, code, body), **ip)
 
 
-def router_alert(inner: Piece) -> Piece:
+def router_alert(inner: Layer) -> Layer:
     """The hop-by-hop header of an MLD report."""
     return build.hop_by_hop(inner, build.router_alert6())
 
 
-def atomic(inner: Piece) -> Piece:
+def atomic(inner: Layer) -> Layer:
     """A fragment header on what is no fragment (RFC 6946)."""
     return build.fragment(inner)
 
@@ -316,14 +316,14 @@ OWN_VRID_4, OWN_VRID_6 = 0x33, 0x34
 """Router ids of the IP group of which `a` is a member."""
 
 
-def vrrp4(c: Cast, advertisement: Piece, **ip: Unpack[Ip4]) -> bytes:
+def vrrp4(c: Cast, advertisement: Layer, **ip: Unpack[Ip4]) -> bytes:
     """An advertisement in IPv4, to its group."""
     plain: Ip4 = {"dst": VRRP_GROUP_4, "ttl": 255}
     plain.update(ip)
     return ip4(c, advertisement, **plain)
 
 
-def vrrp6(c: Cast, advertisement: Piece, **ip: Unpack[Ip6]) -> bytes:
+def vrrp6(c: Cast, advertisement: Layer, **ip: Unpack[Ip6]) -> bytes:
     """An advertisement in IPv6, from the link-local address to its group."""
     plain: Ip6 = {"src": c.a.ll, "dst": VRRP_GROUP_6, "hop": 255}
     plain.update(ip)

@@ -19,7 +19,7 @@ from vifguard.lab.attacks.attack import (
 from vifguard.lab.attacks.cast import Cast
 from vifguard.model.guard import Guard
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 _PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
 _FOREIGN = on(drop(Guard.IP), PASS, PASS)
@@ -118,11 +118,11 @@ def _six_to_four(c: Cast) -> IPv6Address:
     return IPv6Address(b"\x20\x02" + c.v.ip4.packed + bytes(9) + b"\x01")
 
 
-def _inner6(c: Cast) -> Piece:
+def _inner6(c: Cast) -> Layer:
     return build.ipv6(c.v.ip6, c.p.ip6, build.udp(1, 1, f.DATA))
 
 
-def _inner4(c: Cast) -> Piece:
+def _inner4(c: Cast) -> Layer:
     return build.ipv4(c.v.ip4, c.p.ip4, build.udp(1, 1, f.DATA))
 
 

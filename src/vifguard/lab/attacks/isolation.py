@@ -24,7 +24,7 @@ from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 _METADATA_6 = IPv6Address("fd00:ec2::254")
 _FOREIGN = on(drop(Guard.IP), PASS, PASS)
@@ -48,7 +48,7 @@ def _to_host(name: str, frame: Frame) -> Variant:
 
 
 _QUERY = build.igmp(0x11, max_response=100)
-_HELLO = Piece(b"\x20\0\0\0" + b"\0\x01\0\x02\0\x69", f.PIM)
+_HELLO = Layer(b"\x20\0\0\0" + b"\0\x01\0\x02\0\x69", f.PIM)
 
 
 _TIERS = "Scenario s4 plays it."
@@ -101,7 +101,7 @@ ROWS: tuple[Attack, ...] = (
         id="iso-dns-responder-egress-bypass",
         title="A forged answer of the DNS responder",
         group="H",
-        guard=Guard.GROUPS,
+        guard=Guard.SECURITY_GROUPS,
         published=("CVE-2025-0650",),
         note=_TIERS,
     ),
@@ -137,7 +137,7 @@ ROWS: tuple[Attack, ...] = (
         id="iso-conntrack-zone-mix",
         title="One tenant's flow, another's reply",
         group="H",
-        guard=Guard.GROUPS,
+        guard=Guard.SECURITY_GROUPS,
         published=("LP#1359523", "LP#1478925", "LP#1668958", "LP#1745642"),
         note=f"{_TIERS} Each port has connections of its own: there are no zones to mix.",
     ),
@@ -145,7 +145,7 @@ ROWS: tuple[Attack, ...] = (
         id="iso-conntrack-exhaust-invalid",
         title="Filling the connection table",
         group="H",
-        guard=Guard.GROUPS,
+        guard=Guard.SECURITY_GROUPS,
         published=("LP#1896587",),
         proved_by=(
             f"{_TABLE}::test_a_million_half_open_connections_of_one_port_end_no_other_s",
@@ -206,7 +206,7 @@ ROWS: tuple[Attack, ...] = (
         id="iso-classifier-explosion",
         title="Packets that split a classifier",
         group="H",
-        guard=Guard.GROUPS,
+        guard=Guard.SECURITY_GROUPS,
         published=("CVE-2019-25076",),
         proved_by=(
             "tests/enforce/test_book.py::test_questions_of_all_groups_of_a_port_are_bounded",

@@ -23,7 +23,7 @@ from vifguard.lab.attacks.lawful import legal, row
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 ALL_MLD = IPv6Address("ff02::16")
 _LONG = bytes(range(256)) * 31 + bytes(64)  # 8000 bytes of UDP
@@ -158,7 +158,7 @@ def _port_5353(c: Cast, dst: str) -> bytes:
     return f.udp4(c, 5353, 5353, dst=IPv4Address(dst))
 
 
-def _igmp(c: Cast, message: Piece, src: IPv4Address, dst: str = "224.0.0.22") -> bytes:
+def _igmp(c: Cast, message: Layer, src: IPv4Address, dst: str = "224.0.0.22") -> bytes:
     alert = build.router_alert4()
     return f.ip4(c, message, src=src, dst=IPv4Address(dst), ttl=1, options=alert)
 

@@ -127,13 +127,13 @@ def _ns_option(name: str, option: Callable[[Cast], bytes]) -> Variant:
 def _first_of_two(c: Cast) -> bytes:
     """The NA follows in the second fragment, only a destination options header is in the first."""
     whole = build.destination_options(build.na(c.v.ip6, f.tlla(c.a.mac)))
-    header = build.fragment(build.Piece(whole.octets[:8], whole.number), more=True)
+    header = build.fragment(build.Layer(whole.octets[:8], whole.number), more=True)
     return f.ip6(c, header, dst=c.p.ip6, hop=255)
 
 
 def _first_eight(c: Cast) -> bytes:
     inner = build.na(c.v.ip6, f.tlla(c.a.mac))
-    part = build.Piece(inner.octets[:8], inner.number)
+    part = build.Layer(inner.octets[:8], inner.number)
     return f.ip6(c, build.fragment(part, more=True), dst=c.p.ip6, hop=255)
 
 

@@ -11,7 +11,7 @@ from vifguard.lab.audit.bench import Seen
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Status
 from vifguard.lab.audit.schedule import Case, is_stray, unheard
 from vifguard.lab.audit.site import Post, Site
-from vifguard.packet.text import describe
+from vifguard.packet.describe import describe
 
 
 @dataclass(frozen=True, slots=True)

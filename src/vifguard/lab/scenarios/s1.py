@@ -40,8 +40,8 @@ from vifguard.lab.world import ENFORCED_WITHIN, World, standing
 from vifguard.packet.frame import parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.packet.unreadable import Unreadable
-from vifguard.packet.upper import LaterFragment
+from vifguard.packet.transport import LaterFragment
+from vifguard.packet.undecoded import Unreadable
 
 NAME = "s1"
 TITLE = "shared segment: an attacker plays the whole catalogue"

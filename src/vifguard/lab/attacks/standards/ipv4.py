@@ -23,7 +23,7 @@ from vifguard.lab.attacks.standards.shape import (
 )
 from vifguard.model.guard import Guard
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 # IPv4
 
@@ -222,7 +222,7 @@ _UPPER_ROWS = (
             "v3-with-too-many-records",
             lambda c: f.ip4(
                 c,
-                Piece(b"\x22\0\0\0\0\0\xff\xff" + bytes(8), f.IGMP),
+                Layer(b"\x22\0\0\0\0\0\xff\xff" + bytes(8), f.IGMP),
                 src=c.v.ip4,
                 ttl=1,
             ),

@@ -41,7 +41,7 @@ def _cut(
 
 
 def _disguised(
-    name: str, datagram: Callable[[Cast], build.Piece], dst: IPv4Address | None = None
+    name: str, datagram: Callable[[Cast], build.Layer], dst: IPv4Address | None = None
 ) -> Variant:
     """A last fragment, from octet 800 on, that begins like a datagram."""
     return _cut(
@@ -58,7 +58,7 @@ def _first(c: Cast) -> bytes:
 
 
 def _with_header(
-    name: str, fragment: build.Piece, left: Offload = _TCP6, twin: str = "L26/tcp6"
+    name: str, fragment: build.Layer, left: Offload = _TCP6, twin: str = "L26/tcp6"
 ) -> Variant:
     """An IPv6 packet with a fragment header."""
     return _cut(name, lambda c: f.ip6(c, fragment), left, twin, Actor.TAP)

@@ -11,26 +11,26 @@ from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.standards.shape import VRRP, attack, row
 from vifguard.model.guard import Guard
 from vifguard.packet import build
-from vifguard.packet.build import Piece
+from vifguard.packet.build import Layer
 
 _V4, _V6, _V2 = "L17/advertisement-v4", "L17/advertisement-v6", "L17/version-2"
 _CARP4, _CARP6 = "L17/carp-v4", "L17/carp-v6"
 _HIGHEST = 255
 
 
-def _sent4(name: str, piece: Piece, twin: str = _V4) -> Variant:
+def _sent4(name: str, piece: Layer, twin: str = _V4) -> Variant:
     return row(name, lambda c: f.vrrp4(c, piece), VRRP, twin)
 
 
-def _sent6(name: str, piece: Piece, twin: str = _V6) -> Variant:
+def _sent6(name: str, piece: Layer, twin: str = _V6) -> Variant:
     return row(name, lambda c: f.vrrp6(c, piece), VRRP, twin)
 
 
-def _own4(c: Cast, vrid: int | None = None) -> Piece:
+def _own4(c: Cast, vrid: int | None = None) -> Layer:
     return build.vrrp(vrid or c.others_vrid, c.a.ip4, priority=_HIGHEST)
 
 
-def _own6(c: Cast, vrid: int | None = None) -> Piece:
+def _own6(c: Cast, vrid: int | None = None) -> Layer:
     return build.vrrp(vrid or c.others_vrid, c.a.ll, priority=_HIGHEST)
 
 
@@ -45,15 +45,15 @@ def _claim6(c: Cast, *addresses: IPv6Address) -> bytes:
 def _odd4(octets: bytes, c: Cast) -> bytes:
     """An advertisement of the own address with its first octets replaced."""
     whole = build.vrrp(f.OWN_VRID_4, c.a.ip4)
-    return f.vrrp4(c, Piece(octets + whole.octets[len(octets) :], whole.number))
+    return f.vrrp4(c, Layer(octets + whole.octets[len(octets) :], whole.number))
 
 
 def _cut4(size: int, c: Cast) -> bytes:
     whole = build.vrrp(f.OWN_VRID_4, c.a.ip4)
-    return f.vrrp4(c, Piece(whole.octets[:size], whole.number))
+    return f.vrrp4(c, Layer(whole.octets[:size], whole.number))
 
 
-def _longer(c: Cast) -> Piece:
+def _longer(c: Cast) -> Layer:
     return build.vrrp(f.OWN_VRID_4, c.a.ip4, rest=bytes(4))
 
 
@@ -117,7 +117,7 @@ ROWS: tuple[Attack, ...] = (
         row("count-beyond-the-end", partial(_odd4, b"\x31\x33\x64\x02"), VRRP, _V4),
         row("octets-behind", lambda c: f.vrrp4(c, _longer(c)), VRRP, _V4),
         *(row(f"{n}-octets", partial(_cut4, n), VRRP, _V4) for n in (0, 1, 7, 8, 11)),
-        _sent6("version-2-in-v6", Piece(b"\x21\x34\x64\x01" + bytes(28), f.VRRP)),
+        _sent6("version-2-in-v6", Layer(b"\x21\x34\x64\x01" + bytes(28), f.VRRP)),
         row("too-many", lambda c: _claim4(c, *[c.a.ip4] * 65), VRRP, _V4),
     ),
     attack(

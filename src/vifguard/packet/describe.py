@@ -18,8 +18,8 @@ from vifguard.packet.igmp import Igmp
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import FRAGMENT, Fragment, IPv6
 from vifguard.packet.link import RARP, Llc, Tag, Tagged
-from vifguard.packet.unreadable import Opaque, Unreadable
-from vifguard.packet.upper import Icmp4, LaterFragment, Tcp, Udp
+from vifguard.packet.transport import Icmp4, LaterFragment, Tcp, Udp
+from vifguard.packet.undecoded import Opaque, Unreadable
 from vifguard.packet.vrrp import Vrrp
 
 _FLAGS = "FSRPAUEC"

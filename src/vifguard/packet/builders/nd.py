@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vifguard.packet.pieces.piece import AddressLike, MacLike, Piece, as_ip6, as_mac
-from vifguard.packet.pieces.upper import icmpv6
+from vifguard.packet.builders.layer import AddressLike, Layer, MacLike, as_ip6, as_mac
+from vifguard.packet.builders.transport import icmpv6
 
 RS, RA, NS, NA, REDIRECT = range(133, 138)
 
@@ -34,12 +34,12 @@ def prefix_information(
 
 def nd(
     kind: int, fixed: bytes, *options: bytes, code: int = 0, checksum: int | None = None
-) -> Piece:
+) -> Layer:
     """Any message: `fixed` is what stands between the checksum and the options."""
     return icmpv6(kind, code, fixed + b"".join(options), checksum=checksum)
 
 
-def rs(*options: bytes, code: int = 0, checksum: int | None = None) -> Piece:
+def rs(*options: bytes, code: int = 0, checksum: int | None = None) -> Layer:
     """A router solicitation."""
     return nd(RS, bytes(4), *options, code=code, checksum=checksum)
 
@@ -51,13 +51,13 @@ def ra(
     lifetime: int = 1800,
     code: int = 0,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """A router advertisement; `lifetime` in seconds."""
     fixed = bytes((hop_limit, flags)) + lifetime.to_bytes(2, "big") + bytes(8)
     return nd(RA, fixed, *options, code=code, checksum=checksum)
 
 
-def ns(target: AddressLike, *options: bytes, code: int = 0, checksum: int | None = None) -> Piece:
+def ns(target: AddressLike, *options: bytes, code: int = 0, checksum: int | None = None) -> Layer:
     """A neighbour solicitation."""
     return nd(NS, bytes(4) + as_ip6(target).packed, *options, code=code, checksum=checksum)
 
@@ -70,7 +70,7 @@ def na(
     override: bool = True,
     code: int = 0,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """A neighbour advertisement; unsolicited and overriding by default."""
     flags = bytes((router << 7 | solicited << 6 | override << 5, 0, 0, 0))
     return nd(NA, flags + as_ip6(target).packed, *options, code=code, checksum=checksum)
@@ -82,7 +82,7 @@ def redirect(
     *options: bytes,
     code: int = 0,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """A redirect of `destination` to the first hop `target`."""
     fixed = bytes(4) + as_ip6(target).packed + as_ip6(destination).packed
     return nd(REDIRECT, fixed, *options, code=code, checksum=checksum)

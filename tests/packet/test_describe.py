@@ -3,8 +3,8 @@
 import pytest
 
 from vifguard.packet import build
+from vifguard.packet.describe import describe, describe_cut
 from vifguard.packet.link import Tag
-from vifguard.packet.text import describe, describe_cut
 
 MAC, OTHER = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 UDP = build.udp(1, 2, b"abc")
@@ -67,7 +67,7 @@ UDP = build.udp(1, 2, b"abc")
             "IPv6 fd00::5 > fd00::6 hop-by-hop fragment 7 at 0 UDP 1 > 2 3 octets",
         ),
         (
-            build.ipv6("fd00::5", "fd00::6", build.Piece(b"ab", 17)),
+            build.ipv6("fd00::5", "fd00::6", build.Layer(b"ab", 17)),
             "IPv6 fd00::5 > fd00::6 protocol 17 unreadable: UDP is shorter than 8 octets",
         ),
         (

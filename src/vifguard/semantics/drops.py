@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Action, Reason, Verdict
-from vifguard.packet.unreadable import Unreadable
+from vifguard.packet.undecoded import Unreadable
 
 
 def drop(guard: Guard | None, reason: Reason, offender: object = "") -> Verdict:

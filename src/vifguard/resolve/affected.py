@@ -43,12 +43,12 @@ class AllPorts:
     """Every port there is."""
 
 
-Touched = ThesePorts | PortsOnNetwork | PortsInGroup | AllPorts
+AffectedPorts = ThesePorts | PortsOnNetwork | PortsInGroup | AllPorts
 
 NOTHING = ThesePorts(frozenset())
 
 
-def touched_by_network(before: Network | None, after: Network | None) -> Touched:
+def affected_by_network(before: Network | None, after: Network | None) -> AffectedPorts:
     """The network's ports; every port when a public prefix comes or goes with it."""
     was_public = before is not None and before.public
     is_public = after is not None and after.public
@@ -58,7 +58,9 @@ def touched_by_network(before: Network | None, after: Network | None) -> Touched
     return PortsOnNetwork(network.id) if network is not None else NOTHING
 
 
-def touched_by_subnet(network: Network, before: Subnet | None, after: Subnet | None) -> Touched:
+def affected_by_subnet(
+    network: Network, before: Subnet | None, after: Subnet | None
+) -> AffectedPorts:
     """Nobody, unless a public prefix comes or goes, or one in which guests claim addresses.
 
     A range of a shared network is public to the ports of that network alone.
@@ -75,7 +77,7 @@ def _claimable(subnet: Subnet | None) -> IPNetwork | None:
     return subnet.cidr if subnet is not None and subnet.is_automatic else None
 
 
-def touched_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> Touched:
+def affected_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> AffectedPorts:
     """Those who are, or were, its members; where a router id comes or goes, the whole network.
 
     An id that one group has is refused to every other port. Members are ports of the network.
@@ -91,13 +93,15 @@ def _vrids(group: IpGroup | None) -> tuple[int | None, int | None]:
     return (group.vrid4, group.vrid6) if group is not None else (None, None)
 
 
-def touched_by_security_group(before: SecurityGroup | None, after: SecurityGroup | None) -> Touched:
+def affected_by_security_group(
+    before: SecurityGroup | None, after: SecurityGroup | None
+) -> AffectedPorts:
     """Those who have it, when it comes or goes or what it says beside its rules changes."""
     group = after or before
-    if group is None or _beside_rules(before) == _beside_rules(after):
+    if group is None or _fields_without_rules(before) == _fields_without_rules(after):
         return NOTHING
     return PortsInGroup(group.id)
 
 
-def _beside_rules(group: SecurityGroup | None) -> tuple[bool, bool] | None:
+def _fields_without_rules(group: SecurityGroup | None) -> tuple[bool, bool] | None:
     return (group.stateful, group.reject) if group is not None else None

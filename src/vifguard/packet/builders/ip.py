@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vifguard.model.address import IPAddress, parse_address
-from vifguard.packet.pieces.ip6_headers import fragment
-from vifguard.packet.pieces.piece import (
+from vifguard.packet.builders.ip6_headers import fragment
+from vifguard.packet.builders.layer import (
     AddressLike,
+    Layer,
     Payload,
-    Piece,
     as_ip4,
     as_ip6,
     as_piece,
@@ -37,7 +37,7 @@ def ipv4(  # noqa: PLR0913  an IPv4 header has this many fields
     ihl: int | None = None,
     total_length: int | None = None,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """An IPv4 packet (RFC 791). `offset` counts 8-octet units, `ihl` 4-octet words.
 
     `options` are padded with zeros to whole words.
@@ -61,7 +61,7 @@ def ipv4(  # noqa: PLR0913  an IPv4 header has this many fields
     )
     value = internet_checksum(header) if checksum is None else checksum
     header = header[:10] + value.to_bytes(2, "big") + header[12:]
-    return Piece(header + piece.octets, 0x0800)
+    return Layer(header + piece.octets, 0x0800)
 
 
 def ipv6(  # noqa: PLR0913  an IPv6 header has this many fields
@@ -75,7 +75,7 @@ def ipv6(  # noqa: PLR0913  an IPv6 header has this many fields
     flow_label: int = 0,
     version: int = 6,
     payload_length: int | None = None,
-) -> Piece:
+) -> Layer:
     """An IPv6 packet (RFC 8200); extension headers are pieces of their own."""
     source, destination = as_ip6(src), as_ip6(dst)
     piece = as_piece(payload, EXPERIMENTAL if payload else NO_NEXT_HEADER)
@@ -90,19 +90,19 @@ def ipv6(  # noqa: PLR0913  an IPv6 header has this many fields
         + source.packed
         + destination.packed
     )
-    return Piece(header + piece.octets, 0x86DD)
+    return Layer(header + piece.octets, 0x86DD)
 
 
 def fragments(
-    src: AddressLike, dst: AddressLike, payload: Piece, *, size: int = 1400, ident: int = 1
-) -> tuple[Piece, ...]:
+    src: AddressLike, dst: AddressLike, payload: Layer, *, size: int = 1400, ident: int = 1
+) -> tuple[Layer, ...]:
     """The packets into which a host cuts this payload, `size` octets in each (8 divides it)."""
     source, destination = _any(src), _any(dst)
     whole = payload.sealed(source, destination)
     cuts = range(0, len(whole.octets), size)
     pieces = []
     for start in cuts:
-        part = Piece(whole.octets[start : start + size], whole.number)
+        part = Layer(whole.octets[start : start + size], whole.number)
         more = start + size < len(whole.octets)
         if source.version == 4:
             packet = ipv4(

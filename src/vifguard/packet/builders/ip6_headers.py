@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vifguard.packet.pieces.piece import Payload, Piece, as_piece
+from vifguard.packet.builders.layer import Layer, Payload, as_piece
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 NO_NEXT_HEADER = 59
@@ -15,7 +15,7 @@ def extension(
     *,
     next_header: int | None = None,
     length: int | None = None,
-) -> Piece:
+) -> Layer:
     """A header of the common form (RFC 6564): next, length in 8-octet units less one, data.
 
     The data is padded with zeros to whole units. Mobility (135), HIP (139) and Shim6 (140)
@@ -44,7 +44,7 @@ def hop_by_hop(
     *,
     next_header: int | None = None,
     length: int | None = None,
-) -> Piece:
+) -> Layer:
     """Hop-by-hop options; none given is one PadN of six octets."""
     data = options or ip6_option(1, bytes(4))
     return extension(HOP_BY_HOP, payload, data, next_header=next_header, length=length)
@@ -56,7 +56,7 @@ def destination_options(
     *,
     next_header: int | None = None,
     length: int | None = None,
-) -> Piece:
+) -> Layer:
     """Destination options; none given is one PadN of six octets."""
     data = options or ip6_option(1, bytes(4))
     return extension(DESTINATION, payload, data, next_header=next_header, length=length)
@@ -69,7 +69,7 @@ def routing(
     segments_left: int = 0,
     data: bytes = bytes(4),
     next_header: int | None = None,
-) -> Piece:
+) -> Layer:
     """A routing header; `kind` 0 is source routing, 2 mobile, 4 segment routing."""
     fields = bytes((kind, segments_left)) + data
     return extension(ROUTING, payload, fields, next_header=next_header)
@@ -82,7 +82,7 @@ def fragment(
     more: bool = False,
     ident: int = 1,
     next_header: int | None = None,
-) -> Piece:
+) -> Layer:
     """A fragment header; `offset` counts 8-octet units. Offset 0 and no more: atomic."""
     piece = as_piece(payload, NO_NEXT_HEADER)
     number = piece.number if next_header is None else next_header
@@ -96,7 +96,7 @@ def authentication(
     *,
     next_header: int | None = None,
     length: int | None = None,
-) -> Piece:
+) -> Layer:
     """An authentication header (RFC 4302): its length counts 4-octet units less two."""
     piece = as_piece(payload, NO_NEXT_HEADER)
     units = (len(data) + 2) // 4 - 2 if length is None else length

@@ -17,7 +17,7 @@ from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.model.security_group import Rule, SecurityGroup
 from vifguard.model.verdict import Direction
-from vifguard.resolve.pieces import MOST_PIECES, Prefix, divide
+from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, divide
 from vifguard.store import hosts, ip_groups, networks, ports, prepared, subnets, tables
 from vifguard.store.addresses import Wish
 from vifguard.store.errors import StoreError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vifguard.packet.pieces.piece import AddressLike, MacLike, as_ip4, as_ip6, as_mac
+from vifguard.packet.builders.layer import AddressLike, MacLike, as_ip4, as_ip6, as_mac
 
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 MAGIC = bytes.fromhex("63825363")

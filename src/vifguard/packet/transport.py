@@ -8,7 +8,7 @@ from vifguard.packet.dhcp import Dhcp4, Dhcp6, read_dhcp4, read_dhcp6
 from vifguard.packet.icmp6 import Icmp6, read_icmp6
 from vifguard.packet.igmp import HEADER as IGMP_HEADER
 from vifguard.packet.igmp import Igmp, read_igmp
-from vifguard.packet.unreadable import Opaque, Unreadable
+from vifguard.packet.undecoded import Opaque, Unreadable
 from vifguard.packet.vrrp import VRRP, Vrrp, read_vrrp
 
 ICMP, IGMP, TCP, UDP, ICMPV6 = 1, 2, 6, 17, 58

@@ -28,7 +28,7 @@ class Pending(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Layer:
     """Octets in transmission order, and the number by which the layer around announces them.
 
     `number` is an EtherType, an 802.3 length or an IP protocol.
@@ -38,15 +38,15 @@ class Piece:
     number: int
     pending: Pending | None = None
 
-    def behind(self, header: bytes, number: int) -> Piece:
+    def behind(self, header: bytes, number: int) -> Layer:
         """The piece with a header in front of it, itself announced by `number`."""
         pending = self.pending
         if pending is not None:
             n = len(header)
             pending = Pending(pending.start + n, pending.field + n, pending.protocol)
-        return Piece(header + self.octets, number, pending)
+        return Layer(header + self.octets, number, pending)
 
-    def sealed(self, src: IPAddress, dst: IPAddress) -> Piece:
+    def sealed(self, src: IPAddress, dst: IPAddress) -> Layer:
         """The piece with its pending checksum filled for these addresses."""
         if self.pending is None:
             return self
@@ -63,13 +63,13 @@ class Piece:
         return replace(self, octets=octets, pending=None)
 
 
-Payload = Piece | bytes
+Payload = Layer | bytes
 """What may stand inside a layer; bytes are announced by the number their layer chooses."""
 
 
-def as_piece(payload: Payload, number: int) -> Piece:
+def as_piece(payload: Payload, number: int) -> Layer:
     """The payload as a piece; bytes are announced by `number`."""
-    return payload if isinstance(payload, Piece) else Piece(payload, number)
+    return payload if isinstance(payload, Layer) else Layer(payload, number)
 
 
 def as_mac(mac: MacLike) -> Mac:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vifguard.packet.pieces.piece import Pending, Piece, internet_checksum
+from vifguard.packet.builders.layer import Layer, Pending, internet_checksum
 
 ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 
@@ -14,7 +14,7 @@ def udp(
     *,
     length: int | None = None,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """A UDP datagram (RFC 768)."""
     size = 8 + len(payload) if length is None else length
     head = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + size.to_bytes(2, "big")
@@ -32,7 +32,7 @@ def tcp(  # noqa: PLR0913  a TCP header has this many fields
     window: int = 65535,
     data_offset: int = 5,
     checksum: int | None = None,
-) -> Piece:
+) -> Layer:
     """A TCP segment (RFC 9293) without options; `flags` default to SYN."""
     head = (
         sport.to_bytes(2, "big")
@@ -47,21 +47,21 @@ def tcp(  # noqa: PLR0913  a TCP header has this many fields
 
 def icmpv4(
     kind: int, code: int = 0, body: bytes = bytes(4), *, checksum: int | None = None
-) -> Piece:
+) -> Layer:
     """An ICMPv4 message (RFC 792); `body` is everything after the checksum."""
     octets = bytes((kind, code, 0, 0)) + body
     value = internet_checksum(octets) if checksum is None else checksum
-    return Piece(octets[:2] + value.to_bytes(2, "big") + body, ICMP)
+    return Layer(octets[:2] + value.to_bytes(2, "big") + body, ICMP)
 
 
 def icmpv6(
     kind: int, code: int = 0, body: bytes = bytes(4), *, checksum: int | None = None
-) -> Piece:
+) -> Layer:
     """An ICMPv6 message (RFC 4443); `body` is everything after the checksum."""
     return _summed(bytes((kind, code)), body, checksum, ICMPV6)
 
 
-def _summed(head: bytes, rest: bytes, checksum: int | None, protocol: int) -> Piece:
+def _summed(head: bytes, rest: bytes, checksum: int | None, protocol: int) -> Layer:
     if checksum is not None:
-        return Piece(head + checksum.to_bytes(2, "big") + rest, protocol)
-    return Piece(head + bytes(2) + rest, protocol, Pending(0, len(head), protocol))
+        return Layer(head + checksum.to_bytes(2, "big") + rest, protocol)
+    return Layer(head + bytes(2) + rest, protocol, Pending(0, len(head), protocol))

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from vifguard.resolve.pieces import Prefix, divide
+from vifguard.resolve.wide_pair_pieces import Prefix, divide
 
 BITS = 4
 EVERY = [

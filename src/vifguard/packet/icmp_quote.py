@@ -9,7 +9,7 @@ from vifguard.model.address import IPAddress
 from vifguard.packet.icmp6 import Icmp6
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6, follow
-from vifguard.packet.upper import ICMP, ICMPV6, TCP, Icmp4
+from vifguard.packet.transport import ICMP, ICMPV6, TCP, Icmp4
 
 _LEAST = 8
 """Octets of the upper header that every error quotes (RFC 792; RFC 4443 quotes more)."""

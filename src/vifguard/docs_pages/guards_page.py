@@ -1,4 +1,4 @@
-"""docs/guards.md, printed from the docstrings of this room: `python -m vifguard.semantics.page`."""
+"""docs/guards.md, printed from `semantics`: `python -m vifguard.docs_pages.guards_page`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vifguard.semantics import (
     mac,
     nd,
     offload,
-    own,
+    ownership,
     public_ip,
     ra,
     storm,
@@ -43,7 +43,7 @@ _TEXTS: Mapping[Guard, ModuleType] = MappingProxyType(
         Guard.RA: ra,
         Guard.VRRP: vrrp,
         Guard.STORM: storm,
-        Guard.GROUPS: groups,
+        Guard.SECURITY_GROUPS: groups,
     }
 )
 
@@ -63,7 +63,7 @@ _FIRST_CODES: Mapping[int, Guard | None] = MappingProxyType(
         90: Guard.RA,
         94: Guard.VRRP,
         100: Guard.STORM,
-        110: Guard.GROUPS,
+        110: Guard.SECURITY_GROUPS,
     }
 )
 """Whose the codes of reasons are, from each of these on: codes are never renumbered."""
@@ -72,7 +72,7 @@ _PREFACE = """\
 # What the guards mean
 
 Printed from the docstrings of `src/vifguard/semantics`, the reference against which every
-driver is tested; `python -m vifguard.semantics.page > docs/guards.md` prints it anew."""
+driver is tested; `python -m vifguard.docs_pages.guards_page > docs/guards.md` prints it anew."""
 
 
 def page() -> str:
@@ -82,7 +82,7 @@ def page() -> str:
         _section("The verdict", verdict),
         _reasons(_reasons_of(None)),
         _guards(),
-        _section("Own addresses", own),
+        _section("Own addresses", ownership),
         _section("Headers", headers),
         _section("Offloads", offload),
     ]

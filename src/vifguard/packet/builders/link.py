@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vifguard.packet.pieces.piece import (
+from vifguard.packet.builders.layer import (
     AddressLike,
+    Layer,
     MacLike,
     Payload,
-    Piece,
     as_ip4,
     as_mac,
     as_piece,
@@ -37,12 +37,12 @@ def vlan(
     pcp: int = 0,
     tpid: int = 0x8100,
     ethertype: int | None = None,
-) -> Piece:
+) -> Layer:
     """A tag (802.1Q; other `tpid`: 0x88a8, 0x9100, 0x9200) before the payload."""
     piece = as_piece(payload, EXPERIMENTAL)
     number = piece.number if ethertype is None else ethertype
     tci = (pcp << 13 | vid) & 0xFFFF
-    return Piece(tci.to_bytes(2, "big") + number.to_bytes(2, "big") + piece.octets, tpid)
+    return Layer(tci.to_bytes(2, "big") + number.to_bytes(2, "big") + piece.octets, tpid)
 
 
 def llc(
@@ -52,15 +52,15 @@ def llc(
     ssap: int = 0x42,
     control: int = 3,
     length: int | None = None,
-) -> Piece:
+) -> Layer:
     """An 802.2 frame; its number is the 802.3 length field. The SAPs default to STP's."""
     octets = bytes((dsap, ssap, control)) + payload
-    return Piece(octets, len(octets) if length is None else length)
+    return Layer(octets, len(octets) if length is None else length)
 
 
 def snap(
     payload: Payload = b"", *, oui: int = 0, pid: int | None = None, length: int | None = None
-) -> Piece:
+) -> Layer:
     """An LLC/SNAP header before the payload: the second way to say an EtherType (RFC 1042)."""
     piece = as_piece(payload, EXPERIMENTAL)
     number = piece.number if pid is None else pid
@@ -80,7 +80,7 @@ def arp(  # noqa: PLR0913  an ARP packet has this many fields
     hardware_length: int = 6,
     protocol_length: int = 4,
     ethertype: int = 0x0806,
-) -> Piece:
+) -> Layer:
     """An Ethernet/IPv4 ARP packet of 28 octets (RFC 826); `op` 1 asks, 2 answers."""
     octets = (
         hardware.to_bytes(2, "big")
@@ -92,7 +92,7 @@ def arp(  # noqa: PLR0913  an ARP packet has this many fields
         + as_mac(target_mac).octets
         + as_ip4(target_ip).packed
     )
-    return Piece(octets, ethertype)
+    return Layer(octets, ethertype)
 
 
 def rarp(
@@ -102,7 +102,7 @@ def rarp(
     sender_ip: AddressLike = "0.0.0.0",  # noqa: S104  an ARP field, nothing is bound
     target_ip: AddressLike = "0.0.0.0",  # noqa: S104  an ARP field, nothing is bound
     op: int = 3,
-) -> Piece:
+) -> Layer:
     """The RARP packet with which QEMU announces a guest after migration (RFC 903)."""
     target = mac if target_mac is None else target_mac
     return arp(mac, sender_ip, target_mac=target, target_ip=target_ip, op=op, ethertype=0x8035)

@@ -1,0 +1,1 @@
+"""Prints the pages of docs/ that are made from the code."""
