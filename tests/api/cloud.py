@@ -9,9 +9,9 @@ import httpx
 from vifguard.api.who import UserRole
 from vifguard.feed.messages import HostReport, PortReport, Report
 from vifguard.model.port import PortState
-from vifguard.store import intent
+from vifguard.store.schema.tables import metadata
 from vifguard.store.store import Store
-from vifguard.store.tables import metadata
+from vifguard.store.updates import intent
 
 ABOUT = HostReport("6.1.0", "ebpf", frozenset({"tcx"}), (), ("netdev-name",), isolation=True)
 

@@ -201,13 +201,13 @@ class TestWaiting:
         answers: list[Any] = []
         where = f"ports/{members[0]['id']}"
         hearing = threading.Event()
-        original = cloud.store.reports.hearing
+        original = cloud.store.reports.subscribe
 
         def hear(topic: str, ear: Any) -> Any:
             hearing.set()
             return original(topic, ear)
 
-        cloud.store.reports.hearing = hear  # type: ignore[method-assign]
+        cloud.store.reports.subscribe = hear  # type: ignore[method-assign]
         waiting = threading.Thread(
             target=lambda: answers.append(
                 cloud.alice.call("GET", where + "/wait", params={"timeout": "50"})

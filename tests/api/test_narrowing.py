@@ -167,7 +167,7 @@ def statements(store: Store) -> Iterator[list[tuple[str, Any]]]:
 def plan(store: Store, asked: list[tuple[str, Any]], table: str) -> str:
     """How SQLite goes about what is asked of a table."""
     lines: list[str] = []
-    with store.look() as snapshot:
+    with store.autocommit() as snapshot:
         for text, values in asked:
             if f"FROM {table}" in text:
                 answer = snapshot.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)

@@ -17,7 +17,7 @@ from tests.databases import Databases, PostgresqlServer, SqliteFiles
 
 from vifguard.api.app import create_app
 from vifguard.api.identity import Identity
-from vifguard.store.readiness import Trial, why_not_ready
+from vifguard.store.readiness import WriteProbe, why_not_ready
 from vifguard.store.store import Store
 
 
@@ -53,7 +53,7 @@ def cut_everywhere(cloud: Cloud, cut: Cut, is_there: Any) -> list[tuple[str, boo
     cloud.admin.make("port", network_id=network["id"])
     found: list[tuple[str, bool]] = []
     woken = threading.Event()
-    with cloud.store.changes.hearing("h1", woken.set):
+    with cloud.store.changes.subscribe("h1", woken.set):
         for at in range(1, 500):
             woken.clear()
             body = {"port": {"network_id": network["id"], "name": f"cut-{at}"}}
@@ -111,7 +111,7 @@ def test_what_is_said_of_a_cut_change_is_true_on_sqlite(
     ):
 
         def is_there(name: str) -> bool:
-            with looking.look() as snapshot:
+            with looking.autocommit() as snapshot:
                 asked = "SELECT 1 FROM ports WHERE name = ?"
                 return bool(snapshot.connection.exec_driver_sql(asked, (name,)).all())
 
@@ -194,7 +194,7 @@ def when_it_says(http: httpx.Client, status: int) -> Any:
 def test_probes_try_a_write_now_and_then(databases: Databases) -> None:
     now = [0.0]
     with databases.fresh() as where, closing(Store.open(where)) as store:
-        trial = Trial(lambda: now[0])
+        trial = WriteProbe(lambda: now[0])
         assert why_not_ready(store, trial) == ""
         with unwritable(store, "read-only"):
             assert why_not_ready(store, trial) == ""

@@ -17,7 +17,7 @@ from vifguard.client.feed import HttpFeed
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction
 from vifguard.store.feed import StoreFeed
-from vifguard.store.tables import security_group_rules as rule_table
+from vifguard.store.schema.tables import security_group_rules as rule_table
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
 FROM, TO = Direction

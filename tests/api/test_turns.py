@@ -213,7 +213,7 @@ def test_whether_the_server_can_write_is_told_while_a_change_goes_on(
     until(lambda: cloud.http.get("/readyz").status_code == 200)
     cloud.store.patience = 2 * PATIENCE
     with cloud.store.change() as change:
-        change.mark()
+        change.allocate_revision()
         asked_at = time.monotonic()
         # An attempt is made once a second: this one waits for the change.
         until(lambda: time.monotonic() > asked_at + 1)

@@ -11,16 +11,17 @@ from tests.store.world import World
 
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import AddressPair, FixedIp
-from vifguard.store import ports, subnets
-from vifguard.store.addresses import Wish, eui64, usable
+from vifguard.store.addressing.addresses import eui64, usable
+from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import (
     AddressTakenError,
     MacTakenError,
     NoAddressLeftError,
     WrongAddressError,
 )
-from vifguard.store.rows import address_of
-from vifguard.store.tables import free_ranges
+from vifguard.store.nouns import ports, subnets
+from vifguard.store.schema.mapping import address_of
+from vifguard.store.schema.tables import free_ranges
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_an_address_no_port_can_have_is_refused(
     world.subnet(network, "10.0.0.0/24")
     world.subnet(network, "2001:db8::/64")
     with pytest.raises(WrongAddressError, match=address):
-        world.port(network, Wish(address=ip_address(address)))
+        world.port(network, AddressRequest(address=ip_address(address)))
 
 
 @pytest.mark.parametrize("spelling", ["2001:db8::a", "2001:0DB8:0::000A"])
@@ -97,9 +98,9 @@ def test_an_address_is_one_however_it_is_spelled(
     world: World, network: Network, spelling: str
 ) -> None:
     world.subnet(network, "2001:db8::/64")
-    world.port(network, Wish(address=IPv6Address("2001:db8::a")))
+    world.port(network, AddressRequest(address=IPv6Address("2001:db8::a")))
     with pytest.raises(AddressTakenError, match="2001:db8::a already allocated"):
-        world.port(network, Wish(address=ip_address(spelling)))
+        world.port(network, AddressRequest(address=ip_address(spelling)))
 
 
 def test_two_networks_may_use_the_same_range_and_mac(world: World) -> None:
@@ -123,10 +124,14 @@ def test_one_mac_is_one_port_of_a_network(world: World, network: Network) -> Non
 
 def test_addresses_an_update_no_longer_wants_are_free(world: World, network: Network) -> None:
     subnet = world.subnet(network, "10.0.0.0/29")
-    port = world.port(network, Wish(subnet.id), Wish(subnet.id))
+    port = world.port(network, AddressRequest(subnet.id), AddressRequest(subnet.id))
     kept = port.fixed_ips[1]
     after = world.set_port(
-        port, wishes=(Wish(address=kept.address), Wish(address=IPv4Address("10.0.0.6")))
+        port,
+        wishes=(
+            AddressRequest(address=kept.address),
+            AddressRequest(address=IPv4Address("10.0.0.6")),
+        ),
     )
     assert after.fixed_ips == (kept, FixedIp(subnet.id, IPv4Address("10.0.0.6")))
     assert IPv4Address("10.0.0.1") in free(world, subnet)
@@ -138,7 +143,7 @@ def test_a_wish_for_the_subnet_keeps_the_address_it_has(world: World, network: N
     subnet = world.subnet(network, "10.0.0.0/24")
     world.port(network)
     port = world.port(network)
-    assert world.set_port(port, wishes=(Wish(subnet.id),)).fixed_ips == port.fixed_ips
+    assert world.set_port(port, wishes=(AddressRequest(subnet.id),)).fixed_ips == port.fixed_ips
 
 
 def test_guests_form_their_own_address_where_the_subnet_says_slaac(
@@ -148,7 +153,7 @@ def test_guests_form_their_own_address_where_the_subnet_says_slaac(
     port = world.port(network, mac="02:00:00:00:00:01")
     assert port.fixed_ips == (FixedIp(subnet.id, IPv6Address("2001:db8::ff:fe00:1")),)
     with pytest.raises(WrongAddressError, match="automatic addresses"):
-        world.port(network, Wish(address=IPv6Address("2001:db8::5")))
+        world.port(network, AddressRequest(address=IPv6Address("2001:db8::5")))
     moved = world.set_port(port, mac=world.port(world.network(), mac="02:00:00:00:00:02").mac)
     assert moved.fixed_ips[0].address == eui64(subnet.cidr, moved.mac)
 
@@ -159,12 +164,14 @@ def pair(prefix: str) -> tuple[AddressPair, ...]:
 
 def test_another_projects_pair_is_not_given_away(world: World, network: Network) -> None:
     world.subnet(network, "10.0.0.0/24")
-    world.port(network, Wish(address=IPv4Address("10.0.0.1")), address_pairs=pair("10.0.0.2/31"))
+    world.port(
+        network, AddressRequest(address=IPv4Address("10.0.0.1")), address_pairs=pair("10.0.0.2/31")
+    )
     port = world.port(network, project_id="p2")
     assert port.fixed_ips[0].address == IPv4Address("10.0.0.4")
     with pytest.raises(AddressTakenError):
-        world.port(network, Wish(address=IPv4Address("10.0.0.3")), project_id="p2")
-    mine = world.port(network, Wish(address=IPv4Address("10.0.0.3")))
+        world.port(network, AddressRequest(address=IPv4Address("10.0.0.3")), project_id="p2")
+    mine = world.port(network, AddressRequest(address=IPv4Address("10.0.0.3")))
     assert mine.project_id == "p1"
 
 
@@ -175,7 +182,7 @@ def test_a_pair_may_not_cover_what_another_project_has(
     world.subnet(network, "10.0.0.0/24")
     world.port(
         network,
-        Wish(address=IPv4Address("10.0.0.1")),
+        AddressRequest(address=IPv4Address("10.0.0.1")),
         project_id="p2",
         address_pairs=pair("10.0.0.128/27"),
     )
@@ -235,9 +242,9 @@ def test_free_ranges_are_the_pools_without_what_is_taken(
                     wanted = IPv4Address(f"10.0.0.{data.draw(st.integers(1, 14))}")
                     if wanted in taken:
                         with pytest.raises(AddressTakenError):
-                            world.port(network, Wish(address=wanted))
+                            world.port(network, AddressRequest(address=wanted))
                     else:
-                        taken[wanted] = world.port(network, Wish(address=wanted))
+                        taken[wanted] = world.port(network, AddressRequest(address=wanted))
                 case "release" if taken:
                     world.delete_port(taken.pop(data.draw(st.sampled_from(sorted(taken)))))
             assert free(world, subnet) == pool - taken.keys()

@@ -11,9 +11,10 @@ from tests.store.world import World, held
 
 from vifguard.feed.messages import HostPort, Update
 from vifguard.model.guard import Guard, Profile
-from vifguard.store import ip_groups, networks, transaction
+from vifguard.store import transaction
 from vifguard.store.errors import StoreError
 from vifguard.store.feed import StoreFeed
+from vifguard.store.nouns import ip_groups, networks
 
 
 class Agent:
@@ -281,7 +282,7 @@ def test_what_is_undone_wakes_nobody_and_takes_no_revision(world: World) -> None
             raise RuntimeError
 
     with (
-        world.store.changes.hearing("h1", lambda: rung.append(True)),
+        world.store.changes.subscribe("h1", lambda: rung.append(True)),
         pytest.raises(RuntimeError),
     ):
         fail()

@@ -10,8 +10,9 @@ from tests.store.world import World
 from vifguard.feed.messages import Claim, PortReport, Report, Sighting
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port, PortState
-from vifguard.store import holders, ip_groups, ports
-from vifguard.store.holders import MOVE, TWO_CLAIMANTS, Event
+from vifguard.store.nouns import ip_groups, ports
+from vifguard.store.reports import holders
+from vifguard.store.reports.holders import MOVE, TWO_CLAIMANTS, Event
 from vifguard.store.store import Store
 
 
@@ -236,9 +237,9 @@ def test_a_hold_ends_by_itself(pair: Pair) -> None:
     pair.claim(pair.a, 0)
     pair.claim(pair.b, 1)
     ended = threading.Event()
-    with pair.world.store.changes.hearing("h1", ended.set):
+    with pair.world.store.changes.subscribe("h1", ended.set):
         pair.world.clock.now = pair.start + 61.5
-        pair.world.store._release.set(pair.start + 61)
+        pair.world.store._release_timer.schedule(pair.start + 61)
         assert ended.wait(60)
     assert pair.stored.pinned is None
 

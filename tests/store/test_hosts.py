@@ -10,10 +10,11 @@ from tests.store.world import World
 
 from vifguard.feed.messages import HostReport, Instance, PortReport, Report, SecondAgentError
 from vifguard.model.port import PortState
-from vifguard.store import hosts, ports, tally
 from vifguard.store.errors import BusyError, InUseError, MissingError
 from vifguard.store.feed import StoreFeed
-from vifguard.store.hosts import StoredHost
+from vifguard.store.nouns import hosts, ports
+from vifguard.store.nouns.hosts import StoredHost
+from vifguard.store.reports import port_counts
 from vifguard.store.store import Store
 
 FEATURES = frozenset({"tcx", "groups"})
@@ -51,8 +52,8 @@ def test_a_host_is_silent_ten_seconds_after_its_last_heartbeat(world: World) -> 
     assert not host(world).is_alive
     assert abs(silent_since(world, port.id) - heard) < 1
     with world.store.read() as snapshot:
-        assert tally.ports_by_status(snapshot, {"h1"}) == {"ACTIVE": 0, "DOWN": 1}
-        assert tally.ports_by_status(snapshot, ()) == {"ACTIVE": 1, "DOWN": 0}
+        assert port_counts.ports_by_status(snapshot, {"h1"}) == {"ACTIVE": 0, "DOWN": 1}
+        assert port_counts.ports_by_status(snapshot, ()) == {"ACTIVE": 1, "DOWN": 0}
     said(world)
     assert (host(world).is_alive, silent_since(world, port.id)) == (True, 0.0)
 
@@ -65,7 +66,7 @@ def test_a_host_is_heard_while_another_change_keeps_the_database(world: World) -
     assert not host(world).is_alive
     told = (PortReport(port.id, 1, PortState.ENFORCED),)
     with world.store.change() as change:
-        change.mark()
+        change.allocate_revision()
         with pytest.raises(BusyError):
             said(world, ports=told)
         assert host(world).is_alive
@@ -142,9 +143,9 @@ def test_what_can_be_offered_is_judged_by_the_hosts_that_live(world: World) -> N
 
     def why() -> tuple[str, str]:
         with world.store.read() as snapshot:
-            return hosts.why_no_groups(snapshot, named=True), hosts.why_no_isolation(
+            return hosts.security_groups_unsupported(
                 snapshot, named=True
-            )
+            ), hosts.isolation_unsupported(snapshot, named=True)
 
     assert why() == ("", "")
     world.clock.now += 11

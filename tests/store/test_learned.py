@@ -18,9 +18,11 @@ from vifguard.model.learned import LearnedLimits
 from vifguard.model.port import AddressPair
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
-from vifguard.store import learned, networks, ports, sets, subnets
-from vifguard.store.addresses import Wish
+from vifguard.store.addressing import learned
+from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError
+from vifguard.store.nouns import networks, ports, subnets
+from vifguard.store.updates import address_sets
 
 PREFIX = "2001:db8::/64"
 CHOSEN, OTHER, THIRD = (ip_address(f"2001:db8::a0b0:0:0:{n}") for n in (1, 2, 3))
@@ -175,7 +177,7 @@ def test_what_a_host_itself_has_is_no_ip_groups(world, lan) -> None:
     member = world.port(lan)
     host_has(world, LINK_LOCAL)
     with pytest.raises(AddressTakenError, match="host h1's own"):
-        world.group(lan, member, wishes=(Wish(address=LINK_LOCAL),))
+        world.group(lan, member, wishes=(AddressRequest(address=LINK_LOCAL),))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +300,7 @@ def test_what_the_model_gives_to_a_port_is_no_others_any_more(world, net) -> Non
 def test_an_ip_groups_link_local_address_is_its_members(world, net) -> None:
     port, member = world.port(net), world.port(net)
     learn(world, port, LINK_LOCAL)
-    world.group(net, member, wishes=(Wish(address=LINK_LOCAL),))
+    world.group(net, member, wishes=(AddressRequest(address=LINK_LOCAL),))
     assert known(world, port) == {}
     assert claim(world, port, LINK_LOCAL) == [True]
 
@@ -333,7 +335,7 @@ def test_members_of_a_group_hear_from_what_was_learned(world, net) -> None:
 
     def held():
         with world.store.read() as snapshot:
-            content = sets.content(snapshot, [group.id]).get(group.id, frozenset())
+            content = address_sets.content(snapshot, [group.id]).get(group.id, frozenset())
         return {each.network_address for each in content} & {CHOSEN, LINK_LOCAL}
 
     learn(world, port, LINK_LOCAL)
@@ -355,11 +357,11 @@ def test_members_of_a_group_hear_from_what_was_learned_and_then_listed(world, ne
     world.set_port(port, address_pairs=(AddressPair(listed),))
     assert known(world, port) == {}
     with world.store.read() as snapshot:
-        assert listed in sets.content(snapshot, [group.id])[group.id]
+        assert listed in address_sets.content(snapshot, [group.id])[group.id]
 
 
 def test_a_port_that_asks_for_a_subnet_still_gets_its_eui64_address(world, net) -> None:
-    port = world.port(net, Wish(subnets_of(world, net)[1].id))
+    port = world.port(net, AddressRequest(subnets_of(world, net)[1].id))
     assert [fixed.address for fixed in port.fixed_ips] == [
         ip_address(int(ip_network(PREFIX)[0]) | int(port.mac.link_local) & 2**64 - 1)
     ]

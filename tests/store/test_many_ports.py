@@ -25,12 +25,14 @@ from vifguard.model.port import Port
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
 from vifguard.resolve.affected import AllPorts
-from vifguard.store import intent, lists, networks, port_lists, ports, tables
+from vifguard.store.database.sqlite import SqliteDatabase
 from vifguard.store.feed import StoreFeed
-from vifguard.store.lists import Cut
-from vifguard.store.rows import key, next_key
-from vifguard.store.sqlite import SqliteFile
+from vifguard.store.nouns import list_pages, networks, port_pages, ports
+from vifguard.store.nouns.list_pages import Page
+from vifguard.store.schema import tables
+from vifguard.store.schema.mapping import key, next_key
 from vifguard.store.store import Store
+from vifguard.store.updates import intent
 
 MANY = 10_000
 BIG = {"ports", "allocations", "address_pairs", "free_ranges", "journal", "enforcements"}
@@ -78,7 +80,7 @@ def multiply(store: Store, port: Port) -> None:
             ],
         )
         execute(update(tables.free_ranges).values(first=next_key(addresses[-1])))
-        change.touch(AllPorts())
+        change.journal_affected(AllPorts())
     assert port.fixed_ips
 
 
@@ -99,7 +101,9 @@ def statements() -> Iterator[list[tuple[str, object]]]:
 
 def scans(world: World, seen: list[tuple[str, object]]) -> list[str]:
     """What of the big tables the statements would read from end to end."""
-    scanned = sqlite_scans if isinstance(world.store._database, SqliteFile) else postgresql_scans
+    scanned = (
+        sqlite_scans if isinstance(world.store._database, SqliteDatabase) else postgresql_scans
+    )
     found = []
     with world.store.read() as snapshot:
         for text, values in seen:
@@ -196,22 +200,24 @@ def test_creating_changing_and_deleting_a_port_reads_by_index(crowd: World) -> N
 def test_a_page_in_the_middle_of_many_reads_by_index(crowd: World) -> None:
     mine = tables.ports.c.project_id == "p1"
     with crowd.store.read() as snapshot:
-        whole = list(port_lists.read(snapshot, true()))
+        whole = list(port_pages.read(snapshot, true()))
         at = whole[MANY // 2]
         for which in (true(), mine, mine & (tables.ports.c.device_id == "")):
             with statements() as seen:
                 pages = [
-                    lists.cut(snapshot, tables.ports, which, Cut(101, at, backwards=backwards))
+                    list_pages.page(
+                        snapshot, tables.ports, which, Page(101, at, backwards=backwards)
+                    )
                     for backwards in (False, True)
                 ]
                 behind, ahead = (
-                    list(port_lists.read(snapshot, page)) for page in pages if page is not None
+                    list(port_pages.read(snapshot, page)) for page in pages if page is not None
                 )
             assert behind == whole[MANY // 2 + 1 : MANY // 2 + 102]
             assert ahead == whole[MANY // 2 - 101 : MANY // 2]
             assert not scans(crowd, seen)
         for which in (tables.ports.c.project_id == "nobody", tables.ports.c.device_id == "none"):
-            assert lists.cut(snapshot, tables.ports, which, Cut(101, at)) is None
+            assert list_pages.page(snapshot, tables.ports, which, Page(101, at)) is None
 
 
 def test_the_lowest_free_address_among_ten_thousand(crowd: World) -> None:
@@ -292,7 +298,7 @@ import sys
 from uuid import uuid4
 sys.path.insert(0, sys.argv[2])
 from tests.store.world import World
-from vifguard.store.sqlite import SqliteFile
+from vifguard.store.database.sqlite import SqliteFile
 from vifguard.store.store import Store
 world = World(Store.open(sys.argv[1]))
 network = world.network()

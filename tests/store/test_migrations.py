@@ -19,22 +19,14 @@ from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
 from vifguard.model.rbac_policy import Sharable
-from vifguard.store import (
-    holders,
-    hosts,
-    ip_groups,
-    migrations,
-    networks,
-    ports,
-    rbac_policies,
-    subnets,
-    tables,
-)
-from vifguard.store.addresses import Wish
-from vifguard.store.database import named
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.database.open import open_database
 from vifguard.store.errors import AddressTakenError
-from vifguard.store.holders import Event, Holder
-from vifguard.store.rows import Enforcement, Stamp, key
+from vifguard.store.nouns import hosts, ip_groups, networks, ports, rbac_policies, subnets
+from vifguard.store.reports import holders
+from vifguard.store.reports.holders import Event, Holder
+from vifguard.store.schema import migrations, tables
+from vifguard.store.schema.mapping import Enforcement, Stamp, key
 from vifguard.store.store import Store
 
 STAMP = Stamp(3, 1_000, 2_000)
@@ -279,7 +271,7 @@ def old(databases: Databases) -> Iterator[World]:
 
 
 def write_as_the_first_release(where: str) -> None:
-    database = named(where)
+    database = open_database(where)
     migrations.upgrade(database, "0001")
     first = MetaData()
     with database.writing.begin() as connection:
@@ -456,7 +448,7 @@ def test_what_was_taken_stays_taken_and_what_was_free_is_given(databases: Databa
             network = networks.get(snapshot, "front").network
         for taken in (V4[11], V4[99], V4[20], V4[130]):
             with pytest.raises(AddressTakenError):
-                world.port(network, Wish("front-4", taken), project_id="p2")
-        made = [world.port(network, Wish("front-4"), project_id="p2") for _ in range(3)]
+                world.port(network, AddressRequest("front-4", taken), project_id="p2")
+        made = [world.port(network, AddressRequest("front-4"), project_id="p2") for _ in range(3)]
         assert [port.fixed_ips[0].address for port in made] == [V4[10], V4[12], V4[21]]
-        assert world.port(network, Wish("front-6")).fixed_ips[0].address == V6 + 1
+        assert world.port(network, AddressRequest("front-6")).fixed_ips[0].address == V6 + 1

@@ -18,11 +18,13 @@ from vifguard.model.port import AddressPair, Port
 from vifguard.model.security_group import Rule, SecurityGroup
 from vifguard.model.verdict import Direction
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, divide
-from vifguard.store import hosts, ip_groups, networks, ports, prepared, subnets, tables
-from vifguard.store.addresses import Wish
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.database import statements
 from vifguard.store.errors import StoreError
-from vifguard.store.ports import Draft, Ground
-from vifguard.store.rows import prefix_at
+from vifguard.store.nouns import hosts, ip_groups, networks, ports, subnets
+from vifguard.store.nouns.ports import NewPort, PortContext
+from vifguard.store.schema import tables
+from vifguard.store.schema.mapping import prefix_at
 
 TO = Direction.TO_GUEST
 RANGES = ("10.0.0.0/28", "fd00::/124")
@@ -57,9 +59,9 @@ class Neighbours:
             found[prefix] = AddressPair(prefix)
         return tuple(found.values())
 
-    def some_wishes(self) -> tuple[Wish, ...]:
+    def some_wishes(self) -> tuple[AddressRequest, ...]:
         addresses = [list(ip_network(cidr)) for cidr in RANGES]
-        return tuple(Wish(address=self.random.choice(each)) for each in addresses)
+        return tuple(AddressRequest(address=self.random.choice(each)) for each in addresses)
 
     def step(self) -> None:
         do = self.random.choice([self.add, self.add, self.list, self.drop, self.share, self.bulk])
@@ -168,19 +170,19 @@ def counted() -> Iterator[list[int]]:
         seen[1] += len(records)
         return records
 
-    original = prepared._Ready.records
+    original = statements._Compiled.records
     event.listen(Engine, "before_cursor_execute", note)
-    run = prepared.Asked.run
+    run = statements.BoundStatement.execute
 
     def counting(self: Any, connection: Any) -> Any:
         seen[0] += 1
         return run(self, connection)
 
-    prepared._Ready.records, prepared.Asked.run = read, counting  # type: ignore[method-assign]
+    statements._Compiled.records, statements.BoundStatement.execute = read, counting  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        prepared._Ready.records, prepared.Asked.run = original, run  # type: ignore[method-assign]
+        statements._Compiled.records, statements.BoundStatement.execute = original, run  # type: ignore[method-assign]
         event.remove(Engine, "before_cursor_execute", note)
 
 
@@ -188,10 +190,10 @@ def many_ports(world: World, network: Network, many: int, **fields: Any) -> None
     """Ports made in one change."""
     with world.store.change() as change:
         beside = subnets.of_network(change, network.id)
-        ground = Ground(networks.get(change, network.id).network, beside, hosts.read(change))
+        ground = PortContext(networks.get(change, network.id).network, beside, hosts.read(change))
         for _ in range(many):
             port = Port(str(uuid4()), network.id, "p1", ANY_MAC, host="h1", **fields)
-            ports.create(change, ground, Draft(port))
+            ports.create(change, ground, NewPort(port))
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.0/16", "fd00::/64"])
@@ -237,7 +239,9 @@ def test_a_wide_pair_costs_what_is_within_it(world: World) -> None:
 def scattered(world: World, network: Network, many: int) -> list[Port]:
     """Ports whose addresses break a /64 into as many pieces as they can."""
     return [
-        world.port(network, Wish(address=ip_address(int(ip_address("fd00::")) + 7 + (n << 40))))
+        world.port(
+            network, AddressRequest(address=ip_address(int(ip_address("fd00::")) + 7 + (n << 40)))
+        )
         for n in range(1, many + 1)
     ]
 

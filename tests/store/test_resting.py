@@ -8,9 +8,11 @@ from sqlalchemy import func, select, update
 from tests.store.world import World
 
 from vifguard.model.network import Network, Pool
-from vifguard.store import ip_groups, networks, resting, subnets, tables
-from vifguard.store.addresses import Wish
+from vifguard.store.addressing import resting
+from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError, NoAddressLeftError
+from vifguard.store.nouns import ip_groups, networks, subnets
+from vifguard.store.schema import tables
 
 
 @pytest.fixture(params=[4, 6])
@@ -70,7 +72,7 @@ def test_it_rests_whichever_way_it_is_given_back(world: World, network: Network)
 def test_only_its_project_names_it_at_once(world: World, network: Network) -> None:
     gone = world.port(network, project_id="p1")
     world.delete_port(gone)
-    wishes = (Wish(address=address_of(gone)),)
+    wishes = (AddressRequest(address=address_of(gone)),)
     with pytest.raises(AddressTakenError) as refused:
         world.group(network, project_id="p2", wishes=wishes)
     assert re.search(
@@ -88,7 +90,7 @@ def test_only_its_project_names_it_at_once(world: World, network: Network) -> No
 def test_the_operator_gives_it_to_a_port_at_once(world: World, network: Network) -> None:
     gone = world.port(network, project_id="p1")
     world.delete_port(gone)
-    port = world.port(network, Wish(address=address_of(gone)), project_id="p2")
+    port = world.port(network, AddressRequest(address=address_of(gone)), project_id="p2")
     assert address_of(port) == address_of(gone)
     assert many(world) == 0
 

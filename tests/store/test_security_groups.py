@@ -24,10 +24,13 @@ from vifguard.model.security_group import PortRange, Rule, Ruleset, SecurityGrou
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.resolve.policy import effective_security_groups
-from vifguard.store import address_groups, intent, ip_groups, security_groups, tables, transaction
-from vifguard.store.addresses import Wish
+from vifguard.store import transaction
+from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import InUseError, RuleExistsError, StoreError
-from vifguard.store.sets import of_port
+from vifguard.store.nouns import address_groups, ip_groups, security_groups
+from vifguard.store.schema import tables
+from vifguard.store.updates import intent
+from vifguard.store.updates.address_sets import contribution_of_port
 
 RULES = tables.security_group_rules
 FROM, TO = Direction
@@ -93,7 +96,7 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
         each.group.id: set(each.group.addresses) for each in addresses
     }
     for port in ports:
-        for group, prefix in of_port(port):
+        for group, prefix in contribution_of_port(port):
             sets.setdefault(group, set()).update(remaining(prefix, port, ports, shared))
         held = (a for each in nouns.ip_groups_of.get(port.id, ()) for a in each.addresses)
         for address in held:
@@ -372,10 +375,15 @@ class TestTold:
         """A packet from a stranger within the range was one from the group."""
         group = world.security_group()
         world.rule(group, Rule(TO, 4, remote=group.id))
-        guarded = world.port(network, Wish(address=ip_address("10.0.0.10")), **in_group(group))
+        guarded = world.port(
+            network, AddressRequest(address=ip_address("10.0.0.10")), **in_group(group)
+        )
         wide = (AddressPair(ip_network("10.0.0.0/25")),)
         world.port(
-            network, Wish(address=ip_address("10.0.0.20")), address_pairs=wide, **in_group(group)
+            network,
+            AddressRequest(address=ip_address("10.0.0.20")),
+            address_pairs=wide,
+            **in_group(group),
         )
         agent = agent_of(world)
 
@@ -391,16 +399,20 @@ class TestTold:
         assert hears("10.0.0.20")
         assert hears("10.0.0.30")
         assert not hears("10.0.0.130")
-        stranger = world.port(network, Wish(address=ip_address("10.0.0.30")))
+        stranger = world.port(network, AddressRequest(address=ip_address("10.0.0.30")))
         assert not hears("10.0.0.30")
         assert hears("10.0.0.31")
         world.set_port(stranger, address_pairs=(AddressPair(ip_network("10.0.0.64/26")),))
         assert not hears("10.0.0.99")
-        member = world.port(network, Wish(address=ip_address("10.0.0.40")), **in_group(group))
+        member = world.port(
+            network, AddressRequest(address=ip_address("10.0.0.40")), **in_group(group)
+        )
         assert hears("10.0.0.40")
         world.set_port(member, security_groups=frozenset())
         assert not hears("10.0.0.40")
-        shared = world.group(network, stranger, wishes=(Wish(address=ip_address("10.0.0.50")),))
+        shared = world.group(
+            network, stranger, wishes=(AddressRequest(address=ip_address("10.0.0.50")),)
+        )
         assert not hears("10.0.0.50")
         world.set_group(shared, wishes=())
         assert hears("10.0.0.50")

@@ -16,11 +16,13 @@ from tests.store.world import Clock, World
 
 from vifguard.feed.messages import Claim, HostReport, PortReport, Report
 from vifguard.model.port import Port, PortState
-from vifguard.store import hosts, ip_groups, postgresql, tables
-from vifguard.store.database import News
+from vifguard.store.database import postgresql
+from vifguard.store.database.notification import Notification
+from vifguard.store.database.notification_codec import decode, encode
 from vifguard.store.errors import DatabaseError, UnavailableError, UnstorableError
 from vifguard.store.feed import StoreFeed
-from vifguard.store.gazette import news_of, texts_of
+from vifguard.store.nouns import hosts, ip_groups
+from vifguard.store.schema import tables
 from vifguard.store.store import Store
 
 PATIENCE = 60
@@ -73,7 +75,7 @@ def test_what_a_host_reports_to_one_is_heard_at_the_other(servers: tuple[World, 
     one.subnet(network, "10.0.0.0/24")
     port = one.port(network)
     told = threading.Event()
-    with other.store.reports.hearing(port.id, told.set):
+    with other.store.reports.subscribe(port.id, told.set):
         told.clear()
         report = PortReport(port.id, 1, PortState.ENFORCED, "tap0", "")
         one.store.record_report(Report("h1", ports=(report,)))
@@ -129,25 +131,25 @@ def test_a_hold_ends_though_the_server_that_began_it_is_gone(
     group = one.group(network, a, b, max_moves=0)
     start = one.clock.now
     armed = threading.Event()
-    arm = other.store._release.set
+    arm = other.store._release_timer.schedule
 
     def note(at: float) -> None:
         one.clock.now = at + 1  # so that it rings at once
         arm(at)
         armed.set()
 
-    other.store._release.set = note  # type: ignore[method-assign]
+    other.store._release_timer.schedule = note  # type: ignore[method-assign]
     told = threading.Event()
     for at, port in enumerate((a, b)):
         claim = Claim(port.id, group.addresses[0], port.mac, start + at)
-        one.store._release.stop()
+        one.store._release_timer.stop()
         one.store.record_report(Report("h1", claims=(claim,)))
 
     def is_held() -> bool:
         with other.store.read() as snapshot:
             return ip_groups.get(snapshot, group.id).group.pinned is not None
 
-    with other.store.changes.hearing("h1", told.set):
+    with other.store.changes.subscribe("h1", told.set):
         assert armed.wait(PATIENCE)
         while is_held():  # word of its beginning may come as late as that of its end
             assert told.wait(PATIENCE)
@@ -159,7 +161,7 @@ def test_a_listener_that_was_cut_off_joins_again(servers: tuple[World, World]) -
     network = one.network()
     one.subnet(network, "10.0.0.0/24")
     woken = threading.Event()
-    with other.store.changes.hearing("h1", woken.set):
+    with other.store.changes.subscribe("h1", woken.set):
         woken.clear()
         cut_off = (
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -185,7 +187,7 @@ def test_a_server_that_freezes_in_its_turn_loses_it(
 
         def freeze() -> None:
             with frozen.change() as change:
-                change.mark()
+                change.allocate_revision()
                 World(other).network()  # waits until the turn is taken from the frozen one
                 change.restart()
 
@@ -275,18 +277,20 @@ def test_sixteen_writers_at_four_servers_never_get_the_same_address(where: str) 
 def test_news_of_any_length_is_told_in_texts_that_fit() -> None:
     hosts = frozenset(f"host-\u00fc-{n:04}" for n in range(900))
     ports = frozenset(f"{n:036}" for n in range(1000))
-    texts = texts_of("me", News(hosts, ports, 7.0))
+    texts = encode("me", Notification(hosts, ports, 7.0))
     assert len(texts) > 1
     assert all(len(text.encode()) < 8000 for text in texts)
-    heard = [news_of(text) for text in texts]
+    heard = [decode(text) for text in texts]
     assert {sender for sender, _ in heard} == {"me"}
     assert frozenset().union(*(news.hosts or () for _, news in heard)) == hosts
     assert frozenset().union(*(news.ports or () for _, news in heard)) == ports
     assert all(news.release == 7.0 for _, news in heard)
     crowd = frozenset(f"{n:036}" for n in range(10_000))
-    assert [news_of(text)[1] for text in texts_of("me", News(crowd, frozenset()))] == [News(None)]
-    assert texts_of("me", News()) == []
-    assert news_of(texts_of("me", News(release=1.0))[0])[1] == News(release=1.0)
+    assert [decode(text)[1] for text in encode("me", Notification(crowd, frozenset()))] == [
+        Notification(None)
+    ]
+    assert encode("me", Notification()) == []
+    assert decode(encode("me", Notification(release=1.0))[0])[1] == Notification(release=1.0)
 
 
 @pytest.mark.parametrize("url", ["postgresql://:::", "postgresql://u@127.0.0.1:1/x"])

@@ -17,8 +17,8 @@ import vifguard.store as store_room
 from vifguard.feed.messages import DropCount, DropRecord, HostReport, Report
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
-from vifguard.store import drops, hosts, ip_groups, migrations, networks, ports, sqlite, subnets
-from vifguard.store.database import named
+from vifguard.store.database import sqlite
+from vifguard.store.database.open import open_database
 from vifguard.store.errors import (
     BusyError,
     ConflictError,
@@ -27,10 +27,13 @@ from vifguard.store.errors import (
     MacTakenError,
     ReplacedError,
 )
-from vifguard.store.readiness import Trial, why_not_ready
+from vifguard.store.nouns import hosts, ip_groups, networks, ports, subnets
+from vifguard.store.readiness import WriteProbe, why_not_ready
+from vifguard.store.reports import drops
+from vifguard.store.schema import migrations
+from vifguard.store.schema.tables import metadata
+from vifguard.store.schema.tables import networks as network_table
 from vifguard.store.store import Store
-from vifguard.store.tables import metadata
-from vifguard.store.tables import networks as network_table
 
 ABOUT = HostReport("6.1", "ebpf", frozenset({"tcx"}), (), ("netdev",), isolation=True)
 
@@ -46,7 +49,7 @@ def test_a_change_that_waits_too_long_for_another_is_refused(world: World) -> No
             refused.append(error)
 
     with world.store.change() as change:
-        change.mark()
+        change.allocate_revision()
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
@@ -116,10 +119,10 @@ def test_a_file_that_is_not_the_one_that_was_opened_is_not_used(
     for use in (store.read, store.change):
         with pytest.raises(ReplacedError, match=r"vifguard\.db was removed or replaced"), use():
             pass
-    assert "removed or replaced" in why_not_ready(store, Trial())
+    assert "removed or replaced" in why_not_ready(store, WriteProbe())
     aside.rename(path)
     world.network(physical="other")
-    assert why_not_ready(store, Trial()) == ""
+    assert why_not_ready(store, WriteProbe()) == ""
     store.close()
 
 
@@ -160,7 +163,7 @@ def test_the_first_host_takes_the_ports_without_one(world: World) -> None:
 def test_isolation_is_offered_when_a_host_can_hold_it(world: World) -> None:
     def why() -> str:
         with world.store.read() as snapshot:
-            return hosts.why_no_isolation(snapshot, named=True)
+            return hosts.isolation_unsupported(snapshot, named=True)
 
     assert "no host" in why()
     world.store.record_report(Report("h1", about=ABOUT))
@@ -175,7 +178,7 @@ def test_isolation_is_offered_when_a_host_can_hold_it(world: World) -> None:
 def test_security_groups_are_offered_when_a_host_can_hold_them(world: World) -> None:
     def why() -> str:
         with world.store.read() as snapshot:
-            return hosts.why_no_groups(snapshot, named=True)
+            return hosts.security_groups_unsupported(snapshot, named=True)
 
     assert "no host" in why()
     world.store.record_report(Report("h1", about=replace(ABOUT, features=frozenset({"groups"}))))
@@ -188,7 +191,7 @@ def test_security_groups_are_offered_when_a_host_can_hold_them(world: World) -> 
 
 def test_the_ports_of_the_first_release_stay_as_they_were(databases: Databases) -> None:
     with databases.unmigrated() as where:
-        database = named(where)
+        database = open_database(where)
         migrations.upgrade(database, "0001")
         with database.writing.begin() as connection:
             first = MetaData()

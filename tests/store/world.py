@@ -11,7 +11,9 @@ from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import Port
 from vifguard.model.security_group import AddressGroup, Rule, SecurityGroup, SecurityGroupRule
-from vifguard.store import (
+from vifguard.store.addressing.addresses import usable
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.nouns import (
     address_groups,
     hosts,
     ip_groups,
@@ -20,10 +22,9 @@ from vifguard.store import (
     security_groups,
     subnets,
 )
-from vifguard.store.addresses import Wish, usable
-from vifguard.store.ports import Draft, Ground
+from vifguard.store.nouns.ports import NewPort, PortContext
+from vifguard.store.schema.tables import security_group_rules
 from vifguard.store.store import Store
-from vifguard.store.tables import security_group_rules
 
 ANY_MAC = Mac(bytes(6))
 
@@ -71,7 +72,7 @@ class World:
     def port(
         self,
         network: Network,
-        *wishes: Wish,
+        *wishes: AddressRequest,
         mac: str | None = None,
         **fields: Any,
     ) -> Port:
@@ -85,10 +86,10 @@ class World:
             }
             | fields
         )
-        draft = Draft(port, None if mac is None else Mac.parse(mac), wishes or None)
+        draft = NewPort(port, None if mac is None else Mac.parse(mac), wishes or None)
         with self.store.change() as change:
             now = networks.get(change, network.id).network
-            ground = Ground(now, subnets.of_network(change, now.id), hosts.read(change))
+            ground = PortContext(now, subnets.of_network(change, now.id), hosts.read(change))
             return ports.create(change, ground, draft).port
 
     def group(self, network: Network, *members: Port, **fields: Any) -> IpGroup:
@@ -104,7 +105,7 @@ class World:
         )
         with self.store.change() as change:
             if wishes is None:
-                wishes = (Wish(subnets.of_network(change, network.id)[0].id),)
+                wishes = (AddressRequest(subnets.of_network(change, network.id)[0].id),)
             return ip_groups.create(change, group, tuple(wishes)).group
 
     def security_group(self, *rules: Rule, **fields: Any) -> SecurityGroup:

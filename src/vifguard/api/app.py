@@ -34,7 +34,7 @@ from vifguard.api.settings import Settings
 from vifguard.api.threads import Threads
 from vifguard.api.v2 import parts, versions
 from vifguard.api.verifying import Verification
-from vifguard.store.readiness import Trial
+from vifguard.store.readiness import WriteProbe
 from vifguard.store.store import Store
 
 
@@ -74,7 +74,7 @@ def create_app(
     state.settings = settings
     state.rate = Rate(settings.requests_per_second)
     state.threads = Threads()
-    state.trial = Trial()
+    state.trial = WriteProbe()
     state.metrics = Metrics(lambda: state.store)
     state.ways = tuple(Verification(each) for each in authenticators)
     return Application(state)

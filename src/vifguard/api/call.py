@@ -28,7 +28,7 @@ from vifguard.api.remembered import Remembered
 from vifguard.api.threads import Threads
 from vifguard.api.verifying import Verification
 from vifguard.api.who import Principal, User
-from vifguard.store.rows import Stamp
+from vifguard.store.schema.mapping import Stamp
 from vifguard.store.store import Store
 
 BODY_SECONDS = 60.0

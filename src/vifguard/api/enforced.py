@@ -7,15 +7,15 @@ from types import MappingProxyType
 from typing import Final
 
 from vifguard.model.port import PortState
-from vifguard.store.rows import Progress
+from vifguard.store.schema.mapping import EnforcementProgress
 
 
-def wanted_revision(port: Progress) -> int:
+def wanted_revision(port: EnforcementProgress) -> int:
     """The last revision that changed what the port may send and receive."""
     return max(port.policy_revision, port.rules_revision)
 
 
-def enforced_revision(port: Progress) -> int:
+def enforced_revision(port: EnforcementProgress) -> int:
     """The revision that the kernel of the port's host holds; 0 where it holds none.
 
     Rules of security groups stand once a host: of them the host says how far it has come.
@@ -26,7 +26,7 @@ def enforced_revision(port: Progress) -> int:
     return max(own, min(port.reached, wanted_revision(port)))
 
 
-def is_in_force(port: Progress) -> bool:
+def is_in_force(port: EnforcementProgress) -> bool:
     """Whether the kernel holds all that is wanted, the rules of its security groups included.
 
     Of a host that is silent nobody knows.
@@ -34,7 +34,7 @@ def is_in_force(port: Progress) -> bool:
     return not port.silent_since and enforced_revision(port) >= wanted_revision(port)
 
 
-def _own_revision(port: Progress) -> int:
+def _own_revision(port: EnforcementProgress) -> int:
     """What the host said of the port itself.
 
     A port that is held closed against its owner's wish has nothing enforced; one that is
@@ -49,12 +49,12 @@ def _own_revision(port: Progress) -> int:
     return 0
 
 
-def is_settled(port: Progress) -> bool:
+def is_settled(port: EnforcementProgress) -> bool:
     """Whether the kernel holds the port's own revision."""
     return _own_revision(port) >= port.policy_revision
 
 
-def status(port: Progress) -> str:
+def status(port: EnforcementProgress) -> str:
     """ACTIVE only when the wanted revision was read back a moment ago, and frames may pass."""
     enforced = (
         not port.silent_since and port.enforcement.state is PortState.ENFORCED and is_settled(port)
@@ -63,7 +63,7 @@ def status(port: Progress) -> str:
     return "ACTIVE" if enforced and meant_open else "DOWN"
 
 
-def status_reason(port: Progress, *, is_told_all: bool) -> str:
+def status_reason(port: EnforcementProgress, *, is_told_all: bool) -> str:
     """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing.
 
     Which host that is, and what it says of its own interfaces, is for those alone who are told
@@ -92,18 +92,18 @@ _DISCREET: Final = MappingProxyType(
 )
 
 
-def _said(port: Progress, *, is_told_all: bool) -> str:
+def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
     """What the host itself says of the port."""
     said = port.enforcement.reason
     return said if is_told_all or not said else _DISCREET[port.enforcement.state]
 
 
-def _silent(port: Progress, host: str) -> str:
+def _silent(port: EnforcementProgress, host: str) -> str:
     since = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"{host} silent since {since}: its guards stay as they were, and nobody reads them back"
 
 
-def _behind(port: Progress, host: str) -> str:
+def _behind(port: EnforcementProgress, host: str) -> str:
     if port.enforcement.revision == 0:
         return f"{host} has not reported the port yet"
     return (

@@ -11,13 +11,16 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from vifguard.api.errors import Refusal
-from vifguard.store.bell import Bell
+from vifguard.store.notifier import Notifier
 
 T = TypeVar("T")
 
 
 async def first(
-    bell: Bell, topics: AbstractSet[str], look: Callable[[], Awaitable[T | None]], patience: float
+    bell: Notifier,
+    topics: AbstractSet[str],
+    look: Callable[[], Awaitable[T | None]],
+    patience: float,
 ) -> T | None:
     """What `look` first finds, looking again at each ring; None after `patience` seconds.
 
@@ -40,22 +43,22 @@ async def first(
 
 
 _ENDING = "The server is ending; nothing is lost, ask again."
-_silenced: WeakSet[Bell] = WeakSet()
+_silenced: WeakSet[Notifier] = WeakSet()
 
 
-def silence(bell: Bell) -> None:
+def silence(bell: Notifier) -> None:
     """Let everybody go who waits for a bell, now and later: the server ends."""
     _silenced.add(bell)
-    bell.ring(None)
+    bell.notify(None)
 
 
-def is_silenced(bell: Bell) -> bool:
+def is_silenced(bell: Notifier) -> bool:
     """Whether nobody waits for a bell any more."""
     return bell in _silenced
 
 
 @contextmanager
-def _rung(bell: Bell, topics: Iterable[str]) -> Iterator[asyncio.Event]:
+def _rung(bell: Notifier, topics: Iterable[str]) -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 
@@ -65,5 +68,5 @@ def _rung(bell: Bell, topics: Iterable[str]) -> Iterator[asyncio.Event]:
 
     with ExitStack() as heard:
         for topic in topics:
-            heard.enter_context(bell.hearing(topic, ear))
+            heard.enter_context(bell.subscribe(topic, ear))
         yield event

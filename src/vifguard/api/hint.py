@@ -12,7 +12,7 @@ from vifguard.model.verdict import Reason
 from vifguard.packet.frame import parse
 from vifguard.packet.icmp6 import Icmp6, Nd
 from vifguard.packet.ip6 import IPv6
-from vifguard.store.rows import StoredPort
+from vifguard.store.schema.mapping import StoredPort
 
 REASONS = frozenset({Reason.ND_SOURCE, Reason.ND_TARGET, Reason.ND_CLAIM, Reason.IPV6_SOURCE})
 """The reasons for which there may be a hint."""

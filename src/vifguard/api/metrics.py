@@ -15,9 +15,10 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from vifguard.store import hosts, tally
 from vifguard.store.errors import UnavailableError
-from vifguard.store.hosts import StoredHost
+from vifguard.store.nouns import hosts
+from vifguard.store.nouns.hosts import StoredHost
+from vifguard.store.reports import port_counts
 from vifguard.store.store import Store
 
 _BUCKETS: Final = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
@@ -84,7 +85,7 @@ class _State(Collector):
         with store.read() as snapshot:
             known = hosts.read(snapshot)
             silent = {host.name for host in known if not host.is_alive}
-            by_status = tally.ports_by_status(snapshot, silent)
+            by_status = port_counts.ports_by_status(snapshot, silent)
         yield _gauge("vifguard_ports", "Ports, by status.", "status", by_status)
         agents = {"alive": len(known) - len(silent), "silent": len(silent)}
         yield _gauge("vifguard_agents", "Hosts' agents, by whether they report.", "state", agents)

@@ -13,10 +13,10 @@ from vifguard.api.convert import boolean
 from vifguard.api.errors import invalid_input
 from vifguard.api.listing import Listing, Shown
 from vifguard.model.address import AddressError, IPAddress, Mac, parse_address
-from vifguard.store import lists
-from vifguard.store.lists import Cut
-from vifguard.store.rows import key
-from vifguard.store.tables import allocations
+from vifguard.store.nouns import list_pages
+from vifguard.store.nouns.list_pages import Page
+from vifguard.store.schema.mapping import key
+from vifguard.store.schema.tables import allocations
 from vifguard.store.transaction import Snapshot
 
 Values = Sequence[str]
@@ -114,8 +114,8 @@ class Narrowing:
         """The condition for one page, and one more object; raises Refusal (404)."""
         sort = tuple((self.columns[key], descending) for key, descending in listing.sort)
         most = listing.limit and listing.limit + 1
-        where = Cut(most, listing.marker, listing.backwards, sort)
-        found = lists.cut(snapshot, self.table, which, where)
+        where = Page(most, listing.marker, listing.backwards, sort)
+        found = list_pages.page(snapshot, self.table, which, where)
         if found is None:
             raise listing.no_marker()
         return found

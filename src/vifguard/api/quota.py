@@ -10,10 +10,10 @@ from sqlalchemy import Select, String, Table, bindparam, func, literal, select, 
 
 from vifguard.api.errors import conflict
 from vifguard.api.who import User
-from vifguard.store import quotas
-from vifguard.store.prepared import Prepared
-from vifguard.store.quotas import UNLIMITED
-from vifguard.store.tables import (
+from vifguard.store.database.statements import Statement
+from vifguard.store.nouns import quotas
+from vifguard.store.nouns.quotas import UNLIMITED
+from vifguard.store.schema.tables import (
     address_groups,
     allocations,
     ip_groups,
@@ -90,10 +90,10 @@ _COUNTING: Final[Mapping[str, Select[Any]]] = MappingProxyType(
         .where(address_groups.c.project_id == bindparam("project_id")),
     }
 )
-_COUNTS: Final = {name: Prepared(counting) for name, counting in _COUNTING.items()}
+_COUNTS: Final = {name: Statement(counting) for name, counting in _COUNTING.items()}
 
 
-_ALL_COUNTS: Final = Prepared(
+_ALL_COUNTS: Final = Statement(
     union_all(
         *(
             counting.add_columns(literal(name, String()).label("resource"))
@@ -155,7 +155,7 @@ def _ask(
 ) -> Callable[[], None]:
     if user.is_operator and project_id == user.project_id:
         return lambda: None
-    own = quotas.ask(snapshot, project_id, resource)
+    own = quotas.queue_limit(snapshot, project_id, resource)
 
     def hear() -> None:
         limit = own()

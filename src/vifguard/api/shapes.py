@@ -29,8 +29,8 @@ from vifguard.api.who import OWN_PROJECT, OWNER, Rule
 from vifguard.model.guard import SELECTABLE, Guard, Profile
 from vifguard.model.learned import LearnedLimits
 from vifguard.model.policy import Storm
-from vifguard.store.addresses import Wish
-from vifguard.store.rows import Stamp
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.schema.mapping import Stamp
 
 _RATE = integer(0, 10_000_000)
 
@@ -54,13 +54,13 @@ learned_limits: Final = mapped(
 )
 
 
-def _wish(given: dict[str, Any]) -> Wish:
+def _wish(given: dict[str, Any]) -> AddressRequest:
     if not given:
         raise UnfitError("an entry names a subnet_id, an ip_address, or both")
-    return Wish(given.get("subnet_id"), given.get("ip_address"))
+    return AddressRequest(given.get("subnet_id"), given.get("ip_address"))
 
 
-def _distinct(given: tuple[Wish, ...]) -> tuple[Wish, ...]:
+def _distinct(given: tuple[AddressRequest, ...]) -> tuple[AddressRequest, ...]:
     chosen = [wish.address for wish in given if wish.address is not None]
     if twice := {each for each in chosen if chosen.count(each) > 1}:
         raise UnfitError(f"duplicate IP address '{min(map(str, twice))}'")

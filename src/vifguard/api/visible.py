@@ -15,7 +15,8 @@ from vifguard.api.who import User
 from vifguard.model.network import Network
 from vifguard.model.rbac_policy import RbacPolicy, Sharable
 from vifguard.model.security_group import SecurityGroup
-from vifguard.store import (
+from vifguard.store.errors import MissingError
+from vifguard.store.nouns import (
     address_groups,
     ip_groups,
     networks,
@@ -25,10 +26,9 @@ from vifguard.store import (
     subnet_pools,
     subnets,
 )
-from vifguard.store.errors import MissingError
-from vifguard.store.rows import (
+from vifguard.store.schema.mapping import (
     StoredAddressGroup,
-    StoredGroup,
+    StoredIpGroup,
     StoredNetwork,
     StoredPort,
     StoredRule,
@@ -36,15 +36,15 @@ from vifguard.store.rows import (
     StoredSubnet,
     StoredSubnetPool,
 )
-from vifguard.store.tables import address_groups as address_group_table
-from vifguard.store.tables import ip_groups as group_table
-from vifguard.store.tables import networks as network_table
-from vifguard.store.tables import ports as port_table
-from vifguard.store.tables import rbac_policies as rbac_policy_table
-from vifguard.store.tables import security_group_rules as rule_table
-from vifguard.store.tables import security_groups as security_group_table
-from vifguard.store.tables import subnet_pools as subnet_pool_table
-from vifguard.store.tables import subnets as subnet_table
+from vifguard.store.schema.tables import address_groups as address_group_table
+from vifguard.store.schema.tables import ip_groups as group_table
+from vifguard.store.schema.tables import networks as network_table
+from vifguard.store.schema.tables import ports as port_table
+from vifguard.store.schema.tables import rbac_policies as rbac_policy_table
+from vifguard.store.schema.tables import security_group_rules as rule_table
+from vifguard.store.schema.tables import security_groups as security_group_table
+from vifguard.store.schema.tables import subnet_pools as subnet_pool_table
+from vifguard.store.schema.tables import subnets as subnet_table
 from vifguard.store.transaction import Snapshot
 
 Stored = TypeVar("Stored")
@@ -104,7 +104,7 @@ def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
 
 def ask_network(snapshot: Snapshot, user: User, network_id: str) -> Callable[[], StoredNetwork]:
     """One network; to hear it raises MissingError where the user does not see it."""
-    asked = networks.ask(snapshot, network_id, user.project_id)
+    asked = networks.queue(snapshot, network_id, user.project_id)
 
     def hear() -> StoredNetwork:
         found, is_shared = asked() or (None, False)
@@ -143,7 +143,7 @@ def rbac_policy(snapshot: Snapshot, user: User, policy_id: str) -> RbacPolicy:
     return found
 
 
-def group(snapshot: Snapshot, user: User, group_id: str) -> StoredGroup:
+def group(snapshot: Snapshot, user: User, group_id: str) -> StoredIpGroup:
     """One IP group that the user sees; raises MissingError."""
     found = ip_groups.read(snapshot, groups_of(user) & (group_table.c.id == group_id))
     if not found:
@@ -234,7 +234,7 @@ def ask_security_groups(
 ) -> Callable[[], list[SecurityGroup]]:
     """As `require_security_groups`; to hear them raises."""
     wanted = frozenset(ids)
-    asked = security_groups.ask(snapshot, wanted, project_id)
+    asked = security_groups.queue(snapshot, wanted, project_id)
 
     def hear() -> list[SecurityGroup]:
         usable = {

@@ -21,7 +21,7 @@ class StoreFeed:
         """The update after a revision, or None when nothing changed for `timeout` seconds."""
         deadline = time.monotonic() + timeout
         rung = threading.Event()
-        with self._store.changes.hearing(self._host, rung.set):
+        with self._store.changes.subscribe(self._host, rung.set):
             while True:
                 rung.clear()
                 update = self._update(instance, after)

@@ -14,10 +14,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 
-from vifguard.store import migrations
 from vifguard.store.errors import ReplacedError, StoreError
+from vifguard.store.schema import migrations
+from vifguard.store.schema.tables import revision
 from vifguard.store.store import Store
-from vifguard.store.tables import revision
 
 _TRIED_EVERY = 1.0
 
@@ -25,7 +25,7 @@ _PATIENCE = 0.5
 """Seconds that who asks waits for an attempt: most end in a few milliseconds."""
 
 
-class Trial:
+class WriteProbe:
     """What became of the last attempt to write, which is made once a second: anybody may ask.
 
     An attempt waits for its turn behind the changes there are, in a thread of its own; who asks
@@ -57,7 +57,7 @@ class Trial:
             self._ended.set()
 
 
-def why_not_ready(store: Store, trial: Trial) -> str:
+def why_not_ready(store: Store, trial: WriteProbe) -> str:
     """Why the store cannot serve now; empty when it can."""
     try:
         with store.read() as snapshot:

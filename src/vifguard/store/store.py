@@ -14,27 +14,14 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from vifguard.feed.cut import cut
 from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, SetChange, Update
 from vifguard.model.security_group import Rule
-from vifguard.store import (
-    address_claims,
-    enforcements,
-    followers,
-    holders,
-    hosts,
-    intent,
-    migrations,
-    security_groups,
-    sets,
-    wide_pairs,
-    wiring,
-)
-from vifguard.store.alarm import Alarm
-from vifguard.store.answering import answering
-from vifguard.store.bell import Bell, ports_of
-from vifguard.store.database import Database, News, named
-from vifguard.store.drops import DropLog
+from vifguard.store.addressing import address_claims, wide_pairs
+from vifguard.store.database.notification import Notification
+from vifguard.store.database.open import open_database
+from vifguard.store.database.protocol import Database
+from vifguard.store.database.translated_errors import translated_errors
+from vifguard.store.deadline_timer import DeadlineTimer
 from vifguard.store.errors import (
     BusyError,
     DatabaseError,
@@ -42,9 +29,16 @@ from vifguard.store.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from vifguard.store.heartbeats import Heartbeats
-from vifguard.store.tables import identity, ports
-from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Change, Snapshot
+from vifguard.store.notifier import Notifier, host_ports_topic
+from vifguard.store.nouns import hosts, security_groups
+from vifguard.store.reports import holders, port_reports, wiring
+from vifguard.store.reports.drops import DropLog
+from vifguard.store.reports.heartbeats import Heartbeats
+from vifguard.store.schema import migrations
+from vifguard.store.schema.tables import identity, ports
+from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Snapshot, WriteTransaction
+from vifguard.store.updates import address_sets, intent, subscriptions
+from vifguard.store.updates.host_update import update_for_host
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,15 +66,15 @@ class Store:
         self._database = database
         # Changes are serial anyway, each raising the one revision; waiting here, and not in
         # the database, a thread is woken at once and keeps no connection meanwhile.
-        self._turn = threading.Lock()
+        self._write_lock = threading.Lock()
         self._saving = threading.Lock()
         self._clock = clock
         self.heartbeats = Heartbeats(clock, monotonic)
-        self.changes = Bell()
-        self.reports = Bell()
+        self.changes = Notifier()
+        self.reports = Notifier()
         self.drops = DropLog()
-        self._release = Alarm(clock, self.release_holds)
-        database.join(self._joined, self._take_in)
+        self._release_timer = DeadlineTimer(clock, self.release_holds)
+        database.start_listening(self._on_connect, self._dispatch)
 
     @classmethod
     def open(
@@ -95,7 +89,7 @@ class Store:
         DatabaseError where that cannot be.
         """
         with ExitStack() as undo:
-            database = named(where)
+            database = open_database(where)
             undo.callback(database.close)
             try:
                 migrations.upgrade(database)
@@ -109,71 +103,80 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
-        self._release.stop()
+        self._release_timer.stop()
         self._database.close()
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """One consistent view of the rows; raises UnavailableError."""
-        with answering(), self._database.reading.connect() as connection, connection.begin():
-            yield Snapshot(connection, self._database.run, self.heartbeats)
+        with (
+            translated_errors(),
+            self._database.reading.connect() as connection,
+            connection.begin(),
+        ):
+            yield Snapshot(connection, self._database.execute_batch, self.heartbeats)
 
     @contextmanager
-    def look(self) -> Iterator[Snapshot]:
+    def autocommit(self) -> Iterator[Snapshot]:
         """A view for one statement: a second may see another state. Raises UnavailableError."""
-        with answering(), self._database.looking.connect() as connection:
-            yield Snapshot(connection, self._database.run, self.heartbeats)
+        with translated_errors(), self._database.autocommit.connect() as connection:
+            yield Snapshot(connection, self._database.execute_batch, self.heartbeats)
 
     @contextmanager
-    def change(self) -> Iterator[Change]:
+    def change(self) -> Iterator[WriteTransaction]:
         """A change: committed as a whole when the block ends, undone when it raises.
 
         Raises UnavailableError; UnknownOutcomeError where nobody knows whether it was committed.
         """
-        here = self._database
+        database = self._database
         change = None
-        with self._having_turn(), answering():
+        with self._write_locked(), translated_errors():
             try:
-                with here.writing.connect() as connection, connection.begin() as whole:
+                with database.writing.connect() as connection, connection.begin() as whole:
                     now = self._clock()
-                    change = Change(
-                        connection, here.run, self.heartbeats, here.turn, now, self.rest
+                    change = WriteTransaction(
+                        connection,
+                        database.execute_batch,
+                        self.heartbeats,
+                        database.lock_statements,
+                        now,
+                        self.rest,
                     )
                     yield change
                     wide_pairs.settle(change)
-                    for each in here.telling(change.news()):
+                    for each in database.notify_statements(change.notification()):
                         change.write(each.statement, each.values)
-                    change.end(whole)
+                    change.commit(whole)
             except (OperationalError, InterfaceError) as error:
                 # Of anything else the database told before it could commit.
-                if change is None or not change.is_ending:
+                if change is None or not change.is_committing:
                     raise
-                self._require_made(change, error)
-        self._take_in(change.news())
+                self._require_committed(change, error)
+        self._dispatch(change.notification())
 
     @contextmanager
-    def _having_turn(self) -> Iterator[None]:
+    def _write_locked(self) -> Iterator[None]:
         """Within, no other change of this server is made; raises BusyError."""
-        if not self._turn.acquire(timeout=self.patience):
+        if not self._write_lock.acquire(timeout=self.patience):
             raise BusyError(f"Another change has kept the database for {self.patience:g} s.")
         try:
             yield
         finally:
-            self._turn.release()
+            self._write_lock.release()
 
-    def _require_made(self, change: Change, error: DBAPIError) -> None:
+    def _require_committed(self, change: WriteTransaction, error: DBAPIError) -> None:
         """Return where a change was committed though its end was not told.
 
         Raises what the database said where it was not, UnknownOutcomeError where nobody knows.
         """
         try:
-            made = self._database.was_made(change.turn, change.reached)
+            made = self._database.was_committed(change.lock_result, change.allocated_revision)
         except SQLAlchemyError:
             _LOG.exception("the database cannot be asked what became of a change")
             made = None
         if made is None:
             # Whom it concerns looks, and finds it or not.
-            self._take_in(change.news())
+            self._dispatch(change.notification())
             raise UnknownOutcomeError(
                 "The database did not answer when it was told to commit: the change may or may "
                 "not have been made."
@@ -198,51 +201,53 @@ class Store:
             changed = intent.changed_ports(snapshot, host, after)
             if changed is None or len(changed) > DELTA_LIMIT:
                 return _complete(snapshot, host)
-            groups, moved = _told(snapshot, host, after)
+            groups, moved = _ruleset_changes(snapshot, host, after)
             if not (changed or groups or moved):
                 return None
             nouns, revisions = intent.of_ports(snapshot, changed)
-        here = {port.id for port in nouns.ports.values() if port.host == host}
-        return cut(nouns, host, revisions, gone=changed - here, groups=groups, sets=moved)
+        present = {port.id for port in nouns.ports.values() if port.host == host}
+        return update_for_host(
+            nouns, host, revisions, gone=changed - present, groups=groups, sets=moved
+        )
 
     def record_report(self, report: Report) -> ReportAnswer:
         """Take in what an agent reports. A host's word counts for its own ports only.
 
         Raises SecondAgentError where another agent is the host's, and lives.
         """
-        said = (report.ports, report.claims, report.sightings, report.reached, report.wiring)
+        facts = (report.ports, report.claims, report.sightings, report.reached, report.wiring)
         refused: list[RefusedClaim] = []
         claimed = report.address_claims or report.detections
-        if any(said) or claimed or self._is_new(report):
+        if any(facts) or claimed or self._is_new(report):
             try:
                 refused = self._record(report)
             except UnavailableError:
                 # Whoever keeps the database: that the host lives is heard.
                 self.require_own(report.host, report.instance.id)
-                self._hear(report)
+                self._record_heartbeat(report)
                 raise
         if report.drops or report.counts:
             self._record_drops(report)
-        if self._hear(report):
+        if self._record_heartbeat(report):
             self._save_heartbeats()
         return ReportAnswer(tuple(refused))
 
-    def _hear(self, report: Report) -> bool:
+    def _record_heartbeat(self, report: Report) -> bool:
         """Whether a report is a heartbeat; it counts then."""
         is_heartbeat = report.read_back or bool(report.ports)
         if is_heartbeat:
-            self.heartbeats.hear(report.host)
+            self.heartbeats.record(report.host)
         return is_heartbeat
 
     def require_own(self, host: str, instance: str) -> None:
         """Raise SecondAgentError where another agent than this run is the host's, and lives."""
-        with self.look() as snapshot:
+        with self.autocommit() as snapshot:
             hosts.require_own(snapshot, host, instance)
 
     @cached_property
     def identity(self) -> str:
         """What this store is known by, wherever its database is kept."""
-        with self.look() as snapshot:
+        with self.autocommit() as snapshot:
             found: str = snapshot.connection.scalar(select(identity.c.id)) or ""
         return found
 
@@ -254,11 +259,11 @@ class Store:
                 change.release = holders.next_release(change)
         except StoreError:
             _LOG.exception("the holds of IP groups that have ended are tried again")
-            self._release.set(self._clock() + 1)
+            self._release_timer.schedule(self._clock() + 1)
 
     def _is_new(self, report: Report) -> bool:
         """Whether a host says something of itself that its row does not."""
-        with self.look() as snapshot:
+        with self.autocommit() as snapshot:
             known = next((each for each in hosts.read(snapshot) if each.name == report.host), None)
         if known is None:
             return report.about is not None
@@ -286,20 +291,20 @@ class Store:
         except StoreError as error:
             _LOG.warning("the heartbeats of %d hosts could not be saved: %s", len(heard), error)
 
-    def _joined(self) -> None:
+    def _on_connect(self) -> None:
         """Begin, or begin again after news may have been missed."""
         with self.change() as change:
-            if self._database.is_alone(change.connection):
+            if self._database.is_only_server(change.connection):
                 change.restart()
             change.release = holders.next_release(change)
-        self._take_in(News(None, None))
+        self._dispatch(Notification(None, None))
 
-    def _take_in(self, news: News) -> None:
+    def _dispatch(self, notification: Notification) -> None:
         """Wake those whom news concerns; what is stored says it too, whoever dies before."""
-        if news.release is not None:
-            self._release.set(news.release)
-        self.changes.ring(news.hosts)
-        self.reports.ring(news.ports)
+        if notification.release is not None:
+            self._release_timer.schedule(notification.release)
+        self.changes.notify(notification.hosts)
+        self.reports.notify(notification.ports)
 
     def _record(self, report: Report) -> list[RefusedClaim]:
         now = self._clock()
@@ -309,11 +314,11 @@ class Store:
                 hosts.write(change, report.host, report.about, report.instance, now)
             if report.wiring is not None:
                 wiring.write(change, report.host, report.wiring)
-            change.noted.update(enforcements.write(change, report.host, report.ports))
+            change.ports_to_notify.update(port_reports.write(change, report.host, report.ports))
             holders.record(change, report.host, report.claims, report.sightings, now)
             if report.reached:
                 hosts.write_reached(change, report.host, report.reached)
-                change.noted.add(ports_of(report.host))
+                change.ports_to_notify.add(host_ports_topic(report.host))
             if report.claims:
                 change.release = holders.next_release(change)
             address_claims.conclude(change, report.host, report.detections)
@@ -336,13 +341,13 @@ class Store:
 
 def _complete(snapshot: Snapshot, host: str) -> Update:
     nouns, revisions = intent.of_host(snapshot, host)
-    groups, whole = _told(snapshot, host, BEFORE_ALL)
-    return cut(nouns, host, revisions, groups=groups, sets=whole)
+    groups, whole = _ruleset_changes(snapshot, host, BEFORE_ALL)
+    return update_for_host(nouns, host, revisions, groups=groups, sets=whole)
 
 
-def _told(
+def _ruleset_changes(
     snapshot: Snapshot, host: str, after: int
 ) -> tuple[dict[str, frozenset[Rule]], dict[str, SetChange]]:
     """What a host must be told of groups and sets, beside its ports."""
-    changed = followers.groups(snapshot, host, after)
-    return security_groups.meanings(snapshot, changed), sets.changes(snapshot, host, after)
+    changed = subscriptions.changed_groups(snapshot, host, after)
+    return security_groups.meanings(snapshot, changed), address_sets.changes(snapshot, host, after)

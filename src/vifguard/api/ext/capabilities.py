@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 import vifguard
 from vifguard.api.call import Call
 from vifguard.api.routes import Routes
-from vifguard.store import hosts
+from vifguard.store.nouns import hosts
 
 router = Routes("server")
 
@@ -18,8 +18,8 @@ def show_capabilities(call: Call) -> Response:
     named = call.user.is_told_all
     with call.store.read() as snapshot:
         reasons = {
-            "project_networks": hosts.why_no_isolation(snapshot, named=named),
-            "security_groups": hosts.why_no_groups(snapshot, named=named),
+            "project_networks": hosts.isolation_unsupported(snapshot, named=named),
+            "security_groups": hosts.security_groups_unsupported(snapshot, named=named),
         }
     shown: dict[str, object] = {
         name: {"offered": not why, "reason": why} for name, why in reasons.items()

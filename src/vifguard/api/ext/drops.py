@@ -20,10 +20,10 @@ from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.describe import describe_cut
-from vifguard.store import ports
-from vifguard.store.drops import DropFilter, DropKind
-from vifguard.store.rows import StoredPort
-from vifguard.store.tables import ports as port_table
+from vifguard.store.nouns import ports
+from vifguard.store.reports.drops import DropFilter, DropKind
+from vifguard.store.schema.mapping import StoredPort
+from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
 router = Routes("drops")

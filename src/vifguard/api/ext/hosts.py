@@ -11,8 +11,8 @@ from vifguard.api.call import Call
 from vifguard.api.convert import Converter, boolean, integer, list_of, nullable, record, text
 from vifguard.api.routes import Routes
 from vifguard.api.shapes import seconds, strings
-from vifguard.store import hosts
-from vifguard.store.hosts import StoredHost
+from vifguard.store.nouns import hosts
+from vifguard.store.nouns.hosts import StoredHost
 
 router = Routes("hosts")
 

@@ -22,14 +22,15 @@ from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
-from vifguard.store import holders, ip_groups, networks, ports, subnets
-from vifguard.store.addresses import Wish
+from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import MissingError
-from vifguard.store.holders import Event, Holder
-from vifguard.store.rows import StoredGroup
-from vifguard.store.tables import ip_groups as table
-from vifguard.store.tables import ports as port_table
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.nouns import ip_groups, networks, ports, subnets
+from vifguard.store.reports import holders
+from vifguard.store.reports.holders import Event, Holder
+from vifguard.store.schema.mapping import StoredIpGroup
+from vifguard.store.schema.tables import ip_groups as table
+from vifguard.store.schema.tables import ports as port_table
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("ip-groups")
 
@@ -132,7 +133,7 @@ def list_ip_group_events(call: Call, group_id: str) -> Response:
     return JSONResponse({"events": [_show_event(each) for each in found]})
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredGroup:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredIpGroup:
     user = call.user
     network = visible.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or user.project_id
@@ -147,7 +148,9 @@ def _create(change: Change, call: Call, given: Given) -> StoredGroup:
     return made
 
 
-def _changes(change: Change, call: Call, given: Given, before: StoredGroup) -> dict[str, Any]:
+def _changes(
+    change: WriteTransaction, call: Call, given: Given, before: StoredIpGroup
+) -> dict[str, Any]:
     changes = GROUPS.fields(given)
     group = before.group
     if "members" in changes:
@@ -189,8 +192,8 @@ def _require_choosable(
     snapshot: Snapshot,
     call: Call,
     network: Network,
-    wished: Sequence[Wish],
-    before: StoredGroup | None,
+    wished: Sequence[AddressRequest],
+    before: StoredIpGroup | None,
 ) -> None:
     """On a shared network an address comes from a pool: outside are the provider's machines."""
     if not network.shared:
@@ -222,12 +225,12 @@ def _pooled(subnet: Subnet, address: Any) -> bool:
     return any(pool.start <= address <= pool.end for pool in subnet.pools)
 
 
-def _shown(snapshot: Snapshot, found: Sequence[StoredGroup]) -> list[dict[str, Any]]:
+def _shown(snapshot: Snapshot, found: Sequence[StoredIpGroup]) -> list[dict[str, Any]]:
     held = holders.of_groups(snapshot, [each.group.id for each in found])
     return [_show(each, held.get(each.group.id, [])) for each in found]
 
 
-def _show(stored: StoredGroup, held: Sequence[Holder]) -> dict[str, Any]:
+def _show(stored: StoredIpGroup, held: Sequence[Holder]) -> dict[str, Any]:
     group = stored.group
     return {
         "id": group.id,

@@ -8,7 +8,7 @@ from vifguard.api import visible
 from vifguard.api.call import Call
 from vifguard.api.routes import Routes
 from vifguard.model.address import host_prefix
-from vifguard.store import learned
+from vifguard.store.addressing import learned
 from vifguard.store.errors import MissingError
 
 router = Routes("ports")

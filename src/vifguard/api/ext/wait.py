@@ -12,8 +12,8 @@ from vifguard.api.errors import Refusal
 from vifguard.api.hearing import first
 from vifguard.api.routes import Routes
 from vifguard.api.v2.ports import PORTS, show
-from vifguard.store.bell import ports_of
-from vifguard.store.rows import StoredPort
+from vifguard.store.notifier import host_ports_topic
+from vifguard.store.schema.mapping import StoredPort
 
 router = Routes("ports")
 
@@ -30,7 +30,7 @@ async def wait_port(call: Call, port_id: str) -> Response:
     async def look() -> Response | None:
         stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
         # How far its host has come with rules is told of the host, not of each port.
-        topics.add(ports_of(stored.port.host))
+        topics.add(host_ports_topic(stored.port.host))
         return call.one(PORTS, show(stored, call.user)) if is_in_force(stored.progress) else None
 
     with call.threads.waits.place(call.share):
@@ -45,5 +45,5 @@ async def wait_port(call: Call, port_id: str) -> Response:
 
 
 def _look(call: Call, port_id: str) -> StoredPort:
-    with call.store.look() as snapshot:
+    with call.store.autocommit() as snapshot:
         return visible.port(snapshot, call.user, port_id)

@@ -30,10 +30,10 @@ from vifguard.api.shapes import common, show_stamp, stamped
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.address import IPNetwork, parse_interface
 from vifguard.model.security_group import AddressGroup
-from vifguard.store import address_groups, rbac_policies
-from vifguard.store.rows import StoredAddressGroup
-from vifguard.store.tables import address_groups as table
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import address_groups, rbac_policies
+from vifguard.store.schema.mapping import StoredAddressGroup
+from vifguard.store.schema.tables import address_groups as table
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
@@ -168,7 +168,7 @@ def delete_address_group(call: Call, group_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredAddressGroup:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredAddressGroup:
     project_id = given["project_id"] or call.user.project_id
     ADDRESS_GROUPS.authorize_post(given, Standing(call.user, project_id))
     require_room(change, call.user, table, project_id, 1)

@@ -19,8 +19,8 @@ from vifguard.api.convert import (
 from vifguard.model.address import Mac
 from vifguard.model.port import AddressPair
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES
-from vifguard.store.pieces import is_wide
-from vifguard.store.rows import Progress
+from vifguard.store.addressing.wide_pair_pieces import is_wide
+from vifguard.store.schema.mapping import EnforcementProgress
 
 MOST: Final = 64
 """Pairs of a port."""
@@ -54,7 +54,7 @@ def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
 PAIRS: Final = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MOST)), _sound)
 
 
-def why_uncounted(port: Progress) -> str:
+def why_uncounted(port: EnforcementProgress) -> str:
     """Why wide address pairs of a port do not count in its security groups."""
     if not port.pieces:
         return ""

@@ -14,9 +14,9 @@ from vifguard.api.attributes import Attribute, Resource
 from vifguard.api.call import Call
 from vifguard.api.convert import Converter, boolean, nullable, text, uuid
 from vifguard.api.routes import Routes
-from vifguard.store import hosts
 from vifguard.store.errors import MissingError
-from vifguard.store.hosts import StoredHost
+from vifguard.store.nouns import hosts
+from vifguard.store.nouns.hosts import StoredHost
 from vifguard.store.transaction import Snapshot
 
 router = Routes("hosts")

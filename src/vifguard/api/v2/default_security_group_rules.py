@@ -16,8 +16,8 @@ from vifguard.api.shapes import prose
 from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
 from vifguard.api.who import OPERATOR
 from vifguard.model.security_group import MEMBERS, DefaultRule
-from vifguard.store import default_rules
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import default_rules
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
@@ -79,7 +79,7 @@ def delete_default_security_group_rule(call: Call, rule_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, given: Given) -> DefaultRule:
+def _create(change: WriteTransaction, given: Given) -> DefaultRule:
     rule, known = meaning(given)
     word = None if known is None else known.word
     fields = DEFAULT_RULES.fields(given)

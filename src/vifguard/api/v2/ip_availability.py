@@ -16,11 +16,11 @@ from vifguard.api.convert import Converter, project, text, uuid
 from vifguard.api.narrowing import Narrowing, columns
 from vifguard.api.routes import Routes
 from vifguard.model.network import Network
-from vifguard.store import availability
-from vifguard.store.availability import Availability
+from vifguard.store.addressing import availability
+from vifguard.store.addressing.availability import Availability
 from vifguard.store.errors import MissingError
-from vifguard.store.tables import networks as table
-from vifguard.store.tables import subnets as subnet_table
+from vifguard.store.schema.tables import networks as table
+from vifguard.store.schema.tables import subnets as subnet_table
 
 router = Routes("networks")
 

@@ -53,13 +53,13 @@ from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
-from vifguard.store import hosts, networks, rbac_policies, subnets
-from vifguard.store.prepared import Prepared, among
-from vifguard.store.rows import StoredNetwork
-from vifguard.store.tables import networks as table
-from vifguard.store.tables import rbac_policies as policy_table
-from vifguard.store.tables import subnets as subnet_table
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.database.statements import Statement, in_list
+from vifguard.store.nouns import hosts, networks, rbac_policies, subnets
+from vifguard.store.schema.mapping import StoredNetwork
+from vifguard.store.schema.tables import networks as table
+from vifguard.store.schema.tables import rbac_policies as policy_table
+from vifguard.store.schema.tables import subnets as subnet_table
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("networks")
 
@@ -127,9 +127,9 @@ NETWORKS: Final = Resource(
     ),
 )
 
-_SUBNETS: Final = Prepared(
+_SUBNETS: Final = Statement(
     select(subnet_table.c.network_id, subnet_table.c.id)
-    .where(among(subnet_table.c.network_id, "ids"))
+    .where(in_list(subnet_table.c.network_id, "ids"))
     .order_by(subnet_table.c.created_at, subnet_table.c.id)
 )
 
@@ -211,14 +211,16 @@ def _narrowing(user: User) -> Narrowing:
     return Narrowing(NETWORKS, table, told, flags)
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredNetwork:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredNetwork:
     user = call.user
     project_id = given["project_id"] or user.project_id
     network = Network(id=str(uuid4()), project_id=project_id, **NETWORKS.fields(given))
     NETWORKS.authorize_post(given, Standing(user, project_id, network))
     network = replace(network, physical=_physical(given))
     _require_sound(network, shared=False)
-    if not user.is_operator and (why := hosts.why_no_isolation(change, named=user.is_told_all)):
+    if not user.is_operator and (
+        why := hosts.isolation_unsupported(change, named=user.is_told_all)
+    ):
         raise forbidden(f"A network of a project's own cannot be offered: {why}.")
     require_room(change, user, table, project_id, 1)
     return networks.create(change, network)
@@ -253,7 +255,7 @@ def _require_sound(network: Network, *, shared: bool) -> None:
         )
 
 
-def _require_owner(change: Change, standing: Standing, verb: str) -> None:
+def _require_owner(change: WriteTransaction, standing: Standing, verb: str) -> None:
     # A shared network carries other projects' ports: whoever made it, it is the operator's.
     if standing.owns_network:
         return
@@ -310,7 +312,7 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
     }
 
 
-def _who_shares(change: Change, user: User, network: Network) -> str:
+def _who_shares(change: WriteTransaction, user: User, network: Network) -> str:
     """What keeps an owner from changing a network: with whom it is shared, and by what."""
     policies = rbac_policies.read(change, policy_table.c.object_id == network.id)
     said = [

@@ -10,18 +10,20 @@ from vifguard.api.errors import Refusal, conflict
 from vifguard.api.who import NETWORKS_OWN
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
-from vifguard.store import security_groups
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import security_groups
+from vifguard.store.transaction import WriteTransaction
 
 
 class Groups:
     """The security groups that a request names, or where it names none the project's default."""
 
-    def __init__(self, change: Change, project_id: str, named: frozenset[str] | None) -> None:
+    def __init__(
+        self, change: WriteTransaction, project_id: str, named: frozenset[str] | None
+    ) -> None:
         self._change = change
         self._project_id = project_id
         self._named = visible.ask_security_groups(change, project_id, named) if named else None
-        self._default = security_groups.ask_default(change, project_id) if named is None else None
+        self._default = security_groups.queue_default(change, project_id) if named is None else None
 
     def named(self) -> list[SecurityGroup]:
         """Those that are named; raises MissingError."""
@@ -53,7 +55,7 @@ def first(port: Port, given: Given, groups: Groups) -> frozenset[str] | None:
     return asked or frozenset()
 
 
-def changed(change: Change, port: Port, given: Given) -> dict[str, Any]:
+def changed(change: WriteTransaction, port: Port, given: Given) -> dict[str, Any]:
     """What a request changes of a port's groups; `port` is as it will be without."""
     has, asked = port.security_groups, given.get("security_groups")
     enabled = given.get("security_groups_enabled")

@@ -78,13 +78,14 @@ from vifguard.model.guard import Role
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
-from vifguard.store import hosts, identity, port_lists, ports, subnets
-from vifguard.store.addresses import usable
-from vifguard.store.port_lists import Listed
-from vifguard.store.ports import Draft, Ground
-from vifguard.store.rows import Progress, StoredPort
-from vifguard.store.tables import ports as table
-from vifguard.store.transaction import Change
+from vifguard.store.addressing import ownership
+from vifguard.store.addressing.addresses import usable
+from vifguard.store.nouns import hosts, port_pages, ports, subnets
+from vifguard.store.nouns.port_pages import PortListEntry
+from vifguard.store.nouns.ports import NewPort, PortContext
+from vifguard.store.schema.mapping import EnforcementProgress, StoredPort
+from vifguard.store.schema.tables import ports as table
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("ports")
 
@@ -192,7 +193,7 @@ def list_ports(call: Call) -> Response:
             return {each.port.id: PORTS.shown_to(call.user, _show_port(each)) for each in found}
 
         def shown(which: ColumnElement[bool]) -> dict[str, bytes]:
-            return _remembered(call, port_lists.read(snapshot, which), make)
+            return _remembered(call, port_pages.read(snapshot, which), make)
 
         if not NARROWING.is_exact(listing):
             return Json(listing.answer([json.loads(each) for each in shown(which).values()]))
@@ -203,10 +204,10 @@ def list_ports(call: Call) -> Response:
     return Json(listing.cut_page(list(found), fragments))
 
 
-def _remembered(call: Call, found: Mapping[str, Listed], make: Make) -> dict[str, bytes]:
+def _remembered(call: Call, found: Mapping[str, PortListEntry], make: Make) -> dict[str, bytes]:
     """Ports as JSON: each what it is, which seldom changes, and then how far its host is."""
     versions = {ident: each.version for ident, each in found.items()}
-    words = {ident: each.word for ident, each in found.items()}
+    words = {ident: each.progress_key for ident, each in found.items()}
     kept = call.remembered.shown(PORTS.hidden_from(call.user), versions, make)
     user = call.user
     news = call.remembered.shown(
@@ -231,7 +232,7 @@ def create_port(call: Call) -> Response:
 @router.get("/ports/{port_id}", name="show_port")
 def show_port(call: Call, port_id: str) -> Response:
     """One port."""
-    with call.store.look() as snapshot:
+    with call.store.autocommit() as snapshot:
         found = visible.port(snapshot, call.user, port_id)
     return call.one(PORTS, show(found, call.user))
 
@@ -241,7 +242,7 @@ def update_port(call: Call, port_id: str) -> Response:
     """Change a port."""
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
-        beside = subnets.ask_beside(change, port_id) if _concerns_subnets(given) else None
+        beside = subnets.queue_of_port(change, port_id) if _concerns_subnets(given) else None
         before = visible.port(change, call.user, port_id)
         call.require_revision(before.stamp)
         PORTS.authorize_put(
@@ -249,7 +250,7 @@ def update_port(call: Call, port_id: str) -> Response:
         )
         changes = _changes(given, before.network)
         if "mac_address" in given and given["mac_address"] is None:
-            changes["mac"] = identity.free(change, before.port.network_id)
+            changes["mac"] = ownership.free(change, before.port.network_id)
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
@@ -267,7 +268,7 @@ def update_port(call: Call, port_id: str) -> Response:
 def delete_port(call: Call, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
-        beside = subnets.ask_beside(change, port_id)
+        beside = subnets.queue_of_port(change, port_id)
         found = visible.port(change, call.user, port_id)
         call.require_revision(found.stamp)
         ports.delete_port(change, found, beside())
@@ -277,11 +278,11 @@ def delete_port(call: Call, port_id: str) -> Response:
 class _Beside:
     """What new ports are looked at beside, asked for all of them together."""
 
-    def __init__(self, change: Change, user: User, given: Sequence[Given]) -> None:
-        self._hosts = hosts.ask(change)
+    def __init__(self, change: WriteTransaction, user: User, given: Sequence[Given]) -> None:
+        self._hosts = hosts.queue(change)
         on = {each["network_id"] for each in given}
         self._networks = {each: visible.ask_network(change, user, each) for each in on}
-        self._subnets = {each: subnets.ask(change, each) for each in on}
+        self._subnets = {each: subnets.queue(change, each) for each in on}
         owners = [each["project_id"] or user.project_id for each in given]
         self._rooms = {
             owner: ask_room(change, user, table, owner, many)
@@ -293,10 +294,10 @@ class _Beside:
             for owner, each in zip(owners, given, strict=True)
         }
 
-    def ground(self, network_id: str) -> Ground:
+    def ground(self, network_id: str) -> PortContext:
         """What a port on a network stands on; raises MissingError."""
         network = self._networks[network_id]().network
-        return Ground(network, self._subnets[network_id](), self._hosts())
+        return PortContext(network, self._subnets[network_id](), self._hosts())
 
     def require_room(self, project_id: str) -> None:
         """Raise Refusal (409) where a project may not have all the new ports that are its.
@@ -316,7 +317,7 @@ class _Beside:
         return self._groups[project_id, named]
 
 
-def _create(change: Change, user: User, beside: _Beside, given: Given) -> StoredPort:
+def _create(change: WriteTransaction, user: User, beside: _Beside, given: Given) -> StoredPort:
     ground = beside.ground(given["network_id"])
     network = ground.network
     project_id = given["project_id"] or user.project_id
@@ -336,7 +337,7 @@ def _create(change: Change, user: User, beside: _Beside, given: Given) -> Stored
     return ports.create(
         change,
         ground,
-        Draft(
+        NewPort(
             replace(port, security_groups=groups),
             given["mac_address"],
             given["fixed_ips"],
@@ -415,7 +416,7 @@ def show(stored: StoredPort, user: User) -> dict[str, Any]:
     return _show_port(stored) | _show_progress(stored.progress, user)
 
 
-def _show_progress(port: Progress, user: User) -> dict[str, Any]:
+def _show_progress(port: EnforcementProgress, user: User) -> dict[str, Any]:
     reasons = status_reason(port, is_told_all=user.is_told_all), address_pairs.why_uncounted(port)
     return {
         "status": status(port),

@@ -14,9 +14,9 @@ from vifguard.api.convert import boolean, integer, project
 from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.routes import Routes
 from vifguard.api.who import OPERATOR, Standing
-from vifguard.store import quotas
-from vifguard.store.quotas import UNLIMITED
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import quotas
+from vifguard.store.nouns.quotas import UNLIMITED
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("quotas")
 
@@ -122,7 +122,7 @@ def _known(project_id: str) -> str:
         raise bad_request(f"Invalid input for project_id. Reason: {error}.") from None
 
 
-def _require_enough(change: Change, project_id: str, limits: dict[str, Any]) -> None:
+def _require_enough(change: WriteTransaction, project_id: str, limits: dict[str, Any]) -> None:
     used = quota.all_used(change, project_id)
     for name, most in limits.items():
         has = used[name]

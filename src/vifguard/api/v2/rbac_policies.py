@@ -23,9 +23,9 @@ from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.shareable import require_shareable
 from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
-from vifguard.store import rbac_policies, sharing
-from vifguard.store.tables import rbac_policies as table
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.nouns import rbac_policies, sharing
+from vifguard.store.schema.tables import rbac_policies as table
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("rbac policies")
 
@@ -136,7 +136,7 @@ def delete_rbac_policy(call: Call, policy_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> RbacPolicy:
+def _create(change: WriteTransaction, call: Call, given: Given) -> RbacPolicy:
     user = call.user
     project_id = given["project_id"] or user.project_id
     RBAC_POLICIES.authorize_post(given, Standing(user, project_id))
@@ -160,7 +160,9 @@ def _create(change: Change, call: Call, given: Given) -> RbacPolicy:
     return sharing.share(change, policy)
 
 
-def _require_shareable(change: Change, user: User, policy: RbacPolicy, owner: str) -> None:
+def _require_shareable(
+    change: WriteTransaction, user: User, policy: RbacPolicy, owner: str
+) -> None:
     """Raise Refusal (409) where a network is to be shared that cannot be."""
     if policy.kind is Sharable.NETWORK and policy.target != owner:
         network = visible.network(change, user, policy.object_id).network

@@ -45,11 +45,11 @@ from vifguard.model.security_group import (
     SecurityGroupRule,
 )
 from vifguard.model.verdict import Direction
-from vifguard.store import security_groups
-from vifguard.store.rows import StoredRule
-from vifguard.store.security_group_rows import meaning_of, range_of
-from vifguard.store.tables import security_group_rules as table
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.nouns import security_groups
+from vifguard.store.schema.mapping import StoredRule
+from vifguard.store.schema.security_group_mapping import meaning_of, range_of
+from vifguard.store.schema.tables import security_group_rules as table
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("security groups")
 
@@ -195,7 +195,9 @@ def delete_security_group_rule(call: Call, rule_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _rule(change: Change, call: Call, group: SecurityGroup, given: Given) -> SecurityGroupRule:
+def _rule(
+    change: WriteTransaction, call: Call, group: SecurityGroup, given: Given
+) -> SecurityGroupRule:
     SECURITY_GROUP_RULES.authorize_post(given, Standing(call.user, group.project_id))
     if given["project_id"] not in (None, group.project_id):
         raise bad_request(

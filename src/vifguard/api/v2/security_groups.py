@@ -23,11 +23,11 @@ from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.api.who import OWNER, Standing
 from vifguard.model.security_group import DEFAULT, SecurityGroup
-from vifguard.store import default_rules, rbac_policies, security_groups
-from vifguard.store.rows import StoredSecurityGroup
-from vifguard.store.tables import security_group_rules as rule_table
-from vifguard.store.tables import security_groups as table
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import default_rules, rbac_policies, security_groups
+from vifguard.store.schema.mapping import StoredSecurityGroup
+from vifguard.store.schema.tables import security_group_rules as rule_table
+from vifguard.store.schema.tables import security_groups as table
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
@@ -124,7 +124,7 @@ def delete_security_group(call: Call, group_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSecurityGroup:
     project_id = given["project_id"] or call.user.project_id
     SECURITY_GROUPS.authorize_post(given, Standing(call.user, project_id))
     if given["name"] == DEFAULT and project_id != call.user.project_id:
@@ -138,9 +138,9 @@ def _create(change: Change, call: Call, given: Given) -> StoredSecurityGroup:
     return security_groups.create(change, group)
 
 
-def _create_default(change: Change, project_id: str, given: Given) -> StoredSecurityGroup:
+def _create_default(change: WriteTransaction, project_id: str, given: Given) -> StoredSecurityGroup:
     """Another project's default group, which none of its own writes has made yet."""
-    if security_groups.ask_default(change, project_id)() is not None:
+    if security_groups.queue_default(change, project_id)() is not None:
         _require_no_default(given)
     before = security_groups.get(change, security_groups.ensure_default(change, project_id))
     chosen = {

@@ -18,10 +18,10 @@ from vifguard.api.who import Standing, User
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
-from vifguard.store import ip_groups, ports, subnets
-from vifguard.store.identity import is_generated
-from vifguard.store.tables import ip_groups as group_table
-from vifguard.store.tables import ports as port_table
+from vifguard.store.addressing.ownership import is_generated
+from vifguard.store.nouns import ip_groups, ports, subnets
+from vifguard.store.schema.tables import ip_groups as group_table
+from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
 _SHOWN: Final = 5

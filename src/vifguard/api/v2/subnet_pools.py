@@ -35,10 +35,10 @@ from vifguard.api.who import OPERATOR, OWNER, Standing
 from vifguard.model.address import IPNetwork
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, compact, holds
-from vifguard.store import rbac_policies, sharing, subnet_pools
-from vifguard.store.rows import StoredSubnetPool
-from vifguard.store.tables import subnet_pools as table
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import rbac_policies, sharing, subnet_pools
+from vifguard.store.schema.mapping import StoredSubnetPool
+from vifguard.store.schema.tables import subnet_pools as table
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnet pools")
 
@@ -154,7 +154,7 @@ def delete_subnetpool(call: Call, pool_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredSubnetPool:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnetPool:
     project_id = given["project_id"] or call.user.project_id
     SUBNET_POOLS.authorize_post(given, Standing(call.user, project_id))
     require_room(change, call.user, table, project_id, 1)

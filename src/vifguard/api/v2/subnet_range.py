@@ -8,12 +8,12 @@ from vifguard.api.errors import Refusal
 from vifguard.api.who import User
 from vifguard.model.address import IPNetwork
 from vifguard.model.subnet_pool import SubnetPool
-from vifguard.store import subnet_pools, subnets
-from vifguard.store.transaction import Change
+from vifguard.store.nouns import subnet_pools, subnets
+from vifguard.store.transaction import WriteTransaction
 
 
 def range_of(
-    change: Change, user: User, given: Given, project_id: str
+    change: WriteTransaction, user: User, given: Given, project_id: str
 ) -> tuple[IPNetwork, str | None]:
     """The range of a new subnet, and the pool that it is from, if any.
 
@@ -34,7 +34,7 @@ def range_of(
     return subnet_pools.take(change, pool, project_id, length, wanted), pool.id
 
 
-def _pool(change: Change, user: User, given: Given) -> SubnetPool | None:
+def _pool(change: WriteTransaction, user: User, given: Given) -> SubnetPool | None:
     if given["subnetpool_id"] is not None:
         if given["use_default_subnetpool"]:
             raise _bad("subnetpool_id and use_default_subnetpool cannot both be specified")
@@ -77,7 +77,9 @@ def _length(pool: SubnetPool, given: Given) -> int:
     return length
 
 
-def _require_affinity(change: Change, network_id: str, version: int, pool_id: str | None) -> None:
+def _require_affinity(
+    change: WriteTransaction, network_id: str, version: int, pool_id: str | None
+) -> None:
     for other in subnets.of_network(change, network_id):
         if other.cidr.version == version and other.subnet_pool_id != pool_id:
             raise Refusal(

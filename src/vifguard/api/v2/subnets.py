@@ -43,11 +43,12 @@ from vifguard.api.v2.subnet_range import range_of
 from vifguard.api.who import NETWORK_OWNER, Standing, User
 from vifguard.model.network import HostRoute, Pool, Subnet
 from vifguard.model.rbac_policy import Sharable
-from vifguard.store import automatic, rbac_policies, subnets
-from vifguard.store.addresses import usable
-from vifguard.store.rows import StoredSubnet
-from vifguard.store.tables import subnets as table
-from vifguard.store.transaction import Change
+from vifguard.store.addressing import automatic_addresses
+from vifguard.store.addressing.addresses import usable
+from vifguard.store.nouns import rbac_policies, subnets
+from vifguard.store.schema.mapping import StoredSubnet
+from vifguard.store.schema.tables import subnets as table
+from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnets")
 
@@ -204,12 +205,12 @@ def delete_subnet(call: Call, subnet_id: str) -> Response:
         found, network = visible.subnet(change, call.user, subnet_id)
         call.require_revision(found.stamp)
         _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
-        automatic.take_back(change, found.subnet)
+        automatic_addresses.release_automatic(change, found.subnet)
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
 
 
-def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
+def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnet:
     user = call.user
     network = visible.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or network.project_id
@@ -237,7 +238,7 @@ def _create(change: Change, call: Call, given: Given) -> StoredSubnet:
     require_mtu(network, [subnet.cidr.version])
     stored = subnets.create(change, network, subnet)
     if subnet.is_automatic:
-        for owner in automatic.give(change, subnet):
+        for owner in automatic_addresses.assign_automatic(change, subnet):
             ask_own_address_room(change, user, owner)()
     return stored
 

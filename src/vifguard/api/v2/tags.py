@@ -17,10 +17,10 @@ from vifguard.api.errors import Refusal
 from vifguard.api.routes import Routes
 from vifguard.api.shapes import MAX_TAGS
 from vifguard.api.who import User
-from vifguard.store import tables
-from vifguard.store import tags as rows
-from vifguard.store.rows import Stamp
-from vifguard.store.transaction import Change, Snapshot
+from vifguard.store.nouns import tags as rows
+from vifguard.store.schema import tables
+from vifguard.store.schema.mapping import Stamp
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("tags")
 
@@ -56,7 +56,7 @@ class _Tagged:
 
     def _write(
         self,
-        change: Change,
+        change: WriteTransaction,
         call: Call,
         object_id: str,
         wanted: Callable[[tuple[str, ...]], Iterable[str]],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vifguard.api.quota import RESOURCES
 from vifguard.client.resource import ResourceType
-from vifguard.store.quotas import UNLIMITED
+from vifguard.store.nouns.quotas import UNLIMITED
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client

@@ -1,0 +1,1 @@
+"""Who has which address, MAC and interface, and who may have it."""

@@ -1,0 +1,32 @@
+"""What a port wishes for beside what its owner names: addresses that its guest forms itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from vifguard.model.network import Subnet
+from vifguard.model.port import Port
+from vifguard.store.addressing.allocation import AddressRequest
+
+_ROUTER: Final = "network:router_"
+"""What the owners of routers' ports begin with."""
+
+
+def with_automatic(
+    wishes: tuple[AddressRequest, ...], choice: Iterable[Subnet], port: Port
+) -> tuple[AddressRequest, ...]:
+    """Wishes, and one for each automatic subnet that none is of: its guest forms that address.
+
+    Not for a router's port (Neutron, `_allocate_ips_for_port` of `ipam_pluggable_backend`).
+    """
+    if port.device_owner.startswith(_ROUTER):
+        return wishes
+    unnamed = (
+        AddressRequest(subnet.id)
+        for subnet in choice
+        if subnet.is_automatic
+        and subnet.serves(port.device_owner)
+        and not any(wish.is_of(subnet) for wish in wishes)
+    )
+    return (*wishes, *unnamed)

@@ -1,0 +1,55 @@
+"""Addresses that guests form themselves come and go with their subnet."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from sqlalchemy import ColumnElement, select
+
+from vifguard.model.network import Subnet
+from vifguard.model.port import SERVING
+from vifguard.store.addressing import addresses
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.errors import AddressTakenError
+from vifguard.store.nouns import ports
+from vifguard.store.schema.tables import allocations
+from vifguard.store.schema.tables import ports as table
+from vifguard.store.transaction import WriteTransaction
+from vifguard.store.updates.membership import MembershipChange
+
+
+def assign_automatic(change: WriteTransaction, subnet: Subnet) -> frozenset[str]:
+    """Give each port of an automatic subnet's network its address there (as Neutron does).
+
+    A port goes without where another project's address pair holds that address. Returns the
+    projects whose ports these are.
+    """
+    found = ports.read(change, table.c.network_id == subnet.network_id)
+    for stored in found:
+        kept = tuple(
+            AddressRequest(fixed.subnet_id, fixed.address) for fixed in stored.port.fixed_ips
+        )
+        with suppress(AddressTakenError):
+            ports.update_port(change, stored, {}, kept)
+    return frozenset(stored.port.project_id for stored in found)
+
+
+def release_automatic(change: WriteTransaction, subnet: Subnet) -> None:
+    """Take the addresses of a subnet that keep nobody from deleting it.
+
+    They are all of an automatic one, and of others those of the ports that serve the network.
+    """
+    change.allocate_revision()
+    has_one = select(allocations.c.port_id).where(allocations.c.subnet_id == subnet.id)
+    which: ColumnElement[bool] = table.c.id.in_(has_one)
+    if not subnet.is_automatic:
+        which &= table.c.device_owner.in_(SERVING)
+    for stored in ports.read(change, which):
+        removed = [fixed for fixed in stored.port.fixed_ips if fixed.subnet_id == subnet.id]
+        kept = tuple(fixed for fixed in stored.port.fixed_ips if fixed not in removed)
+        after = replace(stored.port, fixed_ips=kept)
+        move = MembershipChange(change, stored.port, after, stored.ip_groups)
+        addresses.release(change, ((subnet.id, fixed.address) for fixed in removed), [subnet])
+        ports.write(change, stored, after)
+        move.write(after)

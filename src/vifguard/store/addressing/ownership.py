@@ -1,0 +1,204 @@
+"""Whether a MAC or a prefix that a port wants is another project's on the same network.
+
+Within one project two ports may list the same prefix or MAC (a virtual address that moves
+between them); across projects nobody lists what another has.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from sqlalchemy import LargeBinary, String, bindparam, exists, or_, select
+
+from vifguard.model.address import IPNetwork, Mac
+from vifguard.model.ip_group import IpGroup
+from vifguard.model.port import Port
+from vifguard.store.addressing import addresses
+from vifguard.store.database.statements import Statement
+from vifguard.store.errors import AddressTakenError, ConflictError, MacTakenError
+from vifguard.store.schema.mapping import Record, address_of, key
+from vifguard.store.schema.tables import address_pairs, allocations, ip_groups, ports
+from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+
+_OUI = bytes((0xFA, 0x16, 0x3E))
+"""The first three octets of the MACs we choose: locally administered, and known to tools."""
+
+_HAS_VRID4, _HAS_VRID6 = (
+    column == bindparam("vrid") for column in (ip_groups.c.vrid4, ip_groups.c.vrid6)
+)
+_VRRP = {
+    bytes.fromhex(octets): Statement(
+        select(ip_groups.c.id).where(ip_groups.c.network_id == bindparam("network_id"), has_mac)
+    )
+    for octets, has_mac in (
+        ("00005e0001", or_(_HAS_VRID4, _HAS_VRID6)),
+        ("00005e0002", _HAS_VRID6),
+    )
+}
+
+_HAS = (ports.c.network_id == bindparam("network_id")) & (ports.c.mac == bindparam("mac"))
+_LISTS = (address_pairs.c.network_id == bindparam("network_id")) & (
+    address_pairs.c.mac == bindparam("mac")
+)
+_KNOWN = Statement(
+    select(
+        or_(
+            exists(select(ports.c.id).where(_HAS)),
+            exists(select(address_pairs.c.mac).where(_LISTS)),
+        ).label("known")
+    )
+)
+_PROJECT = bindparam("project_id", type_=String)
+_WHO_HAS_MAC = Statement(
+    select(
+        exists(select(ports.c.id).where(_HAS, ports.c.id != bindparam("port_id"))).label("one"),
+        exists(select(ports.c.id).where(_HAS, ports.c.project_id != _PROJECT)).label("stranger"),
+        exists(
+            select(address_pairs.c.port_id).where(_LISTS, address_pairs.c.project_id != _PROJECT)
+        ).label("listed"),
+    )
+)
+_WITHIN = (
+    bindparam("lowest", type_=LargeBinary),
+    bindparam("highest", type_=LargeBinary),
+)
+_WHO_HAS_PREFIX = Statement(
+    select(
+        select(allocations.c.address)
+        .where(
+            allocations.c.network_id == bindparam("network_id"),
+            allocations.c.address.between(*_WITHIN),
+            allocations.c.project_id != _PROJECT,
+        )
+        .limit(1)
+        .scalar_subquery()
+        .label("taken"),
+        select(address_pairs.c.port_id)
+        .where(
+            address_pairs.c.network_id == bindparam("network_id"),
+            address_pairs.c.first.between(*_WITHIN),
+            address_pairs.c.project_id != _PROJECT,
+        )
+        .limit(1)
+        .scalar_subquery()
+        .label("within"),
+        addresses.ANY_FOREIGN_PAIR.label("foreign"),
+    )
+)
+
+
+def generate() -> Mac:
+    """A MAC for a port whose owner names none."""
+    return Mac(_OUI + secrets.token_bytes(3))
+
+
+def free(change: WriteTransaction, network_id: str) -> Mac:
+    """A MAC such as `generate` chooses, which nobody on a network has."""
+    while True:
+        mac = generate()
+        if not queue_known_macs(change, network_id, mac)():
+            return mac
+
+
+def is_generated(mac: Mac) -> bool:
+    """Whether a MAC is such as `generate` chooses."""
+    return mac.octets.startswith(_OUI)
+
+
+def queue_mac_check(change: WriteTransaction, port: Port) -> Deferred[None]:
+    """To hear it raises MacTakenError where the port's own MAC is another's, or is listed by it."""
+    return _queue_mac_check(change, port, port.mac, lambda has: has.one or has.listed)
+
+
+def queue_pairs_check(change: WriteTransaction, port: Port) -> list[Deferred[None]]:
+    """To hear them raises MacTakenError, AddressTakenError where a pair holds what is another's."""
+    asked = [_queue_prefix_check(change, port, pair.prefix) for pair in port.address_pairs]
+    macs = [pair.mac for pair in port.address_pairs if pair.mac not in (None, port.mac)]
+    return asked + [
+        _queue_mac_check(change, port, mac, lambda has: has.stranger or has.listed)
+        for mac in macs
+        if mac is not None
+    ]
+
+
+def require_vrids_free(change: WriteTransaction, group: IpGroup) -> None:
+    """Raise ConflictError where a group of another project has one of the ids, in any family.
+
+    The virtual MAC of an id is that of IPv4 in CARP, whichever family: two groups of one id
+    would share it.
+    """
+    ids = [vrid for vrid in (group.vrid4, group.vrid6) if vrid is not None]
+    others = select(ip_groups.c.id).where(
+        ip_groups.c.network_id == group.network_id,
+        ip_groups.c.project_id != group.project_id,
+        or_(ip_groups.c.vrid4.in_(ids), ip_groups.c.vrid6.in_(ids)),
+    )
+    if ids and change.connection.execute(others).first() is not None:
+        raise vrid_taken(group)
+
+
+def vrid_taken(group: IpGroup) -> ConflictError:
+    """The refusal of a router id, which does not say whose it is."""
+    wanted = (("vrid4", group.vrid4), ("vrid6", group.vrid6))
+    ids = " or ".join(f"{name} {vrid}" for name, vrid in wanted if vrid is not None)
+    return ConflictError(
+        f"{ids} is in use on network {group.network_id}; choose another id from 1 to 255."
+    )
+
+
+def require_virtual_free(change: WriteTransaction, group: IpGroup) -> None:
+    """Raise MacTakenError where a port has, or lists, a virtual MAC of the group."""
+    for mac in group.virtual_macs:
+        if queue_known_macs(change, group.network_id, mac)():
+            raise mac_taken(mac, group.network_id)
+
+
+def queue_known_macs(snapshot: Snapshot, network_id: str, mac: Mac) -> Deferred[bool]:
+    """Whether any port of the network has the MAC or lists it."""
+    here = {"network_id": network_id, "mac": mac.octets}
+    return snapshot.queue(_KNOWN, here, lambda rows: bool(rows[0].known))
+
+
+def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
+    """The refusal of a MAC that is in use."""
+    return MacTakenError(
+        f"Unable to complete operation for network {network_id}. The mac address {mac} is in use."
+    )
+
+
+def _queue_mac_check(
+    change: WriteTransaction, port: Port, mac: Mac, is_refused: Callable[[Record], bool]
+) -> Deferred[None]:
+    here = {"network_id": port.network_id}
+    virtual = _VRRP.get(mac.octets[:5])
+    groups = virtual and change.queue(virtual, here | {"vrid": mac.octets[5]}, list)
+
+    def read(rows: list[Record]) -> None:
+        # The virtual MAC of an IP group is nobody's own.
+        if (groups and groups()) or is_refused(rows[0]):
+            raise mac_taken(mac, port.network_id)
+
+    this = {"project_id": port.project_id, "port_id": port.id, "mac": mac.octets}
+    return change.queue(_WHO_HAS_MAC, here | this, read)
+
+
+def _queue_prefix_check(change: WriteTransaction, port: Port, prefix: IPNetwork) -> Deferred[None]:
+    here = {"network_id": port.network_id, "project_id": port.project_id}
+    bounds = {"lowest": key(prefix[0]), "highest": key(prefix[-1])}
+
+    def read(rows: list[Record]) -> None:
+        row = rows[0]
+        covering = row.foreign and addresses.covering_pair(
+            change, port.network_id, port.project_id, prefix
+        )
+        others = (
+            (row.taken and address_of(row.taken)) or covering or (row.within and "an address pair")
+        )
+        if others:
+            raise AddressTakenError(
+                f"Address pair {prefix} overlaps {others}, which is another project's on network "
+                f"{port.network_id}."
+            )
+
+    return change.queue(_WHO_HAS_PREFIX, here | bounds, read)

@@ -1,0 +1,107 @@
+"""What wide address pairs bring to the sets of their ports' security groups: their pieces.
+
+Who follows a set is told of each piece that came or went; where that would be much, the set is
+told whole.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import bindparam, select
+
+from vifguard.resolve.wide_pair_pieces import Prefix
+from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.addressing.wide_pair_pieces import Moved, Piece
+from vifguard.store.schema.mapping import Values
+from vifguard.store.schema.tables import address_pairs, port_security_groups, ports
+from vifguard.store.transaction import WriteTransaction
+from vifguard.store.updates import address_sets
+
+MOST_JOURNALED: Final = 4096
+"""Lines of the journal that one change writes of a network's pieces."""
+
+_Pair = tuple[int, Prefix]
+"""A wide pair and its family."""
+
+_SETS = (
+    select(address_pairs.c.first, address_pairs.c.length, port_security_groups.c.group_id)
+    .join(ports, ports.c.id == address_pairs.c.port_id)
+    .join(port_security_groups, port_security_groups.c.port_id == ports.c.id)
+    .where(
+        address_pairs.c.network_id == bindparam("network_id"),
+        address_pairs.c.first.in_(bindparam("firsts", expanding=True)),
+        ports.c.port_security_enabled,
+    )
+    .distinct()
+)
+
+
+def settle(change: WriteTransaction) -> None:
+    """Make pieces anew where owners have moved, and let those hear of it whom it concerns."""
+    moved = {each.network_id: each for each in wide_pair_pieces.moved(change)}
+    for network_id in moved.keys() | change.listed.keys():
+        listed = {
+            (set_id, wide_pair_pieces.pair_of(prefix))
+            for set_id, prefix in change.listed.get(network_id, ())
+        }
+        _tell(change, moved.get(network_id) or Moved(network_id, 0), listed)
+    change.owned.clear()
+    change.listed.clear()
+
+
+def _tell(change: WriteTransaction, moved: Moved, listed: Iterable[tuple[str, _Pair]]) -> None:
+    here = moved.network_id
+    removed = wide_pair_pieces.by_pair(moved.gone)
+    affected = wide_pair_pieces.by_pair(moved.gone | moved.come)
+    told: dict[str, set[Piece]] = defaultdict(set)
+    for set_id, pair in _sets_of(change, here, affected):
+        told[set_id] |= affected[pair]
+    remaining = wide_pair_pieces.by_pair(
+        wide_pair_pieces.of_pairs(change, here, (pair for _, pair in listed))
+    )
+    for set_id, pair in listed:
+        told[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
+    turned = _turned(change, moved)
+    following = (
+        address_sets.queue_subscribers(change, told.keys() | turned)() if told or turned else []
+    )
+    if sum(map(len, told.values())) > MOST_JOURNALED:
+        turned |= told.keys()
+    address_sets.restart(change, turned, following)
+    lines = ((each, prefixes) for each, prefixes in told.items() if each not in turned)
+    address_sets.tell(change, _lines(lines), following)
+
+
+def _turned(change: WriteTransaction, moved: Moved) -> set[str]:
+    """The sets whose broken pairs begin to count, or end."""
+    if not moved.is_turned:
+        return set()
+    broken = (
+        wide_pair_pieces.broken_pairs(change, moved.network_id)
+        | wide_pair_pieces.by_pair(moved.gone).keys()
+    )
+    return {set_id for set_id, _ in _sets_of(change, moved.network_id, broken)}
+
+
+def _sets_of(
+    change: WriteTransaction, network_id: str, pairs: Iterable[_Pair]
+) -> list[tuple[str, _Pair]]:
+    """The sets that wide pairs of a network are in."""
+    wanted = {*pairs}
+    if not wanted:
+        return []
+    firsts = [wide_pair_pieces.key_of(*each) for each in wanted]
+    rows = change.connection.execute(_SETS, {"network_id": network_id, "firsts": firsts})
+    found = [(row.group_id, wide_pair_pieces.pair_in(row)) for row in rows]
+    return [(set_id, pair) for set_id, pair in found if pair in wanted]
+
+
+def _lines(told: Iterable[tuple[str, set[Piece]]]) -> list[tuple[str, Values]]:
+    return [
+        (each, wide_pair_pieces.in_row(piece))
+        for each, some in sorted(told)
+        for piece in sorted(some)
+    ]

@@ -1,0 +1,1 @@
+"""What a database is to the store, SQLite and PostgreSQL, and statements as they are run."""

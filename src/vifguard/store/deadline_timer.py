@@ -1,0 +1,34 @@
+"""An alarm: calls once at a time that can be set anew."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class DeadlineTimer:
+    """Calls `ring`, in a thread of its own, when the clock has come to the time last set."""
+
+    def __init__(self, clock: Callable[[], float], ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._stopped = False
+
+    def schedule(self, at: float) -> None:
+        """Ring at `at` (seconds since the epoch), at once where that is past, and not earlier."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            if not self._stopped:
+                self._timer = threading.Timer(max(0.0, at - self._clock()), self._ring)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def stop(self) -> None:
+        """Never ring again."""
+        with self._lock:
+            self._stopped = True
+            if self._timer is not None:
+                self._timer.cancel()

@@ -1,0 +1,44 @@
+"""The bell: after a commit it wakes those who wait for what was committed, at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+
+def host_ports_topic(host: str) -> str:
+    """The topic of all ports of a host, beside those of single ones."""
+    return f"host:{host}"
+
+
+Callback = Callable[[], None]
+
+
+class Notifier:
+    """Calls back, by topic, from the thread that rings. Ears must not block."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ears: dict[str, set[Callback]] = {}
+
+    @contextmanager
+    def subscribe(self, topic: str, callback: Callback) -> Iterator[None]:
+        """Within, `ear` is called whenever `topic` rings."""
+        with self._lock:
+            self._ears.setdefault(topic, set()).add(callback)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ears[topic].discard(callback)
+                if not self._ears[topic]:
+                    del self._ears[topic]
+
+    def notify(self, topics: Iterable[str] | None) -> None:
+        """Wake those who hear one of the topics; None wakes everyone."""
+        with self._lock:
+            chosen = self._ears.keys() if topics is None else set(topics) & self._ears.keys()
+            ears = [ear for topic in chosen for ear in self._ears[topic]]
+        for ear in ears:
+            ear()

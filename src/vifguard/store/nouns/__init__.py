@@ -1,0 +1,1 @@
+"""Each noun of the model as rows: read, create, update, delete."""

@@ -1,0 +1,30 @@
+"""The address pairs of a port as rows; what they hold has other owners when they change."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, insert
+
+from vifguard.model.port import Port
+from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.database.statements import Statement
+from vifguard.store.schema.mapping import pair_values
+from vifguard.store.schema.tables import address_pairs
+from vifguard.store.transaction import WriteTransaction
+
+_INSERT = Statement(insert(address_pairs))
+_DELETE = Statement(delete(address_pairs).where(address_pairs.c.port_id == bindparam("this")))
+
+
+def write(change: WriteTransaction, before: Port | None, after: Port | None) -> None:
+    """A port has other pairs than before; None before it comes, and once it is gone."""
+    had = before.address_pairs if before is not None else ()
+    has = after.address_pairs if after is not None else ()
+    port = after or before
+    if port is None or not (had or has):
+        return
+    if had:
+        change.write(_DELETE, {"this": port.id})
+    if after is not None and has:
+        change.write(_INSERT, pair_values(after))
+    moved = {pair.prefix for pair in had} ^ {pair.prefix for pair in has}
+    wide_pair_pieces.own(change, port.network_id, moved)

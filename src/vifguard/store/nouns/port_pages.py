@@ -1,0 +1,101 @@
+"""Lists of ports: which versions of the ports are in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.nouns.list_pages import creation_order
+from vifguard.store.schema.mapping import EnforcementProgress, enforcement_of
+from vifguard.store.schema.tables import (
+    enforcements,
+    hosts,
+    networks,
+    port_security_groups,
+    ports,
+    security_groups,
+)
+from vifguard.store.transaction import Snapshot
+
+Version = tuple[Any, ...]
+"""Equal for a port only where all is that may be shown of it, but for its progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortListEntry:
+    """A port in a list: its version, and all that its progress is made of."""
+
+    version: Version
+    progress_key: Version
+
+    @property
+    def progress(self) -> EnforcementProgress:
+        """How far its host has come with it."""
+        policy, host, port_up, network_up, broken, rules, reached, *reported, silent_since = (
+            self.progress_key
+        )
+        return EnforcementProgress(
+            host,
+            port_up,
+            network_up,
+            policy,
+            rules or 0,
+            reached or 0,
+            enforcement_of(host, *reported),
+            silent_since,
+            broken,
+        )
+
+
+_STATEMENT = (
+    select(
+        ports.c.id,
+        ports.c.revision_number,
+        ports.c.updated_at,
+        networks.c.revision_number,
+        networks.c.updated_at,
+        # With it the version ends, and the word begins.
+        ports.c.policy_revision,
+        ports.c.host,
+        ports.c.admin_state_up,
+        networks.c.admin_state_up,
+        wide_pair_pieces.TOO_MANY,
+        select(func.max(security_groups.c.rules_revision))
+        .join_from(port_security_groups, security_groups)
+        .where(port_security_groups.c.port_id == ports.c.id)
+        .scalar_subquery(),
+        hosts.c.reached,
+        enforcements.c.host,
+        enforcements.c.revision,
+        enforcements.c.state,
+        enforcements.c.interface,
+        enforcements.c.reason,
+        # In the word it is since when the host is silent: that seldom changes.
+        hosts.c.seen_at,
+    )
+    .join_from(ports, networks)
+    .join(enforcements, enforcements.c.port_id == ports.c.id, isouter=True)
+    .join(hosts, hosts.c.name == ports.c.host, isouter=True)
+)
+
+
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, PortListEntry]:
+    """The ports that a condition selects, by id, in the order they were made."""
+    statement = _STATEMENT.where(which).order_by(*creation_order(ports))
+    rows = snapshot.connection.execute(statement).all()
+    silences: dict[tuple[str, float | None], float] = {}
+
+    def silent_since(host: str, heard_at: float | None) -> float:
+        key = host, heard_at
+        if key not in silences:
+            beats = snapshot.heartbeats
+            silences[key] = 0.0 if heard_at is None else beats.silent_since(host, heard_at)
+        return silences[key]
+
+    return {
+        row[0]: PortListEntry(tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1])))
+        for row in rows
+    }

@@ -1,0 +1,21 @@
+"""Tags of any noun that has a stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Table, update
+
+from vifguard.store.schema.mapping import Stamp
+from vifguard.store.transaction import WriteTransaction
+
+
+def write(
+    change: WriteTransaction, table: Table, ident: str, stamp: Stamp, tags: Iterable[str]
+) -> None:
+    """Give a noun these tags and no others; to have the same is no change."""
+    wanted = sorted(set(tags))
+    if wanted == list(stamp.tags):
+        return
+    values = {"tags": wanted or None} | change.updated_stamp(stamp)
+    change.connection.execute(update(table).where(table.c.id == ident).values(values))

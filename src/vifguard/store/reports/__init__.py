@@ -1,0 +1,1 @@
+"""What hosts report: port states, holders, drops, heartbeats, wiring."""

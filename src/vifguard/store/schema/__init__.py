@@ -1,0 +1,1 @@
+"""Tables, migrations, and how rows become the frozen dataclasses of `model`."""

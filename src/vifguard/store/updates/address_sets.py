@@ -1,0 +1,293 @@
+"""Sets of addresses: what the members of a security group, or an address group, bring to each.
+
+A set is told to a host whole when the host begins to follow it (`followers`), then by change:
+the journal names each prefix that came or went, and what became of it is what is there now.
+Of a wide address pair a set holds the pieces (`pieces`), which `wide_pairs` journals.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, union, update
+
+from vifguard.feed.messages import SetChange
+from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.learned import LearnedAddress
+from vifguard.model.port import Port
+from vifguard.resolve.policy import effective_security_groups
+from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.database.statements import Statement, in_list
+from vifguard.store.schema.mapping import Values, address_of, key, prefix_of
+from vifguard.store.schema.tables import (
+    allocations,
+    host_sets,
+    ip_group_members,
+    networks,
+    pair_pieces,
+    port_security_groups,
+    ports,
+    set_journal,
+    set_prefixes,
+)
+from vifguard.store.transaction import BEFORE_ALL, Deferred, Snapshot, WriteTransaction
+
+Contribution = frozenset[tuple[str, IPNetwork]]
+"""Sets, and the prefixes that one port or address group brings to them."""
+
+Subscribers = list[tuple[str, str]]
+"""Sets, and the hosts that follow them."""
+
+_OWN = ""
+"""Who brings what an address group holds: no port."""
+
+_SHARED_BY = (
+    select(port_security_groups.c.group_id)
+    .join(ip_group_members, ip_group_members.c.port_id == port_security_groups.c.port_id)
+    .join(ports, ports.c.id == port_security_groups.c.port_id)
+    .where(
+        ip_group_members.c.group_id == bindparam("ip_group"),
+        ip_group_members.c.port_id != bindparam("but"),
+        ports.c.port_security_enabled,
+    )
+    .distinct()
+)
+_SHARED = select(allocations.c.address).where(allocations.c.group_id == bindparam("ip_group"))
+_INSERT = Statement(insert(set_prefixes))
+_DELETE = Statement(
+    delete(set_prefixes).where(
+        set_prefixes.c.set_id == bindparam("this_set_id"),
+        set_prefixes.c.first == bindparam("this_first"),
+        set_prefixes.c.length == bindparam("this_length"),
+        set_prefixes.c.port_id == bindparam("this_port_id"),
+    )
+)
+_SUBSCRIBERS = Statement(
+    select(host_sets.c.set_id, host_sets.c.host).where(in_list(host_sets.c.set_id, "sets"))
+)
+_JOURNAL = Statement(insert(set_journal).inline())
+_RESTART = Statement(
+    update(host_sets)
+    .where(host_sets.c.set_id == bindparam("restarted"))
+    .values(since=bindparam("from_now"))
+)
+_IPV6 = bytes((6,))
+_IS_EXACT = or_(
+    set_prefixes.c.port_id == _OWN,
+    set_prefixes.c.length == 128,
+    and_(set_prefixes.c.length == 32, set_prefixes.c.first < _IPV6),
+)
+_IN_PAIR = and_(
+    pair_pieces.c.network_id == ports.c.network_id,
+    pair_pieces.c.pair_first == set_prefixes.c.first,
+    pair_pieces.c.pair_length == set_prefixes.c.length,
+)
+
+
+def _with_pieces(some: Select[Any]) -> Select[Any]:
+    """What selects of the pieces of sets' wide pairs, where they count."""
+    return (
+        some.select_from(set_prefixes)
+        .join(ports, ports.c.id == set_prefixes.c.port_id)
+        .join(pair_pieces, _IN_PAIR)
+        .join(networks, networks.c.id == ports.c.network_id)
+        .where(wide_pair_pieces.COUNTS)
+    )
+
+
+_THESE = in_list(set_prefixes.c.set_id, "sets")
+_CONTENT = Statement(
+    union(
+        select(set_prefixes.c.set_id, set_prefixes.c.first, set_prefixes.c.length).where(
+            _THESE, _IS_EXACT
+        ),
+        _with_pieces(
+            select(set_prefixes.c.set_id, pair_pieces.c.first, pair_pieces.c.length)
+        ).where(_THESE),
+    )
+)
+_NEWLY_SUBSCRIBED = select(host_sets.c.set_id).where(
+    host_sets.c.host == bindparam("host"), host_sets.c.since > bindparam("after")
+)
+_IS_THERE = or_(
+    exists().where(
+        set_prefixes.c.set_id == set_journal.c.set_id,
+        set_prefixes.c.first == set_journal.c.first,
+        set_prefixes.c.length == set_journal.c.length,
+        _IS_EXACT,
+    ),
+    exists(
+        _with_pieces(select(pair_pieces.c.first))
+        .where(
+            pair_pieces.c.first == set_journal.c.first,
+            pair_pieces.c.length == set_journal.c.length,
+            set_prefixes.c.set_id == set_journal.c.set_id,
+        )
+        .correlate(set_journal)
+    ),
+)
+_CHANGED = (
+    select(
+        set_journal.c.set_id,
+        set_journal.c.first,
+        set_journal.c.length,
+        _IS_THERE.label("is_there"),
+    )
+    .join(
+        host_sets,
+        and_(
+            host_sets.c.set_id == set_journal.c.set_id,
+            host_sets.c.host == bindparam("host"),
+            host_sets.c.since <= bindparam("after"),
+        ),
+    )
+    .where(set_journal.c.revision > bindparam("after"))
+    .distinct()
+)
+
+
+def contribution_of_port(port: Port | None) -> Contribution:
+    """What a port brings: its addresses, learned ones too, and pairs, to each of its groups."""
+    if port is None:
+        return frozenset()
+    prefixes = {host_prefix(fixed.address) for fixed in port.fixed_ips}
+    prefixes |= {pair.prefix for pair in port.address_pairs}
+    prefixes |= {host_prefix(each.address) for each in port.learned if is_contributed(each)}
+    return frozenset(
+        (group, prefix) for group in effective_security_groups(port) for prefix in prefixes
+    )
+
+
+def is_contributed(learned: LearnedAddress) -> bool:
+    """Whether a learned address is one that others of the group hear from: no link-local one."""
+    return learned.proven and not learned.address.is_link_local
+
+
+def contribution_of_ip_group(
+    snapshot: Snapshot, ip_group: str, *, but: str = "", plus: Iterable[str] = ()
+) -> Contribution:
+    """What an IP group brings: its addresses, to the sets of all its members' security groups.
+
+    Whichever member holds an address, it is what the others of its security groups hear from.
+    `but` leaves out a member, and `plus` names sets in its stead.
+    """
+    this = {"ip_group": ip_group, "but": but}
+    sets = {*plus, *snapshot.connection.scalars(_SHARED_BY, this)}
+    addresses = [address_of(each) for each in snapshot.connection.scalars(_SHARED, this)]
+    return frozenset((each, host_prefix(address)) for each in sets for address in addresses)
+
+
+def queue_subscribers(snapshot: Snapshot, set_ids: Iterable[str]) -> Deferred[Subscribers]:
+    """Who follows these sets."""
+    these = {"sets": sorted(set_ids)}
+    return snapshot.queue(
+        _SUBSCRIBERS, these, lambda rows: [(row.set_id, row.host) for row in rows]
+    )
+
+
+def update_contribution(
+    change: WriteTransaction,
+    port_id: str,
+    before: Contribution,
+    after: Contribution,
+    subscribers: Deferred[Subscribers] | None = None,
+    network_id: str = "",
+) -> None:
+    """A port, or an IP group, brings other prefixes than before, or the same to other sets.
+
+    `following` is who follows those sets, where that was asked; `network_id` is that of a port
+    which may bring wide address pairs.
+    """
+    if removed := before - after:
+        change.write(_DELETE, [_this(port_id, *each) for each in _sorted(removed)])
+    if added := after - before:
+        change.write(_INSERT, [_row(port_id, *each) for each in _sorted(added)])
+    if network_id:
+        wide = {each for each in removed | added if wide_pair_pieces.is_wide(each[1])}
+        change.listed.setdefault(network_id, set()).update(wide)
+        removed, added = removed - wide, added - wide
+    if moved := removed | added:
+        sets = {set_id for set_id, _ in moved}
+        tell(change, _prefixes(moved), (subscribers or queue_subscribers(change, sets))())
+
+
+def set_members(
+    change: WriteTransaction, set_id: str, before: Iterable[IPNetwork], after: Iterable[IPNetwork]
+) -> None:
+    """An address group holds other prefixes than before."""
+    old, new = (frozenset((set_id, prefix) for prefix in each) for each in (before, after))
+    update_contribution(change, _OWN, old, new)
+
+
+def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[IPNetwork]]:
+    """What these sets hold; one that holds nothing is left out."""
+    found: dict[str, set[IPNetwork]] = defaultdict(set)
+    for row in snapshot.rows(_CONTENT, {"sets": sorted(set_ids)}):
+        found[row.set_id].add(prefix_of(row))
+    return {set_id: frozenset(prefixes) for set_id, prefixes in found.items()}
+
+
+def changes(snapshot: Snapshot, host: str, after: int) -> dict[str, SetChange]:
+    """What a host must be told of the sets it follows; of all of them, whole, after BEFORE_ALL."""
+    here = {"host": host, "after": after}
+    begun = snapshot.connection.scalars(_NEWLY_SUBSCRIBED, here).all()
+    held = content(snapshot, begun) if begun else {}
+    whole = {each: SetChange(complete=True, added=held.get(each, frozenset())) for each in begun}
+    return whole | (_changed_since(snapshot, here) if after > BEFORE_ALL else {})
+
+
+def _changed_since(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChange]:
+    found: dict[str, tuple[set[IPNetwork], set[IPNetwork]]] = {}
+    for row in snapshot.connection.execute(_CHANGED, here):
+        gone_and_come = found.setdefault(row.set_id, (set(), set()))
+        gone_and_come[bool(row.is_there)].add(prefix_of(row))
+    return {
+        set_id: SetChange(complete=False, added=frozenset(added), removed=frozenset(removed))
+        for set_id, (removed, added) in found.items()
+    }
+
+
+def tell(
+    change: WriteTransaction, moved: Iterable[tuple[str, Values]], following: Subscribers
+) -> None:
+    """Journal what moved in sets that somebody follows, and wake who does."""
+    followed = {set_id for set_id, _ in following}
+    rows = [
+        {"revision": change.revision, "set_id": set_id, **prefix}
+        for set_id, prefix in moved
+        if set_id in followed
+    ]
+    if rows:
+        change.write(_JOURNAL, rows)
+        change.hosts_to_notify |= {host for _, host in following}
+
+
+def restart(change: WriteTransaction, set_ids: Iterable[str], following: Subscribers) -> None:
+    """Let sets be told whole to who follows them, and wake those."""
+    followed = {set_id for set_id, _ in following} & {*set_ids}
+    if followed:
+        now = change.revision
+        change.write(_RESTART, [{"restarted": each, "from_now": now} for each in sorted(followed)])
+        change.hosts_to_notify |= {host for set_id, host in following if set_id in followed}
+
+
+def _prefixes(moved: Contribution) -> list[tuple[str, Values]]:
+    return [(set_id, _prefix(prefix)) for set_id, prefix in _sorted(moved)]
+
+
+def _sorted(brought: Contribution) -> list[tuple[str, IPNetwork]]:
+    return sorted(brought, key=lambda each: (each[0], each[1].version, each[1]))
+
+
+def _row(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:
+    return {"set_id": set_id, **_prefix(prefix), "port_id": port_id}
+
+
+def _this(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:
+    return {f"this_{name}": each for name, each in _row(port_id, set_id, prefix).items()}
+
+
+def _prefix(prefix: IPNetwork) -> Values:
+    return {"first": key(prefix.network_address), "length": prefix.prefixlen}
