@@ -10,12 +10,12 @@ from tests.api.serving import served
 from tests.databases import Databases
 
 from vifguard.api.app import Application, create_app
-from vifguard.api.identity import Identity, account, write_accounts
+from vifguard.api.auth.basic_auth import BasicAuth, account, write_accounts
 from vifguard.store.store import Store
 
 
 @pytest.fixture(scope="session")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+def identity(tmp_path_factory: pytest.TempPathFactory) -> BasicAuth:
     """The users of every test; hashing a password is slow on purpose, so once."""
     path = tmp_path_factory.mktemp("users") / "users.yaml"
     write_accounts(
@@ -25,12 +25,12 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
             for name, (project, *roles) in PASSWORDS.items()
         ],
     )
-    return Identity(path)
+    return BasicAuth(path)
 
 
 @pytest.fixture(scope="session")
 def server(
-    tmp_path_factory: pytest.TempPathFactory, identity: Identity
+    tmp_path_factory: pytest.TempPathFactory, identity: BasicAuth
 ) -> Iterator[tuple[Application, httpx.Client]]:
     """One server for the session, and a client of it."""
     store = Store.open(tmp_path_factory.mktemp("server") / "store.db")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.api.test_compatible import EVIDENCE
 
-from vifguard.api.policy_page import actions
+from vifguard.docs_pages.policy_page import actions
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 VERBS = {("GET", ""): "list", ("POST", ""): "create", ("GET", "*"): "show"} | {

@@ -13,14 +13,14 @@ import httpx
 import pytest
 from tests.api.cloud import Cloud, path_of, refusal
 
+from vifguard.api.access.policy import action_policy
 from vifguard.api.app import RESOURCES
-from vifguard.api.document import MAX_BODY
-from vifguard.api.policy import line
-from vifguard.api.policy_page import actions
+from vifguard.api.http.body import MAX_BODY
+from vifguard.docs_pages.policy_page import actions
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
 WRITES = [each for each in actions() if each[0] in {"POST", "PUT"}]
-READS = [each for each in actions() if each[0] == "GET" and not line(each[2]).is_open]
+READS = [each for each in actions() if each[0] == "GET" and not action_policy(each[2]).is_open]
 
 BODIES = {
     "empty": b"",

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.api.identity import (
-    Identity,
-    IdentityError,
+from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.auth.basic_auth import (
+    BasicAuth,
+    UsersFileError,
     account,
     read_accounts,
     write_accounts,
 )
-from vifguard.api.who import UserRole
 
 
 def basic(name: str, password: str) -> str:
@@ -32,23 +32,23 @@ def path(tmp_path: Path) -> Path:
 
 def test_an_agent_is_one_hosts_and_nobody_else_has_a_host(path: Path) -> None:
     write_accounts(path, [account("h1", "agents", ["agent"], "x", "h1.example")])
-    identity = Identity(path)
+    identity = BasicAuth(path)
     agent = identity.verify(basic("h1", "x"))
     assert agent is not None
     assert (agent.roles, agent.host) == ({UserRole.AGENT}, "h1.example")
     for roles, host in ((["agent"], ""), (["service"], "h1"), (["agent"], "h 1")):
-        with pytest.raises(IdentityError, match="host"):
+        with pytest.raises(UsersFileError, match="host"):
             account("x", "p", roles, "x", host)
 
 
 def test_a_password_names_its_user(path: Path) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     header = basic("alice", "sécret")
-    assert identity.known(header) is None
+    assert identity.cached(header) is None
     user = identity.verify(header)
     assert user is not None
     assert (user.name, user.project_id, user.roles) == ("alice", "p1", {UserRole.MEMBER})
-    assert identity.known(header) == user
+    assert identity.cached(header) == user
     root = identity.verify(basic("root", "x:y"))
     assert root is not None
     assert root.roles == {UserRole.ADMIN}
@@ -74,16 +74,16 @@ def test_a_password_names_its_user(path: Path) -> None:
     ],
 )
 def test_anything_else_names_nobody(path: Path, header: str | None) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     assert identity.verify(header) is None
-    assert identity.known(header) is None
+    assert identity.cached(header) is None
 
 
 def test_a_change_of_the_file_counts_at_once(path: Path) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     assert identity.verify(basic("alice", "sécret"))
     write_accounts(path, [account("alice", "p1", ["member"], "new")])
-    assert identity.known(basic("alice", "sécret")) is None
+    assert identity.cached(basic("alice", "sécret")) is None
     assert identity.verify(basic("alice", "sécret")) is None
     assert identity.verify(basic("alice", "new"))
     path.unlink()
@@ -92,7 +92,7 @@ def test_a_change_of_the_file_counts_at_once(path: Path) -> None:
 
 def test_a_password_that_is_changed_while_it_is_verified_does_not_count(path: Path) -> None:
     """A 1.5: the account was taken before the lock, the file's version within."""
-    identity = Identity(path)
+    identity = BasicAuth(path)
     old = basic("alice", "sécret")
     lock = identity._lock
 
@@ -100,28 +100,28 @@ def test_a_password_that_is_changed_while_it_is_verified_does_not_count(path: Pa
         def __enter__(self) -> None:
             identity._lock = lock
             write_accounts(path, [account("alice", "p1", ["member"], "new")])
-            identity.known(old)
+            identity.cached(old)
             lock.acquire()
 
         def __exit__(self, *_: object) -> None:
             lock.release()
 
-    assert identity.known(old) is None  # the file is read
+    assert identity.cached(old) is None  # the file is read
     identity._lock = Interleaved()
     assert identity.verify(old) is None
-    assert identity.known(old) is None
+    assert identity.cached(old) is None
 
 
 def test_a_password_that_is_changed_while_it_is_hashed_does_not_count(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     matches = identity._matches
 
     def change(password_hash: str, password: str) -> bool:
         found = matches(password_hash, password)
         write_accounts(path, [account("alice", "p1", ["reader"], "new")])
-        identity.known(None)
+        identity.cached(None)
         return found
 
     monkeypatch.setattr(identity, "_matches", change)
@@ -131,18 +131,18 @@ def test_a_password_that_is_changed_while_it_is_hashed_does_not_count(
 def test_who_did_not_change_is_remembered_through_a_change_of_the_file(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     alice, root = basic("alice", "sécret"), basic("root", "x:y")
     assert identity.verify(alice)
     assert identity.verify(root)
     kept = [each for each in read_accounts(path) if each.principal.name == "root"]
     write_accounts(path, [account("alice", "p1", ["reader"], "sécret"), *kept])
-    assert identity.known(alice) is None
-    assert identity.known(root)
-    monkeypatch.setattr("vifguard.api.identity._MAX_VERIFIED", 1)
+    assert identity.cached(alice) is None
+    assert identity.cached(root)
+    monkeypatch.setattr("vifguard.api.auth.basic_auth._MAX_VERIFIED", 1)
     assert identity.verify(alice)
-    assert identity.known(root) is None  # the oldest goes, and no other
-    assert identity.known(alice)
+    assert identity.cached(root) is None  # the oldest goes, and no other
+    assert identity.cached(alice)
 
 
 @pytest.mark.parametrize(
@@ -168,11 +168,11 @@ def test_who_did_not_change_is_remembered_through_a_change_of_the_file(
     ],
 )
 def test_a_file_that_is_not_sound_lets_nobody_in(path: Path, content: str) -> None:
-    identity = Identity(path)
+    identity = BasicAuth(path)
     assert identity.verify(basic("alice", "sécret"))
     path.write_text(content)
     path.chmod(0o600)
-    with pytest.raises(IdentityError, match=r"users\.yaml"):
+    with pytest.raises(UsersFileError, match=r"users\.yaml"):
         read_accounts(path)
     assert identity.verify(basic("alice", "sécret")) is None
 
@@ -180,15 +180,15 @@ def test_a_file_that_is_not_sound_lets_nobody_in(path: Path, content: str) -> No
 def test_a_name_twice_is_refused(path: Path) -> None:
     one = account("a", "p1", ["member"], "x")
     write_accounts(path, [one, one])
-    with pytest.raises(IdentityError, match="twice"):
+    with pytest.raises(UsersFileError, match="twice"):
         read_accounts(path)
 
 
 def test_a_file_others_can_read_is_refused(path: Path) -> None:
     path.chmod(0o640)
-    with pytest.raises(IdentityError, match="chmod 600"):
+    with pytest.raises(UsersFileError, match="chmod 600"):
         read_accounts(path)
-    assert Identity(path).verify(basic("alice", "sécret")) is None
+    assert BasicAuth(path).verify(basic("alice", "sécret")) is None
 
 
 def test_the_file_is_private_and_holds_no_password(path: Path) -> None:
@@ -204,4 +204,4 @@ def test_the_file_is_private_and_holds_no_password(path: Path) -> None:
 def test_a_hash_that_is_none_lets_nobody_in(path: Path, damaged: str) -> None:
     path.write_text(f"- {{name: a, project_id: p, roles: [member], password_hash: '{damaged}'}}\n")
     path.chmod(0o600)
-    assert Identity(path).verify(basic("a", "x")) is None
+    assert BasicAuth(path).verify(basic("a", "x")) is None

@@ -14,12 +14,12 @@ from tests.api.keystone_server import KeystoneServer, keystone
 from tests.api.serving import served
 from tests.databases import Databases
 
+from vifguard.api.access.attribute_policy import UserRole
 from vifguard.api.app import Application, create_app
-from vifguard.api.authenticator import service_token
+from vifguard.api.auth.authenticator import service_token
+from vifguard.api.auth.basic_auth import BasicAuth, UsersFileError
+from vifguard.api.auth.keystone import CACHE_SECONDS, Keystone
 from vifguard.api.errors import Refusal
-from vifguard.api.identity import Identity, IdentityError
-from vifguard.api.keystone import REMEMBERED, Keystone
-from vifguard.api.who import UserRole
 from vifguard.store.store import Store
 
 # The SDK deprecates parts of itself that it goes on calling; that is between it and itself.
@@ -92,7 +92,7 @@ def configure(directory: Path, server: KeystoneServer, **chosen: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, identity: Identity) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, identity: BasicAuth) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("keystone")
     with keystone(directory) as server:
         configuration = configure(directory, server)
@@ -194,9 +194,9 @@ def test_a_token_that_is_revoked_is_known_for_a_minute_at_most(world: World) -> 
         assert alice.session.delete(
             f"{world.keystone.url}/auth/tokens", headers={"X-Subject-Token": token}
         )
-    assert users.known(token) == user
-    now[0] += REMEMBERED
-    assert users.known(token) is None
+    assert users.cached(token) == user
+    now[0] += CACHE_SECONDS
+    assert users.cached(token) is None
     assert users.verify(token) is None
 
 
@@ -205,7 +205,7 @@ def test_a_token_is_known_no_longer_than_it_lives(world: World) -> None:
     users = Keystone(world.configuration, lambda: now[0])
     with world.client("alice") as alice:
         assert users.verify(alice.auth_token)
-        assert users.known(alice.auth_token) is None
+        assert users.cached(alice.auth_token) is None
 
 
 @pytest.fixture(scope="module")
@@ -261,15 +261,15 @@ def test_a_service_vouches_no_longer_than_its_own_token_lives(world: World, ende
         before = service_token.set(nova.auth_token)
         try:
             assert users.verify(ended)
-            assert users.known(ended)
-            now[0] += REMEMBERED
-            assert users.known(ended) is None
+            assert users.cached(ended)
+            now[0] += CACHE_SECONDS
+            assert users.cached(ended) is None
             now[0] = 4_000_000_000.0
             assert users.verify(ended)
-            assert users.known(ended) is None
+            assert users.cached(ended) is None
         finally:
             service_token.reset(before)
-        assert users.known(ended) is None
+        assert users.cached(ended) is None
         assert users.verify(ended) is None
 
 
@@ -298,11 +298,11 @@ def test_a_file_that_will_not_do_is_told(tmp_path: Path, content: str, words: st
     path = tmp_path / "vifguard.conf"
     path.write_text(content)
     path.chmod(0o600)
-    with pytest.raises(IdentityError, match=words):
+    with pytest.raises(UsersFileError, match=words):
         Keystone(path)
     path.chmod(0o644)
-    with pytest.raises(IdentityError, match="chmod 640"):
+    with pytest.raises(UsersFileError, match="chmod 640"):
         Keystone(path)
     path.unlink()
-    with pytest.raises(IdentityError, match="cannot be read"):
+    with pytest.raises(UsersFileError, match="cannot be read"):
         Keystone(path)

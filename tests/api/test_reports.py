@@ -12,8 +12,8 @@ import orjson
 from tests.api.cloud import ABOUT, Cloud, refusal
 
 from vifguard.agent.report import CLAIMS_KEPT, PORTS_AT_ONCE, RECORDS_KEPT, Outbox
-from vifguard.api.document import MAX_REPORT
-from vifguard.api.threads import LARGE, Reports
+from vifguard.api.http.body import MAX_REPORT
+from vifguard.api.http.worker_threads import LARGE, Reports
 from vifguard.feed.codec import encode
 from vifguard.feed.messages import (
     AddressClaim,

@@ -18,13 +18,13 @@ from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
 from tests.databases import Databases
 
-from vifguard.api import call, front
+from vifguard.api.access.attribute_policy import Principal, UserRole
 from vifguard.api.app import Application, create_app, drain
+from vifguard.api.auth.basic_auth import BasicAuth
+from vifguard.api.auth.rate_limit import BURST_SECONDS, RateLimiter
 from vifguard.api.errors import Refusal
-from vifguard.api.identity import Identity
-from vifguard.api.rate import BURST_SECONDS, Rate
+from vifguard.api.http import middleware, request
 from vifguard.api.settings import Settings
-from vifguard.api.who import Principal, UserRole
 from vifguard.store.errors import UnavailableError
 from vifguard.store.store import Store
 
@@ -34,7 +34,7 @@ SENT = "req-01234567-89ab-cdef-0123-456789abcdef"
 
 @contextmanager
 def another(
-    where: Path | str, identity: Identity, **chosen: Any
+    where: Path | str, identity: BasicAuth, **chosen: Any
 ) -> Iterator[tuple[Application, Cloud]]:
     """A server of a test's own on a database, as its operator chose."""
     store = Store.open(where)
@@ -67,7 +67,7 @@ def test_every_answer_has_an_id_of_its_own(cloud: Cloud) -> None:
         cloud.http.get("/nowhere"),
         cloud.http.get("/v2.0/networks"),
         cloud.admin.call("GET", "networks", headers={"X-Openstack-Request-Id": SENT}),
-        cloud.http.get("/healthz", headers={"X": "y" * (front.MAX_HEADER_BYTES + 1)}),
+        cloud.http.get("/healthz", headers={"X": "y" * (middleware.MAX_HEADER_BYTES + 1)}),
     ]
     idents = [answer.headers["X-Openstack-Request-Id"] for answer in answers]
     assert all(IDENT.fullmatch(ident) for ident in idents)
@@ -79,7 +79,7 @@ def test_every_answer_has_an_id_of_its_own(cloud: Cloud) -> None:
     [(SENT, SENT), ("", ""), ("req-1", ""), (SENT.upper(), ""), (SENT + "\tx", ""), ("\xff", "")],
 )
 def test_the_id_that_a_caller_sends_goes_to_the_log_where_it_is_one(
-    tmp_path: Path, identity: Identity, sent: str, noted: str
+    tmp_path: Path, identity: BasicAuth, sent: str, noted: str
 ) -> None:
     headers = [(b"X-Openstack-Request-Id", sent.encode("latin-1"))]
     with another(tmp_path / "another.db", identity, access_log=True) as (_, cloud):
@@ -93,7 +93,7 @@ def test_the_id_that_a_caller_sends_goes_to_the_log_where_it_is_one(
     assert record.__dict__["action"] == "list_networks"
 
 
-def test_no_log_holds_what_is_secret(tmp_path: Path, identity: Identity) -> None:
+def test_no_log_holds_what_is_secret(tmp_path: Path, identity: BasicAuth) -> None:
     with (
         another(tmp_path / "another.db", identity, access_log=True) as (_, cloud),
         logged("") as records,
@@ -150,7 +150,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(cloud: Cloud) -> 
 def test_a_body_that_does_not_come_is_not_waited_for(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(request, "BODY_SECONDS", 0.05)
     with raw(cloud) as connection:
         connection.sendall(
             b"POST /v2.0/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6YWxpY2U=\r\n"
@@ -192,7 +192,7 @@ def test_a_database_that_does_not_answer_is_not_a_failure_of_the_server(
     assert cloud.http.get("/healthz").status_code == 200
 
 
-def test_what_is_counted(databases: Databases, identity: Identity) -> None:
+def test_what_is_counted(databases: Databases, identity: BasicAuth) -> None:
     with databases.fresh() as where, another(where, identity) as (_, cloud):
         cloud.has_host()
         network = cloud.admin.network("10.0.0.0/24", shared=True)
@@ -228,7 +228,7 @@ def ask_from(app: Application, client: str | None, **headers: str) -> int:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_is_counted_is_for_this_machine_and_the_operator(
-    tmp_path: Path, identity: Identity
+    tmp_path: Path, identity: BasicAuth
 ) -> None:
     store = Store.open(tmp_path / "store.db")
     app = create_app(store, identity)
@@ -255,23 +255,23 @@ def user(role: UserRole, project: str = "p1") -> Principal:
 
 def test_a_project_takes_turns_with_itself_alone() -> None:
     now = [0.0]
-    rate = Rate(2.0, lambda: now[0])
+    rate = RateLimiter(2.0, lambda: now[0])
     for _ in range(int(2 * BURST_SECONDS)):
-        rate.take(user(UserRole.MEMBER))
+        rate.check(user(UserRole.MEMBER))
     with pytest.raises(Refusal) as refused:
-        rate.take(user(UserRole.READER))
+        rate.check(user(UserRole.READER))
     assert refused.value.status == 429
     assert refused.value.headers == {"Retry-After": "1"}
-    rate.take(user(UserRole.MEMBER, "p2"))
+    rate.check(user(UserRole.MEMBER, "p2"))
     for role in (UserRole.ADMIN, UserRole.SERVICE):
-        rate.take(user(role))
+        rate.check(user(role))
     now[0] += 0.5
-    rate.take(user(UserRole.MEMBER))
+    rate.check(user(UserRole.MEMBER))
     with pytest.raises(Refusal):
-        rate.take(user(UserRole.MEMBER))
+        rate.check(user(UserRole.MEMBER))
 
 
-def test_each_object_of_a_bulk_counts(tmp_path: Path, identity: Identity) -> None:
+def test_each_object_of_a_bulk_counts(tmp_path: Path, identity: BasicAuth) -> None:
     with another(tmp_path / "another.db", identity, requests_per_second=0.5) as (_, cloud):
         cloud.has_host()
         many = {"networks": [{"name": f"n{n}"} for n in range(10)]}
@@ -284,21 +284,21 @@ def test_each_object_of_a_bulk_counts(tmp_path: Path, identity: Identity) -> Non
 
 def test_none_is_no_limit_and_zero_is_one() -> None:
     for _ in range(100_000):
-        Rate(None).take(user(UserRole.MEMBER))
+        RateLimiter(None).check(user(UserRole.MEMBER))
     with pytest.raises(Refusal):
-        Rate(0).take(user(UserRole.MEMBER))
+        RateLimiter(0).check(user(UserRole.MEMBER))
 
 
 def test_a_thousand_projects_are_not_remembered_for_ever() -> None:
     now = [0.0]
-    rate = Rate(1.0, lambda: now[0])
+    rate = RateLimiter(1.0, lambda: now[0])
     for number in range(30_000):
         now[0] += 0.01
-        rate.take(user(UserRole.MEMBER, f"p{number}"))
+        rate.check(user(UserRole.MEMBER, f"p{number}"))
     assert len(rate._left) <= 10_000
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, identity: Identity) -> None:
+def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, identity: BasicAuth) -> None:
     with another(tmp_path / "another.db", identity, requests_per_second=0.1) as (_, cloud):
         assert cloud.alice.call("GET", "networks").status_code == 200
         answer = cloud.alice.call("GET", "networks")
@@ -309,7 +309,7 @@ def test_who_asks_too_often_is_told_when_to_come_again(tmp_path: Path, identity:
 
 
 def test_who_waits_when_the_server_ends_is_answered(
-    databases: Databases, identity: Identity
+    databases: Databases, identity: BasicAuth
 ) -> None:
     with databases.fresh() as where, another(where, identity) as (app, cloud):
         network = cloud.admin.network("10.0.0.0/24", shared=True)

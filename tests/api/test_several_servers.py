@@ -11,7 +11,7 @@ from tests.api.serving import served
 from tests.databases import PostgresqlServer
 
 from vifguard.api.app import create_app
-from vifguard.api.identity import Identity
+from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.feed.codec import encode
 from vifguard.feed.messages import DropCount, DropRecord, Report
 from vifguard.model.guard import Guard
@@ -22,7 +22,7 @@ EMPTY: dict[str, Any] = {"drops": [], "kinds": [], "counts": []}
 
 
 @contextmanager
-def server(where: str, identity: Identity) -> Iterator[Cloud]:
+def server(where: str, identity: BasicAuth) -> Iterator[Cloud]:
     """One more server on a database."""
     with (
         closing(Store.open(where)) as store,
@@ -65,7 +65,7 @@ def dropped(cloud: Cloud) -> list[str]:
 
 
 def test_dropped_frames_are_shown_by_the_server_that_was_told_of_them(
-    where: str, identity: Identity
+    where: str, identity: BasicAuth
 ) -> None:
     """As docs/databases.md says: ask each server."""
     with ExitStack() as life, server(where, identity) as other:

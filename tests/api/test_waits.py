@@ -13,9 +13,9 @@ from tests.api.serving import served
 from tests.databases import Databases
 
 from vifguard.api.app import create_app
+from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.api.ext import wait
-from vifguard.api.identity import Identity
-from vifguard.api.threads import Places
+from vifguard.api.http.worker_threads import WaitSlots
 from vifguard.feed.messages import Report
 from vifguard.store.store import Store
 
@@ -23,7 +23,7 @@ PATIENCE = 60
 
 
 @pytest.fixture
-def app_and_cloud(databases: Databases, identity: Identity) -> Iterator[tuple[Any, Cloud]]:
+def app_and_cloud(databases: Databases, identity: BasicAuth) -> Iterator[tuple[Any, Cloud]]:
     with databases.fresh() as where, closing(Store.open(where)) as store:
         app = create_app(store, identity)
         with served(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
@@ -111,7 +111,7 @@ def test_a_port_that_moves_is_waited_for_at_its_new_host(
 
 def test_a_project_waits_only_so_often(app_and_cloud: tuple[Any, Cloud]) -> None:
     app, cloud = app_and_cloud
-    object.__setattr__(app.state.threads, "waits", Places("waits for ports", 1000, 2))
+    object.__setattr__(app.state.threads, "waits", WaitSlots("waits for ports", 1000, 2))
     first, second, third = made(cloud, "h1", "h1", "h1")
     with waiting(app, cloud, first["id"], second["id"]):
         answer = cloud.alice.call("GET", f"ports/{third['id']}/wait")

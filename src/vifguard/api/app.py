@@ -9,9 +9,9 @@ from starlette.datastructures import State
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from vifguard.api import hearing
-from vifguard.api.authenticator import Authenticator
-from vifguard.api.dispatch import Dispatch
+from vifguard.api.auth.authenticator import Authenticator
+from vifguard.api.auth.rate_limit import RateLimiter
+from vifguard.api.auth.verification import Verification
 from vifguard.api.ext import (
     capabilities,
     drops,
@@ -23,17 +23,17 @@ from vifguard.api.ext import (
     wait,
 )
 from vifguard.api.ext.hosts import HOSTS
-from vifguard.api.ext.ip_groups import GROUPS
-from vifguard.api.front import Front
+from vifguard.api.ext.ip_groups import IP_GROUPS
+from vifguard.api.http import long_poll
+from vifguard.api.http.middleware import RequestMiddleware
+from vifguard.api.http.router import PathRouter
+from vifguard.api.http.routes import Route
+from vifguard.api.http.worker_threads import WorkerThreads
 from vifguard.api.metrics import Metrics
 from vifguard.api.openapi import Document, document
-from vifguard.api.rate import Rate
-from vifguard.api.remembered import Remembered
-from vifguard.api.routes import Route
+from vifguard.api.schema.json_cache import JsonCache
 from vifguard.api.settings import Settings
-from vifguard.api.threads import Threads
-from vifguard.api.v2 import parts, versions
-from vifguard.api.verifying import Verification
+from vifguard.api.v2 import registry, versions
 from vifguard.store.readiness import WriteProbe
 from vifguard.store.store import Store
 
@@ -44,8 +44,8 @@ class Application:
     def __init__(self, state: State) -> None:
         self.state = state
         # What is no request, the start and the end, is nothing to us.
-        behind = Dispatch(SERVED, Router())
-        self._front = Front(behind, state.metrics, access_log=state.settings.access_log)
+        behind = PathRouter(SERVED, Router())
+        self._front = RequestMiddleware(behind, state.metrics, access_log=state.settings.access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -70,10 +70,10 @@ def create_app(
     """
     state = State()
     state.store = store
-    state.remembered = Remembered()
+    state.json_cache = JsonCache()
     state.settings = settings
-    state.rate = Rate(settings.requests_per_second)
-    state.threads = Threads()
+    state.rate = RateLimiter(settings.requests_per_second)
+    state.threads = WorkerThreads()
     state.trial = WriteProbe()
     state.metrics = Metrics(lambda: state.store)
     state.ways = tuple(Verification(each) for each in authenticators)
@@ -85,7 +85,7 @@ _OURS: Final = (ip_groups, hosts, capabilities, drops, learned_addresses, wait, 
 SERVED: Final[tuple[Route, ...]] = (
     *versions.root.under(""),
     *health.router.under(""),
-    *(route for router in parts.ROUTERS for route in router.under("/v2.0")),
+    *(route for router in registry.ROUTERS for route in router.under("/v2.0")),
     *(route for module in _OURS for route in module.router.under("/v2.0")),
 )
 """Every route."""
@@ -93,12 +93,12 @@ SERVED: Final[tuple[Route, ...]] = (
 
 def drain(app: Application) -> None:
     """Let those go who wait for an event: the server is about to end. From any thread."""
-    hearing.silence(app.state.store.changes)
-    hearing.silence(app.state.store.reports)
+    long_poll.close(app.state.store.changes)
+    long_poll.close(app.state.store.reports)
 
 
 RESOURCES: Final = {
     name: resource
-    for resource in (*parts.RESOURCES, GROUPS, HOSTS)
+    for resource in (*registry.RESOURCES, IP_GROUPS, HOSTS)
     for name in (resource.one, resource.many)
 }

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import vifguard
-from vifguard.api.attributes import REQUIRED, Attribute, Resource
-from vifguard.api.convert import Schema
-from vifguard.api.policy import line
-from vifguard.api.routes import Route
+from vifguard.api.access.policy import action_policy
+from vifguard.api.http.routes import Route
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ResourceSchema
+from vifguard.api.schema.convert import Schema
 
 Document = dict[str, Any]
 
@@ -28,7 +28,7 @@ _ERROR = {
 }
 
 
-def document(routes: Iterable[Route], resources: Mapping[str, Resource]) -> Document:
+def document(routes: Iterable[Route], resources: Mapping[str, ResourceSchema]) -> Document:
     """The document of what is served; actions are named after the resources."""
     paths: dict[str, dict[str, Document]] = {}
     for route in routes:
@@ -74,9 +74,9 @@ def action_of(operation: Document) -> str:
     return str(operation["operationId"])
 
 
-def _complete(operation: Document, resources: Mapping[str, Resource]) -> None:
+def _complete(operation: Document, resources: Mapping[str, ResourceSchema]) -> None:
     action = action_of(operation)
-    allowed = line(action)
+    allowed = action_policy(action)
     if not allowed.is_open:
         operation["security"] = [{"basic": []}, {"token": []}]
         operation["description"] += f"\n\nFor: {', '.join(allowed.roles)}."
@@ -86,7 +86,9 @@ def _complete(operation: Document, resources: Mapping[str, Resource]) -> None:
         _of_resource(operation, verb, resources[noun], is_list=noun == resources[noun].many)
 
 
-def _of_resource(operation: Document, verb: str, resource: Resource, *, is_list: bool) -> None:
+def _of_resource(
+    operation: Document, verb: str, resource: ResourceSchema, *, is_list: bool
+) -> None:
     one = {resource.one: _ref(resource.one)}
     many = {resource.many: {"type": "array", "items": _ref(resource.one)}}
     match verb:
@@ -102,11 +104,11 @@ def _of_resource(operation: Document, verb: str, resource: Resource, *, is_list:
         operation["requestBody"] = {"required": True, **_content(_asked(resource, verb))}
 
 
-def _asked(resource: Resource, verb: str) -> Schema:
+def _asked(resource: ResourceSchema, verb: str) -> Schema:
     """What a POST or PUT may hold."""
     rules = {each.name: each.post if verb == "create" else each.put for each in resource.attributes}
     properties = {
-        each.name: _described(each, rules[each.name].words)  # type: ignore[union-attr]
+        each.name: _described(each, rules[each.name].requirement)  # type: ignore[union-attr]
         for each in resource.attributes
         if rules[each.name] is not None
     }
@@ -128,9 +130,11 @@ def _described(attribute: Attribute, words: str) -> Schema:
     return {**attribute.converter.schema, "description": f"May be set only by {words}."}
 
 
-def _shown(resource: Resource) -> Schema:
+def _shown(resource: ResourceSchema) -> Schema:
     shown = resource.schema["properties"]
-    always = [each.name for each in resource.attributes if each.name in shown and not each.seen_by]
+    always = [
+        each.name for each in resource.attributes if each.name in shown and not each.visible_to
+    ]
     return {**resource.schema, "required": always, "additionalProperties": False}
 
 

@@ -16,7 +16,7 @@ from vifguard.cli.exits import InputError
 from vifguard.cli.output import note
 
 if TYPE_CHECKING:
-    from vifguard.api.authenticator import Authenticator
+    from vifguard.api.auth.authenticator import Authenticator
     from vifguard.api.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
     from vifguard.cli.service.listen import Listen
@@ -198,19 +198,19 @@ class Serving:
             raise InputError("--no-identity asks nobody, and --keystone asks: leave one of them")
 
     def _authenticators(self, layout: Layout) -> list[Authenticator]:
-        from vifguard.api.identity import Identity, IdentityError
-        from vifguard.api.loopback import Loopback
+        from vifguard.api.auth.basic_auth import BasicAuth, UsersFileError
+        from vifguard.api.auth.local_auth import LocalAuth
 
         if self.no_identity:
-            return [Loopback()]
-        users: list[Authenticator] = [Identity(layout.users)]
+            return [LocalAuth()]
+        users: list[Authenticator] = [BasicAuth(layout.users)]
         if self.keystone is None:
             return users
-        from vifguard.api.keystone import Keystone
+        from vifguard.api.auth.keystone import Keystone
 
         try:
             return [Keystone(self.keystone), *users]
-        except IdentityError as error:
+        except UsersFileError as error:
             raise InputError(f"--keystone: {error}") from None
 
     def _introduce(self, layout: Layout, url: str) -> None:

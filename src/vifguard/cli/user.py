@@ -13,7 +13,7 @@ from vifguard.cli.output import Column, note, print_json, print_line, print_tabl
 from vifguard.cli.session import DATA_DIR, DataDir, Json, read_password
 
 if TYPE_CHECKING:
-    from vifguard.api.identity import Account
+    from vifguard.api.auth.basic_auth import Account
 
 app = typer.Typer(
     name="user", help="Users: who may ask the server, and for which project.", no_args_is_help=True
@@ -148,7 +148,7 @@ def set_password(
 @app.command()
 def delete(name: Name, data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
     """Remove a user; the objects of the project stay."""
-    from vifguard.api.who import UserRole
+    from vifguard.api.access.attribute_policy import UserRole
     from vifguard.cli.service import users
 
     with users.changing(_file(data_dir)) as everyone:

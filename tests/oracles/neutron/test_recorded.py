@@ -14,7 +14,7 @@ from tests.oracles.neutron.table import attributes, compared, lines, recorded
 from tests.oracles.neutron.world import asking
 
 from vifguard.api.app import create_app
-from vifguard.api.loopback import Loopback
+from vifguard.api.auth.local_auth import LocalAuth
 from vifguard.api.settings import Settings
 from vifguard.feed.messages import HostReport, Report
 from vifguard.store.store import Store
@@ -26,7 +26,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     with closing(Store.open(tmp_path / "store.db")) as store:
         about = HostReport("6.1.0", "ebpf", frozenset({"tcx", "groups"}), (), (), isolation=True)
         store.record_report(Report("h1", about=about))
-        app = create_app(store, Loopback(), settings=Settings(requests_per_second=None))
+        app = create_app(store, LocalAuth(), settings=Settings(requests_per_second=None))
         with served(app) as url, asking(int(url.rpartition(":")[2])) as ask:
             yield World.stood(ask)
 

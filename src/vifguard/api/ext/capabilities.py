@@ -5,17 +5,17 @@ from __future__ import annotations
 from starlette.responses import JSONResponse, Response
 
 import vifguard
-from vifguard.api.call import Call
-from vifguard.api.routes import Routes
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
 from vifguard.store.nouns import hosts
 
 router = Routes("server")
 
 
 @router.get("/vifguard/capabilities", name="show_capabilities")
-def show_capabilities(call: Call) -> Response:
+def show_capabilities(call: RequestContext) -> Response:
     """Whether projects may have networks of their own, and security groups."""
-    named = call.user.is_told_all
+    named = call.user.sees_hosts_and_others
     with call.store.read() as snapshot:
         reasons = {
             "project_networks": hosts.isolation_unsupported(snapshot, named=named),

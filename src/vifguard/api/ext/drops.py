@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api import visible
-from vifguard.api.call import Call
-from vifguard.api.convert import quoted
+from vifguard.api.access import visibility
+from vifguard.api.drop_hints import REASONS, hint_for
 from vifguard.api.errors import bad_request
-from vifguard.api.hint import REASONS, hint
-from vifguard.api.routes import Routes
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.convert import quoted
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
@@ -31,29 +31,29 @@ router = Routes("drops")
 USUAL_LIMIT, HIGHEST_LIMIT = 1000, 10_000
 """Records in an answer: where nothing is said, and at most."""
 
-Word = TypeVar("Word", bound=Enum)
+KindT = TypeVar("KindT", bound=Enum)
 
 _MOMENT: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,20})?", re.ASCII)
 
 
 @router.get("/drops", name="list_drops")
-def list_drops(call: Call) -> Response:
+def list_drops(call: RequestContext) -> Response:
     """The dropped frames of every port in the user's lists."""
     with call.store.read() as snapshot:
         dropping = port_table.c.id.in_(call.store.drops.ports())
-        mine = select(port_table.c.id).where(dropping, visible.ports_of(call.user))
+        mine = select(port_table.c.id).where(dropping, visibility.ports_of(call.user))
         return _answer(call, snapshot, snapshot.connection.scalars(mine))
 
 
 @router.get("/ports/{port_id}/drops", name="list_port_drops")
-def list_port_drops(call: Call, port_id: str) -> Response:
+def list_port_drops(call: RequestContext, port_id: str) -> Response:
     """The dropped frames of one port."""
     with call.store.read() as snapshot:
-        visible.port(snapshot, call.user, port_id)
+        visibility.port(snapshot, call.user, port_id)
         return _answer(call, snapshot, [port_id])
 
 
-def _answer(call: Call, snapshot: Snapshot, port_ids: Iterable[str]) -> Response:
+def _answer(call: RequestContext, snapshot: Snapshot, port_ids: Iterable[str]) -> Response:
     limit = min(call.number("limit", USUAL_LIMIT), HIGHEST_LIMIT)
     found = call.store.drops.of(port_ids, _asked(call), limit)
     explained = {each.port_id for each in found.records if each.reason in REASONS}
@@ -67,7 +67,7 @@ def _answer(call: Call, snapshot: Snapshot, port_ids: Iterable[str]) -> Response
     )
 
 
-def _asked(call: Call) -> DropFilter:
+def _asked(call: RequestContext) -> DropFilter:
     """The filter that the query says; raises Refusal for a word that is none."""
     return DropFilter(
         _words(call, "guard", {each.value: each for each in Guard}),
@@ -85,7 +85,7 @@ def _moment(given: str) -> float:
     return float(given)
 
 
-def _words(call: Call, name: str, known: dict[str, Word]) -> frozenset[Word] | None:
+def _words(call: RequestContext, name: str, known: dict[str, KindT]) -> frozenset[KindT] | None:
     given = [value for key, value in call.query if key == name]
     for value in given:
         if value not in known:
@@ -110,7 +110,7 @@ def _show_record(record: DropRecord, stored: StoredPort | None) -> dict[str, Any
         "length": record.length,
         "head": record.head.hex(),
         "decoded": describe_cut(record.head, record.length),
-        "hint": "" if stored is None else hint(record, stored),
+        "hint": "" if stored is None else hint_for(record, stored),
     }
 
 

@@ -8,12 +8,12 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.call import REPORTS, Call, body_of
-from vifguard.api.convert import host_name
-from vifguard.api.document import MAX_REPORT, parse
 from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
-from vifguard.api.hearing import first
-from vifguard.api.routes import Routes
+from vifguard.api.http.body import MAX_REPORT, parse_body
+from vifguard.api.http.long_poll import wait_for
+from vifguard.api.http.request import REPORTS, RequestContext, body_of
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.convert import host_name
 from vifguard.feed.codec import CodecError, decode, encode
 from vifguard.feed.messages import SECOND_AGENT, Report, SecondAgentError
 
@@ -23,7 +23,7 @@ MAX_POLL = 60
 
 
 @router.get("/feed/{host}", name="next_update")
-async def next_update(call: Call, host: str) -> Response:
+async def next_update(call: RequestContext, host: str) -> Response:
     """What the host must hold after the revision `after`; 204 when nothing changed in time."""
     _require_host(call, host)
     after = call.number("after", default=0)
@@ -33,12 +33,12 @@ async def next_update(call: Call, host: str) -> Response:
     async def look() -> Response | None:
         return await run_sync(_look, call, host, instance, after, limiter=call.threads.feeds)
 
-    answer = await first(call.store.changes, {host}, look, timeout)
+    answer = await wait_for(call.store.changes, {host}, look, timeout)
     return answer or Response(status_code=204)
 
 
 @router.post("/feed/{host}/reports", name=REPORTS)
-async def deliver_report(call: Call, request: Request, host: str) -> Response:
+async def deliver_report(call: RequestContext, request: Request, host: str) -> Response:
     """Take in what the host's agent reports; which claims of addresses are refused."""
     _require_host(call, host)
     reports = call.threads.reports
@@ -48,9 +48,9 @@ async def deliver_report(call: Call, request: Request, host: str) -> Response:
         return await reports.run(len(body), partial(_take_in, call, host, body))
 
 
-def _take_in(call: Call, host: str, body: bytes) -> Response:
+def _take_in(call: RequestContext, host: str, body: bytes) -> Response:
     try:
-        report = decode(Report, parse(body))
+        report = decode(Report, parse_body(body))
     except CodecError as error:
         raise bad_request(f"Invalid input for report. Reason: {error}.") from None
     if report.host != host:
@@ -61,7 +61,7 @@ def _take_in(call: Call, host: str, body: bytes) -> Response:
         raise conflict(SECOND_AGENT, str(error)) from None
 
 
-def _look(call: Call, host: str, instance: str, after: int) -> Response | None:
+def _look(call: RequestContext, host: str, instance: str, after: int) -> Response | None:
     try:
         call.store.require_own(host, instance)
     except SecondAgentError as error:
@@ -70,14 +70,14 @@ def _look(call: Call, host: str, instance: str, after: int) -> Response | None:
     return None if update is None else JSONResponse(encode(update))
 
 
-def _require_host(call: Call, name: str) -> None:
+def _require_host(call: RequestContext, name: str) -> None:
     """Raise Refusal where it is no host's name, or not the host that the user is the agent of."""
     try:
         host_name.read(name)
     except ValueError:
         raise Refusal(404, "HostNotFound", f"{name[:100]!r} is not a host name.") from None
     user = call.user
-    if not user.reaches(name):
+    if not user.is_on_host(name):
         raise forbidden(
             f"What host {name} hears and says is its own agent's: user {user.name!r} is that of "
             f"host {user.host}. Give each host a user of its own, with the role agent."

@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api import hearing
-from vifguard.api.call import require_user
-from vifguard.api.routes import Routes
+from vifguard.api.http import long_poll
+from vifguard.api.http.request import require_user
+from vifguard.api.http.routes import Routes
 from vifguard.store.readiness import why_not_ready
 
 router = Routes("server")
@@ -25,7 +25,7 @@ async def readyz(request: Request) -> Response:
     """The server can serve: it is not ending, and its database answers and takes a write."""
     state = request.app.state
     why = "the server is ending"
-    if not hearing.is_silenced(state.store.changes):
+    if not long_poll.is_closed(state.store.changes):
         why = await run_sync(why_not_ready, state.store, state.trial, limiter=state.threads.probes)
     if why:
         return JSONResponse({"status": "not ready", "reason": why}, status_code=503)

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import Converter, boolean, integer, list_of, nullable, record, text
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import seconds, strings
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import seconds, strings
+from vifguard.api.schema.attributes import Attribute, ResourceSchema
+from vifguard.api.schema.convert import Converter, boolean, integer, list_of, nullable, record, text
 from vifguard.store.nouns import hosts
 from vifguard.store.nouns.hosts import StoredHost
 
@@ -39,7 +39,7 @@ _counts = Converter(
     {"type": "object", "additionalProperties": {"type": "integer"}}, lambda value: value
 )
 
-HOSTS: Final = Resource(
+HOSTS: Final = ResourceSchema(
     "host",
     "hosts",
     (
@@ -64,7 +64,7 @@ HOSTS: Final = Resource(
 
 
 @router.get("/hosts", name="list_hosts")
-def list_hosts(call: Call) -> Response:
+def list_hosts(call: RequestContext) -> Response:
     """Every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot)
@@ -72,15 +72,15 @@ def list_hosts(call: Call) -> Response:
 
 
 @router.get("/hosts/{name}", name="show_host")
-def show_host(call: Call, name: str) -> Response:
+def show_host(call: RequestContext, name: str) -> Response:
     """One host."""
     with call.store.read() as snapshot:
         found = hosts.get(snapshot, name)
-    return call.one(HOSTS, _show(found))
+    return call.show_one(HOSTS, _show(found))
 
 
 @router.delete("/hosts/{name}", name="delete_host", status_code=204)
-def delete_host(call: Call, name: str) -> Response:
+def delete_host(call: RequestContext, name: str) -> Response:
     """Forget a host that is silent; with `force`, one that still has ports."""
     force = call.flag("force")
     with call.store.change() as change:

@@ -9,16 +9,22 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api import visible
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import integer, list_of, nullable, record, set_of, text, uuid
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OWNER, Subject
+from vifguard.api.access.quota import check_quota, queue_own_address_check
 from vifguard.api.errors import bad_request, conflict, forbidden
-from vifguard.api.narrowing import Narrowing, columns
-from vifguard.api.quota import ask_own_address_room, require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import common, seconds, show_stamp, stamped, wishes
-from vifguard.api.who import OWNER, Standing
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import (
+    address_requests,
+    seconds,
+    shared_attributes,
+    show_stamp,
+    with_stamp,
+)
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import integer, list_of, nullable, record, set_of, text, uuid
+from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
@@ -39,13 +45,13 @@ _MAX_MEMBERS = 64
 _VRID = nullable(integer(1, 255))
 _HOLDER = record({"ip_address": text(), "port_id": uuid, "since": seconds}, {})
 
-GROUPS: Final = Resource(
+IP_GROUPS: Final = ResourceSchema(
     "ip_group",
     "ip_groups",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
-        Attribute("addresses", wishes(_MAX_ADDRESSES), OWNER, OWNER, ()),
+        Attribute("addresses", address_requests(_MAX_ADDRESSES), OWNER, OWNER, ()),
         Attribute("members", set_of(uuid, _MAX_MEMBERS), OWNER, OWNER, frozenset(), "members"),
         Attribute("vrid4", _VRID, OWNER, OWNER, field="vrid4"),
         Attribute("vrid6", _VRID, OWNER, OWNER, field="vrid6"),
@@ -55,103 +61,103 @@ GROUPS: Final = Resource(
         ),
         Attribute("holders", list_of(_HOLDER, _MAX_ADDRESSES)),
         Attribute("held_until", nullable(seconds)),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
-    GROUPS, table, columns(table, "id", "name", "project_id", "description", "network_id")
+_SQL_FILTERS: Final = SqlFilters(
+    IP_GROUPS, table, columns(table, "id", "name", "project_id", "description", "network_id")
 )
 
 
 @router.get("/ip-groups", name="list_ip_groups")
-def list_ip_groups(call: Call) -> Response:
+def list_ip_groups(call: RequestContext) -> Response:
     """The IP groups of the user's project."""
-    listing = call.listing(GROUPS)
+    listing = call.listing(IP_GROUPS)
     with call.store.read() as snapshot:
 
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
             return _shown(snapshot, ip_groups.read(snapshot, which))
 
-        seen = visible.groups_of(call.user)
-        return JSONResponse(_NARROWING.answer(snapshot, listing, seen, show))
+        seen = visibility.ip_groups_of(call.user)
+        return JSONResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
 
 
 @router.post("/ip-groups", name="create_ip_group", status_code=201)
-def create_ip_group(call: Call) -> Response:
+def create_ip_group(call: RequestContext) -> Response:
     """Create one IP group, or several at once."""
-    given = GROUPS.read_post(call.document)
+    given = IP_GROUPS.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, call, each) for each in given]
         shown = _shown(change, made)
-    return call.created(GROUPS, shown)
+    return call.created(IP_GROUPS, shown)
 
 
 @router.get("/ip-groups/{group_id}", name="show_ip_group")
-def show_ip_group(call: Call, group_id: str) -> Response:
+def show_ip_group(call: RequestContext, group_id: str) -> Response:
     """One IP group, and who holds its addresses."""
     with call.store.read() as snapshot:
-        found = visible.group(snapshot, call.user, group_id)
-        return call.one(GROUPS, _shown(snapshot, [found])[0])
+        found = visibility.ip_group(snapshot, call.user, group_id)
+        return call.show_one(IP_GROUPS, _shown(snapshot, [found])[0])
 
 
 @router.put("/ip-groups/{group_id}", name="update_ip_group")
-def update_ip_group(call: Call, group_id: str) -> Response:
+def update_ip_group(call: RequestContext, group_id: str) -> Response:
     """Change an IP group."""
-    given = GROUPS.read_put(call.document)
+    given = IP_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.group(change, call.user, group_id)
+        before = visibility.ip_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         network = networks.get(change, before.group.network_id).network
-        GROUPS.authorize_put(given, Standing(call.user, before.group.project_id, network))
+        IP_GROUPS.authorize_put(given, Subject(call.user, before.group.project_id, network))
         changes = _changes(change, call, given, before)
         wished = given.get("addresses")
-        _require_choosable(change, call, network, wished or (), before)
+        _require_free_choice(change, call, network, wished or (), before)
         after = ip_groups.update_group(change, before, changes, wished)
         if wished:
-            ask_own_address_room(change, call.user, before.group.project_id)()
-        return call.one(GROUPS, _shown(change, [after])[0])
+            queue_own_address_check(change, call.user, before.group.project_id)()
+        return call.show_one(IP_GROUPS, _shown(change, [after])[0])
 
 
 @router.delete("/ip-groups/{group_id}", name="delete_ip_group", status_code=204)
-def delete_ip_group(call: Call, group_id: str) -> Response:
+def delete_ip_group(call: RequestContext, group_id: str) -> Response:
     """Delete an IP group; its addresses are free again."""
     with call.store.change() as change:
-        found = visible.group(change, call.user, group_id)
+        found = visibility.ip_group(change, call.user, group_id)
         call.require_revision(found.stamp)
         ip_groups.delete_group(change, found)
     return Response(status_code=204)
 
 
 @router.get("/ip-groups/{group_id}/events", name="list_ip_group_events")
-def list_ip_group_events(call: Call, group_id: str) -> Response:
+def list_ip_group_events(call: RequestContext, group_id: str) -> Response:
     """The history of an IP group: moves, and two members claiming at once."""
     with call.store.read() as snapshot:
-        visible.group(snapshot, call.user, group_id)
+        visibility.ip_group(snapshot, call.user, group_id)
         found = holders.history(snapshot, group_id)
     return JSONResponse({"events": [_show_event(each) for each in found]})
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredIpGroup:
+def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredIpGroup:
     user = call.user
-    network = visible.network(change, user, given["network_id"]).network
+    network = visibility.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or user.project_id
-    GROUPS.authorize_post(given, Standing(user, project_id, network))
-    require_room(change, user, table, project_id, 1)
-    group = IpGroup(id=str(uuid4()), project_id=project_id, **GROUPS.fields(given))
+    IP_GROUPS.authorize_post(given, Subject(user, project_id, network))
+    check_quota(change, user, table, project_id, 1)
+    group = IpGroup(id=str(uuid4()), project_id=project_id, **IP_GROUPS.fields(given))
     _require_members(change, call, group.project_id, group.network_id, group.members)
     _require_pin(group.pinned, group.members)
-    _require_choosable(change, call, network, given["addresses"], None)
+    _require_free_choice(change, call, network, given["addresses"], None)
     made = ip_groups.create(change, group, given["addresses"])
-    ask_own_address_room(change, user, project_id)()
+    queue_own_address_check(change, user, project_id)()
     return made
 
 
 def _changes(
-    change: WriteTransaction, call: Call, given: Given, before: StoredIpGroup
+    change: WriteTransaction, call: RequestContext, given: ParsedBody, before: StoredIpGroup
 ) -> dict[str, Any]:
-    changes = GROUPS.fields(given)
+    changes = IP_GROUPS.fields(given)
     group = before.group
     if "members" in changes:
         _require_members(change, call, group.project_id, group.network_id, changes["members"])
@@ -161,7 +167,11 @@ def _changes(
 
 
 def _require_members(
-    snapshot: Snapshot, call: Call, project_id: str, network_id: str, members: frozenset[str]
+    snapshot: Snapshot,
+    call: RequestContext,
+    project_id: str,
+    network_id: str,
+    members: frozenset[str],
 ) -> None:
     """Members are ports of the group's project on its network; others do not exist for it."""
     found = {each.port.id: each.port for each in ports.read(snapshot, port_table.c.id.in_(members))}
@@ -188,9 +198,9 @@ def _require_pin(pinned: str | None, members: frozenset[str]) -> None:
         )
 
 
-def _require_choosable(
+def _require_free_choice(
     snapshot: Snapshot,
-    call: Call,
+    call: RequestContext,
     network: Network,
     wished: Sequence[AddressRequest],
     before: StoredIpGroup | None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.call import Call
-from vifguard.api.routes import Routes
+from vifguard.api.access import visibility
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
 from vifguard.model.address import host_prefix
 from vifguard.store.addressing import learned
 from vifguard.store.errors import MissingError
@@ -19,10 +19,10 @@ router = Routes("ports")
     name="release_learned_address",
     status_code=204,
 )
-def release_learned_address(call: Call, port_id: str, address: str) -> Response:
+def release_learned_address(call: RequestContext, port_id: str, address: str) -> Response:
     """Release an address: it is nobody's until a guest claims it."""
     with call.store.change() as change:
-        port = visible.port(change, call.user, port_id).port
+        port = visibility.port(change, call.user, port_id).port
         found = [each.address for each in port.learned if str(each.address) == address]
         if not found:
             raise MissingError("learned-address", address[:100])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.call import Call
-from vifguard.api.enforced import is_in_force, status_reason
+from vifguard.api.access import visibility
 from vifguard.api.errors import Refusal
-from vifguard.api.hearing import first
-from vifguard.api.routes import Routes
+from vifguard.api.http.long_poll import wait_for
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.routes import Routes
+from vifguard.api.port_status import is_enforced, status_reason
 from vifguard.api.v2.ports import PORTS, show
 from vifguard.store.notifier import host_ports_topic
 from vifguard.store.schema.mapping import StoredPort
@@ -21,7 +21,7 @@ MAX_WAIT = 300
 
 
 @router.get("/ports/{port_id}/wait", name="wait_port")
-async def wait_port(call: Call, port_id: str) -> Response:
+async def wait_port(call: RequestContext, port_id: str) -> Response:
     """The port, once its host's kernel holds the wanted revision; 408 when it does not in time."""
     timeout = call.seconds("timeout", default=30, most=MAX_WAIT)
 
@@ -31,19 +31,21 @@ async def wait_port(call: Call, port_id: str) -> Response:
         stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
         # How far its host has come with rules is told of the host, not of each port.
         topics.add(host_ports_topic(stored.port.host))
-        return call.one(PORTS, show(stored, call.user)) if is_in_force(stored.progress) else None
+        return (
+            call.show_one(PORTS, show(stored, call.user)) if is_enforced(stored.progress) else None
+        )
 
-    with call.threads.waits.place(call.share):
-        answer = await first(call.store.reports, topics, look, timeout)
+    with call.threads.waits.slot(call.share):
+        answer = await wait_for(call.store.reports, topics, look, timeout)
     if answer is not None:
         return answer
     stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
-    reason = status_reason(stored.progress, is_told_all=call.user.is_told_all)
+    reason = status_reason(stored.progress, sees_hosts_and_others=call.user.sees_hosts_and_others)
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"
     )
 
 
-def _look(call: Call, port_id: str) -> StoredPort:
+def _look(call: RequestContext, port_id: str) -> StoredPort:
     with call.store.autocommit() as snapshot:
-        return visible.port(snapshot, call.user, port_id)
+        return visibility.port(snapshot, call.user, port_id)

@@ -9,25 +9,25 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OWNER, Subject
+from vifguard.api.access.quota import check_address_quota, check_quota
+from vifguard.api.errors import Refusal, bad_request
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
+from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import (
     Converter,
-    UnfitError,
+    InvalidValueError,
     boolean,
     many_of,
     mapped,
     or_none_at_all,
     quoted,
 )
-from vifguard.api.errors import Refusal, bad_request
-from vifguard.api.narrowing import Narrowing, columns
-from vifguard.api.quota import require_address_room, require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import common, show_stamp, stamped
-from vifguard.api.who import OWNER, Standing
+from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.model.address import IPNetwork, parse_interface
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.nouns import address_groups, rbac_policies
@@ -44,7 +44,9 @@ def _read_prefix(value: Any) -> IPNetwork:
     prefix = parse_interface(value).network
     if prefix.prefixlen == 0:
         # Not every kind of table that holds sets can hold this one.
-        raise UnfitError(f"{quoted(value)} is every address; a rule without a remote says that")
+        raise InvalidValueError(
+            f"{quoted(value)} is every address; a rule without a remote says that"
+        )
     return prefix
 
 
@@ -55,25 +57,25 @@ _addresses = mapped(
     frozenset,
 )
 
-ADDRESS_GROUPS: Final = Resource(
+ADDRESS_GROUPS: Final = ResourceSchema(
     "address_group",
     "address_groups",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("addresses", _addresses, OWNER, None, frozenset(), "addresses"),
         Attribute("shared", boolean),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     ADDRESS_GROUPS, table, columns(table, "id", "name", "project_id", "description")
 )
 
 
 @router.get("/address-groups", name="list_address_groups")
-def list_address_groups(call: Call) -> Response:
+def list_address_groups(call: RequestContext) -> Response:
     """The address groups of the user's project."""
     listing = call.listing(ADDRESS_GROUPS)
     with call.store.read() as snapshot:
@@ -84,12 +86,12 @@ def list_address_groups(call: Call) -> Response:
             shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
             return [_show(each, shared) for each in found]
 
-        seen = visible.address_groups_of(call.user)
-        return Json(_NARROWING.answer(snapshot, listing, seen, show))
+        seen = visibility.address_groups_of(call.user)
+        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)
-def create_address_group(call: Call) -> Response:
+def create_address_group(call: RequestContext) -> Response:
     """Create one address group, or several at once."""
     given = ADDRESS_GROUPS.read_post(call.document)
     with call.store.change() as change:
@@ -98,33 +100,33 @@ def create_address_group(call: Call) -> Response:
 
 
 @router.get("/address-groups/{group_id}", name="show_address_group")
-def show_address_group(call: Call, group_id: str) -> Response:
+def show_address_group(call: RequestContext, group_id: str) -> Response:
     """One address group."""
     with call.store.read() as snapshot:
-        found = visible.address_group(snapshot, call.user, group_id)
+        found = visibility.address_group(snapshot, call.user, group_id)
         shared = rbac_policies.shared_of(snapshot, [group_id], call.user.project_id)
-    return call.one(ADDRESS_GROUPS, _show(found, shared))
+    return call.show_one(ADDRESS_GROUPS, _show(found, shared))
 
 
 @router.put("/address-groups/{group_id}", name="update_address_group")
-def update_address_group(call: Call, group_id: str) -> Response:
+def update_address_group(call: RequestContext, group_id: str) -> Response:
     """Change an address group's name or description."""
     given = ADDRESS_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.own_address_group(change, call.user, group_id)
+        before = visibility.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
-        ADDRESS_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
+        ADDRESS_GROUPS.authorize_put(given, Subject(call.user, before.group.project_id))
         after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
         shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
-    return call.one(ADDRESS_GROUPS, _show(after, shared))
+    return call.show_one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.put("/address-groups/{group_id}/add_addresses", name="add_addresses")
-def add_addresses(call: Call, group_id: str) -> Response:
+def add_addresses(call: RequestContext, group_id: str) -> Response:
     """Add addresses; every host whose rules name the group is told of these alone."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        before = visible.own_address_group(change, call.user, group_id)
+        before = visibility.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         held = before.group.addresses
         if known := held & given:
@@ -133,18 +135,18 @@ def add_addresses(call: Call, group_id: str) -> Response:
                 "AddressesAlreadyExist",
                 f"Addresses {_listed(known)} already exist in the address group {group_id}.",
             )
-        require_address_room(change, call.user, before.group.project_id, len(given))
+        check_address_quota(change, call.user, before.group.project_id, len(given))
         after = address_groups.update_group(change, before, {"addresses": held | given})
         shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
-    return call.one(ADDRESS_GROUPS, _show(after, shared))
+    return call.show_one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.put("/address-groups/{group_id}/remove_addresses", name="remove_addresses")
-def remove_addresses(call: Call, group_id: str) -> Response:
+def remove_addresses(call: RequestContext, group_id: str) -> Response:
     """Remove addresses; connections that they alone allowed end."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        before = visible.own_address_group(change, call.user, group_id)
+        before = visibility.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         held = before.group.addresses
         if unknown := given - held:
@@ -155,29 +157,31 @@ def remove_addresses(call: Call, group_id: str) -> Response:
             )
         after = address_groups.update_group(change, before, {"addresses": held - given})
         shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
-    return call.one(ADDRESS_GROUPS, _show(after, shared))
+    return call.show_one(ADDRESS_GROUPS, _show(after, shared))
 
 
 @router.delete("/address-groups/{group_id}", name="delete_address_group", status_code=204)
-def delete_address_group(call: Call, group_id: str) -> Response:
+def delete_address_group(call: RequestContext, group_id: str) -> Response:
     """Delete an address group that no rule names."""
     with call.store.change() as change:
-        found = visible.own_address_group(change, call.user, group_id)
+        found = visibility.own_address_group(change, call.user, group_id)
         call.require_revision(found.stamp)
         address_groups.delete_group(change, found.group)
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredAddressGroup:
+def _create(
+    change: WriteTransaction, call: RequestContext, given: ParsedBody
+) -> StoredAddressGroup:
     project_id = given["project_id"] or call.user.project_id
-    ADDRESS_GROUPS.authorize_post(given, Standing(call.user, project_id))
-    require_room(change, call.user, table, project_id, 1)
-    require_address_room(change, call.user, project_id, len(given["addresses"]))
+    ADDRESS_GROUPS.authorize_post(given, Subject(call.user, project_id))
+    check_quota(change, call.user, table, project_id, 1)
+    check_address_quota(change, call.user, project_id, len(given["addresses"]))
     group = AddressGroup(id=str(uuid4()), project_id=project_id, **ADDRESS_GROUPS.fields(given))
     return address_groups.create(change, group)
 
 
-def _given_addresses(call: Call) -> frozenset[IPNetwork]:
+def _given_addresses(call: RequestContext) -> frozenset[IPNetwork]:
     if set(call.document) != {"addresses"}:
         raise bad_request("Unable to find 'addresses' in request body")
     try:

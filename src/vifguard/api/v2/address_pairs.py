@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from vifguard.api.convert import (
+from vifguard.api.schema.convert import (
     Converter,
-    UnfitError,
+    InvalidValueError,
     many_of,
     mapped,
     nullable,
@@ -33,7 +33,9 @@ _pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
 
 def _read_pair(value: Any) -> AddressPair:
     if isinstance(value, dict) and "ip_address" not in value:
-        raise UnfitError(f"{quoted(value)} has no ip_address", "AllowedAddressPairsMissingIP")
+        raise InvalidValueError(
+            f"{quoted(value)} has no ip_address", "AllowedAddressPairsMissingIP"
+        )
     given = _pair.read(value)
     # As they were written: a client that reads back another spelling sees a change to make.
     texts = (value["ip_address"], value.get("mac_address") or "")
@@ -45,9 +47,9 @@ def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
     for index, one in enumerate(meant):
         if one in meant[:index]:
             message = f"duplicate entry {quoted(str(one[0]))}"
-            raise UnfitError(message, "DuplicateAddressPairInRequest")
+            raise InvalidValueError(message, "DuplicateAddressPairInRequest")
     if sum(is_wide(prefix) for prefix, _ in meant) > MOST_WIDE:
-        raise UnfitError(f"more than {MOST_WIDE} of them hold more than one address")
+        raise InvalidValueError(f"more than {MOST_WIDE} of them hold more than one address")
     return given or ()
 
 

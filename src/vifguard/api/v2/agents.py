@@ -8,12 +8,12 @@ from uuid import UUID, uuid5
 
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import Converter, boolean, nullable, text, uuid
-from vifguard.api.routes import Routes
+from vifguard.api.access import visibility
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attributes import Attribute, ResourceSchema
+from vifguard.api.schema.convert import Converter, boolean, nullable, text, uuid
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import hosts
 from vifguard.store.nouns.hosts import StoredHost
@@ -26,7 +26,7 @@ _HOSTS: Final = UUID("6f1d0a4e-6e0b-4a39-9d3b-5d0d4d6b9c11")
 
 _object = Converter({"type": "object"}, lambda value: value)
 
-AGENTS: Final = Resource(
+AGENTS: Final = ResourceSchema(
     "agent",
     "agents",
     (
@@ -48,23 +48,23 @@ AGENTS: Final = Resource(
 
 
 @router.get("/agents", name="list_agents")
-def list_agents(call: Call) -> Response:
+def list_agents(call: RequestContext) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
         found = hosts.read(snapshot) if call.user.sees_all else []
-    return Json(call.listing(AGENTS).answer([_show(each) for each in found]))
+    return JsonResponse(call.listing(AGENTS).answer([_show(each) for each in found]))
 
 
 @router.get("/agents/{agent_id}", name="show_agent")
-def show_agent(call: Call, agent_id: str) -> Response:
+def show_agent(call: RequestContext, agent_id: str) -> Response:
     """One agent."""
     with call.store.read() as snapshot:
         found = _find(snapshot, call, agent_id)
-    return call.one(AGENTS, _show(found))
+    return call.show_one(AGENTS, _show(found))
 
 
 @router.delete("/agents/{agent_id}", name="delete_agent", status_code=204)
-def delete_agent(call: Call, agent_id: str) -> Response:
+def delete_agent(call: RequestContext, agent_id: str) -> Response:
     """Forget the host of an agent that is silent, while no port is bound there."""
     with call.store.change() as change:
         hosts.delete(change, _find(change, call, agent_id).name, force=False)
@@ -72,28 +72,28 @@ def delete_agent(call: Call, agent_id: str) -> Response:
 
 
 @router.get("/agents/{agent_id}/dhcp-networks", name="list_dhcp_networks")
-def list_dhcp_networks(call: Call, agent_id: str) -> Response:
+def list_dhcp_networks(call: RequestContext, agent_id: str) -> Response:
     """The networks whose DHCP an agent serves: none, as ours serve none."""
     with call.store.read() as snapshot:
         _find(snapshot, call, agent_id)
-    return Json({"networks": []})
+    return JsonResponse({"networks": []})
 
 
 @router.get("/networks/{network_id}/dhcp-agents", name="list_dhcp_agents")
-def list_dhcp_agents(call: Call, network_id: str) -> Response:
+def list_dhcp_agents(call: RequestContext, network_id: str) -> Response:
     """The agents that serve a network's DHCP: none."""
     with call.store.read() as snapshot:
-        visible.network(snapshot, call.user, network_id)
-    return Json({"agents": []})
+        visibility.network(snapshot, call.user, network_id)
+    return JsonResponse({"agents": []})
 
 
 @router.get("/availability_zones", name="list_availability_zones")
-def list_availability_zones(_: Call) -> Response:
+def list_availability_zones(_: RequestContext) -> Response:
     """The zones of agents: none has one."""
-    return Json({"availability_zones": []})
+    return JsonResponse({"availability_zones": []})
 
 
-def _find(snapshot: Snapshot, call: Call, agent_id: str) -> StoredHost:
+def _find(snapshot: Snapshot, call: RequestContext, agent_id: str) -> StoredHost:
     for host in hosts.read(snapshot) if call.user.sees_all else ():
         if _id(host) == agent_id:
             return host

@@ -7,26 +7,26 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import boolean, exactly, nullable, uuid
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import prose
+from vifguard.api.access.attribute_policy import OPERATOR
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import description
+from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import boolean, exactly, nullable, uuid
 from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
-from vifguard.api.who import OPERATOR
 from vifguard.model.security_group import MEMBERS, DefaultRule
 from vifguard.store.nouns import default_rules
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
-DEFAULT_RULES: Final = Resource(
+DEFAULT_RULES: Final = ResourceSchema(
     "default_security_group_rule",
     "default_security_group_rules",
     (
         Attribute("id", uuid),
-        Attribute("description", prose, OPERATOR, None, "", "description"),
+        Attribute("description", description, OPERATOR, None, "", "description"),
         *said(OPERATOR),
         Attribute("remote_group_id", nullable(exactly(MEMBERS)), OPERATOR),
         # A group of one project is not for the groups of all.
@@ -40,18 +40,18 @@ DEFAULT_RULES: Final = Resource(
 
 
 @router.get("/default-security-group-rules", name="list_default_security_group_rules")
-def list_default_security_group_rules(call: Call) -> Response:
+def list_default_security_group_rules(call: RequestContext) -> Response:
     """What new security groups begin with."""
     listing = call.listing(DEFAULT_RULES)
     with call.store.read() as snapshot:
         found = default_rules.read(snapshot)
-    return Json(listing.answer([_show(each) for each in found]))
+    return JsonResponse(listing.answer([_show(each) for each in found]))
 
 
 @router.post(
     "/default-security-group-rules", name="create_default_security_group_rule", status_code=201
 )
-def create_default_security_group_rule(call: Call) -> Response:
+def create_default_security_group_rule(call: RequestContext) -> Response:
     """Let the groups that are made from now on begin with one more rule, or several."""
     given = DEFAULT_RULES.read_post(call.document)
     with call.store.change() as change:
@@ -60,11 +60,11 @@ def create_default_security_group_rule(call: Call) -> Response:
 
 
 @router.get("/default-security-group-rules/{rule_id}", name="show_default_security_group_rule")
-def show_default_security_group_rule(call: Call, rule_id: str) -> Response:
+def show_default_security_group_rule(call: RequestContext, rule_id: str) -> Response:
     """One default rule."""
     with call.store.read() as snapshot:
         found = default_rules.get(snapshot, rule_id)
-    return call.one(DEFAULT_RULES, _show(found))
+    return call.show_one(DEFAULT_RULES, _show(found))
 
 
 @router.delete(
@@ -72,14 +72,14 @@ def show_default_security_group_rule(call: Call, rule_id: str) -> Response:
     name="delete_default_security_group_rule",
     status_code=204,
 )
-def delete_default_security_group_rule(call: Call, rule_id: str) -> Response:
+def delete_default_security_group_rule(call: RequestContext, rule_id: str) -> Response:
     """Delete a default rule; groups that there are keep what they began with."""
     with call.store.change() as change:
         default_rules.drop(change, default_rules.get(change, rule_id).id)
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, given: Given) -> DefaultRule:
+def _create(change: WriteTransaction, given: ParsedBody) -> DefaultRule:
     rule, known = meaning(given)
     word = None if known is None else known.word
     fields = DEFAULT_RULES.fields(given)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vifguard.api.convert import (
+from vifguard.api.errors import bad_request
+from vifguard.api.schema.convert import (
     Converter,
-    UnfitError,
+    InvalidValueError,
     exactly,
     integer,
     many_of,
@@ -19,7 +20,6 @@ from vifguard.api.convert import (
     refused_as,
     text,
 )
-from vifguard.api.errors import bad_request
 from vifguard.model.port import DhcpOption
 
 _MAY_BE_BLANK: Final = frozenset({"router", "classless-static-route"})
@@ -29,11 +29,11 @@ _MAX_OPTIONS = 64
 def _option(given: dict[str, Any]) -> DhcpOption:
     name, value, version = given["opt_name"], given["opt_value"], given.get("ip_version", 4)
     if not name:
-        raise UnfitError(f"opt_name: {quoted(name)} is blank")
+        raise InvalidValueError(f"opt_name: {quoted(name)} is blank")
     if value == "" and name not in _MAY_BE_BLANK:
-        raise UnfitError(f"opt_value: {quoted(value)} is blank")
+        raise InvalidValueError(f"opt_value: {quoted(value)} is blank")
     if version not in (4, 6):
-        raise UnfitError(f"ip_version: {version} is not in [4, 6]")
+        raise InvalidValueError(f"ip_version: {version} is not in [4, 6]")
     return DhcpOption(name, value, version)
 
 
@@ -41,7 +41,7 @@ _one = record({"opt_name": text(64), "opt_value": nullable(text())}, {"ip_versio
 _many: Final[Converter] = many_of(mapped(_one, _option), _MAX_OPTIONS)
 dhcp_options: Final = or_none_at_all(refused_as("InvalidInput", _many))
 
-no_policy: Final = exactly(None)
+only_null: Final = exactly(None)
 """A QoS policy: there are none."""
 
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, false, or_, select, true
 from starlette.responses import Response
 
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import Converter, project, text, uuid
-from vifguard.api.narrowing import Narrowing, columns
-from vifguard.api.routes import Routes
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attributes import Attribute, ResourceSchema
+from vifguard.api.schema.convert import Converter, project, text, uuid
+from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.model.network import Network
 from vifguard.store.addressing import availability
 from vifguard.store.addressing.availability import Availability
@@ -29,7 +29,7 @@ _subnets = Converter(
     {"type": "array", "items": {"type": "object", "properties": {}}}, lambda value: value
 )
 
-AVAILABILITY: Final = Resource(
+AVAILABILITY: Final = ResourceSchema(
     "network_ip_availability",
     "network_ip_availabilities",
     (
@@ -45,7 +45,7 @@ AVAILABILITY: Final = Resource(
 )
 
 _BY_VERSION = "ip_version"
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     AVAILABILITY,
     table,
     columns(table, "project_id", network_id="id", network_name="name"),
@@ -53,7 +53,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/network-ip-availabilities", name="list_network_ip_availabilities")
-def list_network_ip_availabilities(call: Call) -> Response:
+def list_network_ip_availabilities(call: RequestContext) -> Response:
     """Every network, or with `ip_version` those that have subnets of it, and these alone."""
     wanted = [value for name, value in call.query if name == _BY_VERSION]
     rest = tuple(each for each in call.query if each[0] != _BY_VERSION)
@@ -68,16 +68,16 @@ def list_network_ip_availabilities(call: Call) -> Response:
             found = availability.read(snapshot, which)
             return [_show(network, _of(subnets, wanted)) for network, subnets in found]
 
-        return Json(_NARROWING.answer(snapshot, listing, seen, show))
+        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
 
 
 @router.get("/network-ip-availabilities/{network_id}", name="show_network_ip_availability")
-def show_network_ip_availability(call: Call, network_id: str) -> Response:
+def show_network_ip_availability(call: RequestContext, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
         seen: ColumnElement[bool] = true() if call.user.sees_all else false()
         for network, subnets in availability.read(snapshot, seen & (table.c.id == network_id)):
-            return call.one(AVAILABILITY, _show(network, subnets))
+            return call.show_one(AVAILABILITY, _show(network, subnets))
     raise MissingError("network", network_id)
 
 

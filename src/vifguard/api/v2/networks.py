@@ -11,11 +11,37 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import (
+    BINDER,
+    NETWORK_OWNER,
+    OPERATOR,
+    OWNER,
+    STORM,
+    Subject,
+    User,
+)
+from vifguard.api.access.quota import check_quota
+from vifguard.api.errors import bad_request, forbidden
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import (
+    NO_ONE,
+    admin_state_up,
+    guards,
+    learned_limits,
+    profile,
+    shared_attributes,
+    show_guards,
+    show_stamp,
+    show_storm,
+    storm,
+    strings,
+    with_stamp,
+)
+from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import (
     boolean,
     dns,
     exactly,
@@ -26,28 +52,10 @@ from vifguard.api.convert import (
     physical,
     text,
 )
-from vifguard.api.errors import bad_request, forbidden
-from vifguard.api.narrowing import Narrowing, columns, flag
-from vifguard.api.quota import require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import (
-    NOBODY,
-    admin_state_up,
-    common,
-    guards,
-    learned_limits,
-    profile,
-    show_guards,
-    show_stamp,
-    show_storm,
-    stamped,
-    storm,
-    strings,
-)
-from vifguard.api.v2.dhcp_options import no_policy
-from vifguard.api.v2.shareable import require_shareable
+from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
+from vifguard.api.v2.dhcp_options import only_null
+from vifguard.api.v2.sharing_conditions import require_shareable
 from vifguard.api.v2.subnet_mtu import require_mtu
-from vifguard.api.who import BINDER, NETWORK_OWNER, OPERATOR, OWNER, STORM, Standing, User
 from vifguard.model.guard import LinkLocal
 from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
 from vifguard.model.network import Network
@@ -64,11 +72,11 @@ from vifguard.store.transaction import Snapshot, WriteTransaction
 router = Routes("networks")
 
 
-NETWORKS: Final = Resource(
+NETWORKS: Final = ResourceSchema(
     "network",
     "networks",
     (
-        *common(),
+        *shared_attributes(),
         admin_state_up(),
         Attribute("shared", boolean, OPERATOR, OPERATOR, default=False, field="shared"),
         Attribute("mtu", integer(68, 65535), NETWORK_OWNER, NETWORK_OWNER, 1500, "mtu"),
@@ -84,15 +92,15 @@ NETWORKS: Final = Resource(
             "provider:network_type",
             nullable(exactly("flat", "local")),
             OPERATOR,
-            seen_by=BINDER,
+            visible_to=BINDER,
         ),
         Attribute(
             "provider:physical_network",
             nullable(physical),
             OPERATOR,
-            seen_by=BINDER,
+            visible_to=BINDER,
         ),
-        Attribute("provider:segmentation_id", exactly(None), OPERATOR, seen_by=BINDER),
+        Attribute("provider:segmentation_id", exactly(None), OPERATOR, visible_to=BINDER),
         # There are no routers, and so nobody is let out by it: a word that is kept and shown.
         Attribute("router:external", boolean, OPERATOR, OPERATOR, default=False, field="external"),
         Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
@@ -121,9 +129,9 @@ NETWORKS: Final = Resource(
             "availability_zone_hints", list_of(text(), 10), NETWORK_OWNER, None, (), "zone_hints"
         ),
         Attribute("dns_domain", dns, NETWORK_OWNER, NETWORK_OWNER, "", "dns_domain"),
-        Attribute("qos_policy_id", no_policy, OWNER, OWNER, seen_by=NOBODY),
+        Attribute("qos_policy_id", only_null, OWNER, OWNER, visible_to=NO_ONE),
         Attribute("availability_zones", strings),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
@@ -135,7 +143,7 @@ _SUBNETS: Final = Statement(
 
 
 @router.get("/networks", name="list_networks")
-def list_networks(call: Call) -> Response:
+def list_networks(call: RequestContext) -> Response:
     """The networks of the user's project, and the shared ones."""
     listing = call.listing(NETWORKS)
     with call.store.read() as snapshot:
@@ -143,12 +151,12 @@ def list_networks(call: Call) -> Response:
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
             return _shown(snapshot, call, networks.read(snapshot, which))
 
-        seen = visible.networks_of(call.user)
-        return Json(_narrowing(call.user).answer(snapshot, listing, seen, show))
+        seen = visibility.networks_of(call.user)
+        return JsonResponse(_sql_filters(call.user).answer(snapshot, listing, seen, show))
 
 
 @router.post("/networks", name="create_network", status_code=201)
-def create_network(call: Call) -> Response:
+def create_network(call: RequestContext) -> Response:
     """Create one network, or several at once."""
     given = NETWORKS.read_post(call.document)
     with call.store.change() as change:
@@ -158,49 +166,49 @@ def create_network(call: Call) -> Response:
 
 
 @router.get("/networks/{network_id}", name="show_network")
-def show_network(call: Call, network_id: str) -> Response:
+def show_network(call: RequestContext, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
-        found = visible.network(snapshot, call.user, network_id)
-        return call.one(NETWORKS, _shown(snapshot, call, [found])[0])
+        found = visibility.network(snapshot, call.user, network_id)
+        return call.show_one(NETWORKS, _shown(snapshot, call, [found])[0])
 
 
 @router.put("/networks/{network_id}", name="update_network")
-def update_network(call: Call, network_id: str) -> Response:
+def update_network(call: RequestContext, network_id: str) -> Response:
     """Change a network."""
     given = NETWORKS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.network(change, call.user, network_id)
+        before = visibility.network(change, call.user, network_id)
         call.require_revision(before.stamp)
-        standing = Standing(call.user, before.network.project_id, before.network)
+        standing = Subject(call.user, before.network.project_id, before.network)
         _require_owner(change, standing, "update")
         NETWORKS.authorize_put(given, standing)
         changes = NETWORKS.fields(given)
         others = rbac_policies.targets(change, network_id) - {EVERY_PROJECT}
         wanted = replace(before.network, **changes)
-        _require_sound(wanted, shared=bool(others))
+        _validate(wanted, shared=bool(others))
         if "mtu" in given:
             versions = (each.cidr.version for each in subnets.of_network(change, network_id))
             require_mtu(wanted, versions)
         if changes.get("shared"):
             require_shareable(change, NETWORKS, before.network, given.named)
         after = networks.update_network(change, before, changes)
-        return call.one(NETWORKS, _shown(change, call, [after])[0])
+        return call.show_one(NETWORKS, _shown(change, call, [after])[0])
 
 
 @router.delete("/networks/{network_id}", name="delete_network", status_code=204)
-def delete_network(call: Call, network_id: str) -> Response:
+def delete_network(call: RequestContext, network_id: str) -> Response:
     """Delete a network and its subnets."""
     with call.store.change() as change:
-        found = visible.network(change, call.user, network_id)
+        found = visibility.network(change, call.user, network_id)
         call.require_revision(found.stamp)
         network = found.network
-        _require_owner(change, Standing(call.user, network.project_id, network), "delete")
+        _require_owner(change, Subject(call.user, network.project_id, network), "delete")
         networks.delete_network(change, network)
     return Response(status_code=204)
 
 
-def _narrowing(user: User) -> Narrowing:
+def _sql_filters(user: User) -> SqlFilters:
     shared = table.c.id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
     flags = {
         "shared": flag(shared),
@@ -208,25 +216,25 @@ def _narrowing(user: User) -> Narrowing:
         "router:external": flag(table.c.external),
     }
     told = columns(table, "id", "name", "project_id", "description", "dns_domain")
-    return Narrowing(NETWORKS, table, told, flags)
+    return SqlFilters(NETWORKS, table, told, flags)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredNetwork:
+def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredNetwork:
     user = call.user
     project_id = given["project_id"] or user.project_id
     network = Network(id=str(uuid4()), project_id=project_id, **NETWORKS.fields(given))
-    NETWORKS.authorize_post(given, Standing(user, project_id, network))
+    NETWORKS.authorize_post(given, Subject(user, project_id, network))
     network = replace(network, physical=_physical(given))
-    _require_sound(network, shared=False)
+    _validate(network, shared=False)
     if not user.is_operator and (
-        why := hosts.isolation_unsupported(change, named=user.is_told_all)
+        why := hosts.isolation_unsupported(change, named=user.sees_hosts_and_others)
     ):
         raise forbidden(f"A network of a project's own cannot be offered: {why}.")
-    require_room(change, user, table, project_id, 1)
+    check_quota(change, user, table, project_id, 1)
     return networks.create(change, network)
 
 
-def _physical(given: Given) -> str:
+def _physical(given: ParsedBody) -> str:
     """The uplink's name, where the provider's attributes agree with each other."""
     kind, name = given["provider:network_type"], given["provider:physical_network"]
     if kind == "flat" and name is None:
@@ -241,7 +249,7 @@ def _physical(given: Given) -> str:
     return name or ""
 
 
-def _require_sound(network: Network, *, shared: bool) -> None:
+def _validate(network: Network, *, shared: bool) -> None:
     """Raise Refusal where attributes contradict; `shared` is whether single projects have it."""
     if network.profile is not None and network.guards is not None:
         raise bad_request(
@@ -255,7 +263,7 @@ def _require_sound(network: Network, *, shared: bool) -> None:
         )
 
 
-def _require_owner(change: WriteTransaction, standing: Standing, verb: str) -> None:
+def _require_owner(change: WriteTransaction, standing: Subject, verb: str) -> None:
     # A shared network carries other projects' ports: whoever made it, it is the operator's.
     if standing.owns_network:
         return
@@ -267,7 +275,9 @@ def _require_owner(change: WriteTransaction, standing: Standing, verb: str) -> N
     )
 
 
-def _shown(snapshot: Snapshot, call: Call, found: Iterable[StoredNetwork]) -> list[dict[str, Any]]:
+def _shown(
+    snapshot: Snapshot, call: RequestContext, found: Iterable[StoredNetwork]
+) -> list[dict[str, Any]]:
     stored = list(found)
     project_id = call.user.project_id
     ids = [each.network.id for each in stored]

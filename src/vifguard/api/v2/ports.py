@@ -13,11 +13,44 @@ import orjson
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import narrowing, visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import (
+    ADDRESSES,
+    BINDER,
+    DEVICE,
+    DEVICE_OWNER,
+    NETWORK_OWNER,
+    OWNER,
+    STORM,
+    Subject,
+    User,
+)
+from vifguard.api.access.quota import queue_own_address_check, queue_quota_check
+from vifguard.api.errors import Refusal, bad_request, conflict
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.port_status import desired_revision, enforced_revision, status, status_reason
+from vifguard.api.schema import sql_filters
+from vifguard.api.schema.attribute_sets import (
+    NO_ONE,
+    address_requests,
+    admin_state_up,
+    guards,
+    moment,
+    profile,
+    shared_attributes,
+    show_guards,
+    show_stamp,
+    show_storm,
+    storm,
+    strings,
+    tags,
+    with_stamp,
+)
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.binding_profile import binding_profile
+from vifguard.api.schema.convert import (
     Converter,
     boolean,
     dns,
@@ -35,44 +68,12 @@ from vifguard.api.convert import (
     text,
     uuid,
 )
-from vifguard.api.enforced import enforced_revision, status, status_reason, wanted_revision
-from vifguard.api.errors import Refusal, bad_request, conflict
-from vifguard.api.interface import binding_profile
-from vifguard.api.narrowing import Narrowing
-from vifguard.api.quota import ask_own_address_room, ask_room
-from vifguard.api.remembered import Make
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import (
-    NOBODY,
-    admin_state_up,
-    common,
-    guards,
-    moment,
-    profile,
-    show_guards,
-    show_stamp,
-    show_storm,
-    stamped,
-    storm,
-    strings,
-    tags,
-    wishes,
-)
-from vifguard.api.v2 import address_pairs, port_groups
-from vifguard.api.v2.dhcp_options import dhcp_options, merged, no_policy
+from vifguard.api.schema.json_cache import Render
+from vifguard.api.schema.sql_filters import SqlFilters
+from vifguard.api.v2 import address_pairs, port_security_groups
+from vifguard.api.v2.dhcp_options import dhcp_options, merged, only_null
 from vifguard.api.v2.dhcp_options import show as show_options
-from vifguard.api.v2.port_groups import Groups
-from vifguard.api.who import (
-    ADDRESSES,
-    BINDER,
-    DEVICE,
-    DEVICE_OWNER,
-    NETWORK_OWNER,
-    OWNER,
-    STORM,
-    Standing,
-    User,
-)
+from vifguard.api.v2.port_security_groups import RequestedGroups
 from vifguard.model.address import Mac
 from vifguard.model.guard import Role
 from vifguard.model.network import Network, Subnet
@@ -98,7 +99,7 @@ max_fixed_ips_per_port."""
 
 _MAX_GROUPS = 32
 
-_fixed_ips = wishes(MAX_ADDRESSES)
+_fixed_ips = address_requests(MAX_ADDRESSES)
 _groups = nullable(mapped(many_of(uuid, _MAX_GROUPS), frozenset))
 _host = Converter(
     {"anyOf": [host_name.schema, {"const": ""}, {"type": "null"}]},
@@ -106,11 +107,11 @@ _host = Converter(
 )
 _dictionary = record({}, {})
 
-PORTS: Final = Resource(
+PORTS: Final = ResourceSchema(
     "port",
     "ports",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
         admin_state_up(),
         Attribute("mac_address", nullable(mac), NETWORK_OWNER, NETWORK_OWNER),
@@ -143,11 +144,11 @@ PORTS: Final = Resource(
         Attribute("dns_name", dns, OWNER, OWNER, "", "dns_name"),
         Attribute("dns_domain", dns, OWNER, OWNER, "", "dns_domain"),
         Attribute("extra_dhcp_opts", dhcp_options, OWNER, OWNER, ()),
-        Attribute("qos_policy_id", no_policy, OWNER, OWNER, seen_by=NOBODY),
+        Attribute("qos_policy_id", only_null, OWNER, OWNER, visible_to=NO_ONE),
         Attribute("security_groups", _groups, OWNER, OWNER),
         Attribute("security_groups_enabled", boolean, OWNER, OWNER),
         Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
-        Attribute("binding:profile", binding_profile, BINDER, BINDER, seen_by=BINDER),
+        Attribute("binding:profile", binding_profile, BINDER, BINDER, visible_to=BINDER),
         Attribute(
             "binding:vnic_type",
             exactly("normal", "macvtap"),
@@ -156,36 +157,36 @@ PORTS: Final = Resource(
             "normal",
             "vnic_type",
         ),
-        Attribute("binding:vif_type", text(), seen_by=BINDER),
-        Attribute("binding:vif_details", _dictionary, seen_by=BINDER),
+        Attribute("binding:vif_type", text(), visible_to=BINDER),
+        Attribute("binding:vif_details", _dictionary, visible_to=BINDER),
         Attribute("learned_addresses", list_of(_dictionary, MAX_ADDRESSES)),
         Attribute("status", exactly("ACTIVE", "DOWN")),
         Attribute("status_reason", text()),
         Attribute("effective_guards", strings),
         Attribute("policy_revision", integer(0, 2**63)),
         Attribute("enforced_revision", integer(0, 2**63)),
-        *stamped(Attribute("tags", tags, OWNER, None, ())),
+        *with_stamp(Attribute("tags", tags, OWNER, None, ())),
     ),
 )
 
-NARROWING: Final = Narrowing(
+SQL_FILTERS: Final = SqlFilters(
     PORTS,
     table,
-    narrowing.columns(
+    sql_filters.columns(
         table,
         *("id", "name", "description", "network_id", "project_id", "device_id", "device_owner"),
         **{"binding:host_id": "host"},
     ),
-    {"mac_address": narrowing.mac(table.c.mac)},
-    {"fixed_ips": narrowing.fixed_ips(table.c.id)},
+    {"mac_address": sql_filters.mac(table.c.mac)},
+    {"fixed_ips": sql_filters.fixed_ips(table.c.id)},
 )
 
 
 @router.get("/ports", name="list_ports")
-def list_ports(call: Call) -> Response:
+def list_ports(call: RequestContext) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
-    which = NARROWING.condition(listing, visible.ports_of(call.user))
+    which = SQL_FILTERS.condition(listing, visibility.ports_of(call.user))
     with call.store.read() as snapshot:
 
         def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -193,25 +194,29 @@ def list_ports(call: Call) -> Response:
             return {each.port.id: PORTS.shown_to(call.user, _show_port(each)) for each in found}
 
         def shown(which: ColumnElement[bool]) -> dict[str, bytes]:
-            return _remembered(call, port_pages.read(snapshot, which), make)
+            return _render_cached(call, port_pages.read(snapshot, which), make)
 
-        if not NARROWING.is_exact(listing):
-            return Json(listing.answer([json.loads(each) for each in shown(which).values()]))
-        found = shown(NARROWING.cut(snapshot, listing, which))
+        if not SQL_FILTERS.is_exact(listing):
+            return JsonResponse(
+                listing.answer([json.loads(each) for each in shown(which).values()])
+            )
+        found = shown(SQL_FILTERS.cut(snapshot, listing, which))
     if listing.sort or listing.fields:
-        return Json(listing.page([json.loads(each) for each in found.values()]))
+        return JsonResponse(listing.page([json.loads(each) for each in found.values()]))
     fragments = {ident: orjson.Fragment(each) for ident, each in found.items()}
-    return Json(listing.cut_page(list(found), fragments))
+    return JsonResponse(listing.cut_page(list(found), fragments))
 
 
-def _remembered(call: Call, found: Mapping[str, PortListEntry], make: Make) -> dict[str, bytes]:
+def _render_cached(
+    call: RequestContext, found: Mapping[str, PortListEntry], make: Render
+) -> dict[str, bytes]:
     """Ports as JSON: each what it is, which seldom changes, and then how far its host is."""
     versions = {ident: each.version for ident, each in found.items()}
     words = {ident: each.progress_key for ident, each in found.items()}
-    kept = call.remembered.shown(PORTS.hidden_from(call.user), versions, make)
+    kept = call.json_cache.rendered(PORTS.hidden_from(call.user), versions, make)
     user = call.user
-    news = call.remembered.shown(
-        ("progress", user.is_told_all),
+    news = call.json_cache.rendered(
+        ("progress", user.sees_hosts_and_others),
         words,
         lambda ids: {each: _show_progress(found[each].progress, user) for each in ids},
     )
@@ -219,34 +224,34 @@ def _remembered(call: Call, found: Mapping[str, PortListEntry], make: Make) -> d
 
 
 @router.post("/ports", name="create_port", status_code=201)
-def create_port(call: Call) -> Response:
+def create_port(call: RequestContext) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
-        looked_at = _Beside(change, call.user, given)
+        looked_at = _Lookups(change, call.user, given)
         made = [_create(change, call.user, looked_at, each) for each in given]
-        looked_at.require_address_room()
+        looked_at.check_address_quota()
     return call.created(PORTS, [show(each, call.user) for each in made])
 
 
 @router.get("/ports/{port_id}", name="show_port")
-def show_port(call: Call, port_id: str) -> Response:
+def show_port(call: RequestContext, port_id: str) -> Response:
     """One port."""
     with call.store.autocommit() as snapshot:
-        found = visible.port(snapshot, call.user, port_id)
-    return call.one(PORTS, show(found, call.user))
+        found = visibility.port(snapshot, call.user, port_id)
+    return call.show_one(PORTS, show(found, call.user))
 
 
 @router.put("/ports/{port_id}", name="update_port")
-def update_port(call: Call, port_id: str) -> Response:
+def update_port(call: RequestContext, port_id: str) -> Response:
     """Change a port."""
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
         beside = subnets.queue_of_port(change, port_id) if _concerns_subnets(given) else None
-        before = visible.port(change, call.user, port_id)
+        before = visibility.port(change, call.user, port_id)
         call.require_revision(before.stamp)
         PORTS.authorize_put(
-            given, Standing(call.user, before.port.project_id, before.network, before.port)
+            given, Subject(call.user, before.port.project_id, before.network, before.port)
         )
         changes = _changes(given, before.network)
         if "mac_address" in given and given["mac_address"] is None:
@@ -254,52 +259,54 @@ def update_port(call: Call, port_id: str) -> Response:
         if "extra_dhcp_opts" in given:
             options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
             changes["dhcp_options"] = options
-        changes |= port_groups.changed(change, replace(before.port, **changes), given)
+        changes |= port_security_groups.for_update(change, replace(before.port, **changes), given)
         after = replace(before.port, **changes)
-        _require_sound(after, before.network, beside() if beside else (), given)
+        _validate(after, before.network, beside() if beside else (), given)
         _require_few(call.user, before.network, given, len(before.port.fixed_ips))
         stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
         if given.get("fixed_ips"):
-            ask_own_address_room(change, call.user, before.port.project_id)()
-    return call.one(PORTS, show(stored, call.user))
+            queue_own_address_check(change, call.user, before.port.project_id)()
+    return call.show_one(PORTS, show(stored, call.user))
 
 
 @router.delete("/ports/{port_id}", name="delete_port", status_code=204)
-def delete_port(call: Call, port_id: str) -> Response:
+def delete_port(call: RequestContext, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
         beside = subnets.queue_of_port(change, port_id)
-        found = visible.port(change, call.user, port_id)
+        found = visibility.port(change, call.user, port_id)
         call.require_revision(found.stamp)
         ports.delete_port(change, found, beside())
     return Response(status_code=204)
 
 
-class _Beside:
+class _Lookups:
     """What new ports are looked at beside, asked for all of them together."""
 
-    def __init__(self, change: WriteTransaction, user: User, given: Sequence[Given]) -> None:
+    def __init__(self, change: WriteTransaction, user: User, given: Sequence[ParsedBody]) -> None:
         self._hosts = hosts.queue(change)
         on = {each["network_id"] for each in given}
-        self._networks = {each: visible.ask_network(change, user, each) for each in on}
+        self._networks = {each: visibility.queue_network(change, user, each) for each in on}
         self._subnets = {each: subnets.queue(change, each) for each in on}
         owners = [each["project_id"] or user.project_id for each in given]
         self._rooms = {
-            owner: ask_room(change, user, table, owner, many)
+            owner: queue_quota_check(change, user, table, owner, many)
             for owner, many in Counter(owners).items()
         }
-        self._address_rooms = [ask_own_address_room(change, user, each) for each in set(owners)]
+        self._address_rooms = [queue_own_address_check(change, user, each) for each in set(owners)]
         self._groups = {
-            (owner, each["security_groups"]): Groups(change, owner, each["security_groups"])
+            (owner, each["security_groups"]): RequestedGroups(
+                change, owner, each["security_groups"]
+            )
             for owner, each in zip(owners, given, strict=True)
         }
 
-    def ground(self, network_id: str) -> PortContext:
+    def port_context(self, network_id: str) -> PortContext:
         """What a port on a network stands on; raises MissingError."""
         network = self._networks[network_id]().network
         return PortContext(network, self._subnets[network_id](), self._hosts())
 
-    def require_room(self, project_id: str) -> None:
+    def check_quota(self, project_id: str) -> None:
         """Raise Refusal (409) where a project may not have all the new ports that are its.
 
         Asked before the first of them is written, once.
@@ -307,33 +314,35 @@ class _Beside:
         if room := self._rooms.pop(project_id, None):
             room()
 
-    def require_address_room(self) -> None:
+    def check_address_quota(self) -> None:
         """Raise Refusal (409) where a project may not have all the addresses it has."""
         for room in self._address_rooms:
             room()
 
-    def groups(self, project_id: str, named: frozenset[str] | None) -> Groups:
+    def groups(self, project_id: str, named: frozenset[str] | None) -> RequestedGroups:
         """The security groups of a new port of a project."""
         return self._groups[project_id, named]
 
 
-def _create(change: WriteTransaction, user: User, beside: _Beside, given: Given) -> StoredPort:
-    ground = beside.ground(given["network_id"])
+def _create(
+    change: WriteTransaction, user: User, beside: _Lookups, given: ParsedBody
+) -> StoredPort:
+    ground = beside.port_context(given["network_id"])
     network = ground.network
     project_id = given["project_id"] or user.project_id
-    PORTS.authorize_post(given, Standing(user, project_id, network))
-    beside.require_room(project_id)
+    PORTS.authorize_post(given, Subject(user, project_id, network))
+    beside.check_quota(project_id)
     usual: dict[str, Any] = {
-        "mac": _UNCHOSEN,
+        "mac": _CHOSEN_BY_SERVER,
         "port_security_enabled": network.port_security_enabled,
     }
     fields = usual | _changes(given, network)
     fields["dhcp_options"] = merged((), given["extra_dhcp_opts"])
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
-    _require_sound(port, network, ground.subnets, given)
+    _validate(port, network, ground.subnets, given)
     _require_few(user, network, given, 0)
     named = beside.groups(project_id, given["security_groups"])
-    groups = port_groups.first(port, given, named)
+    groups = port_security_groups.for_new_port(port, given, named)
     return ports.create(
         change,
         ground,
@@ -346,10 +355,10 @@ def _create(change: WriteTransaction, user: User, beside: _Beside, given: Given)
     )
 
 
-_UNCHOSEN = Mac(bytes(6))
+_CHOSEN_BY_SERVER = Mac(bytes(6))
 
 
-def _changes(given: Given, network: Network) -> dict[str, Any]:
+def _changes(given: ParsedBody, network: Network) -> dict[str, Any]:
     """What a request gives, in the model's words; addresses are the store's to take."""
     changes = PORTS.fields(given)
     if "mac_address" in given:
@@ -363,11 +372,11 @@ def _changes(given: Given, network: Network) -> dict[str, Any]:
     return changes
 
 
-def _concerns_subnets(given: Given) -> bool:
+def _concerns_subnets(given: ParsedBody) -> bool:
     return "fixed_ips" in given or "allowed_address_pairs" in given
 
 
-def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given: Given) -> None:
+def _validate(port: Port, network: Network, beside: Sequence[Subnet], given: ParsedBody) -> None:
     """Raise Refusal where the parts of a port contradict each other or its subnets."""
     if port.profile is not None and port.guards is not None:
         raise bad_request(
@@ -398,7 +407,7 @@ def _require_sound(port: Port, network: Network, beside: Sequence[Subnet], given
                 )
 
 
-def _require_few(user: User, network: Network, given: Given, had: int) -> None:
+def _require_few(user: User, network: Network, given: ParsedBody, had: int) -> None:
     """Raise Refusal (400) where a port would take more of a shared network than one may."""
     wished = given.get("fixed_ips") or ()
     if network.shared and not user.is_operator and len(wished) > max(MAX_SHARED, had):
@@ -417,11 +426,14 @@ def show(stored: StoredPort, user: User) -> dict[str, Any]:
 
 
 def _show_progress(port: EnforcementProgress, user: User) -> dict[str, Any]:
-    reasons = status_reason(port, is_told_all=user.is_told_all), address_pairs.why_uncounted(port)
+    reasons = (
+        status_reason(port, sees_hosts_and_others=user.sees_hosts_and_others),
+        address_pairs.why_uncounted(port),
+    )
     return {
         "status": status(port),
         "status_reason": "; ".join(each for each in reasons if each),
-        "policy_revision": wanted_revision(port),
+        "policy_revision": desired_revision(port),
         "enforced_revision": enforced_revision(port),
     }
 

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from vifguard.api import quota
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import boolean, integer, project
+from vifguard.api.access import quota
+from vifguard.api.access.attribute_policy import OPERATOR, Subject
 from vifguard.api.errors import Refusal, bad_request, forbidden
-from vifguard.api.routes import Routes
-from vifguard.api.who import OPERATOR, Standing
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attributes import Attribute, ResourceSchema
+from vifguard.api.schema.convert import boolean, integer, project
 from vifguard.store.nouns import quotas
 from vifguard.store.nouns.quotas import UNLIMITED
 from vifguard.store.transaction import WriteTransaction
@@ -22,7 +22,7 @@ router = Routes("quotas")
 
 _MOST = integer(UNLIMITED, 2**31 - 1)
 
-QUOTAS: Final = Resource(
+QUOTAS: Final = ResourceSchema(
     "quota",
     "quotas",
     (
@@ -38,46 +38,46 @@ QUOTAS: Final = Resource(
 
 
 @router.get("/quotas", name="list_quotas")
-def list_quotas(call: Call) -> Response:
+def list_quotas(call: RequestContext) -> Response:
     """The projects that have quotas of their own."""
     with call.store.read() as snapshot:
         found = quotas.read(snapshot)
     shown = [
-        {**quota.usual(), **own, "project_id": project_id, "tenant_id": project_id}
+        {**quota.default_quotas(), **own, "project_id": project_id, "tenant_id": project_id}
         for project_id, own in found.items()
     ]
-    return Json({"quotas": shown})
+    return JsonResponse({"quotas": shown})
 
 
 @router.get("/quotas/project", name="show_quota_project")
-def show_quota_project(call: Call) -> Response:
+def show_quota_project(call: RequestContext) -> Response:
     """Whose quotas the user's own are."""
-    return Json({"project": {"project_id": call.user.project_id}})
+    return JsonResponse({"project": {"project_id": call.user.project_id}})
 
 
 @router.get("/quotas/tenant", name="show_quota_tenant")
-def show_quota_tenant(call: Call) -> Response:
+def show_quota_tenant(call: RequestContext) -> Response:
     """The same, in the old word."""
-    return Json({"tenant": {"tenant_id": call.user.project_id}})
+    return JsonResponse({"tenant": {"tenant_id": call.user.project_id}})
 
 
 @router.get("/quotas/{project_id}", name="show_quota")
-def show_quota(call: Call, project_id: str) -> Response:
+def show_quota(call: RequestContext, project_id: str) -> Response:
     """How much a project may have."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
-        return Json({"quota": quota.of_project(snapshot, project_id)})
+        return JsonResponse({"quota": quota.of_project(snapshot, project_id)})
 
 
 @router.get("/quotas/{project_id}/default", name="show_quota_default")
-def show_quota_default(call: Call, project_id: str) -> Response:
+def show_quota_default(call: RequestContext, project_id: str) -> Response:
     """How much a project may have of which nobody said anything."""
     _require_own(call, project_id)
-    return Json({"quota": quota.usual()})
+    return JsonResponse({"quota": quota.default_quotas()})
 
 
 @router.get("/quotas/{project_id}/details", name="show_quota_details")
-def show_quota_details(call: Call, project_id: str) -> Response:
+def show_quota_details(call: RequestContext, project_id: str) -> Response:
     """How much a project may have, and has. Nothing is ever reserved."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
@@ -86,26 +86,26 @@ def show_quota_details(call: Call, project_id: str) -> Response:
             name: {"limit": most, "used": used[name], "reserved": 0}
             for name, most in quota.of_project(snapshot, project_id).items()
         }
-    return Json({"quota": shown})
+    return JsonResponse({"quota": shown})
 
 
 @router.put("/quotas/{project_id}", name="update_quota")
-def update_quota(call: Call, project_id: str) -> Response:
+def update_quota(call: RequestContext, project_id: str) -> Response:
     """Give a project quotas of its own."""
     given = QUOTAS.read_put(call.document)
     if given.get("project_id") not in (None, project_id):
         raise bad_request(f"'project_id' does not match: the path says {project_id!r}")
     with call.store.change() as change:
-        QUOTAS.authorize_put(given, Standing(call.user, project_id))
+        QUOTAS.authorize_put(given, Subject(call.user, project_id))
         limits = {name: given[name] for name in quota.RESOURCES if name in given}
         if not given.get("force"):
             _require_enough(change, project_id, limits)
         quotas.write(change, _known(project_id), limits)
-        return Json({"quota": quota.of_project(change, project_id)})
+        return JsonResponse({"quota": quota.of_project(change, project_id)})
 
 
 @router.delete("/quotas/{project_id}", name="delete_quota", status_code=204)
-def delete_quota(call: Call, project_id: str) -> Response:
+def delete_quota(call: RequestContext, project_id: str) -> Response:
     """Give a project the usual quotas again."""
     with call.store.change() as change:
         if not quotas.drop(change, project_id):
@@ -132,7 +132,7 @@ def _require_enough(change: WriteTransaction, project_id: str, limits: dict[str,
             )
 
 
-def _require_own(call: Call, project_id: str) -> None:
+def _require_own(call: RequestContext, project_id: str) -> None:
     if not call.user.sees(project_id):
         raise forbidden(
             f"The quotas of project {project_id} are for the operator; user {call.user.name!r} "

@@ -9,19 +9,19 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import Converter, UnfitError, project, quoted, text, uuid
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, AttributeRule, Subject, User
+from vifguard.api.access.quota import check_quota
 from vifguard.api.errors import Refusal, bad_request, forbidden
-from vifguard.api.narrowing import Narrowing, columns
-from vifguard.api.quota import require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import NOBODY
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import NO_ONE
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import Converter, InvalidValueError, project, quoted, text, uuid
+from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.api.v2.networks import NETWORKS
-from vifguard.api.v2.shareable import require_shareable
-from vifguard.api.who import OWN_PROJECT, OWNER, Rule, Standing, User
+from vifguard.api.v2.sharing_conditions import require_shareable
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.nouns import rbac_policies, sharing
 from vifguard.store.schema.tables import rbac_policies as table
@@ -36,14 +36,14 @@ def _read_kind(value: Any) -> Sharable:
     word = value.strip().lower() if isinstance(value, str) else ""
     if word in {kind.value for kind in Sharable}:
         return Sharable(word)
-    raise UnfitError(f"{quoted(value)} is not a valid RBAC object type", "InvalidInput")
+    raise InvalidValueError(f"{quoted(value)} is not a valid RBAC object type", "InvalidInput")
 
 
 def _read_target(value: Any) -> str:
     try:
         return EVERY_PROJECT if value == EVERY_PROJECT else str(project.read(value))
     except ValueError:
-        raise UnfitError(
+        raise InvalidValueError(
             f"{quoted(value)} is not a valid target project ID; expected a project's id or '*'",
             "InvalidInput",
         ) from None
@@ -52,12 +52,12 @@ def _read_target(value: Any) -> str:
 _kind = Converter({"type": "string", "enum": [kind.value for kind in Sharable]}, _read_kind)
 _target = Converter({"type": "string", "maxLength": 64}, _read_target)
 
-_SHARER = Rule(
+_SHARER = AttributeRule(
     "the operator to '*', and otherwise by who shares",
     lambda standing, value: standing.user.is_operator or value != EVERY_PROJECT,
 )
 
-RBAC_POLICIES: Final = Resource(
+RBAC_POLICIES: Final = ResourceSchema(
     "rbac_policy",
     "rbac_policies",
     (
@@ -68,13 +68,13 @@ RBAC_POLICIES: Final = Resource(
         Attribute("object_id", uuid, OWNER, default=REQUIRED),
         # The same twice: the old word is the one that clients still send.
         Attribute("target_tenant", _target, _SHARER, _SHARER),
-        Attribute("target_project", _target, _SHARER, _SHARER, seen_by=NOBODY),
+        Attribute("target_project", _target, _SHARER, _SHARER, visible_to=NO_ONE),
         Attribute("action", text(), OWNER, default=REQUIRED),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     RBAC_POLICIES,
     table,
     columns(table, "id", "project_id", "object_id", object_type="kind", target_project="target"),
@@ -82,7 +82,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/rbac-policies", name="list_rbac_policies")
-def list_rbac_policies(call: Call) -> Response:
+def list_rbac_policies(call: RequestContext) -> Response:
     """The policies that the user's project made."""
     listing = call.listing(RBAC_POLICIES)
     with call.store.read() as snapshot:
@@ -90,11 +90,13 @@ def list_rbac_policies(call: Call) -> Response:
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
             return [_show(each) for each in rbac_policies.read(snapshot, which)]
 
-        return Json(_NARROWING.answer(snapshot, listing, visible.rbac_policies_of(call.user), show))
+        return JsonResponse(
+            _SQL_FILTERS.answer(snapshot, listing, visibility.rbac_policies_of(call.user), show)
+        )
 
 
 @router.post("/rbac-policies", name="create_rbac_policy", status_code=201)
-def create_rbac_policy(call: Call) -> Response:
+def create_rbac_policy(call: RequestContext) -> Response:
     """Share one object, or several at once."""
     given = RBAC_POLICIES.read_post(call.document)
     with call.store.change() as change:
@@ -103,43 +105,43 @@ def create_rbac_policy(call: Call) -> Response:
 
 
 @router.get("/rbac-policies/{policy_id}", name="show_rbac_policy")
-def show_rbac_policy(call: Call, policy_id: str) -> Response:
+def show_rbac_policy(call: RequestContext, policy_id: str) -> Response:
     """One policy."""
     with call.store.read() as snapshot:
-        found = visible.rbac_policy(snapshot, call.user, policy_id)
-    return call.one(RBAC_POLICIES, _show(found))
+        found = visibility.rbac_policy(snapshot, call.user, policy_id)
+    return call.show_one(RBAC_POLICIES, _show(found))
 
 
 @router.put("/rbac-policies/{policy_id}", name="update_rbac_policy")
-def update_rbac_policy(call: Call, policy_id: str) -> Response:
+def update_rbac_policy(call: RequestContext, policy_id: str) -> Response:
     """Share with another project instead, while the one there was does not use the object."""
     given = RBAC_POLICIES.read_put(call.document)
     with call.store.change() as change:
-        policy = visible.rbac_policy(change, call.user, policy_id)
+        policy = visibility.rbac_policy(change, call.user, policy_id)
         _require_may(call.user, policy)
-        RBAC_POLICIES.authorize_put(given, Standing(call.user, policy.project_id))
+        RBAC_POLICIES.authorize_put(given, Subject(call.user, policy.project_id))
         owner = _owner(change, call.user, policy.kind, policy.object_id)
         if (target := _given_target(given)) is not None:
             _require_shareable(change, call.user, replace(policy, target=target), owner)
             policy = sharing.retarget(change, policy, target, owner)
-    return call.one(RBAC_POLICIES, _show(policy))
+    return call.show_one(RBAC_POLICIES, _show(policy))
 
 
 @router.delete("/rbac-policies/{policy_id}", name="delete_rbac_policy", status_code=204)
-def delete_rbac_policy(call: Call, policy_id: str) -> Response:
+def delete_rbac_policy(call: RequestContext, policy_id: str) -> Response:
     """Share an object no more, while the project that has it does not use it."""
     with call.store.change() as change:
-        policy = visible.rbac_policy(change, call.user, policy_id)
+        policy = visibility.rbac_policy(change, call.user, policy_id)
         _require_may(call.user, policy)
         owner = _owner(change, call.user, policy.kind, policy.object_id)
         sharing.unshare(change, policy, owner)
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> RbacPolicy:
+def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> RbacPolicy:
     user = call.user
     project_id = given["project_id"] or user.project_id
-    RBAC_POLICIES.authorize_post(given, Standing(user, project_id))
+    RBAC_POLICIES.authorize_post(given, Subject(user, project_id))
     kind: Sharable = given["object_type"]
     if given["action"] != _ACTION:
         raise Refusal(
@@ -154,7 +156,7 @@ def _create(change: WriteTransaction, call: Call, given: Given) -> RbacPolicy:
             "Failed to parse request. Required attribute 'target_tenant' not specified"
         )
     owner = _owner(change, user, kind, given["object_id"])
-    require_room(change, user, table, project_id, 1)
+    check_quota(change, user, table, project_id, 1)
     policy = RbacPolicy(str(uuid4()), project_id, kind, given["object_id"], target)
     _require_shareable(change, user, policy, owner)
     return sharing.share(change, policy)
@@ -165,7 +167,7 @@ def _require_shareable(
 ) -> None:
     """Raise Refusal (409) where a network is to be shared that cannot be."""
     if policy.kind is Sharable.NETWORK and policy.target != owner:
-        network = visible.network(change, user, policy.object_id).network
+        network = visibility.network(change, user, policy.object_id).network
         require_shareable(change, NETWORKS, network)
 
 
@@ -178,7 +180,7 @@ def _require_may(user: User, policy: RbacPolicy) -> None:
         )
 
 
-def _given_target(given: Given) -> str | None:
+def _given_target(given: ParsedBody) -> str | None:
     new, old = given.get("target_project"), given.get("target_tenant")
     if None not in (new, old) and new != old:
         raise bad_request("'target_project' and 'target_tenant' do not match")
@@ -205,13 +207,13 @@ def _owner(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> st
 def _project_of(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> str:
     match kind:
         case Sharable.NETWORK:
-            return visible.network(snapshot, user, object_id).network.project_id
+            return visibility.network(snapshot, user, object_id).network.project_id
         case Sharable.SECURITY_GROUP:
-            return visible.security_group(snapshot, user, object_id).group.project_id
+            return visibility.security_group(snapshot, user, object_id).group.project_id
         case Sharable.ADDRESS_GROUP:
-            return visible.address_group(snapshot, user, object_id).group.project_id
+            return visibility.address_group(snapshot, user, object_id).group.project_id
         case Sharable.SUBNET_POOL:
-            return visible.subnet_pool(snapshot, user, object_id).pool.project_id
+            return visibility.subnet_pool(snapshot, user, object_id).pool.project_id
 
 
 def _show(policy: RbacPolicy) -> dict[str, Any]:

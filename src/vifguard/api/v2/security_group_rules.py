@@ -10,13 +10,19 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, Subject
+from vifguard.api.access.attribute_policy import AttributeRule as Who
+from vifguard.api.access.quota import check_quota
+from vifguard.api.errors import Refusal, bad_request, conflict
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import description, show_stamp, with_stamp
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import (
     Converter,
-    UnfitError,
+    InvalidValueError,
     boolean,
     exactly,
     integer,
@@ -26,14 +32,8 @@ from vifguard.api.convert import (
     text,
     uuid,
 )
-from vifguard.api.errors import Refusal, bad_request, conflict
-from vifguard.api.narrowing import Narrowing, columns
-from vifguard.api.protocol import ONLY_IPV6, Protocol, protocol
-from vifguard.api.quota import require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import prose, show_stamp, stamped
-from vifguard.api.who import OWN_PROJECT, OWNER, Standing
-from vifguard.api.who import Rule as Who
+from vifguard.api.schema.protocol import ONLY_IPV6, Protocol, protocol
+from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface
 from vifguard.model.security_group import (
     ICMP_OF,
@@ -65,7 +65,7 @@ def _read_port(value: Any) -> int:
     try:
         port: int = _INTEGER.read(value)
     except ValueError:
-        raise UnfitError(
+        raise InvalidValueError(
             f"Invalid value for port {quoted(value)}", "SecurityGroupInvalidPortValue"
         ) from None
     return port
@@ -74,7 +74,7 @@ def _read_port(value: Any) -> int:
 def _read_ethertype(value: Any) -> int:
     if isinstance(value, str) and value.lower() in _VERSION:
         return _VERSION[value.lower()]
-    raise UnfitError(
+    raise InvalidValueError(
         f"Security group rule for ethertype {quoted(value)} not supported. Allowed values are "
         f"['IPv4', 'IPv6']",
         "SecurityGroupRuleInvalidEtherType",
@@ -87,7 +87,7 @@ def _read_prefix(value: Any) -> IPInterface | None:
     try:
         return parse_interface(value)
     except AddressError as error:
-        raise UnfitError(str(error), "InvalidCIDR") from None
+        raise InvalidValueError(str(error), "InvalidCIDR") from None
 
 
 _port = nullable(Converter(_INTEGER.schema, _read_port))
@@ -107,14 +107,14 @@ def said(who: Who) -> tuple[Attribute, ...]:
     )
 
 
-SECURITY_GROUP_RULES: Final = Resource(
+SECURITY_GROUP_RULES: Final = ResourceSchema(
     "security_group_rule",
     "security_group_rules",
     (
         Attribute("id", uuid),
         Attribute("project_id", project, OWN_PROJECT),
         Attribute("tenant_id", project),
-        Attribute("description", prose, OWNER, None, "", "description"),
+        Attribute("description", description, OWNER, None, "", "description"),
         Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
         *said(OWNER),
         # What is no id is no group's: not found, as any other.
@@ -122,11 +122,11 @@ SECURITY_GROUP_RULES: Final = Resource(
         Attribute("remote_address_group_id", nullable(text(36)), OWNER),
         Attribute("normalized_cidr", nullable(text())),
         Attribute("belongs_to_default_sg", boolean),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     SECURITY_GROUP_RULES,
     table,
     columns(
@@ -139,10 +139,10 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/security-group-rules", name="list_security_group_rules")
-def list_security_group_rules(call: Call) -> Response:
+def list_security_group_rules(call: RequestContext) -> Response:
     """The rules of the project's security groups."""
     listing = call.listing(SECURITY_GROUP_RULES)
-    seen = visible.rules_of(call.user)
+    seen = visibility.security_group_rules_of(call.user)
     with call.store.read() as snapshot:
 
         def shown(which: ColumnElement[bool]) -> list[dict[str, Any]]:
@@ -150,11 +150,11 @@ def list_security_group_rules(call: Call) -> Response:
 
         unwritten = security_groups.unwritten(snapshot, call.user.project_id)
         first = [show(each, group.group) for group in unwritten for each in group.rules]
-        return Json(_NARROWING.answer(snapshot, listing, seen, shown, first))
+        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, shown, first))
 
 
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)
-def create_security_group_rule(call: Call) -> Response:
+def create_security_group_rule(call: RequestContext) -> Response:
     """Add one rule to a security group, or several at once."""
     given = SECURITY_GROUP_RULES.read_post(call.document)
     if len({each["security_group_id"] for each in given}) > 1:
@@ -163,42 +163,44 @@ def create_security_group_rule(call: Call) -> Response:
             "Only allowed to update rules for one security profile at a time",
         )
     with call.store.change() as change:
-        group = visible.own_security_group(change, call.user, given[0]["security_group_id"]).group
+        group = visibility.own_security_group(
+            change, call.user, given[0]["security_group_id"]
+        ).group
         rules = [_rule(change, call, group, each) for each in given]
         if len({meaning_of(rule.rule) for rule in rules}) < len(rules):
             raise conflict(
                 "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST."
             )
-        require_room(change, call.user, table, group.project_id, len(rules))
+        check_quota(change, call.user, table, group.project_id, len(rules))
         made = [security_groups.create_rule(change, rule) for rule in rules]
     return call.created(SECURITY_GROUP_RULES, [show(each, group) for each in made])
 
 
 @router.get("/security-group-rules/{rule_id}", name="show_security_group_rule")
-def show_security_group_rule(call: Call, rule_id: str) -> Response:
+def show_security_group_rule(call: RequestContext, rule_id: str) -> Response:
     """One rule."""
     with call.store.read() as snapshot:
-        found = visible.security_group_rule(snapshot, call.user, rule_id)
-        group = visible.security_group(snapshot, call.user, found.rule.group_id).group
-    return call.one(SECURITY_GROUP_RULES, show(found, group))
+        found = visibility.security_group_rule(snapshot, call.user, rule_id)
+        group = visibility.security_group(snapshot, call.user, found.rule.group_id).group
+    return call.show_one(SECURITY_GROUP_RULES, show(found, group))
 
 
 @router.delete(
     "/security-group-rules/{rule_id}", name="delete_security_group_rule", status_code=204
 )
-def delete_security_group_rule(call: Call, rule_id: str) -> Response:
+def delete_security_group_rule(call: RequestContext, rule_id: str) -> Response:
     """Delete a rule; connections that it alone allowed end."""
     with call.store.change() as change:
-        found = visible.security_group_rule(change, call.user, rule_id)
+        found = visibility.security_group_rule(change, call.user, rule_id)
         call.require_revision(found.stamp)
         security_groups.delete_rules(change, [found])
     return Response(status_code=204)
 
 
 def _rule(
-    change: WriteTransaction, call: Call, group: SecurityGroup, given: Given
+    change: WriteTransaction, call: RequestContext, group: SecurityGroup, given: ParsedBody
 ) -> SecurityGroupRule:
-    SECURITY_GROUP_RULES.authorize_post(given, Standing(call.user, group.project_id))
+    SECURITY_GROUP_RULES.authorize_post(given, Subject(call.user, group.project_id))
     if given["project_id"] not in (None, group.project_id):
         raise bad_request(
             f"Invalid input for project_id. Reason: the rule is to be of project "
@@ -207,9 +209,9 @@ def _rule(
     rule, known = meaning(given)
     written = given["remote_ip_prefix"]
     if (group_id := given["remote_group_id"]) is not None:
-        visible.require_security_groups(change, group.project_id, {group_id})
+        visibility.require_security_groups(change, group.project_id, {group_id})
     if (address_group_id := given["remote_address_group_id"]) is not None:
-        visible.require_address_group(change, group.project_id, address_group_id)
+        visibility.require_address_group(change, group.project_id, address_group_id)
     return SecurityGroupRule(
         id=str(uuid4()),
         project_id=group.project_id,
@@ -222,7 +224,7 @@ def _rule(
     )
 
 
-def meaning(given: Given) -> tuple[Rule, Protocol | None]:
+def meaning(given: ParsedBody) -> tuple[Rule, Protocol | None]:
     """What a request says, and its word for the protocol; whose the remote is, is not asked.
 
     Raises Refusal (400) where its attributes contradict each other.
@@ -240,7 +242,7 @@ def meaning(given: Given) -> tuple[Rule, Protocol | None]:
     return Rule(_DIRECTION[given["direction"]], version, number, ports, icmp, remote), known
 
 
-def _remote(given: Given, version: int) -> IPNetwork | str | None:
+def _remote(given: ParsedBody, version: int) -> IPNetwork | str | None:
     """The one remote that a request names."""
     prefix, group_id = given["remote_ip_prefix"], given["remote_group_id"]
     address_group_id = given["remote_address_group_id"]

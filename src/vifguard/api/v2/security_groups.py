@@ -9,19 +9,19 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import Converter, boolean
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OWNER, Subject
+from vifguard.api.access.quota import check_quota
 from vifguard.api.errors import conflict
-from vifguard.api.narrowing import Narrowing, columns, flag
-from vifguard.api.quota import require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import common, show_stamp, stamped
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
+from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import Converter, boolean
+from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.v2 import security_group_rules
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
-from vifguard.api.who import OWNER, Standing
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store.nouns import default_rules, rbac_policies, security_groups
 from vifguard.store.schema.mapping import StoredSecurityGroup
@@ -33,21 +33,21 @@ router = Routes("security groups")
 
 _rules = Converter({"type": "array", "items": SECURITY_GROUP_RULES.schema}, lambda value: value)
 
-SECURITY_GROUPS: Final = Resource(
+SECURITY_GROUPS: Final = ResourceSchema(
     "security_group",
     "security_groups",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("stateful", boolean, OWNER, OWNER, default=True, field="stateful"),
         Attribute("reject", boolean, OWNER, OWNER, default=False, field="reject"),
         Attribute("shared", boolean),
         Attribute("security_group_rules", _rules),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     SECURITY_GROUPS,
     table,
     columns(table, "id", "name", "project_id", "description"),
@@ -56,10 +56,10 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/security-groups", name="list_security_groups")
-def list_security_groups(call: Call) -> Response:
+def list_security_groups(call: RequestContext) -> Response:
     """The security groups of the user's project, its default one among them. Asking makes none."""
     listing = call.listing(SECURITY_GROUPS)
-    seen = visible.security_groups_of(call.user)
+    seen = visibility.security_groups_of(call.user)
     with call.store.read() as snapshot:
 
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
@@ -70,11 +70,11 @@ def list_security_groups(call: Call) -> Response:
 
         unwritten = security_groups.unwritten(snapshot, call.user.project_id)
         first = [_show(each) for each in unwritten]
-        return Json(_NARROWING.answer(snapshot, listing, seen, show, first))
+        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show, first))
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)
-def create_security_group(call: Call) -> Response:
+def create_security_group(call: RequestContext) -> Response:
     """Create one security group, or several at once."""
     given = SECURITY_GROUPS.read_post(call.document)
     with call.store.change() as change:
@@ -83,22 +83,22 @@ def create_security_group(call: Call) -> Response:
 
 
 @router.get("/security-groups/{group_id}", name="show_security_group")
-def show_security_group(call: Call, group_id: str) -> Response:
+def show_security_group(call: RequestContext, group_id: str) -> Response:
     """One security group, with its rules."""
     with call.store.read() as snapshot:
-        found = visible.security_group(snapshot, call.user, group_id)
+        found = visibility.security_group(snapshot, call.user, group_id)
         shared = rbac_policies.shared_of(snapshot, [group_id], call.user.project_id)
-    return call.one(SECURITY_GROUPS, _show(found, shared))
+    return call.show_one(SECURITY_GROUPS, _show(found, shared))
 
 
 @router.put("/security-groups/{group_id}", name="update_security_group")
-def update_security_group(call: Call, group_id: str) -> Response:
+def update_security_group(call: RequestContext, group_id: str) -> Response:
     """Change a security group; whether it is stateful, only while no port has it."""
     given = SECURITY_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.own_security_group(change, call.user, group_id)
+        before = visibility.own_security_group(change, call.user, group_id)
         call.require_revision(before.stamp)
-        SECURITY_GROUPS.authorize_put(given, Standing(call.user, before.group.project_id))
+        SECURITY_GROUPS.authorize_put(given, Subject(call.user, before.group.project_id))
         if before.group.is_default and "name" in given:
             raise conflict(
                 "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
@@ -106,14 +106,14 @@ def update_security_group(call: Call, group_id: str) -> Response:
         _require_no_default(given)
         after = security_groups.update_group(change, before, SECURITY_GROUPS.fields(given))
         shared = rbac_policies.shared_of(change, [group_id], call.user.project_id)
-    return call.one(SECURITY_GROUPS, _show(after, shared))
+    return call.show_one(SECURITY_GROUPS, _show(after, shared))
 
 
 @router.delete("/security-groups/{group_id}", name="delete_security_group", status_code=204)
-def delete_security_group(call: Call, group_id: str) -> Response:
+def delete_security_group(call: RequestContext, group_id: str) -> Response:
     """Delete a security group that no port has, and the rules that refer to it."""
     with call.store.change() as change:
-        found = visible.own_security_group(change, call.user, group_id)
+        found = visibility.own_security_group(change, call.user, group_id)
         call.require_revision(found.stamp)
         if found.group.is_default and not call.user.is_operator:
             raise conflict(
@@ -124,21 +124,25 @@ def delete_security_group(call: Call, group_id: str) -> Response:
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSecurityGroup:
+def _create(
+    change: WriteTransaction, call: RequestContext, given: ParsedBody
+) -> StoredSecurityGroup:
     project_id = given["project_id"] or call.user.project_id
-    SECURITY_GROUPS.authorize_post(given, Standing(call.user, project_id))
+    SECURITY_GROUPS.authorize_post(given, Subject(call.user, project_id))
     if given["name"] == DEFAULT and project_id != call.user.project_id:
         return _create_default(change, project_id, given)
     _require_no_default(given)
     security_groups.ensure_default(change, project_id)
-    require_room(change, call.user, table, project_id, 1)
+    check_quota(change, call.user, table, project_id, 1)
     begins_with = sum(each.in_others for each in default_rules.read(change))
-    require_room(change, call.user, rule_table, project_id, begins_with)
+    check_quota(change, call.user, rule_table, project_id, begins_with)
     group = SecurityGroup(id=str(uuid4()), project_id=project_id, **SECURITY_GROUPS.fields(given))
     return security_groups.create(change, group)
 
 
-def _create_default(change: WriteTransaction, project_id: str, given: Given) -> StoredSecurityGroup:
+def _create_default(
+    change: WriteTransaction, project_id: str, given: ParsedBody
+) -> StoredSecurityGroup:
     """Another project's default group, which none of its own writes has made yet."""
     if security_groups.queue_default(change, project_id)() is not None:
         _require_no_default(given)
@@ -151,7 +155,7 @@ def _create_default(change: WriteTransaction, project_id: str, given: Given) -> 
     return security_groups.update_group(change, before, chosen)
 
 
-def _require_no_default(given: Given) -> None:
+def _require_no_default(given: ParsedBody) -> None:
     if (given.get("name") or "").lower() == DEFAULT:
         raise conflict(
             "SecurityGroupDefaultAlreadyExists",

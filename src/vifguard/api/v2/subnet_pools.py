@@ -10,14 +10,19 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import OPERATOR, OWNER, Subject
+from vifguard.api.access.quota import check_quota
+from vifguard.api.errors import Refusal
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import (
     NUMERAL,
     Converter,
-    UnfitError,
+    InvalidValueError,
     boolean,
     cidr,
     exactly,
@@ -26,12 +31,7 @@ from vifguard.api.convert import (
     mapped,
     nullable,
 )
-from vifguard.api.errors import Refusal
-from vifguard.api.narrowing import Narrowing, columns, flag
-from vifguard.api.quota import require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import common, show_stamp, stamped
-from vifguard.api.who import OPERATOR, OWNER, Standing
+from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.model.address import IPNetwork
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, compact, holds
@@ -47,9 +47,9 @@ _MAX_PREFIXES = 100
 
 def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
     if not given:
-        raise UnfitError("the list of prefixes is empty", "EmptySubnetPoolPrefixList")
+        raise InvalidValueError("the list of prefixes is empty", "EmptySubnetPoolPrefixList")
     if len({prefix.version for prefix in given}) > 1:
-        raise UnfitError(
+        raise InvalidValueError(
             "a subnet pool has prefixes of IPv4 or of IPv6, and not of both",
             "PrefixVersionMismatch",
         )
@@ -60,11 +60,11 @@ _prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
 # Shown as a text: typed clients read that.
 _length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read))
 
-SUBNET_POOLS: Final = Resource(
+SUBNET_POOLS: Final = ResourceSchema(
     "subnetpool",
     "subnetpools",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("prefixes", _prefixes, OWNER, OWNER, REQUIRED, "prefixes"),
         Attribute("ip_version", integer(4, 6)),
         Attribute("default_prefixlen", _length, OWNER, OWNER),
@@ -74,12 +74,12 @@ SUBNET_POOLS: Final = Resource(
         Attribute("is_default", boolean, OPERATOR, OPERATOR, default=False, field="is_default"),
         Attribute("shared", boolean, OPERATOR, None, default=False),
         Attribute("address_scope_id", exactly(None), OWNER, OWNER),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
+_SQL_FILTERS: Final = SqlFilters(
     SUBNET_POOLS,
     table,
     columns(table, "id", "name", "project_id", "description"),
@@ -88,7 +88,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/subnetpools", name="list_subnetpools")
-def list_subnetpools(call: Call) -> Response:
+def list_subnetpools(call: RequestContext) -> Response:
     """The pools of the user's project, and those shared with it."""
     listing = call.listing(SUBNET_POOLS)
     with call.store.read() as snapshot:
@@ -99,11 +99,13 @@ def list_subnetpools(call: Call) -> Response:
             shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
             return [_show(each, shared) for each in found]
 
-        return Json(_NARROWING.answer(snapshot, listing, visible.subnet_pools_of(call.user), show))
+        return JsonResponse(
+            _SQL_FILTERS.answer(snapshot, listing, visibility.subnet_pools_of(call.user), show)
+        )
 
 
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
-def create_subnetpool(call: Call) -> Response:
+def create_subnetpool(call: RequestContext) -> Response:
     """Create one pool, or several at once."""
     given = SUBNET_POOLS.read_post(call.document)
     with call.store.change() as change:
@@ -114,22 +116,22 @@ def create_subnetpool(call: Call) -> Response:
 
 
 @router.get("/subnetpools/{pool_id}", name="show_subnetpool")
-def show_subnetpool(call: Call, pool_id: str) -> Response:
+def show_subnetpool(call: RequestContext, pool_id: str) -> Response:
     """One pool."""
     with call.store.read() as snapshot:
-        found = visible.subnet_pool(snapshot, call.user, pool_id)
+        found = visibility.subnet_pool(snapshot, call.user, pool_id)
         shared = rbac_policies.shared_of(snapshot, [pool_id], call.user.project_id)
-    return call.one(SUBNET_POOLS, _show(found, shared))
+    return call.show_one(SUBNET_POOLS, _show(found, shared))
 
 
 @router.put("/subnetpools/{pool_id}", name="update_subnetpool")
-def update_subnetpool(call: Call, pool_id: str) -> Response:
+def update_subnetpool(call: RequestContext, pool_id: str) -> Response:
     """Change a pool; its prefixes may grow, and never lose what subnets could have of them."""
     given = SUBNET_POOLS.read_put(call.document)
     with call.store.change() as change:
-        before = visible.own_subnet_pool(change, call.user, pool_id)
+        before = visibility.own_subnet_pool(change, call.user, pool_id)
         call.require_revision(before.stamp)
-        SUBNET_POOLS.authorize_put(given, Standing(call.user, before.pool.project_id))
+        SUBNET_POOLS.authorize_put(given, Subject(call.user, before.pool.project_id))
         after = _with_lengths(replace(before.pool, **SUBNET_POOLS.fields(given)), given)
         if not all(holds(after.prefixes, prefix) for prefix in before.pool.prefixes):
             raise _refused(
@@ -137,27 +139,27 @@ def update_subnetpool(call: Call, pool_id: str) -> Response:
                 "Illegal update to prefixes: Existing prefixes must be a subset of the new "
                 "prefixes.",
             )
-        _require_sound(after)
+        _validate(after)
         lengths = {name: getattr(after, name) for name in ("shortest", "longest", "usual")}
         kept = subnet_pools.update_pool(change, before, SUBNET_POOLS.fields(given) | lengths)
         shared = rbac_policies.shared_of(change, [pool_id], call.user.project_id)
-    return call.one(SUBNET_POOLS, _show(kept, shared))
+    return call.show_one(SUBNET_POOLS, _show(kept, shared))
 
 
 @router.delete("/subnetpools/{pool_id}", name="delete_subnetpool", status_code=204)
-def delete_subnetpool(call: Call, pool_id: str) -> Response:
+def delete_subnetpool(call: RequestContext, pool_id: str) -> Response:
     """Delete a pool that no subnet is from."""
     with call.store.change() as change:
-        found = visible.own_subnet_pool(change, call.user, pool_id)
+        found = visibility.own_subnet_pool(change, call.user, pool_id)
         call.require_revision(found.stamp)
         subnet_pools.delete_pool(change, pool_id)
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnetPool:
+def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredSubnetPool:
     project_id = given["project_id"] or call.user.project_id
-    SUBNET_POOLS.authorize_post(given, Standing(call.user, project_id))
-    require_room(change, call.user, table, project_id, 1)
+    SUBNET_POOLS.authorize_post(given, Subject(call.user, project_id))
+    check_quota(change, call.user, table, project_id, 1)
     version = given["prefixes"][0].version
     bounds = (USUAL_SHORTEST[version], given["prefixes"][0].max_prefixlen)
     pool = SubnetPool(
@@ -171,7 +173,7 @@ def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnetP
     pool = _with_lengths(pool, given)
     if pool.usual < 0:
         pool = replace(pool, usual=pool.shortest)
-    _require_sound(pool)
+    _validate(pool)
     stored = subnet_pools.create(change, pool)
     if given["shared"]:
         policy_id = str(uuid4())
@@ -180,13 +182,13 @@ def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnetP
     return stored
 
 
-def _with_lengths(pool: SubnetPool, given: Given) -> SubnetPool:
+def _with_lengths(pool: SubnetPool, given: ParsedBody) -> SubnetPool:
     names = {"min_prefixlen": "shortest", "max_prefixlen": "longest", "default_prefixlen": "usual"}
     lengths = {field: given.get(name) for name, field in names.items()}
     return replace(pool, **{field: each for field, each in lengths.items() if each is not None})
 
 
-def _require_sound(pool: SubnetPool) -> None:
+def _validate(pool: SubnetPool) -> None:
     bits = pool.prefixes[0].max_prefixlen
     for name, length, limit_name, limit, fits in (
         (

@@ -11,13 +11,18 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.attributes import REQUIRED, Attribute, Given, Resource
-from vifguard.api.call import Call
-from vifguard.api.convert import (
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import NETWORK_OWNER, Subject, User
+from vifguard.api.access.quota import check_quota, queue_own_address_check
+from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import NO_ONE, shared_attributes, show_stamp, with_stamp
+from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
+from vifguard.api.schema.convert import (
     Converter,
-    UnfitError,
+    InvalidValueError,
     address,
     boolean,
     cidr,
@@ -33,14 +38,9 @@ from vifguard.api.convert import (
     refused_as,
     uuid,
 )
-from vifguard.api.errors import Refusal, conflict, forbidden, invalid_input
-from vifguard.api.narrowing import Narrowing, columns, flag
-from vifguard.api.quota import ask_own_address_room, require_room
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import NOBODY, common, show_stamp, stamped
+from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.v2.subnet_mtu import require_mtu
-from vifguard.api.v2.subnet_range import range_of
-from vifguard.api.who import NETWORK_OWNER, Standing, User
+from vifguard.api.v2.subnet_prefix import range_of
 from vifguard.model.network import HostRoute, Pool, Subnet
 from vifguard.model.rbac_policy import Sharable
 from vifguard.store.addressing import automatic_addresses
@@ -56,7 +56,9 @@ router = Routes("subnets")
 def _pool(given: dict[str, Any]) -> Pool:
     start, end = given["start"], given["end"]
     if start.version != end.version or start > end:
-        raise UnfitError(f"the start {start} is not before the end {end}", "InvalidAllocationPool")
+        raise InvalidValueError(
+            f"the start {start} is not before the end {end}", "InvalidAllocationPool"
+        )
     return Pool(start, end)
 
 
@@ -82,11 +84,11 @@ _DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{0,240
 
 def _read_service_type(value: Any) -> str:
     if not isinstance(value, str):
-        raise UnfitError(
+        raise InvalidValueError(
             f"Subnet service type {quoted(value)} is not a string", "InvalidInputSubnetServiceType"
         )
     if not _DEVICE.fullmatch(value):
-        raise UnfitError(
+        raise InvalidValueError(
             f"Subnet service type {quoted(value)} does not correspond to a valid device owner",
             "InvalidSubnetServiceType",
         )
@@ -96,11 +98,11 @@ def _read_service_type(value: Any) -> str:
 _service_types = or_none_at_all(list_of(Converter({"type": "string"}, _read_service_type), 50))
 _nameservers = or_none_at_all(list_of(address, 5, "DNSNameServersExhausted"))
 
-SUBNETS: Final = Resource(
+SUBNETS: Final = ResourceSchema(
     "subnet",
     "subnets",
     (
-        *common(),
+        *shared_attributes(),
         Attribute("network_id", uuid, NETWORK_OWNER, default=REQUIRED, field="network_id"),
         Attribute("ip_version", mapped(integer(4, 6), _version), NETWORK_OWNER),
         Attribute("cidr", nullable(refused_as("InvalidInput", cidr)), NETWORK_OWNER),
@@ -116,20 +118,22 @@ SUBNETS: Final = Resource(
         Attribute("ipv6_ra_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_ra_mode"),
         Attribute("ipv6_address_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_address_mode"),
         Attribute("subnetpool_id", nullable(uuid), NETWORK_OWNER),
-        Attribute("use_default_subnetpool", boolean, NETWORK_OWNER, default=False, seen_by=NOBODY),
-        Attribute("prefixlen", nullable(integer(0, 128)), NETWORK_OWNER, seen_by=NOBODY),
+        Attribute(
+            "use_default_subnetpool", boolean, NETWORK_OWNER, default=False, visible_to=NO_ONE
+        ),
+        Attribute("prefixlen", nullable(integer(0, 128)), NETWORK_OWNER, visible_to=NO_ONE),
         Attribute("segment_id", exactly(None), NETWORK_OWNER),
         Attribute(
             "service_types", _service_types, NETWORK_OWNER, NETWORK_OWNER, (), "service_types"
         ),
         # Its network's: a filter alone.
         Attribute("shared", boolean, is_filter=True),
-        *stamped(),
+        *with_stamp(),
     ),
 )
 
 
-_NARROWING: Final = Narrowing(
+_NARROWING: Final = SqlFilters(
     SUBNETS,
     table,
     columns(
@@ -143,7 +147,7 @@ _NARROWING: Final = Narrowing(
 
 
 @router.get("/subnets", name="list_subnets")
-def list_subnets(call: Call) -> Response:
+def list_subnets(call: RequestContext) -> Response:
     """The subnets of the networks that the user sees."""
     listing = call.listing(SUBNETS)
     with call.store.read() as snapshot:
@@ -151,18 +155,18 @@ def list_subnets(call: Call) -> Response:
         def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
             return [_show(each) for each in subnets.read(snapshot, which)]
 
-        seen = visible.subnets_of(call.user)
-        return Json(_narrowing(call.user).answer(snapshot, listing, seen, show))
+        seen = visibility.subnets_of(call.user)
+        return JsonResponse(_sql_filters(call.user).answer(snapshot, listing, seen, show))
 
 
-def _narrowing(user: User) -> Narrowing:
+def _sql_filters(user: User) -> SqlFilters:
     """With the filter for subnets whose network is shared with the user."""
     shared = table.c.network_id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
-    return replace(_NARROWING, others={**_NARROWING.others, "shared": flag(shared)})
+    return replace(_NARROWING, constant={**_NARROWING.constant, "shared": flag(shared)})
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)
-def create_subnet(call: Call) -> Response:
+def create_subnet(call: RequestContext) -> Response:
     """Create one subnet, or several at once."""
     given = SUBNETS.read_post(call.document)
     with call.store.change() as change:
@@ -171,50 +175,50 @@ def create_subnet(call: Call) -> Response:
 
 
 @router.get("/subnets/{subnet_id}", name="show_subnet")
-def show_subnet(call: Call, subnet_id: str) -> Response:
+def show_subnet(call: RequestContext, subnet_id: str) -> Response:
     """One subnet."""
     with call.store.read() as snapshot:
-        found, _ = visible.subnet(snapshot, call.user, subnet_id)
-    return call.one(SUBNETS, _show(found))
+        found, _ = visibility.subnet(snapshot, call.user, subnet_id)
+    return call.show_one(SUBNETS, _show(found))
 
 
 @router.put("/subnets/{subnet_id}", name="update_subnet")
-def update_subnet(call: Call, subnet_id: str) -> Response:
+def update_subnet(call: RequestContext, subnet_id: str) -> Response:
     """Change a subnet."""
     given = SUBNETS.read_put(call.document)
     with call.store.change() as change:
-        before, network = visible.subnet(change, call.user, subnet_id)
+        before, network = visibility.subnet(change, call.user, subnet_id)
         call.require_revision(before.stamp)
-        standing = Standing(call.user, before.subnet.project_id, network)
+        standing = Subject(call.user, before.subnet.project_id, network)
         _require_owner(standing, "update")
         SUBNETS.authorize_put(given, standing)
         after = replace(before.subnet, **SUBNETS.fields(given))
         after = _with_gateway(after, given)
         if "allocation_pools" in given:
             after = replace(after, pools=_sorted(given["allocation_pools"] or ()))
-        _require_sound(after)
+        _validate(after)
         changes = {name: getattr(after, name) for name in ("gateway", "pools")}
         kept = subnets.update_subnet(change, network, before, SUBNETS.fields(given) | changes)
-    return call.one(SUBNETS, _show(kept))
+    return call.show_one(SUBNETS, _show(kept))
 
 
 @router.delete("/subnets/{subnet_id}", name="delete_subnet", status_code=204)
-def delete_subnet(call: Call, subnet_id: str) -> Response:
+def delete_subnet(call: RequestContext, subnet_id: str) -> Response:
     """Delete a subnet that nobody has an address of but one that guests form themselves."""
     with call.store.change() as change:
-        found, network = visible.subnet(change, call.user, subnet_id)
+        found, network = visibility.subnet(change, call.user, subnet_id)
         call.require_revision(found.stamp)
-        _require_owner(Standing(call.user, found.subnet.project_id, network), "delete")
+        _require_owner(Subject(call.user, found.subnet.project_id, network), "delete")
         automatic_addresses.release_automatic(change, found.subnet)
         subnets.delete_subnet(change, network, found.subnet)
     return Response(status_code=204)
 
 
-def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnet:
+def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredSubnet:
     user = call.user
-    network = visible.network(change, user, given["network_id"]).network
+    network = visibility.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or network.project_id
-    standing = Standing(user, project_id, network)
+    standing = Subject(user, project_id, network)
     _require_owner(standing, "create")
     SUBNETS.authorize_post(given, standing)
     if given["cidr"] is not None and given["ip_version"] not in (None, given["cidr"].version):
@@ -222,7 +226,7 @@ def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnet:
             f"Invalid input for ip_version. Reason: {given['cidr']} is not of version "
             f"{given['ip_version']}."
         )
-    require_room(change, user, table, project_id, 1)
+    check_quota(change, user, table, project_id, 1)
     found, pool_id = range_of(change, user, given, project_id)
     subnet = Subnet(
         id=str(uuid4()),
@@ -231,28 +235,28 @@ def _create(change: WriteTransaction, call: Call, given: Given) -> StoredSubnet:
         subnet_pool_id=pool_id,
         **SUBNETS.fields(given),
     )
-    subnet = _with_gateway(replace(subnet, gateway=_usual_gateway(subnet)), given)
+    subnet = _with_gateway(replace(subnet, gateway=_default_gateway(subnet)), given)
     pools = given["allocation_pools"]
-    subnet = replace(subnet, pools=_usual_pools(subnet) if pools is None else _sorted(pools))
-    _require_sound(subnet)
+    subnet = replace(subnet, pools=_default_pools(subnet) if pools is None else _sorted(pools))
+    _validate(subnet)
     require_mtu(network, [subnet.cidr.version])
     stored = subnets.create(change, network, subnet)
     if subnet.is_automatic:
         for owner in automatic_addresses.assign_automatic(change, subnet):
-            ask_own_address_room(change, user, owner)()
+            queue_own_address_check(change, user, owner)()
     return stored
 
 
-def _with_gateway(subnet: Subnet, given: Given) -> Subnet:
+def _with_gateway(subnet: Subnet, given: ParsedBody) -> Subnet:
     return replace(subnet, gateway=given["gateway_ip"]) if "gateway_ip" in given else subnet
 
 
-def _usual_gateway(subnet: Subnet) -> Any:
+def _default_gateway(subnet: Subnet) -> Any:
     first, last = usable(subnet.cidr)
     return first if first != last else None
 
 
-def _usual_pools(subnet: Subnet) -> tuple[Pool, ...]:
+def _default_pools(subnet: Subnet) -> tuple[Pool, ...]:
     """Everything usable, without the gateway."""
     first, last = usable(subnet.cidr)
     gateway = subnet.gateway
@@ -270,7 +274,7 @@ def _sorted(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
     return tuple(sorted(pools, key=lambda pool: (pool.start.version, int(pool.start))))
 
 
-def _require_sound(subnet: Subnet) -> None:
+def _validate(subnet: Subnet) -> None:
     """Raise Refusal where the parts of a subnet contradict each other."""
     _require_gateway(subnet)
     _require_pools(subnet)
@@ -360,7 +364,7 @@ def _require_modes(subnet: Subnet) -> None:
         )
 
 
-def _require_owner(standing: Standing, verb: str) -> None:
+def _require_owner(standing: Subject, verb: str) -> None:
     if not standing.owns_network:
         raise forbidden(
             f"{verb}_subnet is for the operator, or on an isolated network its owner; user "

@@ -9,14 +9,14 @@ from typing import Final
 from sqlalchemy import Table
 from starlette.responses import Response
 
-from vifguard.api import visible
-from vifguard.api.answer import Json
-from vifguard.api.call import Call
-from vifguard.api.convert import list_of, word
+from vifguard.api.access import visibility
+from vifguard.api.access.attribute_policy import User
 from vifguard.api.errors import Refusal
-from vifguard.api.routes import Routes
-from vifguard.api.shapes import MAX_TAGS
-from vifguard.api.who import User
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
+from vifguard.api.schema.attribute_sets import MAX_TAGS
+from vifguard.api.schema.convert import list_of, word
 from vifguard.store.nouns import tags as rows
 from vifguard.store.schema import tables
 from vifguard.store.schema.mapping import Stamp
@@ -43,12 +43,15 @@ class _Tagged:
     def path(self) -> str:
         return f"/{self.many}/{{object_id}}/tags"
 
-    def read(self, call: Call, object_id: str) -> tuple[str, ...]:
+    def read(self, call: RequestContext, object_id: str) -> tuple[str, ...]:
         with call.store.read() as snapshot:
             return self.find(snapshot, call.user, object_id)[1].tags
 
     def change(
-        self, call: Call, object_id: str, wanted: Callable[[tuple[str, ...]], Iterable[str]]
+        self,
+        call: RequestContext,
+        object_id: str,
+        wanted: Callable[[tuple[str, ...]], Iterable[str]],
     ) -> list[str]:
         """Give an object other tags than it has; raises Refusal."""
         with call.store.change() as change:
@@ -57,12 +60,12 @@ class _Tagged:
     def _write(
         self,
         change: WriteTransaction,
-        call: Call,
+        call: RequestContext,
         object_id: str,
         wanted: Callable[[tuple[str, ...]], Iterable[str]],
     ) -> list[str]:
         project_id, stamp = self.find(change, call.user, object_id)
-        visible.require_owner(call.user, project_id, self.one.replace("_", " "), object_id)
+        visibility.require_owner(call.user, project_id, self.one.replace("_", " "), object_id)
         call.require_revision(stamp)
         after = sorted(set(wanted(stamp.tags)))
         if len(after) > MAX_TAGS:
@@ -77,42 +80,42 @@ class _Tagged:
 
 
 def _network(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.network(snapshot, user, ident)
+    found = visibility.network(snapshot, user, ident)
     return found.network.project_id, found.stamp
 
 
 def _subnet(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found, _ = visible.subnet(snapshot, user, ident)
+    found, _ = visibility.subnet(snapshot, user, ident)
     return found.subnet.project_id, found.stamp
 
 
 def _port(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.port(snapshot, user, ident)
+    found = visibility.port(snapshot, user, ident)
     return found.port.project_id, found.stamp
 
 
 def _ip_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.group(snapshot, user, ident)
+    found = visibility.ip_group(snapshot, user, ident)
     return found.group.project_id, found.stamp
 
 
 def _security_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.security_group(snapshot, user, ident)
+    found = visibility.security_group(snapshot, user, ident)
     return found.group.project_id, found.stamp
 
 
 def _security_group_rule(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.security_group_rule(snapshot, user, ident)
+    found = visibility.security_group_rule(snapshot, user, ident)
     return found.rule.project_id, found.stamp
 
 
 def _subnet_pool(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.subnet_pool(snapshot, user, ident)
+    found = visibility.subnet_pool(snapshot, user, ident)
     return found.pool.project_id, found.stamp
 
 
 def _address_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Stamp]:
-    found = visible.address_group(snapshot, user, ident)
+    found = visibility.address_group(snapshot, user, ident)
     return found.group.project_id, found.stamp
 
 
@@ -139,24 +142,24 @@ def _route(tagged: _Tagged) -> None:
     one, many = tagged.one, f"{tagged.path}"
 
     @router.get(many, name=f"list_{one}_tags", description=f"The tags of a {one}.")
-    def list_tags(call: Call, object_id: str) -> Response:
-        return Json({"tags": list(tagged.read(call, object_id))})
+    def list_tags(call: RequestContext, object_id: str) -> Response:
+        return JsonResponse({"tags": list(tagged.read(call, object_id))})
 
     @router.post(many, name=f"add_{one}_tags", description="Add tags.")
-    def add_tags(call: Call, object_id: str) -> Response:
+    def add_tags(call: RequestContext, object_id: str) -> Response:
         new = _named(call)
         tagged.change(call, object_id, lambda has: (*has, *new))
-        return Json({"tags": list(new)})
+        return JsonResponse({"tags": list(new)})
 
     @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
-    def replace_tags(call: Call, object_id: str) -> Response:
+    def replace_tags(call: RequestContext, object_id: str) -> Response:
         new = _named(call)
-        return Json({"tags": tagged.change(call, object_id, lambda _: new)})
+        return JsonResponse({"tags": tagged.change(call, object_id, lambda _: new)})
 
     @router.delete(
         many, name=f"remove_{one}_tags", status_code=204, description="Have no tags any more."
     )
-    def remove_tags(call: Call, object_id: str) -> Response:
+    def remove_tags(call: RequestContext, object_id: str) -> Response:
         tagged.change(call, object_id, lambda _: ())
         return Response(status_code=204)
 
@@ -169,18 +172,18 @@ def _route_one(tagged: _Tagged) -> None:
     @router.get(
         single, name=f"show_{one}_tag", status_code=204, description="Whether a tag is there."
     )
-    def show_tag(call: Call, object_id: str, tag: str) -> Response:
+    def show_tag(call: RequestContext, object_id: str, tag: str) -> Response:
         _require_there(tag, tagged.read(call, object_id))
         return Response(status_code=204)
 
     @router.put(single, name=f"add_{one}_tag", status_code=201, description="Add one tag.")
-    def add_tag(call: Call, object_id: str, tag: str) -> Response:
+    def add_tag(call: RequestContext, object_id: str, tag: str) -> Response:
         new = _one(tag)
         tagged.change(call, object_id, lambda has: (*has, new))
         return Response(status_code=201)
 
     @router.delete(single, name=f"remove_{one}_tag", status_code=204, description="Remove one tag.")
-    def remove_tag(call: Call, object_id: str, tag: str) -> Response:
+    def remove_tag(call: RequestContext, object_id: str, tag: str) -> Response:
         tagged.change(call, object_id, lambda has: set(has) - {_require_there(tag, has)})
         return Response(status_code=204)
 
@@ -189,7 +192,7 @@ for _each in TAGGED:
     _route(_each)
 
 
-def _named(call: Call) -> tuple[str, ...]:
+def _named(call: RequestContext) -> tuple[str, ...]:
     if set(call.document) != {"tags"}:
         raise _invalid("Invalid tags body")
     try:

@@ -9,11 +9,11 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vifguard.api.answer import Json
-from vifguard.api.call import Call
 from vifguard.api.errors import Refusal
-from vifguard.api.links import link_to
-from vifguard.api.routes import Routes
+from vifguard.api.http.links import link_to
+from vifguard.api.http.request import RequestContext
+from vifguard.api.http.responses import JsonResponse
+from vifguard.api.http.routes import Routes
 
 root = Routes("server")
 router = Routes("server")
@@ -96,13 +96,13 @@ COLLECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 @root.get("/", name="versions")
 def versions(request: Request) -> Response:
     """What this server speaks."""
-    return Json({"versions": [_version(request)]})
+    return JsonResponse({"versions": [_version(request)]})
 
 
 @root.get("/v2.0", name="version")
 def version(request: Request) -> Response:
     """The same, for clients that look one step further down."""
-    return Json({"versions": [_version(request)]})
+    return JsonResponse({"versions": [_version(request)]})
 
 
 @root.get("/v2.0/", name="version_slash")
@@ -112,35 +112,35 @@ def version_resources(request: Request) -> Response:
         {"name": one, "collection": many, "links": [_link(request, many)]}
         for one, many in COLLECTIONS.items()
     ]
-    return Json({"versions": [_version(request)], "resources": resources})
+    return JsonResponse({"versions": [_version(request)], "resources": resources})
 
 
 @root.get("/openapi.json", name="openapi")
 def openapi(request: Request) -> Response:
     """This document."""
-    return Json(request.app.openapi)
+    return JsonResponse(request.app.openapi)
 
 
 @root.get("/healthz", name="healthz")
 async def healthz() -> Response:
     """The server answers."""
-    return Json({"status": "ok"})
+    return JsonResponse({"status": "ok"})
 
 
 @router.get("/extensions", name="list_extensions")
-def list_extensions(_: Call) -> Response:
+def list_extensions(_: RequestContext) -> Response:
     """The parts of the dialect that this server speaks."""
-    return Json({"extensions": [_extension(*each) for each in _EXTENSIONS.items()]})
+    return JsonResponse({"extensions": [_extension(*each) for each in _EXTENSIONS.items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
-def show_extension(_: Call, alias: str) -> Response:
+def show_extension(_: RequestContext, alias: str) -> Response:
     """One part of the dialect."""
     if alias not in _EXTENSIONS:
         raise Refusal(
             404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."
         )
-    return Json({"extension": _extension(alias, _EXTENSIONS[alias])})
+    return JsonResponse({"extension": _extension(alias, _EXTENSIONS[alias])})
 
 
 def _version(request: Request) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vifguard.api import convert
+from vifguard.api.schema import convert
 from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, QUOTA, Field, Noun
 from vifguard.client.resource import ResourceType
 from vifguard.model.security_group import DEFAULT

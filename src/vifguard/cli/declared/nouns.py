@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from vifguard.api import attributes, convert
-from vifguard.api.attributes import REQUIRED, Attribute
-from vifguard.api.convert import cidr
-from vifguard.api.ext.ip_groups import GROUPS
-from vifguard.api.shapes import tags
+from vifguard.api.access.attribute_policy import OWNER
+from vifguard.api.ext.ip_groups import IP_GROUPS
+from vifguard.api.schema import attributes, convert
+from vifguard.api.schema.attribute_sets import tags
+from vifguard.api.schema.attributes import REQUIRED, Attribute
+from vifguard.api.schema.convert import cidr
 from vifguard.api.v2.address_groups import ADDRESS_GROUPS
 from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.ports import PORTS
@@ -24,7 +25,6 @@ from vifguard.api.v2.quotas import QUOTAS
 from vifguard.api.v2.security_groups import SECURITY_GROUPS
 from vifguard.api.v2.subnet_pools import SUBNET_POOLS
 from vifguard.api.v2.subnets import SUBNETS
-from vifguard.api.who import OWNER
 from vifguard.cli.declared import quotas, rules
 from vifguard.cli.declared.beside import (
     EVERY,
@@ -224,7 +224,7 @@ class Noun:
         return {field.name: field for field in self.fields}
 
 
-def _plain(api: attributes.Resource, *names: str) -> tuple[Field, ...]:
+def _plain(api: attributes.ResourceSchema, *names: str) -> tuple[Field, ...]:
     return tuple(Field(name, api.by_name[name]) for name in names)
 
 
@@ -259,7 +259,7 @@ _SHARED_WITH = Field(
 )
 
 
-def _network(api: attributes.Resource) -> Field:
+def _network(api: attributes.ResourceSchema) -> Field:
     return Field("network", api.by_name["network_id"], _named(NETWORK))
 
 
@@ -353,11 +353,13 @@ NOUNS: Mapping[str, Noun] = {
     "ip_groups": Noun(
         IP_GROUP,
         (
-            _network(GROUPS),
-            Field("addresses", GROUPS.by_name["addresses"], _each(_from_subnet), _same_addresses),
-            Field("members", GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
-            Field("pinned", GROUPS.by_name["pinned_port_id"], _named(PORT)),
-            *_plain(GROUPS, "vrid4", "vrid6", "max_moves_per_minute", "description"),
+            _network(IP_GROUPS),
+            Field(
+                "addresses", IP_GROUPS.by_name["addresses"], _each(_from_subnet), _same_addresses
+            ),
+            Field("members", IP_GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
+            Field("pinned", IP_GROUPS.by_name["pinned_port_id"], _named(PORT)),
+            *_plain(IP_GROUPS, "vrid4", "vrid6", "max_moves_per_minute", "description"),
             _TAGS,
         ),
     ),

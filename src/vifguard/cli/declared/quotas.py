@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vifguard.api.quota import RESOURCES
+from vifguard.api.access.quota import RESOURCES
 from vifguard.client.resource import ResourceType
 from vifguard.store.nouns.quotas import UNLIMITED
 

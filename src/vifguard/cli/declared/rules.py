@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vifguard.api.attributes import Attribute
-from vifguard.api.convert import Converter, UnfitError, quoted
+from vifguard.api.access.attribute_policy import OWNER
 from vifguard.api.errors import Refusal
+from vifguard.api.schema.attributes import Attribute
+from vifguard.api.schema.convert import Converter, InvalidValueError, quoted
 from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES, meaning
-from vifguard.api.who import OWNER
 from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
 from vifguard.model.security_group import Rule
 
@@ -41,24 +41,24 @@ def said(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def meaning_of(value: Any) -> Rule:
     """What one rule means; ValueError where the API would refuse it."""
     if not isinstance(value, dict) or _OWNER in value:
-        raise UnfitError(f"{quoted(value)} is no rule, which has a direction and more")
+        raise InvalidValueError(f"{quoted(value)} is no rule, which has a direction and more")
     try:
         (given,) = SECURITY_GROUP_RULES.read_post(
             {SECURITY_GROUP_RULE.singular: {_OWNER: _ANY_GROUP, **value}}
         )
         return meaning(given)[0].canonical()
     except Refusal as refusal:
-        raise UnfitError(refusal.message) from None
+        raise InvalidValueError(refusal.message) from None
 
 
 def _read(value: Any) -> frozenset[Rule]:
     if not isinstance(value, list):
-        raise UnfitError(f"{quoted(value)} is not a list")
+        raise InvalidValueError(f"{quoted(value)} is not a list")
     found: dict[Rule, int] = {}
     for place, one in enumerate(value):
         before = found.setdefault(meaning_of(one), place)
         if before != place:
-            raise UnfitError(f"[{place}] means the same as [{before}]: {quoted(one)}")
+            raise InvalidValueError(f"[{place}] means the same as [{before}]: {quoted(one)}")
     return frozenset(found)
 
 

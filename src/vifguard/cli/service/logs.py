@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from vifguard.api import request_id
+from vifguard.api.http import request_id
 
 
 class LogFormat(StrEnum):

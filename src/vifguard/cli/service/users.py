@@ -16,8 +16,14 @@ from typing import Any
 
 import yaml
 
-from vifguard.api.identity import Account, IdentityError, account, read_accounts, write_accounts
-from vifguard.api.who import UserRole
+from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.auth.basic_auth import (
+    Account,
+    UsersFileError,
+    account,
+    read_accounts,
+    write_accounts,
+)
 from vifguard.cli.exits import InputError
 from vifguard.cli.service.data_dir import DataDir, write_private
 from vifguard.client.endpoint import CLOUD, Endpoint, read_data_dir
@@ -31,7 +37,7 @@ def new_account(
     """An account whose parts are sound; InputError names the one that is not."""
     try:
         return account(name, project, roles, password, host)
-    except IdentityError as error:
+    except UsersFileError as error:
         raise InputError(str(error)) from None
 
 
@@ -49,7 +55,7 @@ def read(path: Path) -> list[Account]:
         )
     try:
         return read_accounts(path)
-    except IdentityError as error:
+    except UsersFileError as error:
         raise InputError(str(error)) from None
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from vifguard.lab.attacks.attack import Attack, Refused
 
-_VALUES = "tests/api/test_group_i.py::test_a_port"
-_ROLES = "tests/api/test_who_may.py"
+_VALUES = "tests/api/test_catalogue_api_calls.py::test_a_port"
+_ROLES = "tests/api/test_policy.py"
 
 
 def _pairs(*addresses: str) -> tuple[Refused, ...]:
@@ -141,8 +141,8 @@ ROWS: tuple[Attack, ...] = (
         "api-duplicate-identity",
         "A MAC or an address that another port of the network has",
         proved_by=(
-            "tests/api/test_group_i.py::test_what_another_has_is_not_had_twice",
-            "tests/api/test_group_i.py::test_of_many_at_once_one_gets_it",
+            "tests/api/test_catalogue_api_calls.py::test_what_another_has_is_not_had_twice",
+            "tests/api/test_catalogue_api_calls.py::test_of_many_at_once_one_gets_it",
         ),
     ),
     _row(
@@ -193,9 +193,9 @@ ROWS: tuple[Attack, ...] = (
         "Bodies, paths and floods of calls that end a server",
         ("CVE-2014-7821", "CVE-2021-40797", "CVE-2014-3708", "CVE-2022-0897"),
         proved_by=(
-            "tests/api/test_group_i.py::test_a_body_that_is_none",
-            "tests/api/test_group_i.py::test_unknown_routes_and_methods_cost_no_memory_and_no_500",
-            "tests/api/test_group_i.py::test_lists_while_ports_come_and_go",
+            "tests/api/test_catalogue_api_calls.py::test_a_body_that_is_none",
+            "tests/api/test_catalogue_api_calls.py::test_unknown_routes_and_methods_cost_no_memory_and_no_500",
+            "tests/api/test_catalogue_api_calls.py::test_lists_while_ports_come_and_go",
         ),
     ),
 )

@@ -1,0 +1,1 @@
+"""Authorization: the policy of actions and attributes, visibility, quotas."""

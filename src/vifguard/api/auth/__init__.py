@@ -1,0 +1,1 @@
+"""Authentication: HTTP Basic, Keystone, local; and the rate of each project."""

@@ -1,0 +1,66 @@
+"""What lies behind the drop of a frame from, or about, an IPv6 address that a guest chose."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+from vifguard.feed.messages import DropRecord
+from vifguard.model.address import Mac
+from vifguard.model.guard import LinkLocal
+from vifguard.model.learned import LearnedAddress
+from vifguard.model.verdict import Reason
+from vifguard.packet.frame import parse
+from vifguard.packet.icmp6 import Icmp6, Nd
+from vifguard.packet.ip6 import IPv6
+from vifguard.store.schema.mapping import StoredPort
+
+REASONS = frozenset({Reason.ND_SOURCE, Reason.ND_TARGET, Reason.ND_CLAIM, Reason.IPV6_SOURCE})
+"""The reasons for which there may be a hint."""
+
+
+def hint_for(record: DropRecord, stored: StoredPort) -> str:
+    """Why the address is not the port's, and what would make it so; empty where that is plain."""
+    address = _address(record, stored.port.learned)
+    if record.reason not in REASONS or address is None:
+        return ""
+    if record.reason is Reason.ND_CLAIM:
+        return (
+            f"the guest claims {address}: it is the port's once it is proven "
+            f"to be nobody else's, and the network's learned_limits leave room"
+        )
+    if not address.is_link_local:
+        return ""
+    return _of_link_local(address, stored)
+
+
+def _of_link_local(address: IPv6Address, stored: StoredPort) -> str:
+    choice = stored.network.link_local
+    if choice is LinkLocal.NONE:
+        return f"{address} is link-local, and the network's link_local is none"
+    if mac := _mac_of(address):
+        return f"{address} is the link-local address of MAC {mac}, which is not the port's"
+    if choice is LinkLocal.EUI64:
+        return (
+            f"{address} is a link-local address that the guest chose (not EUI-64), and the "
+            f"network's link_local is eui64; learned would let its port have it"
+        )
+    return f"{address} is a link-local address that the port did not learn"
+
+
+def _address(record: DropRecord, known: tuple[LearnedAddress, ...]) -> IPv6Address | None:
+    packet = parse(record.head).body
+    if not isinstance(packet, IPv6):
+        return None
+    message = packet.upper.message if isinstance(packet.upper, Icmp6) else None
+    is_own = packet.src.is_unspecified or any(each.address == packet.src for each in known)
+    if isinstance(message, Nd) and (record.reason is Reason.ND_TARGET or is_own):
+        return message.target
+    return packet.src
+
+
+def _mac_of(address: IPv6Address) -> Mac | None:
+    """The MAC whose EUI-64 address it is (RFC 4291, appendix A)."""
+    octets = address.packed[8:]
+    if octets[3:5] != b"\xff\xfe":
+        return None
+    return Mac(bytes((octets[0] ^ 2,)) + octets[1:3] + octets[5:])

@@ -1,0 +1,1 @@
+"""Requests and responses: middleware, router, bodies, long polls, worker threads."""

@@ -1,0 +1,225 @@
+"""The threads that serve: each kind of work has its own, and waits for no other's.
+
+Changes come one after the other, and whoever keeps the database from them (another process, a
+server that froze) keeps them all. They wait for their turn in the event loop, so many and so
+long: reads, the feed, reports and the probes go on meanwhile. Each project waits in a line of its
+own, and the lines have their turn one after the other: what one asks for much, and what of it
+fails late, keeps another from one turn and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final, TypeVar
+
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+
+from vifguard.api.errors import Refusal
+
+T = TypeVar("T")
+
+# Together, and with the one change, no more than a server has connections to its database.
+_READS: Final = 8
+_FEEDS: Final = 3
+_REPORTS: Final = 2
+_LARGE_REPORTS: Final = 1
+_PROBES: Final = 1
+
+LARGE: Final = 256 * 1024
+"""Bytes of a report; one beyond waits for the large ones of other hosts, and for no small one."""
+
+_DOCUMENTS: Final = 1
+"""Large documents that are read at once: each takes many times the room of its text."""
+
+_AT_ONCE: Final = 2
+"""Changes that have a thread: one has the database, the other reads its document meanwhile.
+
+Of a project one: the other is for whoever comes."""
+
+MAX_QUEUED: Final = 256
+MAX_QUEUED_PER_PROJECT: Final = 64
+MAX_WAITS_PER_PROJECT: Final = 100
+"""Of a project: each is looked after again whenever its host has come further."""
+
+PATIENCE: Final = 10.0
+"""Seconds that a change waits here: with what it waits at the database, less than its client."""
+
+
+class WaitSlots:
+    """Places for what waits, so many in all and for each project. One event loop uses one."""
+
+    def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
+        """`what` waits, in the plural."""
+        self._what = what
+        self._most = most
+        self._most_of_a_project = most_of_a_project
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many there are."""
+        return self._taken.total()
+
+    def _taken_beside(self, project_id: str) -> int:
+        """How many those have with whom one shares: who is counted by project, or who is not."""
+        uncounted = self._taken[""]
+        return self.taken - uncounted if project_id else uncounted
+
+    @contextmanager
+    def slot(self, project_id: str) -> Iterator[None]:
+        """Within, one is taken; `project_id` is empty for who is not counted by project.
+
+        Raises Refusal (429, 503) where there is none.
+        """
+        if project_id and self._taken[project_id] >= self._most_of_a_project:
+            raise Refusal(
+                429,
+                "HTTPTooManyRequests",
+                f"{self._most_of_a_project} {self._what} of project {project_id} are there "
+                "already; nothing was changed, wait for their answers.",
+                {"Retry-After": "1"},
+            )
+        if self._taken_beside(project_id) >= self._most:
+            raise _busy(f"{self._most} {self._what} are there already")
+        self._taken[project_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[project_id] -= 1
+            if not self._taken[project_id]:
+                del self._taken[project_id]
+
+
+class WriteQueue:
+    """The lines of changes: the operator's first, then one of each project in rotation.
+
+    One event loop uses one. The operator's, and that of services, has no project's name.
+    """
+
+    def __init__(
+        self,
+        most: int = MAX_QUEUED,
+        most_of_a_project: int = MAX_QUEUED_PER_PROJECT,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._places = WaitSlots("changes that wait for their turn", most, most_of_a_project)
+        self._patience = patience
+        self._threads = CapacityLimiter(_AT_ONCE)
+        # In the order of their turns: who has had one goes behind the others.
+        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._running: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn, or have it."""
+        return self._places.taken
+
+    async def run(self, project_id: str, change: Callable[[], T]) -> T:
+        """What a change gives, once it had its turn; `project_id` is empty for who is not counted.
+
+        Raises what the change raises, and Refusal (429, 503) where it does not get its turn.
+        """
+        with self._places.slot(project_id):
+            await self._have_turn(project_id)
+            try:
+                return await run_sync(change, limiter=self._threads)
+            finally:
+                self._end_turn(project_id)
+
+    async def _have_turn(self, project_id: str) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._lines.setdefault(project_id, deque()).append(mine)
+        self._go_on()
+        try:
+            async with asyncio.timeout(self._patience):
+                await mine
+        except BaseException as error:
+            if mine.done() and not mine.cancelled():
+                self._end_turn(project_id)  # it came in the moment in which it was given up
+            else:
+                self._leave(project_id, mine)
+            if isinstance(error, TimeoutError):
+                raise _busy(f"this one has waited {self._patience:g} s for its turn") from None
+            raise
+
+    def _leave(self, project_id: str, mine: asyncio.Future[None]) -> None:
+        line = self._lines.get(project_id, deque())
+        if mine in line:
+            line.remove(mine)
+            if not line:
+                del self._lines[project_id]
+
+    def _end_turn(self, project_id: str) -> None:
+        self._running[project_id] -= 1
+        if not self._running[project_id]:
+            del self._running[project_id]
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Give what turns there are to those who are next."""
+        while self._running.total() < _AT_ONCE and (project_id := self._next()) is not None:
+            line = self._lines.pop(project_id)
+            first = line.popleft()
+            if line:
+                self._lines[project_id] = line
+            if not first.cancelled():  # else it gives up, and has not left the line yet
+                first.set_result(None)
+                self._running[project_id] += 1
+
+    def _next(self) -> str | None:
+        """Whose turn it is; the operator always has one, and leaves the other to who waits."""
+        if "" in self._lines and not self._running[""]:
+            return ""
+        free = (each for each in self._lines if each and not self._running[each])
+        return next(free, "" if "" in self._lines else None)
+
+
+class Reports:
+    """The reports that are taken in, one of a host. One event loop uses one."""
+
+    def __init__(self) -> None:
+        self._hosts: set[str] = set()
+        self._threads = CapacityLimiter(_REPORTS)
+        self._large = CapacityLimiter(_LARGE_REPORTS)
+
+    @contextmanager
+    def only(self, host: str) -> Iterator[None]:
+        """Within, no other report of a host is read; raises Refusal (503) where one is."""
+        if host in self._hosts:
+            message = f"A report of host {host} is being taken in: send one after the other."
+            raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
+        self._hosts.add(host)
+        try:
+            yield
+        finally:
+            self._hosts.discard(host)
+
+    async def run(self, size: int, take_in: Callable[[], T]) -> T:
+        """What it gives to take in a report of so many bytes; raises what that raises."""
+        return await run_sync(take_in, limiter=self._large if size > LARGE else self._threads)
+
+
+@dataclass(frozen=True)
+class WorkerThreads:
+    """The threads of one application, by what they do."""
+
+    reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READS))
+    feeds: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_FEEDS))
+    reports: Reports = field(default_factory=Reports)
+    documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
+    changes: WriteQueue = field(default_factory=WriteQueue)
+    waits: WaitSlots = field(
+        default_factory=lambda: WaitSlots("waits for ports", inf, MAX_WAITS_PER_PROJECT)
+    )
+
+
+def _busy(why: str) -> Refusal:
+    message = f"The database is busy with other changes: {why}. Nothing was changed, try again."
+    return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})

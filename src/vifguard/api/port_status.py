@@ -1,0 +1,114 @@
+"""Whether a port's host really holds what is wanted, and what to say when it does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from vifguard.model.port import PortState
+from vifguard.store.schema.mapping import EnforcementProgress
+
+
+def desired_revision(port: EnforcementProgress) -> int:
+    """The last revision that changed what the port may send and receive."""
+    return max(port.policy_revision, port.rules_revision)
+
+
+def enforced_revision(port: EnforcementProgress) -> int:
+    """The revision that the kernel of the port's host holds; 0 where it holds none.
+
+    Rules of security groups stand once a host: of them the host says how far it has come.
+    """
+    own = _own_revision(port)
+    if own < port.policy_revision:
+        return own
+    return max(own, min(port.reached, desired_revision(port)))
+
+
+def is_enforced(port: EnforcementProgress) -> bool:
+    """Whether the kernel holds all that is wanted, the rules of its security groups included.
+
+    Of a host that is silent nobody knows.
+    """
+    return not port.silent_since and enforced_revision(port) >= desired_revision(port)
+
+
+def _own_revision(port: EnforcementProgress) -> int:
+    """What the host said of the port itself.
+
+    A port that is held closed against its owner's wish has nothing enforced; one that is
+    meant to be closed has.
+    """
+    reported = port.enforcement
+    meant_closed = not (port.port_up and port.network_up)
+    if reported.state is PortState.ENFORCED:
+        return reported.revision
+    if reported.state is PortState.HELD_CLOSED and meant_closed:
+        return reported.revision
+    return 0
+
+
+def is_settled(port: EnforcementProgress) -> bool:
+    """Whether the kernel holds the port's own revision."""
+    return _own_revision(port) >= port.policy_revision
+
+
+def status(port: EnforcementProgress) -> str:
+    """ACTIVE only when the wanted revision was read back a moment ago, and frames may pass."""
+    enforced = (
+        not port.silent_since and port.enforcement.state is PortState.ENFORCED and is_settled(port)
+    )
+    meant_open = port.port_up and port.network_up
+    return "ACTIVE" if enforced and meant_open else "DOWN"
+
+
+def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> str:
+    """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing.
+
+    Which host that is, and what it says of its own interfaces, is for those alone who are told
+    all: where ports are is the operator's knowledge.
+    """
+    if status(port) == "ACTIVE":
+        return _said(port, is_told_all=sees_hosts_and_others)
+    if not port.port_up:
+        return "the port's admin_state_up is false"
+    if not port.network_up:
+        return "the network's admin_state_up is false"
+    host = f"host {port.host}" if sees_hosts_and_others else "its host"
+    if not port.host:
+        return "the port is on no host" + (
+            ": set binding:host_id" if sees_hosts_and_others else " yet"
+        )
+    if port.silent_since:
+        return _why_silent(port, host)
+    return _said(port, is_told_all=sees_hosts_and_others) or _why_behind(port, host)
+
+
+_DISCREET: Final = MappingProxyType(
+    {
+        PortState.ENFORCED: "its host remarks on it, and tells the operator what",
+        PortState.HELD_CLOSED: "its host holds the port closed, and tells the operator why",
+        PortState.ABSENT: "its host has no interface for the port, and tells the operator why",
+    }
+)
+
+
+def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
+    """What the host itself says of the port."""
+    said = port.enforcement.reason
+    return said if is_told_all or not said else _DISCREET[port.enforcement.state]
+
+
+def _why_silent(port: EnforcementProgress, host: str) -> str:
+    since = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{host} silent since {since}: its guards stay as they were, and nobody reads them back"
+
+
+def _why_behind(port: EnforcementProgress, host: str) -> str:
+    if port.enforcement.revision == 0:
+        return f"{host} has not reported the port yet"
+    return (
+        f"{host} holds revision {port.enforcement.revision} of the port; "
+        f"{port.policy_revision} is wanted"
+    )

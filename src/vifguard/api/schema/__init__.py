@@ -1,0 +1,1 @@
+"""Attributes as data: how each is parsed, shown, filtered and cached."""

@@ -1,0 +1,153 @@
+"""Converters of the values that networks and ports have in common, and how they are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, AttributeRule
+from vifguard.api.schema.attributes import Attribute
+from vifguard.api.schema.convert import (
+    Converter,
+    InvalidValueError,
+    address,
+    boolean,
+    integer,
+    list_of,
+    many_of,
+    mapped,
+    nullable,
+    one_of,
+    project,
+    record,
+    set_of,
+    text,
+    uuid,
+    word,
+)
+from vifguard.model.guard import SELECTABLE, Guard, Profile
+from vifguard.model.learned import LearnedLimits
+from vifguard.model.policy import Storm
+from vifguard.store.addressing.allocation import AddressRequest
+from vifguard.store.schema.mapping import Stamp
+
+_RATE = integer(0, 10_000_000)
+
+profile: Final = nullable(one_of(Profile))
+
+
+def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
+    if fixed := guards - SELECTABLE:
+        raise InvalidValueError(f"{sorted(fixed)} is always on and cannot be selected")
+    return guards
+
+
+guards: Final = nullable(mapped(set_of(one_of(Guard), len(Guard)), _selectable))
+
+storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
+
+_LEARNED_AT_MOST = integer(0, 64)
+learned_limits: Final = mapped(
+    record({"link_local": _LEARNED_AT_MOST, "others": _LEARNED_AT_MOST}, {}),
+    lambda given: LearnedLimits(**given),
+)
+
+
+def _address_request(given: dict[str, Any]) -> AddressRequest:
+    if not given:
+        raise InvalidValueError("an entry names a subnet_id, an ip_address, or both")
+    return AddressRequest(given.get("subnet_id"), given.get("ip_address"))
+
+
+def _distinct(given: tuple[AddressRequest, ...]) -> tuple[AddressRequest, ...]:
+    chosen = [wish.address for wish in given if wish.address is not None]
+    if twice := {each for each in chosen if chosen.count(each) > 1}:
+        raise InvalidValueError(f"duplicate IP address '{min(map(str, twice))}'")
+    return given
+
+
+def address_requests(limit: int) -> Converter:
+    """Addresses asked for: each names a subnet, an address, or both."""
+    entry = mapped(record({}, {"subnet_id": uuid, "ip_address": address}), _address_request)
+    return mapped(many_of(entry, limit), _distinct)
+
+
+_moment = Converter({"type": "string", "format": "date-time"}, lambda value: value)
+seconds: Final = Converter({"type": "number"}, lambda value: value)
+"""A measured moment, in seconds since the epoch."""
+strings: Final = list_of(text(), 100)
+
+
+description: Final = text(lines=True)
+"""A description, which may have lines."""
+
+NO_ONE: Final = AttributeRule("nobody", lambda _standing, _value: False)
+"""Who sees what only requests hold."""
+
+MAX_TAGS: Final = 50
+"""Tags of one object."""
+
+tags: Final = mapped(list_of(word(), MAX_TAGS), lambda given: tuple(sorted(given)))
+_TAGS: Final = Attribute("tags", strings)
+
+
+def shared_attributes() -> tuple[Attribute, ...]:
+    """The attributes that every resource begins with."""
+    return (
+        Attribute("id", uuid),
+        Attribute("name", word(), OWNER, OWNER, "", "name"),
+        Attribute("project_id", project, OWN_PROJECT),
+        Attribute("tenant_id", project),
+        Attribute("description", description, OWNER, OWNER, "", "description"),
+    )
+
+
+def with_stamp(tagged: Attribute = _TAGS) -> tuple[Attribute, ...]:
+    """The attributes that every stored resource ends with; its tags have routes of their own."""
+    return (
+        tagged,
+        Attribute("revision_number", integer(0, 2**31)),
+        Attribute("created_at", _moment),
+        Attribute("updated_at", _moment),
+    )
+
+
+def admin_state_up() -> Attribute:
+    """The switch that networks and ports have."""
+    return Attribute("admin_state_up", boolean, OWNER, OWNER, default=True, field="admin_state_up")
+
+
+def show_stamp(stamp: Stamp) -> dict[str, Any]:
+    """A stamp as Neutron shows it."""
+    return {
+        "revision_number": stamp.revision_number,
+        "created_at": moment(stamp.created_at / 1_000_000),
+        "updated_at": moment(stamp.updated_at / 1_000_000),
+        "tags": list(stamp.tags),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as Neutron writes a time."""
+    return _written(int(seconds))
+
+
+@lru_cache(4096)
+def _written(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def show_storm(given: Storm | None) -> dict[str, int] | None:
+    """A storm rate as the API shows it."""
+    return None if given is None else {"rate": given.rate, "burst": given.burst}
+
+
+def show_guards(given: frozenset[Guard] | None) -> list[str] | None:
+    """Guards in the order in which a frame meets them."""
+    return None if given is None else list(_in_order(given))
+
+
+@lru_cache(256)
+def _in_order(given: frozenset[Guard]) -> tuple[str, ...]:
+    return tuple(guard.value for guard in Guard if guard in given)

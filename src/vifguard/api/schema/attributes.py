@@ -1,0 +1,212 @@
+"""Resources as data: each attribute, what it accepts, when, its default and who may set it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from vifguard.api.access.attribute_policy import AttributeRule, Subject, User
+from vifguard.api.errors import Refusal, bad_request, forbidden
+from vifguard.api.schema.convert import Converter, InvalidValueError, Schema, quoted, quoted_list
+
+MAX_BULK = 1000
+"""Objects that one request may create."""
+
+
+class _Required:
+    """The default of an attribute that a POST must give."""
+
+
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of a resource.
+
+    `post` and `put` say who may set it then; None: nobody. `field` is the model's word where
+    it differs; `default` is our value where a POST leaves it out. `seen_by` None: by all who
+    see the resource. `is_filter`: lists may be filtered by it, and nothing shows it.
+    """
+
+    name: str
+    converter: Converter
+    post: AttributeRule | None = None
+    put: AttributeRule | None = None
+    default: object = None
+    field: str = ""
+    visible_to: AttributeRule | None = None
+    is_filter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBody:
+    """What a request gives: converted values by attribute, and which it named itself."""
+
+    values: Mapping[str, Any]
+    named: frozenset[str]
+
+    def get(self, name: str) -> Any:
+        """The value; None where the request does not give it."""
+        return self.values.get(name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.named
+
+
+@dataclass(frozen=True)
+class ResourceSchema:
+    """A kind of object: its words, its action's noun, its attributes, and which tells it apart."""
+
+    one: str
+    many: str
+    attributes: tuple[Attribute, ...]
+    key: str = "id"
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Attribute]:
+        """The attributes by name."""
+        return {attribute.name: attribute for attribute in self.attributes}
+
+    def read_post(self, document: Mapping[str, Any]) -> list[ParsedBody]:
+        """What a POST gives, one or in bulk; raises Refusal naming attribute and value."""
+        if set(document) == {self.many}:
+            bulk = self._bulk(document[self.many])
+            return [self._read_one(self._bare(each)) for each in bulk]
+        return [self._read_one(self._unwrapped(document))]
+
+    def read_put(self, document: Mapping[str, Any]) -> ParsedBody:
+        """What a PUT gives; raises Refusal naming attribute and value."""
+        given = self._known(self._unwrapped(document))
+        for name in given:
+            if self.by_name[name].put is None:
+                raise bad_request(f"Cannot update read-only attribute {name}")
+        values = {name: self._convert(name, value) for name, value in given.items()}
+        return ParsedBody(values, frozenset(given))
+
+    def authorize_post(self, given: ParsedBody, standing: Subject) -> None:
+        """Raise Refusal (403) where a value is not this user's to choose.
+
+        Spelling out a default chooses nothing.
+        """
+        for attribute in self.attributes:
+            if attribute.name in given and given[attribute.name] != attribute.default:
+                self._require(attribute, attribute.post, standing, given[attribute.name])
+
+    def authorize_put(self, given: ParsedBody, standing: Subject) -> None:
+        """Raise Refusal (403) where an attribute is not this user's to change, to any value."""
+        for name in given.named:
+            attribute = self.by_name[name]
+            self._require(attribute, attribute.put, standing, given[name])
+
+    def shown_to(self, user: User, shown: dict[str, Any]) -> dict[str, Any]:
+        """An object as this user may see it."""
+        for name in self.hidden_from(user):
+            shown.pop(name, None)
+        return shown
+
+    def hidden_from(self, user: User) -> tuple[str, ...]:
+        """The attributes that a user does not see, of whichever object."""
+        standing = Subject(user, "")
+        return tuple(
+            each.name
+            for each in self._reserved
+            if each.visible_to is not None and not each.visible_to.allows(standing, None)
+        )
+
+    @cached_property
+    def filters(self) -> tuple[str, ...]:
+        """The attributes that are filters and nothing else."""
+        return tuple(each.name for each in self.attributes if each.is_filter)
+
+    def fields(self, given: ParsedBody) -> dict[str, Any]:
+        """The values under the model's words, of the attributes that have one."""
+        return {
+            attribute.field: given[attribute.name]
+            for attribute in self.attributes
+            if attribute.field and attribute.name in given.values
+        }
+
+    @cached_property
+    def _reserved(self) -> tuple[Attribute, ...]:
+        return tuple(each for each in self.attributes if each.visible_to is not None)
+
+    def _read_one(self, raw: Any) -> ParsedBody:
+        given = self._known(raw)
+        return ParsedBody(dict(self._post_values(given)), frozenset(given))
+
+    def _post_values(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for attribute in self.attributes:
+            if attribute.name in given:
+                if attribute.post is None:
+                    raise bad_request(f"Attribute '{attribute.name}' not allowed in POST")
+                yield attribute.name, self._convert(attribute.name, given[attribute.name])
+            elif attribute.default is REQUIRED:
+                raise bad_request(
+                    f"Failed to parse request. Required attribute '{attribute.name}' not specified"
+                )
+            elif attribute.post is not None:
+                yield attribute.name, attribute.default
+
+    def _known(self, raw: Any) -> dict[str, Any]:
+        if not isinstance(raw, dict):
+            raise bad_request(f"Invalid input for {self.one}. Reason: {quoted(raw)} is no object.")
+        given = dict(raw)
+        if "tenant_id" in given:  # the old word for the same thing
+            tenant = given.pop("tenant_id")
+            if given.setdefault("project_id", tenant) != tenant:
+                raise bad_request("'project_id' and 'tenant_id' do not match")
+        if unknown := given.keys() - self.by_name.keys():
+            raise bad_request(f"Unrecognized attribute(s) {quoted_list(unknown)}")
+        return given
+
+    def _convert(self, name: str, value: Any) -> Any:
+        try:
+            return self.by_name[name].converter.read(value)
+        except InvalidValueError as error:
+            raise Refusal(400, error.kind, f"Invalid input for {name}. Reason: {error}.") from None
+        except ValueError as error:
+            raise bad_request(f"Invalid input for {name}. Reason: {error}.") from None
+
+    def _bare(self, entry: Any) -> Any:
+        # Each object of a bulk may be wrapped again in the word for one.
+        wrapped = isinstance(entry, dict) and set(entry) == {self.one}
+        return entry[self.one] if wrapped else entry
+
+    def _unwrapped(self, document: Mapping[str, Any]) -> Any:
+        if set(document) != {self.one}:
+            raise bad_request(f"Unable to find '{self.one}' in request body")
+        return document[self.one]
+
+    def _bulk(self, raw: Any) -> list[Any]:
+        if not isinstance(raw, list) or not raw:
+            raise bad_request(f"Invalid input for {self.many}. Reason: a list is expected.")
+        if len(raw) > MAX_BULK:
+            raise bad_request(
+                f"Invalid input for {self.many}. Reason: {len(raw)} objects are more than the "
+                f"maximum of {MAX_BULK}."
+            )
+        return raw
+
+    def _require(
+        self, attribute: Attribute, rule: AttributeRule | None, standing: Subject, value: Any
+    ) -> None:
+        if rule is None or not rule.allows(standing, value):
+            words = rule.requirement if rule is not None else "nobody"
+            refuse = forbidden if rule is None or rule.is_policy else bad_request
+            raise refuse(
+                f"{attribute.name} of a {self.one} may be set only by {words}: user "
+                f"{standing.user.name!r} may not."
+            )
+
+    @property
+    def schema(self) -> Schema:
+        """What an answer holds, as JSON Schema."""
+        shown = [each for each in self.attributes if not each.is_filter]
+        properties = {each.name: each.converter.schema for each in shown}
+        return {"type": "object", "properties": properties}

@@ -1,0 +1,130 @@
+"""Whether a network can be shared: not while it holds what its owner could not choose then.
+
+On an isolated network its owner lowers guards, on a shared one the operator alone (docs/policy.md).
+What was chosen before would hold for the ports of those with whom it is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Any, Final
+
+from vifguard.api.access.attribute_policy import Subject, User
+from vifguard.api.errors import conflict
+from vifguard.api.schema.attributes import ResourceSchema
+from vifguard.api.v2.ports import MAX_SHARED, PORTS
+from vifguard.model.address import LINK_LOCAL_64, IPAddress
+from vifguard.model.network import Network, Subnet
+from vifguard.model.port import Port
+from vifguard.store.addressing.ownership import is_generated
+from vifguard.store.nouns import ip_groups, ports, subnets
+from vifguard.store.schema.tables import ip_groups as group_table
+from vifguard.store.schema.tables import ports as port_table
+from vifguard.store.transaction import Snapshot
+
+_SHOWN: Final = 5
+_LINK_LOCAL_4: Final = IPv4Network("169.254.0.0/16")
+# They say nothing of what may pass.
+_WORDS: Final = frozenset({"mtu", "dns_domain", "availability_zone_hints"})
+
+
+def require_shareable(
+    snapshot: Snapshot,
+    networks: ResourceSchema,
+    network: Network,
+    named: Collection[str] = frozenset(),
+) -> None:
+    """Raise Refusal (409) where an isolated network holds what is the operator's on a shared one.
+
+    `networks` says what is whose to choose of one; `named` are attributes that the operator
+    chooses in the same request.
+    """
+    if network.shared:
+        return
+    found = [
+        *(f"its {name}" for name in _chosen(networks, network, network, named)),
+        *_in_subnets(snapshot, network),
+        *_in_ports(snapshot, network),
+        *_in_groups(snapshot, network),
+    ]
+    if found:
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise conflict(
+            "InvalidSharedSetting",
+            f"Unable to reconfigure sharing settings for network {network.id}. On a shared network "
+            f"the operator alone may choose what is chosen here: "
+            f"{', '.join(found[:_SHOWN])}{more}. "
+            f"Set it back to what it is by default, or delete it; once the network is shared, the "
+            f"operator may choose it again.",
+        )
+
+
+def _in_subnets(snapshot: Snapshot, network: Network) -> Iterator[str]:
+    # Who shares a segment may have the metadata service there, or link-local addresses.
+    for subnet in subnets.of_network(snapshot, network.id):
+        if subnet.cidr.version == 4 and subnet.cidr.overlaps(_LINK_LOCAL_4):
+            yield f"cidr {subnet.cidr} of subnet {subnet.id}"
+
+
+def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
+    beside = subnets.of_network(snapshot, network.id)
+    for stored in ports.read(snapshot, port_table.c.network_id == network.id):
+        port = stored.port
+        names = _chosen(PORTS, port, network)
+        if not port.port_security_enabled and network.port_security_enabled:
+            names.append("port_security_enabled")
+        if not is_generated(port.mac):
+            names.append("mac_address")
+        if len(port.fixed_ips) > MAX_SHARED:
+            names.append(f"more than {MAX_SHARED} fixed_ips")
+        yield from (f"{name} of port {port.id}" for name in names)
+        for address in _outside(beside, (fixed.address for fixed in port.fixed_ips)):
+            yield f"fixed_ips {address} of port {port.id}"
+
+
+def _in_groups(snapshot: Snapshot, network: Network) -> Iterator[str]:
+    beside = subnets.of_network(snapshot, network.id)
+    for stored in ip_groups.read(snapshot, group_table.c.network_id == network.id):
+        for address in _outside(beside, stored.group.addresses):
+            yield f"addresses {address} of IP group {stored.group.id}"
+
+
+def _chosen(
+    resource: ResourceSchema,
+    noun: Network | Port,
+    network: Network,
+    named: Collection[str] = frozenset(),
+) -> list[str]:
+    """The attributes by which a noun has what its owner may choose on an isolated network alone."""
+    owner = User("", noun.project_id, is_owner=True)
+    here, there = (
+        Subject(owner, noun.project_id, replace(network, project_id=owner.project_id, shared=each))
+        for each in (False, True)
+    )
+    return [
+        each.name
+        for each in resource.attributes
+        if each.field
+        and each.post is not None
+        and each.name not in {*_WORDS, *named}
+        and (value := getattr(noun, each.field)) != each.default
+        and _is_allowed(each.post, here, value)
+        and not _is_allowed(each.post, there, value)
+    ]
+
+
+def _is_allowed(rule: Any, standing: Subject, value: Any) -> bool:
+    return bool(rule.allows(standing, value))
+
+
+def _outside(beside: Sequence[Subnet], addresses: Iterable[IPAddress]) -> Iterator[IPAddress]:
+    """Those of addresses that a shared network would not have given by itself."""
+    for address in addresses:
+        subnet = next((each for each in beside if address in each.cidr), None)
+        pooled = subnet is not None and (
+            subnet.is_automatic or any(p.start <= address <= p.end for p in subnet.pools)  # type: ignore[operator]
+        )
+        if address in LINK_LOCAL_64 or not pooled:
+            yield address
