@@ -42,7 +42,7 @@ class Host:
         self._cleanup = cleanup
         netns.add(self.netns)
         # The host says nothing by itself on the segment that is judged.
-        netns.within(self.netns, lambda: sysctl.write("default", sysctl.ALONE))
+        netns.within(self.netns, lambda: sysctl.write("default", sysctl.NO_HOST_IPV6))
         netns.within(self.netns, lambda: _call_iptables(wanted=iptables))
 
     def run(self, *command: str, stdin: str = "") -> str:

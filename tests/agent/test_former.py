@@ -11,9 +11,9 @@ from typing import cast
 import pytest
 
 from vifguard.agent.former import Former
+from vifguard.bridging.member_filters import OriginalVlans
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link
-from vifguard.wire.members import AsFound
 
 
 class NoBridges:
@@ -29,7 +29,7 @@ def former(path: Path) -> Former:
 
 def note(record: Former, index: int) -> None:
     link = Link(index=index, name=f"br{index}", mac=None, kind="bridge")
-    record.note_bridge(link, AsFound(), (7, 8))
+    record.note_bridge(link, OriginalVlans(), (7, 8))
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from tests.agent.ports import bridge_of, forged, legal, port, port_id, tap_of
 from tests.agent.strace import calls, traced
 
 from vifguard.agent.remove import remove
+from vifguard.bridging.bridge import is_ours
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix
 from vifguard.model.guard import Profile
-from vifguard.wire.bridge import is_ours
 
 pytestmark = pytest.mark.kernel
 

@@ -10,10 +10,10 @@ from tests.agent.facts import link, port, port_id, tap, update
 from vifguard.agent.guards import Result
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.state import AllLinks, State, Touched
+from vifguard.bridging import bridge as data
+from vifguard.bridging.bridge import BridgeChange, ObservedBridges
+from vifguard.bridging.bridge_applier import BridgeResult
 from vifguard.kernel.link import LinkChange, changed
-from vifguard.wire import bridge as data
-from vifguard.wire.bridge import Change, Seen
-from vifguard.wire.wirer import Outcome
 
 
 class FakeGuards:
@@ -45,14 +45,14 @@ class FakeWirer:
         return None
 
     def observe(self, links):
-        return Seen({each.index: each for each in links}, frozenset())
+        return ObservedBridges({each.index: each for each in links}, frozenset())
 
     def diff(self, wanted, seen):
         return data.difference(wanted, seen)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: BridgeChange) -> BridgeResult:
         self.told |= {link.index: each for link, each in change.members}
-        return Outcome(links=[changed(link, each) for link, each in change.members])
+        return BridgeResult(links=[changed(link, each) for link, each in change.members])
 
 
 class NoneAdopted:

@@ -78,7 +78,7 @@ class Stage:
             "floor": host.held(),
             "sysctls": {
                 name: within(host.name, partial(sysctl.read, name, wanted))
-                for name, wanted in ((TAP, sysctl.ALONE), (BRIDGE, sysctl.DEAF))
+                for name, wanted in ((TAP, sysctl.NO_HOST_IPV6), (BRIDGE, sysctl.NO_HOST_IP))
             },
             "filter": filter_of_members(host),
         }

@@ -7,9 +7,9 @@ from tests.agent.facts import complete, link, mac, port, port_id, tap
 
 from vifguard.agent.place import CONTESTED, Placement, place
 from vifguard.agent.state import AllLinks, State
+from vifguard.bridging.bridge import mark
 from vifguard.feed.messages import HostPort
 from vifguard.kernel.link import Link
-from vifguard.wire.bridge import mark
 
 
 def placed(ports: list[HostPort], links: list[Link], **physical: str) -> dict[int, Placement]:

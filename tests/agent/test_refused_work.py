@@ -22,6 +22,9 @@ from vifguard.agent.report import Outbox
 from vifguard.agent.state import State
 from vifguard.agent.verify import Verifier
 from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.bridging.bridge_applier import BridgeApplier
+from vifguard.bridging.member_filters import TABLE, NftFilter
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.driver import ApplyError, PortError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import Change
@@ -32,9 +35,6 @@ from vifguard.kernel.netlink import NetlinkError
 from vifguard.kernel.nft_members import MembersTable
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
-from vifguard.wire.floor import Floor
-from vifguard.wire.members import TABLE, NftFilter
-from vifguard.wire.wirer import Wirer
 
 pytestmark = pytest.mark.kernel
 
@@ -47,11 +47,11 @@ class Bench:
         self.missed: set[int] = set()
         self.outbox = Outbox("h")
         self.driver = within(host.name, lambda: EbpfDriver(host.bpf_dir))
-        self.links, self.floor = within(host.name, lambda: (Links(), Floor()))
+        self.links, self.floor = within(host.name, lambda: (Links(), Quarantine()))
         self.bridges = within(host.name, Bridges)
         state, health = State(host.settings.physical), Health(self.outbox.put_health)
         guards = Guards(self.driver)
-        wirer = Wirer(self.links, self.bridges, self.floor, vlan_floor=False)
+        wirer = BridgeApplier(self.links, self.bridges, self.floor, vlan_floor=False)
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None
         door = Door(self.links, self.bridges, members)

@@ -10,7 +10,7 @@ from tests.agent.facts import bridge, complete, link, mac, network_id, port, por
 
 from vifguard.agent.place import place
 from vifguard.agent.state import NOTHING, AllLinks, Event, State
-from vifguard.kernel.link import LinkGone
+from vifguard.kernel.link import LinkRemoved
 
 PHYSICAL = {"physnet1": "eth1"}
 
@@ -71,7 +71,7 @@ def test_order_repetition_and_packaging_do_not_matter(ports, links):
 @given(st.lists(PORTS, unique_by=lambda p: p.policy.port_id), st.lists(LINKS).map(one_name_each))
 def test_what_came_and_went_leaves_nothing(ports, links):
     gone = frozenset(each.policy.port_id for each in ports)
-    state = after(update(*ports), *links, update(gone=gone), *(LinkGone(x.index) for x in links))
+    state = after(update(*ports), *links, update(gone=gone), *(LinkRemoved(x.index) for x in links))
     assert snapshot(state) == snapshot(after())
     assert state.take_left() >= {each.index for each in links if each.master}
     assert vars(state) == vars(after())

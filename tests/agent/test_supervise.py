@@ -21,7 +21,7 @@ from vifguard.agent.state import State, Touched
 from vifguard.agent.supervise import Supervised
 from vifguard.agent.unable import NothingHeld
 from vifguard.agent.verify import Checked
-from vifguard.agent.watch import FloorLost, KernelWatcher, Stop
+from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.work import Acting, Intake, Worker
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
@@ -90,11 +90,11 @@ def test_a_watch_that_fails_is_made_anew_and_says_that_something_may_be_missed()
         made.append(Watch())
         return made[-1]
 
-    watcher = KernelWatcher(opened, notices, FloorLost(), put.put)
+    watcher = KernelWatcher(opened, notices, QuarantineLost(), put.put)
     with pytest.raises(OSError, match="no buffer"):
         watcher.work()
     watcher.work()
-    assert [type(put.get_nowait()) for _ in range(2)] == [FloorLost, Stop]
+    assert [type(put.get_nowait()) for _ in range(2)] == [QuarantineLost, Stop]
     assert [each.closed for each in made] == [True, False]
 
 

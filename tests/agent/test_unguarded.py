@@ -17,7 +17,7 @@ from vifguard.cli.exits import InputError
 from vifguard.kernel.link import Links
 
 pytestmark = pytest.mark.kernel
-FILTERS = Wire((), by_name=True, vlan_floor=False, members="nft")
+FILTERS = Wire((), by_name=True, vlan_quarantine=False, members="nft")
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from vifguard.agent.reconcile import Settled
 from vifguard.agent.report import Outbox
 from vifguard.agent.state import State, Touched
 from vifguard.agent.unable import NothingHeld, Unable
-from vifguard.agent.watch import FloorLost
+from vifguard.agent.watch import QuarantineLost
 from vifguard.agent.work import Acting, Intake, Worker
 from vifguard.feed.messages import PortReport
-from vifguard.kernel.link import FilterGone, NoticesLost
+from vifguard.kernel.link import FilterRemoved, NotificationsLost
 from vifguard.model.port import PortState
 
 
@@ -125,7 +125,7 @@ def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypat
     monkeypatch.setattr(work, "SPACING", 0.0)
     bench.settle(complete(port(1)))
     bench.links = [link(3, tap(1))]
-    for notice in (NoticesLost(), FloorLost()):
+    for notice in (NotificationsLost(), QuarantineLost()):
         assert not bench.worker._take(notice)
     assert bench.worker._due().everything
     assert not bench.worker._due()
@@ -134,10 +134,10 @@ def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypat
 
 
 def test_a_lost_filter_touches_its_interface_and_whose_it_is(bench):
-    assert bench.worker._take(FilterGone(7)) == Touched(links=frozenset({7}))
+    assert bench.worker._take(FilterRemoved(7)) == Touched(links=frozenset({7}))
     bench.settle(complete(port(1)))
     bench.state.take(link(7, tap(1)))
-    assert bench.worker._take(FilterGone(7)) == Touched(frozenset({port_id(1)}), frozenset({7}))
+    assert bench.worker._take(FilterRemoved(7)) == Touched(frozenset({port_id(1)}), frozenset({7}))
 
 
 def test_a_host_that_can_hold_nothing_says_why(bench):

@@ -12,17 +12,17 @@ from tests.agent.guest import Ear
 from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually, run, within
 
+from vifguard.bridging.member_filters import MemberFilter, NftFilter, OriginalVlans, VlanFilter
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, Links
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.kernel.nft_members import MembersTable
 from vifguard.packet.build import ethernet, ipv4, udp
-from vifguard.wire.members import AsFound, MemberFilter, NftFilter, VlanFilter
 
 pytestmark = pytest.mark.kernel
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-BEFORE = AsFound(vlan_filtering=False, vlan_protocol=0x8100, default_vlan=1)
+BEFORE = OriginalVlans(vlan_filtering=False, vlan_protocol=0x8100, default_vlan=1)
 NAMES = ("one", "two", "three", "four")
 
 
@@ -125,7 +125,7 @@ def test_members_that_were_let_in_forward_and_no_others_do(bridge, member_filter
     one, two = (_link(bridge, name).index for name in ("one", "two"))
     assert member_filter.members(_link(bridge, "br0"), [one, two]) == {one}
     three = bridge.join("three")
-    assert not member_filter.let_in([three])
+    assert not member_filter.allow_forwarding([three])
     bridge.passes("one", "three")
     assert bridge.reaches_host("one")
     bridge.join("four")
@@ -138,7 +138,7 @@ def test_members_that_were_let_in_forward_and_no_others_do(bridge, member_filter
         heard = bridge.far[stranger].heard()
         assert bridge.frame("one", "one to three") not in heard
         assert bridge.frame("three", "three to one") not in heard
-    assert not member_filter.shut_out([three])
+    assert not member_filter.deny_forwarding([three])
     shut = bridge.frame("three", "shut")
     bridge.far["three"].send(shut)
     assert not bridge.far["one"].hears(shut)
@@ -183,7 +183,7 @@ def test_a_filter_that_somebody_changed_is_told_apart_and_made_whole_again(bridg
         nft.put(there, [one])
         assert nft.members(there, [one, two]) == {one}
         bridge.join("three")
-        assert not nft.let_in([_link(bridge, "three").index])
+        assert not nft.allow_forwarding([_link(bridge, "three").index])
         bridge.passes("one", "three")
         shut = bridge.frame("two", "shut")
         bridge.far["two"].send(shut)

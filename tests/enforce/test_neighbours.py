@@ -180,6 +180,6 @@ def test_a_mount_of_the_machine_serves_a_private_namespace_too(tmp_path):
 
 @pytest.mark.usefixtures("world")
 def test_tables_that_see_bridged_packets_are_named():
-    assert sysctl.bridged_packets_meet() == ()
+    assert sysctl.bridge_netfilter() == ()
     run("sysctl", "-qw", "net.bridge.bridge-nf-call-ip6tables=1")
-    assert sysctl.bridged_packets_meet() == ("ip6tables",)
+    assert sysctl.bridge_netfilter() == ("ip6tables",)

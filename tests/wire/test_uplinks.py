@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
+from vifguard.bridging.uplinks import leads_out
 from vifguard.kernel.link import Link, Links
 from vifguard.model.address import Mac
-from vifguard.wire.uplinks import leads_out
 
 MAC = Mac.parse("52:54:00:00:00:01")
 

@@ -17,14 +17,14 @@ from vifguard.agent.settings import Settings
 from vifguard.agent.state import State
 from vifguard.agent.unguarded import is_unguarded
 from vifguard.agent.wired import WiringLoss
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.member_filters import MemberFilter
+from vifguard.bridging.uplinks import leads_out
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links
 from vifguard.kernel.netlink import raise_first
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
-from vifguard.wire.bridge import is_ours, marked
-from vifguard.wire.members import MemberFilter
-from vifguard.wire.uplinks import leads_out
 
 log = logging.getLogger("vifguard")
 
@@ -115,7 +115,7 @@ class Adopted:
         links = ((index, self._state.links.get(index)) for index in gone)
         unknown = [index for index, link in links if link is None or not self._is_known(link)]
         if self._door.filter is not None and unknown:
-            failed = self._door.filter.shut_out(unknown)
+            failed = self._door.filter.deny_forwarding(unknown)
             _log_refusals({index: why for index, why in failed.items() if index in here})
 
     def let_in(
@@ -137,14 +137,14 @@ class Adopted:
         for index, policy in here.items():
             self._prepare(index, policy)
         failed = {i: why for i, why in failed.items() if i in here}
-        return failed | _worded(self._door.filter.let_in(here))
+        return failed | _worded(self._door.filter.allow_forwarding(here))
 
     def shut_out(self, indexes: Iterable[int]) -> Mapping[int, str]:
         """Let interfaces forward nothing, before they lose their guards; who does, and why."""
         here = [index for index in indexes if self._is_member(index)]
         if self._door.filter is None or not here:
             return {}
-        failed = self._door.filter.shut_out(here)
+        failed = self._door.filter.deny_forwarding(here)
         return {index: f"it still forwards on its bridge: {why}" for index, why in failed.items()}
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
@@ -181,7 +181,7 @@ class Adopted:
         try:
             inside = filter_.members(bridge, there)
             found = there if inside is None else inside
-            vlans = filter_.as_found(bridge)
+            vlans = filter_.original_vlans(bridge)
             self._record(partial(self._former.note_bridge, bridge, vlans, found))
             self._tell_loss(bridge, is_gone=inside is None)
             self._settle_bridge(bridge)
@@ -227,9 +227,9 @@ class Adopted:
             return
         wanted = self._wanted(bridge, guarded)
         if wanted - inside:
-            _log_refusals(filter_.let_in(wanted - inside))
+            _log_refusals(filter_.allow_forwarding(wanted - inside))
         if inside - wanted:
-            _log_refusals(filter_.shut_out(inside - wanted))
+            _log_refusals(filter_.deny_forwarding(inside - wanted))
 
     def _wanted(self, bridge: Link, guarded: Collection[int]) -> frozenset[int]:
         """Who may forward on a bridge: what is guarded or leads out, and who goes on."""
@@ -245,7 +245,7 @@ class Adopted:
         Until all ports have had their turn it may be one whose turn is to come. After that as the
         operator says, and not once a port was for it.
         """
-        is_kept = self._settings.keep_unguarded and not marked(link)
+        is_kept = self._settings.keep_unguarded and not port_of_mark(link)
         return (is_kept or not self._had_turn) and self.was_there(link)
 
     def _settle_bridge(self, bridge: Link) -> None:
@@ -310,7 +310,7 @@ class Adopted:
         self._named = frozenset(found)
 
     def _remedy(self, link: Link) -> str:
-        kept = " or --keep-unguarded" if self.was_there(link) and not marked(link) else ""
+        kept = " or --keep-unguarded" if self.was_there(link) and not port_of_mark(link) else ""
         remedy = f"give it a port, or start the agent with --trust {link.name}{kept}"
         return f"is to forward nothing: {remedy}"
 

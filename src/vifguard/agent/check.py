@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vifguard.bridging.member_filters import NftFilter, VlanFilter
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import HostReport
@@ -21,7 +22,6 @@ from vifguard.kernel.nft import DropChain, DropTable, Hook
 from vifguard.kernel.nft_members import MembersTable
 from vifguard.model.address import Mac
 from vifguard.model.policy import PortPolicy
-from vifguard.wire.members import NftFilter, VlanFilter
 
 _BPF_DIR = Path("/sys/fs/bpf/vifguard")
 _BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
@@ -43,14 +43,14 @@ class Wire:
 
     missing: tuple[str, ...]
     by_name: bool
-    vlan_floor: bool
+    vlan_quarantine: bool
     members: str = ""
 
     @property
     def features(self) -> frozenset[str]:
         """The features by name."""
         found = {
-            "bridge-vlan-filtering": self.vlan_floor,
+            "bridge-vlan-filtering": self.vlan_quarantine,
             "netdev-hooks-by-name": self.by_name,
             f"member-filter-{self.members}": bool(self.members),
         }
@@ -71,7 +71,7 @@ def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> Ho
     floors = {
         BY_GUARD: not missing,
         BY_NAME: wire.by_name,
-        BY_VLAN: wire.vlan_floor,
+        BY_VLAN: wire.vlan_quarantine,
         f"{BY_MEMBERS} ({wire.members})": bool(wire.members),
     }
     hooks = sorted(features & {"tcx", "clsact"})
@@ -95,7 +95,7 @@ def try_wire() -> Wire:
     try:
         wire = in_throwaway(_try_wire)
     except OSError as error:
-        return Wire((f"network namespaces: {error}",), by_name=False, vlan_floor=False)
+        return Wire((f"network namespaces: {error}",), by_name=False, vlan_quarantine=False)
     return replace(wire, missing=(*wire.missing, *_rewriters()))
 
 
@@ -106,7 +106,7 @@ def _rewriters() -> tuple[str, ...]:
     a FORWARD policy drops it, and fragments of two networks with equal addresses meet in one
     reassembly queue. Docker and Kubernetes load the module; its default is on.
     """
-    tables = sysctl.bridged_packets_meet()
+    tables = sysctl.bridge_netfilter()
     if not tables:
         return ()
     switches = " ".join(f"net.bridge.bridge-nf-call-{table}=0" for table in tables)
@@ -116,13 +116,15 @@ def _rewriters() -> tuple[str, ...]:
 
 def _try_wire() -> Wire:
     found = {
-        "bridges": probe.missing(_make_bridge),
-        "nftables netdev hooks (Linux 5.16)": probe.missing(lambda: _hold("lo")),
+        "bridges": probe.error_of(_make_bridge),
+        "nftables netdev hooks (Linux 5.16)": probe.error_of(lambda: _hold("lo")),
     }
     return Wire(
         tuple(f"{name}: {why}" for name, why in found.items() if why),
-        by_name=not probe.missing(lambda: _hold("vgnotyet")),
-        vlan_floor=not (no_vlans := probe.missing(lambda: _make_bridge(vlan_floor=True))),
+        by_name=not probe.error_of(lambda: _hold("vgnotyet")),
+        vlan_quarantine=not (
+            no_vlans := probe.error_of(lambda: _make_bridge(vlan_quarantine=True))
+        ),
         members=_member_filter(by_vlans=not no_vlans),
     )
 
@@ -130,7 +132,7 @@ def _try_wire() -> Wire:
 def _member_filter(*, by_vlans: bool) -> str:
     if by_vlans:
         return VlanFilter.name
-    return "" if probe.missing(_filter_members) else NftFilter.name
+    return "" if probe.error_of(_filter_members) else NftFilter.name
 
 
 def _filter_members() -> None:
@@ -142,9 +144,9 @@ def _filter_members() -> None:
             raise OSError(errno.EIO, "the filter was not read back")
 
 
-def _make_bridge(*, vlan_floor: bool = False) -> None:
+def _make_bridge(*, vlan_quarantine: bool = False) -> None:
     with Links() as links:
-        made = links.make_bridge(replace(_BRIDGE, vlan_floor=vlan_floor))
+        made = links.make_bridge(replace(_BRIDGE, vlan_quarantine=vlan_quarantine))
         refused = links.change([LinkChange(made.index, up=True)])[0]
         links.remove(made.index)
         if refused is not None:

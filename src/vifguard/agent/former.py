@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from vifguard.bridging.member_filters import OriginalVlans
 from vifguard.feed.codec import CodecError, decode, encode
 from vifguard.kernel import sysctl
 from vifguard.kernel.bridge import Bridges, MemberSettings
 from vifguard.kernel.link import Link
-from vifguard.wire.members import AsFound
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE = Path("/proc/thread-self/ns/net")
@@ -45,7 +45,7 @@ class FormerBridge:
     """
 
     index: int
-    vlans: AsFound
+    vlans: OriginalVlans
     max_learned: int | None
     members: tuple[int, ...] = ()
 
@@ -86,7 +86,7 @@ class Former:
         self.interfaces.update((each.index, each) for each in news)
         self._append([self._line(interface=each) for each in news])
 
-    def note_bridge(self, bridge: Link, vlans: AsFound, members: Iterable[int]) -> None:
+    def note_bridge(self, bridge: Link, vlans: OriginalVlans, members: Iterable[int]) -> None:
         """Write what a bridge is, unless that is known already. Raises OSError."""
         if bridge.index in self.bridges:
             return
@@ -132,7 +132,7 @@ class Former:
             link.mtu,
             str(link.mac or ""),
             link.alias,
-            sysctl.read(link.name, sysctl.ALONE),
+            sysctl.read(link.name, sysctl.NO_HOST_IPV6),
             self._bridges.member(link.index) if link.master else None,
         )
 

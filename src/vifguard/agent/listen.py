@@ -18,7 +18,7 @@ from vifguard.agent.report import Outbox
 from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
-from vifguard.kernel.clock import epoch
+from vifguard.kernel.clock import monotonic_to_epoch
 
 log = logging.getLogger("vifguard")
 
@@ -126,7 +126,7 @@ class Listener:
                 key = port_id, str(address)
                 self._seen[key] = at
                 if at and before.get(key) != at:
-                    yield Sighting(port_id, address, epoch(at))
+                    yield Sighting(port_id, address, monotonic_to_epoch(at))
 
     def _counts(self) -> Iterator[DropCount]:
         """The counts that rose since the last look."""
@@ -142,13 +142,13 @@ class Listener:
 
 
 def _claim(claimed: Claimed) -> Claim:
-    return Claim(claimed.port_id, claimed.address, claimed.mac, epoch(claimed.at))
+    return Claim(claimed.port_id, claimed.address, claimed.mac, monotonic_to_epoch(claimed.at))
 
 
 def _drop(dropped: Dropped) -> DropRecord:
     return DropRecord(
         dropped.port_id,
-        epoch(dropped.at),
+        monotonic_to_epoch(dropped.at),
         dropped.direction,
         dropped.guard,
         dropped.reason,

@@ -31,9 +31,12 @@ from vifguard.agent.state import State
 from vifguard.agent.supervise import Supervised
 from vifguard.agent.unable import NothingHeld, Unable
 from vifguard.agent.verify import Verifier
-from vifguard.agent.watch import FeedWatcher, Notice, Stop, floor_watcher, link_watcher
+from vifguard.agent.watch import FeedWatcher, Notice, Stop, link_watcher, quarantine_watcher
 from vifguard.agent.wiring import WiringWatcher
 from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.bridging.bridge_applier import BridgeApplier
+from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.pins import HeldError
@@ -41,9 +44,6 @@ from vifguard.feed.messages import Feed, Instance, SecondAgentError
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, Links
 from vifguard.kernel.nft_members import MembersTable
-from vifguard.wire.floor import Floor
-from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter
-from vifguard.wire.wirer import Wirer
 
 log = logging.getLogger("vifguard")
 
@@ -88,10 +88,10 @@ class Agent:
                 cleanup.callback(thread.join, PATIENCE)
                 cleanup.callback(end)
 
-            links, floor = cleanup.enter_context(Links()), cleanup.enter_context(Floor())
+            links, quarantine = cleanup.enter_context(Links()), cleanup.enter_context(Quarantine())
             events: SimpleQueue[Notice] = SimpleQueue()
             put = events.put
-            tools = _Tools(links, floor, wire, cleanup, start)
+            tools = _Tools(links, quarantine, wire, cleanup, start)
             tools.watch(put)
             reporter = Reporter(outbox, self._feed, stop, health, refuse)
             feed = FeedWatcher(self._feed, instance.id, put, stop, reporter.is_known)
@@ -133,7 +133,9 @@ class Agent:
         door = Door(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
         former = Former(settings.record, bridges)
         adopted = Adopted(state, settings, former, door, told.health.lost)
-        wirer = Wirer(tools.links, bridges, tools.floor, vlan_floor=tools.wire.vlan_floor)
+        wirer = BridgeApplier(
+            tools.links, bridges, tools.floor, vlan_floor=tools.wire.vlan_quarantine
+        )
         by_name = tools.wire.by_name
         hands = Reconciler(state, guards, wirer, tools.floor, adopted, by_name=by_name)
         reading = Verifier(guards, state, told.health, hands.port_of, settings.compare_every)
@@ -154,21 +156,21 @@ class _Tools:
     """What the worker's thread acts with, and how another thread is begun: name, work, end."""
 
     links: Links
-    floor: Floor
+    floor: Quarantine
     wire: Wire
     cleanup: ExitStack
     start: Callable[[str, Callable[[], None], Callable[[], None]], None]
 
     def look(self) -> list[Link]:
         """The host anew: all links, and what the floor holds."""
-        self.floor.look()
+        self.floor.read_back()
         return self.links.all()
 
     def watch(self, put: Callable[[Notice], None]) -> None:
         """Have links and floor watched from now on; who reads afterwards misses nothing."""
         for name, watcher in (
             ("link watcher", link_watcher(put)),
-            ("floor watcher", floor_watcher(self.floor.watch, put)),
+            ("floor watcher", quarantine_watcher(self.floor.watch, put)),
         ):
             self.cleanup.callback(watcher.close)
             self.start(name, watcher.work, watcher.stop)

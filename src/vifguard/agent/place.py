@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from vifguard.agent.state import State, claimed_name, is_of_guest, is_of_libvirt
+from vifguard.bridging.bridge import Bridge, bridge_name, is_ours, port_of_mark
 from vifguard.feed.messages import HostPort, Segment
 from vifguard.kernel.link import BRIDGE, Link
-from vifguard.wire.bridge import Bridge, bridge_name, is_ours, marked
 
 CONTESTED = "contested"
 """What the alias of an interface names when several ports claim it."""
@@ -117,7 +117,7 @@ def _find_by_mac(state: State, port: HostPort) -> Placement:
     found = [
         link for link in state.with_mac(mac) if link.kind in _BY_MAC and not _claimants(state, link)
     ]
-    holders = {link.index: marked(link) for link in found}
+    holders = {link.index: port_of_mark(link) for link in found}
     own = [link for link in found if holders[link.index] == port_id]
     free = own or [link for link in found if holders[link.index] in ("", CONTESTED)]
     if len(free) == 1:

@@ -16,15 +16,15 @@ from vifguard.agent.guards import Guards, Plan, Result, at
 from vifguard.agent.place import CONTESTED, Placement, bridge_of, place
 from vifguard.agent.state import State, Touched, claimed_name
 from vifguard.agent.wired import Lost, Wired, WiringLoss
+from vifguard.bridging.bridge import Bridge, DesiredBridges, Member, is_ours
+from vifguard.bridging.bridge_applier import BridgeApplier, BridgeResult
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport
 from vifguard.kernel import sysctl
-from vifguard.kernel.link import Link, LinkGone
+from vifguard.kernel.link import Link, LinkRemoved
 from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
-from vifguard.wire.bridge import Bridge, Member, Wanted, is_ours
-from vifguard.wire.floor import Floor
-from vifguard.wire.wirer import Outcome, Wirer
 
 log = logging.getLogger("vifguard")
 
@@ -55,8 +55,8 @@ class Reconciler:
         self,
         state: State,
         guards: Guards,
-        wirer: Wirer,
-        floor: Floor,
+        wirer: BridgeApplier,
+        quarantine: Quarantine,
         adopted: Adopted,
         *,
         by_name: bool,
@@ -67,7 +67,7 @@ class Reconciler:
         self._wirer = wirer
         self._wired = Wired(wirer)
         self._undone: dict[int, Lost] = {}
-        self._floor = floor
+        self._floor = quarantine
         self._by_name = by_name
         self._deaf: set[int] = set()
         self._index_of: dict[str, int] = {}
@@ -85,8 +85,8 @@ class Reconciler:
         Another thread may ask, and sees what is or was a moment ago.
         """
         links = self._state.links
-        found = {i: sysctl.ALONE for i in list(self.port_of) if i in self._deaf}
-        found |= dict.fromkeys(list(self._state.bridges), sysctl.DEAF)
+        found = {i: sysctl.NO_HOST_IPV6 for i in list(self.port_of) if i in self._deaf}
+        found |= dict.fromkeys(list(self._state.bridges), sysctl.NO_HOST_IP)
         here = ((links.get(i), settings) for i, settings in found.items())
         return {link.index: (link.name, settings) for link, settings in here if link}
 
@@ -177,7 +177,7 @@ class Reconciler:
         links = {link.index: link for link in self._state.links.values() if self._is_stray(link)}
         bridges = _by_name(bridge_of(self._state, each.network_id) for each in self._state.segments)
         links.update(self._links_of(bridges))
-        self._rewire(Wanted(bridges, {}), links.values())
+        self._rewire(DesiredBridges(bridges, {}), links.values())
         self._deaf.intersection_update(self._state.links)
         self._wired.keep(self._state.links, bridges)
         sealed = {self._state.links[i].name for i in self._state.bridges}
@@ -207,7 +207,7 @@ class Reconciler:
         lost = [
             i
             for i, name in awaited.items()
-            if before.get(i) == name and not self._floor.holds(name)
+            if before.get(i) == name and not self._floor.is_blocked(name)
         ]
         self._set_floor(hold=awaited.values())
         return {i: (WiringLoss.FLOOR, f"the floor did not wait for {awaited[i]}") for i in lost}
@@ -247,7 +247,7 @@ class Reconciler:
         if index in self._deaf or placement.link is None:
             return
         try:
-            sysctl.write(placement.link.name, sysctl.ALONE)
+            sysctl.write(placement.link.name, sysctl.NO_HOST_IPV6)
             self._deaf.add(index)
         except OSError as error:
             log.warning("IPv6 stays on at %s: %s", placement.link.name, error)
@@ -277,7 +277,7 @@ class Reconciler:
             i: Member(self.port_of.get(i, ""), "", link.mac, link.mtu, up=False)
             for i, link in here.items()
         }
-        outcome = self._rewire(Wanted({}, members), here.values())
+        outcome = self._rewire(DesiredBridges({}, members), here.values())
         failed |= outcome.members
         stuck = {i: why for i, why in failed.items() if self._wirer.link(i)}
         for index, why in stuck.items():
@@ -285,7 +285,9 @@ class Reconciler:
             log.error("interface %s keeps its guard, closed: %s", name, why)
         return stuck
 
-    def _wire(self, places: Mapping[int, Placement], result: Result, touched: Touched) -> Outcome:
+    def _wire(
+        self, places: Mapping[int, Placement], result: Result, touched: Touched
+    ) -> BridgeResult:
         """Bridges, and for members those whose guards are in."""
         members = {
             index: self._member(placement, result)
@@ -295,7 +297,7 @@ class Reconciler:
         near = {*members, *(i for i in touched.links if i in self._state.links)}
         links = {index: self._state.links[index] for index in near}
         bridges = self._scene(places, links)
-        outcome = self._rewire(Wanted(bridges, members), links.values())
+        outcome = self._rewire(DesiredBridges(bridges, members), links.values())
         for why in outcome.bridges.values():
             log.error("%s", why)
         return outcome
@@ -340,19 +342,19 @@ class Reconciler:
         found = (self._state.named(name) for name in names)
         return {link.index: link for link in found if link}
 
-    def _rewire(self, wanted: Wanted, links: Iterable[Link]) -> Outcome:
+    def _rewire(self, wanted: DesiredBridges, links: Iterable[Link]) -> BridgeResult:
         change = self._wirer.diff(wanted, self._wirer.observe(links))
         if change is None:
-            self._wired.note(wanted, Outcome())
-            return Outcome()
+            self._wired.note(wanted, BridgeResult())
+            return BridgeResult()
         self._undone |= self._wired.undone(wanted, change)
         outcome = self._wirer.apply(change)
         self._wired.note(wanted, outcome)
         # What we did is known at once; the kernel's own notice of it then says nothing new.
         for link in outcome.links:
             self._state.take(link)
-        for index in outcome.gone:
-            self._state.take(LinkGone(index))
+        for index in outcome.removed:
+            self._state.take(LinkRemoved(index))
         return outcome
 
     def _release(
@@ -371,7 +373,7 @@ class Reconciler:
         self._set_floor(hold=bare, release=release - bare)
 
     def _set_floor(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
-        for name, why in self._floor.set(hold, release).items():
+        for name, why in self._floor.update(hold, release).items():
             log.error("the floor at %s cannot be changed: %s", name, why)
 
     def _remember(self, places: Mapping[int, Placement], touched: Touched) -> None:
@@ -411,7 +413,7 @@ def _closed(placement: Placement, why: str) -> Placement:
     return placement
 
 
-def _report(placement: Placement, failed: Mapping[int, str], outcome: Outcome) -> PortReport:
+def _report(placement: Placement, failed: Mapping[int, str], outcome: BridgeResult) -> PortReport:
     port, link = placement.port, placement.link
     name = link.name if link else ""
     why = placement.closed or (failed.get(link.index, "") if link else "")

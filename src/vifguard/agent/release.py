@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from vifguard.agent import run_file
 from vifguard.agent.former import Former, FormerBridge, FormerInterface
 from vifguard.agent.settings import Settings
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import sysctl
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, LinkChange, Links
 from vifguard.kernel.nft_members import MembersTable
 from vifguard.model.address import Mac
-from vifguard.wire.bridge import is_ours, marked
-from vifguard.wire.floor import Floor
-from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,12 @@ class Released:
 class Release:
     """One giving back; no agent may be running."""
 
-    def __init__(self, links: Links, bridges: Bridges, floor: Floor, former: Former) -> None:
+    def __init__(
+        self, links: Links, bridges: Bridges, quarantine: Quarantine, former: Former
+    ) -> None:
         self._links = links
         self._bridges = bridges
-        self._floor = floor
+        self._floor = quarantine
         self._former = former
         self._here = {link.index: link for link in links.all()}
         self._back: dict[str, str] = {}
@@ -78,9 +80,9 @@ class Release:
 def release(settings: Settings) -> Released:
     """Give everything back; the guards go last. Raises DriverError and OSError."""
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
-    with Links() as links, Bridges() as bridges, Floor() as floor, driver:
+    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
         former = Former(settings.record, bridges)
-        released = Release(links, bridges, floor, former).run(driver.observe(None).ports)
+        released = Release(links, bridges, quarantine, former).run(driver.observe(None).ports)
         driver.remove_all()
         if not released.failed:
             former.forget()
@@ -113,7 +115,7 @@ def _filters(
 
 
 def _unmark(link: Link) -> LinkChange:
-    return LinkChange(link.index, alias="" if marked(link) else None)
+    return LinkChange(link.index, alias="" if port_of_mark(link) else None)
 
 
 def _former(link: Link, found: FormerInterface, here: Mapping[int, Link]) -> LinkChange:

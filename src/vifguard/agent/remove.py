@@ -8,12 +8,12 @@ from vifguard.agent import run_file
 from vifguard.agent.former import Former
 from vifguard.agent.release import open_bridges
 from vifguard.agent.settings import Settings
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.guarded import guarded
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, LinkChange, Links
-from vifguard.wire.bridge import is_ours, marked
-from vifguard.wire.floor import Floor
 
 
 def remove(settings: Settings) -> None:
@@ -24,10 +24,10 @@ def remove(settings: Settings) -> None:
     cannot be, nothing loses its guard. Raises DriverError and OSError.
     """
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
-    with Links() as links, Bridges() as bridges, Floor() as floor, driver:
+    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
         ports = driver.observe(None).ports
         for link in links.all():
-            if link.index in ports or marked(link):
+            if link.index in ports or port_of_mark(link):
                 _cut_off(links, link)
         driver.remove_all()
         for link in links.all():
@@ -36,13 +36,13 @@ def remove(settings: Settings) -> None:
         former = Former(settings.record, bridges)
         open_bridges(links, bridges, former)
         former.forget()
-        floor.remove()
+        quarantine.remove()
     run_file.forget(settings.bpf_dir)
 
 
 def _cut_off(links: Links, link: Link) -> None:
     """Take an interface out of its bridge, and down; OSError where the kernel refuses."""
-    alias = "" if marked(link) else None
+    alias = "" if port_of_mark(link) else None
     refused = links.change([LinkChange(link.index, master=0, up=False, alias=alias)])[0]
     if refused is not None and links.at(link.index) is not None:
         raise OSError(refused.errno, f"interface {link.name} keeps its guard: {refused.reason}")
@@ -52,4 +52,6 @@ def cut_off_by_removal(bpf_dir: Path) -> list[str]:
     """The names of the interfaces that a removal would cut off; an agent may be running."""
     indexes = guarded(bpf_dir)
     with Links() as links:
-        return sorted(link.name for link in links.all() if link.index in indexes or marked(link))
+        return sorted(
+            link.name for link in links.all() if link.index in indexes or port_of_mark(link)
+        )

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from vifguard.agent.book import Book
+from vifguard.bridging.bridge import bridge_name, is_ours
 from vifguard.feed.messages import HostPort, Segment, Update
-from vifguard.kernel.link import Link, LinkGone
+from vifguard.kernel.link import Link, LinkRemoved
 from vifguard.model.address import Mac
-from vifguard.wire.bridge import bridge_name, is_ours
 
 _TAP_OCTET = 0xFE
 
@@ -30,7 +30,7 @@ class AllLinks:
     links: tuple[Link, ...]
 
 
-Event = Update | Link | LinkGone | AllLinks
+Event = Update | Link | LinkRemoved | AllLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class State:
             return self._update(event)
         if isinstance(event, Link):
             return self._link(event.index, event)
-        if isinstance(event, LinkGone):
+        if isinstance(event, LinkRemoved):
             return self._link(event.index, None)
         return self._all_links(event.links)
 

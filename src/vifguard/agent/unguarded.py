@@ -10,12 +10,18 @@ from dataclasses import dataclass
 
 from vifguard.agent.check import try_wire
 from vifguard.agent.settings import Settings
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.member_filters import (
+    TABLE,
+    MemberFilter,
+    NftFilter,
+    VlanFilter,
+    forwarding_members,
+)
+from vifguard.bridging.uplinks import leads_out
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import BRIDGE, Link, Links
 from vifguard.kernel.nft_members import MembersTable
-from vifguard.wire.bridge import is_ours, marked
-from vifguard.wire.members import TABLE, MemberFilter, NftFilter, VlanFilter, who_forwards
-from vifguard.wire.uplinks import leads_out
 
 log = logging.getLogger("vifguard")
 
@@ -100,10 +106,10 @@ def _unguarded(
     bridge: Link, here: Mapping[int, Link], filters: Collection[MemberFilter], *, is_adopted: bool
 ) -> Iterator[UnguardedMember]:
     members = [link for link in here.values() if link.master == bridge.index]
-    inside = who_forwards(filters, bridge, [link.index for link in members])
-    if not (is_adopted or inside is not None or any(map(marked, members))):
+    inside = forwarding_members(filters, bridge, [link.index for link in members])
+    if not (is_adopted or inside is not None or any(map(port_of_mark, members))):
         return
     for link in members:
         forwards = inside is None or link.index in inside
-        if is_unguarded(link, here, has_guard=bool(marked(link)) and forwards):
+        if is_unguarded(link, here, has_guard=bool(port_of_mark(link)) and forwards):
             yield UnguardedMember(bridge.name, link, forwards)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from vifguard.bridging.bridge import is_ours
 from vifguard.kernel.bridge import SERVICE_TAG, Bridges
 from vifguard.kernel.link import BRIDGE, Link, Links
-from vifguard.wire.bridge import is_ours
 
 _MASTERS = {"bond": "part of", "team": "part of", BRIDGE: "a member of"}
 _NO_BRIDGE_OF_LINUX = frozenset({"openvswitch", "ovs-system"})

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from vifguard.agent.report import pauses
 from vifguard.feed.messages import Feed, FeedError, Update
-from vifguard.kernel.link import LinkNotice, LinkWatch, NoticesLost
+from vifguard.kernel.link import LinkNotification, LinkWatch, NotificationsLost
 from vifguard.kernel.nft import DropTableWatch
 
 log = logging.getLogger("vifguard")
@@ -24,7 +24,7 @@ AGAIN = 1.0
 """Seconds before everything is asked for anew."""
 
 
-class FloorLost:
+class QuarantineLost:
     """Somebody took something of the floor away."""
 
 
@@ -32,7 +32,7 @@ class Stop:
     """The worker shall end."""
 
 
-Notice = Update | LinkNotice | FloorLost | Stop
+Notice = Update | LinkNotification | QuarantineLost | Stop
 Put = Callable[[Notice], None]
 
 
@@ -145,15 +145,15 @@ class KernelWatcher(Generic[W]):
 
 def link_watcher(put: Put) -> KernelWatcher[LinkWatch]:
     """Passes on what becomes of links, and of filters on them."""
-    return KernelWatcher(LinkWatch, lambda watch: watch.notices(), NoticesLost(), put)
+    return KernelWatcher(LinkWatch, lambda watch: watch.notifications(), NotificationsLost(), put)
 
 
-def floor_watcher(
+def quarantine_watcher(
     open_watch: Callable[[], DropTableWatch], put: Put
 ) -> KernelWatcher[DropTableWatch]:
     """Tells when somebody else takes something of the floor away."""
 
     def notices(watch: DropTableWatch) -> Iterator[Iterable[Notice]]:
-        return ((FloorLost(),) for _ in watch.losses())
+        return ((QuarantineLost(),) for _ in watch.losses())
 
-    return KernelWatcher(open_watch, notices, FloorLost(), put)
+    return KernelWatcher(open_watch, notices, QuarantineLost(), put)

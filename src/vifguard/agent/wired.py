@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
+from vifguard.bridging.bridge import Bridge, BridgeChange, DesiredBridges, Member
+from vifguard.bridging.bridge_applier import BridgeApplier, BridgeResult
 from vifguard.kernel.link import Link
-from vifguard.wire.bridge import Bridge, Change, Member, Wanted
-from vifguard.wire.wirer import Outcome, Wirer
 
 
 class WiringLoss(StrEnum):
@@ -26,12 +26,12 @@ Lost = tuple[WiringLoss, str]
 class Wired:
     """The bridges and members that were made what they should be. One thread's."""
 
-    def __init__(self, wirer: Wirer) -> None:
+    def __init__(self, wirer: BridgeApplier) -> None:
         self._wirer = wirer
         self._bridges: dict[str, Bridge] = {}
         self._members: dict[int, Member] = {}
 
-    def undone(self, wanted: Wanted, change: Change) -> dict[int, Lost]:
+    def undone(self, wanted: DesiredBridges, change: BridgeChange) -> dict[int, Lost]:
         """What somebody undid of what was made before and is to be made again, by interface.
 
         What was told of an interface may be older than what was made of it: the kernel is asked.
@@ -46,7 +46,7 @@ class Wired:
                 found |= {link.index: lost} if lost else {}
         return found
 
-    def note(self, wanted: Wanted, outcome: Outcome) -> None:
+    def note(self, wanted: DesiredBridges, outcome: BridgeResult) -> None:
         """What is made from now on, where it could be."""
         made = {n: b for n, b in wanted.bridges.items() if b.ours and n not in outcome.bridges}
         self._bridges.update(made)
@@ -69,7 +69,7 @@ class Wired:
             return WiringLoss.BRIDGE, f"bridge {bridge.name} was taken down"
         if link.mtu != bridge.mtu:
             return WiringLoss.BRIDGE, f"bridge {bridge.name} had the MTU {link.mtu}"
-        if not self._wirer.seals(bridge.name):
+        if not self._wirer.has_vlan_quarantine(bridge.name):
             return WiringLoss.FLOOR, f"bridge {bridge.name} was not sealed off from the host"
         return None
 

@@ -16,7 +16,10 @@ from typing import Protocol
 
 from vifguard.agent.adopted import Adopted
 from vifguard.agent.report import Outbox
-from vifguard.agent.watch import FloorLost
+from vifguard.agent.watch import QuarantineLost
+from vifguard.bridging.member_filters import TABLE as MEMBERS
+from vifguard.bridging.member_filters import MemberFilter, NftFilter, VlanFilter, forwarding_members
+from vifguard.bridging.quarantine import TABLE as FLOOR
 from vifguard.enforce.connections import Connections
 from vifguard.feed.messages import AdoptedBridge, ConnectionTable, HeldDevice, WiringReport
 from vifguard.kernel.bridge import Bridges
@@ -24,9 +27,6 @@ from vifguard.kernel.link import Link, Links
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.kernel.nft import DropTable
 from vifguard.kernel.nft_members import MembersTable
-from vifguard.wire.floor import TABLE as FLOOR
-from vifguard.wire.members import TABLE as MEMBERS
-from vifguard.wire.members import MemberFilter, NftFilter, VlanFilter, who_forwards
 
 EVERY = 5.0
 """Seconds between two looks."""
@@ -51,7 +51,7 @@ class WiringWatcher:
         guarded: Guarded,
         outbox: Outbox,
         connections: Callable[[], Connections],
-        put: Callable[[FloorLost], None],
+        put: Callable[[QuarantineLost], None],
         stop: threading.Event,
     ) -> None:
         self._connections = connections
@@ -68,16 +68,16 @@ class WiringWatcher:
         with (
             Links() as links,
             Bridges() as bridges,
-            DropTable(FLOOR) as floor,
+            DropTable(FLOOR) as quarantine,
             MembersTable(MEMBERS) as members,
             self._connections() as table,
         ):
             while not self._stop.wait(0.0 if told is None else EVERY):
                 if any(self._lost(bridges, members)):
-                    self._put(FloorLost())
+                    self._put(QuarantineLost())
                 found = WiringReport(
                     tuple(self._bridges(links, bridges, members)),
-                    _held(floor),
+                    _held(quarantine),
                     ConnectionTable(table.room, round(100 * table.used())),
                 )
                 if found != told or time.monotonic() >= again:
@@ -90,7 +90,7 @@ class WiringWatcher:
         filters = _filters(bridges, members)
         for bridge in self._adopted.bridges() if self._adopted.filters else ():
             is_known = self._adopted.filtered.get(bridge.name) == bridge.index
-            yield not is_known or who_forwards(filters, bridge, ()) is None
+            yield not is_known or forwarding_members(filters, bridge, ()) is None
 
     def _bridges(
         self, links: Links, bridges: Bridges, members: MembersTable
@@ -100,7 +100,7 @@ class WiringWatcher:
             unguarded.setdefault(bridge.name, []).append(link)
         for bridge in self._adopted.bridges():
             bare = sorted(unguarded.get(bridge.name, ()), key=lambda link: link.name)
-            inside = who_forwards(_filters(bridges, members), bridge, [x.index for x in bare])
+            inside = forwarding_members(_filters(bridges, members), bridge, [x.index for x in bare])
             yield AdoptedBridge(
                 bridge.name,
                 self._names[bridge.name],
@@ -119,10 +119,10 @@ def _or_none(members: MembersTable) -> int | None:
     return None if members.members() is None else members.dropped()
 
 
-def _held(floor: DropTable) -> tuple[HeldDevice, ...]:
+def _held(quarantine: DropTable) -> tuple[HeldDevice, ...]:
     frames: Counter[str] = Counter()
     try:
-        for chain, dropped in floor.counts().items():
+        for chain, dropped in quarantine.counts().items():
             frames[chain.device] += dropped
     except NetlinkError as error:
         # A kernel without nftables holds nothing.

@@ -14,10 +14,10 @@ from vifguard.agent.reconcile import Settled
 from vifguard.agent.report import Outbox, pauses
 from vifguard.agent.state import NOTHING, AllLinks, State, Touched
 from vifguard.agent.verify import Checked
-from vifguard.agent.watch import FloorLost, Notice, Stop
+from vifguard.agent.watch import Notice, QuarantineLost, Stop
 from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport, Update
-from vifguard.kernel.link import FilterGone, Link, NoticesLost
+from vifguard.kernel.link import FilterRemoved, Link, NotificationsLost
 from vifguard.model.port import PortState
 
 log = logging.getLogger("vifguard")
@@ -227,10 +227,10 @@ class Worker:
             return notices
 
     def _take(self, notice: Notice) -> Touched:
-        if isinstance(notice, NoticesLost | FloorLost):
+        if isinstance(notice, NotificationsLost | QuarantineLost):
             self._compare_at = min(self._compare_at, self._compared + SPACING)
             return NOTHING
-        if isinstance(notice, FilterGone):
+        if isinstance(notice, FilterRemoved):
             # Its port with it: a guard at a link that is no port's would go for good.
             return self._state.touched_by(notice.index)
         if isinstance(notice, Stop):

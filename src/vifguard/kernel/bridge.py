@@ -162,12 +162,14 @@ class Bridges:
             for answer in self._netlink.dump(request)
         }
 
-    def let_in(self, indexes: Sequence[int], *, to_self: bool = False) -> list[NetlinkError | None]:
+    def allow_vlan(
+        self, indexes: Sequence[int], *, to_self: bool = False
+    ) -> list[NetlinkError | None]:
         """Put members into the one VLAN, or with `to_self` the bridges that are named."""
         info = struct.pack("=HH", _PVID | _UNTAGGED, THE_VLAN)
         return self._change_vlans(_SET, indexes, info, to_self=to_self)
 
-    def shut_out(self, indexes: Sequence[int]) -> list[NetlinkError | None]:
+    def deny_vlan(self, indexes: Sequence[int]) -> list[NetlinkError | None]:
         """Take members out of the one VLAN: they forward nothing any more."""
         return self._change_vlans(_DELETE, indexes, struct.pack("=HH", 0, THE_VLAN))
 
@@ -194,7 +196,7 @@ class Bridges:
 
     def _info(self, index: int) -> dict[int, bytes]:
         request = Message(_GET, _header(index) + u32(_EXT_MASK, _SKIP_STATISTICS))
-        found = netlink.attributes(self._netlink.ask(request).body, _INFO.size)
+        found = netlink.attributes(self._netlink.query(request).body, _INFO.size)
         return netlink.attributes(found.get(_LINKINFO, b""))
 
     def _set_bridge(self, index: int, data: bytes) -> None:

@@ -7,7 +7,7 @@ import time
 _SECOND = 1_000_000_000
 
 
-def epoch(ktime: int) -> float:
+def monotonic_to_epoch(ktime: int) -> float:
     """Seconds since the epoch of a moment on CLOCK_MONOTONIC in ns (bpf_ktime_get_ns).
 
     Reckoned from now backwards, so that a clock that was set meanwhile counts as it is now.

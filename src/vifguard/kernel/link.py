@@ -118,7 +118,7 @@ class NewBridge:
     name: str
     mac: Mac
     mtu: int
-    vlan_floor: bool = False
+    vlan_quarantine: bool = False
     max_learned: int = 65536
 
 
@@ -197,7 +197,7 @@ class Links:
     def _one(self, body: bytes) -> Link | None:
         request = Message(_GET, body + u32(_EXT_MASK, _SKIP_STATISTICS))
         try:
-            return _link(self._netlink.ask(request).body)
+            return _link(self._netlink.query(request).body)
         except NetlinkError as error:
             if error.errno == errno.ENODEV:
                 return None
@@ -205,25 +205,25 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkGone:
+class LinkRemoved:
     """A link was removed, or moved to another namespace."""
 
     index: int
 
 
 @dataclass(frozen=True, slots=True)
-class NoticesLost:
+class NotificationsLost:
     """The kernel had more to tell than there was room for: read all links anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class FilterGone:
+class FilterRemoved:
     """A tc filter or qdisc was taken from a link."""
 
     index: int
 
 
-LinkNotice = Link | LinkGone | FilterGone | NoticesLost
+LinkNotification = Link | LinkRemoved | FilterRemoved | NotificationsLost
 
 
 class LinkWatch:
@@ -246,28 +246,28 @@ class LinkWatch:
         """Let `notices` end; for another thread."""
         os.write(self._end, b".")
 
-    def notices(self) -> Iterator[list[LinkNotice]]:
+    def notifications(self) -> Iterator[list[LinkNotification]]:
         """What was told, as it comes, until `stop`; of each link the latest."""
         poll = select.poll()
         poll.register(self._netlink.fileno(), select.POLLIN)
         poll.register(self._ended, select.POLLIN)
         while all(fd != self._ended for fd, _ in poll.poll()):
-            latest: dict[object, LinkNotice] = {}
+            latest: dict[object, LinkNotification] = {}
             # One change of a link is told in several steps; who acts on the first sees what
             # no longer is.
-            for notice in self._heard():
+            for notice in self._received():
                 latest[_subject(notice)] = notice
             yield list(latest.values())
 
-    def _heard(self) -> Iterator[LinkNotice]:
+    def _received(self) -> Iterator[LinkNotification]:
         """All that has been told by now."""
-        while self._netlink.has_notices():
+        while self._netlink.has_notifications():
             try:
-                messages = self._netlink.notices()
+                messages = self._netlink.notifications()
             except NetlinkError as error:
                 if not netlink.is_overflow(error):
                     raise
-                yield NoticesLost()
+                yield NotificationsLost()
                 continue
             yield from filter(None, map(_notice, messages))
 
@@ -277,22 +277,22 @@ def interfaces() -> list[int]:
     return [index for index, _ in socket.if_nameindex()]
 
 
-def _subject(notice: LinkNotice) -> object:
-    if isinstance(notice, NoticesLost):
-        return NoticesLost
-    return isinstance(notice, FilterGone), notice.index
+def _subject(notice: LinkNotification) -> object:
+    if isinstance(notice, NotificationsLost):
+        return NotificationsLost
+    return isinstance(notice, FilterRemoved), notice.index
 
 
-def _notice(message: Message) -> LinkNotice | None:
+def _notice(message: Message) -> LinkNotification | None:
     if message.kind in (_DELETE_QDISC, _DELETE_FILTER):
-        return FilterGone(_TC_INFO.unpack_from(message.body)[0])
+        return FilterRemoved(_TC_INFO.unpack_from(message.body)[0])
     # AF_BRIDGE notices speak of membership; the link's own, which follows, says it as well.
     if message.body[0] == socket.AF_BRIDGE:
         return None
     if message.kind == _NEW:
         return _link(message.body)
     if message.kind == _DELETE:
-        return LinkGone(_INFO.unpack_from(message.body)[2])
+        return LinkRemoved(_INFO.unpack_from(message.body)[2])
     return None
 
 
@@ -349,7 +349,7 @@ def _setting(change: LinkChange) -> Message:
 def _bridge_data(bridge: NewBridge) -> list[bytes]:
     data = [u32(_STP, 0), u8(_SNOOPING, 0), u8(_MULTICAST_ROUTER, 0)]
     data.append(u32(_MAX_LEARNED, bridge.max_learned))
-    if bridge.vlan_floor:
+    if bridge.vlan_quarantine:
         data += [
             attribute(_VLAN_PROTOCOL, struct.pack("!H", _SERVICE_TAG)),
             u8(_VLAN_FILTERING, 1),

@@ -135,7 +135,7 @@ class Netlink:
                     return None if interrupted else answers
                 answers.append(answer)
 
-    def ask(self, message: Message) -> Message:
+    def query(self, message: Message) -> Message:
         """The one answer to a request; raises NetlinkError."""
         (sequence,) = self._send([message._replace(flags=message.flags | REQUEST)])
         while True:
@@ -166,13 +166,13 @@ class Netlink:
                         raise first
                     return
 
-    def has_notices(self) -> bool:
+    def has_notifications(self) -> bool:
         """Whether `notices` would not wait."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
 
-    def notices(self) -> list[Message]:
+    def notifications(self) -> list[Message]:
         """The notices of one datagram; waits for it.
 
         Raises NetlinkError with ENOBUFS when the kernel had to drop some.

@@ -84,7 +84,7 @@ class DropTable:
         """The chains that are there."""
         return frozenset(self.counts())
 
-    def spoiled(self) -> frozenset[DropChain]:
+    def tampered(self) -> frozenset[DropChain]:
         """Those of them that do not drop every frame: somebody gave them rules, or a policy.
 
         All, where the table sleeps (`flags dormant`).
@@ -93,7 +93,7 @@ class DropTable:
             return self.chains()
         dump = self._netlink.dump(_message(_GET_CHAIN))
         found = ((self._chain(each.body), each.body) for each in dump)
-        return frozenset(chain for chain, body in found if chain and _is_spoiled(body))
+        return frozenset(chain for chain, body in found if chain and _is_tampered(body))
 
     def counts(self) -> Mapping[DropChain, int]:
         """The chains that are there, and how many frames each has dropped."""
@@ -180,7 +180,7 @@ _COUNTED = nest(
 """A chain counts what its policy decides; without this it does not."""
 
 
-def _is_spoiled(body: bytes) -> bool:
+def _is_tampered(body: bytes) -> bool:
     found = netlink.attributes(body, _HEADER.size)
     policy = int.from_bytes(found.get(_CHAIN_POLICY, b""), "big")
     return policy != _DROP or any(found.get(_CHAIN_USE, b""))
@@ -218,7 +218,7 @@ class DropTableWatch:
 
     def _lost(self) -> bool:
         try:
-            messages = self._netlink.notices()
+            messages = self._netlink.notifications()
         except NetlinkError as error:
             if netlink.is_overflow(error):
                 return True
@@ -226,20 +226,22 @@ class DropTableWatch:
         return any(self._is_loss(message) for message in messages)
 
     def _is_loss(self, message: Message) -> bool:
-        if message.kind not in _LOSING | _SPOILING or message.cause == self._own:
+        if message.kind not in _REMOVING | _TAMPERING or message.cause == self._own:
             return False
         # The table's name is the first attribute of each.
         found = netlink.attributes(message.body, _HEADER.size)
         name = netlink.read_text(found.get(_TABLE_NAME, b""))
-        return name == self._name or (name in self._names and message.kind in _LOSING)
+        return name == self._name or (name in self._names and message.kind in _REMOVING)
 
 
 def _kind(message: int) -> int:
     return _SUBSYSTEM << 8 | message
 
 
-_LOSING = frozenset({_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)})
-_SPOILING = frozenset({_kind(_NEW_TABLE), _kind(_NEW_CHAIN), _kind(_NEW_RULE), _kind(_DELETE_RULE)})
+_REMOVING = frozenset({_kind(_DELETE_TABLE), _kind(_DELETE_CHAIN)})
+_TAMPERING = frozenset(
+    {_kind(_NEW_TABLE), _kind(_NEW_CHAIN), _kind(_NEW_RULE), _kind(_DELETE_RULE)}
+)
 
 
 def _message(kind: int, body: bytes = b"", flags: int = 0) -> Message:

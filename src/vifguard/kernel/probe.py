@@ -14,7 +14,7 @@ _PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
 _LOOPBACK = 1
 
 
-def missing(try_it: Callable[[], object]) -> str:
+def error_of(try_it: Callable[[], object]) -> str:
     """Empty where `try_it` works, else the kernel's answer."""
     try:
         try_it()
@@ -25,24 +25,24 @@ def missing(try_it: Callable[[], object]) -> str:
 
 def has_tcx() -> bool:
     """Whether interfaces have TCX hooks (Linux 6.6)."""
-    return not missing(lambda: tcx.attached(_LOOPBACK, AttachType.TCX_INGRESS))
+    return not error_of(lambda: tcx.attached(_LOOPBACK, AttachType.TCX_INGRESS))
 
 
 def programs() -> str:
     """Whether tc programs load at all; empty, or why not."""
-    return missing(lambda: Program.load("probe", _PASS, "GPL").close())
+    return error_of(lambda: Program.load("probe", _PASS, "GPL").close())
 
 
 def ring_buffer() -> str:
     """Whether the kernel has ring buffers (Linux 5.8); empty, or why not."""
     spec = MapSpec("probe", MapType.RINGBUF, 0, 0, 4096)
-    return missing(lambda: Map.create(spec).close())
+    return error_of(lambda: Map.create(spec).close())
 
 
 def mapped_array() -> str:
     """Whether arrays can be mapped into this process (Linux 5.5); empty, or why not."""
     spec = MapSpec("probe", MapType.ARRAY, 4, 8, 1, 1 << 10)
-    return missing(lambda: Map.create(spec).close())
+    return error_of(lambda: Map.create(spec).close())
 
 
 def clsact() -> str:
@@ -52,7 +52,7 @@ def clsact() -> str:
         with tc.Clsact() as hooks:
             list(hooks.filters(_LOOPBACK, tc.Hook.INGRESS))
 
-    return missing(look)
+    return error_of(look)
 
 
 def pins(directory: Path) -> str:
@@ -65,9 +65,9 @@ def pins(directory: Path) -> str:
             it.pin(path)
         path.unlink()
 
-    return missing(pin)
+    return error_of(pin)
 
 
 def offload_fields() -> str:
     """Whether a program can read how a checksum is to be completed; empty, or why not."""
-    return missing(skbuff.reader)
+    return error_of(skbuff.reader)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 _ROOT = "/proc/sys/net"
 
-ALONE: Mapping[str, str] = {
+NO_HOST_IPV6: Mapping[str, str] = {
     "ipv6/conf/{}/disable_ipv6": "1",
     "ipv6/conf/{}/accept_ra": "0",
 }
 """The host itself does not speak IPv6 on an interface, nor is configured through it."""
 
-DEAF: Mapping[str, str] = {
-    **ALONE,
+NO_HOST_IP: Mapping[str, str] = {
+    **NO_HOST_IPV6,
     "ipv4/conf/{}/arp_ignore": "8",
     "ipv4/conf/{}/rp_filter": "1",
     "ipv4/conf/{}/forwarding": "0",
@@ -34,7 +34,7 @@ def write(interface: str, settings: Mapping[str, str]) -> None:
         _write(f"{_ROOT}/{name.format(interface)}", value.encode())
 
 
-def bridged_packets_meet() -> tuple[str, ...]:
+def bridge_netfilter() -> tuple[str, ...]:
     """The tables that br_netfilter shows bridged packets to (`iptables`, ...).
 
     Of the calling thread's network namespace; none without br_netfilter.

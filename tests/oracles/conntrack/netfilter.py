@@ -142,7 +142,7 @@ class Netfilter:
 
     def _entry(self, connection: Connection, asked: bytes) -> Entry | None:
         try:
-            answer = self._netlink.ask(Message(_GET, _header(connection) + asked))
+            answer = self._netlink.query(Message(_GET, _header(connection) + asked))
         except NetlinkError as error:
             if error.errno == errno.ENOENT:
                 return None

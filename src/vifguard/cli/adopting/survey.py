@@ -12,6 +12,8 @@ from select import poll
 
 from vifguard.agent.place import is_libvirts
 from vifguard.agent.state import is_of_guest
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.uplinks import leads_out
 from vifguard.cli.adopting.known import Plugged
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.capture import Capture, Captured
@@ -22,8 +24,6 @@ from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame, parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
-from vifguard.wire.bridge import is_ours, marked
-from vifguard.wire.uplinks import leads_out
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ def survey(
 
 
 def _member(link: Link, *, leads_out: bool) -> Member:
-    return Member(link.name, link.kind or "hardware", link.mac, leads_out, marked(link))
+    return Member(link.name, link.kind or "hardware", link.mac, leads_out, port_of_mark(link))
 
 
 def _read_entries(bridges: Bridges, members: Mapping[int, Member]) -> None:

@@ -11,21 +11,21 @@ import errno
 from collections.abc import Iterable, Mapping
 from typing import Self
 
+from vifguard.bridging.member_filters import TABLE as MEMBERS
 from vifguard.kernel.netlink import NetlinkError
 from vifguard.kernel.nft import DropChain, DropTable, DropTableWatch, Hook
-from vifguard.wire.members import TABLE as MEMBERS
 
 TABLE = "vifguard-floor"
 
 
-class Floor:
+class Quarantine:
     """The names of devices at which every frame is dropped, both ways. One thread's."""
 
     def __init__(self, table: str = TABLE) -> None:
         self._table = DropTable(table)
         self._chains: set[DropChain] = set()
         self._spoiled: frozenset[DropChain] = frozenset()
-        self.look()
+        self.read_back()
 
     def close(self) -> None:
         """Let go; what is held stays held."""
@@ -41,7 +41,7 @@ class Floor:
         """Tells when somebody else changes the floor, or takes something of a member filter."""
         return DropTableWatch(self._table, MEMBERS)
 
-    def holds(self, device: str) -> bool:
+    def is_blocked(self, device: str) -> bool:
         """Whether a device is held both ways, as of the last look or change."""
         return _chains(device) <= self._chains
 
@@ -50,10 +50,10 @@ class Floor:
         """The devices that are held at least one way."""
         return frozenset(chain.device for chain in self._chains | self._spoiled)
 
-    def look(self) -> None:
+    def read_back(self) -> None:
         """Read back what is there: somebody else may have flushed it."""
         try:
-            self._spoiled = self._table.spoiled()
+            self._spoiled = self._table.tampered()
             self._chains = set(self._table.chains() - self._spoiled)
         except NetlinkError as error:
             # A kernel without nftables holds nothing.
@@ -61,20 +61,20 @@ class Floor:
                 raise
             self._chains, self._spoiled = set(), frozenset()
 
-    def set(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> Mapping[str, str]:
+    def update(self, block: Iterable[str] = (), unblock: Iterable[str] = ()) -> Mapping[str, str]:
         """Hold and release devices; those that could not be, and why.
 
         Holding what is held, and releasing what is free, changes nothing.
         """
         failed: dict[str, str] = {}
-        add, remove = self._difference(hold, release)
+        add, remove = self._difference(block, unblock)
         if not (add or remove):
             return failed
         try:
             self._change(add, remove)
         except NetlinkError:
             # Somebody else changed the table, or one device is not there: each on its own.
-            self.look()
+            self.read_back()
             for device in sorted({chain.device for chain in add | remove}):
                 self._one(device, add, failed)
         return failed
@@ -85,20 +85,20 @@ class Floor:
         self._chains.clear()
 
     def _difference(
-        self, hold: Iterable[str], release: Iterable[str]
+        self, block: Iterable[str], unblock: Iterable[str]
     ) -> tuple[frozenset[DropChain], frozenset[DropChain]]:
-        wanted = {chain for device in hold for chain in _chains(device)}
-        free = {chain for device in release for chain in _chains(device)} - wanted
+        desired = {chain for device in block for chain in _chains(device)}
+        free = {chain for device in unblock for chain in _chains(device)} - desired
         return (
-            frozenset(chain for chain in wanted if chain not in self._chains),
+            frozenset(chain for chain in desired if chain not in self._chains),
             frozenset(free & (self._chains | self._spoiled)),
         )
 
     def _one(self, device: str, add: frozenset[DropChain], failed: dict[str, str]) -> None:
-        wanted = {chain for chain in add if chain.device == device}
+        desired = {chain for chain in add if chain.device == device}
         try:
-            if wanted:
-                self._change(frozenset(c for c in wanted if c not in self._chains), frozenset())
+            if desired:
+                self._change(frozenset(c for c in desired if c not in self._chains), frozenset())
             else:
                 self._change(frozenset(), _chains(device) & (self._chains | self._spoiled))
         except NetlinkError as error:

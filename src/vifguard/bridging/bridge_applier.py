@@ -6,17 +6,17 @@ import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from vifguard.bridging import bridge as data
+from vifguard.bridging.bridge import Bridge, BridgeChange, DesiredBridges, ObservedBridges, is_ours
+from vifguard.bridging.quarantine import Quarantine
 from vifguard.kernel import sysctl
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
 from vifguard.kernel.netlink import NetlinkError, raise_first
-from vifguard.wire import bridge as data
-from vifguard.wire.bridge import Bridge, Change, Seen, Wanted, is_ours
-from vifguard.wire.floor import Floor
 
 
 @dataclass(slots=True)
-class Outcome:
+class BridgeResult:
     """What could not be done, and why: by name of bridge or uplink, by interface index.
 
     `links` are the devices that were changed, as they should be now; `gone` the removed.
@@ -26,26 +26,30 @@ class Outcome:
     members: dict[int, str] = field(default_factory=dict)
     uplinks: dict[str, str] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
 
 
-class Wirer:
+class BridgeApplier:
     """The bridges of this host; `vlan_floor` where its bridges can hold new members back.
 
     One thread's. Not a member without the caller's word, and never one more than that.
     """
 
-    def __init__(self, links: Links, bridges: Bridges, floor: Floor, *, vlan_floor: bool) -> None:
+    def __init__(
+        self, links: Links, bridges: Bridges, quarantine: Quarantine, *, vlan_floor: bool
+    ) -> None:
         self._links = links
         self._bridges = bridges
-        self._floor = floor
+        self._floor = quarantine
         self._vlan_floor = vlan_floor
 
-    def observe(self, links: Iterable[Link]) -> Seen:
+    def observe(self, links: Iterable[Link]) -> ObservedBridges:
         """What is there, as far as these devices go."""
         found = {link.index: link for link in links}
-        held = frozenset(x.name for x in found.values() if is_ours(x) and self._floor.holds(x.name))
-        return Seen(found, held, self._vlan_floor)
+        held = frozenset(
+            x.name for x in found.values() if is_ours(x) and self._floor.is_blocked(x.name)
+        )
+        return ObservedBridges(found, held, self._vlan_floor)
 
     def link(self, index: int) -> Link | None:
         """The device with this index as the kernel knows it now; None for none. Raises OSError."""
@@ -55,19 +59,19 @@ class Wirer:
         """The device of this name as the kernel knows it now; None for none. Raises OSError."""
         return self._links.named(name)
 
-    def seals(self, bridge: str) -> bool:
+    def has_vlan_quarantine(self, bridge: str) -> bool:
         """Whether the floor held a bridge when it was last looked at."""
-        return self._floor.holds(bridge)
+        return self._floor.is_blocked(bridge)
 
-    def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
+    def diff(self, desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
         """What turns `seen` into `wanted`; None for nothing."""
-        return data.difference(wanted, seen)
+        return data.difference(desired, observed)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: BridgeChange) -> BridgeResult:
         """Make it so, each thing on its own; what failed."""
-        outcome = Outcome()
+        outcome = BridgeResult()
         self._change([(link, LinkChange(link.index, master=0)) for link in change.leave], outcome)
-        indexes = {bridge.name: self._ready(bridge, outcome) for bridge in change.ready}
+        indexes = {bridge.name: self._prepare(bridge, outcome) for bridge in change.ready}
         for uplink, name in change.uplinks:
             self._join_uplink(uplink, self._index(name, indexes), outcome)
         self._members(change, indexes, outcome)
@@ -75,7 +79,7 @@ class Wirer:
             self._remove(link, outcome)
         return outcome
 
-    def _ready(self, bridge: Bridge, outcome: Outcome) -> int:
+    def _prepare(self, bridge: Bridge, outcome: BridgeResult) -> int:
         """The index of a bridge of ours that is up and sealed; 0 where that failed.
 
         Sealed before it is up, whatever it was before: killed in between, it is down.
@@ -84,8 +88,8 @@ class Wirer:
             link = self._links.named(bridge.name) or self._make(bridge)
             if link.kind != BRIDGE:
                 raise NetlinkError(errno.EEXIST, f"there is a device {bridge.name}, not a bridge")
-            sysctl.write(bridge.name, sysctl.DEAF)
-            failed = self._floor.set(hold=[bridge.name])
+            sysctl.write(bridge.name, sysctl.NO_HOST_IP)
+            failed = self._floor.update(block=[bridge.name])
             if failed:
                 raise NetlinkError(errno.EPERM, f"cannot seal it: {failed[bridge.name]}")
             alias = f"vifguard network {bridge.network_id}"
@@ -98,10 +102,10 @@ class Wirer:
         return link.index
 
     def _make(self, bridge: Bridge) -> Link:
-        new = NewBridge(bridge.name, bridge.mac, bridge.mtu, vlan_floor=self._vlan_floor)
+        new = NewBridge(bridge.name, bridge.mac, bridge.mtu, vlan_quarantine=self._vlan_floor)
         return self._links.make_bridge(new)
 
-    def _join_uplink(self, uplink: Link, bridge: int, outcome: Outcome) -> None:
+    def _join_uplink(self, uplink: Link, bridge: int, outcome: BridgeResult) -> None:
         try:
             if not bridge:
                 raise NetlinkError(errno.ENODEV, "its bridge is missing")
@@ -111,16 +115,18 @@ class Wirer:
                 # To take it would cut the host off.
                 raise NetlinkError(errno.EBUSY, "the host itself has addresses on it")
             # Else the host's own router solicitations go out among the guests' frames.
-            sysctl.write(uplink.name, sysctl.ALONE)
+            sysctl.write(uplink.name, sysctl.NO_HOST_IPV6)
             change = LinkChange(uplink.index, master=bridge, up=True)
             raise_first(self._links.change([change]))
             if self._vlan_floor:
-                raise_first(self._bridges.let_in([uplink.index]))
+                raise_first(self._bridges.allow_vlan([uplink.index]))
             outcome.links.append(replace(uplink, master=bridge, up=True))
         except OSError as error:
             outcome.uplinks[uplink.name] = f"uplink {uplink.name}: {error.strerror or error}"
 
-    def _members(self, change: Change, indexes: Mapping[str, int], outcome: Outcome) -> None:
+    def _members(
+        self, change: BridgeChange, indexes: Mapping[str, int], outcome: BridgeResult
+    ) -> None:
         possible = []
         for link, each in change.members:
             name = change.joins.get(link.index)
@@ -131,12 +137,14 @@ class Wirer:
                 continue
             possible.append((link, replace(each, master=bridge) if name else each))
         self._change(possible, outcome)
-        inside = [index for index in sorted(change.let_in) if index not in outcome.members]
-        self._note(inside, self._bridges.let_in(inside), outcome)
+        inside = [
+            index for index in sorted(change.allow_forwarding) if index not in outcome.members
+        ]
+        self._note(inside, self._bridges.allow_vlan(inside), outcome)
         for index in change.hairpins:
             self._note([index], [self._bridges.set_member(index, hairpin=False)], outcome)
 
-    def _change(self, changes: Sequence[tuple[Link, LinkChange]], outcome: Outcome) -> None:
+    def _change(self, changes: Sequence[tuple[Link, LinkChange]], outcome: BridgeResult) -> None:
         results = self._links.change([change for _, change in changes])
         self._note([link.index for link, _ in changes], results, outcome)
         outcome.links += [
@@ -146,7 +154,7 @@ class Wirer:
         ]
 
     def _note(
-        self, indexes: Iterable[int], results: Iterable[NetlinkError | None], outcome: Outcome
+        self, indexes: Iterable[int], results: Iterable[NetlinkError | None], outcome: BridgeResult
     ) -> None:
         for index, error in zip(indexes, results, strict=True):
             if error is not None:
@@ -158,11 +166,11 @@ class Wirer:
         link = self._links.named(name)
         return link.index if link is not None and link.kind == BRIDGE else 0
 
-    def _remove(self, link: Link, outcome: Outcome) -> None:
+    def _remove(self, link: Link, outcome: BridgeResult) -> None:
         try:
             self._links.remove(link.index)
-            outcome.gone.append(link.index)
-            self._floor.set(release=[link.name])
+            outcome.removed.append(link.index)
+            self._floor.update(unblock=[link.name])
         except OSError as error:
             outcome.bridges[link.name] = f"bridge {link.name}: {error.strerror or error}"
 

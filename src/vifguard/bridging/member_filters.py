@@ -26,7 +26,7 @@ TABLE = "vifguard-members"
 
 
 @dataclass(frozen=True, slots=True)
-class AsFound:
+class OriginalVlans:
     """What a bridge did with VLANs before it filtered its members."""
 
     vlan_filtering: bool = False
@@ -43,22 +43,22 @@ class MemberFilter(Protocol):
     def members(self, bridge: Link, there: Iterable[int]) -> frozenset[int] | None:
         """Which of the members that are there may forward; None where nothing filters them."""
 
-    def as_found(self, bridge: Link) -> AsFound:
+    def original_vlans(self, bridge: Link) -> OriginalVlans:
         """What the bridge does with VLANs now."""
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
         """Let frames pass between these members alone from now on."""
 
-    def let_in(self, members: Iterable[int]) -> Mapping[int, str]:
+    def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Let members forward; those that could not be, and why."""
 
-    def shut_out(self, members: Iterable[int]) -> Mapping[int, str]:
+    def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Let members forward nothing any more; those that could not be, and why."""
 
     def dropped(self) -> int | None:
         """How many frames were dropped; None where nobody counts."""
 
-    def remove(self, bridge: Link, before: AsFound) -> None:
+    def remove(self, bridge: Link, before: OriginalVlans) -> None:
         """Let all members forward, and the bridge do with VLANs what it did before."""
 
 
@@ -80,33 +80,33 @@ class VlanFilter:
         vlans = self._bridges.vlans()
         return frozenset(i for i in there if THE_VLAN in vlans.get(i, ()))
 
-    def as_found(self, bridge: Link) -> AsFound:
+    def original_vlans(self, bridge: Link) -> OriginalVlans:
         """As the kernel says."""
         found = self._bridges.settings(bridge.index)
         if found is None:
             raise NetlinkError(errno.ENODEV, f"{bridge.name} is no bridge")
-        return AsFound(found.vlan_filtering, found.vlan_protocol, found.default_vlan)
+        return OriginalVlans(found.vlan_filtering, found.vlan_protocol, found.default_vlan)
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
         """Let these into the VLAN, and only then filter: killed in between, nothing is lost."""
         self._bridges.set_vlans(bridge.index, default=0)
         self._bridges.set_vlans(bridge.index, protocol=SERVICE_TAG)
-        raise_first(self._bridges.let_in([bridge.index], to_self=True))
+        raise_first(self._bridges.allow_vlan([bridge.index], to_self=True))
         here = sorted(members)
-        refused = zip(here, self._bridges.let_in(here), strict=True)
+        refused = zip(here, self._bridges.allow_vlan(here), strict=True)
         # Who has left meanwhile is no reason to let everybody forward.
         raise_first(error for index, error in refused if error and self._is_member(index))
         self._bridges.set_vlans(bridge.index, filtering=True)
 
-    def let_in(self, members: Iterable[int]) -> Mapping[int, str]:
+    def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Into the VLAN."""
         members = sorted(members)
-        return _reasons(members, self._bridges.let_in(members))
+        return _reasons(members, self._bridges.allow_vlan(members))
 
-    def shut_out(self, members: Iterable[int]) -> Mapping[int, str]:
+    def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Out of the VLAN."""
         members = sorted(members)
-        return _reasons(members, self._bridges.shut_out(members))
+        return _reasons(members, self._bridges.deny_vlan(members))
 
     def _is_member(self, index: int) -> bool:
         try:
@@ -120,7 +120,7 @@ class VlanFilter:
         """The kernel does not count them."""
         return None
 
-    def remove(self, bridge: Link, before: AsFound) -> None:
+    def remove(self, bridge: Link, before: OriginalVlans) -> None:
         """Filter no more, then give members the VLAN that they had."""
         self._bridges.set_vlans(bridge.index, filtering=before.vlan_filtering)
         if before.vlan_protocol:
@@ -143,20 +143,20 @@ class NftFilter:
             return None
         return inside.intersection(there)
 
-    def as_found(self, bridge: Link) -> AsFound:  # noqa: ARG002  (the protocol's)
+    def original_vlans(self, bridge: Link) -> OriginalVlans:  # noqa: ARG002  (the protocol's)
         """Nothing is done with VLANs."""
-        return AsFound()
+        return OriginalVlans()
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
         """Make the filter anew, for this bridge and for what it still holds for."""
         bridges = self._table.bridges() | {bridge.name}
         self._table.make(bridges, self._table.held().union(members))
 
-    def let_in(self, members: Iterable[int]) -> Mapping[int, str]:
+    def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Into the set."""
         return self._change(add=frozenset(members))
 
-    def shut_out(self, members: Iterable[int]) -> Mapping[int, str]:
+    def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
         """Out of the set."""
         return self._change(remove=frozenset(members))
 
@@ -164,7 +164,7 @@ class NftFilter:
         """As the rules count."""
         return self._table.dropped()
 
-    def remove(self, bridge: Link, before: AsFound) -> None:  # noqa: ARG002  (the protocol's)
+    def remove(self, bridge: Link, before: OriginalVlans) -> None:  # noqa: ARG002  (the protocol's)
         """The filter ends with its last bridge."""
         others = self._table.bridges() - {bridge.name}
         if others:
@@ -182,7 +182,7 @@ class NftFilter:
         return {}
 
 
-def who_forwards(
+def forwarding_members(
     filters: Iterable[MemberFilter], bridge: Link, there: Collection[int]
 ) -> frozenset[int] | None:
     """Which of the members that are there every filter lets forward; None where there is none."""

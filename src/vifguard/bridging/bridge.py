@@ -56,7 +56,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredBridges:
     """The bridges by name, and the interfaces by index."""
 
     bridges: Mapping[str, Bridge]
@@ -64,7 +64,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedBridges:
     """The devices in scope by index, and which of our bridges among them the floor seals.
 
     In scope are bridges and uplinks by name, and the interfaces of which something is said:
@@ -72,12 +72,12 @@ class Seen:
     """
 
     links: Mapping[int, Link]
-    floor: frozenset[str]
-    vlan_floor: bool = False
+    quarantine: frozenset[str]
+    vlan_quarantine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BridgeChange:
     """What to do: bridges to ready, uplinks to join, interfaces to change, what goes.
 
     `joins` names the bridge that a changed interface joins, where that is still to be made
@@ -89,7 +89,7 @@ class Change:
     uplinks: tuple[tuple[Link, str], ...] = ()
     members: tuple[tuple[Link, LinkChange], ...] = ()
     joins: Mapping[int, str] = field(default_factory=dict)
-    let_in: frozenset[int] = frozenset()
+    allow_forwarding: frozenset[int] = frozenset()
     hairpins: frozenset[int] = frozenset()
     leave: tuple[Link, ...] = ()
     remove: tuple[Link, ...] = ()
@@ -110,50 +110,50 @@ def mark(port_id: str) -> str:
     return _MARK + port_id
 
 
-def marked(link: Link) -> str:
+def port_of_mark(link: Link) -> str:
     """The port that an interface's alias names, or empty."""
     return link.alias.removeprefix(_MARK) if link.alias.startswith(_MARK) else ""
 
 
-def difference(wanted: Wanted, seen: Seen) -> Change | None:
+def difference(desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
     """What turns `seen` into `wanted`; None for nothing."""
-    by_name = {link.name: link for link in seen.links.values()}
-    bridges = wanted.bridges.values()
-    here = {i: member for i, member in wanted.members.items() if i in seen.links}
-    changed = {i: _member(member, seen.links[i], by_name) for i, member in here.items()}
-    change = Change(
-        ready=tuple(b for b in bridges if b.ours and not _is_ready(b, seen, by_name)),
+    by_name = {link.name: link for link in observed.links.values()}
+    bridges = desired.bridges.values()
+    here = {i: member for i, member in desired.members.items() if i in observed.links}
+    changed = {i: _member(member, observed.links[i], by_name) for i, member in here.items()}
+    change = BridgeChange(
+        ready=tuple(b for b in bridges if b.ours and not _is_ready(b, observed, by_name)),
         uplinks=tuple(
             (by_name[b.uplink], b.name)
             for b in bridges
             if b.uplink in by_name and not _is_joined(b, by_name)
         ),
         members=tuple(
-            (seen.links[i], change)
+            (observed.links[i], change)
             for i, (change, join) in changed.items()
             if join or change != LinkChange(i)
         ),
         joins={i: join for i, (_, join) in changed.items() if join},
-        let_in=_held_back(wanted, here) if seen.vlan_floor else frozenset(),
-        hairpins=frozenset(i for i in here if seen.links[i].hairpin),
-        leave=_strays(wanted, seen),
+        allow_forwarding=_held_back(desired, here) if observed.vlan_quarantine else frozenset(),
+        hairpins=frozenset(i for i in here if observed.links[i].hairpin),
+        leave=_strays(desired, observed),
         remove=tuple(
             link
-            for link in seen.links.values()
-            if is_ours(link) and link.name not in wanted.bridges
+            for link in observed.links.values()
+            if is_ours(link) and link.name not in desired.bridges
         ),
     )
-    return None if change == Change() else change
+    return None if change == BridgeChange() else change
 
 
-def _held_back(wanted: Wanted, here: Mapping[int, Member]) -> frozenset[int]:
-    ours = {bridge.name for bridge in wanted.bridges.values() if bridge.ours}
+def _held_back(desired: DesiredBridges, here: Mapping[int, Member]) -> frozenset[int]:
+    ours = {bridge.name for bridge in desired.bridges.values() if bridge.ours}
     return frozenset(index for index, member in here.items() if member.bridge in ours)
 
 
-def _is_ready(bridge: Bridge, seen: Seen, by_name: Mapping[str, Link]) -> bool:
+def _is_ready(bridge: Bridge, observed: ObservedBridges, by_name: Mapping[str, Link]) -> bool:
     link = by_name.get(bridge.name)
-    return bool(link and link.up and link.mtu == bridge.mtu and bridge.name in seen.floor)
+    return bool(link and link.up and link.mtu == bridge.mtu and bridge.name in observed.quarantine)
 
 
 def _is_joined(bridge: Bridge, by_name: Mapping[str, Link]) -> bool:
@@ -184,17 +184,17 @@ def _other_mac(link: Link) -> Mac | None:
 
 def _alias(member: Member, link: Link) -> str | None:
     """Our mark, unless the operator wrote an alias of his own."""
-    free = not link.alias or bool(marked(link))
-    wanted = bool(member.port_id) and member.port_id != marked(link)
-    return mark(member.port_id) if free and wanted else None
+    free = not link.alias or bool(port_of_mark(link))
+    desired = bool(member.port_id) and member.port_id != port_of_mark(link)
+    return mark(member.port_id) if free and desired else None
 
 
-def _strays(wanted: Wanted, seen: Seen) -> tuple[Link, ...]:
+def _strays(desired: DesiredBridges, observed: ObservedBridges) -> tuple[Link, ...]:
     """Members of our bridges that nobody wants there: they have no guard of ours."""
-    ours = {link.index for link in seen.links.values() if is_ours(link)}
-    uplinks = {bridge.uplink for bridge in wanted.bridges.values()}
+    ours = {link.index for link in observed.links.values() if is_ours(link)}
+    uplinks = {bridge.uplink for bridge in desired.bridges.values()}
     return tuple(
         link
-        for link in seen.links.values()
-        if link.master in ours and link.index not in wanted.members and link.name not in uplinks
+        for link in observed.links.values()
+        if link.master in ours and link.index not in desired.members and link.name not in uplinks
     )
