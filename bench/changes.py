@@ -19,7 +19,7 @@ from bench import libvirt_nwfilter, neutron_iptables, nft_bridge, rules
 from bench.groups import GROUPS
 from bench.result import Goal
 from bench.world import World, world
-from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel import bpffs
@@ -66,8 +66,8 @@ def _ours(it: World, repeats: int) -> tuple[dict[str, float], dict[str, float], 
     members = frozenset(map(_member, range(MEMBERS)))
     before = _resident_mb()
     held = _timed(
-        lambda: driver.hold(
-            BookChange(
+        lambda: driver.load_ruleset(
+            RulesetChange(
                 complete=True,
                 groups={rules.GROUP: said},
                 sets={_SET: SetChange(complete=True, added=members)},
@@ -108,8 +108,8 @@ def _member(number: int) -> IPNetwork:
 
 
 def _of_rules(driver: EbpfDriver, said: frozenset[Rule]) -> Callable[[], object]:
-    change = BookChange(complete=False, groups={rules.GROUP: said}, sets={})
-    return lambda: driver.hold(change)
+    change = RulesetChange(complete=False, groups={rules.GROUP: said}, sets={})
+    return lambda: driver.load_ruleset(change)
 
 
 def _of_set(
@@ -118,8 +118,8 @@ def _of_set(
     removed: frozenset[IPNetwork] = frozenset(),
 ) -> Callable[[], object]:
     said = SetChange(complete=False, added=added, removed=removed)
-    change = BookChange(complete=False, groups={}, sets={_SET: said})
-    return lambda: driver.hold(change)
+    change = RulesetChange(complete=False, groups={}, sets={_SET: said})
+    return lambda: driver.load_ruleset(change)
 
 
 def _put(driver: EbpfDriver, wanted: list[Attachment], scope: frozenset[int] | None) -> None:
@@ -128,7 +128,7 @@ def _put(driver: EbpfDriver, wanted: list[Attachment], scope: frozenset[int] | N
     change = driver.diff(state, driver.observe(scope))
     if change is not None:
         driver.apply(change)
-    if len(driver.held(state, driver.observe(scope))) != len(wanted):
+    if len(driver.enforced(state, driver.observe(scope))) != len(wanted):
         raise RuntimeError("the kernel does not hold what was applied")
 
 

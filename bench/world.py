@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import rules
-from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import bpffs, rcu, sysctl
 from vifguard.lab import netns
@@ -141,7 +141,7 @@ class World:
             Attachment(
                 policy_of(guests.get(name) or stranger(number), number, profile, *groups),
                 ifindex,
-                swapped=False,
+                reversed_hooks=False,
                 revision=1,
             )
             for number, (name, ifindex) in enumerate(self.interfaces().items())
@@ -155,12 +155,12 @@ class World:
 
         def put() -> EbpfDriver:
             driver = EbpfDriver(self.bpf_dir)
-            driver.hold(BookChange(complete=True, groups=groups, sets={}))
+            driver.load_ruleset(RulesetChange(complete=True, groups=groups, sets={}))
             state = driver.render(wanted)
             change = driver.diff(state, driver.observe(None))
             if change is not None:
                 driver.apply(change)
-            held = driver.held(state, driver.observe(None))
+            held = driver.enforced(state, driver.observe(None))
             if len(held) != len(wanted):
                 raise RuntimeError(f"{len(held)} of {len(wanted)} ports are held")
             return driver

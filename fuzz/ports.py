@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from fuzz import house
-from vifguard.enforce.driver import Attachment, BookChange, Dropped
+from vifguard.enforce.driver import Attachment, Dropped, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel import netns
@@ -81,7 +81,7 @@ class Ports:
         sets = {
             name: SetChange(complete=True, added=held) for name, held in house.BOOK.sets.items()
         }
-        self._driver.hold(BookChange(complete=True, groups=house.BOOK.rules, sets=sets))
+        self._driver.load_ruleset(RulesetChange(complete=True, groups=house.BOOK.rules, sets=sets))
         self._driver.set_clock(self._now)
         self.hold({})
 
@@ -101,7 +101,7 @@ class Ports:
         for number, policy in policies.items():
             self.policies[number] = policy
         wanted = self._driver.render(
-            Attachment(policy, ifindex, swapped=False, revision=1)
+            Attachment(policy, ifindex, reversed_hooks=False, revision=1)
             for ifindex, policy in zip(self._ifindexes, self.policies, strict=True)
         )
         if wanted.refused:
@@ -109,7 +109,7 @@ class Ports:
         change = self._driver.diff(wanted, self._driver.observe(None))
         if change:
             self._driver.apply(change)
-        if len(self._driver.held(wanted, self._driver.observe(None))) != len(self.policies):
+        if len(self._driver.enforced(wanted, self._driver.observe(None))) != len(self.policies):
             raise ValueError("the kernel holds other policies than it was given")
 
     def age(self) -> None:

@@ -13,7 +13,7 @@ from tests.agent.host import Host
 from tests.agent.netns import within
 from tests.agent.ports import bridge_of, tap_of
 
-from vifguard.enforce.connections import buckets_for, memory, usual
+from vifguard.enforce.connection_table import buckets_for, memory, usual
 from vifguard.enforce.ebpf import OBJECT
 from vifguard.kernel import tcx
 from vifguard.kernel.bpf import Map, Program

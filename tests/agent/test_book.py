@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vifguard.agent.book import Book
-from vifguard.enforce.driver import BookChange
+from vifguard.enforce.driver import RulesetChange
 from vifguard.feed.messages import SetChange, Update
 from vifguard.model.address import IPNetwork, parse_network
 from vifguard.model.security_group import Rule
@@ -51,7 +51,7 @@ class Told:
         self.rules: dict[str, frozenset[Rule]] = {}
         self.sets: dict[str, frozenset[IPNetwork]] = {}
 
-    def hold(self, change: BookChange) -> None:
+    def hold(self, change: RulesetChange) -> None:
         if change.complete:
             self.rules, self.sets = {}, {}
         self.rules |= change.groups
@@ -114,4 +114,4 @@ def test_one_member_is_one_step():
     book.told()
     more = SetChange(complete=False, added=frozenset(PREFIXES[:1]))
     book.take(Update(2, complete=False, ports=(), sets={"s": more}))
-    assert book.change() == BookChange(complete=False, groups={}, sets={"s": more})
+    assert book.change() == RulesetChange(complete=False, groups={}, sets={"s": more})

@@ -4,7 +4,7 @@ from ipaddress import IPv6Address, ip_network
 
 import pytest
 from tests.agent.ports import mac_of, port
-from tests.enforce.world import nowhere
+from tests.enforce.guarded_port import nowhere
 
 from vifguard.agent import learn
 from vifguard.agent.learn import Learner
@@ -47,7 +47,7 @@ class Host:
         self.detecting: dict[int, Placement] = {}
         self.sent: list[tuple[Direction, bytes]] = []
         self.now = 1000.0
-        monkeypatch.setattr(driver, "answer", self._answer)
+        monkeypatch.setattr(driver, "inject_reject", self._answer)
         monkeypatch.setattr(learn.time, "monotonic", lambda: self.now)
         self.learner = Learner(driver, self.outbox, self)
         self.policy = self.hold()
@@ -56,7 +56,7 @@ class Host:
         """Hold the port with some addresses claimed or learned."""
         values = {"link_local": LinkLocal.LEARNED, "claimable": CLAIMABLE} | more
         held = port(1, **values)
-        wanted = self.driver.render([Attachment(held.policy, 2, swapped=False, revision=1)])
+        wanted = self.driver.render([Attachment(held.policy, 2, reversed_hooks=False, revision=1)])
         change = self.driver.diff(wanted, self.driver.observe(None))
         if change:
             self.driver.apply(change)

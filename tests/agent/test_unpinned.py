@@ -14,7 +14,7 @@ from tests.agent.netns import eventually, within
 from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port, port_id
 
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.guarded import guarded
+from vifguard.enforce.guarded_interfaces import guarded
 from vifguard.kernel import bpffs, probe
 from vifguard.kernel.tcx import AttachType
 from vifguard.model.address import parse_prefix

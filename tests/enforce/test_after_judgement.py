@@ -13,8 +13,8 @@ import time
 from contextlib import contextmanager, suppress
 
 import pytest
+from tests.enforce.guarded_port import attach, hold, mac_of, run
 from tests.enforce.test_offload import header
-from tests.enforce.world import attach, hold, mac_of, run
 
 from vifguard.packet import build
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.enforce.world import attach, hold, mac_of, policy_of, run
+from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
@@ -57,7 +57,7 @@ def pair(world):
 
 def port(number, *prefixes, ifindex=None, revision=1, **more):
     policy = policy_of(number, *prefixes, **more)
-    return Attachment(policy, ifindex or number, swapped=False, revision=revision)
+    return Attachment(policy, ifindex or number, reversed_hooks=False, revision=revision)
 
 
 def passes(driver, number, source, *, ifindex=None):
@@ -66,7 +66,7 @@ def passes(driver, number, source, *, ifindex=None):
 
 
 def programs_at(driver, guest):
-    return [program for program in driver._attaching.seen(guest.ifindex) if program]
+    return [program for program in driver._attaching.observed(guest.ifindex) if program]
 
 
 def take_away(driver, guest):
@@ -101,9 +101,9 @@ class TestAgainAndAgain:
         alice, _ = pair
         hold(driver, attach(alice, revision=7))
         wanted = driver.render([attach(alice, revision=8)])
-        assert driver.held(wanted, driver.observe(None)) == {}
+        assert driver.enforced(wanted, driver.observe(None)) == {}
         hold(driver, attach(alice, revision=8))
-        assert driver.held(wanted, driver.observe(None)) == {alice.ifindex: 8}
+        assert driver.enforced(wanted, driver.observe(None)) == {alice.ifindex: 8}
 
     def test_what_somebody_took_away_is_seen_and_put_back(self, world, driver, pair):
         alice, bob = pair
@@ -177,7 +177,7 @@ class TestAgainAndAgain:
             for target in ("10.9.0.1", "10.9.0.2")
         )
         assert world.delivered(alice, bob, told, told) == [told]
-        driver.answer(alice.ifindex, Direction.FROM_GUEST, asked)
+        driver.inject_reject(alice.ifindex, Direction.FROM_GUEST, asked)
         assert world.delivered(alice, bob, told) == [asked]
 
     def test_removed_is_gone(self, world, driver, pair):
@@ -281,7 +281,9 @@ class TestWhatDoesNotFitInAnEntry:
             private.apply(private.diff(wanted, private.observe(None)))
         (lost,) = {error.ifindex for error in failed.value.exceptions}
         assert lost in (1, 2)
-        assert private.held(wanted, private.observe(None)) == dict.fromkeys({1, 2, 3} - {lost}, 2)
+        assert private.enforced(wanted, private.observe(None)) == dict.fromkeys(
+            {1, 2, 3} - {lost}, 2
+        )
         assert passes(private, lost, f"10.9.0.{lost}")
         assert passes(private, 3, "10.9.0.13")
         fresh = private.render([port(4, ethertypes=types)])
@@ -336,7 +338,7 @@ class TestOnePortNeverStopsAnother:
         with pytest.raises(ApplyError) as failed:
             driver.apply(driver.diff(wanted, driver.observe(None)))
         assert [error.ifindex for error in failed.value.exceptions] == [NOBODY]
-        assert set(driver.held(wanted, driver.observe(None))) == {alice.ifindex, bob.ifindex}
+        assert set(driver.enforced(wanted, driver.observe(None))) == {alice.ifindex, bob.ifindex}
 
     def test_a_policy_that_cannot_be_rendered_is_closed_and_told(self, driver, pair):
         alice, bob = pair
@@ -345,7 +347,7 @@ class TestOnePortNeverStopsAnother:
         wanted = driver.render([bad, attach(bob)])
         assert wanted.refused == {alice.ifindex: "port id 'no uuid' is not a UUID"}
         driver.apply(driver.diff(wanted, driver.observe(None)))
-        assert driver.held(wanted, driver.observe(None)) == {bob.ifindex: 1}
+        assert driver.enforced(wanted, driver.observe(None)) == {bob.ifindex: 1}
         alice.send(from_(alice, bob))
         (drop,) = driver.events.drops()
         assert (drop.ifindex, drop.reason) == (alice.ifindex, Reason.HELD_CLOSED)
@@ -406,7 +408,7 @@ class TestTheAgentMayDie:
             wanted = driver.render([attach(alice), attach(bob)])
             seen = driver.observe(None)
             assert driver.diff(wanted, seen) is None
-            assert driver.held(wanted, seen) == {alice.ifindex: 1, bob.ifindex: 1}
+            assert driver.enforced(wanted, seen) == {alice.ifindex: 1, bob.ifindex: 1}
             assert sorted(path.name for path in world.bpf_dir.rglob("*")) == before
             hold(driver, attach(alice, "10.9.0.1", "10.9.0.11"), attach(bob))
         other = from_(alice, bob, "10.9.0.11")
@@ -447,7 +449,7 @@ class TestTheAgentMayDie:
         index = str(alice.ifindex)
         run("ip", "link", "add", alice.tap, "index", index, "type", "veth", "peer", "name", "p")
         wanted = driver.render([attach(alice), attach(bob)])
-        assert set(driver.held(wanted, driver.observe(None))) == {bob.ifindex}
+        assert set(driver.enforced(wanted, driver.observe(None))) == {bob.ifindex}
         hold(driver, attach(alice), attach(bob))
 
     def test_an_interface_that_is_gone_is_let_go(self, driver, pair):
@@ -482,7 +484,7 @@ class TestUpgrade:
             for guest in pair:
                 assert len(programs_at(driver, guest)) == 2
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert driver.observe(None).litter == frozenset()
+            assert driver.observe(None).leftovers == frozenset()
             assert len(list(world.bpf_dir.iterdir())) == 4
 
     def test_a_new_layout_is_filled_before_it_takes_over(self, world, opened, pair, monkeypatch):
@@ -507,6 +509,6 @@ class TestUpgrade:
                 assert world.delivered(alice, bob, forged, own) == [own] or not wanted
                 hold(driver, attach(alice), attach(bob))
                 with driver.connections() as table:
-                    assert room in (None, table.room)
+                    assert room in (None, table.capacity)
             assert world.delivered(alice, bob, forged, own) == [own]
             assert len(list(world.bpf_dir.iterdir())) == 4

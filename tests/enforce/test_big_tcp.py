@@ -6,9 +6,9 @@ import struct
 import threading
 
 import pytest
-from tests.enforce.world import attach, hold, packet_socket, run, uuid_of
+from tests.enforce.guarded_port import attach, hold, packet_socket, run, uuid_of
 
-from vifguard.enforce.driver import BookChange
+from vifguard.enforce.driver import RulesetChange
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
@@ -77,7 +77,7 @@ def largest(tap: socket.socket) -> int:
 def test_packets_of_big_tcp_pass(world, driver, guards) -> None:
     alice, bob = world.guest(1), world.guest(2)
     big(world, (alice, bob))
-    driver.hold(BookChange(complete=True, groups={GROUP: RULES}, sets={}))
+    driver.load_ruleset(RulesetChange(complete=True, groups={GROUP: RULES}, sets={}))
     has = {"guards": guards, "security_groups": frozenset({GROUP}), "stateful": True}
     hold(driver, attach(alice, **has), attach(bob, **has))
     for client, server in ((alice, bob), (bob, alice)):

@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from tests.enforce.world import attach, hold
+from tests.enforce.guarded_port import attach, hold
 
-from vifguard.enforce.driver import BookChange
+from vifguard.enforce.driver import RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.settings import Settings
+from vifguard.enforce.global_config import GlobalConfig
 from vifguard.kernel.elf import ObjectFile
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.security_group import PortRange, Rule
@@ -84,7 +84,7 @@ def data(version, alice, bob, port=80):
 
 
 def guard(driver, alice, bob, rules=OUT, **more):
-    driver.hold(BookChange(complete=True, groups={"g": rules}, sets={}))
+    driver.load_ruleset(RulesetChange(complete=True, groups={"g": rules}, sets={}))
     grouped = attach(alice, security_groups=frozenset({"g"}), **GROUPED)
     hold(driver, replace(grouped, **more), attach(bob))
 
@@ -116,7 +116,7 @@ def test_not_what_the_rules_of_the_new_build_do_not_allow(
     other_layout(carried=True)
     known = data(version, alice, bob)
     with opened() as driver:
-        driver.hold(BookChange(complete=True, groups={"g": MARKS}, sets={}))
+        driver.load_ruleset(RulesetChange(complete=True, groups={"g": MARKS}, sets={}))
         assert world.delivered(bob, alice, known) == [known]  # by the old program and rules
         guard(driver, alice, bob, rules=MARKS)
         assert world.delivered(bob, alice, known) == []
@@ -160,7 +160,7 @@ def test_a_kill_before_connections_were_told_saves_none(world, opened, pair, mon
         connect(world, alice, bob, version)
     known = data(version, alice, bob)
     with opened() as driver, monkeypatch.context() as killed:
-        killed.setattr(Settings, "raise_generation", lambda _: None)
+        killed.setattr(GlobalConfig, "raise_generation", lambda _: None)
         guard(driver, alice, bob, rules=MARKS)
         assert world.delivered(bob, alice, known) == [known]
     with opened() as driver:

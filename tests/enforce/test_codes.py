@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.enforce import directory, ebpf, state
-from vifguard.enforce.directory import GUARDS
+from vifguard.enforce import ebpf, pin_directory, state
 from vifguard.enforce.driver import DriverError
+from vifguard.enforce.pin_directory import GUARDS
 from vifguard.enforce.state import ENTRY, Flag
 from vifguard.kernel.elf import ObjectFile
 from vifguard.model.guard import Guard
@@ -50,7 +50,7 @@ def test_an_entry_is_two_cache_lines(code):
 
 
 def test_a_guards_directory_is_found_whichever_build_loaded_it(code):
-    assert code.maps[directory.SPEC.name] == directory.SPEC
+    assert code.maps[pin_directory.SPEC.name] == pin_directory.SPEC
 
 
 def test_the_programs_have_names(code):

@@ -8,7 +8,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from tests.enforce.world import hold, run, uuid_of
+from tests.enforce.guarded_port import hold, run, uuid_of
 
 from vifguard.enforce.driver import Attachment
 from vifguard.lab.attacks import VARIANTS

@@ -1,7 +1,7 @@
 """What the programs say of frames: every guard's refusals, each beside what must pass."""
 
 import pytest
-from tests.enforce.world import hold, let_go, mac_of, nowhere, policy_of
+from tests.enforce.guarded_port import hold, let_go, mac_of, nowhere, policy_of
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import Attachment
@@ -363,7 +363,7 @@ def private(standing):
 
 
 def hold_one(driver, **more):
-    hold(driver, Attachment(policy_of(1, **more), 1, swapped=False, revision=1))
+    hold(driver, Attachment(policy_of(1, **more), 1, reversed_hooks=False, revision=1))
 
 
 def said(driver, direction, frame):

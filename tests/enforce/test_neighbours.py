@@ -7,8 +7,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.enforce.guarded_port import attach, hold, mounted, run
 from tests.enforce.test_apply import from_
-from tests.enforce.world import attach, hold, mounted, run
 
 from vifguard.enforce.driver import ApplyError
 from vifguard.enforce.ebpf import EbpfDriver
@@ -83,7 +83,7 @@ def test_a_filter_put_before_ours_is_noticed_and_overtaken(world, driver, pair):
     add_foreign(alice, *ACCEPT_ALL, handle="0x9")
     assert not is_guarded(world, pair)
     wanted = driver.render([attach(alice), attach(bob)])
-    assert alice.ifindex not in driver.held(wanted, driver.observe(None))
+    assert alice.ifindex not in driver.enforced(wanted, driver.observe(None))
     hold(driver, attach(alice), attach(bob))
     assert is_guarded(world, pair)
     assert foreign(alice) == ["0x9"]
@@ -147,7 +147,7 @@ def test_names_of_another_form_in_the_directory_are_left_alone(tmp_path):
         driver = EbpfDriver(path.parent)
         others = path.parent / "cilium"
         others.mkdir()
-        assert driver.observe(None).litter == frozenset()
+        assert driver.observe(None).leftovers == frozenset()
         driver.remove_all()
         assert others.is_dir()
 

@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from tests.enforce.world import attach, hold, mac_of, policy_of, run
+from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce.driver import Attachment
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
@@ -183,7 +183,7 @@ def test_nothing_forged_comes_through_an_uplink_to_a_guest(world, driver) -> Non
 def test_a_macvtap_leaves_no_forged_frame(world, driver, tmp_path) -> None:
     far, guest = world.wire(2), world.macvtap(1, tmp_path, headers=True)
     run("ethtool", "-K", "near", "tx", "off")
-    hold(driver, Attachment(policy_of(1), guest.ifindex, swapped=True, revision=1))
+    hold(driver, Attachment(policy_of(1), guest.ifindex, reversed_hooks=True, revision=1))
     for name, (left, frame) in FORGED.items():
         guest.leave(left, frame)
         mark = world.mark(guest, far)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vifguard.enforce import rules
 from vifguard.enforce.digests import Digests
-from vifguard.enforce.group import Group
+from vifguard.enforce.security_group_maps import GroupElements
 from vifguard.model.address import parse_network
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction
@@ -19,8 +19,8 @@ def remote(text: str) -> Rule:
     return Rule(IN, 6 if ":" in text else 4, remote=parse_network(text))
 
 
-def group_of(*said: Rule, name: str = "g") -> Group:
-    group = Group(MINE, name)
+def group_of(*said: Rule, name: str = "g") -> GroupElements:
+    group = GroupElements(MINE, name)
     group.change(frozenset(said))
     return group
 
@@ -66,10 +66,10 @@ def test_an_id_is_not_in_the_elements():
 
 def test_questions_count_nested_prefixes_and_sets_and_not_how_many_rules_there_are():
     flat = [remote(f"10.0.{i}.0/24") for i in range(200)]
-    assert group_of(*flat).questions == 1 + 2
-    assert group_of(*flat, remote("10.0.0.0/8"), remote("10.0.7.7/32")).questions == 3 + 2
+    assert group_of(*flat).max_lookups == 1 + 2
+    assert group_of(*flat, remote("10.0.0.0/8"), remote("10.0.7.7/32")).max_lookups == 3 + 2
     named = [Rule(OUT, 6, remote=str(i)) for i in range(5)]
-    assert group_of(*flat, *named).questions == 1 + 5 + 2
+    assert group_of(*flat, *named).max_lookups == 1 + 5 + 2
 
 
 def test_too_many_sets_are_refused_and_not_cut_short():
@@ -96,14 +96,14 @@ some_rules = st.frozensets(
 @given(st.lists(some_rules, max_size=5))
 def test_step_by_step_is_the_same_as_at_once(story):
     """Two rules may need one element, and what cannot be held comes and goes."""
-    group, there = Group(MINE, "g"), {}
+    group, there = GroupElements(MINE, "g"), {}
     for said in story:
         before, after = group.change(said)
         assert before.items() <= there.items()
         there = {each: value for each, value in there.items() if each not in before} | after
         at_once = group_of(*said)
         assert there == group.elements() == at_once.elements()
-        assert (group.questions, set(group.named)) == (at_once.questions, set(at_once.named))
+        assert (group.max_lookups, set(group.named)) == (at_once.max_lookups, set(at_once.named))
 
 
 def test_a_set_knows_its_own_elements():
@@ -117,7 +117,7 @@ def test_a_set_knows_its_own_elements():
 @given(some_rules)
 def test_another_hosts_elements_are_named_otherwise(said):
     """Whoever chooses remotes cannot search for two classes of one digest without the key."""
-    mine, anothers = Group(MINE, "g"), Group(ANOTHERS, "g")
+    mine, anothers = GroupElements(MINE, "g"), GroupElements(ANOTHERS, "g")
     for group in (mine, anothers):
         group.change(said)
     assert not mine.elements().keys() & anothers.elements().keys()

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from vifguard.enforce import ebpf
-from vifguard.enforce.directory import FROM_GUEST, TO_GUEST
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
 from vifguard.kernel import skbuff
 from vifguard.kernel.bpf import Program
 from vifguard.kernel.btf import STRUCT, Btf, Member

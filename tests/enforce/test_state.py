@@ -1,22 +1,22 @@
 """Policies become bytes, and bytes are compared: nothing here touches a kernel."""
 
 import pytest
-from tests.enforce.world import mac_of, policy_of, uuid_of
+from tests.enforce.guarded_port import mac_of, policy_of, uuid_of
 
 from vifguard.enforce.digests import Digests
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.rules import GROUPS_A_PORT
 from vifguard.enforce.state import (
-    NO_EXTRAS,
-    NO_KEYS,
+    NO_MAP_KEYS,
+    NO_OVERFLOW,
     Change,
-    Extras,
+    Desired,
     Flag,
-    Keys,
-    PortState,
-    Seen,
-    Wanted,
-    difference,
+    MapKeys,
+    Observed,
+    PolicyOverflow,
+    PortImage,
+    diff,
     keys_of,
     pack_address,
     render,
@@ -30,9 +30,11 @@ HOOKS = ("from_guest", "to_guest")
 DIGESTS = Digests(b"key")
 
 
-def state_of(number=1, *prefixes, revision=1, ifindex=5, **more) -> PortState:
+def state_of(number=1, *prefixes, revision=1, ifindex=5, **more) -> PortImage:
     policy = policy_of(number, *prefixes, **more)
-    return render(Attachment(policy, ifindex, swapped=False, revision=revision), HOOKS, DIGESTS)
+    return render(
+        Attachment(policy, ifindex, reversed_hooks=False, revision=revision), HOOKS, DIGESTS
+    )
 
 
 def flags_of(state):
@@ -41,7 +43,7 @@ def flags_of(state):
 
 def test_an_ordinary_port_is_one_entry():
     state = state_of()
-    assert state.extras is NO_EXTRAS
+    assert state.overflow is NO_OVERFLOW
     assert flags_of(state) == Flag.FAST | Flag.HAS_MAC | Flag.LINK_LOCAL_EUI64
     assert state.entry[8:24] == mac_of(1).octets + b"\x08\x00" + mac_of(1).octets + b"\x86\xdd"
     assert state.entry[24:28] == parse_address("10.9.0.1").packed
@@ -58,7 +60,7 @@ def test_what_does_not_fit_goes_beside():
     addresses = [f"10.9.0.{i}" for i in range(1, 6)]
     state = state_of(1, *addresses, "10.8.0.0/24", macs=frozenset({mac_of(1), mac_of(2)}))
     assert Flag.MORE_ADDRESSES | Flag.HAS_PREFIXES | Flag.MORE_MACS in flags_of(state)
-    assert state.extras == Extras(
+    assert state.overflow == PolicyOverflow(
         frozenset({mac_of(2).octets}),
         frozenset((pack_address(parse_address(a)), False) for a in addresses[2:]),
         frozenset({(24, pack_address(parse_address("10.8.0.0")))}),
@@ -70,7 +72,7 @@ def test_watched_addresses_are_inline_last_and_always_beside():
     state = state_of(1, "10.9.0.1", "10.9.0.2", watched=watched)
     assert Flag.WATCHED | Flag.WATCHED_INLINE in flags_of(state)
     assert state.entry[24:32] == bytes((10, 9, 0, 2, 10, 9, 0, 1))
-    assert state.extras.addresses == {(pack_address(parse_address("10.9.0.1")), True)}
+    assert state.overflow.addresses == {(pack_address(parse_address("10.9.0.1")), True)}
     state = state_of(1, "10.9.0.1", "10.9.0.2", "10.9.0.3", watched=watched)
     assert Flag.WATCHED in flags_of(state)
     assert Flag.WATCHED_INLINE not in flags_of(state)
@@ -78,7 +80,7 @@ def test_watched_addresses_are_inline_last_and_always_beside():
 
 def test_watching_an_address_does_not_give_it():
     state = state_of(watched=frozenset({parse_address("10.9.0.77")}))
-    assert state.extras is NO_EXTRAS
+    assert state.overflow is NO_OVERFLOW
     assert Flag.WATCHED not in flags_of(state)
 
 
@@ -90,13 +92,13 @@ def test_the_unspecified_address_is_never_inline():
 def test_an_odd_mac_is_no_fast_one(mac):
     state = state_of(macs=frozenset({Mac.parse(mac)}))
     assert not flags_of(state) & (Flag.FAST | Flag.HAS_MAC)
-    assert state.extras.macs == {Mac.parse(mac).octets}
+    assert state.overflow.macs == {Mac.parse(mac).octets}
 
 
 def test_a_closed_port_keeps_nothing_to_pass_by():
     state = state_of(1, "10.0.0.0/8", closed="because")
     assert flags_of(state) == Flag.IS_CLOSED
-    assert not state.extras
+    assert not state.overflow
 
 
 def test_which_sources_need_a_look():
@@ -121,29 +123,29 @@ def test_a_port_without_a_uuid_cannot_be_held():
     policy = policy_of(1)
     object.__setattr__(policy, "port_id", "tap0")
     with pytest.raises(ValueError, match="'tap0' is not a UUID"):
-        render(Attachment(policy, 1, swapped=False, revision=1), HOOKS, DIGESTS)
+        render(Attachment(policy, 1, reversed_hooks=False, revision=1), HOOKS, DIGESTS)
 
 
 def test_keys_come_and_go():
-    entry = with_keys(state_of().entry, Keys(7, 9, 11))
-    assert keys_of(entry) == Keys(7, 9, 11)
-    assert with_keys(entry, NO_KEYS) == state_of().entry
-    assert keys_of(None) == NO_KEYS
+    entry = with_keys(state_of().entry, MapKeys(7, 9, 11))
+    assert keys_of(entry) == MapKeys(7, 9, 11)
+    assert with_keys(entry, NO_MAP_KEYS) == state_of().entry
+    assert keys_of(None) == NO_MAP_KEYS
 
 
 def test_difference():
     one, two, three = state_of(1), state_of(2), state_of(3)
-    wanted = Wanted({1: one, 2: two}, {})
-    bare = PortState(two.entry, two.extras, two.public, ("from_guest", ""))
+    wanted = Desired({1: one, 2: two}, {})
+    bare = PortImage(two.entry, two.overflow, two.public, ("from_guest", ""))
     for seen, change in (
-        (Seen({1: one, 2: two}), None),
-        (Seen({1: one, 2: three}), Change({2: two}, {2: HOOKS})),
-        (Seen({1: one, 2: bare}), Change({2: two}, {2: bare.hooks})),
-        (Seen({1: one}), Change({2: two}, {})),
-        (Seen({1: one, 2: two, 9: three}), Change({}, {}, frozenset({9}))),
-        (Seen({1: one, 2: two}, frozenset({"policy 4"})), Change({}, {}, sweep=True)),
+        (Observed({1: one, 2: two}), None),
+        (Observed({1: one, 2: three}), Change({2: two}, {2: HOOKS})),
+        (Observed({1: one, 2: bare}), Change({2: two}, {2: bare.hooks})),
+        (Observed({1: one}), Change({2: two}, {})),
+        (Observed({1: one, 2: two, 9: three}), Change({}, {}, frozenset({9}))),
+        (Observed({1: one, 2: two}, frozenset({"policy 4"})), Change({}, {}, sweep=True)),
     ):
-        assert difference(wanted, seen) == change
+        assert diff(wanted, seen) == change
 
 
 def test_ids_are_told_apart():
@@ -155,19 +157,20 @@ def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
     many = frozenset(str(i) for i in range(GROUPS_A_PORT + 1))
     with pytest.raises(ValueError, match="17 security groups at a port; 16 can be held"):
         state_of(guards=guards, security_groups=many)
-    assert state_of(guards=guards, security_groups=frozenset(sorted(many)[1:])).extras.groups
+    assert state_of(guards=guards, security_groups=frozenset(sorted(many)[1:])).overflow.groups
 
 
 def test_a_port_with_the_guard_and_no_group_is_told_from_one_without_the_guard():
     guards = GUARDS_OF[Profile.STRICT]
     assert (
-        state_of(guards=guards | {Guard.SECURITY_GROUPS}).extras != state_of(guards=guards).extras
+        state_of(guards=guards | {Guard.SECURITY_GROUPS}).overflow
+        != state_of(guards=guards).overflow
     )
 
 
 def test_router_ids_of_others_are_bits_where_the_guard_is_on():
     ids = {"foreign_vrids4": frozenset({1, 64}), "foreign_vrids6": frozenset({255})}
-    vrids = state_of(guards=GUARDS_OF[Profile.STRICT], **ids).extras.vrids
+    vrids = state_of(guards=GUARDS_OF[Profile.STRICT], **ids).overflow.vrids
     assert [n for n in range(512) if vrids[n // 8] >> n % 8 & 1] == [1, 64, 256 + 255]
-    assert not state_of(guards=GUARDS_OF[Profile.MAC], **ids).extras
-    assert not state_of(guards=GUARDS_OF[Profile.STRICT]).extras.vrids
+    assert not state_of(guards=GUARDS_OF[Profile.MAC], **ids).overflow
+    assert not state_of(guards=GUARDS_OF[Profile.STRICT]).overflow.vrids

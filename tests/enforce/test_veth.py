@@ -4,7 +4,7 @@ import socket
 import threading
 
 import pytest
-from tests.enforce.world import attach, hold, mac_of, policy_of, run
+from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
 from vifguard.enforce.driver import Attachment
 from vifguard.model.address import parse_address
@@ -242,7 +242,7 @@ class TestWatchedAddresses:
 def test_the_hooks_of_a_macvtap_are_swapped(world, driver, tmp_path):
     """What the guest writes into the device leaves it, what the guest reads enters it."""
     far, guest = world.wire(2), world.macvtap(1, tmp_path)
-    hold(driver, Attachment(policy_of(1), guest.ifindex, swapped=True, revision=1))
+    hold(driver, Attachment(policy_of(1), guest.ifindex, reversed_hooks=True, revision=1))
     own, forged = ethernet(guest.mac, far.mac, packet()), ethernet(mac_of(7), far.mac, packet())
     assert world.delivered(guest, far, forged, own, forged) == [own]
     answer = ethernet(far.mac, guest.mac, packet(2, 1))

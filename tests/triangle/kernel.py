@@ -21,13 +21,13 @@ class Kernel:
 
     def hold(self, policy: PortPolicy) -> None:
         """Make `policy` the one that frames are judged by; it is read back."""
-        attachment = Attachment(policy, LOOPBACK, swapped=False, revision=1)
+        attachment = Attachment(policy, LOOPBACK, reversed_hooks=False, revision=1)
         wanted = self._driver.render([attachment])
         assert not wanted.refused, wanted.refused
         change = self._driver.diff(wanted, self._driver.observe(_SCOPE))
         if change is not None:
             self._driver.apply(change)
-        assert self._driver.held(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK: 1}
+        assert self._driver.enforced(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK: 1}
 
     def verdict(self, direction: Direction, frame: bytes, offload: Offload = NO_OFFLOAD) -> Verdict:
         """What the program says, without the object, which it does not name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vifguard.enforce.driver import BookChange
+from vifguard.enforce.driver import RulesetChange
 from vifguard.feed.messages import SetChange, Update
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import Rule
@@ -60,14 +60,14 @@ class Book:
         """Whether the driver holds all of it."""
         return not (self._all or self._groups or self._sets)
 
-    def change(self) -> BookChange | None:
+    def change(self) -> RulesetChange | None:
         """What the driver is to be told; None for nothing."""
         if self._all:
-            return BookChange(complete=True, groups=self.rules, sets=_whole(self.sets))
+            return RulesetChange(complete=True, groups=self.rules, sets=_whole(self.sets))
         if self.is_told:
             return None
         groups = {group: self.rules.get(group, _NOTHING) for group in self._groups}
-        return BookChange(complete=False, groups=groups, sets=self._sets)
+        return RulesetChange(complete=False, groups=groups, sets=self._sets)
 
     def told(self) -> None:
         """The driver holds what `change` said."""

@@ -191,12 +191,12 @@ def _attach(directory: Path) -> frozenset[str]:
     driver = EbpfDriver(directory)
     with Links() as links:
         index = links.make_bridge(_BRIDGE).index
-        wanted = driver.render([Attachment(policy, index, swapped=False, revision=1)])
+        wanted = driver.render([Attachment(policy, index, reversed_hooks=False, revision=1)])
         try:
             change = driver.diff(wanted, driver.observe(frozenset({index})))
             if change is not None:
                 driver.apply(change)
-            if index not in driver.held(wanted, driver.observe(frozenset({index}))):
+            if index not in driver.enforced(wanted, driver.observe(frozenset({index}))):
                 raise OSError(errno.EIO, "a guard was attached but not read back")
             return driver.features
         finally:

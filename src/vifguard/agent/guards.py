@@ -7,9 +7,9 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from vifguard.agent.place import Placement, is_swapped
-from vifguard.enforce.driver import ApplyError, Attachment, BookChange, PortError
+from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.state import NO_HOOKS, Change, Loss, PortState, Seen, Wanted
+from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
 from vifguard.kernel.link import Link
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
@@ -27,8 +27,8 @@ class Plan:
     """
 
     places: Mapping[int, Placement]
-    wanted: Wanted
-    seen: Seen
+    wanted: Desired
+    seen: Observed
     change: Change | None
     lost: Mapping[int, tuple[Loss, str]] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class Guards:
 
     def __init__(self, driver: EbpfDriver) -> None:
         self._driver = driver
-        self._held: dict[int, PortState] = {}
+        self._held: dict[int, PortImage] = {}
         self.changes = 0
         """How often what groups and sets say was changed."""
 
@@ -80,7 +80,7 @@ class Guards:
         scope = frozenset(indexes) & self._held.keys()
         return self._losses(scope, self._driver.observe(scope))
 
-    def _losses(self, scope: Iterable[int], seen: Seen) -> dict[int, tuple[Loss, str]]:
+    def _losses(self, scope: Iterable[int], seen: Observed) -> dict[int, tuple[Loss, str]]:
         held = ((i, self._held[i]) for i in scope if i in self._held)
         found = {i: self._driver.loss(each, seen.ports.get(i)) for i, each in held}
         return {i: loss for i, loss in found.items() if loss}
@@ -100,13 +100,13 @@ class Guards:
         """Whether the kernel holds what groups and `sets` say, step by step."""
         return self._driver.compare_rules(sets)
 
-    def hold(self, change: BookChange) -> frozenset[str]:
+    def hold(self, change: RulesetChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups whose ports are to be planned.
 
         Raises OSError where the kernel does not let us.
         """
         self.changes += 1
-        return self._driver.hold(change)
+        return self._driver.load_ruleset(change)
 
     def has(self, index: int) -> bool:
         """Whether an interface has a guard, or what is left of one."""
@@ -129,7 +129,7 @@ class Guards:
     def plan_sweep(self, kept: Collection[int]) -> Plan:
         """What to do so that only these interfaces are guarded, as they are now."""
         seen = self._driver.observe(None)
-        wanted = Wanted({i: port for i, port in seen.ports.items() if i in kept}, {})
+        wanted = Desired({i: port for i, port in seen.ports.items() if i in kept}, {})
         return Plan({}, wanted, seen, self._driver.diff(wanted, seen))
 
     def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:

@@ -152,7 +152,7 @@ class Learner:
 
     def _send(self, ifindex: int, place: Placement, way: Direction, frame: bytes) -> bool:
         try:
-            self._driver.answer(ifindex, way, frame, swapped=place.swapped)
+            self._driver.inject_reject(ifindex, way, frame, swapped=place.swapped)
         except OSError as error:
             log.debug("port %s: %s", place.port.policy.port_id, error)
             return False

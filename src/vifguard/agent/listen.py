@@ -114,7 +114,7 @@ class Listener:
             return
         way = dropped.direction.opposite
         try:
-            self._driver.answer(dropped.ifindex, way, frame, swapped=place.swapped)
+            self._driver.inject_reject(dropped.ifindex, way, frame, swapped=place.swapped)
         except OSError as error:
             log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
 

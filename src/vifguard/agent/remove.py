@@ -11,7 +11,7 @@ from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.guarded import guarded
+from vifguard.enforce.guarded_interfaces import guarded
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, LinkChange, Links
 

@@ -20,7 +20,7 @@ from vifguard.agent.watch import QuarantineLost
 from vifguard.bridging.member_filters import TABLE as MEMBERS
 from vifguard.bridging.member_filters import MemberFilter, NftFilter, VlanFilter, forwarding_members
 from vifguard.bridging.quarantine import TABLE as FLOOR
-from vifguard.enforce.connections import Connections
+from vifguard.enforce.connection_table import ConnectionMap
 from vifguard.feed.messages import AdoptedBridge, ConnectionTable, HeldDevice, WiringReport
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, Links
@@ -50,7 +50,7 @@ class WiringWatcher:
         adopted: Adopted,
         guarded: Guarded,
         outbox: Outbox,
-        connections: Callable[[], Connections],
+        connections: Callable[[], ConnectionMap],
         put: Callable[[QuarantineLost], None],
         stop: threading.Event,
     ) -> None:
@@ -78,7 +78,7 @@ class WiringWatcher:
                 found = WiringReport(
                     tuple(self._bridges(links, bridges, members)),
                     _held(quarantine),
-                    ConnectionTable(table.room, round(100 * table.used())),
+                    ConnectionTable(table.capacity, round(100 * table.used())),
                 )
                 if found != told or time.monotonic() >= again:
                     self._outbox.put_wiring(found)

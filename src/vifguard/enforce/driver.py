@@ -20,9 +20,9 @@ from vifguard.model.policy import PortPolicy
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
 
-WantedT = TypeVar("WantedT")
+DesiredT = TypeVar("DesiredT")
 """The wanted state, as the driver would write it."""
-SeenT = TypeVar("SeenT")
+ObservedT = TypeVar("ObservedT")
 """The state that was read from the kernel."""
 ChangeT = TypeVar("ChangeT")
 """What must be done about the difference."""
@@ -39,13 +39,13 @@ class Attachment:
 
     policy: PortPolicy
     ifindex: int
-    swapped: bool
+    reversed_hooks: bool
     revision: int
     running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class BookChange:
+class RulesetChange:
     """What groups and sets say from now on, by id. `complete`: all others say nothing.
 
     The rules of a group are told whole; none at all, and nothing is allowed by it.
@@ -76,7 +76,7 @@ class ApplyError(ExceptionGroup[PortError]):
     """The ports that failed, raised after all others were done."""
 
 
-class Driver(Protocol[WantedT, SeenT, ChangeT]):
+class Driver(Protocol[DesiredT, ObservedT, ChangeT]):
     """Holds the policies of ports in one data plane.
 
     `render` and `diff` are pure. `observe` reads, and of what it reads only its own.
@@ -86,20 +86,20 @@ class Driver(Protocol[WantedT, SeenT, ChangeT]):
     def features(self) -> frozenset[str]:
         """What this driver can do on this host, as tried, not as guessed."""
 
-    def hold(self, change: BookChange) -> frozenset[str]:
+    def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring what groups and sets say into force for every port that has these groups.
 
         The first change must be complete. Returns the groups of which something changed that
         decides whether a port can be held: their ports are to be rendered anew.
         """
 
-    def render(self, attachments: Iterable[Attachment]) -> WantedT:
+    def render(self, attachments: Iterable[Attachment]) -> DesiredT:
         """The state that holds these policies. A port that cannot be rendered is closed."""
 
-    def observe(self, scope: frozenset[int] | None) -> SeenT:
+    def observe(self, scope: frozenset[int] | None) -> ObservedT:
         """What the kernel holds for the interfaces in `scope`; None means everything."""
 
-    def diff(self, wanted: WantedT, seen: SeenT) -> ChangeT | None:
+    def diff(self, desired: DesiredT, observed: ObservedT) -> ChangeT | None:
         """What to do so that `seen` becomes `wanted`; None where they are equal.
 
         What was seen and is not wanted goes.
@@ -111,7 +111,7 @@ class Driver(Protocol[WantedT, SeenT, ChangeT]):
         Raises ApplyError, after everything else is done, with each port that failed.
         """
 
-    def held(self, wanted: WantedT, seen: SeenT) -> Mapping[int, int]:
+    def enforced(self, desired: DesiredT, observed: ObservedT) -> Mapping[int, int]:
         """The interfaces whose wanted state was seen in the kernel, with its revision."""
 
 

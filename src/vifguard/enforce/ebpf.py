@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Self
 
 from vifguard.enforce import state
-from vifguard.enforce.book import Book
-from vifguard.enforce.connections import Connections, buckets_for, memory, usual
-from vifguard.enforce.directory import FROM_GUEST, TO_GUEST, Directory
+from vifguard.enforce.connection_table import ConnectionMap, buckets_for, memory, usual
 from vifguard.enforce.driver import (
     ApplyError,
     Attachment,
-    BookChange,
     DriverError,
     Dropped,
     PortError,
+    RulesetChange,
 )
 from vifguard.enforce.events import Events
-from vifguard.enforce.former_links import FormerLinks
-from vifguard.enforce.hooks import Attaching, ClsactFilters, Nowhere
+from vifguard.enforce.global_config import GlobalConfig
+from vifguard.enforce.hooks import AttachMethod, ClsactFilters, Detached
+from vifguard.enforce.legacy_links import LegacyLinks
+from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.pins import Pins
 from vifguard.enforce.ports import Ports, isolated
-from vifguard.enforce.settings import Settings
-from vifguard.enforce.state import NO_HOOKS, Change, Hooks, Loss, PortState, Seen, Wanted
+from vifguard.enforce.ruleset_maps import RulesetMaps
+from vifguard.enforce.state import NO_HOOKS, Change, Desired, Hooks, Loss, Observed, PortImage
 from vifguard.enforce.tcx_hooks import Tcx
 from vifguard.kernel import probe, rcu, skbuff
 from vifguard.kernel.bpf import Map, Program, VerifierError
@@ -45,7 +45,7 @@ from vifguard.model.verdict import Direction
 from vifguard.packet.offload import NO_OFFLOAD, Offload
 
 OBJECT = Path(__file__).with_name("guard.bpf.o")
-_SHOT = 2
+_BATCH = 2
 _GROUPS = "by_groups"
 """The program that the two others go on with at ports that have groups."""
 _ANSWER = "answer"
@@ -100,19 +100,19 @@ class EbpfDriver:
         return cls(None, connections=connections)
 
     def _load(self, code: ObjectFile, *, tcx: bool) -> None:
-        self._attaching: Attaching = Nowhere()
-        self._other: Attaching = Nowhere()
+        self._attaching: AttachMethod = Detached()
+        self._other: AttachMethod = Detached()
         """The way to attach that is not used: what an earlier start left that way is found."""
         if not self._pins:
             self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
         else:
-            directory = Directory(self._pins.root)
+            directory = PinDirectory(self._pins.root)
             self._maps = self._pins.maps(code)
             directory.mark(self._maps)
             load = partial(directory.load, code, maps=self._maps)
             self._programs = self._pins.programs(code, load)
-            former = FormerLinks(self._pins.root, directory)
+            former = LegacyLinks(self._pins.root, directory)
             former.tidy()
             ways = (
                 Tcx(self._programs, directory, former, load),
@@ -122,8 +122,8 @@ class EbpfDriver:
         self._left_at = set(self._other.seen_all())
         self._continue()
         self._ports = Ports(self._maps)
-        self._settings = Settings(self._maps)
-        self._book = Book(self._maps, self._settings)
+        self._settings = GlobalConfig(self._maps)
+        self._book = RulesetMaps(self._maps, self._settings)
         self.events = Events(self._maps)
 
     def _continue(self) -> None:
@@ -154,18 +154,18 @@ class EbpfDriver:
         """How it attaches: `tcx`, `clsact`, or `none` for a private one; and `groups`."""
         return frozenset({"ebpf", self._attaching.name, Guard.SECURITY_GROUPS.value})
 
-    def hold(self, change: BookChange) -> frozenset[str]:
+    def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups that became holdable or not."""
-        return self._book.hold(change)
+        return self._book.load(change)
 
-    def render(self, attachments: Iterable[Attachment]) -> Wanted:
+    def render(self, attachments: Iterable[Attachment]) -> Desired:
         """The state that holds these policies; what cannot be held is refused and closed."""
-        ports: dict[int, PortState] = {}
+        ports: dict[int, PortImage] = {}
         refused: dict[int, str] = {}
         running: set[int] = set()
         for each in attachments:
             running |= {each.ifindex} if each.running else set()
-            hooks = self._attaching.wanted(swapped=each.swapped)
+            hooks = self._attaching.desired(swapped=each.reversed_hooks)
             if each.ifindex in ports:
                 refused[each.ifindex] = f"two ports on interface {each.ifindex}"
             else:
@@ -175,9 +175,9 @@ class EbpfDriver:
                 except ValueError as error:
                     refused[each.ifindex] = str(error)
             ports[each.ifindex] = state.closed(each, hooks)
-        return Wanted(ports, refused, frozenset(running))
+        return Desired(ports, refused, frozenset(running))
 
-    def _render(self, attachment: Attachment, hooks: Hooks) -> PortState:
+    def _render(self, attachment: Attachment, hooks: Hooks) -> PortImage:
         if Guard.SECURITY_GROUPS in attachment.policy.guards:
             why = self._book.why_not(attachment.policy.security_groups)
             if why:
@@ -185,14 +185,14 @@ class EbpfDriver:
         digests = self._settings.digests
         return state.render(attachment, hooks, digests, report_all=self._pins is None)
 
-    def observe(self, scope: frozenset[int] | None) -> Seen:
+    def observe(self, scope: frozenset[int] | None) -> Observed:
         """Read back what the kernel holds; complete, it also finds what belongs to no port."""
         if scope is None:
             return self._observe_all()
-        seen = ((i, self._ports.read(i, self._attaching.seen(i))) for i in scope)
-        return Seen({i: port for i, port in seen if port.entry or port.hooks != NO_HOOKS})
+        observed = ((i, self._ports.read(i, self._attaching.observed(i))) for i in scope)
+        return Observed({i: port for i, port in observed if port.entry or port.hooks != NO_HOOKS})
 
-    def _observe_all(self) -> Seen:
+    def _observe_all(self) -> Observed:
         hooks = self._attaching.seen_all()
         ports = {
             ifindex: replace(port, hooks=hooks.get(ifindex, NO_HOOKS))
@@ -202,16 +202,16 @@ class EbpfDriver:
             ports[ifindex] = self._ports.read(ifindex, hooks[ifindex])
         stale = self._pins.stale() if self._pins else frozenset()
         left = frozenset(f"{self._other.name} at interface {i}" for i in self._other.seen_all())
-        return Seen(ports, self._ports.litter(frozenset(hooks)) | stale | left)
+        return Observed(ports, self._ports.leftovers(frozenset(hooks)) | stale | left)
 
     @property
     def pins(self) -> Pins | None:
         """The directory of what outlives this process; None for a private driver."""
         return self._pins
 
-    def loss(self, held: PortState, seen: PortState | None) -> tuple[Loss, str] | None:
+    def loss(self, held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
         """What of a port's guard that was held is not so any more; None where all is."""
-        return state.loss(held, seen)
+        return state.loss(held, observed)
 
     def repair(self) -> tuple[str, ...]:
         """Put back what somebody took away of what all ports have in common; what it was.
@@ -237,33 +237,33 @@ class EbpfDriver:
         """Whether a map of the rules of groups, or of the members of sets, was emptied."""
         return self._book.is_emptied()
 
-    def diff(self, wanted: Wanted, seen: Seen) -> Change | None:
+    def diff(self, desired: Desired, observed: Observed) -> Change | None:
         """The ports whose bytes differ, and those that are not wanted."""
-        return state.difference(wanted, seen)
+        return state.diff(desired, observed)
 
-    def held(self, wanted: Wanted, seen: Seen) -> Mapping[int, int]:
+    def enforced(self, desired: Desired, observed: Observed) -> Mapping[int, int]:
         """The interfaces whose wanted state was seen, with its revision."""
         return {
             ifindex: port.revision
-            for ifindex, port in wanted.ports.items()
-            if ifindex not in wanted.refused and seen.ports.get(ifindex) == port
+            for ifindex, port in desired.ports.items()
+            if ifindex not in desired.refused and observed.ports.get(ifindex) == port
         }
 
     def apply(self, change: Change) -> None:
         """Write, point, attach, let go, sweep; ApplyError names the ports that failed."""
         failed: list[PortError] = []
-        seen = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
-        attach = [i for i, port in change.ports.items() if port.hooks != seen[i]]
+        observed = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
+        attach = [i for i, port in change.ports.items() if port.hooks != observed[i]]
         if attach:
             with suppress(OSError, DriverError):  # each port then says what it lacks
                 self._lost += self.repair()
-        guarded = {i for i, hooks in seen.items() if hooks != NO_HOOKS}
+        guarded = {i for i, hooks in observed.items() if hooks != NO_HOOKS}
         self._ports.put(change.ports, failed, running=guarded | change.running)
         waits = attach or change.removed or change.sweep or self._ports.has_old
         with rcu.expedited() if waits else nullcontext():
             for ifindex in attach:
                 with isolated(ifindex, failed):
-                    self._attaching.put(ifindex, change.ports[ifindex].hooks, seen[ifindex])
+                    self._attaching.put(ifindex, change.ports[ifindex].hooks, observed[ifindex])
                     # Left by a start that attached the other way; to ask at each change would
                     # cost by the number of the host's interfaces.
                     if ifindex in self._left_at:
@@ -285,12 +285,12 @@ class EbpfDriver:
 
     def _sweep(self, failed: frozenset[int]) -> None:
         """Remove what belongs to no port; what is left of a port that failed guards it still."""
-        self._remove_left(failed)
+        self._remove_leftovers(failed)
         self._ports.sweep(frozenset(self._attaching.seen_all()))
         if self._pins:
             self._pins.sweep()
 
-    def _remove_left(self, failed: frozenset[int] = frozenset()) -> None:
+    def _remove_leftovers(self, failed: frozenset[int] = frozenset()) -> None:
         for ifindex in self._other.seen_all().keys() - failed:
             self._other.remove(ifindex)
 
@@ -299,14 +299,14 @@ class EbpfDriver:
         with rcu.expedited():
             for ifindex in self._attaching.seen_all():
                 self._attaching.remove(ifindex)
-            self._remove_left()
+            self._remove_leftovers()
         self.close()
         if self._pins:
             self._pins.remove()
 
-    def connections(self) -> Connections:
+    def connections(self) -> ConnectionMap:
         """The table of connections, to be read and closed."""
-        return Connections(self._maps[_FLOWS])
+        return ConnectionMap(self._maps[_FLOWS])
 
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
         """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
@@ -316,7 +316,7 @@ class EbpfDriver:
         """When the port last used each learned address; CLOCK_MONOTONIC in ns, 0: never."""
         return self._ports.uses(ifindex)
 
-    def answer(
+    def inject_reject(
         self, ifindex: int, direction: Direction, frame: bytes, *, swapped: bool = False
     ) -> None:
         """Send `frame` to the guest of an interface, or as if that guest had sent it.
@@ -375,7 +375,7 @@ class EbpfDriver:
         self.events.drops()
         run = self._programs[_PROGRAMS[direction]].test_run
         shot = [
-            run(frame, ifindex=ifindex, control=_control(left), gso_size=left.gso_size)[0] == _SHOT
+            run(frame, ifindex=ifindex, control=_control(left), gso_size=left.gso_size)[0] == _BATCH
             for frame, left in zip(frames, offloads or repeat(NO_OFFLOAD), strict=False)
         ]
         records = self.events.drops()

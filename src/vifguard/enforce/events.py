@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from vifguard.enforce import records
 from vifguard.enforce.driver import Claimed, Dropped
-from vifguard.enforce.records import Counted
+from vifguard.enforce.records import DropTotal
 from vifguard.kernel.bpf import Map
 from vifguard.kernel.ringbuf import RingBuffer
 
@@ -39,7 +39,7 @@ class Events:
         """The claims of addresses, shared and to be learned, since the last call."""
         return [records.claimed(record) for record in self._claims.read()]
 
-    def counts(self) -> Iterator[Counted]:
+    def counts(self) -> Iterator[DropTotal]:
         """All drops since the ports were plugged, by port, direction and guard."""
         for key, value in self._counters.contents():
             yield from records.counted(int.from_bytes(key, "little"), value)

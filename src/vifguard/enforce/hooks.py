@@ -6,27 +6,27 @@ import errno
 from collections.abc import Mapping
 from typing import Protocol
 
-from vifguard.enforce.directory import FROM_GUEST, TO_GUEST, Directory
+from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel.bpf import Program
 from vifguard.kernel.tc import PRIORITY, Clsact, Filter, Hook
 
 
-class Attaching(Protocol):
+class AttachMethod(Protocol):
     """One way to attach."""
 
     name: str
 
-    def wanted(self, *, swapped: bool) -> Hooks:
+    def desired(self, *, swapped: bool) -> Hooks:
         """Which program should stand at ingress and egress."""
 
-    def seen(self, ifindex: int) -> Hooks:
+    def observed(self, ifindex: int) -> Hooks:
         """Which of ours stand there; what is wrong with one that is not as it should be."""
 
     def seen_all(self) -> Mapping[int, Hooks]:
         """The same of every interface where one of ours stands; each is asked."""
 
-    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
         """Let these programs stand there; what was seen of ours is replaced in place."""
 
     def remove(self, ifindex: int) -> None:
@@ -41,16 +41,16 @@ def guest_hooks(*, swapped: bool) -> Hooks:
     return (TO_GUEST, FROM_GUEST) if swapped else (FROM_GUEST, TO_GUEST)
 
 
-class Nowhere:
+class Detached:
     """No attachment at all: frames come from BPF_PROG_TEST_RUN."""
 
     name = "none"
 
-    def wanted(self, *, swapped: bool) -> Hooks:  # noqa: ARG002  (the protocol's)
+    def desired(self, *, swapped: bool) -> Hooks:  # noqa: ARG002  (the protocol's)
         """Nothing."""
         return NO_HOOKS
 
-    def seen(self, ifindex: int) -> Hooks:  # noqa: ARG002  (the protocol's)
+    def observed(self, ifindex: int) -> Hooks:  # noqa: ARG002  (the protocol's)
         """Nothing."""
         return NO_HOOKS
 
@@ -58,7 +58,7 @@ class Nowhere:
         """None."""
         return {}
 
-    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
         """Do nothing."""
 
     def remove(self, ifindex: int) -> None:
@@ -79,35 +79,35 @@ class ClsactFilters:
     _hooks = (Hook.INGRESS, Hook.EGRESS)
     _mark = "vifguard:"
 
-    def __init__(self, programs: Mapping[str, Program], directory: Directory) -> None:
+    def __init__(self, programs: Mapping[str, Program], directory: PinDirectory) -> None:
         self._programs = programs
         self._directory = directory
         self._names = {program.id: name for name, program in programs.items()}
         self._tc = Clsact()
 
-    def wanted(self, *, swapped: bool) -> Hooks:
+    def desired(self, *, swapped: bool) -> Hooks:
         """Both programs, by the kind of interface."""
         return guest_hooks(swapped=swapped)
 
-    def seen(self, ifindex: int) -> Hooks:
+    def observed(self, ifindex: int) -> Hooks:
         """What our filters run, where they are met first."""
         ingress, egress = (self._seen(ifindex, hook) for hook in self._hooks)
         return ingress, egress
 
     def seen_all(self) -> Mapping[int, Hooks]:
         """By asking every interface that has the qdisc."""
-        seen = {ifindex: self.seen(ifindex) for ifindex in self._tc.ifindexes()}
-        return {ifindex: hooks for ifindex, hooks in seen.items() if hooks != NO_HOOKS}
+        observed = {ifindex: self.observed(ifindex) for ifindex in self._tc.ifindexes()}
+        return {ifindex: hooks for ifindex, hooks in observed.items() if hooks != NO_HOOKS}
 
-    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
         """Add the filters, or replace their programs; OSError where another stands first."""
-        for hook, wanted, stands in zip(self._hooks, hooks, seen, strict=True):
-            if stands != wanted:
-                self._put(ifindex, hook, wanted)
+        for hook, desired, stands in zip(self._hooks, hooks, observed, strict=True):
+            if stands != desired:
+                self._put(ifindex, hook, desired)
 
     def remove(self, ifindex: int) -> None:
         """Delete the filters, and the qdisc where nobody else has one in it."""
-        if self.seen(ifindex) == NO_HOOKS:
+        if self.observed(ifindex) == NO_HOOKS:
             return
         for hook in self._hooks:
             for each in self._own(self._filters(ifindex, hook)):
@@ -118,13 +118,13 @@ class ClsactFilters:
         """Close the netlink socket."""
         self._tc.close()
 
-    def _put(self, ifindex: int, hook: Hook, wanted: str) -> None:
+    def _put(self, ifindex: int, hook: Hook, desired: str) -> None:
         filters = self._filters(ifindex, hook)
         own = self._own(filters)
         in_place = own[0].handle if own and own[0] == filters[0] else 0
-        program = self._programs[wanted]
+        program = self._programs[desired]
         try:
-            self._tc.put(ifindex, hook, program, self._mark + wanted, in_place)
+            self._tc.put(ifindex, hook, program, self._mark + desired, in_place)
         except OSError as error:
             if filters and not in_place and error.errno in (errno.EINVAL, errno.ENOENT):
                 raise OSError(

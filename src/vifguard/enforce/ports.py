@@ -14,10 +14,18 @@ from contextlib import contextmanager
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import PortError
+from vifguard.enforce.policy_maps import PolicyMaps
+from vifguard.enforce.port_table import PortTable
 from vifguard.enforce.records import unpack_address
-from vifguard.enforce.sides import Sides
-from vifguard.enforce.state import NO_EXTRAS, NO_KEYS, Hooks, Keys, Kind, PortState, Prefixes
-from vifguard.enforce.table import Table
+from vifguard.enforce.state import (
+    NO_MAP_KEYS,
+    NO_OVERFLOW,
+    Hooks,
+    Kind,
+    MapKeys,
+    PortImage,
+    Prefixes,
+)
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import Map
 from vifguard.model.address import IPAddress
@@ -33,10 +41,10 @@ class Ports:
 
     def __init__(self, maps: Mapping[str, Map]) -> None:
         self._maps = maps
-        self._table = Table(maps)
+        self._table = PortTable(maps)
         keys = [state.keys_of(entry) for _, entry in self._table]
         highest = max((number for each in keys for number in (each.policy, *each.sets)), default=0)
-        self._sides = Sides(maps, highest)
+        self._sides = PolicyMaps(maps, highest)
         self._users = Counter(number for each in keys for number in each.sets)
         self._old_policies: set[int] = set()
         self._old_sets: set[int] = set()
@@ -50,27 +58,27 @@ class Ports:
     def __contains__(self, ifindex: int) -> bool:
         return self._table.read(ifindex) is not None
 
-    def read(self, ifindex: int, hooks: Hooks) -> PortState:
+    def read(self, ifindex: int, hooks: Hooks) -> PortImage:
         """One port as the kernel holds it now, beside the hooks that were seen there."""
         entry = self._table.read(ifindex)
         if entry is None:
-            return PortState(b"", NO_EXTRAS, frozenset(), hooks)
+            return PortImage(b"", NO_OVERFLOW, frozenset(), hooks)
         keys, sides = state.keys_of(entry), self._sides
         public, claimable = (sides.read_set(number) for number in keys.sets)
-        bare = state.with_keys(entry, NO_KEYS)
+        bare = state.with_keys(entry, NO_MAP_KEYS)
         extras, tracked = sides.read(keys.policy), self._is_tracked(ifindex)
-        return PortState(bare, extras, public, hooks, claimable, tracked)
+        return PortImage(bare, extras, public, hooks, claimable, tracked)
 
-    def read_all(self) -> Iterator[tuple[int, PortState]]:
+    def read_all(self) -> Iterator[tuple[int, PortImage]]:
         """All ports as the kernel holds them now, without their hooks."""
         self._sides.scan()
         for ifindex, entry in self._table:
             keys = state.keys_of(entry)
-            extras = self._sides.policies.get(keys.policy, NO_EXTRAS)
+            extras = self._sides.policies.get(keys.policy, NO_OVERFLOW)
             public, claimable = (self._sides.sets.get(each, frozenset()) for each in keys.sets)
-            bare = state.with_keys(entry, NO_KEYS)
+            bare = state.with_keys(entry, NO_MAP_KEYS)
             tracked = self._is_tracked(ifindex)
-            yield ifindex, PortState(bare, extras, public, state.NO_HOOKS, claimable, tracked)
+            yield ifindex, PortImage(bare, extras, public, state.NO_HOOKS, claimable, tracked)
 
     def _is_tracked(self, ifindex: int) -> bool:
         return self._maps[_TRACKING].lookup(state.word(ifindex)) is not None
@@ -89,7 +97,7 @@ class Ports:
 
     def put(
         self,
-        ports: Mapping[int, PortState],
+        ports: Mapping[int, PortImage],
         failed: list[PortError],
         running: Collection[int] = frozenset(),
     ) -> None:
@@ -143,7 +151,7 @@ class Ports:
                 self._sides.delete_set(number)
         self._old_policies, self._old_sets = set(), set()
 
-    def litter(self, present: frozenset[int]) -> frozenset[str]:
+    def leftovers(self, present: frozenset[int]) -> frozenset[str]:
         """What belongs to no port; `present` are the interfaces whose counters stay."""
         policies, sets = self._unused()
         found = {f"policy {policy}" for policy in policies}
@@ -158,16 +166,16 @@ class Ports:
         for name, ifindex in list(self._unkept(present)):
             self._maps[name].delete(state.word(ifindex))
 
-    def _write(self, ifindex: int, port: PortState) -> int:
+    def _write(self, ifindex: int, port: PortImage) -> int:
         """A fresh entry for the port; 0 where the present one is right."""
         old = self._table.read(ifindex)
         keys = state.keys_of(old)
         before = keys.policy
         public = self._set_of(keys.public, port.public)
         claimable = self._set_of(keys.claimable, port.claimable)
-        kept = bool(before) and self._sides.read(before) == port.extras
-        policy = before if kept else self._sides.write(port.extras, before)
-        entry = state.with_keys(port.entry, Keys(policy, public, claimable))
+        kept = bool(before) and self._sides.read(before) == port.overflow
+        policy = before if kept else self._sides.write(port.overflow, before)
+        entry = state.with_keys(port.entry, MapKeys(policy, public, claimable))
         if entry == old:
             return 0
         try:
@@ -186,7 +194,7 @@ class Ports:
     def _point(self, ifindex: int, number: int) -> None:
         old = self._table.read(ifindex)
         try:
-            self._table.point(ifindex, number)
+            self._table.publish(ifindex, number)
         except OSError:
             self._table.discard(number)
             raise

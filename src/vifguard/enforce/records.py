@@ -25,7 +25,7 @@ _GUARDS: dict[int, Guard] = {code: guard for guard, code in CODES.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class DropTotal:
     """How many frames one guard of a port has dropped; None: the port as a whole."""
 
     ifindex: int
@@ -63,13 +63,13 @@ def claimed(record: bytes) -> Claimed:
     )
 
 
-def counted(ifindex: int, value: bytes) -> Iterator[Counted]:
+def counted(ifindex: int, value: bytes) -> Iterator[DropTotal]:
     """`struct counts`, what is not zero of it."""
     frames = _FRAMES.unpack_from(value)
     for place, direction in enumerate(_DIRECTIONS):
         for code, number in enumerate(frames[place * 16 : place * 16 + 16]):
             if number:
-                yield Counted(ifindex, direction, _GUARDS.get(code), number)
+                yield DropTotal(ifindex, direction, _GUARDS.get(code), number)
 
 
 def unpack_address(data: bytes) -> IPAddress:

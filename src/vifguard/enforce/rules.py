@@ -18,7 +18,7 @@ from vifguard.model.security_group import ICMP_OF, Rule
 
 GROUPS_A_PORT = 16
 SETS_A_SCOPE = 32
-QUESTIONS = 64
+MAX_LOOKUPS = 64
 
 OF_RULES = ("allowed", "remotes", "remote_sets")
 OF_SETS = ("members", "member_prefixes")
@@ -50,7 +50,7 @@ def port_groups(digests: Digests, groups: Iterable[str], *, stateful: bool) -> b
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class RuleElements:
     """What one rule of a group needs in the maps; other rules may need some of it too.
 
     `elements` with their values; `named`: the scope, and the set with its class, of a rule
@@ -62,17 +62,17 @@ class Parts:
     length: tuple[int, int] | None
 
 
-def parts_of(digests: Digests, group: str, rule: Rule) -> Parts:
+def elements_of_rule(digests: Digests, group: str, rule: Rule) -> RuleElements:
     """What a rule needs."""
     scope = digests.scope(group, rule)
     class_ = digests.remote_class(scope, rule.remote)
     allowed = tuple((("allowed", key), _PRESENT) for key in _allowed(class_, rule))
     if isinstance(rule.remote, str):
         addresses = digests.addresses(rule.remote, rule.version)
-        return Parts(allowed, (scope, (addresses, class_)), None)
+        return RuleElements(allowed, (scope, (addresses, class_)), None)
     prefix = rule.remote or _ANYWHERE[rule.version]
     remote = ("remotes", _lpm(scope, prefix)), _REMOTE.pack(class_, prefix.prefixlen)
-    return Parts((*allowed, remote), None, (scope, prefix.prefixlen))
+    return RuleElements((*allowed, remote), None, (scope, prefix.prefixlen))
 
 
 def sets_of_scope(scope: int, named: Iterable[tuple[int, int]]) -> tuple[Element, bytes]:

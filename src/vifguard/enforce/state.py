@@ -61,7 +61,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
+class PolicyOverflow:
     """What of a policy does not fit into an entry.
 
     Addresses are `struct address` and of which kind, prefixes the number of bits and a
@@ -81,7 +81,7 @@ class Extras:
         return any((*sets, self.groups, self.vrids))
 
 
-NO_EXTRAS = Extras()
+NO_OVERFLOW = PolicyOverflow()
 Prefixes = frozenset[tuple[int, bytes]]
 Hooks = tuple[str, str]
 """The programs at an interface's ingress and egress; empty where none of ours stands.
@@ -94,11 +94,11 @@ STALE, BEHIND = "stale", "behind"
 
 
 @dataclass(frozen=True, slots=True)
-class PortState:
+class PortImage:
     """All of one port: its entry with the keys into other maps blank, and what they lead to."""
 
     entry: bytes
-    extras: Extras
+    overflow: PolicyOverflow
     public: Prefixes
     hooks: Hooks
     claimable: Prefixes = frozenset()
@@ -119,7 +119,7 @@ class PortState:
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class MapKeys:
     """What an entry names in other maps: a policy and sets of prefixes; 0 where it has none."""
 
     policy: int = 0
@@ -132,17 +132,19 @@ class Keys:
         return self.public, self.claimable
 
 
-NO_KEYS = Keys()
+NO_MAP_KEYS = MapKeys()
 
 
-def keys_of(entry: bytes | None) -> Keys:
+def keys_of(entry: bytes | None) -> MapKeys:
     """The keys in an entry; none in no entry."""
     if not entry:
-        return NO_KEYS
-    return Keys(*_KEYS.unpack_from(entry, _KEYS_AT), *_CLAIMABLE.unpack_from(entry, _CLAIMABLE_AT))
+        return NO_MAP_KEYS
+    return MapKeys(
+        *_KEYS.unpack_from(entry, _KEYS_AT), *_CLAIMABLE.unpack_from(entry, _CLAIMABLE_AT)
+    )
 
 
-def with_keys(entry: bytes, keys: Keys) -> bytes:
+def with_keys(entry: bytes, keys: MapKeys) -> bytes:
     """The entry with these keys in it."""
     changed = bytearray(entry)
     _KEYS.pack_into(changed, _KEYS_AT, keys.policy, keys.public)
@@ -167,7 +169,7 @@ def pack_address(address: IPAddress) -> bytes:
 
 def render(
     attachment: Attachment, hooks: Hooks, digests: Digests, *, report_all: bool = False
-) -> PortState:
+) -> PortImage:
     """The state that holds a policy; ValueError says what of it cannot be held."""
     policy = attachment.policy
     addresses = _Addresses.of(policy)
@@ -200,7 +202,7 @@ def render(
     groups = b""
     if Guard.SECURITY_GROUPS in policy.guards:
         groups = port_groups(digests, policy.security_groups, stateful=policy.stateful)
-    extras = Extras(
+    extras = PolicyOverflow(
         macs.others,
         addresses.others,
         addresses.prefixes,
@@ -209,11 +211,11 @@ def render(
         _vrids(policy),
     )
     if policy.closed or not extras:
-        extras = NO_EXTRAS
-    return PortState(entry, extras, public, hooks, _prefixes(policy.claimable))
+        extras = NO_OVERFLOW
+    return PortImage(entry, extras, public, hooks, _prefixes(policy.claimable))
 
 
-def closed(attachment: Attachment, hooks: Hooks) -> PortState:
+def closed(attachment: Attachment, hooks: Hooks) -> PortImage:
     """The state of a port that passes nothing, for a policy that cannot be held."""
     try:
         identity = _port_id(attachment.policy.port_id)
@@ -221,7 +223,7 @@ def closed(attachment: Attachment, hooks: Hooks) -> PortState:
         identity = bytes(16)
     numbers = (attachment.ifindex, Flag.IS_CLOSED, 0)
     entry = ENTRY.pack(*numbers, b"", b"", b"", b"", 0, 0, 0, 0, identity, attachment.revision, 0)
-    return PortState(entry, NO_EXTRAS, frozenset(), hooks)
+    return PortImage(entry, NO_OVERFLOW, frozenset(), hooks)
 
 
 def _port_id(text: str) -> bytes:
@@ -328,23 +330,23 @@ class _Addresses:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Desired:
     """The states of the ports; `refused` says which policy cannot be held, and why.
 
     `running` are the interfaces whose guests were there before any guard.
     """
 
-    ports: Mapping[int, PortState]
+    ports: Mapping[int, PortImage]
     refused: Mapping[int, str]
     running: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observed:
     """The states read back; `litter` names what belongs to no port (complete look only)."""
 
-    ports: Mapping[int, PortState]
-    litter: frozenset[str] = frozenset()
+    ports: Mapping[int, PortImage]
+    leftovers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +357,7 @@ class Change:
     were there before any guard.
     """
 
-    ports: Mapping[int, PortState]
+    ports: Mapping[int, PortImage]
     hooks: Mapping[int, Hooks]
     removed: frozenset[int] = frozenset()
     sweep: bool = False
@@ -380,25 +382,27 @@ _LOST_HOOKS = {
 _OTHER_HOOK = (Loss.PROGRAM, "another program stands at the interface's {}")
 
 
-def loss(held: PortState, seen: PortState | None) -> tuple[Loss, str] | None:
+def loss(held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
     """What of a guard that was held is not so any more; None where all is."""
-    seen = seen or PortState(b"", NO_EXTRAS, frozenset(), NO_HOOKS)
-    for where, wanted, stands in zip(("ingress", "egress"), held.hooks, seen.hooks, strict=True):
-        if stands != wanted:
+    observed = observed or PortImage(b"", NO_OVERFLOW, frozenset(), NO_HOOKS)
+    for where, desired, stands in zip(
+        ("ingress", "egress"), held.hooks, observed.hooks, strict=True
+    ):
+        if stands != desired:
             cause, text = _LOST_HOOKS.get(stands, _OTHER_HOOK)
             return cause, text.format(where)
-    if seen.entry != held.entry:
+    if observed.entry != held.entry:
         return Loss.ENTRY, "its entry in the table of ports is not what was written"
-    if seen != held:
+    if observed != held:
         return Loss.EXTRAS, "its addresses, prefixes or groups in the maps are not what was written"
     return None
 
 
-def difference(wanted: Wanted, seen: Seen) -> Change | None:
+def diff(desired: Desired, observed: Observed) -> Change | None:
     """What turns `seen` into `wanted`; None for nothing."""
-    ports = {i: state for i, state in wanted.ports.items() if seen.ports.get(i) != state}
-    removed = frozenset(seen.ports) - frozenset(wanted.ports)
-    if not (ports or removed or seen.litter):
+    ports = {i: state for i, state in desired.ports.items() if observed.ports.get(i) != state}
+    removed = frozenset(observed.ports) - frozenset(desired.ports)
+    if not (ports or removed or observed.leftovers):
         return None
-    hooks = {i: seen.ports[i].hooks for i in ports if i in seen.ports}
-    return Change(ports, hooks, removed, bool(seen.litter), wanted.running & ports.keys())
+    hooks = {i: observed.ports[i].hooks for i in ports if i in observed.ports}
+    return Change(ports, hooks, removed, bool(observed.leftovers), desired.running & ports.keys())

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from vifguard.enforce.directory import Directory
-from vifguard.enforce.former_links import FormerLinks
 from vifguard.enforce.hooks import guest_hooks
+from vifguard.enforce.legacy_links import LegacyLinks
+from vifguard.enforce.pin_directory import PinDirectory
 from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel import tcx
 from vifguard.kernel.bpf import Program
@@ -34,8 +34,8 @@ class Tcx:
     def __init__(
         self,
         programs: Mapping[str, Program],
-        directory: Directory,
-        former: FormerLinks,
+        directory: PinDirectory,
+        former: LegacyLinks,
         load: Load,
     ) -> None:
         """`load` makes another instance of a program."""
@@ -46,25 +46,25 @@ class Tcx:
         self._former = former
         self._load = load
 
-    def wanted(self, *, swapped: bool) -> Hooks:
+    def desired(self, *, swapped: bool) -> Hooks:
         """Both programs, by the kind of interface."""
         return guest_hooks(swapped=swapped)
 
-    def seen(self, ifindex: int) -> Hooks:
+    def observed(self, ifindex: int) -> Hooks:
         """What stands there, alone of ours and before all others."""
         ingress, egress = (self._seen(_attached(ifindex, where)) for where in AttachType)
         return ingress, egress
 
     def seen_all(self) -> Mapping[int, Hooks]:
         """By asking every interface."""
-        seen = {ifindex: self.seen(ifindex) for ifindex in interfaces()}
-        return {ifindex: hooks for ifindex, hooks in seen.items() if hooks != NO_HOOKS}
+        observed = {ifindex: self.observed(ifindex) for ifindex in interfaces()}
+        return {ifindex: hooks for ifindex, hooks in observed.items() if hooks != NO_HOOKS}
 
-    def put(self, ifindex: int, hooks: Hooks, seen: Hooks) -> None:
+    def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
         """Attach before all others, or in the place of what is ours and first."""
-        for where, wanted, stands in zip(AttachType, hooks, seen, strict=True):
-            if stands != wanted:
-                self._put(ifindex, where, wanted)
+        for where, desired, stands in zip(AttachType, hooks, observed, strict=True):
+            if stands != desired:
+                self._put(ifindex, where, desired)
 
     def remove(self, ifindex: int) -> None:
         """Detach what is ours."""
@@ -91,35 +91,35 @@ class Tcx:
         own = {x for x in linkless if self._directory.has(x.program)}.union(former)
         return [x for x in attached if x in own]
 
-    def _put(self, ifindex: int, where: AttachType, wanted: str) -> None:
-        number, attached = self._ids[wanted], _attached(ifindex, where)
+    def _put(self, ifindex: int, where: AttachType, desired: str) -> None:
+        number, attached = self._ids[desired], _attached(ifindex, where)
         own = self._own(attached)
         if number in [each.program for each in own] and attached[0].program != number:
-            self._put_first(ifindex, where, wanted, own)
+            self._put_first(ifindex, where, desired, own)
             return
         if own and own[0] == attached[0] and not own[0].link:
-            self._replace(own.pop(0).program, wanted, ifindex, where)
+            self._replace(own.pop(0).program, desired, ifindex, where)
         else:
-            tcx.attach_first(self._programs[wanted], ifindex, where)
+            tcx.attach_first(self._programs[desired], ifindex, where)
             self._warn_of_others(attached, ifindex)
         self._detach(own, ifindex, where)
 
     def _put_first(
-        self, ifindex: int, where: AttachType, wanted: str, own: Iterable[Attached]
+        self, ifindex: int, where: AttachType, desired: str, own: Iterable[Attached]
     ) -> None:
         """Put another instance of the program before all, and let it end those that stand there.
 
         No hook takes one program twice, and to detach it first would open the port meanwhile.
         """
-        with self._load(wanted) as twin:
+        with self._load(desired) as twin:
             tcx.attach_first(twin, ifindex, where)
             self._detach(own, ifindex, where)
-            tcx.replace(twin, self._programs[wanted], ifindex, where)
+            tcx.replace(twin, self._programs[desired], ifindex, where)
 
-    def _replace(self, old: int, wanted: str, ifindex: int, where: AttachType) -> None:
-        if old != self._ids[wanted]:
+    def _replace(self, old: int, desired: str, ifindex: int, where: AttachType) -> None:
+        if old != self._ids[desired]:
             with Program.by_id(old) as replaced:
-                tcx.replace(replaced, self._programs[wanted], ifindex, where)
+                tcx.replace(replaced, self._programs[desired], ifindex, where)
 
     def _detach(self, own: Iterable[Attached], ifindex: int, where: AttachType) -> None:
         """From the last to the first: what stands behind a guard may pass only what it passed."""

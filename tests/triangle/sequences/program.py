@@ -8,8 +8,8 @@ from tests.triangle.sequences.stage import FIRST
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
-from vifguard.enforce.connections import PLACES
-from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.connection_table import DEFAULT_CONNECTIONS
+from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.netns import in_throwaway
@@ -53,10 +53,10 @@ class Program:
         return self._now
 
     def hold(self, held: Held) -> None:
-        self.driver.hold(_change(self._book, held.book))
+        self.driver.load_ruleset(_change(self._book, held.book))
         self._book = held.book
         attachments = (
-            Attachment(policy, ifindex, swapped=False, revision=1)
+            Attachment(policy, ifindex, reversed_hooks=False, revision=1)
             for policy, ifindex in zip(held.policies, self.ifindexes, strict=False)
         )
         wanted = self.driver.render(attachments)
@@ -88,7 +88,7 @@ def with_program(work: Callable[[Program], T]) -> T:
     def inside() -> T:
         names = [f"seq{number}" for number in range(PORTS)]
         ip(f"link add {name} type bridge" for name in names)
-        with EbpfDriver.private(BUCKETS * PLACES) as driver:
+        with EbpfDriver.private(BUCKETS * DEFAULT_CONNECTIONS) as driver:
             program = Program(driver, [socket.if_nametoindex(name) for name in names])
             try:
                 return work(program)
@@ -98,11 +98,11 @@ def with_program(work: Callable[[Program], T]) -> T:
     return in_throwaway(inside)
 
 
-def _change(before: Ruleset | None, now: Ruleset) -> BookChange:
+def _change(before: Ruleset | None, now: Ruleset) -> RulesetChange:
     """What the feed would say: everything at first, then what is otherwise."""
     if before is None:
         sets = {name: SetChange(complete=True, added=held) for name, held in now.sets.items()}
-        return BookChange(complete=True, groups=now.rules, sets=sets)
+        return RulesetChange(complete=True, groups=now.rules, sets=sets)
     names = before.rules.keys() | now.rules.keys()
     groups = {
         name: now.rules.get(name, EMPTY)
@@ -114,7 +114,7 @@ def _change(before: Ruleset | None, now: Ruleset) -> BookChange:
         for name in before.sets.keys() | now.sets.keys()
         if before.sets.get(name) != now.sets.get(name)
     }
-    return BookChange(complete=False, groups=groups, sets=sets)
+    return RulesetChange(complete=False, groups=groups, sets=sets)
 
 
 def _moved(before: frozenset[IPNetwork], now: frozenset[IPNetwork]) -> SetChange:

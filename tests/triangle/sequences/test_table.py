@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import pytest
-from tests.enforce.world import nowhere
+from tests.enforce.guarded_port import nowhere
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import FROM, SECOND, TO
 from tests.triangle.sequences.program import Program
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.talk import Talk, frame, other
 
-from vifguard.enforce.connections import PLACES, Connections
+from vifguard.enforce.connection_table import DEFAULT_CONNECTIONS, ConnectionMap
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Ruleset
@@ -52,7 +52,9 @@ def full() -> Iterator[Full]:
 
         def play(work: Callable[[Program], None], buckets: int, ports: int = 4) -> None:
             if buckets not in drivers:
-                drivers[buckets] = ends.enter_context(EbpfDriver.private(buckets * PLACES))
+                drivers[buckets] = ends.enter_context(
+                    EbpfDriver.private(buckets * DEFAULT_CONNECTIONS)
+                )
             with closing(Program(drivers[buckets], INDEXES[:ports])) as program:
                 begin(program, ports)
                 work(program)
@@ -106,19 +108,19 @@ CONNECTED = [None] * 3
 
 def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same(full: Full) -> None:
     def share(program: Program) -> None:
-        first = list(connections(FLOODER, PLACES))
+        first = list(connections(FLOODER, DEFAULT_CONNECTIONS))
         assert all(connect(program, talk) == CONNECTED for talk in first)
-        second = list(connections(VICTIM, 3 * PLACES))
+        second = list(connections(VICTIM, 3 * DEFAULT_CONNECTIONS))
         assert all(connect(program, talk) == CONNECTED for talk in second)
-        assert sum(lives(program, talk) for talk in first) == PLACES // 2
-        assert sum(lives(program, talk) for talk in second) == PLACES // 2
+        assert sum(lives(program, talk) for talk in first) == DEFAULT_CONNECTIONS // 2
+        assert sum(lives(program, talk) for talk in second) == DEFAULT_CONNECTIONS // 2
 
     full(share, buckets=1)
 
 
 def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
     def wait(program: Program) -> None:
-        talks = list(connections(VICTIM, PLACES))
+        talks = list(connections(VICTIM, DEFAULT_CONNECTIONS))
         for number, talk in enumerate(talks):
             program.set_clock(BEGIN + number * SECOND)
             assert connect(program, talk) == CONNECTED
@@ -126,24 +128,28 @@ def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
         assert say(program, talks[0], talks[0].opener, ACK) is None
         (more,) = connections(VICTIM, 1, first=50)
         assert connect(program, more) == CONNECTED
-        assert [lives(program, talk) for talk in talks] == [True, False] + [True] * (PLACES - 2)
+        assert [lives(program, talk) for talk in talks] == [True, False] + [True] * (
+            DEFAULT_CONNECTIONS - 2
+        )
 
     full(wait, buckets=1)
 
 
 def test_a_ninth_port_finds_room_among_eight_that_have_one_each(full: Full) -> None:
     def newcomer(program: Program) -> None:
-        talks = [talk for port in range(PLACES) for talk in connections(port, 1)]
+        talks = [talk for port in range(DEFAULT_CONNECTIONS) for talk in connections(port, 1)]
         for number, talk in enumerate(talks):
             program.set_clock(BEGIN + number * SECOND)
             assert connect(program, talk) == CONNECTED
         for number, later in enumerate((0, 12 * HOUR)):
             program.set_clock(BEGIN + later + 20 * SECOND)
-            (more,) = connections(PLACES, 1, first=number)
+            (more,) = connections(DEFAULT_CONNECTIONS, 1, first=number)
             assert connect(program, more) == CONNECTED
-        assert [lives(program, talk) for talk in talks] == [False] + [True] * (PLACES - 1)
+        assert [lives(program, talk) for talk in talks] == [False] + [True] * (
+            DEFAULT_CONNECTIONS - 1
+        )
 
-    full(newcomer, buckets=1, ports=PLACES + 1)
+    full(newcomer, buckets=1, ports=DEFAULT_CONNECTIONS + 1)
 
 
 def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few(full: Full) -> None:
@@ -169,7 +175,7 @@ def test_a_remote_that_vanished_locks_nobody_out(full: Full) -> None:
     """It opened all that a bucket holds, and the guest closes each."""
 
     def vanished(program: Program) -> None:
-        for talk in connections(VICTIM, PLACES):
+        for talk in connections(VICTIM, DEFAULT_CONNECTIONS):
             assert connect(program, talk) == CONNECTED
             assert say(program, talk, FROM, FIN | ACK) is None
         for number, later in enumerate((0, HOUR, 23 * HOUR)):
@@ -193,7 +199,7 @@ def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones(full: F
 
 def test_what_is_half_open_goes_before_what_is_open(full: Full) -> None:
     def flood(program: Program) -> None:
-        opened = list(connections(FLOODER, PLACES - 1))
+        opened = list(connections(FLOODER, DEFAULT_CONNECTIONS - 1))
         assert all(connect(program, talk) == [None] * 3 for talk in opened)
         for talk in connections(FLOODER, 100, first=1000):
             assert say(program, talk, talk.opener, SYN) is None
@@ -213,13 +219,13 @@ def living(program: Program, talks: list[Talk]) -> int:
     return sum(lives(program, talk) for talk in talks)
 
 
-@pytest.mark.parametrize("filled", [PLACES // 2, PLACES])
+@pytest.mark.parametrize("filled", [DEFAULT_CONNECTIONS // 2, DEFAULT_CONNECTIONS])
 def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(full: Full, filled) -> None:
     def share(program: Program) -> None:
         theirs = half_open(program, FLOODER, filled)
-        half_open(program, VICTIM, PLACES // 2)
+        half_open(program, VICTIM, DEFAULT_CONNECTIONS // 2)
         half_open(program, VICTIM, 100, first=100)
-        assert living(program, theirs) == PLACES // 2
+        assert living(program, theirs) == DEFAULT_CONNECTIONS // 2
 
     full(share, buckets=1)
 
@@ -227,7 +233,10 @@ def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(full: Full
 @pytest.mark.parametrize("most", [FLOODER, VICTIM])
 def test_of_what_is_half_open_goes_that_of_the_port_with_most(full: Full, most) -> None:
     def newcomer(program: Program) -> None:
-        counts = {port: PLACES // 2 + (1 if port == most else -1) for port in (FLOODER, VICTIM)}
+        counts = {
+            port: DEFAULT_CONNECTIONS // 2 + (1 if port == most else -1)
+            for port in (FLOODER, VICTIM)
+        }
         there = {port: half_open(program, port, count) for port, count in counts.items()}
         half_open(program, THIRD, 1)
         left = {port: living(program, talks) for port, talks in there.items()}
@@ -263,21 +272,21 @@ def test_where_nobody_has_more_the_newcomer_is_dropped(full: Full) -> None:
 
 def test_what_was_reset_goes_before_what_is_half_open(full: Full) -> None:
     def newcomer(program: Program) -> None:
-        waiting = half_open(program, FLOODER, PLACES - 1)
+        waiting = half_open(program, FLOODER, DEFAULT_CONNECTIONS - 1)
         (refused,) = half_open(program, FLOODER, 1, first=50)
         assert say(program, refused, other(refused.opener), RST | ACK) is None
         half_open(program, VICTIM, 1)
-        assert living(program, waiting) == PLACES - 1
+        assert living(program, waiting) == DEFAULT_CONNECTIONS - 1
 
     full(newcomer, buckets=1)
 
 
 def test_what_is_over_goes_first(full: Full) -> None:
     def wait(program: Program) -> None:
-        for talk in connections(FLOODER, PLACES):
+        for talk in connections(FLOODER, DEFAULT_CONNECTIONS):
             assert connect(program, talk) == [None] * 3
         program.set_clock(BEGIN + 120 * HOUR)
-        for talk in connections(VICTIM, PLACES):
+        for talk in connections(VICTIM, DEFAULT_CONNECTIONS):
             assert connect(program, talk) == [None] * 3
 
     full(wait, buckets=1)
@@ -360,9 +369,9 @@ def test_how_full_it_is_is_known(full: Full, buckets) -> None:
     """Counted in all of 64 buckets; of 4096 in a quarter, which comes within a tenth."""
 
     def used(program: Program) -> None:
-        now, there = BEGIN, list(connections(VICTIM, buckets * PLACES // 4))
-        with Connections(program.driver._maps["flows"], lambda: now) as table:
-            assert table.room == buckets * PLACES
+        now, there = BEGIN, list(connections(VICTIM, buckets * DEFAULT_CONNECTIONS // 4))
+        with ConnectionMap(program.driver._maps["flows"], lambda: now) as table:
+            assert table.capacity == buckets * DEFAULT_CONNECTIONS
             assert table.used() == 0
             assert all(connect(program, talk) == CONNECTED for talk in there)
             assert table.used() == pytest.approx(0.25, rel=0.1 if buckets > 1024 else 0.01)

@@ -209,7 +209,7 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.SECURITY_GROUPS,
         published=("CVE-2019-25076",),
         proved_by=(
-            "tests/enforce/test_book.py::test_questions_of_all_groups_of_a_port_are_bounded",
+            "tests/enforce/test_ruleset_maps.py::test_questions_of_all_groups_of_a_port_are_bounded",
         ),
         note="No packet makes a rule or a mask: what a look-up costs, the rules alone decide.",
     ),

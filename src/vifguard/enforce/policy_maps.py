@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vifguard.enforce.state import NO_EXTRAS, Extras, Kind, Prefixes
+from vifguard.enforce.state import NO_OVERFLOW, Kind, PolicyOverflow, Prefixes
 from vifguard.kernel.bpf import Map
 
 _ADDRESS_STATE = struct.Struct("=QQI4x")
@@ -17,7 +17,7 @@ _LPM_BITS = 64
 
 
 @dataclass(slots=True)
-class _Found:
+class _Scanned:
     """The extras of a policy, while they are gathered from the maps."""
 
     macs: set[bytes] = field(default_factory=set)
@@ -27,8 +27,8 @@ class _Found:
     groups: bytes = b""
     vrids: bytes = b""
 
-    def extras(self) -> Extras:
-        return Extras(
+    def overflow(self) -> PolicyOverflow:
+        return PolicyOverflow(
             frozenset(self.macs),
             frozenset(self.addresses),
             frozenset(self.prefixes),
@@ -38,7 +38,7 @@ class _Found:
         )
 
 
-class Sides:
+class PolicyMaps:
     """The extras of policies and the sets of prefixes, by their ids."""
 
     def __init__(self, maps: Mapping[str, Map], last: int) -> None:
@@ -47,14 +47,14 @@ class Sides:
         self._prefixes, self._ethertypes = maps["prefixes"], maps["ethertypes"]
         self._sets, self._groups = maps["prefix_sets"], maps["port_groups"]
         self._vrids = maps["vrids"]
-        self.policies: dict[int, Extras] = {}
+        self.policies: dict[int, PolicyOverflow] = {}
         self.sets: dict[int, Prefixes] = {}
         self.scan()
         self._last = max((last, *self.policies, *self.sets))
 
     def scan(self) -> None:
         """Read everything back."""
-        found: dict[int, _Found] = defaultdict(_Found)
+        found: dict[int, _Scanned] = defaultdict(_Scanned)
         for key, _ in self._macs.contents():
             found[_number(key[:4])].macs.add(key[4:10])
         for key, value in self._addresses.contents():
@@ -67,19 +67,19 @@ class Sides:
             found[_number(key)].groups = value
         for key, value in self._vrids.contents():
             found[_number(key)].vrids = value
-        self.policies = {policy: each.extras() for policy, each in found.items()}
+        self.policies = {policy: each.overflow() for policy, each in found.items()}
         sets: dict[int, set[tuple[int, bytes]]] = {}
         for key, _ in self._sets.contents():
             sets.setdefault(_number(key[4:8]), set()).add((_number(key[:4]) - _LPM_BITS, key[8:]))
         self.sets = {number: frozenset(content) for number, content in sets.items()}
 
-    def read(self, policy: int) -> Extras:
+    def read(self, policy: int) -> PolicyOverflow:
         """The extras of one policy as the kernel has them now."""
-        known = self.policies.get(policy, NO_EXTRAS)
+        known = self.policies.get(policy, NO_OVERFLOW)
         if not known:
-            return NO_EXTRAS
+            return NO_OVERFLOW
         addresses = ((a, self._addresses.lookup(_key(policy, a))) for a, _ in known.addresses)
-        return Extras(
+        return PolicyOverflow(
             frozenset(m for m in known.macs if self._macs.lookup(_mac_key(policy, m))),
             frozenset((a, _kind(v)) for a, v in addresses if v),
             frozenset(p for p in known.prefixes if self._prefixes.lookup(_prefix_key(policy, p))),
@@ -92,11 +92,11 @@ class Sides:
 
     def groups(self, policy: int) -> bytes:
         """The groups of a policy, as they were written."""
-        return self.policies.get(policy, NO_EXTRAS).groups
+        return self.policies.get(policy, NO_OVERFLOW).groups
 
     def of_kind(self, policy: int, kind: Kind) -> frozenset[bytes]:
         """The addresses of one kind that a policy has."""
-        known = self.policies.get(policy, NO_EXTRAS)
+        known = self.policies.get(policy, NO_OVERFLOW)
         return frozenset(address for address, each in known.addresses if each is kind)
 
     def seen(self, policy: int, address: bytes) -> int:
@@ -104,7 +104,7 @@ class Sides:
         value = self._addresses.lookup(_key(policy, address))
         return int(_ADDRESS_STATE.unpack(value)[0]) if value else 0
 
-    def write(self, extras: Extras, before: int) -> int:
+    def write(self, extras: PolicyOverflow, before: int) -> int:
         """Write extras under a new id; what was seen of policy `before` is carried over.
 
         Raises OSError and leaves nothing where a map is full.
@@ -147,7 +147,7 @@ class Sides:
 
     def delete(self, policy: int) -> None:
         """Remove the extras of a policy that no entry names any more."""
-        extras = self.policies.pop(policy, NO_EXTRAS)
+        extras = self.policies.pop(policy, NO_OVERFLOW)
         self._macs.delete_many(_mac_key(policy, m) for m in extras.macs)
         self._addresses.delete_many(_key(policy, a) for a, _ in extras.addresses)
         self._prefixes.delete_many(_prefix_key(policy, p) for p in extras.prefixes)

@@ -17,7 +17,7 @@ _STRIDE = 2
 """An array's element takes a multiple of 8 bytes; a slot is 4."""
 
 
-class Table:
+class PortTable:
     """Finds, writes and replaces the entries of ports."""
 
     def __init__(self, maps: Mapping[str, Map]) -> None:
@@ -62,7 +62,7 @@ class Table:
         self._entries[number * ENTRY.size : (number + 1) * ENTRY.size] = entry
         return number
 
-    def point(self, ifindex: int, number: int) -> None:
+    def publish(self, ifindex: int, number: int) -> None:
         """Let the interface's port be this entry from now on; `rcu.publish` comes before."""
         old, slot = self._find(ifindex), ifindex % self._size * _STRIDE
         holder = self._slots[slot]

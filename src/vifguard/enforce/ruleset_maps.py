@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from vifguard.enforce import rules
-from vifguard.enforce.driver import BookChange
-from vifguard.enforce.group import NOT_KNOWN, Group
+from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.global_config import GlobalConfig
 from vifguard.enforce.rules import Element, Elements
-from vifguard.enforce.settings import Settings
+from vifguard.enforce.security_group_maps import TERMINATING_LOOKUPS, GroupElements
 from vifguard.kernel.bpf import Map
 from vifguard.model.address import IPNetwork
 
@@ -24,14 +24,14 @@ _PRESENT = b"\x01"
 _AT_ONCE = 2000
 
 
-class Book:
+class RulesetMaps:
     """What groups and sets say. The first change must be complete: it finds what is there."""
 
-    def __init__(self, maps: Mapping[str, Map], settings: Settings) -> None:
+    def __init__(self, maps: Mapping[str, Map], settings: GlobalConfig) -> None:
         self._maps = maps
         self._settings = settings
         self._digests = settings.digests
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, GroupElements] = {}
         self._unfit: dict[str, str] = {}
         self._torn: dict[str, str] = {}
         self._sizes: Counter[str] = Counter()
@@ -39,15 +39,15 @@ class Book:
     def why_not(self, groups: Iterable[str]) -> str:
         """Why a port with these groups cannot be held; empty when it can."""
         groups = sorted(groups)
-        asked = sum(self._questions(group) for group in groups)
-        if asked > rules.QUESTIONS:
+        asked = sum(self._lookups(group) for group in groups)
+        if asked > rules.MAX_LOOKUPS:
             return (
                 f"its security groups refer to too many remote groups and nested prefixes: {asked} "
-                f"questions a packet, {rules.QUESTIONS} can be asked"
+                f"questions a packet, {rules.MAX_LOOKUPS} can be asked"
             )
         return next((why for group in groups if (why := self._why_not(group))), "")
 
-    def hold(self, change: BookChange) -> frozenset[str]:
+    def load(self, change: RulesetChange) -> frozenset[str]:
         """Make the kernel say what the change says; the groups whose ports are to be rendered."""
         touched = set(change.groups)
         if change.complete or self._torn:
@@ -95,11 +95,11 @@ class Book:
 
     def _standing(self, group: str) -> tuple[str, int]:
         """What of a group decides whether its ports can be held."""
-        return self._why_not(group), self._questions(group)
+        return self._why_not(group), self._lookups(group)
 
-    def _questions(self, group: str) -> int:
+    def _lookups(self, group: str) -> int:
         known = self._groups.get(group)
-        return known.questions if known else NOT_KNOWN
+        return known.max_lookups if known else TERMINATING_LOOKUPS
 
     def _why_not(self, group: str) -> str:
         if group in self._unfit:
@@ -110,41 +110,41 @@ class Book:
         torn = (self._torn[name] for name in known.named if name in self._torn)
         return known.why_not or next(torn, "")
 
-    def _change(self, change: BookChange) -> bool:
+    def _change(self, change: RulesetChange) -> bool:
         """Whether anything that was allowed may be so no more."""
         less = False
         for set_id, said in change.sets.items():
-            gone = rules.members_of(self._digests, set_id, said.removed)
-            old = self._found(set_id) if said.complete else dict.fromkeys(gone, _PRESENT)
+            removed = rules.members_of(self._digests, set_id, said.removed)
+            old = self._found(set_id) if said.complete else dict.fromkeys(removed, _PRESENT)
             less |= self._put_set(set_id, old, rules.members_of(self._digests, set_id, said.added))
         for group_id, rules_ in change.groups.items():
-            group = self._groups.pop(group_id, None) or Group(self._digests, group_id)
+            group = self._groups.pop(group_id, None) or GroupElements(self._digests, group_id)
             less |= self._put_group(group, *group.change(rules_))
         return less
 
-    def _replace(self, change: BookChange) -> None:
+    def _replace(self, change: RulesetChange) -> None:
         """Make the kernel say this alone: whatever else it has goes."""
         self._groups, self._torn = {}, {}
-        seen = self._seen()
-        self._sizes = Counter(name for name, _ in seen)
+        observed = self._observed()
+        self._sizes = Counter(name for name, _ in observed)
         for set_id, said in change.sets.items():
-            wanted = tuple(rules.members_of(self._digests, set_id, said.added))
-            old = {each: seen.pop(each) for each in wanted if each in seen}
-            self._put_set(set_id, old, wanted)
+            desired = tuple(rules.members_of(self._digests, set_id, said.added))
+            old = {each: observed.pop(each) for each in desired if each in observed}
+            self._put_set(set_id, old, desired)
         for group_id, rules_ in change.groups.items():
-            group = Group(self._digests, group_id)
+            group = GroupElements(self._digests, group_id)
             _, elements = group.change(rules_)
-            old = {each: seen.pop(each) for each in elements if each in seen}
+            old = {each: observed.pop(each) for each in elements if each in observed}
             self._put_group(group, old, elements)
-        self._turn(seen, {})
+        self._replace_elements(observed, {})
 
-    def _put_group(self, group: Group, old: Elements, wanted: Elements) -> bool:
+    def _put_group(self, group: GroupElements, old: Elements, desired: Elements) -> bool:
         self._unfit.pop(group.id, None)
         try:
-            less = self._turn(old, wanted)
+            less = self._replace_elements(old, desired)
         except OSError as error:
             self._unfit[group.id] = f"its rules do not fit: {os.strerror(error.errno or 0)}"
-            return self._turn(old | wanted | group.elements(), {})
+            return self._replace_elements(old | desired | group.elements(), {})
         if group.rules:
             self._groups[group.id] = group
         return less
@@ -152,28 +152,30 @@ class Book:
     def _put_set(self, set_id: str, old: Elements, added: Iterable[Element]) -> bool:
         """A set that does not fit stays torn, and its groups unheld, until it is said anew."""
         try:
-            less = self._turn(old, dict.fromkeys(added, _PRESENT))
+            less = self._replace_elements(old, dict.fromkeys(added, _PRESENT))
         except OSError as error:
             self._torn[set_id] = f"its addresses do not fit: {os.strerror(error.errno or 0)}"
             return True
         return less
 
-    def _turn(self, old: Elements, wanted: Elements) -> bool:
+    def _replace_elements(self, old: Elements, desired: Elements) -> bool:
         """Make elements `wanted` that are `old`; whether something went or changed."""
         new: dict[str, list[tuple[bytes, bytes]]] = {}
-        for (name, key), value in wanted.items():
+        for (name, key), value in desired.items():
             if old.get((name, key)) != value:
                 new.setdefault(name, []).append((key, value))
         for name, items in new.items():
             self._maps[name].update_many(items)
             self._sizes[name] += sum((name, key) not in old for key, _ in items)
-        gone = [each for each in old if each not in wanted]
-        for name, key in gone:
+        removed = [each for each in old if each not in desired]
+        for name, key in removed:
             self._maps[name].delete(key)
             self._sizes[name] -= 1
-        return bool(gone) or any(old.get(each, value) != value for each, value in wanted.items())
+        return bool(removed) or any(
+            old.get(each, value) != value for each, value in desired.items()
+        )
 
-    def _seen(self) -> Elements:
+    def _observed(self) -> Elements:
         return {(name, key): value for name in _MAPS for key, value in self._maps[name].contents()}
 
     def _found(self, set_id: str) -> Elements:

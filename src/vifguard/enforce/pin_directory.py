@@ -22,7 +22,7 @@ GUARDS = frozenset({FROM_GUEST, TO_GUEST})
 SPEC = MapSpec("directory", MapType.ARRAY, 4, 16, 1)
 
 
-class Directory:
+class PinDirectory:
     """The directory of pins by which one agent knows its own guards, whichever build's."""
 
     def __init__(self, root: Path) -> None:

@@ -14,19 +14,19 @@ from vifguard.enforce.rules import (
     SETS_A_SCOPE,
     Element,
     Elements,
-    Parts,
-    parts_of,
+    RuleElements,
+    elements_of_rule,
     sets_of_scope,
 )
 from vifguard.model.security_group import Rule
 
 T = TypeVar("T")
 
-NOT_KNOWN = 2
+TERMINATING_LOOKUPS = 2
 """Questions that only find that there are no more prefixes, and no more sets."""
 
 
-class Group:
+class GroupElements:
     """A group's rules and the elements that hold them."""
 
     def __init__(self, digests: Digests, group_id: str) -> None:
@@ -44,10 +44,14 @@ class Group:
         return self._named.keys()
 
     @property
-    def questions(self) -> int:
+    def max_lookups(self) -> int:
         """How many questions a packet may put to it at most: prefixes that nest, then sets."""
         nested = max((len(each) for each in self._lengths.values()), default=0)
-        return nested + max((len(each) for each in self._sets.values()), default=0) + NOT_KNOWN
+        return (
+            nested
+            + max((len(each) for each in self._sets.values()), default=0)
+            + TERMINATING_LOOKUPS
+        )
 
     @property
     def why_not(self) -> str:
@@ -68,20 +72,20 @@ class Group:
 
     def change(self, said: frozenset[Rule]) -> tuple[Elements, Elements]:
         """Take other rules; the elements that this concerns, as they were and as they are."""
-        gone = [parts_of(self._digests, self.id, rule) for rule in self.rules - said]
-        come = [parts_of(self._digests, self.id, rule) for rule in said - self.rules]
+        removed = [elements_of_rule(self._digests, self.id, rule) for rule in self.rules - said]
+        added = [elements_of_rule(self._digests, self.id, rule) for rule in said - self.rules]
         if self.why_not:
-            self._take(said, gone, come)
+            self._take(said, removed, added)
             return {}, self.elements()
-        scopes = {parts.named[0] for parts in (*gone, *come) if parts.named}
+        scopes = {parts.named[0] for parts in (*removed, *added) if parts.named}
         whole, before = self.elements() if scopes else {}, self._set_elements(scopes)
-        lost, won = self._take(said, gone, come)
+        lost, won = self._take(said, removed, added)
         if self.why_not:
             return whole, {}
         return before | lost, self._set_elements(scopes) | won
 
     def _take(
-        self, said: frozenset[Rule], gone: Iterable[Parts], come: Iterable[Parts]
+        self, said: frozenset[Rule], removed: Iterable[RuleElements], added: Iterable[RuleElements]
     ) -> tuple[Elements, Elements]:
         """Count anew; the elements that nobody needs any more, and that nobody needed."""
         self._named.subtract(_named(self.rules - said))
@@ -90,17 +94,17 @@ class Group:
         self.rules = said
         lost: Elements = {}
         won: Elements = {}
-        for parts in gone:
+        for parts in removed:
             self._count(parts, -1)
             lost.update(each for each in parts.elements if not self._uses[each])
-        for parts in come:
+        for parts in added:
             won.update(each for each in parts.elements if not self._uses[each])
             self._count(parts, 1)
-        for parts in gone:
-            self._tidy(parts)
+        for parts in removed:
+            self._prune(parts)
         return lost, won
 
-    def _count(self, parts: Parts, by: int) -> None:
+    def _count(self, parts: RuleElements, by: int) -> None:
         for each in parts.elements:
             self._uses[each] += by
         if parts.named:
@@ -108,7 +112,7 @@ class Group:
         if parts.length:
             self._lengths[parts.length[0]][parts.length[1]] += by
 
-    def _tidy(self, parts: Parts) -> None:
+    def _prune(self, parts: RuleElements) -> None:
         """Forget what is counted nought times."""
         for each in parts.elements:
             if not self._uses[each]:

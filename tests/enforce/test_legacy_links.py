@@ -7,12 +7,12 @@ from itertools import product
 from typing import cast
 
 import pytest
+from tests.enforce.guarded_port import attach, hold, mac_of
 from tests.enforce.test_apply import from_
-from tests.enforce.world import attach, hold, mac_of
 
-from vifguard.enforce.directory import FROM_GUEST, TO_GUEST
 from vifguard.enforce.ebpf import OBJECT, EbpfDriver
-from vifguard.enforce.guarded import guarded
+from vifguard.enforce.guarded_interfaces import guarded
+from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
 from vifguard.enforce.state import NO_HOOKS
 from vifguard.kernel import bpffs, probe, skbuff, tcx
 from vifguard.kernel.bpf import Command, Program, call, pack

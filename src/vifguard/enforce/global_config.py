@@ -14,7 +14,7 @@ _CLOCK, _SEED, _GENERATION = 0, 8, 16
 _LAST = 0xFFFFFFFF
 
 
-class Settings:
+class GlobalConfig:
     """The kernel's `struct setting`, whose memory this process shares."""
 
     def __init__(self, maps: Mapping[str, Map]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from tests.enforce.world import nowhere, uuid_of
+from tests.enforce.guarded_port import nowhere, uuid_of
 from tests.semantics.guarded import GUARDED
 from tests.semantics.world import MAC_A
 
-from vifguard.enforce.driver import Attachment, BookChange
+from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import Mac, parse_network
@@ -45,16 +45,16 @@ class Host:
             for name, each in (sets or {}).items()
         }
         rules = {name: frozenset(each) for name, each in groups.items()}
-        return self.driver.hold(BookChange(complete, rules, found))
+        return self.driver.load_ruleset(RulesetChange(complete, rules, found))
 
     def change_set(self, name: str, added: list[str], removed: list[str]) -> None:
         more, less = (frozenset(map(parse_network, each)) for each in (added, removed))
         change = SetChange(complete=False, added=more, removed=less)
-        self.driver.hold(BookChange(complete=False, groups={}, sets={name: change}))
+        self.driver.load_ruleset(RulesetChange(complete=False, groups={}, sets={name: change}))
 
     def ports(self, **groups: list[str]) -> None:
         wanted = self.driver.render(
-            Attachment(policy(index, groups[name]), index, swapped=False, revision=1)
+            Attachment(policy(index, groups[name]), index, reversed_hooks=False, revision=1)
             for name, index in (("near", NEAR), ("far", FAR))
             if name in groups
         )

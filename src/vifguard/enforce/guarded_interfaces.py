@@ -6,9 +6,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from vifguard.enforce.directory import Directory
-from vifguard.enforce.former_links import FormerLinks
 from vifguard.enforce.hooks import ClsactFilters
+from vifguard.enforce.legacy_links import LegacyLinks
+from vifguard.enforce.pin_directory import PinDirectory
 from vifguard.enforce.tcx_hooks import Tcx
 
 
@@ -17,8 +17,8 @@ def guarded(bpf_dir: Path) -> frozenset[int]:
 
     The agent may be running.
     """
-    directory = Directory(bpf_dir)
-    tcx = Tcx({}, directory, FormerLinks(bpf_dir, directory), _load_nothing)
+    directory = PinDirectory(bpf_dir)
+    tcx = Tcx({}, directory, LegacyLinks(bpf_dir, directory), _load_nothing)
     with closing(ClsactFilters({}, directory)) as filters:
         return frozenset(tcx.seen_all()) | frozenset(filters.seen_all())
 

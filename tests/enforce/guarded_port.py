@@ -339,7 +339,7 @@ def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
         driver.apply(change)
     seen = driver.observe(None)
     assert driver.diff(wanted, seen) is None
-    assert set(driver.held(wanted, seen)) == {a.ifindex for a in attachments}
+    assert set(driver.enforced(wanted, seen)) == {a.ifindex for a in attachments}
 
 
 def let_go(driver: EbpfDriver) -> None:
@@ -352,7 +352,7 @@ def let_go(driver: EbpfDriver) -> None:
 
 def attach(guest: Guest, *prefixes: str, revision: int = 1, **more) -> Attachment:
     policy = policy_of(guest.number, *prefixes, **more)
-    return Attachment(policy, guest.ifindex, swapped=False, revision=revision)
+    return Attachment(policy, guest.ifindex, reversed_hooks=False, revision=revision)
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from typing import Self
 
 from vifguard.kernel.bpf import Map
 
-PLACES = 8
+DEFAULT_CONNECTIONS = 8
 """Connections that a bucket has room for."""
 
 MOST = 1 << 25
 """Connections that a table may have room for: it then takes 2.4 GB."""
 
-_TAGS = struct.Struct(f"={PLACES}H")
+_TAGS = struct.Struct(f"={DEFAULT_CONNECTIONS}H")
 _BUCKET, _FLOWS, _FLOW, _EXPIRES = 576, 64, 64, 56
 """`struct bucket`: its size, where its flows begin, and of each its size and where `expires` is."""
 
@@ -30,13 +30,13 @@ _SAMPLE = 1024
 
 def buckets_for(connections: int) -> int:
     """The number of buckets, a power of two, of a table with room for so many; at least one."""
-    return 1 << max(0, -(-connections // PLACES) - 1).bit_length()
+    return 1 << max(0, -(-connections // DEFAULT_CONNECTIONS) - 1).bit_length()
 
 
 def usual(octets: int) -> int:
     """How many connections a table has room for on a host with so much memory."""
     buckets = max(_LEAST_BUCKETS, octets // _MEMORY_A_TABLE // _BUCKET)
-    return min(MOST, (1 << buckets.bit_length() - 1) * PLACES)
+    return min(MOST, (1 << buckets.bit_length() - 1) * DEFAULT_CONNECTIONS)
 
 
 def memory() -> int:
@@ -44,7 +44,7 @@ def memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-class Connections:
+class ConnectionMap:
     """The kernel's table, read as it is; whoever has this keeps the table's memory mapped."""
 
     def __init__(self, flows: Map, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -54,9 +54,9 @@ class Connections:
         self._memory = flows.memory(_BUCKET * self._buckets, write=False)
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many connections it can hold."""
-        return self._buckets * PLACES
+        return self._buckets * DEFAULT_CONNECTIONS
 
     def used(self) -> float:
         """About what part of it is in use, 0 to 1: counted in a thousand buckets.
@@ -65,7 +65,9 @@ class Connections:
         """
         now, step = self._clock() >> _TICK_BITS, max(1, self._buckets // _SAMPLE)
         looked = range(0, self._buckets, step)
-        return sum(self._living(index, now) for index in looked) / (len(looked) * PLACES)
+        return sum(self._living(index, now) for index in looked) / (
+            len(looked) * DEFAULT_CONNECTIONS
+        )
 
     def _living(self, index: int, now: int) -> int:
         start = index * _BUCKET

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vifguard.enforce.directory import GUARDS, Directory
+from vifguard.enforce.pin_directory import GUARDS, PinDirectory
 from vifguard.kernel.tcx import Attached, Link
 
 _SECOND_CHECK = "second_check"
 
 
-class FormerLinks:
+class LegacyLinks:
     """The links that are pinned in one directory; the directory goes with the last of them."""
 
-    def __init__(self, root: Path, directory: Directory) -> None:
+    def __init__(self, root: Path, directory: PinDirectory) -> None:
         self._pins = root / "links"
         self._directory = directory
         self._paths: dict[int, Path] = {}
