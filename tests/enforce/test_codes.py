@@ -27,12 +27,12 @@ def enum(header: str, name: str) -> dict[str, int]:
 
 
 def test_reasons():
-    assert enum("codes.h", "reason") == {reason.name: int(reason) for reason in Reason}
+    assert enum("verdict_codes.h", "reason") == {reason.name: int(reason) for reason in Reason}
 
 
 def test_guards():
     guards = {guard.name: number for number, guard in enumerate(Guard, 1)}
-    assert enum("codes.h", "guard") == {"CLOSED": 0} | guards
+    assert enum("verdict_codes.h", "guard") == {"CLOSED": 0} | guards
     assert {guard.name: code for guard, code in state.CODES.items()} == guards
 
 

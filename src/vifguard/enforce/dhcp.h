@@ -2,7 +2,7 @@
 /* dhcp: a client, never a server or a relay, and only of its own addresses. */
 #pragma once
 
-#include "link.h"
+#include "guards_l2.h"
 
 static __always_inline int is_udp(const struct frame *frame)
 {
@@ -85,7 +85,7 @@ static __noinline int dhcp4_option(struct __sk_buff *skb, const struct port *por
 		size = 2 + option[1];
 	}
 	walk->at += size;
-	forget(skb, walk, sizeof(*walk));
+	verifier_forget(skb, walk, sizeof(*walk));
 	return 0;
 }
 
@@ -179,8 +179,8 @@ static __noinline int dhcp6_option(struct __sk_buff *skb, const struct frame *fr
 				   struct dhcp6_walk *walk)
 {
 	__u8 option[4];
-	__u32 at = opaque(skb, walk->at), inside = opaque(skb, walk->inside), found = 0;
-	__u32 end = opaque(skb, frame->end), limit = inside ? inside : end;
+	__u32 at = verifier_opaque(skb, walk->at), inside = verifier_opaque(skb, walk->inside), found = 0;
+	__u32 end = verifier_opaque(skb, frame->end), limit = inside ? inside : end;
 	if (at >= end)
 		return OPTIONS_END;
 	if (at + 4 > limit || bpf_skb_load_bytes(skb, at, option, 4))
@@ -200,9 +200,9 @@ static __noinline int dhcp6_option(struct __sk_buff *skb, const struct frame *fr
 		inside = next;
 		next = at + head;
 	}
-	walk->found = opaque(skb, found);
-	walk->at = opaque(skb, next);
-	walk->inside = opaque(skb, next == inside ? 0 : inside);
+	walk->found = verifier_opaque(skb, found);
+	walk->at = verifier_opaque(skb, next);
+	walk->inside = verifier_opaque(skb, next == inside ? 0 : inside);
 	return 0;
 }
 
@@ -210,16 +210,16 @@ static __noinline int dhcp6_address(struct __sk_buff *skb, const struct port *po
 				    const struct frame *frame, struct dhcp6_walk *walk)
 {
 	__u8 bytes[16];
-	__u32 found = opaque(skb, walk->found), registers = opaque(skb, walk->registers);
+	__u32 found = verifier_opaque(skb, walk->found), registers = verifier_opaque(skb, walk->registers);
 	if (!found)
 		return 0;
-	if ((registers & opaque(skb, walk->seen)) ||
+	if ((registers & verifier_opaque(skb, walk->seen)) ||
 	    bpf_skb_load_bytes(skb, found, bytes, sizeof(bytes)))
 		return DHCP_SHAPE;
 	struct address address = ipv6(bytes);
-	if (registers & opaque(skb, differ(&address, &frame->source)))
+	if (registers & verifier_opaque(skb, differ(&address, &frame->source)))
 		return DHCP_CLIENT_ADDRESS;
-	walk->seen = opaque(skb, 1);
+	walk->seen = verifier_opaque(skb, 1);
 	return owns(port, &address) ? 0 : DHCP_CLIENT_ADDRESS;
 }
 
@@ -232,7 +232,7 @@ static __noinline int dhcp6_addresses(struct __sk_buff *skb, const struct port *
 	int reason = 0;
 	bpf_skb_load_bytes(skb, frame->upper + 8, &type, 1);
 	walk.registers = type == REGISTRATION;
-	forget(skb, &walk, sizeof(walk));
+	verifier_forget(skb, &walk, sizeof(walk));
 	for (int i = 0; i < 33; i++) {
 		reason = dhcp6_option(skb, frame, &walk);
 		if (reason)

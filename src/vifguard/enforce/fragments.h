@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "passage.h"
-#include "rate.h"
+#include "group_ctx.h"
+#include "rate_limit.h"
 
 #define NO_LATER 8192
 #define SURELY_KEPT 3 /* units of a TCP header, into which no later fragment may reach */
@@ -21,7 +21,7 @@ static __always_inline __u8 fragments_kind(int is_ipv6, int from_guest)
 }
 
 static __noinline int fragment_key(struct __sk_buff *skb, const struct frame *frame,
-				   struct passage *p)
+				   struct group_ctx *p)
 {
 	int is_ipv6 = frame->type == ETH_P_IPV6, from_guest = p->direction == FROM_GUEST;
 	const struct address *local = from_guest ? &frame->source : &frame->destination;
@@ -71,14 +71,14 @@ static __always_inline __u32 judged_of(const struct frame *frame)
 	return (header + 7) / 8;
 }
 
-static __always_inline struct flow *find_passed(struct passage *p, struct bucket *bucket)
+static __always_inline struct flow *find_passed(struct group_ctx *p, struct bucket *bucket)
 {
 	struct flow *passed = find(&p->search, bucket, &p->key);
-	return passed && !is_over(passed, p->search.now) ? passed : 0;
+	return passed && !is_expired(passed, p->search.now) ? passed : 0;
 }
 
 /* Note what `key` says, beside what is known of the packet; whether there was a place. */
-static __noinline int remember(struct passage *p, struct bucket *bucket)
+static __noinline int remember(struct group_ctx *p, struct bucket *bucket)
 {
 	int is_kept = 1;
 	if (!lock(bucket))
@@ -92,7 +92,7 @@ static __noinline int remember(struct passage *p, struct bucket *bucket)
 		if (p->key.number[1] < passed->number[1])
 			passed->number[1] = p->key.number[1];
 	} else {
-		is_kept = take_place(&p->search, bucket, &p->key);
+		is_kept = take_slot(&p->search, bucket, &p->key);
 	}
 	unlock(bucket);
 	return is_kept;
@@ -100,7 +100,7 @@ static __noinline int remember(struct passage *p, struct bucket *bucket)
 
 /* Whether a later fragment that passed begins in the header of this first one. */
 static __noinline int overlaps(struct __sk_buff *skb, const struct frame *frame,
-			       struct passage *p)
+			       struct group_ctx *p)
 {
 	fragment_key(skb, frame, p);
 	struct bucket *bucket = bucket_for(p);
@@ -110,7 +110,7 @@ static __noinline int overlaps(struct __sk_buff *skb, const struct frame *frame,
 
 /* Note a first fragment; 0 without a place: its later ones then count as early. */
 static __noinline int remember_first(struct __sk_buff *skb, const struct frame *frame,
-				     struct passage *p)
+				     struct group_ctx *p)
 {
 	fragment_key(skb, frame, p);
 	p->key.number[0] = judged_of(frame);
@@ -120,7 +120,7 @@ static __noinline int remember_first(struct __sk_buff *skb, const struct frame *
 
 /* Ready a later fragment; what is said of it already, or a negative number: ask the rules. */
 static __noinline int read_later(struct __sk_buff *skb, const struct frame *frame,
-				 struct passage *p)
+				 struct group_ctx *p)
 {
 	__u32 units = units_of(skb, frame);
 	fragment_key(skb, frame, p);
@@ -132,21 +132,21 @@ static __noinline int read_later(struct __sk_buff *skb, const struct frame *fram
 	__u32 judged = passed ? passed->number[0] : 0;
 	if (units < judged || reaches_into_tcp(frame, units))
 		return FRAGMENT_OVERLAP;
-	__builtin_memcpy(p->opening.remote, p->key.remote, sizeof(p->opening.remote));
-	p->opening.scope = scope_bits(p->direction, frame->type == ETH_P_IPV6);
-	p->opening.length = ANY_RULE;
-	p->way = AS_FRAGMENT;
+	__builtin_memcpy(p->query.remote, p->key.remote, sizeof(p->query.remote));
+	p->query.scope = scope_bits(p->direction, frame->type == ETH_P_IPV6);
+	p->query.length = ANY_RULE;
+	p->judged_by = AS_FRAGMENT;
 	if (!judged)
 		return -1;
 	return units >= passed->number[1] || remember(p, bucket) ? 0 : FLOW_TABLE_FULL;
 }
 
 /* Rules let a later fragment pass that comes before its first. */
-static __always_inline int pass_early(struct passage *p)
+static __always_inline int pass_early(struct group_ctx *p)
 {
 	__u32 ifindex = p->key.ifindex;
 	struct tracking *its = bpf_map_lookup_elem(&tracking, &ifindex);
-	if (p->is_reversed && (!its || !draw(&its->fragments, NS_A_SECOND / EARLY_FRAGMENTS,
+	if (p->is_reversed && (!its || !gcra_allow(&its->fragments, NS_A_SECOND / EARLY_FRAGMENTS,
 						  EARLY_AT_ONCE * NS_A_SECOND / EARLY_FRAGMENTS,
 						  p->search.now)))
 		return FRAGMENT_UNKNOWN;

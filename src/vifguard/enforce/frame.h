@@ -139,7 +139,7 @@ static __always_inline struct address ipv6(const void *bytes)
  * The verifier follows each value along each path, and gives up where paths multiply. What
  * is known of a value after this is nothing: paths that differ in it become one again.
  */
-static __always_inline __u32 opaque(struct __sk_buff *skb, __u32 value)
+static __always_inline __u32 verifier_opaque(struct __sk_buff *skb, __u32 value)
 {
 	__u32 veil = skb->hash;
 	value ^= veil;
@@ -147,12 +147,12 @@ static __always_inline __u32 opaque(struct __sk_buff *skb, __u32 value)
 	return value ^ veil;
 }
 
-static __always_inline void forget(struct __sk_buff *skb, void *words, __u32 bytes)
+static __always_inline void verifier_forget(struct __sk_buff *skb, void *words, __u32 bytes)
 {
 	__u32 *word = words;
 #pragma unroll
 	for (__u32 i = 0; i < bytes / 4; i++)
-		word[i] = opaque(skb, word[i]);
+		word[i] = verifier_opaque(skb, word[i]);
 }
 
 /*
@@ -287,7 +287,7 @@ static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame,
 		if (header[3] & 1)
 			frame->fragment |= MORE;
 	}
-	forget(skb, frame->facts, sizeof(frame->facts));
+	verifier_forget(skb, frame->facts, sizeof(frame->facts));
 	return SOUND;
 }
 
@@ -331,7 +331,7 @@ static __noinline int read_ipv6(struct __sk_buff *skb, struct frame *frame)
 	frame->hops = header[7];
 	frame->source = ipv6(header + 8);
 	frame->destination = ipv6(header + 24);
-	forget(skb, frame->facts, sizeof(frame->facts));
+	verifier_forget(skb, frame->facts, sizeof(frame->facts));
 	return read_extensions(skb, frame);
 }
 
@@ -357,7 +357,7 @@ static __always_inline void read_frame(struct __sk_buff *skb, struct frame *fram
 		frame->state = read_ipv4(skb, frame);
 	else if (frame->type == ETH_P_IPV6)
 		frame->state = read_ipv6(skb, frame);
-	forget(skb, frame, sizeof(*frame));
+	verifier_forget(skb, frame, sizeof(*frame));
 }
 
 /* The ARP or RARP packet; false where its hardware addresses cannot be located. */

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "fragments.h"
-#include "quoted.h"
+#include "icmp_error.h"
 
 #define AGAIN -1 /* judge the same packet once more */
 
@@ -56,20 +56,20 @@ static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *f
 }
 
 /* What becomes of a packet of a living connection; 0 for what belongs to it. */
-static __noinline int take(struct bucket *bucket, struct passage *p)
+static __noinline int update_flow(struct bucket *bucket, struct group_ctx *p)
 {
-	int belongs = 0;
+	int lookup_established = 0;
 	if (!lock(bucket))
 		return FLOW_TABLE_FULL;
 	struct flow *flow = find(&p->search, bucket, &p->key);
 	if (flow) {
-		belongs = 1;
+		lookup_established = 1;
 		if (p->is_tcp) {
 			__u32 opener = side_of_opener(flow);
-			belongs = take_segment(flow, &p->segment, p->direction, p->search.now);
+			lookup_established = take_segment(flow, &p->segment, p->direction, p->search.now);
 			/* The rules allowed its SYN a moment ago, but may do so no more. */
 			if (side_of_opener(flow) != opener)
-				*generation_at(bucket, place_of(&p->search)) -= 1;
+				*generation_at(bucket, slot_of(&p->search)) -= 1;
 		} else {
 			if (p->direction != side_of_opener(flow))
 				flow->state = OPEN;
@@ -77,16 +77,16 @@ static __noinline int take(struct bucket *bucket, struct passage *p)
 		}
 	}
 	unlock(bucket);
-	return belongs ? 0 : FLOW_INVALID;
+	return lookup_established ? 0 : FLOW_INVALID;
 }
 
-static __noinline int take_replacing(struct passage *p)
+static __noinline int take_replacing(struct group_ctx *p)
 {
 	struct bucket *bucket = bucket_for(p);
-	return bucket ? take(bucket, p) : FLOW_TABLE_FULL;
+	return bucket ? update_flow(bucket, p) : FLOW_TABLE_FULL;
 }
 
-static __noinline int open_flow(struct passage *p)
+static __noinline int open_flow(struct group_ctx *p)
 {
 	struct bucket *bucket = bucket_for(p);
 	if (!bucket)
@@ -94,10 +94,10 @@ static __noinline int open_flow(struct passage *p)
 	if (p->is_tcp)
 		open_with(&p->key, &p->segment, p->direction);
 	refresh(&p->key, p->search.now);
-	return put(&p->search, bucket, &p->key) ? 0 : FLOW_TABLE_FULL;
+	return insert_flow(&p->search, bucket, &p->key) ? 0 : FLOW_TABLE_FULL;
 }
 
-static __always_inline int judge_error(const struct passage *p)
+static __always_inline int judge_error(const struct group_ctx *p)
 {
 	if (p->key.protocol == IPPROTO_TCP && !is_sent(&p->found, p->sent_by & 1, p->sequence))
 		return ICMP_UNRELATED;
@@ -110,10 +110,10 @@ static __always_inline int judge_error(const struct passage *p)
 #define REPLACES -3 /* it belongs to one if the rules allow it to open another */
 
 /* Whether a segment may be of a connection that the guard, new on the port, does not know. */
-static __noinline int may_be_open(const struct passage *p)
+static __noinline int may_be_open(const struct group_ctx *p)
 {
 	__u32 ifindex = p->key.ifindex;
-	if (p->way != BY_FLOW || !p->is_tcp || !is_of_open(&p->segment))
+	if (p->judged_by != BY_FLOW || !p->is_tcp || !is_of_open(&p->segment))
 		return 0;
 	const struct tracking *its = bpf_map_lookup_elem(&tracking, &ifindex);
 	return its && p->search.now < its->new_until;
@@ -123,75 +123,75 @@ static __noinline int may_be_open(const struct passage *p)
  * A global generation says whether anything that was allowed may be so no more. Then each
  * connection is judged once again when its next packet comes, and nobody walks the table.
  */
-static __noinline int by_flow(struct passage *p)
+static __noinline int judge_by_flow(struct group_ctx *p)
 {
 	struct bucket *bucket = bucket_for(p);
 	if (!bucket)
 		return FLOW_TABLE_FULL;
-	int opens = p->way == BY_FLOW && (!p->is_tcp || may_open(&p->segment));
+	int opens = p->judged_by == BY_FLOW && (!p->is_tcp || may_open(&p->segment));
 	int is_syn = opens && p->is_tcp && kind_of(&p->segment) == SYN;
 	struct flow *flow = find(&p->search, bucket, &p->key);
-	if (!flow || is_over(flow, p->search.now)) {
-		if (p->way == AS_ERROR)
+	if (!flow || is_expired(flow, p->search.now)) {
+		if (p->judged_by == AS_ERROR)
 			return ICMP_UNRELATED;
 		return opens || may_be_open(p) ? OPENS : FLOW_INVALID;
 	}
 	p->found = *flow;
 	if (p->key.kind & OF_FRAGMENTS)
 		return p->found.number[0] ? 0 : ICMP_UNRELATED;
-	if (p->found.state == RECALLED) {
-		if (p->way == AS_ERROR)
+	if (p->found.state == REVOKED) {
+		if (p->judged_by == AS_ERROR)
 			return ICMP_UNRELATED;
 		if (is_syn)
 			return OPENS;
 		refresh(flow, p->search.now);
 		return NOT_ALLOWED;
 	}
-	if (*generation_at(bucket, place_of(&p->search)) != p->search.generation)
+	if (*generation_at(bucket, slot_of(&p->search)) != p->search.generation)
 		return RECHECK;
-	if (p->way == AS_ERROR)
+	if (p->judged_by == AS_ERROR)
 		return judge_error(p);
 	if (is_syn && may_be_replaced(&p->found, &p->segment, p->direction))
 		return OPENS;
 	if (is_syn && asks_rules(&p->found, &p->segment, p->direction))
 		return REPLACES;
-	return take(bucket, p);
+	return update_flow(bucket, p);
 }
 
 /* The connection is of the present generation, or not at all: its packet is judged again. */
-static __noinline int settle(struct passage *p, int lives)
+static __noinline int revalidate_flow(struct group_ctx *p, int lives)
 {
 	struct bucket *bucket = bucket_for(p);
 	if (!bucket || !lock(bucket))
 		return FLOW_TABLE_FULL;
 	struct flow *flow = find(&p->search, bucket, &p->key);
 	if (flow && lives) {
-		*generation_at(bucket, place_of(&p->search)) = p->search.generation;
+		*generation_at(bucket, slot_of(&p->search)) = p->search.generation;
 	} else if (flow && flow->protocol == IPPROTO_TCP) {
 		/* Forgotten, it would be taken up by the next ACK of the other side. */
-		flow->state = RECALLED;
+		flow->state = REVOKED;
 		refresh(flow, p->search.now);
 	} else if (flow)
-		set_tag(bucket, place_of(&p->search), 0);
+		set_tag(bucket, slot_of(&p->search), 0);
 	unlock(bucket);
 	return AGAIN;
 }
 
 /* What no rule allows may be of a connection that the other side was allowed to open. */
-static __always_inline int refuse(struct passage *p, int said, int may_answer)
+static __always_inline int refuse(struct group_ctx *p, int said, int may_answer)
 {
-	int may_reverse = p->way == AS_FRAGMENT ? may_answer : said == OPENS && may_be_open(p);
+	int may_reverse = p->judged_by == AS_FRAGMENT ? may_answer : said == OPENS && may_be_open(p);
 	if (may_reverse && !p->is_reversed) {
 		p->is_reversed = 1;
 		return AGAIN;
 	}
-	return p->way == AS_FRAGMENT ? FRAGMENT_UNKNOWN : NOT_ALLOWED;
+	return p->judged_by == AS_FRAGMENT ? FRAGMENT_UNKNOWN : NOT_ALLOWED;
 }
 
 /* What is allowed to open something. */
-static __always_inline int open_what(struct passage *p, int said)
+static __always_inline int open_what(struct group_ctx *p, int said)
 {
-	switch (p->way) {
+	switch (p->judged_by) {
 	case BY_RULES:
 		return 0;
 	case AS_FRAGMENT:
@@ -205,27 +205,27 @@ static __always_inline int open_what(struct passage *p, int said)
 }
 
 /* The one place where rules are asked, so that verifiers walk through them once. */
-static __noinline int judge_passage(struct passage *p, const struct port_groups *groups)
+static __noinline int judge_group_ctx(struct group_ctx *p, const struct port_groups *groups)
 {
-	int said = p->way == BY_FLOW || p->way == AS_ANSWER || p->way == AS_ERROR ? by_flow(p) :
+	int said = p->judged_by == BY_FLOW || p->judged_by == AS_ANSWER || p->judged_by == AS_ERROR ? judge_by_flow(p) :
 										    OPENS;
 	if (said >= 0)
 		return said;
 	if (said == RECHECK)
 		read_first(&p->found, &p->asked);
 	else
-		p->asked = p->opening;
+		p->asked = p->query;
 	if (said != RECHECK && p->is_reversed)
 		reverse(&p->asked, &p->key, p->direction);
-	int allowed = rules_allow(groups, &p->turn, &p->asked);
+	int allowed = rules_allow(groups, &p->cursor, &p->asked);
 	if (said == RECHECK)
-		return settle(p, allowed);
+		return revalidate_flow(p, allowed);
 	if (!allowed)
 		return refuse(p, said, groups->stateful && !is_to_many(&p->frame));
 	return open_what(p, said);
 }
 
-static __always_inline enum way way_of(const struct frame *frame, int is_stateful)
+static __always_inline enum judged_by judged_by_of(const struct frame *frame, int is_stateful)
 {
 	if (!is_stateful || is_to_many(frame))
 		return BY_RULES;
@@ -233,30 +233,30 @@ static __always_inline enum way way_of(const struct frame *frame, int is_statefu
 		return BY_FLOW;
 	if (is_icmp_error(frame))
 		return AS_ERROR;
-	if (answers(frame->protocol, frame->icmp_type))
+	if (is_icmp_reply(frame->protocol, frame->icmp_type))
 		return AS_ANSWER;
-	return asks(frame->protocol, frame->icmp_type) ? BY_FLOW : BY_RULES;
+	return is_icmp_request(frame->protocol, frame->icmp_type) ? BY_FLOW : BY_RULES;
 }
 
 /* What is said of a packet before any rule is asked, or a negative number. */
 static __always_inline int read_packet(struct __sk_buff *skb, const struct frame *frame,
-				       struct passage *p, int is_stateful)
+				       struct group_ctx *p, int is_stateful)
 {
 	if (frame->fragment & LATER)
 		return read_later(skb, frame, p);
 	if (frame->fragment & MORE && overlaps(skb, frame, p))
 		return FRAGMENT_OVERLAP;
-	read_passage(skb, frame, p);
-	p->way = way_of(frame, is_stateful);
-	if (p->way == AS_ERROR && (frame->fragment & MORE || !read_error(skb, frame, p)))
+	read_group_ctx(skb, frame, p);
+	p->judged_by = judged_by_of(frame, is_stateful);
+	if (p->judged_by == AS_ERROR && (frame->fragment & MORE || !read_error(skb, frame, p)))
 		return ICMP_UNRELATED;
 	return -1;
 }
 
 /* A reason, 0, or AGAIN. */
-static __noinline int groups(struct __sk_buff *skb, const struct port *port, struct passage *p)
+static __noinline int groups(struct __sk_buff *skb, const struct port *port, struct group_ctx *p)
 {
-	const struct setting *set = setting();
+	const struct global_config *set = global_config();
 	const struct frame *frame = &p->frame;
 	__u32 policy = port->policy;
 
@@ -279,7 +279,7 @@ static __noinline int groups(struct __sk_buff *skb, const struct port *port, str
 		return NOT_ALLOWED;
 	int reason = read_packet(skb, frame, p, groups->stateful);
 	if (reason < 0)
-		reason = judge_passage(p, groups);
+		reason = judge_group_ctx(p, groups);
 	if (reason || (frame->fragment & (MORE | LATER)) != MORE || remember_first(skb, frame, p))
 		return reason;
 	/* Nobody would know that a later one lies in its header, but for the shortest ones. */

@@ -14,18 +14,18 @@
 #include <bpf/bpf_helpers.h>
 
 #include "dhcp.h"
-#include "established.h"
+#include "conntrack_fast.h"
 #include "groups.h"
-#include "internet.h"
-#include "report.h"
+#include "guards_l3.h"
+#include "events.h"
 #include "vrrp.h"
 
 /* A reason may carry EXPECTED. */
-#define OBJECTION(guard, reason) ((guard) << 8 | (reason))
-#define JUDGE(guard, judgement) \
+#define DROP_CODE(guard, reason) ((guard) << 8 | (reason))
+#define RUN_GUARD(guard, judgement) \
 	do { \
 		if (port->guards & 1 << (guard) && (reason = (judgement))) \
-			return OBJECTION(guard, reason); \
+			return DROP_CODE(guard, reason); \
 	} while (0)
 
 /* Nobody objects so far, and groups, in a program of its own, has the last word. */
@@ -35,13 +35,13 @@ static __always_inline __u32 asks_groups(const struct port *port, const struct f
 					 __u32 direction)
 {
 	__u32 zero = 0;
-	if (!(port->guards & 1 << GROUPS) || (frame->type != ETH_P_IP && frame->type != ETH_P_IPV6))
+	if (!(port->guards & 1 << SECURITY_GROUPS) || (frame->type != ETH_P_IP && frame->type != ETH_P_IPV6))
 		return 0;
-	struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
-	if (passage) {
-		passage->frame = *frame;
-		passage->direction = direction;
-		passage->is_reversed = 0;
+	struct group_ctx *group_ctx = bpf_map_lookup_elem(&passages, &zero);
+	if (group_ctx) {
+		group_ctx->frame = *frame;
+		group_ctx->direction = direction;
+		group_ctx->is_reversed = 0;
 	}
 	return ASK_GROUPS;
 }
@@ -54,25 +54,25 @@ static __noinline __u32 judge_from_guest(struct __sk_buff *skb, const struct por
 	int reason;
 
 	if (port->flags & IS_CLOSED)
-		return OBJECTION(CLOSED, HELD_CLOSED);
+		return DROP_CODE(CLOSED, HELD_CLOSED);
 	read_frame(skb, &frame);
 	if ((reason = host(skb, &frame, FROM_GUEST, offload)))
-		return OBJECTION(HOST, reason);
+		return DROP_CODE(HOST, reason);
 	read_nd(skb, port, &frame, &message);
-	forget(skb, &message, sizeof(message));
-	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
-	JUDGE(MAC, mac(skb, port, &frame, &message));
-	JUDGE(ARP, arp(skb, port, &frame));
-	JUDGE(ND, claim(port, &frame, &message, nd(port, &frame, &message)));
-	JUDGE(IP, claim_source(port, &frame, ip(skb, port, &frame)));
-	JUDGE(PUBLIC_IP, claim_source(port, &frame, public_ip(port, &frame)));
-	JUDGE(DHCP, dhcp(skb, port, &frame));
-	JUDGE(RA, ra(port, &frame));
-	JUDGE(VRRP, vrrp(skb, port, &frame));
+	verifier_forget(skb, &message, sizeof(message));
+	RUN_GUARD(ETHERTYPE, ethertype(skb, port, &frame));
+	RUN_GUARD(MAC, mac(skb, port, &frame, &message));
+	RUN_GUARD(ARP, arp(skb, port, &frame));
+	RUN_GUARD(ND, claim(port, &frame, &message, nd(port, &frame, &message)));
+	RUN_GUARD(IP, claim_source(port, &frame, ip(skb, port, &frame)));
+	RUN_GUARD(PUBLIC_IP, claim_source(port, &frame, public_ip(port, &frame)));
+	RUN_GUARD(DHCP, dhcp(skb, port, &frame));
+	RUN_GUARD(RA, ra(port, &frame));
+	RUN_GUARD(VRRP, vrrp(skb, port, &frame));
 	/* Else a guest that floods would silence the detection that the agent sends for it. */
-	JUDGE(STORM, is_answer(skb, setting()) ? 0 : storm(port, &frame));
+	RUN_GUARD(STORM, is_answer(skb, global_config()) ? 0 : storm(port, &frame));
 	if (port->flags & (WATCHED | MORE_ADDRESSES))
-		saw_frame(skb, port, &frame, &message);
+		note_frame_use(skb, port, &frame, &message);
 	return asks_groups(port, &frame, FROM_GUEST);
 }
 
@@ -83,24 +83,24 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 	int reason;
 
 	if (port->flags & IS_CLOSED)
-		return OBJECTION(CLOSED, HELD_CLOSED);
+		return DROP_CODE(CLOSED, HELD_CLOSED);
 	read_frame(skb, &frame);
 	if ((reason = host(skb, &frame, TO_GUEST, offload)))
-		return OBJECTION(HOST, reason);
-	JUDGE(ETHERTYPE, ethertype(skb, port, &frame));
+		return DROP_CODE(HOST, reason);
+	RUN_GUARD(ETHERTYPE, ethertype(skb, port, &frame));
 	if (port->guards & 1 << MAC && !is_group(frame.to) && !owns_mac(port, frame.to))
-		return OBJECTION(MAC, DESTINATION_MAC);
+		return DROP_CODE(MAC, DESTINATION_MAC);
 	if (port->flags & MORE_ADDRESSES)
-		saw_defence(skb, port, &frame);
+		note_defence(skb, port, &frame);
 	return asks_groups(port, &frame, TO_GUEST);
 }
 
 static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port,
 				      __u64 offload)
 {
-	__u32 objection = OBJECTION(HOST, take_into_memory(skb));
-	if (objection == OBJECTION(HOST, 0))
-		objection = opaque(skb, judge_from_guest(skb, port, offload));
+	__u32 objection = DROP_CODE(HOST, take_into_memory(skb));
+	if (objection == DROP_CODE(HOST, 0))
+		objection = verifier_opaque(skb, judge_from_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
 	return objection ? drop(skb, port, FROM_GUEST, objection) : TC_ACT_UNSPEC;
@@ -108,9 +108,9 @@ static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *
 
 static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port, __u64 offload)
 {
-	__u32 objection = OBJECTION(HOST, take_into_memory(skb));
-	if (objection == OBJECTION(HOST, 0))
-		objection = opaque(skb, judge_to_guest(skb, port, offload));
+	__u32 objection = DROP_CODE(HOST, take_into_memory(skb));
+	if (objection == DROP_CODE(HOST, 0))
+		objection = verifier_opaque(skb, judge_to_guest(skb, port, offload));
 	if (objection == ASK_GROUPS)
 		return ASK_GROUPS;
 	return objection ? drop(skb, port, TO_GUEST, objection) : TC_ACT_UNSPEC;
@@ -144,10 +144,10 @@ static __always_inline struct address address_of(__u32 family, const void *bytes
 }
 
 /* A shared address may be inline: note the time. */
-static __noinline int saw_source(const struct port *port, __u32 family, const void *bytes)
+static __noinline int note_source_use(const struct port *port, __u32 family, const void *bytes)
 {
 	struct address address = address_of(family, bytes);
-	return saw(port, &address, 0);
+	return note_address_use(port, &address, 0);
 }
 
 #define OTHER_SOURCES (ANY_SOURCE | NOT_PUBLIC | MORE_ADDRESSES | HAS_PREFIXES)
@@ -161,7 +161,7 @@ static __noinline int may_pass(const struct port *port, __u32 family, const void
 	int is_free = port->flags & ANY_SOURCE ||
 		      (port->flags & NOT_PUBLIC && !in_public(port, &address));
 	if (port->flags & WATCHED || (is_free && port->flags & MORE_ADDRESSES))
-		saw(port, &address, 0);
+		note_address_use(port, &address, 0);
 	return is_free || owns(port, &address);
 }
 
@@ -189,7 +189,7 @@ static __always_inline int fast_ipv4(const struct port *port, const __u8 *packet
 	if (!source || (source != port->v4[0] && source != port->v4[1]))
 		return port->flags & OTHER_SOURCES && may_pass(port, 4, packet + 12);
 	if (port->flags & WATCHED_INLINE)
-		saw_source(port, 4, packet + 12);
+		note_source_use(port, 4, packet + 12);
 	return 1;
 }
 
@@ -206,7 +206,7 @@ static __always_inline int fast_ipv6(const struct port *port, const __u8 *packet
 			      (low != port->v6[1][1] || high != port->v6[1][0])))
 		return port->flags & OTHER_SOURCES && may_pass(port, 6, packet + 8);
 	if (port->flags & WATCHED_INLINE)
-		saw_source(port, 6, packet + 8);
+		note_source_use(port, 6, packet + 8);
 	return 1;
 }
 
@@ -216,14 +216,14 @@ static __always_inline int answered4(const struct port *port, const __u8 *packet
 {
 	return packet + 24 <= end && !(load16(packet + 6) & bpf_htons(0x3fff)) &&
 	       is_plain(packet[9], total - 20, packet + 20, 67) &&
-	       established4(port, packet, end, total - 20, TO_GUEST);
+	       fast_established4(port, packet, end, total - 20, TO_GUEST);
 }
 
 static __always_inline int answered6(const struct port *port, const __u8 *packet,
 				     const __u8 *end, __u32 payload)
 {
 	return packet + 44 <= end && is_plain(packet[6], payload, packet + 40, 546) &&
-	       established6(port, packet, end, payload, TO_GUEST);
+	       fast_established6(port, packet, end, payload, TO_GUEST);
 }
 
 static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct port *port,
@@ -237,16 +237,16 @@ static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct
 	/* Source and type in one comparison, as the entry holds them. */
 	__u64 source = load64(data + 6);
 	__u32 length = skb->len - ETH_HLEN;
-	int has_groups = port->guards & 1 << GROUPS;
+	int has_groups = port->guards & 1 << SECURITY_GROUPS;
 	const __u8 *packet = data + ETH_HLEN;
 	if (source == load64(port->mac4) && is_plain_offload(offload, ETH_HLEN + 20, packet[9]) &&
 	    fast_ipv4(port, packet, length))
 		return !has_groups ||
-		       established4(port, packet, end, bytes_of(packet + 2) - 20, FROM_GUEST);
+		       fast_established4(port, packet, end, bytes_of(packet + 2) - 20, FROM_GUEST);
 	if (source == load64(port->mac6) && data + ETH_HLEN + 44 <= end &&
 	    is_plain_offload(offload, ETH_HLEN + 40, packet[6]) && fast_ipv6(port, packet, length))
 		return !has_groups ||
-		       established6(port, packet, end, bytes_of(packet + 4), FROM_GUEST);
+		       fast_established6(port, packet, end, bytes_of(packet + 4), FROM_GUEST);
 	return 0;
 }
 
@@ -282,7 +282,7 @@ static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct p
 	__u16 type = load16(data + 12);
 	__u32 total = bpf_ntohs(load16(packet + 2));
 	__u32 payload = bpf_ntohs(load16(packet + 4));
-	int has_groups = port->guards & 1 << GROUPS;
+	int has_groups = port->guards & 1 << SECURITY_GROUPS;
 	if (type == bpf_htons(ETH_P_IP) && packet[0] == 0x45 && total >= 20 && total <= length &&
 	    !((offload || skb->gso_size) && load16(packet + 6) & bpf_htons(0x3fff)) &&
 	    (!offload || completes_header(offload, ETH_HLEN + 20, packet[9], total - 20)))
@@ -304,7 +304,7 @@ static __always_inline int ask_groups(struct __sk_buff *skb, const struct port *
 				      enum direction direction)
 {
 	bpf_tail_call(skb, &continuations, 0);
-	return drop(skb, port, direction, OBJECTION(GROUPS, FLOW_TABLE_FULL));
+	return drop(skb, port, direction, DROP_CODE(SECURITY_GROUPS, FLOW_TABLE_FULL));
 }
 
 SEC("tc")
@@ -313,7 +313,7 @@ int from_guest(struct __sk_buff *skb)
 	const struct port *port = port_of(skb->ifindex);
 
 	if (!port)
-		return drop(skb, 0, FROM_GUEST, OBJECTION(CLOSED, NO_POLICY));
+		return drop(skb, 0, FROM_GUEST, DROP_CODE(CLOSED, NO_POLICY));
 	__u64 offload = offload_of(skb);
 	if (passes_from_guest(skb, port, offload))
 		return TC_ACT_UNSPEC;
@@ -327,7 +327,7 @@ int to_guest(struct __sk_buff *skb)
 	const struct port *port = port_of(skb->ifindex);
 
 	if (!port)
-		return drop(skb, 0, TO_GUEST, OBJECTION(CLOSED, NO_POLICY));
+		return drop(skb, 0, TO_GUEST, DROP_CODE(CLOSED, NO_POLICY));
 	__u64 offload = offload_of(skb);
 	if (passes_to_guest(skb, port, offload))
 		return TC_ACT_UNSPEC;
@@ -340,17 +340,17 @@ int by_groups(struct __sk_buff *skb)
 {
 	__u32 zero = 0;
 	const struct port *port = port_of(skb->ifindex);
-	struct passage *passage = bpf_map_lookup_elem(&passages, &zero);
+	struct group_ctx *group_ctx = bpf_map_lookup_elem(&passages, &zero);
 
-	if (!passage)
-		return drop(skb, port, FROM_GUEST, OBJECTION(GROUPS, FLOW_TABLE_FULL));
-	enum direction direction = passage->direction & 1;
+	if (!group_ctx)
+		return drop(skb, port, FROM_GUEST, DROP_CODE(SECURITY_GROUPS, FLOW_TABLE_FULL));
+	enum direction direction = group_ctx->direction & 1;
 	if (!port)
-		return drop(skb, 0, direction, OBJECTION(CLOSED, NO_POLICY));
-	int reason = groups(skb, port, passage);
+		return drop(skb, 0, direction, DROP_CODE(CLOSED, NO_POLICY));
+	int reason = groups(skb, port, group_ctx);
 	if (reason == AGAIN)
 		return ask_groups(skb, port, direction);
-	return reason ? drop(skb, port, direction, OBJECTION(GROUPS, reason)) : TC_ACT_UNSPEC;
+	return reason ? drop(skb, port, direction, DROP_CODE(SECURITY_GROUPS, reason)) : TC_ACT_UNSPEC;
 }
 
 /*
@@ -361,7 +361,7 @@ int by_groups(struct __sk_buff *skb)
 SEC("tc")
 int answer(struct __sk_buff *skb)
 {
-	const struct setting *set = setting();
+	const struct global_config *set = global_config();
 
 	if (!set)
 		return -ENOENT;

@@ -17,7 +17,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "codes.h"
+#include "verdict_codes.h"
 
 #define SLOTS 65536
 #define ENTRIES 32768

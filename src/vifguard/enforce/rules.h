@@ -20,7 +20,7 @@
 
 #define GROUPS_A_PORT 16
 #define SETS_A_SCOPE 32
-#define QUESTIONS 64 /* that a packet may put to the rules of its port */
+#define MAX_LOOKUPS 64 /* that a packet may put to the rules of its port */
 #define SCOPE_BITS 64
 #define LONGEST (SCOPE_BITS + 128)
 
@@ -36,7 +36,7 @@ struct port_groups {
 };
 
 /* Which question is next. */
-struct turn {
+struct rule_cursor {
 	__u32 group;
 	__u32 length; /* of prefixes to ask for, 0: none is left */
 	__u32 set;
@@ -93,7 +93,7 @@ MAP(member_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct member_prefix_key, __u8, 1048
 MAP(allowed, BPF_MAP_TYPE_LPM_TRIE, struct allowed_key, __u8, 4194304, BPF_F_NO_PREALLOC);
 
 /* The packet that opens something, as far as a rule can ask. */
-struct opening {
+struct rule_query {
 	__u32 remote[4];
 	__u32 length; /* WITH_FIELD, or not */
 	__u16 field; /* network byte order */
@@ -107,21 +107,21 @@ static __always_inline __u8 scope_bits(__u32 direction, int is_ipv6)
 }
 
 /* Functions of their own: what they leave on the stack would multiply the verifier's paths. */
-static __noinline int class_allows(const struct opening *opening, __u64 class)
+static __noinline int class_allows(const struct rule_query *rule_query, __u64 class)
 {
 	struct allowed_key key = {};
-	if (opening->length == ANY_RULE)
+	if (rule_query->length == ANY_RULE)
 		return 1;
-	key.length = opening->length;
+	key.length = rule_query->length;
 	key.class[0] = class;
 	key.class[1] = class >> 32;
-	key.protocol = opening->protocol;
-	__builtin_memcpy(key.field, &opening->field, 2);
+	key.protocol = rule_query->protocol;
+	__builtin_memcpy(key.field, &rule_query->field, 2);
 	return bpf_map_lookup_elem(&allowed, &key) != 0;
 }
 
 /* The longest prefix of `length` bits and less that holds the address, or NULL. */
-static __noinline const struct remote *prefix_of(const struct opening *opening, __u64 scope,
+static __noinline const struct remote *prefix_of(const struct rule_query *rule_query, __u64 scope,
 						 __u32 length)
 {
 	struct remote_key key = {};
@@ -130,22 +130,22 @@ static __noinline const struct remote *prefix_of(const struct opening *opening, 
 	key.length = length;
 	key.scope[0] = scope;
 	key.scope[1] = scope >> 32;
-	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
+	__builtin_memcpy(key.address, rule_query->remote, sizeof(key.address));
 	return bpf_map_lookup_elem(&remotes, &key);
 }
 
-static __noinline int is_member(const struct opening *opening, __u64 set)
+static __noinline int is_member(const struct rule_query *rule_query, __u64 set)
 {
 	struct member_key key = {};
 	key.set = set;
-	__builtin_memcpy(key.address, opening->remote, sizeof(key.address));
+	__builtin_memcpy(key.address, rule_query->remote, sizeof(key.address));
 	if (bpf_map_lookup_elem(&members, &key))
 		return 1;
 	struct member_prefix_key prefix = {};
 	prefix.length = LONGEST;
 	prefix.set[0] = set;
 	prefix.set[1] = set >> 32;
-	__builtin_memcpy(prefix.address, opening->remote, sizeof(prefix.address));
+	__builtin_memcpy(prefix.address, rule_query->remote, sizeof(prefix.address));
 	return bpf_map_lookup_elem(&member_prefixes, &prefix) != 0;
 }
 
@@ -154,36 +154,36 @@ static __noinline int is_member(const struct opening *opening, __u64 set)
  * by group, first of its prefixes, from the longest to the shortest, then of its sets. Where
  * it stands is in memory, so that for the verifier each round is like the one before.
  */
-static __noinline int rules_allow(const struct port_groups *groups, volatile struct turn *turn,
-				  const struct opening *opening)
+static __noinline int rules_allow(const struct port_groups *groups, volatile struct rule_cursor *rule_cursor,
+				  const struct rule_query *rule_query)
 {
-	turn->group = turn->set = 0;
-	turn->length = LONGEST;
-	for (int i = 0; i < QUESTIONS; i++) {
-		__u32 group = turn->group, set = turn->set;
+	rule_cursor->group = rule_cursor->set = 0;
+	rule_cursor->length = LONGEST;
+	for (int i = 0; i < MAX_LOOKUPS; i++) {
+		__u32 group = rule_cursor->group, set = rule_cursor->set;
 		if (group >= groups->count || group >= GROUPS_A_PORT)
 			return 0;
-		__u64 scope = groups->group[group] | opening->scope;
-		const struct remote *remote = prefix_of(opening, scope, turn->length);
+		__u64 scope = groups->group[group] | rule_query->scope;
+		const struct remote *remote = prefix_of(rule_query, scope, rule_cursor->length);
 		if (remote) {
-			if (class_allows(opening, remote->class))
+			if (class_allows(rule_query, remote->class))
 				return 1;
-			turn->length = remote->length ? SCOPE_BITS + remote->length - 1 : 0;
+			rule_cursor->length = remote->length ? SCOPE_BITS + remote->length - 1 : 0;
 			continue;
 		}
-		turn->length = 0;
+		rule_cursor->length = 0;
 		const struct scope_sets *sets = bpf_map_lookup_elem(&remote_sets, &scope);
 		if (!sets || set >= sets->count || set >= SETS_A_SCOPE) {
-			turn->group = group + 1;
-			turn->length = LONGEST;
-			turn->set = 0;
+			rule_cursor->group = group + 1;
+			rule_cursor->length = LONGEST;
+			rule_cursor->set = 0;
 			continue;
 		}
 		/* Few rules meet most packets: the cheaper question first. */
-		if (class_allows(opening, sets->of[set].class) &&
-		    is_member(opening, sets->of[set].set))
+		if (class_allows(rule_query, sets->of[set].class) &&
+		    is_member(rule_query, sets->of[set].set))
 			return 1;
-		turn->set = set + 1;
+		rule_cursor->set = set + 1;
 	}
 	return 0;
 }

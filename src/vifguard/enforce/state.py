@@ -27,7 +27,7 @@ _FOREVER = 1 << 62
 _SECOND = 1_000_000_000
 _VRRP = b"\x00\x00\x5e\x00"
 CODES = {guard: code for code, guard in enumerate(Guard, 1)}
-"""`enum guard` of codes.h."""
+"""`enum guard` of verdict_codes.h."""
 
 
 class Flag(IntFlag):

@@ -2,7 +2,7 @@
 /* vrrp: whose id and addresses an advertisement claims. CARP shares the protocol number. */
 #pragma once
 
-#include "link.h"
+#include "guards_l2.h"
 
 #define VRRP_PROTOCOL 112
 #define CLAIMS_AT_MOST 64
@@ -35,24 +35,24 @@ struct claimed {
 static __noinline int claims_one(struct __sk_buff *skb, const struct port *port,
 				 struct claimed *claimed)
 {
-	__u32 at = opaque(skb, claimed->at), size = opaque(skb, claimed->size);
+	__u32 at = verifier_opaque(skb, claimed->at), size = verifier_opaque(skb, claimed->size);
 	struct address address = {};
 	int failed = bpf_skb_load_bytes(skb, at, address.word, 4);
 	if (size == 16)
 		failed = bpf_skb_load_bytes(skb, at, address.word, 16);
 	address.family = size == 16 ? 6 : 4;
-	forget(skb, &address, sizeof(address));
-	claimed->at = opaque(skb, at + size);
-	claimed->left = opaque(skb, claimed->left - 1);
+	verifier_forget(skb, &address, sizeof(address));
+	claimed->at = verifier_opaque(skb, at + size);
+	claimed->left = verifier_opaque(skb, claimed->left - 1);
 	return failed || !owns(port, &address) ? VRRP_ADDRESS : 0;
 }
 
 static __always_inline int claims_own(struct __sk_buff *skb, const struct port *port,
 				      struct claimed *claimed)
 {
-	forget(skb, claimed, sizeof(*claimed));
+	verifier_forget(skb, claimed, sizeof(*claimed));
 	for (int i = 0; i < CLAIMS_AT_MOST; i++) {
-		if (!opaque(skb, claimed->left))
+		if (!verifier_opaque(skb, claimed->left))
 			return 0;
 		int reason = claims_one(skb, port, claimed);
 		if (reason)

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "flow.h"
+#include "conntrack.h"
 
 #define FIN 1
 #define SYN 2
@@ -142,7 +142,7 @@ static __always_inline void reach(struct flow *flow, __u32 side, __u32 end)
 }
 
 /* Whether a number is what is acknowledged of a side, or all that it sent. */
-static __always_inline int hits(const struct flow *flow, __u32 side, __u32 number)
+static __always_inline int matches_exactly(const struct flow *flow, __u32 side, __u32 number)
 {
 	__u32 distance = ahead(flow, side, number);
 	return !distance || distance == in_flight(flow, side);
@@ -166,7 +166,7 @@ static __always_inline int take_reset(struct flow *flow, const struct segment *s
 	int is_known = flow->bits & ACKNOWLEDGED(sender), ends;
 	if (is_known && !is_within(flow, sender, segment->sequence))
 		return 0;
-	ends = is_known ? hits(flow, sender, segment->sequence) :
+	ends = is_known ? matches_exactly(flow, sender, segment->sequence) :
 			  resets_early(flow, segment, sender);
 	if (ends) {
 		flow->state = RESET;
@@ -248,7 +248,7 @@ static __always_inline void begin_anew(struct flow *flow, const struct segment *
 	refresh(flow, now);
 }
 
-static __always_inline void learn_syn(struct flow *flow, const struct segment *segment,
+static __always_inline void set_syn_sequence(struct flow *flow, const struct segment *segment,
 				      __u32 sender)
 {
 	__u32 number = segment->sequence + 1;
@@ -291,7 +291,7 @@ static __always_inline int take_syn(struct flow *flow, const struct segment *seg
 			return 0;
 		acknowledge(flow, receiver, segment->acknowledged);
 	}
-	learn_syn(flow, segment, sender);
+	set_syn_sequence(flow, segment, sender);
 	advance(flow, now);
 	return 1;
 }

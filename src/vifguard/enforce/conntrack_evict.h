@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "flow.h"
+#include "conntrack.h"
 
 #define NEIGHBOURS 8
 
@@ -22,7 +22,7 @@ enum rank { OPENED = 1, TRANSITORY, ENDED };
 static __always_inline enum rank rank_of(const struct flow *flow)
 {
 	/* What is recalled goes on to be so only while it is remembered. */
-	if (flow->state >= FINISHED && flow->state != RECALLED)
+	if (flow->state >= FINISHED && flow->state != REVOKED)
 		return ENDED;
 	return flow->state == OPEN || flow->state == HALF_CLOSED ? OPENED : TRANSITORY;
 }
@@ -37,7 +37,7 @@ static __always_inline __u32 idle(const struct flow *flow, __u64 now)
 }
 
 /* How willingly a place is given to a newcomer; 0: not at all. */
-static __always_inline __u32 worth(const struct flow *flow, __u32 count, __u32 own, int is_own,
+static __always_inline __u32 eviction_score(const struct flow *flow, __u32 count, __u32 own, int is_own,
 				   __u64 now)
 {
 	enum rank rank = rank_of(flow);
@@ -58,14 +58,14 @@ static __noinline int count_in(struct search *search, const struct bucket *bucke
 	const struct bucket *near = bucket_of(index);
 	if (!near)
 		return 0;
-	for (__u32 i = 0; i < PLACES; i++) {
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		const struct flow *flow = &near->flow[i];
-		if (!near->tag[i] || is_over(flow, search->now))
+		if (!near->tag[i] || is_expired(flow, search->now))
 			continue;
 		__u32 whose = flow->ifindex;
 		search->own += whose == ifindex;
 #pragma unroll
-		for (__u32 j = 0; j < PLACES; j++)
+		for (__u32 j = 0; j < BUCKET_SLOTS; j++)
 			search->count[j] += whose == bucket->flow[j].ifindex;
 	}
 	return 0;
@@ -77,28 +77,28 @@ static __always_inline void count_near(struct search *search, const struct bucke
 {
 	search->own = 0;
 #pragma unroll
-	for (__u32 i = 0; i < PLACES; i++)
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
 		search->count[i] = 0;
 	for (__u32 i = 0; i < NEIGHBOURS; i++)
 		count_in(search, bucket, (search->index & ~(NEIGHBOURS - 1)) + i, ifindex);
 }
 
 /* Choose the place that a newcomer may have, PLACES: none. */
-static __noinline int choose(struct search *search, const struct bucket *bucket, __u32 ifindex)
+static __noinline int choose_slot(struct search *search, const struct bucket *bucket, __u32 ifindex)
 {
 	volatile struct search *chosen = search;
-	for (__u32 i = 0; i < PLACES; i++) {
-		if (!bucket->tag[i] || is_over(&bucket->flow[i], search->now)) {
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
+		if (!bucket->tag[i] || is_expired(&bucket->flow[i], search->now)) {
 			chosen->place = i;
 			return 0;
 		}
 	}
 	count_near(search, bucket, ifindex);
 	chosen->best = 0;
-	chosen->place = PLACES;
-	for (__u32 i = 0; i < PLACES; i++) {
+	chosen->place = BUCKET_SLOTS;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		const struct flow *flow = &bucket->flow[i];
-		__u32 its = worth(flow, chosen->count[i], chosen->own, flow->ifindex == ifindex,
+		__u32 its = eviction_score(flow, chosen->count[i], chosen->own, flow->ifindex == ifindex,
 				  search->now);
 		if (its > chosen->best) {
 			chosen->best = its;
@@ -112,11 +112,11 @@ static __noinline int choose(struct search *search, const struct bucket *bucket,
  * Place a flow in a locked bucket, instead of an older one with the same key; false when no
  * place may be taken. The tag goes first and comes last: nobody reads what is half written.
  */
-static __noinline int take_place(struct search *search, struct bucket *bucket, const struct flow *flow)
+static __noinline int take_slot(struct search *search, struct bucket *bucket, const struct flow *flow)
 {
 	if (!find(search, bucket, flow))
-		choose(search, bucket, flow->ifindex);
-	__u32 place = place_of(search);
+		choose_slot(search, bucket, flow->ifindex);
+	__u32 place = slot_of(search);
 	struct flow *to = flow_at(bucket, place);
 	if (to) {
 		set_tag(bucket, place, 0);
@@ -128,11 +128,11 @@ static __noinline int take_place(struct search *search, struct bucket *bucket, c
 }
 
 /* Lock the bucket, and place a flow there. */
-static __noinline int put(struct search *search, struct bucket *bucket, const struct flow *flow)
+static __noinline int insert_flow(struct search *search, struct bucket *bucket, const struct flow *flow)
 {
 	if (!lock(bucket))
 		return 0;
-	int is_placed = take_place(search, bucket, flow);
+	int is_placed = take_slot(search, bucket, flow);
 	unlock(bucket);
 	return is_placed;
 }

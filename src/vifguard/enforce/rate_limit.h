@@ -2,13 +2,13 @@
 /* Rates, and the guard that is one: storm. */
 #pragma once
 
-#include "own.h"
+#include "ownership.h"
 
 /*
  * Generic cell rate algorithm on one word, the theoretical arrival time of the next frame:
  * no lock, no timer. Whoever loses the race eight times has met a flood.
  */
-static __always_inline int draw(__u64 *arrival, __u64 interval, __u64 limit, __u64 now)
+static __always_inline int gcra_allow(__u64 *arrival, __u64 interval, __u64 limit, __u64 now)
 {
 	for (int i = 0; i < 8; i++) {
 		__u64 old = *(volatile __u64 *)arrival;
@@ -38,7 +38,7 @@ static __noinline int storm(const struct port *port, const struct frame *frame)
 	if (!is_group(frame->to))
 		return 0;
 	__u64 *arrival = arrival_at(&buckets, port->ifindex);
-	if (arrival && draw(arrival, port->storm_interval, port->storm_limit, bpf_ktime_get_ns()))
+	if (arrival && gcra_allow(arrival, port->storm_interval, port->storm_limit, bpf_ktime_get_ns()))
 		return 0;
 	return STORM_RATE;
 }

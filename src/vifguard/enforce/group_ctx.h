@@ -2,34 +2,34 @@
 /* A packet as the guard groups sees it: whose connection it is of, and what rules may ask. */
 #pragma once
 
-#include "link.h"
-#include "room.h"
+#include "guards_l2.h"
+#include "conntrack_evict.h"
 #include "rules.h"
-#include "tcp.h"
+#include "tcp_state.h"
 
 /* How a packet is judged. */
-enum way { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR, AS_FRAGMENT };
+enum judged_by { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR, AS_FRAGMENT };
 
 /* One packet on its way through this guard. Not on the stack, which is small. */
-struct passage {
+struct group_ctx {
 	struct frame frame;
 	struct flow key; /* which connection; the rest of it is what a new one begins with */
 	struct flow found; /* the connection as it was found */
-	struct opening opening; /* what rules are asked of the packet */
-	struct opening asked; /* ... or of the one that opened the connection */
+	struct rule_query query; /* what rules are asked of the packet */
+	struct rule_query asked; /* ... or of the one that opened the connection */
 	struct segment segment;
 	struct search search;
-	struct turn turn;
+	struct rule_cursor cursor;
 	__u32 direction;
 	__u32 is_tcp;
-	__u32 way;
+	__u32 judged_by;
 	__u32 is_reversed; /* the rules are asked as if the other side had opened it */
 	__u32 sent_by; /* of an error: who sent what it quotes */
 	__u32 sequence; /* ... and with what number */
 };
 
 /* The guards before this one leave the frame here, and the direction. */
-MAP(passages, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct passage, 1, 0);
+MAP(passages, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct group_ctx, 1, 0);
 
 /* [0]: the program that judges by groups. */
 MAP(continuations, BPF_MAP_TYPE_PROG_ARRAY, __u32, __u32, 1, 0);
@@ -60,12 +60,12 @@ static __always_inline int is_icmp_error(const struct frame *frame)
 	return type >= 1 && type <= 4;
 }
 
-static __always_inline int asks(__u8 protocol, __u8 type)
+static __always_inline int is_icmp_request(__u8 protocol, __u8 type)
 {
 	return protocol == ICMPV6 ? type == 128 : type == 8 || type == 13;
 }
 
-static __always_inline int answers(__u8 protocol, __u8 type)
+static __always_inline int is_icmp_reply(__u8 protocol, __u8 type)
 {
 	return protocol == ICMPV6 ? type == 129 : type == 0 || type == 14;
 }
@@ -126,8 +126,8 @@ static __always_inline void read_segment(struct __sk_buff *skb, const struct fra
 }
 
 /* Whose the packet is, and what rules may ask of it. */
-static __noinline int read_passage(struct __sk_buff *skb, const struct frame *frame,
-				   struct passage *p)
+static __noinline int read_group_ctx(struct __sk_buff *skb, const struct frame *frame,
+				   struct group_ctx *p)
 {
 	int is_ipv6 = frame->type == ETH_P_IPV6, from_guest = p->direction == FROM_GUEST;
 	const struct address *local = from_guest ? &frame->source : &frame->destination;
@@ -136,45 +136,45 @@ static __noinline int read_passage(struct __sk_buff *skb, const struct frame *fr
 
 	__builtin_memcpy(p->key.local, local->word, sizeof(p->key.local));
 	__builtin_memcpy(p->key.remote, remote->word, sizeof(p->key.remote));
-	__builtin_memcpy(p->opening.remote, remote->word, sizeof(p->opening.remote));
-	p->key.protocol = p->opening.protocol = frame->protocol;
+	__builtin_memcpy(p->query.remote, remote->word, sizeof(p->query.remote));
+	p->key.protocol = p->query.protocol = frame->protocol;
 	p->key.kind = is_ipv6 ? 6 : 4;
 	p->key.state = HALF_OPEN;
 	p->key.bits = from_guest ? 0 : OPENED_FROM_OUTSIDE;
 	p->key.number[0] = p->key.number[1] = p->key.sent[0] = p->key.sent[1] = 0;
-	p->opening.scope = scope_bits(p->direction, is_ipv6);
-	p->opening.length = WITHOUT_FIELD;
+	p->query.scope = scope_bits(p->direction, is_ipv6);
+	p->query.length = WITHOUT_FIELD;
 	p->is_tcp = frame->protocol == IPPROTO_TCP;
 	if (is_icmp(frame)) {
-		int asked_by_guest = from_guest != answers(frame->protocol, frame->icmp_type);
-		p->opening.field = frame->icmp_type | frame->icmp_code << 8;
-		p->opening.length = WITH_FIELD;
+		int asked_by_guest = from_guest != is_icmp_reply(frame->protocol, frame->icmp_type);
+		p->query.field = frame->icmp_type | frame->icmp_code << 8;
+		p->query.length = WITH_FIELD;
 		ports = echo_ports(identifier_of(skb, frame), asked_by_guest);
 	} else if (read_ports(skb, frame, &ports)) {
-		p->opening.field = ports >> 16;
-		p->opening.length = WITH_FIELD;
+		p->query.field = ports >> 16;
+		p->query.length = WITH_FIELD;
 		if (!from_guest)
 			swap_ends(&ports);
 	}
 	p->key.ports = ports;
 	if (p->is_tcp) {
 		read_segment(skb, frame, &p->segment);
-	} else if (p->opening.length == WITH_FIELD) {
-		p->key.number[0] = p->opening.field;
+	} else if (p->query.length == WITH_FIELD) {
+		p->key.number[0] = p->query.field;
 		p->key.bits |= HAS_PORTS;
 	}
 	return 0;
 }
 
-static __always_inline __u64 hash_of_key(const struct setting *setting, const struct flow *key)
+static __always_inline __u64 hash_of_key(const struct global_config *global_config, const struct flow *key)
 {
-	return hash_of(setting->seed, key, (key->kind & 15) == 6);
+	return hash_of(global_config->seed, key, (key->kind & 15) == 6);
 }
 
 /* The bucket of what `key` names, NULL for a table that is not there. */
-static __always_inline struct bucket *bucket_for(struct passage *p)
+static __always_inline struct bucket *bucket_for(struct group_ctx *p)
 {
-	const struct setting *set = setting();
+	const struct global_config *set = global_config();
 	if (!set)
 		return 0;
 	__u64 hash = hash_of_key(set, &p->key);
@@ -184,16 +184,16 @@ static __always_inline struct bucket *bucket_for(struct passage *p)
 }
 
 /* What rules are asked of a connection that the other side opened. */
-static __always_inline void reverse(struct opening *opening, const struct flow *key,
+static __always_inline void reverse(struct rule_query *rule_query, const struct flow *key,
 				    __u32 direction)
 {
 	__u32 other = direction == FROM_GUEST ? TO_GUEST : FROM_GUEST;
-	opening->scope = scope_bits(other, (key->kind & 15) == 6);
-	opening->field = other == FROM_GUEST ? key->ports >> 16 : key->ports;
+	rule_query->scope = scope_bits(other, (key->kind & 15) == 6);
+	rule_query->field = other == FROM_GUEST ? key->ports >> 16 : key->ports;
 }
 
 /* What rules are asked of the packet that opened a connection. */
-static __always_inline void read_first(const struct flow *flow, struct opening *first)
+static __always_inline void read_first(const struct flow *flow, struct rule_query *first)
 {
 	__u32 opener = side_of_opener(flow);
 	__builtin_memcpy(first->remote, flow->remote, sizeof(first->remote));

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "link.h"
-#include "rate.h"
+#include "guards_l2.h"
+#include "rate_limit.h"
 
 #define SECOND 1000000000ULL
 #define DROP_RECORDS 100 /* a second, port and direction, and as many at once */
@@ -60,8 +60,8 @@ static __always_inline int is_recorded(struct counts *counts, enum direction dir
 {
 	__u64 now = bpf_ktime_get_ns();
 	if (objection & EXPECTED)
-		return draw(&counts->expected[direction & 1], 60 * SECOND, 60 * SECOND, now);
-	return draw(&counts->records[direction & 1], SECOND / DROP_RECORDS, SECOND, now);
+		return gcra_allow(&counts->expected[direction & 1], 60 * SECOND, 60 * SECOND, now);
+	return gcra_allow(&counts->records[direction & 1], SECOND / DROP_RECORDS, SECOND, now);
 }
 
 static __noinline int drop(struct __sk_buff *skb, const struct port *port,
@@ -101,7 +101,7 @@ static __noinline int record_claim(const struct port *port, const struct address
 }
 
 /* The port sent from `address`; with `mac`, it told its neighbours so. */
-static __noinline int saw(const struct port *port, const struct address *address, const __u8 *mac)
+static __noinline int note_address_use(const struct port *port, const struct address *address, const __u8 *mac)
 {
 	struct address_state *state = state_of(port, address);
 	if (state && state->kind == LEARNED)
@@ -110,7 +110,7 @@ static __noinline int saw(const struct port *port, const struct address *address
 		return 0;
 	struct times times = {bpf_ktime_get_ns(), state->seen};
 	state->seen = times.now;
-	if (mac && draw(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
+	if (mac && gcra_allow(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
 		record_claim(port, address, mac, &times, HOLDS);
 	return 0;
 }
@@ -123,7 +123,7 @@ static __noinline int claims_address(const struct port *port, const struct addre
 		return 0;
 	struct times times = {bpf_ktime_get_ns(), 0};
 	__u64 *wants = arrival_at(&wanted, port->ifindex);
-	if (wants && draw(wants, SECOND / WANT_RECORDS,
+	if (wants && gcra_allow(wants, SECOND / WANT_RECORDS,
 			  WANTS_AT_ONCE * (SECOND / WANT_RECORDS), times.now))
 		record_claim(port, address, mac, &times, WANTS);
 	return 1;
@@ -153,7 +153,7 @@ static __always_inline int claim_source(const struct port *port, const struct fr
 }
 
 /* A neighbour's answer to DAD for a tentative address, on its way to the guest. */
-static __noinline int saw_defence(struct __sk_buff *skb, const struct port *port,
+static __noinline int note_defence(struct __sk_buff *skb, const struct port *port,
 				  const struct frame *frame)
 {
 	__u8 bytes[16];
@@ -166,13 +166,13 @@ static __noinline int saw_defence(struct __sk_buff *skb, const struct port *port
 	struct address_state *state = state_of(port, &target);
 	struct times times = {bpf_ktime_get_ns(), 0};
 	if (state && state->kind == TENTATIVE &&
-	    draw(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
+	    gcra_allow(&state->claims, SECOND / CLAIM_RECORDS, SECOND, times.now))
 		record_claim(port, &target, frame->from, &times, DEFENDED);
 	return 0;
 }
 
 /* Which shared address an accepted frame uses, and whether it claims it. */
-static __noinline int saw_frame(struct __sk_buff *skb, const struct port *port,
+static __noinline int note_frame_use(struct __sk_buff *skb, const struct port *port,
 				const struct frame *frame, const struct nd *nd)
 {
 	struct arp arp;
@@ -181,12 +181,12 @@ static __noinline int saw_frame(struct __sk_buff *skb, const struct port *port,
 			return 0;
 		struct address sender = ipv4(arp.sender), target = ipv4(arp.target);
 		int tells = arp.operation == bpf_htons(2) || sender.word[0] == target.word[0];
-		return saw(port, &sender, tells ? arp.sender_mac : 0);
+		return note_address_use(port, &sender, tells ? arp.sender_mac : 0);
 	}
 	if ((frame->type != ETH_P_IP && frame->type != ETH_P_IPV6) || frame->state == MALFORMED)
 		return 0;
-	saw(port, &frame->source, 0);
+	note_address_use(port, &frame->source, 0);
 	if (nd->type == ADVERTISE && nd->sound)
-		saw(port, &nd->target, frame->from);
+		note_address_use(port, &nd->target, frame->from);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * The connections of all ports, in one table that nobody has to clean.
  *
  * A connection lives in one of the eight places of the bucket that its hash names. Its key
- * holds the interface, so that a port in effect has a table of its own. room.h says whose
+ * holds the interface, so that a port in effect has a table of its own. conntrack_evict.h says whose
  * place a newcomer takes where a bucket is full.
  *
  * Reading takes no lock: a place is read only while its tag fits and compared key by key.
@@ -17,7 +17,7 @@
 
 #include "frame.h"
 
-#define PLACES 8
+#define BUCKET_SLOTS 8
 #define LOCK_TRIES 128
 #define NS_A_SECOND 1000000000ULL
 
@@ -33,7 +33,7 @@ enum flow_state {
 	HALF_CLOSED,
 	FINISHED,
 	RESET,
-	RECALLED,
+	REVOKED,
 };
 
 /* `bits`: of each side, which is FROM_GUEST or TO_GUEST, and who opened it. */
@@ -80,15 +80,15 @@ struct flow {
 };
 
 struct bucket {
-	__u16 tag[PLACES]; /* 0: free */
-	__u32 generation[PLACES]; /* of the rules that the flow's opening was last judged by */
+	__u16 tag[BUCKET_SLOTS]; /* 0: free */
+	__u32 generation[BUCKET_SLOTS]; /* of the rules that the flow's opening was last judged by */
 	__u32 lock;
 	__u32 zero[3];
-	struct flow flow[PLACES];
+	struct flow flow[BUCKET_SLOTS];
 };
 
 /* The same for all ports; written by the agent. */
-struct setting {
+struct global_config {
 	__u64 clock; /* a test's own time, ns; 0: the kernel's */
 	__u64 seed;
 	__u32 generation; /* raised whenever something that was allowed may be so no more */
@@ -104,25 +104,25 @@ struct tracking {
 };
 
 MAP(tracking, BPF_MAP_TYPE_HASH, __u32, struct tracking, ENTRIES, BPF_F_NO_PREALLOC);
-MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct setting, 1, BPF_F_MMAPABLE);
+MAP(settings, BPF_MAP_TYPE_ARRAY, __u32, struct global_config, 1, BPF_F_MMAPABLE);
 MAP(flows, BPF_MAP_TYPE_ARRAY, __u32, struct bucket, 65536, BPF_F_MMAPABLE);
 
-static __always_inline const struct setting *setting(void)
+static __always_inline const struct global_config *global_config(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
 /* Whether the agent answers with it: nobody else knows the mark. */
-static __always_inline int is_answer(const struct __sk_buff *skb, const struct setting *setting)
+static __always_inline int is_answer(const struct __sk_buff *skb, const struct global_config *global_config)
 {
-	return setting && setting->mark && skb->mark == setting->mark;
+	return global_config && global_config->mark && skb->mark == global_config->mark;
 }
 
 /* A few ms of error do not matter to lifetimes of seconds, and cost a tenth. */
-static __always_inline __u64 time_of(const struct setting *setting)
+static __always_inline __u64 time_of(const struct global_config *global_config)
 {
-	return setting->clock ? setting->clock : bpf_ktime_get_coarse_ns();
+	return global_config->clock ? global_config->clock : bpf_ktime_get_coarse_ns();
 }
 
 static __always_inline __u64 mix(__u64 hash, __u64 word)
@@ -148,9 +148,9 @@ static __always_inline __u16 tag_of(__u64 hash)
 	return hash | 1;
 }
 
-static __always_inline __u32 index_of(const struct setting *setting, __u64 hash)
+static __always_inline __u32 index_of(const struct global_config *global_config, __u64 hash)
 {
-	return hash >> 40 & setting->mask;
+	return hash >> 40 & global_config->mask;
 }
 
 static __always_inline struct bucket *bucket_of(__u32 index)
@@ -179,22 +179,22 @@ struct search {
 	__u32 place; /* what was found */
 	__u32 best;
 	__u32 own; /* flows of the newcomer's port nearby */
-	__u32 count[PLACES]; /* and of the port of each place */
+	__u32 count[BUCKET_SLOTS]; /* and of the port of each place */
 };
 
 /* The flow at a place, NULL for PLACES. */
 static __always_inline struct flow *flow_at(struct bucket *bucket, __u32 place)
 {
-	if (place >= PLACES)
+	if (place >= BUCKET_SLOTS)
 		return 0;
 	asm volatile("" : "+r"(place));
-	return &bucket->flow[place & (PLACES - 1)];
+	return &bucket->flow[place & (BUCKET_SLOTS - 1)];
 }
 
 static __always_inline __u32 *generation_at(struct bucket *bucket, __u32 place)
 {
 	asm volatile("" : "+r"(place));
-	return &bucket->generation[place & (PLACES - 1)];
+	return &bucket->generation[place & (BUCKET_SLOTS - 1)];
 }
 
 /* BPF has no other barriers than its atomic operations, and none of these on 16 bits. */
@@ -208,11 +208,11 @@ static __always_inline void set_tag(struct bucket *bucket, __u32 place, __u16 ta
 {
 	asm volatile("" : "+r"(place));
 	order(bucket);
-	*(volatile __u16 *)&bucket->tag[place & (PLACES - 1)] = tag;
+	*(volatile __u16 *)&bucket->tag[place & (BUCKET_SLOTS - 1)] = tag;
 	order(bucket);
 }
 
-static __always_inline __u32 place_of(const struct search *search)
+static __always_inline __u32 slot_of(const struct search *search)
 {
 	return *(const volatile __u32 *)&search->place;
 }
@@ -223,8 +223,8 @@ static __noinline struct flow *find(struct search *search, struct bucket *bucket
 {
 	volatile __u32 *place = &search->place;
 	__u16 tag = search->tag;
-	*place = PLACES;
-	for (__u32 i = 0; i < PLACES; i++)
+	*place = BUCKET_SLOTS;
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++)
 		if (bucket->tag[i] == tag && is_same(&bucket->flow[i], key))
 			*place = i;
 	return flow_at(bucket, *place);
@@ -259,7 +259,7 @@ static __always_inline __u64 seconds_of(__u8 protocol, __u8 state)
 		case HALF_CLOSED:
 			return 7440;
 		case PICKED_UP:
-		case RECALLED:
+		case REVOKED:
 			return 300;
 		case ANSWERED:
 			return 60;
@@ -295,7 +295,7 @@ static __always_inline void refresh(struct flow *flow, __u64 now)
 		flow->expires = end;
 }
 
-static __always_inline int is_over(const struct flow *flow, __u64 now)
+static __always_inline int is_expired(const struct flow *flow, __u64 now)
 {
 	return flow->expires <= (__u32)(now >> TICK_BITS);
 }

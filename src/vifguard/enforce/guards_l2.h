@@ -6,7 +6,7 @@
 #pragma once
 
 #include "offload.h"
-#include "own.h"
+#include "ownership.h"
 
 /* host: what no profile turns off. */
 
@@ -57,7 +57,7 @@ static __always_inline int is_tag(__u16 type)
 	return type == 0x8100 || type == 0x88a8 || type == 0x9100 || type == 0x9200;
 }
 
-static __always_inline int lists(const struct port *port, __u16 type)
+static __always_inline int is_listed_ethertype(const struct port *port, __u16 type)
 {
 	struct ethertype_key key = {port->policy, type};
 	return port->flags & MORE_ETHERTYPES && bpf_map_lookup_elem(&ethertypes, &key);
@@ -105,7 +105,7 @@ static __always_inline int ethertype(struct __sk_buff *skb, const struct port *p
 	case ETH_P_IPV6:
 		return frame->state == MALFORMED ? IPV6_MALFORMED : 0;
 	}
-	if (lists(port, frame->type))
+	if (is_listed_ethertype(port, frame->type))
 		return is_tag(frame->type) && names_no_vlan(skb, frame) ? TAG_WITHOUT_VLAN : 0;
 	return is_tag(frame->type) ? TAGGED : ETHERTYPE_UNLISTED;
 }
@@ -185,8 +185,8 @@ static __noinline int read_nd_options(struct __sk_buff *skb, const struct port *
 			if (!owns_mac(port, option + 2) && !tells_better_hop(port, nd, option))
 				nd->foreign = 1;
 		}
-		at = opaque(skb, at + option[1] * 8);
-		forget(skb, nd->facts, sizeof(nd->facts));
+		at = verifier_opaque(skb, at + option[1] * 8);
+		verifier_forget(skb, nd->facts, sizeof(nd->facts));
 	}
 	return 0;
 }

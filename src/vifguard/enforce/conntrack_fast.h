@@ -7,14 +7,14 @@
  */
 #pragma once
 
-#include "tcp.h"
+#include "tcp_state.h"
 
 /* The place of a connection; PLACES where it is not there. */
 static __always_inline __u32 find_open(const struct bucket *bucket, const struct flow *key,
 				       __u16 tag, int is_ipv6)
 {
 #pragma unroll
-	for (__u32 i = 0; i < PLACES; i++) {
+	for (__u32 i = 0; i < BUCKET_SLOTS; i++) {
 		const struct flow *flow = &bucket->flow[i];
 		if (bucket->tag[i] != tag)
 			continue;
@@ -27,14 +27,14 @@ static __always_inline __u32 find_open(const struct bucket *bucket, const struct
 			      flow->local[0] == key->local[0] && flow->remote[0] == key->remote[0])
 			return i;
 	}
-	return PLACES;
+	return BUCKET_SLOTS;
 }
 
 /*
  * TCP: an ACK, with data or without, of an open connection, that fits and is in the window; all
  * else is not for here. `bytes` of the segment, its header included.
  */
-static __always_inline int acknowledges(struct flow *flow, const __u8 *upper, const __u8 *end,
+static __always_inline int tcp_fast_ack(struct flow *flow, const __u8 *upper, const __u8 *end,
 					__u32 bytes, __u32 sender)
 {
 	__u32 receiver = sender ^ 1;
@@ -66,10 +66,10 @@ static __always_inline int is_known(const struct flow *flow, __u32 sender)
 	return flow->state == OPEN || sender == side_of_opener(flow);
 }
 
-static __always_inline int belongs(const struct port *port, struct flow *key, const __u8 *upper,
+static __always_inline int lookup_established(const struct port *port, struct flow *key, const __u8 *upper,
 				   const __u8 *end, __u32 bytes, __u32 sender, int is_ipv6)
 {
-	const struct setting *set = setting();
+	const struct global_config *set = global_config();
 	if (!set)
 		return 0;
 	__u32 ports = *(const __u32 *)upper;
@@ -81,13 +81,13 @@ static __always_inline int belongs(const struct port *port, struct flow *key, co
 	if (!bucket)
 		return 0;
 	__u32 place = find_open(bucket, key, tag_of(hash), is_ipv6);
-	if (place == PLACES)
+	if (place == BUCKET_SLOTS)
 		return 0;
 	struct flow *flow = &bucket->flow[place];
 	__u64 now = time_of(set);
-	if (is_over(flow, now) || bucket->generation[place] != set->generation)
+	if (is_expired(flow, now) || bucket->generation[place] != set->generation)
 		return 0;
-	if (key->protocol == IPPROTO_TCP ? !acknowledges(flow, upper, end, bytes, sender) :
+	if (key->protocol == IPPROTO_TCP ? !tcp_fast_ack(flow, upper, end, bytes, sender) :
 					   !is_known(flow, sender))
 		return 0;
 	refresh(flow, now);
@@ -98,7 +98,7 @@ static __always_inline int belongs(const struct port *port, struct flow *key, co
  * `packet`: IPv4, 20 bytes of header, no fragment, TCP or UDP whole as far as its header;
  * `bytes` are those behind the header.
  */
-static __noinline int established4(const struct port *port, const __u8 *packet, const __u8 *end,
+static __noinline int fast_established4(const struct port *port, const __u8 *packet, const __u8 *end,
 				   __u32 bytes, __u32 sender)
 {
 	struct flow key;
@@ -108,11 +108,11 @@ static __noinline int established4(const struct port *port, const __u8 *packet, 
 	key.local[0] = addresses[sender == FROM_GUEST ? 0 : 1];
 	key.remote[0] = addresses[sender == FROM_GUEST ? 1 : 0];
 	key.protocol = packet[9];
-	return belongs(port, &key, packet + 20, end, bytes, sender, 0);
+	return lookup_established(port, &key, packet + 20, end, bytes, sender, 0);
 }
 
 /* `packet`: IPv6 without extension headers. */
-static __noinline int established6(const struct port *port, const __u8 *packet, const __u8 *end,
+static __noinline int fast_established6(const struct port *port, const __u8 *packet, const __u8 *end,
 				   __u32 bytes, __u32 sender)
 {
 	struct flow key;
@@ -126,5 +126,5 @@ static __noinline int established6(const struct port *port, const __u8 *packet, 
 	key.remote_half[0] = remote[0];
 	key.remote_half[1] = remote[1];
 	key.protocol = packet[6];
-	return belongs(port, &key, packet + 40, end, bytes, sender, 1);
+	return lookup_established(port, &key, packet + 40, end, bytes, sender, 1);
 }

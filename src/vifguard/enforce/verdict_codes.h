@@ -20,7 +20,7 @@ enum guard {
 	RA = 9,
 	VRRP = 10,
 	STORM = 11,
-	GROUPS = 12,
+	SECURITY_GROUPS = 12,
 };
 
 enum reason {

@@ -81,15 +81,15 @@ static __always_inline int is_word_same(const __u32 *a, const __u32 *b)
 }
 
 /* What stands for the ports of a quoted packet, source first; false: nothing does. */
-static __always_inline int quoted_ports(struct passage *p, const struct quoted *quoted)
+static __always_inline int quoted_ports(struct group_ctx *p, const struct quoted *quoted)
 {
 	const __u8 *upper = quoted->upper;
 	__u8 protocol = quoted->protocol;
 
 	p->key.ports = 0;
 	if (protocol == IPPROTO_ICMP || protocol == ICMPV6) {
-		int answer = answers(protocol, upper[0]);
-		if (!answer && !asks(protocol, upper[0]))
+		int answer = is_icmp_reply(protocol, upper[0]);
+		if (!answer && !is_icmp_request(protocol, upper[0]))
 			return 0;
 		p->key.ports = echo_ports(upper[4] | upper[5] << 8,
 					  (p->sent_by == FROM_GUEST) != answer);
@@ -103,7 +103,7 @@ static __always_inline int quoted_ports(struct passage *p, const struct quoted *
 
 /* An ICMP error: the connection that it speaks of becomes the one to look for. */
 static __noinline int read_error(struct __sk_buff *skb, const struct frame *frame,
-				 struct passage *p)
+				 struct group_ctx *p)
 {
 	struct quoted quoted = {};
 	__be32 sequence;

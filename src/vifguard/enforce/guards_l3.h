@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "link.h"
+#include "guards_l2.h"
 
 /* ip: the source address, and options that would send an answer elsewhere. */
 
@@ -48,7 +48,7 @@ static __noinline int ipv4_options(struct __sk_buff *skb, const struct frame *fr
 				return IPV4_OPTIONS;
 			size = option[1];
 		}
-		at = opaque(skb, at + size);
+		at = verifier_opaque(skb, at + size);
 	}
 	return at >= frame->upper ? 0 : IPV4_OPTIONS;
 }
