@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.world import World, policy_of, stranger, world
-from vifguard.agent.loop import Agent
+from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
 from vifguard.feed.messages import HostPort, Report, ReportAnswer, Segment, Update
 from vifguard.kernel import bpffs

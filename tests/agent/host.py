@@ -21,8 +21,8 @@ from tests.agent.netns import PATIENCE, in_namespace, no_netfilter, run, within
 from tests.agent.ports import port_id
 
 from vifguard.agent import run_file
-from vifguard.agent.remove import remove
 from vifguard.agent.settings import Settings
+from vifguard.agent.teardown import teardown
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import HostPort, PortReport, Report, SetChange, Update
 from vifguard.kernel import tcx
@@ -214,7 +214,7 @@ class Host:
         for guest in self.guests:
             guest.close()
         with suppress(Exception):
-            within(self.name, lambda: remove(self.settings))
+            within(self.name, lambda: teardown(self.settings))
         run("ip", "netns", "del", self.name, check=False)
         shutil.rmtree(self.bpf_dir, ignore_errors=True)
         self.record.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from vifguard.agent.loop import Agent
+from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import FeedError, Report, ReportAnswer, Update

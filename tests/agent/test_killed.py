@@ -17,7 +17,7 @@ from tests.agent.netns import PATIENCE, eventually, within
 from tests.agent.ports import bridge_of, forged, legal, port, port_id, tap_of
 from tests.agent.strace import calls, traced
 
-from vifguard.agent.remove import remove
+from vifguard.agent.teardown import teardown
 from vifguard.bridging.bridge import is_ours
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix
@@ -183,7 +183,7 @@ def test_killed_at_any_call_of_a_settle(turning: Turning, most: int) -> None:
 def test_killed_at_any_call_of_its_first_start(turning: Turning, most: int) -> None:
     host = turning.host
     for at in chosen(turning.calls_of_a_start(), most):
-        within(host.name, lambda: remove(host.settings))
+        within(host.name, lambda: teardown(host.settings))
         turning.killed_as_it_starts(at)
         host.start()
         turning.is_settled()

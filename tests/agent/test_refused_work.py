@@ -12,16 +12,16 @@ from tests.agent.misfortunes import hooks, index
 from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, tap_of
 
-from vifguard.agent.adopted import Adopted, Door
-from vifguard.agent.former import Former
-from vifguard.agent.guards import Guards
+from vifguard.agent.adopted_bridges import AdoptedBridges, HostLinks
+from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.health import Health
-from vifguard.agent.owner import Owner
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.report import Outbox
-from vifguard.agent.state import State
+from vifguard.agent.saved_state import SavedState
+from vifguard.agent.state import AgentState
+from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.verify import Verifier
-from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, NftFilter
 from vifguard.bridging.quarantine import Quarantine
@@ -49,26 +49,26 @@ class Bench:
         self.driver = within(host.name, lambda: EbpfDriver(host.bpf_dir))
         self.links, self.floor = within(host.name, lambda: (Links(), Quarantine()))
         self.bridges = within(host.name, Bridges)
-        state, health = State(host.settings.physical), Health(self.outbox.put_health)
-        guards = Guards(self.driver)
+        state, health = AgentState(host.settings.physical), Health(self.outbox.put_health)
+        guards = Enforcement(self.driver)
         wirer = BridgeApplier(self.links, self.bridges, self.floor, vlan_floor=False)
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None
-        door = Door(self.links, self.bridges, members)
-        self.adopted = Adopted(state, host.settings, Former(None, self.bridges), door)
+        door = HostLinks(self.links, self.bridges, members)
+        self.adopted = AdoptedBridges(state, host.settings, SavedState(None, self.bridges), door)
         self.hands = Reconciler(state, guards, wirer, self.floor, self.adopted, by_name=True)
-        reading = Verifier(guards, state, health, self.hands.port_of, 300.0)
-        acting = Acting(self.hands, reading, Owner(guards, take_over=False), self._look)
-        self.worker = Worker(state, acting, Intake(), self.outbox, health, 300.0)
+        reading = Verifier(guards, state, health, self.hands.port_by_ifindex, 300.0)
+        acting = Actors(self.hands, reading, StoreOwnership(guards, take_over=False), self._look)
+        self.worker = Worker(state, acting, Startup(), self.outbox, health, 300.0)
 
     def do(self, work: Callable[[], None]) -> None:
         within(self.host.name, work)
 
     def take(self, update: Update) -> None:
-        self.do(lambda: self.worker.settle(self.worker._take(update)))
+        self.do(lambda: self.worker.reconcile(self.worker._take(update)))
 
     def compare(self) -> None:
-        self.do(lambda: self.worker.settle(self.worker._compare()))
+        self.do(lambda: self.worker.reconcile(self.worker._compare()))
 
     def _look(self) -> list[object]:
         return [link for link in self.links.all() if link.index not in self.missed]
@@ -164,7 +164,7 @@ def test_an_interface_that_its_bridge_does_not_let_go_keeps_its_guard_closed(
     assert index(host) in bench.worker._retries
     monkeypatch.undo()
     monkeypatch.setitem(bench.worker._retries, index(host), 0.0)
-    bench.do(lambda: bench.worker.settle(bench.worker._due()))
+    bench.do(lambda: bench.worker.reconcile(bench.worker._due()))
     assert host.members(bridge_of(1)) == {tap_of(2)}
     assert hooks(host) == [(), ()]
     assert not host.links()[tap_of(1)].up

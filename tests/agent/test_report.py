@@ -123,7 +123,7 @@ def test_a_server_that_comes_back_is_told_again_who_speaks(error):
     server = Server([])
     outbox, stop = Outbox("h"), threading.Event()
     reporter = started(outbox, server, stop)
-    outbox.say(ABOUT)
+    outbox.put_host_report(ABOUT)
     assert server.done.wait(10)
     server.refusals, _ = [error], server.done.clear()
     outbox.put_ports([told(1)])

@@ -10,8 +10,8 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, port, port_id, tap_of
 
-from vifguard.agent.remove import remove
 from vifguard.agent.run_file import path_of
+from vifguard.agent.teardown import teardown
 from vifguard.kernel.link import Link, LinkWatch
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState
@@ -128,7 +128,7 @@ def test_an_end_leaves_everything_in_force(host):
 def test_remove_leaves_nothing_but_what_others_have(host):
     foreign(host)
     host.kill()
-    within(host.name, lambda: remove(host.settings))
+    within(host.name, lambda: teardown(host.settings))
     links = host.links()
     assert bridge_of(1) not in links
     assert not host.bpf_dir.exists()

@@ -6,10 +6,20 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.agent.facts import bridge, complete, link, mac, network_id, port, port_id, tap, update
+from tests.agent.host_facts import (
+    bridge,
+    complete,
+    link,
+    mac,
+    network_id,
+    port,
+    port_id,
+    tap,
+    update,
+)
 
-from vifguard.agent.place import place
-from vifguard.agent.state import NOTHING, AllLinks, Event, State
+from vifguard.agent.placement import locate
+from vifguard.agent.state import NOTHING, AgentState, AllLinks, Event
 from vifguard.kernel.link import LinkRemoved
 
 PHYSICAL = {"physnet1": "eth1"}
@@ -37,13 +47,13 @@ def one_name_each(links: list[Any]) -> list[Any]:
     )
 
 
-def snapshot(state: State) -> dict[str, Any]:
+def snapshot(state: AgentState) -> dict[str, Any]:
     """Everything that can be asked of a state."""
     return {
         "ports": state.ports,
         "links": state.links,
         "bridges": state.bridges,
-        "places": {i: place(state, each) for i, each in state.ports.items()},
+        "places": {i: locate(state, each) for i, each in state.ports.items()},
         "segments": {each.network_id: each for each in state.segments},
         "named": {each.name: state.named(each.name) for each in state.links.values()},
         "claimants": {n: sorted(state.claimants(n)) for n in ("tap0", "tap1", tap(1), tap(2))},
@@ -51,8 +61,8 @@ def snapshot(state: State) -> dict[str, Any]:
     }
 
 
-def after(*events: Event) -> State:
-    state = State(PHYSICAL)
+def after(*events: Event) -> AgentState:
+    state = AgentState(PHYSICAL)
     for event in (complete(), *events):
         state.take(event)
     return state
@@ -79,22 +89,22 @@ def test_what_came_and_went_leaves_nothing(ports, links):
 
 @given(st.lists(PORTS, min_size=1), st.lists(LINKS))
 def test_what_an_event_touches_is_all_whose_place_it_changes(ports, links):
-    state = State(PHYSICAL)
+    state = AgentState(PHYSICAL)
     state.take(complete())
     for event in [
         e for pair in zip(ports, links, strict=False) for e in (update(pair[0]), pair[1])
     ]:
         if any(x.name == getattr(event, "name", "") for x in state.links.values()):
             continue  # the kernel has one link of a name
-        before = {i: place(state, each) for i, each in state.ports.items()}
+        before = {i: locate(state, each) for i, each in state.ports.items()}
         touched = state.take(event)
-        after_ = {i: place(state, each) for i, each in state.ports.items()}
+        after_ = {i: locate(state, each) for i, each in state.ports.items()}
         moved = {i for i in before.keys() | after_.keys() if before.get(i) != after_.get(i)}
         assert moved <= touched.ports
 
 
 def test_nothing_counts_before_one_complete_update():
-    state = State({})
+    state = AgentState({})
     assert state.take(update(port(1))) == NOTHING
     assert not state.complete
     assert state.take(complete(port(1))).everything
@@ -102,14 +112,14 @@ def test_nothing_counts_before_one_complete_update():
 
 
 def test_an_older_update_that_comes_late_changes_nothing():
-    state = State({})
+    state = AgentState({})
     state.take(complete(port(1), revision=5))
     assert state.take(update(gone=frozenset({port_id(1)}), revision=4)) == NOTHING
     assert state.ports.keys() == {port_id(1)}
 
 
 def test_an_equal_link_is_no_news():
-    state = State({})
+    state = AgentState({})
     state.take(complete(port(1)))
     tap1 = link(3, tap(1))
     assert state.take(tap1).ports == {port_id(1)}

@@ -10,19 +10,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.agent.facts import complete, link, port, port_id, tap, update
+from tests.agent.host_facts import complete, link, port, port_id, tap, update
 
-from vifguard.agent import supervise, watch, work
+from vifguard.agent import supervise, watch, worker
 from vifguard.agent.health import Health
-from vifguard.agent.owner import Owner
-from vifguard.agent.reconcile import Settled
+from vifguard.agent.no_driver import NothingEnforced
+from vifguard.agent.reconcile import ReconcileResult
 from vifguard.agent.report import Outbox
-from vifguard.agent.state import State, Touched
+from vifguard.agent.state import AgentState, Dirty
+from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.supervise import Supervised
-from vifguard.agent.unable import NothingHeld
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
-from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 
@@ -31,7 +31,7 @@ PATIENCE = 10.0
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (supervise, work):
+    for module in (supervise, worker):
         monkeypatch.setattr(module, "pauses", lambda: iter([0.0] * 100))
 
 
@@ -101,17 +101,17 @@ def test_a_watch_that_fails_is_made_anew_and_says_that_something_may_be_missed()
 class Hands:
     """Settles everything but what is `failing`."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: AgentState) -> None:
         self._state = state
         self.failing: set[str] = set()
         self.settled: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def settle(self, touched: Touched) -> Settled:
+    def reconcile(self, touched: Dirty) -> ReconcileResult:
         for each in touched.ports:
             self.settled.put(each)
         here = [i for i in touched.ports if i in self._state.ports]
         reports = tuple(PortReport(i, 1, PortState.ENFORCED, tap(1)) for i in here)
-        return Settled(reports, frozenset(touched.ports & self.failing))
+        return ReconcileResult(reports, frozenset(touched.ports & self.failing))
 
     def sweep(self) -> frozenset[int]:
         return frozenset()
@@ -122,14 +122,14 @@ class Bench:
 
     def __init__(self, reading: Any = None, owner: Any = None) -> None:
         self.said = Said()
-        self.state = State({})
+        self.state = AgentState({})
         self.hands = Hands(self.state)
         self.look: Callable[[], list[Any]] = list
         self.asked_again = threading.Event()
         self.outbox = Outbox("h")
-        nothing = NothingHeld()
-        acting = Acting(self.hands, reading or nothing, owner or nothing, self._look)
-        self.intake = Intake(again=self.asked_again.set)
+        nothing = NothingEnforced()
+        acting = Actors(self.hands, reading or nothing, owner or nothing, self._look)
+        self.intake = Startup(again=self.asked_again.set)
         self.worker = Worker(self.state, acting, self.intake, self.outbox, self.said.health, 3600)
 
     def _look(self) -> list[Any]:
@@ -147,7 +147,7 @@ class Bench:
 
 
 def test_links_that_cannot_be_read_do_not_end_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "RETRY", 0.0)
+    monkeypatch.setattr(worker, "RETRY", 0.0)
     bench, errors = Bench(), iter([OSError(11, "interrupted"), OSError(105, "no buffer")])
 
     def look() -> list[Any]:
@@ -171,7 +171,7 @@ def test_an_update_that_cannot_be_taken_in_is_asked_for_anew(
     bench, faults = Bench(), iter([RuntimeError("a bug")])
     take = bench.state.take
 
-    def taken(event: Any) -> Touched:
+    def taken(event: Any) -> Dirty:
         if isinstance(event, type(complete())) and (fault := next(faults, None)):
             raise fault
         return take(event)
@@ -190,13 +190,13 @@ def test_an_update_that_cannot_be_taken_in_is_asked_for_anew(
 def test_each_port_is_tried_again_in_its_own_time() -> None:
     """K3.2: one that failed every few seconds put off the others for ever."""
     bench = begun()
-    bench.worker.settle(bench.worker._take(complete(port(1), port(2))))
+    bench.worker.reconcile(bench.worker._take(complete(port(1), port(2))))
     bench.hands.failing = {port_id(1), port_id(2)}
-    bench.worker.settle(bench.worker._take(update(port(2, revision=2), revision=2)))
+    bench.worker.reconcile(bench.worker._take(update(port(2, revision=2), revision=2)))
     due = bench.worker._retries[port_id(2)]
     for revision in (3, 4):
         changed = update(port(1, revision=revision), revision=revision)
-        bench.worker.settle(bench.worker._take(changed))
+        bench.worker.reconcile(bench.worker._take(changed))
     assert bench.worker._retries[port_id(2)] == due < bench.worker._retries[port_id(1)]
 
 
@@ -216,14 +216,14 @@ def reports(bench: Bench) -> list[Report]:
 def test_a_heartbeat_says_that_every_guard_was_read_back() -> None:
     bench = begun()
     bench.worker._read_back()
-    bench.worker.settle(bench.worker._take(complete(port(1))))
+    bench.worker.reconcile(bench.worker._take(complete(port(1))))
     assert [report.read_back for report in reports(bench)] == [True]
 
 
 def test_guards_that_are_not_read_back_are_no_heartbeat() -> None:
     reading = SimpleNamespace(due=0.0, step=lambda _: Checked())
     bench = begun(reading=reading)
-    bench.worker.settle(bench.worker._take(complete(port(1))))
+    bench.worker.reconcile(bench.worker._take(complete(port(1))))
     assert [report.read_back for report in reports(bench)] == [False]
 
 
@@ -265,12 +265,12 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 ) -> None:
     said = replace(complete(*map(port, known)), store=store)
     held = guards(1, 2, 3, 4)
-    owner = Owner(held, take_over=False)
+    owner = StoreOwnership(held, take_over=False)
     assert why in owner.why_not(said)
     assert bool(owner.why_not(said)) == bool(why)
     assert owner.why_not(update()) == ""
-    assert Owner(guards(), take_over=False).why_not(said) == ""
-    taking = Owner(held, take_over=True)
+    assert StoreOwnership(guards(), take_over=False).why_not(said) == ""
+    taking = StoreOwnership(held, take_over=True)
     assert taking.why_not(said) == ""
     taking.accept(said)
     assert held.noted == [store]
@@ -278,8 +278,8 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 
 
 def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
-    bench = begun(owner=Owner(guards(1, 2), take_over=False))
-    bench.worker.settle(bench.worker._take(replace(complete(port(1), port(2)), store="s1")))
+    bench = begun(owner=StoreOwnership(guards(1, 2), take_over=False))
+    bench.worker.reconcile(bench.worker._take(replace(complete(port(1), port(2)), store="s1")))
     bench.worker._take(replace(complete(port(3)), store="s2", revision=9))
     bench.worker._take(update(port(3), revision=10))
     assert bench.asked_again.is_set()

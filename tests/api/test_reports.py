@@ -42,7 +42,7 @@ ADDRESSES = tuple(
 def test_the_largest_report_that_an_agent_makes_is_taken() -> None:
     """Whatever guests do meanwhile: one that is refused is sent again, and again."""
     outbox = Outbox("h" * 255)
-    outbox.say(ABOUT)
+    outbox.put_host_report(ABOUT)
     ids = [str(uuid4()) for _ in range(CLAIMS_KEPT)]
     mac, at, address = Mac.parse("02:00:00:00:00:01"), 1764500000.123456, ADDRESSES[0]
     outbox.put_ports(

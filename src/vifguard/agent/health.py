@@ -32,7 +32,7 @@ class Health:
                 return
             self._troubles[part] = why
             log.error("this host is degraded: %s: %s", part, why)
-            self._tell()
+            self._publish()
 
     def recover(self, part: str) -> None:
         """A part of the agent does its work; nothing is said where it did before."""
@@ -40,7 +40,7 @@ class Health:
             why = self._troubles.pop(part, None)
             if why is not None:
                 log.warning("this host has recovered: %s (%s)", part, why)
-                self._tell()
+                self._publish()
 
     def lost(self, causes: Iterable[str]) -> None:
         """Guards were found to be lost, each by a cause."""
@@ -48,8 +48,8 @@ class Health:
             before = self._lost.total()
             self._lost.update(causes)
             if self._lost.total() > before:
-                self._tell()
+                self._publish()
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         degraded = tuple(f"{part}: {why}" for part, why in sorted(self._troubles.items()))
         self._changed(degraded, dict(self._lost))

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vifguard.agent.adopted import Adopted
-from vifguard.agent.guards import Guards, Plan, Result, at
-from vifguard.agent.place import CONTESTED, Placement, bridge_of, place
-from vifguard.agent.state import State, Touched, claimed_name
-from vifguard.agent.wired import Lost, Wired, WiringLoss
+from vifguard.agent.adopted_bridges import AdoptedBridges
+from vifguard.agent.applied_wiring import AppliedWiring, Lost, WiringLoss
+from vifguard.agent.enforcement import Enforcement, Plan, Result, by_ifindex
+from vifguard.agent.placement import CONTESTED, Placement, bridge_of, locate
+from vifguard.agent.state import AgentState, Dirty, claimed_name
 from vifguard.bridging.bridge import Bridge, DesiredBridges, Member, is_ours
 from vifguard.bridging.bridge_applier import BridgeApplier, BridgeResult
 from vifguard.bridging.quarantine import Quarantine
@@ -32,7 +32,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class ReconcileResult:
     """What became of the ports that were touched; `failing` want another try.
 
     `stuck` are interfaces of no port that are still members of a bridge, and want one too.
@@ -53,11 +53,11 @@ class Reconciler:
 
     def __init__(
         self,
-        state: State,
-        guards: Guards,
+        state: AgentState,
+        guards: Enforcement,
         wirer: BridgeApplier,
         quarantine: Quarantine,
-        adopted: Adopted,
+        adopted: AdoptedBridges,
         *,
         by_name: bool,
     ) -> None:
@@ -65,52 +65,56 @@ class Reconciler:
         self._adopted = adopted
         self._guards = guards
         self._wirer = wirer
-        self._wired = Wired(wirer)
+        self._applied_wiring = AppliedWiring(wirer)
         self._undone: dict[int, Lost] = {}
-        self._floor = quarantine
+        self._quarantine = quarantine
         self._by_name = by_name
-        self._deaf: set[int] = set()
-        self._index_of: dict[str, int] = {}
-        self._awaited: dict[str, str] = {}
+        self._ipv6_disabled: set[int] = set()
+        self._ifindex_of: dict[str, int] = {}
+        self._missing_interfaces: dict[str, str] = {}
         self._stuck: dict[int, str] = {}
-        self.port_of: dict[int, str] = {}
-        self.watching: Mapping[int, str] = {}
-        self.refusing: Mapping[int, Placement] = {}
+        self.port_by_ifindex: dict[int, str] = {}
+        self.watched: Mapping[int, str] = {}
+        self.rejecting: Mapping[int, Placement] = {}
         self.claiming: Mapping[int, Placement] = {}
         self.detecting: Mapping[int, Placement] = {}
 
-    def quiet(self) -> dict[int, tuple[str, Mapping[str, str]]]:
+    def host_silencing(self) -> dict[int, tuple[str, Mapping[str, str]]]:
         """The settings that keep the host itself off its wiring, by interface, with its name.
 
         Another thread may ask, and sees what is or was a moment ago.
         """
         links = self._state.links
-        found = {i: sysctl.NO_HOST_IPV6 for i in list(self.port_of) if i in self._deaf}
+        found = {
+            i: sysctl.NO_HOST_IPV6 for i in list(self.port_by_ifindex) if i in self._ipv6_disabled
+        }
         found |= dict.fromkeys(list(self._state.bridges), sysctl.NO_HOST_IP)
         here = ((links.get(i), settings) for i, settings in found.items())
         return {link.index: (link.name, settings) for link, settings in here if link}
 
-    def settle(self, touched: Touched) -> Settled:
+    def reconcile(self, dirty: Dirty) -> ReconcileResult:
         """Bring what was touched to where it belongs."""
-        ports, (regrouped, why) = self._state.ports, self._tell_book()
-        touched = replace(touched, ports=touched.ports | regrouped)
-        self._ask_for_missing(touched)
-        self._adopted.note_left(self.port_of)
-        placements = [place(self._state, ports[i]) for i in touched.ports if i in ports]
+        ports, (regrouped, why) = self._state.ports, self._load_ruleset()
+        dirty = replace(dirty, ports=dirty.ports | regrouped)
+        self._look_up_missing(dirty)
+        self._adopted.note_left(self.port_by_ifindex)
+        placements = [locate(self._state, ports[i]) for i in dirty.ports if i in ports]
         placements = [_closed(each, why) for each in placements]
-        places = self._touchable(at(placements))
+        places = self._attachable(by_ifindex(placements))
         self._adopted.note(place.link for place in places.values() if place.link)
-        before = {i: name for i in touched.ports if (name := self._awaited.pop(i, None))}
+        before = {i: name for i in dirty.ports if (name := self._missing_interfaces.pop(i, None))}
         self._undone = {}
-        lost: dict[str, tuple[Loss, str] | Lost] = dict(self._hold(placements, before))
-        plan = self._plan(places, self._scope(places, touched))
-        result = self._guards.carry_out(plan)
-        outcome = self._wire(places, result, touched)
-        outcome.members |= self._let_in(places, result)
-        self._release(places, result, before.values())
-        self._remember(places, touched)
+        lost: dict[str, tuple[Loss, str] | Lost] = dict(
+            self._quarantine_missing(placements, before)
+        )
+        plan = self._plan(places, self._scope(places, dirty))
+        result = self._guards.apply(plan)
+        outcome = self._reconcile_bridges(places, result, dirty)
+        outcome.members |= self._allow_forwarding(places, result)
+        self._lift_quarantine(places, result, before.values())
+        self._update_index(places, dirty)
         failed = dict(result.failed) | {i: w for i, w in outcome.members.items() if i in places}
-        return Settled(
+        return ReconcileResult(
             tuple(_report(placement, failed, outcome) for placement in placements),
             frozenset(places[index].port.policy.port_id for index in failed)
             | (regrouped if why else frozenset()),
@@ -125,19 +129,21 @@ class Reconciler:
             },
         )
 
-    def _touchable(self, places: Mapping[int, Placement]) -> dict[int, Placement]:
+    def _attachable(self, places: Mapping[int, Placement]) -> dict[int, Placement]:
         """The places at which a guard may be put, or has been: not where a guest only waits."""
         return {
             index: place
             for index, place in places.items()
-            if not place.stays or index in self.port_of or self._guards.has(index)
+            if not place.stays or index in self.port_by_ifindex or self._guards.has(index)
         }
 
-    def _let_in(self, places: Mapping[int, Placement], result: Result) -> Mapping[int, str]:
+    def _allow_forwarding(
+        self, places: Mapping[int, Placement], result: Result
+    ) -> Mapping[int, str]:
         """Let those with a guard forward on a bridge of the operator's; why others cannot."""
-        bare = result.bare & places.keys()
-        failed = dict(self._adopted.shut_out(bare))
-        return failed | self._adopted.let_in(
+        bare = result.unguarded & places.keys()
+        failed = dict(self._adopted.deny_forwarding(bare))
+        return failed | self._adopted.allow_forwarding(
             {i: place.port.policy for i, place in places.items() if i not in bare},
             self.guarded,
         )
@@ -147,22 +153,22 @@ class Reconciler:
 
         Another thread may ask, and sees what is or was a moment ago.
         """
-        return frozenset(list(self._guards.held)).intersection(list(self.port_of))
+        return frozenset(list(self._guards.enforced)).intersection(list(self.port_by_ifindex))
 
-    def _tell_book(self) -> tuple[frozenset[str], str]:
+    def _load_ruleset(self) -> tuple[frozenset[str], str]:
         """What groups say, to the driver first; the ports that this concerns.
 
         And why no port with groups can be held, where the kernel takes none of it.
         """
-        change = self._state.book.change()
+        change = self._state.book.pending()
         if change is None:
             return frozenset(), ""
         try:
-            groups = self._guards.hold(change)
+            groups = self._guards.load_ruleset(change)
         except OSError as error:
             log.exception("what security groups say could not be brought into force")
             return self._state.grouped, f"its security groups are not in force: {error}"
-        self._state.book.told()
+        self._state.book.mark_applied()
         return self._state.with_groups(groups), ""
 
     def sweep(self) -> frozenset[int]:
@@ -171,59 +177,65 @@ class Reconciler:
         The interfaces that are no port's and that their bridges do not let go.
         """
         self._forget_gone()
-        self._adopted.compare(self.port_of.keys(), self.guarded())
-        plan = self._guards.plan_sweep(self.port_of.keys())
-        self._guards.carry_out(self._freed(plan))
+        self._adopted.compare(self.port_by_ifindex.keys(), self.guarded())
+        plan = self._guards.plan_sweep(self.port_by_ifindex.keys())
+        self._guards.apply(self._detach(plan))
         links = {link.index: link for link in self._state.links.values() if self._is_stray(link)}
         bridges = _by_name(bridge_of(self._state, each.network_id) for each in self._state.segments)
         links.update(self._links_of(bridges))
-        self._rewire(DesiredBridges(bridges, {}), links.values())
-        self._deaf.intersection_update(self._state.links)
-        self._wired.keep(self._state.links, bridges)
+        self._apply_bridges(DesiredBridges(bridges, {}), links.values())
+        self._ipv6_disabled.intersection_update(self._state.links)
+        self._applied_wiring.keep(self._state.links, bridges)
         sealed = {self._state.links[i].name for i in self._state.bridges}
-        self._set_floor(release=self._floor.devices - set(self._awaited.values()) - sealed)
+        self._set_quarantine(
+            release=self._quarantine.devices - set(self._missing_interfaces.values()) - sealed
+        )
         return frozenset(self._stuck)
 
     def _forget_gone(self) -> None:
         """What is a port's no more: a complete update says nothing of those that ended."""
-        gone = (self._index_of.keys() | self._awaited.keys()) - self._state.ports.keys()
-        self._remember({}, Touched(frozenset(gone)))
-        for port_id in gone:
-            self._awaited.pop(port_id, None)
+        removed = (
+            self._ifindex_of.keys() | self._missing_interfaces.keys()
+        ) - self._state.ports.keys()
+        self._update_index({}, Dirty(frozenset(removed)))
+        for port_id in removed:
+            self._missing_interfaces.pop(port_id, None)
 
     def _is_stray(self, link: Link) -> bool:
         """Whether a link is a bridge of ours, or in one without being a port's."""
-        inside = link.master in self._state.bridges and link.index not in self.port_of
+        inside = link.master in self._state.bridges and link.index not in self.port_by_ifindex
         return inside or link.index in self._state.bridges
 
-    def _hold(self, placements: Iterable[Placement], before: Mapping[str, str]) -> dict[str, Lost]:
+    def _quarantine_missing(
+        self, placements: Iterable[Placement], before: Mapping[str, str]
+    ) -> dict[str, Lost]:
         """The floor waits for interfaces that are to come; for whom it waited and did no more."""
         if not self._by_name:
             return {}
         ports = (placement.port for placement in placements if placement.link is None)
         names = {port.policy.port_id: claimed_name(port) for port in ports}
         awaited = {i: name for i, name in names.items() if self._state.named(name) is None}
-        self._awaited |= awaited
+        self._missing_interfaces |= awaited
         lost = [
             i
             for i, name in awaited.items()
-            if before.get(i) == name and not self._floor.is_blocked(name)
+            if before.get(i) == name and not self._quarantine.is_blocked(name)
         ]
-        self._set_floor(hold=awaited.values())
+        self._set_quarantine(hold=awaited.values())
         return {i: (WiringLoss.FLOOR, f"the floor did not wait for {awaited[i]}") for i in lost}
 
-    def _scope(self, places: Mapping[int, Placement], touched: Touched) -> frozenset[int]:
+    def _scope(self, places: Mapping[int, Placement], dirty: Dirty) -> frozenset[int]:
         """The interfaces of the touched ports, before and now, and the touched links' guards."""
-        before = {self._index_of[i] for i in touched.ports if i in self._index_of}
-        guarded = touched.links & (self.port_of.keys() | self._stuck.keys())
+        before = {self._ifindex_of[i] for i in dirty.ports if i in self._ifindex_of}
+        guarded = dirty.links & (self.port_by_ifindex.keys() | self._stuck.keys())
         return frozenset(before | guarded | places.keys())
 
-    def _ask_for_missing(self, touched: Touched) -> None:
+    def _look_up_missing(self, dirty: Dirty) -> None:
         """Look for interfaces of touched ports, and other guards, that the state does not have.
 
         What was not told, or was left out of a dump, may be there all the same.
         """
-        for index in self._scope({}, touched) - self._state.links.keys():
+        for index in self._scope({}, dirty) - self._state.links.keys():
             self._find(index)
 
     def _find(self, index: int) -> Link | None:
@@ -238,25 +250,25 @@ class Reconciler:
 
     def _plan(self, places: Mapping[int, Placement], scope: frozenset[int]) -> Plan:
         for index, placement in places.items():
-            self._make_deaf(index, placement)
+            self._disable_host_ipv6(index, placement)
         running = [i for i, place in places.items() if self._adopted.was_there(place.link)]
-        return self._freed(self._guards.plan(places, scope, running))
+        return self._detach(self._guards.plan(places, scope, running))
 
-    def _make_deaf(self, index: int, placement: Placement) -> None:
+    def _disable_host_ipv6(self, index: int, placement: Placement) -> None:
         """The host itself speaks no IPv6 with a guest, were it but for a moment."""
-        if index in self._deaf or placement.link is None:
+        if index in self._ipv6_disabled or placement.link is None:
             return
         try:
             sysctl.write(placement.link.name, sysctl.NO_HOST_IPV6)
-            self._deaf.add(index)
+            self._ipv6_disabled.add(index)
         except OSError as error:
             log.warning("IPv6 stays on at %s: %s", placement.link.name, error)
 
-    def _freed(self, plan: Plan) -> Plan:
+    def _detach(self, plan: Plan) -> Plan:
         """The plan once its leaving interfaces are cut off; those that cannot be stay guarded."""
         for index in plan.seen.ports:
             self._stuck.pop(index, None)
-        stuck = self._cut_off(plan.leaving)
+        stuck = self._cut_off(plan.detached)
         self._stuck.update(stuck)
         kept = [self._state.links[index] for index in stuck]
         return self._guards.keep_closed(plan, kept) if kept else plan
@@ -268,16 +280,16 @@ class Reconciler:
         that are still there and could not be cut off, and why.
         """
         indexes = frozenset(indexes)
-        failed = dict(self._adopted.shut_out(indexes))
+        failed = dict(self._adopted.deny_forwarding(indexes))
         leaving = [index for index in indexes if not self._adopted.keeps(index)]
         found = {i: link for i in leaving if (link := self._find(i))}
         # Raised by us a moment after it was renamed, it is up and the notice of that to come.
         here = {i: replace(link, up=True) for i, link in found.items()}
         members = {
-            i: Member(self.port_of.get(i, ""), "", link.mac, link.mtu, up=False)
+            i: Member(self.port_by_ifindex.get(i, ""), "", link.mac, link.mtu, up=False)
             for i, link in here.items()
         }
-        outcome = self._rewire(DesiredBridges({}, members), here.values())
+        outcome = self._apply_bridges(DesiredBridges({}, members), here.values())
         failed |= outcome.members
         stuck = {i: why for i, why in failed.items() if self._wirer.link(i)}
         for index, why in stuck.items():
@@ -285,8 +297,8 @@ class Reconciler:
             log.error("interface %s keeps its guard, closed: %s", name, why)
         return stuck
 
-    def _wire(
-        self, places: Mapping[int, Placement], result: Result, touched: Touched
+    def _reconcile_bridges(
+        self, places: Mapping[int, Placement], result: Result, dirty: Dirty
     ) -> BridgeResult:
         """Bridges, and for members those whose guards are in."""
         members = {
@@ -294,10 +306,10 @@ class Reconciler:
             for index, placement in places.items()
             if not placement.stays
         }
-        near = {*members, *(i for i in touched.links if i in self._state.links)}
+        near = {*members, *(i for i in dirty.links if i in self._state.links)}
         links = {index: self._state.links[index] for index in near}
-        bridges = self._scene(places, links)
-        outcome = self._rewire(DesiredBridges(bridges, members), links.values())
+        bridges = self._bridges_concerned(places, links)
+        outcome = self._apply_bridges(DesiredBridges(bridges, members), links.values())
         for why in outcome.bridges.values():
             log.error("%s", why)
         return outcome
@@ -313,14 +325,16 @@ class Reconciler:
         if placement.closed or index in result.failed:
             # Where there is no bridge to leave, an interface is cut off by taking it down; so is
             # one without any guard, for which no chain may wait.
-            cut = index in result.bare or (placement.swapped and index in result.failed)
+            cut = index in result.unguarded or (placement.reversed_hooks and index in result.failed)
             kept = self._adopted.bridge_of(link) if link else None
             up = False if cut else None
             return Member(name, kept.name if kept else "", port.mac, port.segment.mtu, up)
         bridge = placement.bridge.name if placement.bridge else ""
         return Member(name, bridge, port.mac, port.segment.mtu, up=True)
 
-    def _scene(self, places: Mapping[int, Placement], links: dict[int, Link]) -> dict[str, Bridge]:
+    def _bridges_concerned(
+        self, places: Mapping[int, Placement], links: dict[int, Link]
+    ) -> dict[str, Bridge]:
         """The bridges that have to do with some places and links; adds theirs to `links`."""
         state = self._state
         masters = (state.links.get(link.master) for link in list(links.values()))
@@ -342,14 +356,14 @@ class Reconciler:
         found = (self._state.named(name) for name in names)
         return {link.index: link for link in found if link}
 
-    def _rewire(self, wanted: DesiredBridges, links: Iterable[Link]) -> BridgeResult:
+    def _apply_bridges(self, wanted: DesiredBridges, links: Iterable[Link]) -> BridgeResult:
         change = self._wirer.diff(wanted, self._wirer.observe(links))
         if change is None:
-            self._wired.note(wanted, BridgeResult())
+            self._applied_wiring.note(wanted, BridgeResult())
             return BridgeResult()
-        self._undone |= self._wired.undone(wanted, change)
+        self._undone |= self._applied_wiring.undone(wanted, change)
         outcome = self._wirer.apply(change)
-        self._wired.note(wanted, outcome)
+        self._applied_wiring.note(wanted, outcome)
         # What we did is known at once; the kernel's own notice of it then says nothing new.
         for link in outcome.links:
             self._state.take(link)
@@ -357,7 +371,7 @@ class Reconciler:
             self._state.take(LinkRemoved(index))
         return outcome
 
-    def _release(
+    def _lift_quarantine(
         self, places: Mapping[int, Placement], result: Result, before: Iterable[str]
     ) -> None:
         """Off with the floor where a guard is in; on with it where none could be put.
@@ -365,45 +379,49 @@ class Reconciler:
         Off as well where nobody is awaited any more of those who were `before`.
         """
         # A chain stands on a name and outlives the device: on no name that is not its port's.
-        names = {i: self._state.links[i].name for i in result.bare if i in self._state.links}
+        names = {i: self._state.links[i].name for i in result.unguarded if i in self._state.links}
         bare = {name for name in names.values() if self._state.claimants(name)}
         release = {claimed_name(p.port) for p in places.values()}
         release |= {p.link.name for p in places.values() if p.link}
         release |= {name for name in before if not self._state.claimants(name)}
-        self._set_floor(hold=bare, release=release - bare)
+        self._set_quarantine(hold=bare, release=release - bare)
 
-    def _set_floor(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
-        for name, why in self._floor.update(hold, release).items():
+    def _set_quarantine(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
+        for name, why in self._quarantine.update(hold, release).items():
             log.error("the floor at %s cannot be changed: %s", name, why)
 
-    def _remember(self, places: Mapping[int, Placement], touched: Touched) -> None:
+    def _update_index(self, places: Mapping[int, Placement], dirty: Dirty) -> None:
         """Which interface is whose, and which are gone."""
-        gone: set[int] = set()
-        for port_id in touched.ports:
-            index = self._index_of.pop(port_id, None)
-            if index is not None and self.port_of.get(index) == port_id:
-                del self.port_of[index]
-                gone.add(index)
+        removed: set[int] = set()
+        for port_id in dirty.ports:
+            index = self._ifindex_of.pop(port_id, None)
+            if index is not None and self.port_by_ifindex.get(index) == port_id:
+                del self.port_by_ifindex[index]
+                removed.add(index)
         for index, placement in places.items():
-            self._index_of[placement.port.policy.port_id] = index
-            self.port_of[index] = placement.port.policy.port_id
+            self._ifindex_of[placement.port.policy.port_id] = index
+            self.port_by_ifindex[index] = placement.port.policy.port_id
         policies = {index: placement.port.policy for index, placement in places.items()}
         watching = {i: policy.port_id for i, policy in policies.items() if policy.watched}
-        self.watching = _view(self.watching, gone, watching)
+        self.watched = _guarded_view(self.watched, removed, watching)
         refusing = {i: places[i] for i, policy in policies.items() if policy.reject}
-        self.refusing = _view(self.refusing, gone, refusing)
+        self.rejecting = _guarded_view(self.rejecting, removed, refusing)
         claiming = {i: places[i] for i, policy in policies.items() if policy.claimable}
-        self.claiming = _view(self.claiming, gone, claiming)
+        self.claiming = _guarded_view(self.claiming, removed, claiming)
         detecting = {i: places[i] for i, policy in policies.items() if policy.tentative}
-        self.detecting = _view(self.detecting, gone, detecting)
-        self._deaf.difference_update([i for i in touched.links if i not in self._state.links])
+        self.detecting = _guarded_view(self.detecting, removed, detecting)
+        self._ipv6_disabled.difference_update(
+            [i for i in dirty.links if i not in self._state.links]
+        )
 
 
-def _view(before: Mapping[int, V], gone: Collection[int], come: Mapping[int, V]) -> Mapping[int, V]:
+def _guarded_view(
+    before: Mapping[int, V], removed: Collection[int], added: Mapping[int, V]
+) -> Mapping[int, V]:
     """Some of the guarded interfaces, after others are gone and come: another thread reads it."""
-    if not come and before.keys().isdisjoint(gone):
+    if not added and before.keys().isdisjoint(removed):
         return before
-    return {index: each for index, each in before.items() if index not in gone} | dict(come)
+    return {index: each for index, each in before.items() if index not in removed} | dict(added)
 
 
 def _closed(placement: Placement, why: str) -> Placement:

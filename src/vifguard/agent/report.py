@@ -50,7 +50,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Seen(Protocol):
+class LastSeen(Protocol):
     """What is told on the host itself how its agent does."""
 
     def __call__(
@@ -70,7 +70,7 @@ class Outbox:
         self,
         host: str,
         instance: Instance = NO_INSTANCE,
-        seen: Seen = _nobody,
+        seen: LastSeen = _nobody,
     ) -> None:
         """`seen` is told on this host how the agent does, whatever becomes of the server."""
         self._host = host
@@ -95,7 +95,7 @@ class Outbox:
         self._read_back = False
         self._wiring: WiringReport | None = None
 
-    def say(self, about: HostReport) -> None:
+    def put_host_report(self, about: HostReport) -> None:
         """What this host is; told at once."""
         with self._filled:
             self._about = about

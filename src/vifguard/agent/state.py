@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from vifguard.agent.book import Book
+from vifguard.agent.ruleset import RulesetTracker
 from vifguard.bridging.bridge import bridge_name, is_ours
 from vifguard.feed.messages import HostPort, Segment, Update
 from vifguard.kernel.link import Link, LinkRemoved
@@ -34,7 +34,7 @@ Event = Update | Link | LinkRemoved | AllLinks
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class Dirty:
     """What an event may have changed the place of; `everything`: all of it.
 
     `book`: what groups or sets say.
@@ -46,7 +46,7 @@ class Touched:
     book: bool = False
 
     @classmethod
-    def by_all(cls, several: Sequence[Touched]) -> Touched:
+    def by_all(cls, several: Sequence[Dirty]) -> Dirty:
         """What any of several touched."""
         return cls(
             frozenset().union(*(each.ports for each in several)),
@@ -59,12 +59,12 @@ class Touched:
         return bool(self.ports or self.links or self.everything or self.book)
 
 
-NOTHING = Touched()
-_EVERYTHING = Touched(everything=True)
+NOTHING = Dirty()
+_EVERYTHING = Dirty(everything=True)
 
 
 @dataclass(slots=True)
-class _Presence:
+class _Network:
     """A network and its ports here; `said` is of what revision its segment is, and the tie."""
 
     segment: Segment
@@ -72,7 +72,7 @@ class _Presence:
     ports: set[str] = field(default_factory=set)
 
 
-class State:
+class AgentState:
     """The ports by id, the links by index, and who may claim whom.
 
     `complete` is false until one complete update has come: until then nothing that is in
@@ -90,9 +90,9 @@ class State:
         self.left: set[int] = set()
         """The links that went, or left their bridge, since `take_left`."""
         self.bridges: set[int] = set()
-        self.book = Book()
+        self.book = RulesetTracker()
         self._grouped: dict[str, set[str]] = {}
-        self._networks: dict[str, _Presence] = {}
+        self._networks: dict[str, _Network] = {}
         self._bridge_names: Index = {}
         self._uplinks: Index = {}
         self._link_names: dict[str, int] = {}
@@ -100,7 +100,7 @@ class State:
         self._claims: Index = {}
         self._port_macs: dict[bytes, tuple[str, ...]] = {}
 
-    def take(self, event: Event) -> Touched:
+    def take(self, event: Event) -> Dirty:
         """Take in an event; what it touched."""
         if isinstance(event, Update):
             return self._update(event)
@@ -110,9 +110,9 @@ class State:
             return self._link(event.index, None)
         return self._all_links(event.links)
 
-    def touched_by(self, index: int) -> Touched:
+    def dirtied_by(self, index: int) -> Dirty:
         """What something else at a link than the link itself touched, such as its filters."""
-        return Touched(self._interested(self.links.get(index)), frozenset({index}))
+        return Dirty(self._ports_concerned(self.links.get(index)), frozenset({index}))
 
     def take_left(self) -> frozenset[int]:
         """The links that went, or left their bridge, since the last call; some are back by now."""
@@ -155,22 +155,22 @@ class State:
         """The networks that have ports here."""
         return (presence.segment for presence in self._networks.values())
 
-    def _update(self, update: Update) -> Touched:
+    def _update(self, update: Update) -> Dirty:
         if update.complete:
             self._replace_ports(update)
             return _EVERYTHING
         if not self.complete or update.revision < self.revision:
             return NOTHING  # a change of what we do not have: the feed will send all
-        touched: set[str] = set()
+        dirty: set[str] = set()
         self.book.take(update)
         for port in update.ports:
-            touched |= self._put_port(port.policy.port_id, port)
+            dirty |= self._put_port(port.policy.port_id, port)
         for port_id in update.gone:
-            touched |= self._put_port(port_id, None)
+            dirty |= self._put_port(port_id, None)
         self.revision = update.revision
         if update.ports or update.gone or update.groups:
             self.book.keep(self._grouped)
-        return Touched(frozenset(touched), book=bool(update.groups or update.sets))
+        return Dirty(frozenset(dirty), book=bool(update.groups or update.sets))
 
     def _replace_ports(self, update: Update) -> None:
         self.revision, self.complete = update.revision, True
@@ -187,27 +187,31 @@ class State:
     def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
         """Replace one port; it and those that may want the same interface or uplink."""
         old = self.ports.get(port_id)
-        touched = {port_id}
+        dirty = {port_id}
         if old is not None:
-            touched |= self._rivals(old) | self._index_port(old, present=False)
+            dirty |= self._rivals(old) | self._index_port(old, present=False)
             del self.ports[port_id]
         if port is not None:
             self.ports[port_id] = port
-            touched |= self._index_port(port, present=True) | self._rivals(port)
-        return touched
+            dirty |= self._index_port(port, present=True) | self._rivals(port)
+        return dirty
 
     def _index_port(self, port: HostPort, *, present: bool) -> set[str]:
         """Put a port into the indexes; the ports of networks that this may concern."""
         port_id, network_id = port.policy.port_id, port.segment.network_id
-        change = _with if present else _without
+        change = _added if present else _removed
         change(self._claims, claimed_name(port), port_id)
         change(self._port_macs, _tail(port.mac), port_id)
         self._join_groups(port, port_id, present=present)
-        before = self._beside(network_id)
+        before = self._ports_sharing_network(network_id)
         told = self._networks[network_id].segment if network_id in self._networks else None
         self._join(port, port_id, present=present)
         tells = self._networks[network_id].segment if network_id in self._networks else None
-        return set() if told == tells else self._ports_of(before | self._beside(network_id))
+        return (
+            set()
+            if told == tells
+            else self._ports_of(before | self._ports_sharing_network(network_id))
+        )
 
     def _join_groups(self, port: HostPort, port_id: str, *, present: bool) -> None:
         for group in port.policy.security_groups:
@@ -228,7 +232,7 @@ class State:
         """The ports that have a security group."""
         return self.with_groups(self._grouped)
 
-    def _beside(self, network_id: str) -> set[str]:
+    def _ports_sharing_network(self, network_id: str) -> set[str]:
         """The networks, this included, that want a network's bridge or uplink."""
         presence = self._networks.get(network_id)
         if presence is None:
@@ -246,9 +250,9 @@ class State:
         segment = port.segment
         presence = self._networks.get(segment.network_id)
         if presence is not None:
-            self._index_network(presence.segment, _without)
+            self._index_network(presence.segment, _removed)
         else:
-            presence = self._networks[segment.network_id] = _Presence(segment)
+            presence = self._networks[segment.network_id] = _Network(segment)
         said = (port.revision, segment.physical, segment.shared, segment.mtu)
         if present:
             presence.ports.add(port_id)
@@ -257,7 +261,7 @@ class State:
         else:
             presence.ports.discard(port_id)
         if presence.ports:
-            self._index_network(presence.segment, _with)
+            self._index_network(presence.segment, _added)
         else:
             del self._networks[segment.network_id]
 
@@ -279,26 +283,26 @@ class State:
     def _same_tail(self, mac: Mac) -> tuple[str, ...]:
         return self._port_macs.get(_tail(mac), ())
 
-    def _all_links(self, links: Iterable[Link]) -> Touched:
+    def _all_links(self, links: Iterable[Link]) -> Dirty:
         before, self.links = self.links, {link.index: link for link in links}
-        self.left.update(i for i, old in before.items() if _has_left(old, self.links.get(i)))
+        self.left.update(i for i, old in before.items() if _is_removed(old, self.links.get(i)))
         self.bridges = {link.index for link in self.links.values() if is_ours(link)}
         self._link_names = {link.name: link.index for link in self.links.values()}
         self._link_macs = {}
         for link in self.links.values():
             if link.mac:
-                _with(self._link_macs, _tail(link.mac), link.index)
+                _added(self._link_macs, _tail(link.mac), link.index)
         return _EVERYTHING
 
-    def _link(self, index: int, link: Link | None) -> Touched:
+    def _link(self, index: int, link: Link | None) -> Dirty:
         old = self.links.get(index)
         if old == link:
             return NOTHING
-        if old is not None and _has_left(old, link):
+        if old is not None and _is_removed(old, link):
             self.left.add(index)
-        before = self._interested(old)
+        before = self._ports_concerned(old)
         self._index_link(index, old, link)
-        return Touched(before | self._interested(link), frozenset({index}))
+        return Dirty(before | self._ports_concerned(link), frozenset({index}))
 
     def _index_link(self, index: int, old: Link | None, link: Link | None) -> None:
         if old is not None:
@@ -307,16 +311,16 @@ class State:
             if self._link_names.get(old.name) == index:
                 del self._link_names[old.name]
             if old.mac:
-                _without(self._link_macs, _tail(old.mac), index)
+                _removed(self._link_macs, _tail(old.mac), index)
         if link is not None:
             self.links[index] = link
             self._link_names[link.name] = index
             if is_ours(link):
                 self.bridges.add(index)
             if link.mac:
-                _with(self._link_macs, link.mac.octets[1:], index)
+                _added(self._link_macs, link.mac.octets[1:], index)
 
-    def _interested(self, link: Link | None) -> frozenset[str]:
+    def _ports_concerned(self, link: Link | None) -> frozenset[str]:
         """The ports whose place may depend on a link."""
         if link is None:
             return frozenset()
@@ -330,7 +334,7 @@ class State:
         return frozenset(ports | self._ports_of(networks))
 
 
-def _has_left(old: Link, link: Link | None) -> bool:
+def _is_removed(old: Link, link: Link | None) -> bool:
     return old.master != 0 and (link is None or link.master != old.master)
 
 
@@ -354,11 +358,11 @@ def _tail(mac: Mac) -> bytes:
     return mac.octets[1:]
 
 
-def _with(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
+def _added(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
     index[key] = (*index.get(key, ()), value)
 
 
-def _without(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
+def _removed(index: dict[K, tuple[V, ...]], key: K, value: V) -> None:
     rest = tuple(each for each in index.get(key, ()) if each != value)
     if rest:
         index[key] = rest

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vifguard.agent.guards import Guards
+from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.health import Health
-from vifguard.agent.state import NOTHING, State, Touched
+from vifguard.agent.state import NOTHING, AgentState, Dirty
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.state import Loss
 
@@ -38,7 +38,7 @@ class Checked:
     `is_round`: with this every guard has been read back since the last time it was said.
     """
 
-    touched: Touched = NOTHING
+    touched: Dirty = NOTHING
     lost: Mapping[str, str] = field(default_factory=dict)
     is_round: bool = False
 
@@ -52,8 +52,8 @@ class Verifier:
 
     def __init__(
         self,
-        guards: Guards,
-        state: State,
+        guards: Enforcement,
+        state: AgentState,
         health: Health,
         port_of: Mapping[int, str],
         rules_every: float,
@@ -83,21 +83,21 @@ class Verifier:
         return checked
 
     def _step(self, now: float) -> Checked:
-        touched = NOTHING
+        dirty = NOTHING
         if not self._left:
-            touched = self._begin(now)
+            dirty = self._begin(now)
         part, self._left = self._left[:AT_ONCE], self._left[AT_ONCE:]
         losses = self._guards.lost(part)
         self.due = now + self._pace if self._left else self._began + EVERY
         ports = {self._port_of[i]: why for i, (_, why) in losses.items() if i in self._port_of}
-        lost = Touched(frozenset(ports), frozenset(losses))
+        lost = Dirty(frozenset(ports), frozenset(losses))
         rules = self._compare_rules()
-        return Checked(Touched.by_all([touched, lost, rules]), ports, not self._left)
+        return Checked(Dirty.by_all([dirty, lost, rules]), ports, not self._left)
 
-    def _begin(self, now: float) -> Touched:
+    def _begin(self, now: float) -> Dirty:
         """A new round: first what all guards have in common."""
         self._began = now
-        self._left = sorted(self._guards.held)
+        self._left = sorted(self._guards.enforced)
         self._pace = EVERY / max(1, -(-len(self._left) // AT_ONCE))
         for what in self._guards.repair():
             log.error("%s; it was put back", what)
@@ -112,7 +112,7 @@ class Verifier:
             {name: tuple(prefixes) for name, prefixes in self._state.book.sets.items()}
         )
 
-    def _compare_rules(self) -> Touched:
+    def _compare_rules(self) -> Dirty:
         """Some more rules; what changes meanwhile is compared from its beginning."""
         if self._rules_at[1] != self._guards.changes:
             self._begin_rules(self._began)
@@ -121,10 +121,10 @@ class Verifier:
                 return self._rules_again()
         return NOTHING
 
-    def _rules_again(self) -> Touched:
+    def _rules_again(self) -> Dirty:
         """The maps of rules are not what was written: they are written anew."""
         log.error("the rules of security groups in the kernel are not what was written")
         self._health.lost([Loss.COMMON])
         self._rules = iter(())
-        self._state.book.again()
-        return Touched(book=True)
+        self._state.book.mark_all_pending()
+        return Dirty(book=True)

@@ -79,8 +79,8 @@ def down(
 
 def _ask(pinned: Path) -> None:
     """Say which interfaces will be cut off; whoever cannot be asked must say --yes."""
-    from vifguard.agent.remove import cut_off_by_removal
-    from vifguard.agent.unguarded import unguarded
+    from vifguard.agent.teardown import cut_off_by_removal
+    from vifguard.agent.unguarded_members import unguarded
 
     try:
         names = cut_off_by_removal(pinned)
@@ -138,13 +138,13 @@ def _alone(layout: Layout) -> Iterator[None]:
 
 
 def _remove(settings: Settings) -> None:
-    from vifguard.agent.remove import remove
+    from vifguard.agent.teardown import teardown
 
-    remove(settings)
+    teardown(settings)
 
 
 def _release(settings: Settings) -> dict[str, Any]:
-    from vifguard.agent.release import release
+    from vifguard.agent.restore import restore
 
-    found = release(settings)
+    found = restore(settings)
     return {"released": dict(found.interfaces), "failed": list(found.failed)}

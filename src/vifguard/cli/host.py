@@ -65,8 +65,8 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
     Exit code 1 when something is missing, or the agent is degraded. Needs root, and leaves
     nothing behind. A running agent is not disturbed.
     """
-    from vifguard.agent.check import host_report
-    from vifguard.agent.unguarded import unguarded
+    from vifguard.agent.capabilities import host_report
+    from vifguard.agent.unguarded_members import unguarded
 
     try:
         with waiting("trying what guards need"):

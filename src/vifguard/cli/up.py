@@ -251,7 +251,7 @@ def _process(
 
 def _announce_cut(settings: Settings) -> None:
     """Log whom the agent is to cut off; InputError where the host cannot be read."""
-    from vifguard.agent.unguarded import announce_cut
+    from vifguard.agent.unguarded_members import announce_cut
 
     try:
         announce_cut(settings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 from select import poll
 
-from vifguard.agent.place import is_libvirts
+from vifguard.agent.placement import is_libvirts
 from vifguard.agent.state import is_of_guest
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.uplinks import leads_out

@@ -26,10 +26,10 @@ def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
 
 def require_own(store: str, bpf_dir: Path) -> None:
     """Raise InputError where guards stand that are another store's."""
-    from vifguard.agent.owner import why_stranger
+    from vifguard.agent.store_ownership import not_our_store_reason
 
     own, guarded = _standing(bpf_dir)
-    if guarded and (why := why_stranger(own, store, guarded)):
+    if guarded and (why := not_our_store_reason(own, store, guarded)):
         raise InputError(why)
 
 

@@ -117,7 +117,7 @@ class HostAgent:
 
         Raises PartError where another agent holds this host's guards, or is this host.
         """
-        from vifguard.agent.loop import Agent
+        from vifguard.agent.agent import Agent
         from vifguard.enforce.pins import HeldError
 
         try:

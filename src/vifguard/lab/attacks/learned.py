@@ -15,7 +15,7 @@ _ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
 _MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
 _DAD, _NA, _RS = "L10/link-local", "L11/unsolicited", "L09/link-local"
 _CHOSEN = IPv6Address("fe80::7666:0:0:1")
-_STORE, _LEARN = "tests/store/test_learned.py", "tests/agent/test_learn.py"
+_STORE, _LEARN = "tests/store/test_learned.py", "tests/agent/test_address_detection.py"
 
 
 def _row(name: str, frame: Frame, twin: str, *, by_mac: bool = False) -> Variant:

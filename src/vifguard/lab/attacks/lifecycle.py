@@ -137,7 +137,7 @@ ROWS: tuple[Attack, ...] = (
         "lc-host-knob-missing",
         "A host that lacks what a guard needs",
         proved_by=(
-            "tests/agent/test_work.py::test_a_host_that_can_hold_nothing_says_why",
+            "tests/agent/test_worker.py::test_a_host_that_can_hold_nothing_says_why",
             f"{_LIFE}::test_law_4_what_the_driver_cannot_hold_is_held_closed_and_said",
         ),
     ),

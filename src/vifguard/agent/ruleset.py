@@ -18,60 +18,62 @@ _NOTHING: frozenset[Rule] = frozenset()
 
 
 @dataclass(slots=True)
-class Book:
+class RulesetTracker:
     """The rules by group and the prefixes by set; `_groups`, `_sets` and `_all` are untold."""
 
     rules: dict[str, frozenset[Rule]] = field(default_factory=dict)
     sets: dict[str, set[IPNetwork]] = field(default_factory=dict)
-    _named: dict[str, frozenset[str]] = field(default_factory=dict)
-    _all: bool = True
-    _groups: set[str] = field(default_factory=set)
-    _sets: dict[str, SetChange] = field(default_factory=dict)
+    _sets_of_group: dict[str, frozenset[str]] = field(default_factory=dict)
+    _all_pending: bool = True
+    _pending_groups: set[str] = field(default_factory=set)
+    _pending_sets: dict[str, SetChange] = field(default_factory=dict)
 
     def take(self, update: Update) -> None:
         """Take in what an update says of groups and sets."""
         if update.complete:
-            self.rules, self.sets, self._named = {}, {}, {}
-            self.again()
-        for group, said in update.groups.items():
-            self.rules[group] = said
-            self._named[group] = frozenset(r.remote for r in said if isinstance(r.remote, str))
-            self._groups.add(group)
+            self.rules, self.sets, self._sets_of_group = {}, {}, {}
+            self.mark_all_pending()
+        for group, rules in update.groups.items():
+            self.rules[group] = rules
+            self._sets_of_group[group] = frozenset(
+                r.remote for r in rules if isinstance(r.remote, str)
+            )
+            self._pending_groups.add(group)
         for set_id, change in update.sets.items():
             self._change_set(set_id, change)
 
     def keep(self, groups: Container[str]) -> None:
         """Forget every other group, and the sets that no rule of these names."""
-        gone = [group for group in self.rules if group not in groups]
-        for group in gone:
-            del self.rules[group], self._named[group]
-        self._groups.update(gone)
-        named = frozenset[str]().union(*self._named.values())
+        removed = [group for group in self.rules if group not in groups]
+        for group in removed:
+            del self.rules[group], self._sets_of_group[group]
+        self._pending_groups.update(removed)
+        named = frozenset[str]().union(*self._sets_of_group.values())
         for set_id in self.sets.keys() - named:
             del self.sets[set_id]
-            self._sets[set_id] = SetChange(complete=True, added=frozenset())
+            self._pending_sets[set_id] = SetChange(complete=True, added=frozenset())
 
-    def again(self) -> None:
+    def mark_all_pending(self) -> None:
         """Whatever the driver was told: it is to be told everything."""
-        self._all = True
+        self._all_pending = True
 
     @property
-    def is_told(self) -> bool:
+    def is_applied(self) -> bool:
         """Whether the driver holds all of it."""
-        return not (self._all or self._groups or self._sets)
+        return not (self._all_pending or self._pending_groups or self._pending_sets)
 
-    def change(self) -> RulesetChange | None:
+    def pending(self) -> RulesetChange | None:
         """What the driver is to be told; None for nothing."""
-        if self._all:
-            return RulesetChange(complete=True, groups=self.rules, sets=_whole(self.sets))
-        if self.is_told:
+        if self._all_pending:
+            return RulesetChange(complete=True, groups=self.rules, sets=_complete(self.sets))
+        if self.is_applied:
             return None
-        groups = {group: self.rules.get(group, _NOTHING) for group in self._groups}
-        return RulesetChange(complete=False, groups=groups, sets=self._sets)
+        groups = {group: self.rules.get(group, _NOTHING) for group in self._pending_groups}
+        return RulesetChange(complete=False, groups=groups, sets=self._pending_sets)
 
-    def told(self) -> None:
+    def mark_applied(self) -> None:
         """The driver holds what `change` said."""
-        self._all, self._groups, self._sets = False, set(), {}
+        self._all_pending, self._pending_groups, self._pending_sets = False, set(), {}
 
     def _change_set(self, set_id: str, change: SetChange) -> None:
         known = self.sets.setdefault(set_id, set())
@@ -79,17 +81,17 @@ class Book:
             known.clear()
         known -= change.removed
         known |= change.added
-        before = self._sets.get(set_id)
-        self._sets[set_id] = change if before is None else _after(before, change)
+        before = self._pending_sets.get(set_id)
+        self._pending_sets[set_id] = change if before is None else _merged(before, change)
 
 
-def _whole(sets: Mapping[str, Iterable[IPNetwork]]) -> dict[str, SetChange]:
+def _complete(sets: Mapping[str, Iterable[IPNetwork]]) -> dict[str, SetChange]:
     return {
         name: SetChange(complete=True, added=frozenset(prefixes)) for name, prefixes in sets.items()
     }
 
 
-def _after(before: SetChange, change: SetChange) -> SetChange:
+def _merged(before: SetChange, change: SetChange) -> SetChange:
     """Two changes as one."""
     if change.complete:
         return change

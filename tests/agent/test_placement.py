@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from tests.agent.facts import complete, link, mac, port, port_id, tap
+from tests.agent.host_facts import complete, link, mac, port, port_id, tap
 
-from vifguard.agent.place import CONTESTED, Placement, place
-from vifguard.agent.state import AllLinks, State
+from vifguard.agent.placement import CONTESTED, Placement, locate
+from vifguard.agent.state import AgentState, AllLinks
 from vifguard.bridging.bridge import mark
 from vifguard.feed.messages import HostPort
 from vifguard.kernel.link import Link
 
 
 def placed(ports: list[HostPort], links: list[Link], **physical: str) -> dict[int, Placement]:
-    state = State(physical)
+    state = AgentState(physical)
     state.take(complete(*ports))
     state.take(AllLinks(tuple(links)))
-    return {int(i[:8], 16): place(state, each) for i, each in state.ports.items()}
+    return {int(i[:8], 16): locate(state, each) for i, each in state.ports.items()}
 
 
 def test_by_the_name_it_was_told():
@@ -170,16 +170,16 @@ def test_a_closed_policy_closes_the_place():
 def test_what_stands_on_another_device_is_swapped_and_in_no_bridge(kind):
     device = link(3, "mvt0", 1, kind=kind, lower=2)
     found = placed([port(1)], [device])[1]
-    assert (found.swapped, found.bridge, found.closed) == (True, None, "")
+    assert (found.reversed_hooks, found.bridge, found.closed) == (True, None, "")
     isolated = placed([port(1, shared=False)], [device])[1]
     assert "isolated" in isolated.closed
 
 
 def test_a_host_that_cannot_keep_networks_apart_holds_isolated_ones_closed_and_says_so():
-    state = State({}, no_isolation="this host's iptables see bridged packets")
+    state = AgentState({}, no_isolation="this host's iptables see bridged packets")
     state.take(complete(port(1), port(2, network=2, shared=False)))
     state.take(AllLinks((link(3, tap(1)), link(4, tap(2)))))
-    shared, isolated = (place(state, state.ports[port_id(number)]) for number in (1, 2))
+    shared, isolated = (locate(state, state.ports[port_id(number)]) for number in (1, 2))
     assert (shared.closed, shared.bridge is not None) == ("", True)
     assert (isolated.link, isolated.bridge) == (link(4, tap(2)), None)
     assert "iptables" in isolated.closed

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import Protocol
 
-from vifguard.agent.place import Placement
+from vifguard.agent.placement import Placement
 from vifguard.agent.report import Outbox
 from vifguard.enforce.driver import Claimed, ClaimKind
 from vifguard.enforce.ebpf import EbpfDriver
@@ -52,7 +52,7 @@ class Claiming(Protocol):
         """Those that have a tentative address."""
 
 
-class Learner:
+class AddressDetector:
     """Takes claims to the server, and tentative addresses to their end. One thread's."""
 
     def __init__(self, driver: EbpfDriver, outbox: Outbox, ports: Claiming) -> None:
@@ -152,7 +152,7 @@ class Learner:
 
     def _send(self, ifindex: int, place: Placement, way: Direction, frame: bytes) -> bool:
         try:
-            self._driver.inject_reject(ifindex, way, frame, swapped=place.swapped)
+            self._driver.inject_reject(ifindex, way, frame, swapped=place.reversed_hooks)
         except OSError as error:
             log.debug("port %s: %s", place.port.policy.port_id, error)
             return False

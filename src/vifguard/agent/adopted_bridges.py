@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from vifguard.agent.former import Former
+from vifguard.agent.applied_wiring import WiringLoss
+from vifguard.agent.saved_state import SavedState
 from vifguard.agent.settings import Settings
-from vifguard.agent.state import State
-from vifguard.agent.unguarded import is_unguarded
-from vifguard.agent.wired import WiringLoss
+from vifguard.agent.state import AgentState
+from vifguard.agent.unguarded_members import is_unguarded
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import MemberFilter
 from vifguard.bridging.uplinks import leads_out
@@ -35,7 +35,7 @@ _FORWARDS = "forwards all the same: give it a port"
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class HostLinks:
     """What the kernel is reached by."""
 
     links: Links
@@ -43,15 +43,15 @@ class Door:
     filter: MemberFilter | None
 
 
-class Adopted:
+class AdoptedBridges:
     """The members of these bridges. One thread's."""
 
     def __init__(
         self,
-        state: State,
+        state: AgentState,
         settings: Settings,
-        former: Former,
-        door: Door,
+        former: SavedState,
+        door: HostLinks,
         lost: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
         """`lost` is told where somebody took a filter away."""
@@ -105,20 +105,20 @@ class Adopted:
         left = self._state.take_left()
         for bridge in self.bridges() if left else ():
             found = self._former.bridges.get(bridge.index)
-            gone = left.intersection(found.members) if found else frozenset()
-            if gone:
-                self._record(partial(self._former.note_left, bridge.index, gone))
-                self._shut_out_left(bridge, gone.difference(guarded))
+            removed = left.intersection(found.members) if found else frozenset()
+            if removed:
+                self._record(partial(self._former.note_left, bridge.index, removed))
+                self._deny_leftovers(bridge, removed.difference(guarded))
 
-    def _shut_out_left(self, bridge: Link, gone: Iterable[int]) -> None:
+    def _deny_leftovers(self, bridge: Link, removed: Iterable[int]) -> None:
         here = {link.index for link in self._members(bridge)}
-        links = ((index, self._state.links.get(index)) for index in gone)
+        links = ((index, self._state.links.get(index)) for index in removed)
         unknown = [index for index, link in links if link is None or not self._is_known(link)]
         if self._door.filter is not None and unknown:
             failed = self._door.filter.deny_forwarding(unknown)
             _log_refusals({index: why for index, why in failed.items() if index in here})
 
-    def let_in(
+    def allow_forwarding(
         self, ports: Mapping[int, PortPolicy], others: Callable[[], Collection[int]]
     ) -> dict[int, str]:
         """Let guarded interfaces forward where they are members; those that could not be, why.
@@ -137,9 +137,9 @@ class Adopted:
         for index, policy in here.items():
             self._prepare(index, policy)
         failed = {i: why for i, why in failed.items() if i in here}
-        return failed | _worded(self._door.filter.allow_forwarding(here))
+        return failed | _reasons_text(self._door.filter.allow_forwarding(here))
 
-    def shut_out(self, indexes: Iterable[int]) -> Mapping[int, str]:
+    def deny_forwarding(self, indexes: Iterable[int]) -> Mapping[int, str]:
         """Let interfaces forward nothing, before they lose their guards; who does, and why."""
         here = [index for index in indexes if self._is_member(index)]
         if self._door.filter is None or not here:
@@ -236,10 +236,10 @@ class Adopted:
         return frozenset(
             link.index
             for link in self._members(bridge)
-            if link.index in guarded or self._is_known(link) or self._goes_on(link)
+            if link.index in guarded or self._is_known(link) or self._keeps_forwarding(link)
         )
 
-    def _goes_on(self, link: Link) -> bool:
+    def _keeps_forwarding(self, link: Link) -> bool:
         """Whether a member that was there first forwards without a guard.
 
         Until all ports have had their turn it may be one whose turn is to come. After that as the
@@ -297,7 +297,11 @@ class Adopted:
     def _tell(self, ports: Collection[int]) -> None:
         """Log of which members no port is, when that changes; before one is cut off."""
         found = {
-            (bridge.name, link.name, self._door.filter is None or self._goes_on(link)): link
+            (
+                bridge.name,
+                link.name,
+                self._door.filter is None or self._keeps_forwarding(link),
+            ): link
             for bridge, link in self.unguarded(ports)
         }
         for key in sorted(found.keys() - self._named):
@@ -315,7 +319,7 @@ class Adopted:
         return f"is to forward nothing: {remedy}"
 
 
-def _worded(failed: Mapping[int, str]) -> dict[int, str]:
+def _reasons_text(failed: Mapping[int, str]) -> dict[int, str]:
     return {index: f"its bridge does not let it forward: {why}" for index, why in failed.items()}
 
 

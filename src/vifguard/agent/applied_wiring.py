@@ -23,7 +23,7 @@ class WiringLoss(StrEnum):
 Lost = tuple[WiringLoss, str]
 
 
-class Wired:
+class AppliedWiring:
     """The bridges and members that were made what they should be. One thread's."""
 
     def __init__(self, wirer: BridgeApplier) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from typing import Protocol
 
-from vifguard.agent.adopted import Adopted
+from vifguard.agent.adopted_bridges import AdoptedBridges
 from vifguard.agent.report import Outbox
 from vifguard.agent.watch import QuarantineLost
 from vifguard.bridging.member_filters import TABLE as MEMBERS
@@ -35,7 +35,7 @@ AGAIN = 60.0
 """Seconds after which all is told again: the server may have another store by now."""
 
 
-class Guarded(Protocol):
+class GuardedInterfaces(Protocol):
     """Which interfaces have a guard."""
 
     def guarded(self) -> Collection[int]:
@@ -47,8 +47,8 @@ class WiringWatcher:
 
     def __init__(
         self,
-        adopted: Adopted,
-        guarded: Guarded,
+        adopted: AdoptedBridges,
+        guarded: GuardedInterfaces,
         outbox: Outbox,
         connections: Callable[[], ConnectionMap],
         put: Callable[[QuarantineLost], None],

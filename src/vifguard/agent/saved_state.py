@@ -24,7 +24,7 @@ _NAMESPACE = Path("/proc/thread-self/ns/net")
 
 
 @dataclass(frozen=True, slots=True)
-class FormerInterface:
+class SavedInterface:
     """An interface as it was found. `master` 0: of no bridge; `member`: how it was one."""
 
     index: int
@@ -38,7 +38,7 @@ class FormerInterface:
 
 
 @dataclass(frozen=True, slots=True)
-class FormerBridge:
+class SavedBridge:
     """A bridge of the operator's as it was found. `max_learned` None: the kernel has no limit.
 
     `members` are the indexes of those that were there.
@@ -51,16 +51,16 @@ class FormerBridge:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _JournalLine:
     """One line of the file: of which boot and namespace, and one device."""
 
     boot: str
     namespace: int
-    interface: FormerInterface | None = None
-    bridge: FormerBridge | None = None
+    interface: SavedInterface | None = None
+    bridge: SavedBridge | None = None
 
 
-class Former:
+class SavedState:
     """The record of one host; without a `path` it is kept in memory alone. One thread's.
 
     What raises OSError has remembered all the same; `is_behind` until the disk has it too.
@@ -71,8 +71,8 @@ class Former:
         self._bridges = bridges
         self._boot = _BOOT.read_text(encoding="ascii").strip()
         self._namespace = _NAMESPACE.stat().st_ino
-        self.interfaces: dict[int, FormerInterface] = {}
-        self.bridges: dict[int, FormerBridge] = {}
+        self.interfaces: dict[int, SavedInterface] = {}
+        self.bridges: dict[int, SavedBridge] = {}
         self.is_behind = False
         if path is not None and path.exists():
             text = path.read_text(encoding="utf-8")
@@ -92,7 +92,7 @@ class Former:
             return
         settings = self._bridges.settings(bridge.index)
         most = settings.max_learned if settings else None
-        found = FormerBridge(bridge.index, vlans, most, tuple(sorted(members)))
+        found = SavedBridge(bridge.index, vlans, most, tuple(sorted(members)))
         self.bridges[bridge.index] = found
         self._append([self._line(bridge=found)])
 
@@ -124,8 +124,8 @@ class Former:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    def _interface(self, link: Link) -> FormerInterface:
-        return FormerInterface(
+    def _interface(self, link: Link) -> SavedInterface:
+        return SavedInterface(
             link.index,
             link.master,
             link.up,
@@ -137,15 +137,15 @@ class Former:
         )
 
     def _line(
-        self, interface: FormerInterface | None = None, bridge: FormerBridge | None = None
+        self, interface: SavedInterface | None = None, bridge: SavedBridge | None = None
     ) -> str:
-        line = _Line(self._boot, self._namespace, interface, bridge)
+        line = _JournalLine(self._boot, self._namespace, interface, bridge)
         return json.dumps(encode(line)) + "\n"
 
     def _take(self, text: str) -> None:
         # The last line of a full disk may be half a one.
         try:
-            line = decode(_Line, json.loads(text))
+            line = decode(_JournalLine, json.loads(text))
         except (CodecError, ValueError):
             return
         if (line.boot, line.namespace) != (self._boot, self._namespace):

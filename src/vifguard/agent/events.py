@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from vifguard.agent.learn import Claiming, Learner
-from vifguard.agent.place import Placement
-from vifguard.agent.refuse import is_refused, refusal
+from vifguard.agent.address_detection import AddressDetector, Claiming
+from vifguard.agent.placement import Placement
+from vifguard.agent.reject import reject_packet, wants_reject
 from vifguard.agent.report import Outbox
 from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
 from vifguard.enforce.ebpf import EbpfDriver
@@ -22,33 +22,33 @@ from vifguard.kernel.clock import monotonic_to_epoch
 
 log = logging.getLogger("vifguard")
 
-_REST = 0.25
+_POLL_INTERVAL = 0.25
 """Seconds between two looks: what a flood writes meanwhile costs one look, not many."""
 
-_REST_WHERE_ANSWERED = 0.02
+_POLL_INTERVAL_WHEN_ANSWERING = 0.02
 """The same where somebody may be waiting for an answer."""
 
-_EVERY = 1.0
+_COUNTS_EVERY = 1.0
 """Seconds between two looks at counts and sightings."""
 
 
-class Guarded(Claiming, Protocol):
+class PortIndex(Claiming, Protocol):
     """Which port is behind which interface; `watching` are those that have watched addresses."""
 
     @property
-    def port_of(self) -> Mapping[int, str]:
+    def port_by_ifindex(self) -> Mapping[int, str]:
         """The guarded interfaces."""
 
     @property
-    def watching(self) -> Mapping[int, str]:
+    def watched(self) -> Mapping[int, str]:
         """Those whose use of addresses matters."""
 
     @property
-    def refusing(self) -> Mapping[int, Placement]:
+    def rejecting(self) -> Mapping[int, Placement]:
         """Those whose ports tell whom they refuse."""
 
 
-class Listener:
+class EventReader:
     """Puts what the kernel tells of ports into the outbox."""
 
     def __init__(
@@ -56,36 +56,38 @@ class Listener:
         driver: EbpfDriver,
         outbox: Outbox,
         stop: threading.Event,
-        guarded: Guarded,
+        guarded: PortIndex,
     ) -> None:
         self._driver = driver
         self._outbox = outbox
         self._stop_event = stop
         self._guarded = guarded
-        self._learner = Learner(driver, outbox, guarded)
+        self._detector = AddressDetector(driver, outbox, guarded)
         self._seen: dict[tuple[str, str], int] = {}
         self._counted: dict[tuple[str, str, str], int] = {}
 
     def work(self) -> None:
         """Listen until stopped."""
         dropped, due = False, 0.0
-        while not self._stop_event.wait(self._rest):
+        while not self._stop_event.wait(self._poll_interval):
             now = time.monotonic()
-            if self._driver.events.wait(_REST_WHERE_ANSWERED if self._learner.is_busy else _REST):
+            if self._driver.events.wait(
+                _POLL_INTERVAL_WHEN_ANSWERING if self._detector.is_busy else _POLL_INTERVAL
+            ):
                 dropped = self._look() or dropped
             # Whoever defended an address before `now` was heard: this thread may be late.
-            self._learner.step(now)
+            self._detector.step(now)
             if time.monotonic() >= due:
-                due = time.monotonic() + _EVERY
+                due = time.monotonic() + _COUNTS_EVERY
                 self._outbox.put_claims((), self._sightings())
                 if dropped:
                     self._outbox.put_drops((), self._counts())
                 dropped = False
 
     @property
-    def _rest(self) -> float:
-        answered = self._guarded.refusing or self._guarded.claiming
-        return _REST_WHERE_ANSWERED if answered else _REST
+    def _poll_interval(self) -> float:
+        answered = self._guarded.rejecting or self._guarded.claiming
+        return _POLL_INTERVAL_WHEN_ANSWERING if answered else _POLL_INTERVAL
 
     def _look(self) -> bool:
         """Take what the rings hold; whether frames were dropped."""
@@ -94,34 +96,34 @@ class Listener:
             if claimed.kind is ClaimKind.HOLDS:
                 claims.append(claimed)
             else:
-                self._learner.take(claimed)
+                self._detector.take(claimed)
         if claims:
             # When the address was last seen elsewhere is how long nobody had it.
             self._outbox.put_claims(map(_claim, claims), self._sightings())
         drops = self._driver.events.drops()
-        for dropped in filter(is_refused, drops):
-            self._refuse(dropped)
+        for dropped in filter(wants_reject, drops):
+            self._reject(dropped)
         self._outbox.put_drops((_drop(d) for d in drops if d.port_id), ())
         return bool(drops)
 
-    def _refuse(self, dropped: Dropped) -> None:
+    def _reject(self, dropped: Dropped) -> None:
         """Answer, if its port does; on the way back to whoever sent it."""
-        place = self._guarded.refusing.get(dropped.ifindex)
+        place = self._guarded.rejecting.get(dropped.ifindex)
         if place is None or place.port.policy.port_id != dropped.port_id:
             return
-        frame = refusal(dropped)
+        frame = reject_packet(dropped)
         if frame is None:
             return
         way = dropped.direction.opposite
         try:
-            self._driver.inject_reject(dropped.ifindex, way, frame, swapped=place.swapped)
+            self._driver.inject_reject(dropped.ifindex, way, frame, swapped=place.reversed_hooks)
         except OSError as error:
             log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
 
     def _sightings(self) -> Iterator[Sighting]:
         """The watched addresses that were used since the last look."""
         before, self._seen = self._seen, {}
-        for ifindex, port_id in self._guarded.watching.items():
+        for ifindex, port_id in self._guarded.watched.items():
             for address, at in self._driver.sightings(ifindex).items():
                 key = port_id, str(address)
                 self._seen[key] = at
@@ -132,7 +134,7 @@ class Listener:
         """The counts that rose since the last look."""
         before, self._counted = self._counted, {}
         for count in self._driver.events.counts():
-            port_id = self._guarded.port_of.get(count.ifindex)
+            port_id = self._guarded.port_by_ifindex.get(count.ifindex)
             if port_id is None:
                 continue
             key = port_id, count.direction.value, count.guard or ""

@@ -34,7 +34,7 @@ BY_MEMBERS = "a bridge of the operator's forwards nothing for a new member witho
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class BridgeFeatures:
     """What the kernel's bridges and netdev hooks can do; what is missing, and why.
 
     `by_name`: a chain can wait for a device. `vlan_floor`: a bridge can hold a member back.
@@ -62,11 +62,11 @@ def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
 
     Guards are tried beside `bpf_dir`, so that a running agent is not disturbed.
     """
-    features, missing = in_throwaway(lambda: _try_guard(bpf_dir))
-    return report(try_wire(), features, missing)
+    features, missing = in_throwaway(lambda: _probe_guard(bpf_dir))
+    return report(probe_bridges(), features, missing)
 
 
-def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
+def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
     """What a host is, from what its wire and its driver (`features`, `missing`) can do."""
     floors = {
         BY_GUARD: not missing,
@@ -85,17 +85,19 @@ def report(wire: Wire, features: frozenset[str], missing: tuple[str, ...]) -> Ho
     )
 
 
-def why_no_isolation(about: HostReport) -> str:
+def isolation_unsupported(about: HostReport) -> str:
     """Why a host cannot keep networks apart; empty where it can."""
     return "" if about.isolation else "; ".join(about.missing)
 
 
-def try_wire() -> Wire:
+def probe_bridges() -> BridgeFeatures:
     """Try bridges and drop chains, and look whether anything else judges bridged packets."""
     try:
-        wire = in_throwaway(_try_wire)
+        wire = in_throwaway(_probe_bridges)
     except OSError as error:
-        return Wire((f"network namespaces: {error}",), by_name=False, vlan_quarantine=False)
+        return BridgeFeatures(
+            (f"network namespaces: {error}",), by_name=False, vlan_quarantine=False
+        )
     return replace(wire, missing=(*wire.missing, *_rewriters()))
 
 
@@ -114,14 +116,14 @@ def _rewriters() -> tuple[str, ...]:
     return (f"bridges to themselves: {what} (br_netfilter); set {switches}",)
 
 
-def _try_wire() -> Wire:
+def _probe_bridges() -> BridgeFeatures:
     found = {
         "bridges": probe.error_of(_make_bridge),
-        "nftables netdev hooks (Linux 5.16)": probe.error_of(lambda: _hold("lo")),
+        "nftables netdev hooks (Linux 5.16)": probe.error_of(lambda: _quarantine("lo")),
     }
-    return Wire(
+    return BridgeFeatures(
         tuple(f"{name}: {why}" for name, why in found.items() if why),
-        by_name=not probe.error_of(lambda: _hold("vgnotyet")),
+        by_name=not probe.error_of(lambda: _quarantine("vgnotyet")),
         vlan_quarantine=not (
             no_vlans := probe.error_of(lambda: _make_bridge(vlan_quarantine=True))
         ),
@@ -153,7 +155,7 @@ def _make_bridge(*, vlan_quarantine: bool = False) -> None:
             raise refused
 
 
-def _hold(device: str) -> None:
+def _quarantine(device: str) -> None:
     with DropTable(_TABLE) as table:
         chains = [DropChain(device, hook) for hook in Hook]
         table.change(add=chains)
@@ -163,7 +165,7 @@ def _hold(device: str) -> None:
             raise OSError(errno.EIO, "the chains were not read back")
 
 
-def _try_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+def _probe_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     """The driver's features, and what the kernel lacks for it."""
     needs: dict[str, Callable[[], str]] = {
         "tc programs": probe.programs,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from vifguard.agent.guards import Guards
+from vifguard.agent.enforcement import Enforcement
 from vifguard.feed.messages import Update
 
 _TAKE_OVER = "start it once with --take-over if it is meant"
 
 
-class Owner:
+class StoreOwnership:
     """Says whether a complete update may be taken in. One thread's.
 
     A data directory that is empty, a database that was restored, a wrong name of the host: each
     would take the guests of this host off their networks. `take_over`: the next one is meant.
     """
 
-    def __init__(self, guards: Guards, *, take_over: bool) -> None:
+    def __init__(self, guards: Enforcement, *, take_over: bool) -> None:
         self._guards = guards
         self._take_over = take_over
 
@@ -26,13 +26,13 @@ class Owner:
         guarded = self._guards.ports()
         if not guarded:
             return ""
-        if stranger := why_stranger(self._guards.store, update.store, len(guarded)):
+        if stranger := not_our_store_reason(self._guards.store, update.store, len(guarded)):
             return stranger
-        gone = guarded.difference(port.policy.port_id for port in update.ports)
-        if 2 * len(gone) <= len(guarded):
+        removed = guarded.difference(port.policy.port_id for port in update.ports)
+        if 2 * len(removed) <= len(guarded):
             return ""
         return (
-            f"the server knows {len(guarded) - len(gone)} of the {len(guarded)} ports that are "
+            f"the server knows {len(guarded) - len(removed)} of the {len(guarded)} ports that are "
             "guarded here: is it the right --host, and the newest state of the database? What is "
             f"in force stays; {_TAKE_OVER}"
         )
@@ -44,7 +44,7 @@ class Owner:
             self._take_over = False
 
 
-def why_stranger(own: str, store: str, guarded: int) -> str:
+def not_our_store_reason(own: str, store: str, guarded: int) -> str:
     """Why a store is not the one whose ports are guarded; empty where it is, or none is known."""
     if not (own and store) or own == store:
         return ""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from vifguard.agent.place import Placement, is_swapped
+from vifguard.agent.placement import Placement, has_reversed_hooks
 from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
@@ -33,7 +33,7 @@ class Plan:
     lost: Mapping[int, tuple[Loss, str]] = field(default_factory=dict)
 
     @property
-    def leaving(self) -> Collection[int]:
+    def detached(self) -> Collection[int]:
         """The interfaces that lose their guard: whoever plans it first cuts them off."""
         return self.seen.ports.keys() - self.wanted.ports.keys()
 
@@ -43,15 +43,15 @@ class Result:
     """Why interfaces hold less than is wanted; of those, `bare` have no guard at all."""
 
     failed: Mapping[int, str]
-    bare: frozenset[int]
+    unguarded: frozenset[int]
 
 
-class Guards:
+class Enforcement:
     """The guards of this host."""
 
     def __init__(self, driver: EbpfDriver) -> None:
         self._driver = driver
-        self._held: dict[int, PortImage] = {}
+        self._enforced: dict[int, PortImage] = {}
         self.changes = 0
         """How often what groups and sets say was changed."""
 
@@ -71,17 +71,17 @@ class Guards:
         return frozenset(port.port_id for port in seen if port.hooks != NO_HOOKS) - {"", _NO_PORT}
 
     @property
-    def held(self) -> Collection[int]:
+    def enforced(self) -> Collection[int]:
         """The interfaces whose guard was read back when it was last put there."""
-        return self._held.keys()
+        return self._enforced.keys()
 
     def lost(self, indexes: Iterable[int]) -> dict[int, tuple[Loss, str]]:
         """What of these guards the kernel holds no more, by interface; it is read back now."""
-        scope = frozenset(indexes) & self._held.keys()
+        scope = frozenset(indexes) & self._enforced.keys()
         return self._losses(scope, self._driver.observe(scope))
 
     def _losses(self, scope: Iterable[int], seen: Observed) -> dict[int, tuple[Loss, str]]:
-        held = ((i, self._held[i]) for i in scope if i in self._held)
+        held = ((i, self._enforced[i]) for i in scope if i in self._enforced)
         found = {i: self._driver.loss(each, seen.ports.get(i)) for i, each in held}
         return {i: loss for i, loss in found.items() if loss}
 
@@ -100,7 +100,7 @@ class Guards:
         """Whether the kernel holds what groups and `sets` say, step by step."""
         return self._driver.compare_rules(sets)
 
-    def hold(self, change: RulesetChange) -> frozenset[str]:
+    def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring what groups and sets say into force; the groups whose ports are to be planned.
 
         Raises OSError where the kernel does not let us.
@@ -136,12 +136,12 @@ class Guards:
         """The plan, but that these interfaces keep their guards, which let nothing pass."""
         policy = PortPolicy(_NO_PORT, frozenset(), frozenset(), closed="it is no port's")
         closed = self._driver.render(
-            Attachment(policy, link.index, is_swapped(link), 0) for link in kept
+            Attachment(policy, link.index, has_reversed_hooks(link), 0) for link in kept
         )
         wanted = replace(plan.wanted, ports={**plan.wanted.ports, **closed.ports})
         return replace(plan, wanted=wanted, change=self._driver.diff(wanted, plan.seen))
 
-    def carry_out(self, plan: Plan) -> Result:
+    def apply(self, plan: Plan) -> Result:
         """Do it and read it back."""
         reasons = self._apply(plan.change)
         there = self._there(plan)
@@ -176,8 +176,8 @@ class Guards:
     def _note(self, plan: Plan, there: Collection[int]) -> None:
         """Remember what was read back, to compare it again and again."""
         for index in plan.seen.ports.keys() | plan.wanted.ports.keys():
-            self._held.pop(index, None)
-        self._held.update((index, plan.wanted.ports[index]) for index in there)
+            self._enforced.pop(index, None)
+        self._enforced.update((index, plan.wanted.ports[index]) for index in there)
 
     def _close(self, plan: Plan, lacking: Mapping[int, str]) -> frozenset[int]:
         """Whose new policy the kernel did not take must not go on with an older, wider one."""
@@ -208,9 +208,9 @@ def _attachment(index: int, place: Placement, *, running: bool) -> Attachment:
     policy = place.port.policy
     if place.closed != policy.closed:
         policy = replace(policy, closed=place.closed)
-    return Attachment(policy, index, place.swapped, place.port.revision, running)
+    return Attachment(policy, index, place.reversed_hooks, place.port.revision, running)
 
 
-def at(placements: Iterable[Placement]) -> dict[int, Placement]:
+def by_ifindex(placements: Iterable[Placement]) -> dict[int, Placement]:
     """The places that have an interface, by its index."""
     return {place.link.index: place for place in placements if place.link is not None}

@@ -14,7 +14,7 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import PATIENCE, run, within
 from tests.agent.ports import BROADCAST, address_of, mac_of, port, port_id
 
-from vifguard.agent.refuse import is_refused, refusal
+from vifguard.agent.reject import reject_packet, wants_reject
 from vifguard.enforce.driver import Dropped
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix
@@ -68,7 +68,7 @@ def sent(family: int, payload: Payload, **more: Any) -> bytes:
 
 def answer(frame: bytes) -> Any:
     """The packet that answers, which goes back to whom the frame came from."""
-    told = refusal(dropped(frame))
+    told = reject_packet(dropped(frame))
     assert told is not None
     before, after = parse(frame), parse(told)
     assert (after.src, after.dst) == (before.dst, before.src)
@@ -78,10 +78,10 @@ def answer(frame: bytes) -> Any:
 
 def test_only_what_no_rule_allowed_is_refused():
     frame = sent(4, udp(1, 2))
-    assert is_refused(dropped(frame))
-    assert not is_refused(dropped(frame, reason=Reason.FLOW_INVALID))
-    assert not is_refused(dropped(frame, guard=Guard.IP))
-    assert not is_refused(dropped(frame, guard=None))
+    assert wants_reject(dropped(frame))
+    assert not wants_reject(dropped(frame, reason=Reason.FLOW_INVALID))
+    assert not wants_reject(dropped(frame, guard=Guard.IP))
+    assert not wants_reject(dropped(frame, guard=None))
 
 
 @FAMILIES
@@ -144,7 +144,7 @@ UNANSWERED = {
 
 @pytest.mark.parametrize("what", UNANSWERED)
 def test_never_answered(what):
-    assert refusal(dropped(UNANSWERED[what])) is None
+    assert reject_packet(dropped(UNANSWERED[what])) is None
 
 
 V6 = {number: f"2001:db8::{number}" for number in (1, 2, 3)}

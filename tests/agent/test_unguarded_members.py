@@ -10,14 +10,14 @@ import pytest
 from tests.agent.host import Host, hosts
 from tests.agent.netns import within
 
-from vifguard.agent import unguarded
-from vifguard.agent.check import Wire
+from vifguard.agent import unguarded_members
+from vifguard.agent.capabilities import BridgeFeatures
 from vifguard.cli import up
 from vifguard.cli.exits import InputError
 from vifguard.kernel.link import Links
 
 pytestmark = pytest.mark.kernel
-FILTERS = Wire((), by_name=True, vlan_quarantine=False, members="nft")
+FILTERS = BridgeFeatures((), by_name=True, vlan_quarantine=False, members="nft")
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def named(
 ) -> Callable[..., list[str]]:
     """The members that a start names, with these settings, on a kernel that can this."""
 
-    def told(wire: Wire = FILTERS, **settings: object) -> list[str]:
+    def told(wire: BridgeFeatures = FILTERS, **settings: object) -> list[str]:
         caplog.clear()
-        monkeypatch.setattr(unguarded, "try_wire", lambda: wire)
+        monkeypatch.setattr(unguarded_members, "probe_bridges", lambda: wire)
         wanted = replace(host.settings, **settings)
-        within(host.name, lambda: unguarded.announce_cut(wanted))
+        within(host.name, lambda: unguarded_members.announce_cut(wanted))
         return [record.getMessage().split()[1] for record in caplog.records]
 
     return told
@@ -63,7 +63,7 @@ def test_a_host_that_cannot_be_read_ends_the_start_with_a_plain_message(host, mo
     def refuse(_: object) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(unguarded, "announce_cut", refuse)
+    monkeypatch.setattr(unguarded_members, "announce_cut", refuse)
     with pytest.raises(InputError, match="cannot be read"):
         up._announce_cut(host.settings)
 

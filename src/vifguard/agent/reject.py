@@ -31,12 +31,12 @@ _QUOTED = 4
 """Octets between an ICMP error's checksum and what it quotes."""
 
 
-def is_refused(dropped: Dropped) -> bool:
+def wants_reject(dropped: Dropped) -> bool:
     """Whether no rule allowed it; what only looks like a connection's is not answered."""
     return dropped.guard is Guard.SECURITY_GROUPS and dropped.reason is Reason.NOT_ALLOWED
 
 
-def refusal(dropped: Dropped) -> bytes | None:
+def reject_packet(dropped: Dropped) -> bytes | None:
     """The frame that answers a refused one; None where RFCs want no answer, or none is to be made.
 
     RFC 9293, 3.10.7.1; RFC 1122, 3.2.2; RFC 1812, 5.2.7.1; RFC 4443, 2.4 and 3.1.

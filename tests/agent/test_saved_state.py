@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from vifguard.agent.former import Former
+from vifguard.agent.saved_state import SavedState
 from vifguard.bridging.member_filters import OriginalVlans
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link
@@ -23,11 +23,11 @@ class NoBridges:
         return None
 
 
-def former(path: Path) -> Former:
-    return Former(path, cast("Bridges", NoBridges()))
+def former(path: Path) -> SavedState:
+    return SavedState(path, cast("Bridges", NoBridges()))
 
 
-def note(record: Former, index: int) -> None:
+def note(record: SavedState, index: int) -> None:
     link = Link(index=index, name=f"br{index}", mac=None, kind="bridge")
     record.note_bridge(link, OriginalVlans(), (7, 8))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vifguard.agent import run_file
-from vifguard.agent.former import Former, FormerBridge, FormerInterface
+from vifguard.agent.saved_state import SavedBridge, SavedInterface, SavedState
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
@@ -20,18 +20,18 @@ from vifguard.model.address import Mac
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class Restored:
     """What was given back, by name and to which bridge (or empty); and what could not be, why."""
 
     interfaces: Mapping[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
 
 
-class Release:
+class Restore:
     """One giving back; no agent may be running."""
 
     def __init__(
-        self, links: Links, bridges: Bridges, quarantine: Quarantine, former: Former
+        self, links: Links, bridges: Bridges, quarantine: Quarantine, former: SavedState
     ) -> None:
         self._links = links
         self._bridges = bridges
@@ -41,19 +41,19 @@ class Release:
         self._back: dict[str, str] = {}
         self._failed: list[str] = []
 
-    def run(self, guarded: Iterable[int]) -> Released:
+    def run(self, guarded: Iterable[int]) -> Restored:
         """Give back what is not a guard; the caller takes the guards away."""
         for index in sorted({*guarded, *self._former.interfaces}):
             if index in self._here:
-                self._give_back(self._here[index])
+                self._restore_interface(self._here[index])
         for link in self._here.values():
             if is_ours(link):
                 self._links.remove(link.index)
-        open_bridges(self._links, self._bridges, self._former)
+        restore_bridges(self._links, self._bridges, self._former)
         self._floor.remove()
-        return Released(self._back, tuple(self._failed))
+        return Restored(self._back, tuple(self._failed))
 
-    def _give_back(self, link: Link) -> None:
+    def _restore_interface(self, link: Link) -> None:
         found = self._former.interfaces.get(link.index)
         change = _unmark(link) if found is None else _former(link, found, self._here)
         error = self._links.change([change])[0] if change != LinkChange(link.index) else None
@@ -77,12 +77,12 @@ class Release:
             self._failed.append(f"{link.name}: {error}")
 
 
-def release(settings: Settings) -> Released:
+def restore(settings: Settings) -> Restored:
     """Give everything back; the guards go last. Raises DriverError and OSError."""
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
     with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
-        former = Former(settings.record, bridges)
-        released = Release(links, bridges, quarantine, former).run(driver.observe(None).ports)
+        former = SavedState(settings.record, bridges)
+        released = Restore(links, bridges, quarantine, former).run(driver.observe(None).ports)
         driver.remove_all()
         if not released.failed:
             former.forget()
@@ -90,7 +90,7 @@ def release(settings: Settings) -> Released:
     return released
 
 
-def open_bridges(links: Links, bridges: Bridges, former: Former) -> None:
+def restore_bridges(links: Links, bridges: Bridges, former: SavedState) -> None:
     """Let the operator's bridges forward for all of their members, as before."""
     with MembersTable(TABLE) as table:
         for found in former.bridges.values():
@@ -105,7 +105,7 @@ def open_bridges(links: Links, bridges: Bridges, former: Former) -> None:
 
 
 def _filters(
-    bridges: Bridges, table: MembersTable, bridge: Link, found: FormerBridge
+    bridges: Bridges, table: MembersTable, bridge: Link, found: SavedBridge
 ) -> Iterator[MemberFilter]:
     settings = bridges.settings(bridge.index)
     now = settings and (settings.vlan_filtering, settings.default_vlan)
@@ -118,7 +118,7 @@ def _unmark(link: Link) -> LinkChange:
     return LinkChange(link.index, alias="" if port_of_mark(link) else None)
 
 
-def _former(link: Link, found: FormerInterface, here: Mapping[int, Link]) -> LinkChange:
+def _former(link: Link, found: SavedInterface, here: Mapping[int, Link]) -> LinkChange:
     """What is different now.
 
     Nothing is taken down or out of a bridge that is not ours: an interface that was found before

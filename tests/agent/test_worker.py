@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.agent.facts import complete, link, port, port_id, tap, update
+from tests.agent.host_facts import complete, link, port, port_id, tap, update
 
-from vifguard.agent import work
+from vifguard.agent import worker
 from vifguard.agent.health import Health
-from vifguard.agent.reconcile import Settled
+from vifguard.agent.no_driver import NoDriver, NothingEnforced
+from vifguard.agent.reconcile import ReconcileResult
 from vifguard.agent.report import Outbox
-from vifguard.agent.state import State, Touched
-from vifguard.agent.unable import NothingHeld, Unable
+from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.watch import QuarantineLost
-from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.feed.messages import PortReport
 from vifguard.kernel.link import FilterRemoved, NotificationsLost
 from vifguard.model.port import PortState
@@ -23,14 +23,14 @@ from vifguard.model.port import PortState
 class Hands:
     """Settles all but the ports in `broken`; those in `failing` want another try."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: AgentState) -> None:
         self.state = state
         self.broken: set[str] = set()
         self.failing: set[str] = set()
         self.settled: list[str] = []
         self.swept = 0
 
-    def settle(self, touched: Touched) -> Settled:
+    def reconcile(self, touched: Dirty) -> ReconcileResult:
         if touched.ports & self.broken:
             raise RuntimeError("a bug")
         self.settled += sorted(touched.ports)
@@ -40,7 +40,7 @@ class Hands:
             if i in self.state.ports
         )
         failing, self.failing = touched.ports & self.failing, set()
-        return Settled(tuple(reports), frozenset(failing))
+        return ReconcileResult(tuple(reports), frozenset(failing))
 
     def sweep(self) -> frozenset[int]:
         self.swept += 1
@@ -51,15 +51,15 @@ class Bench:
     """A worker in a thread, and what it did."""
 
     def __init__(self) -> None:
-        self.state = State({})
+        self.state = AgentState({})
         self.hands = Hands(self.state)
         self.outbox = Outbox("h")
         self.health = Health(self.outbox.put_health)
-        self.nothing = NothingHeld()
+        self.nothing = NothingEnforced()
         self.links: list[Any] = []
         self.looks = 0
-        acting = Acting(self.hands, self.nothing, self.nothing, self._look)
-        self.worker = Worker(self.state, acting, Intake(), self.outbox, self.health, 3600)
+        acting = Actors(self.hands, self.nothing, self.nothing, self._look)
+        self.worker = Worker(self.state, acting, Startup(), self.outbox, self.health, 3600)
         self.worker._compare()
         self.looks = 0
 
@@ -69,7 +69,7 @@ class Bench:
 
     def settle(self, *events: Any) -> None:
         for event in events:
-            self.worker.settle(self.state.take(event))
+            self.worker.reconcile(self.state.take(event))
 
     def told(self) -> set[str]:
         report = self.outbox.take()
@@ -98,7 +98,7 @@ def test_a_port_that_cannot_be_settled_leaves_the_others_alone(bench):
 
 
 def test_everything_is_settled_in_portions_and_swept_once(bench, monkeypatch):
-    monkeypatch.setattr(work, "AT_ONCE", 2)
+    monkeypatch.setattr(worker, "BATCH", 2)
     bench.settle(complete(*(port(n) for n in range(1, 6))))
     assert sorted(bench.hands.settled) == [port_id(n) for n in range(1, 6)]
     assert bench.hands.swept == 1
@@ -112,7 +112,7 @@ def test_only_news_is_told(bench):
 
 
 def test_what_failed_is_tried_again(bench, monkeypatch):
-    monkeypatch.setattr(work, "RETRY", 0.0)
+    monkeypatch.setattr(worker, "RETRY", 0.0)
     bench.settle(complete(port(1), port(2)))
     bench.hands.failing = {port_id(2)}
     bench.settle(update(port(2, revision=2), revision=2))
@@ -122,7 +122,7 @@ def test_what_failed_is_tried_again(bench, monkeypatch):
 
 
 def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypatch):
-    monkeypatch.setattr(work, "SPACING", 0.0)
+    monkeypatch.setattr(worker, "MIN_INTERVAL", 0.0)
     bench.settle(complete(port(1)))
     bench.links = [link(3, tap(1))]
     for notice in (NotificationsLost(), QuarantineLost()):
@@ -134,14 +134,14 @@ def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypat
 
 
 def test_a_lost_filter_touches_its_interface_and_whose_it_is(bench):
-    assert bench.worker._take(FilterRemoved(7)) == Touched(links=frozenset({7}))
+    assert bench.worker._take(FilterRemoved(7)) == Dirty(links=frozenset({7}))
     bench.settle(complete(port(1)))
     bench.state.take(link(7, tap(1)))
-    assert bench.worker._take(FilterRemoved(7)) == Touched(frozenset({port_id(1)}), frozenset({7}))
+    assert bench.worker._take(FilterRemoved(7)) == Dirty(frozenset({port_id(1)}), frozenset({7}))
 
 
 def test_a_host_that_can_hold_nothing_says_why(bench):
     bench.state.take(complete(port(1)))
     bench.state.take(link(3, tap(1)))
-    (report,) = Unable(bench.state, "no BPF").settle(Touched(frozenset({port_id(1)}))).reports
+    (report,) = NoDriver(bench.state, "no BPF").reconcile(Dirty(frozenset({port_id(1)}))).reports
     assert report == PortReport(port_id(1), 1, PortState.HELD_CLOSED, tap(1), "no BPF")

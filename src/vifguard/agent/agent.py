@@ -14,26 +14,26 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from uuid import uuid4
 
-from vifguard.agent import check
-from vifguard.agent.adopted import Adopted, Door
-from vifguard.agent.check import Wire
-from vifguard.agent.former import Former
-from vifguard.agent.guards import Guards
+from vifguard.agent import capabilities
+from vifguard.agent.adopted_bridges import AdoptedBridges, HostLinks
+from vifguard.agent.capabilities import BridgeFeatures
+from vifguard.agent.enforcement import Enforcement
+from vifguard.agent.events import EventReader
 from vifguard.agent.health import Health
-from vifguard.agent.listen import Listener
-from vifguard.agent.owner import Owner
-from vifguard.agent.quiet import QuietWatcher
+from vifguard.agent.no_driver import NoDriver, NothingEnforced
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.report import Outbox, Reporter
 from vifguard.agent.run_file import RunFile
+from vifguard.agent.saved_state import SavedState
 from vifguard.agent.settings import Settings
-from vifguard.agent.state import State
+from vifguard.agent.state import AgentState
+from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.supervise import Supervised
-from vifguard.agent.unable import NothingHeld, Unable
+from vifguard.agent.sysctl_watch import SysctlWatcher
 from vifguard.agent.verify import Verifier
 from vifguard.agent.watch import FeedWatcher, Notice, Stop, link_watcher, quarantine_watcher
-from vifguard.agent.wiring import WiringWatcher
-from vifguard.agent.work import Acting, Intake, Worker
+from vifguard.agent.wiring_report import WiringWatcher
+from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
@@ -71,9 +71,9 @@ class Agent:
             instance = Instance(str(uuid4()), driver.pins.id if driver and driver.pins else "")
             run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
-            wire = check.try_wire()
-            about = check.report(wire, driver.features if driver else frozenset(), missing)
-            outbox.say(about)
+            wire = capabilities.probe_bridges()
+            about = capabilities.report(wire, driver.features if driver else frozenset(), missing)
+            outbox.put_host_report(about)
             health = Health(outbox.put_health)
             refused: list[SecondAgentError] = []
 
@@ -100,13 +100,13 @@ class Agent:
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
 
-            state = State(self._settings.physical, check.why_no_isolation(about))
+            state = AgentState(self._settings.physical, capabilities.isolation_unsupported(about))
             if driver is None:
-                nothing = NothingHeld()
-                acting = Acting(Unable(state, "; ".join(missing)), nothing, nothing, tools.look)
+                nothing = NothingEnforced()
+                acting = Actors(NoDriver(state, "; ".join(missing)), nothing, nothing, tools.look)
             else:
-                acting = self._acting(state, driver, tools, _Told(outbox, health, put, stop))
-            intake, every = Intake(events, feed.again, ready), self._settings.compare_every
+                acting = self._acting(state, driver, tools, _Channels(outbox, health, put, stop))
+            intake, every = Startup(events, feed.again, ready), self._settings.compare_every
             Worker(state, acting, intake, outbox, health, every).run()
         if refused:
             raise refused[0]
@@ -126,29 +126,33 @@ class Agent:
         cleanup.callback(driver.close)
         return driver, ()
 
-    def _acting(self, state: State, driver: EbpfDriver, tools: _Tools, told: _Told) -> Acting:
+    def _acting(
+        self, state: AgentState, driver: EbpfDriver, tools: _Tools, told: _Channels
+    ) -> Actors:
         """What the worker acts by, and the threads that look on for it."""
-        guards, settings = Guards(driver), self._settings
+        guards, settings = Enforcement(driver), self._settings
         bridges = tools.cleanup.enter_context(Bridges())
-        door = Door(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
-        former = Former(settings.record, bridges)
-        adopted = Adopted(state, settings, former, door, told.health.lost)
+        door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
+        former = SavedState(settings.record, bridges)
+        adopted = AdoptedBridges(state, settings, former, door, told.health.lost)
         wirer = BridgeApplier(
             tools.links, bridges, tools.floor, vlan_floor=tools.wire.vlan_quarantine
         )
         by_name = tools.wire.by_name
         hands = Reconciler(state, guards, wirer, tools.floor, adopted, by_name=by_name)
-        reading = Verifier(guards, state, told.health, hands.port_of, settings.compare_every)
+        reading = Verifier(
+            guards, state, told.health, hands.port_by_ifindex, settings.compare_every
+        )
         watching = WiringWatcher(
             adopted, hands, told.outbox, driver.connections, told.put, told.stop
         )
         tools.start("wiring watcher", watching.work, told.stop.set)
-        quiet = QuietWatcher(hands, told.health, told.stop)
+        quiet = SysctlWatcher(hands, told.health, told.stop)
         tools.start("settings watcher", quiet.work, told.stop.set)
-        listener = Listener(driver, told.outbox, told.stop, hands)
+        listener = EventReader(driver, told.outbox, told.stop, hands)
         tools.start("listener", listener.work, told.stop.set)
-        owner = Owner(guards, take_over=settings.take_over)
-        return Acting(hands, reading, owner, tools.look)
+        owner = StoreOwnership(guards, take_over=settings.take_over)
+        return Actors(hands, reading, owner, tools.look)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ class _Tools:
 
     links: Links
     floor: Quarantine
-    wire: Wire
+    wire: BridgeFeatures
     cleanup: ExitStack
     start: Callable[[str, Callable[[], None], Callable[[], None]], None]
 
@@ -177,7 +181,7 @@ class _Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Channels:
     """Where the agent's threads tell what they see."""
 
     outbox: Outbox
@@ -186,7 +190,9 @@ class _Told:
     stop: threading.Event
 
 
-def _member_filter(cleanup: ExitStack, bridges: Bridges, wire: Wire) -> MemberFilter | None:
+def _member_filter(
+    cleanup: ExitStack, bridges: Bridges, wire: BridgeFeatures
+) -> MemberFilter | None:
     if wire.members == VlanFilter.name:
         return VlanFilter(bridges)
     if wire.members == NftFilter.name:

@@ -6,9 +6,9 @@ import pytest
 from tests.agent.ports import mac_of, port
 from tests.enforce.guarded_port import nowhere
 
-from vifguard.agent import learn
-from vifguard.agent.learn import Learner
-from vifguard.agent.place import Placement
+from vifguard.agent import address_detection
+from vifguard.agent.address_detection import AddressDetector
+from vifguard.agent.placement import Placement
 from vifguard.agent.report import Outbox
 from vifguard.enforce.driver import Attachment, ClaimKind
 from vifguard.enforce.ebpf import EbpfDriver
@@ -48,8 +48,8 @@ class Host:
         self.sent: list[tuple[Direction, bytes]] = []
         self.now = 1000.0
         monkeypatch.setattr(driver, "inject_reject", self._answer)
-        monkeypatch.setattr(learn.time, "monotonic", lambda: self.now)
-        self.learner = Learner(driver, self.outbox, self)
+        monkeypatch.setattr(address_detection.time, "monotonic", lambda: self.now)
+        self.learner = AddressDetector(driver, self.outbox, self)
         self.policy = self.hold()
 
     def hold(self, **more):
@@ -142,9 +142,9 @@ def test_what_is_tentative_is_solicited_in_the_ports_name_and_then_unique(host) 
     assert direction is Direction.FROM_GUEST
     assert frame == dad(CHOSEN)
     assert str(verdict(policy, direction, frame)) == "pass"
-    host.now += learn.QUIET * 0.9
+    host.now += address_detection.QUIET * 0.9
     host.learner.step(host.now)
-    host.now += learn.QUIET * 0.2
+    host.now += address_detection.QUIET * 0.2
     host.learner.step(host.now)
     host.learner.step(host.now)
     assert host.told() == ([], [Detection(policy.port_id, CHOSEN, unique=True)])
@@ -165,12 +165,12 @@ def test_a_port_that_is_closed_meanwhile_proves_nothing(host) -> None:
     host.hold(tentative=frozenset({CHOSEN}))
     host.learner.step(host.now)
     host.hold(tentative=frozenset({CHOSEN}), closed="it is administratively down")
-    host.now += learn.QUIET * 2
+    host.now += address_detection.QUIET * 2
     host.learner.step(host.now)
     policy = host.hold(tentative=frozenset({CHOSEN}))
     host.learner.step(host.now)
     assert len(host.sent) == 2
-    host.now += learn.QUIET * 2
+    host.now += address_detection.QUIET * 2
     host.learner.step(host.now)
     assert host.told() == ([], [Detection(policy.port_id, CHOSEN, unique=True)])
 
@@ -180,7 +180,7 @@ def test_who_defends_a_tentative_address_is_told_of(host) -> None:
     host.learner.step(host.now)
     assert host.play(advertised(OTHER), Direction.TO_GUEST) == ""
     assert host.play(advertised(CHOSEN), Direction.TO_GUEST) == ""
-    host.now += learn.QUIET * 2
+    host.now += address_detection.QUIET * 2
     host.learner.step(host.now)
     assert host.told() == ([], [Detection(policy.port_id, CHOSEN, unique=False)])
 
@@ -211,7 +211,7 @@ def test_a_claim_that_was_refused_is_not_asked_again(host) -> None:
         host.play(dad(CHOSEN))
         assert [direction for direction, _ in host.sent] == [Direction.TO_GUEST] * taken
         assert host.told() == ([], [])
-    host.now += learn.AGAIN * 2
+    host.now += address_detection.AGAIN * 2
     host.learner.step(host.now)
     host.play(dad(CHOSEN))
     assert host.told() == ([CHOSEN], [])
@@ -227,14 +227,14 @@ def test_a_storm_of_claims_is_passed_on_at_a_low_rate(host) -> None:
 def test_what_was_used_lately_makes_no_room(host, monkeypatch) -> None:
     third, fourth = (IPv6Address(int(OTHER) + n) for n in (1, 2))
     host.hold(learned=frozenset({OTHER, third, CHOSEN}))
-    began = learn.time.monotonic_ns()
-    later = began + int(learn.UNUSED * 2e9)
+    began = address_detection.time.monotonic_ns()
+    later = began + int(address_detection.UNUSED * 2e9)
     host.play(advertised(third, MAC))  # the last use
     host.play(dad(fourth))
     report = host.outbox.take()
     assert report.address_claims[0].unused == ()
-    monkeypatch.setattr(learn.time, "monotonic_ns", lambda: later)
-    host.now += learn.AGAIN * 2
+    monkeypatch.setattr(address_detection.time, "monotonic_ns", lambda: later)
+    host.now += address_detection.AGAIN * 2
     host.learner.step(host.now)
     host.play(dad(fourth))
     report = host.outbox.take()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vifguard.agent import run_file
-from vifguard.agent.former import Former
-from vifguard.agent.release import open_bridges
+from vifguard.agent.restore import restore_bridges
+from vifguard.agent.saved_state import SavedState
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.quarantine import Quarantine
@@ -16,7 +16,7 @@ from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.link import Link, LinkChange, Links
 
 
-def remove(settings: Settings) -> None:
+def teardown(settings: Settings) -> None:
     """Take away all that an agent put on this host; no agent may be running.
 
     Each interface is cut off (out of its bridge, and down) before it loses its guard, and so is
@@ -33,8 +33,8 @@ def remove(settings: Settings) -> None:
         for link in links.all():
             if is_ours(link):
                 links.remove(link.index)
-        former = Former(settings.record, bridges)
-        open_bridges(links, bridges, former)
+        former = SavedState(settings.record, bridges)
+        restore_bridges(links, bridges, former)
         former.forget()
         quarantine.remove()
     run_file.forget(settings.bpf_dir)

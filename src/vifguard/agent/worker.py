@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from vifguard.agent.health import Health
-from vifguard.agent.reconcile import Settled
+from vifguard.agent.reconcile import ReconcileResult
 from vifguard.agent.report import Outbox, pauses
-from vifguard.agent.state import NOTHING, AllLinks, State, Touched
+from vifguard.agent.state import NOTHING, AgentState, AllLinks, Dirty
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import Notice, QuarantineLost, Stop
 from vifguard.enforce.state import Loss
@@ -25,27 +25,27 @@ log = logging.getLogger("vifguard")
 RETRY = 5.0
 """Seconds after which what failed is tried again."""
 
-SPACING = 1.0
+MIN_INTERVAL = 1.0
 """Seconds between two comparisons of everything, however often somebody asks for one."""
 
 NOTED = 300.0
 """Seconds for which a port says that its guard or wiring was lost and put back."""
 
-AT_ONCE = 500
+BATCH = 500
 """Ports that are settled in one go."""
 
 
-class Hands(Protocol):
+class PortReconciler(Protocol):
     """What acts for the worker."""
 
-    def settle(self, touched: Touched) -> Settled:
+    def reconcile(self, dirty: Dirty) -> ReconcileResult:
         """Bring these ports to where they belong."""
 
     def sweep(self) -> frozenset[int]:
         """Take away what belongs to no port; the interfaces that their bridges do not let go."""
 
 
-class Reading(Protocol):
+class ReadBack(Protocol):
     """What reads the guards back for the worker; `due` is when it wants to (monotonic s)."""
 
     due: float
@@ -54,7 +54,7 @@ class Reading(Protocol):
         """Read some back."""
 
 
-class Owning(Protocol):
+class Ownership(Protocol):
     """What says whose updates are taken in."""
 
     def why_not(self, update: Update) -> str:
@@ -65,17 +65,17 @@ class Owning(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
+class Actors:
     """What a worker acts by. `look` reads the host anew: all links, and what the floor holds."""
 
-    hands: Hands
-    reading: Reading
-    owner: Owning
+    reconciler: PortReconciler
+    reading: ReadBack
+    owner: Ownership
     look: Callable[[], Iterable[Link]]
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class Startup:
     """Where a worker's notices come from.
 
     `again` lets the feed be asked for everything; `accepted` is called once a complete update is
@@ -92,9 +92,9 @@ class Worker:
 
     def __init__(
         self,
-        state: State,
-        acting: Acting,
-        intake: Intake,
+        state: AgentState,
+        acting: Actors,
+        intake: Startup,
         outbox: Outbox,
         health: Health,
         compare_every: float,
@@ -139,8 +139,8 @@ class Worker:
         notices = self._next()
         if any(isinstance(notice, Stop) for notice in notices):
             return True
-        touched = [self._take(notice) for notice in notices]
-        self.settle(Touched.by_all([*touched, self._due()]))
+        dirty = [self._take(notice) for notice in notices]
+        self.reconcile(Dirty.by_all([*dirty, self._due()]))
         self._read_back()
         return False
 
@@ -149,7 +149,7 @@ class Worker:
         """Whether all ports and all links are known: before, everything would seem to be gone."""
         return self._state.complete and self._compared > 0
 
-    def settle(self, touched: Touched) -> None:
+    def reconcile(self, dirty: Dirty) -> None:
         """Settle what was touched; where that is everything, a part at a time.
 
         Between two parts the guards are read back, and events that came meanwhile go first. Of
@@ -157,16 +157,16 @@ class Worker:
         """
         if not self._is_begun:
             return
-        if touched.everything:
+        if dirty.everything:
             self._backlog = dict.fromkeys(self._state.ports)
             self._is_sweeping = True
         # With the last of everything, all up to the revision is said to be in the kernel.
-        self._settle_now(touched)
+        self._reconcile_now(dirty)
         while self._backlog or self._is_sweeping:
-            part = [port_id for port_id, _ in zip(self._backlog, range(AT_ONCE), strict=False)]
+            part = [port_id for port_id, _ in zip(self._backlog, range(BATCH), strict=False)]
             for port_id in part:
                 del self._backlog[port_id]
-            self._settle(Touched(frozenset(part)), is_last=not self._backlog)
+            self._reconcile(Dirty(frozenset(part)), is_last=not self._backlog)
             if not self._backlog and self._is_sweeping:
                 self._is_sweeping = False
                 self._sweep()
@@ -174,42 +174,42 @@ class Worker:
                 return
             self._read_back()
 
-    def _settle_now(self, touched: Touched) -> None:
-        ports, links = sorted(touched.ports), touched.links
-        if not (ports or links or touched.book):
+    def _reconcile_now(self, dirty: Dirty) -> None:
+        ports, links = sorted(dirty.ports), dirty.links
+        if not (ports or links or dirty.book):
             return
-        for start in range(0, max(len(ports), 1), AT_ONCE):
-            part = Touched(frozenset(ports[start : start + AT_ONCE]), links, book=touched.book)
-            is_last = start + AT_ONCE >= len(ports)
-            self._settle(part, is_last=is_last and not self._backlog)
+        for start in range(0, max(len(ports), 1), BATCH):
+            part = Dirty(frozenset(ports[start : start + BATCH]), links, book=dirty.book)
+            is_last = start + BATCH >= len(ports)
+            self._reconcile(part, is_last=is_last and not self._backlog)
             links = frozenset()
 
-    def _settle(self, touched: Touched, *, is_last: bool = False) -> None:
+    def _reconcile(self, dirty: Dirty, *, is_last: bool = False) -> None:
         """Settle some ports. With the last ones, all that was to be settled is."""
         revision = self._state.revision
         try:
-            settled = self._acting.hands.settle(touched)
+            settled = self._acting.reconciler.reconcile(dirty)
         except Exception:
-            log.exception("%d ports could not be settled", len(touched.ports))
+            log.exception("%d ports could not be settled", len(dirty.ports))
             self._is_well = False
-            self._settle_apart(touched)
-            settled = Settled()
-            touched = NOTHING
-        self._tell(settled, touched, revision if is_last and self._is_well else 0)
+            self._reconcile_one_by_one(dirty)
+            settled = ReconcileResult()
+            dirty = NOTHING
+        self._report(settled, dirty, revision if is_last and self._is_well else 0)
         if is_last:
             self._is_well = True
 
-    def _settle_apart(self, touched: Touched) -> None:
+    def _reconcile_one_by_one(self, dirty: Dirty) -> None:
         """Find out whose fault it was: nobody else's port is left as it is."""
-        if len(touched.ports) <= 1:
-            self._try_again([*touched.ports, *touched.links])
+        if len(dirty.ports) <= 1:
+            self._try_again([*dirty.ports, *dirty.links])
             return
-        for port_id in touched.ports:
-            self._settle(Touched(frozenset({port_id}), touched.links))
+        for port_id in dirty.ports:
+            self._reconcile(Dirty(frozenset({port_id}), dirty.links))
 
     def _sweep(self) -> None:
         try:
-            self._try_again(self._acting.hands.sweep())
+            self._try_again(self._acting.reconciler.sweep())
         except Exception:
             log.exception("what belongs to no port could not be swept up")
 
@@ -226,20 +226,20 @@ class Worker:
         except queue.Empty:
             return notices
 
-    def _take(self, notice: Notice) -> Touched:
+    def _take(self, notice: Notice) -> Dirty:
         if isinstance(notice, NotificationsLost | QuarantineLost):
-            self._compare_at = min(self._compare_at, self._compared + SPACING)
+            self._compare_at = min(self._compare_at, self._compared + MIN_INTERVAL)
             return NOTHING
         if isinstance(notice, FilterRemoved):
             # Its port with it: a guard at a link that is no port's would go for good.
-            return self._state.touched_by(notice.index)
+            return self._state.dirtied_by(notice.index)
         if isinstance(notice, Stop):
             return NOTHING
         if isinstance(notice, Update):
             return self._update(notice)
         return self._state.take(notice)
 
-    def _update(self, update: Update) -> Touched:
+    def _update(self, update: Update) -> Dirty:
         """Take in an update, unless it would replace what another store wants held."""
         if why := self._acting.owner.why_not(update):
             self._is_refusing = True
@@ -252,13 +252,13 @@ class Worker:
             self._reached = 0
             self._is_refusing = False
             self._health.recover("store")
-        touched = self._state.take(update)
+        dirty = self._state.take(update)
         self._acting.owner.accept(update)
         if update.complete:
             self._intake.accepted()
-        return touched
+        return dirty
 
-    def _due(self) -> Touched:
+    def _due(self) -> Dirty:
         """What is to be looked at again by now."""
         now = time.monotonic()
         if now >= self._compare_at:
@@ -266,12 +266,12 @@ class Worker:
         due = [each for each, at in self._retries.items() if now >= at]
         for each in due:
             del self._retries[each]
-        return Touched(
+        return Dirty(
             frozenset(each for each in due if isinstance(each, str)),
             frozenset(each for each in due if isinstance(each, int)),
         )
 
-    def _compare(self) -> Touched:
+    def _compare(self) -> Dirty:
         """Read the host anew; nothing is touched where that cannot be."""
         now = time.monotonic()
         try:
@@ -290,13 +290,13 @@ class Worker:
         if not self._is_begun or now < self._acting.reading.due:
             return
         checked = self._acting.reading.step(now)
-        self._lose(checked)
+        self._mark_lost(checked)
         if checked.touched:
-            self._settle_now(checked.touched)
+            self._reconcile_now(checked.touched)
         if checked.is_round and not self._is_refusing:
             self._outbox.put_read_back()
 
-    def _lose(self, checked: Checked) -> None:
+    def _mark_lost(self, checked: Checked) -> None:
         """Say which ports have lost their guard, before it is put back."""
         known = ((self._told.get(port_id), why) for port_id, why in checked.lost.items())
         reports = [
@@ -313,22 +313,22 @@ class Worker:
         due = time.monotonic() + RETRY
         self._retries.update(dict.fromkeys(those, due))
 
-    def _tell(self, settled: Settled, touched: Touched, revision: int) -> None:
-        done: list[str | int] = [*touched.ports, *touched.links]
+    def _report(self, settled: ReconcileResult, dirty: Dirty, revision: int) -> None:
+        done: list[str | int] = [*dirty.ports, *dirty.links]
         for each in done:
             self._retries.pop(each, None)
         self._try_again([*settled.failing, *settled.stuck])
-        for port_id in touched.ports:
+        for port_id in dirty.ports:
             if port_id not in self._state.ports:
                 self._told.pop(port_id, None)
         reports = self._noted(settled)
         news = [r for r in reports if self._told.get(r.port_id) != r]
         self._told.update((report.port_id, report) for report in news)
-        reached = revision if self._state.book.is_told and revision > self._reached else 0
+        reached = revision if self._state.book.is_applied and revision > self._reached else 0
         self._reached = max(self._reached, reached)
         self._outbox.put_ports(news, reached)
 
-    def _noted(self, settled: Settled) -> list[PortReport]:
+    def _noted(self, settled: ReconcileResult) -> list[PortReport]:
         """The reports; a port that had lost something and has it again says so for a while."""
         now = time.monotonic()
         self._health.lost(cause for cause, _ in settled.lost.values())

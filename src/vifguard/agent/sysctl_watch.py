@@ -11,8 +11,8 @@ import threading
 from collections.abc import Mapping
 from typing import Protocol
 
+from vifguard.agent.applied_wiring import WiringLoss
 from vifguard.agent.health import Health
-from vifguard.agent.wired import WiringLoss
 from vifguard.kernel import sysctl
 from vifguard.kernel.link import Link, Links
 
@@ -25,17 +25,17 @@ AT_ONCE, PAUSE = 500, 0.1
 """Interfaces that are looked at in one go, some 20 ms, and seconds until the next ones are."""
 
 
-class Settled(Protocol):
+class SilencedInterfaces(Protocol):
     """What was set."""
 
-    def quiet(self) -> Mapping[int, tuple[str, Mapping[str, str]]]:
+    def host_silencing(self) -> Mapping[int, tuple[str, Mapping[str, str]]]:
         """The settings that must hold, by interface, with its name."""
 
 
-class QuietWatcher:
+class SysctlWatcher:
     """Compares the settings of interfaces every few seconds."""
 
-    def __init__(self, settled: Settled, health: Health, stop: threading.Event) -> None:
+    def __init__(self, settled: SilencedInterfaces, health: Health, stop: threading.Event) -> None:
         self._settled = settled
         self._health = health
         self._stop = stop
@@ -48,7 +48,7 @@ class QuietWatcher:
 
     def _look(self, links: Links) -> None:
         """All interfaces, some at a time: other threads wait meanwhile."""
-        wanted = list(self._settled.quiet().items())
+        wanted = list(self._settled.host_silencing().items())
         for start in range(0, len(wanted), AT_ONCE):
             if start and self._stop.wait(PAUSE):
                 return
@@ -60,7 +60,7 @@ class QuietWatcher:
 
     def _set_back(self, link: Link | None, name: str, settings: Mapping[str, str]) -> None:
         # Another interface may have the name by now: it is set when it gets its guard.
-        if link is None or link.name != name or link.index not in self._settled.quiet():
+        if link is None or link.name != name or link.index not in self._settled.host_silencing():
             return
         try:
             sysctl.write(name, settings)

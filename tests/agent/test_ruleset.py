@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vifguard.agent.book import Book
+from vifguard.agent.ruleset import RulesetTracker
 from vifguard.enforce.driver import RulesetChange
 from vifguard.feed.messages import SetChange, Update
 from vifguard.model.address import IPNetwork, parse_network
@@ -68,26 +68,26 @@ class Told:
 
 @given(st.lists(st.tuples(updates, st.sampled_from([(), ("g",), GROUPS]), st.booleans())))
 def test_whoever_is_told_now_and_then_knows_the_same(story):
-    book, told, late = Book(), Told(), Told()
+    book, told, late = RulesetTracker(), Told(), Told()
     for update, kept, tells in story:
         book.take(update)
         book.keep(kept)
-        if tells and (change := book.change()):
+        if tells and (change := book.pending()):
             told.hold(change)
-            book.told()
-    if change := book.change():
+            book.mark_applied()
+    if change := book.pending():
         told.hold(change)
-        book.told()
-    assert book.change() is None
-    book.again()
-    again = book.change()
+        book.mark_applied()
+    assert book.pending() is None
+    book.mark_all_pending()
+    again = book.pending()
     assert again is not None
     late.hold(again)
     assert told.says() == late.says()
 
 
 def test_what_nobody_refers_to_is_forgotten():
-    book = Book()
+    book = RulesetTracker()
     named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
     whole = SetChange(complete=True, added=frozenset(PREFIXES))
     book.take(
@@ -106,12 +106,12 @@ def test_what_nobody_refers_to_is_forgotten():
 
 
 def test_one_member_is_one_step():
-    book = Book()
+    book = RulesetTracker()
     everyone = frozenset(parse_network(f"10.{i}.{j}.1/32") for i in range(40) for j in range(250))
     named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
     whole = SetChange(complete=True, added=everyone)
     book.take(Update(1, complete=True, ports=(), groups={"g": named}, sets={"s": whole}))
-    book.told()
+    book.mark_applied()
     more = SetChange(complete=False, added=frozenset(PREFIXES[:1]))
     book.take(Update(2, complete=False, ports=(), sets={"s": more}))
-    assert book.change() == RulesetChange(complete=False, groups={}, sets={"s": more})
+    assert book.pending() == RulesetChange(complete=False, groups={}, sets={"s": more})

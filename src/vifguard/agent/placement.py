@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vifguard.agent.state import State, claimed_name, is_of_guest, is_of_libvirt
+from vifguard.agent.state import AgentState, claimed_name, is_of_guest, is_of_libvirt
 from vifguard.bridging.bridge import Bridge, bridge_name, is_ours, port_of_mark
 from vifguard.feed.messages import HostPort, Segment
 from vifguard.kernel.link import BRIDGE, Link
@@ -19,8 +19,8 @@ from vifguard.kernel.link import BRIDGE, Link
 CONTESTED = "contested"
 """What the alias of an interface names when several ports claim it."""
 
-_SWAPPED = frozenset({"macvtap", "macvlan"})
-_BY_MAC = frozenset({"tun", "veth"}) | _SWAPPED
+_REVERSED = frozenset({"macvtap", "macvlan"})
+_BY_MAC = frozenset({"tun", "veth"}) | _REVERSED
 _OF_LIBVIRT = re.compile(r"(vnet|vif|macvtap|macvlan)[0-9]+", re.ASCII)
 _NO_PORT = frozenset({"bridge", "bond", "team", "vrf", "vlan", "vxlan"})
 
@@ -43,9 +43,9 @@ class Placement:
     stays: bool = False
 
     @property
-    def swapped(self) -> bool:
+    def reversed_hooks(self) -> bool:
         """Whether the guest's frames leave the interface instead of entering it."""
-        return self.link is not None and is_swapped(self.link)
+        return self.link is not None and has_reversed_hooks(self.link)
 
 
 def is_libvirts(name: str) -> bool:
@@ -57,12 +57,12 @@ def is_libvirts(name: str) -> bool:
     return _OF_LIBVIRT.fullmatch(name) is not None
 
 
-def is_swapped(link: Link) -> bool:
+def has_reversed_hooks(link: Link) -> bool:
     """Whether a guest's frames leave this device instead of entering it (macvtap)."""
-    return link.kind in _SWAPPED
+    return link.kind in _REVERSED
 
 
-def place(state: State, port: HostPort) -> Placement:
+def locate(state: AgentState, port: HostPort) -> Placement:
     """The place of a port."""
     found = _find(state, port)
     if found.link is None or found.closed:
@@ -71,8 +71,8 @@ def place(state: State, port: HostPort) -> Placement:
         why = f"the host cannot keep networks apart, and this one is isolated: {state.no_isolation}"
         return Placement(port, found.link, closed=port.policy.closed or why)
     bridge, why = _bridge(state, state.segment(port.segment.network_id))
-    if found.swapped:
-        bridge, why = None, _why_not_swapped(port, found.link)
+    if found.reversed_hooks:
+        bridge, why = None, _why_not_reversed(port, found.link)
     closed = port.policy.closed or why
     note = f"uplink {bridge.uplink} does not exist" if bridge and _lacks(state, bridge) else ""
     if (why or note) and is_on_operators_bridge(state, found.link):
@@ -82,13 +82,13 @@ def place(state: State, port: HostPort) -> Placement:
     return Placement(port, found.link, None if closed else bridge, closed, note)
 
 
-def is_on_operators_bridge(state: State, link: Link) -> bool:
+def is_on_operators_bridge(state: AgentState, link: Link) -> bool:
     """Whether an interface is a member of a bridge that no agent made."""
     master = state.links.get(link.master)
     return master is not None and master.kind == BRIDGE and not is_ours(master)
 
 
-def bridge_of(state: State, network_id: str) -> Bridge | None:
+def bridge_of(state: AgentState, network_id: str) -> Bridge | None:
     """The bridge of a network that has ports here; None where it can have none, or needs none.
 
     It needs none while its uplink is missing and nobody is in it: a port that comes makes it.
@@ -99,7 +99,7 @@ def bridge_of(state: State, network_id: str) -> Bridge | None:
     return bridge
 
 
-def _find(state: State, port: HostPort) -> Placement:
+def _find(state: AgentState, port: HostPort) -> Placement:
     name = claimed_name(port)
     link = state.named(name)
     if link is not None and _is_of_another_guest(link, port):
@@ -112,7 +112,7 @@ def _find(state: State, port: HostPort) -> Placement:
     return _find_by_mac(state, port)
 
 
-def _find_by_mac(state: State, port: HostPort) -> Placement:
+def _find_by_mac(state: AgentState, port: HostPort) -> Placement:
     port_id, mac = port.policy.port_id, port.mac
     found = [
         link for link in state.with_mac(mac) if link.kind in _BY_MAC and not _claimants(state, link)
@@ -123,16 +123,16 @@ def _find_by_mac(state: State, port: HostPort) -> Placement:
     if len(free) == 1:
         rivals = [port_id] if own else _rivals(state, port, set(holders.values()))
         if holders[free[0].index] == CONTESTED and len(rivals) == 1:
-            return Placement(port, closed=_name_it(free[0]))
+            return Placement(port, closed=_ambiguous_mac_reason(free[0]))
         return _usable(state, port, free[0], tuple(rivals))
     if free:
         return Placement(port, closed=f"{len(free)} interfaces have the MAC {mac}; {_REMEDY}")
     if found:
-        return Placement(port, note=_name_it(found[0]))
+        return Placement(port, note=_ambiguous_mac_reason(found[0]))
     return Placement(port, note=f"no interface {claimed_name(port)}, and none with the MAC {mac}")
 
 
-def _claimants(state: State, link: Link) -> tuple[str, ...]:
+def _claimants(state: AgentState, link: Link) -> tuple[str, ...]:
     """The ports whose interface has this name, but for those whose guest it is not."""
     named = state.claimants(link.name)
     return tuple(i for i in named if not _is_of_another_guest(link, state.ports[i]))
@@ -150,11 +150,11 @@ _RENAMED = "libvirt names it anew at each start: take the name away, and it is f
 _REMEDY = "name the port's in binding:profile"
 
 
-def _name_it(link: Link) -> str:
+def _ambiguous_mac_reason(link: Link) -> str:
     return f"interface {link.name} has this MAC, but another port had it before; {_REMEDY}"
 
 
-def _rivals(state: State, port: HostPort, holders: set[str]) -> list[str]:
+def _rivals(state: AgentState, port: HostPort, holders: set[str]) -> list[str]:
     """The ports, this one included, that only a MAC could bring to this interface."""
     others = (state.ports[i] for i in state.ports_with_mac(port.mac))
     return [
@@ -166,7 +166,7 @@ def _rivals(state: State, port: HostPort, holders: set[str]) -> list[str]:
     ]
 
 
-def _usable(state: State, port: HostPort, link: Link, claimants: tuple[str, ...]) -> Placement:
+def _usable(state: AgentState, port: HostPort, link: Link, claimants: tuple[str, ...]) -> Placement:
     """The port at this interface; closed where several claim it or it is none for ports."""
     if link.mac is None or link.loopback or link.kind in _NO_PORT:
         return Placement(port, closed=f"interface {link.name} is no Ethernet port of a guest")
@@ -180,7 +180,7 @@ def _usable(state: State, port: HostPort, link: Link, claimants: tuple[str, ...]
     return Placement(port, link if first else None, closed=why, contested=first)
 
 
-def _why_not_swapped(port: HostPort, link: Link) -> str:
+def _why_not_reversed(port: HostPort, link: Link) -> str:
     if port.segment.shared:
         return ""
     return (
@@ -189,7 +189,7 @@ def _why_not_swapped(port: HostPort, link: Link) -> str:
     )
 
 
-def _bridge(state: State, segment: Segment) -> tuple[Bridge | None, str]:
+def _bridge(state: AgentState, segment: Segment) -> tuple[Bridge | None, str]:
     """The bridge of a network, or why it can have none."""
     name, network_id = bridge_name(segment.network_id), segment.network_id
     if network_id != min(state.networks_of_bridge(name)):
@@ -205,7 +205,7 @@ def _bridge(state: State, segment: Segment) -> tuple[Bridge | None, str]:
     return _bridge_with(state, segment, device)
 
 
-def _bridge_with(state: State, segment: Segment, device: str) -> tuple[Bridge | None, str]:
+def _bridge_with(state: AgentState, segment: Segment, device: str) -> tuple[Bridge | None, str]:
     """The operator's bridge, or ours with this uplink, or why the uplink cannot be in ours."""
     uplink, network_id = state.named(device), segment.network_id
     if uplink is not None and uplink.kind == BRIDGE:
@@ -217,7 +217,7 @@ def _bridge_with(state: State, segment: Segment, device: str) -> tuple[Bridge | 
     return Bridge(bridge_name(network_id), network_id, segment.mtu, device), ""
 
 
-def _owner(state: State, device: str) -> str:
+def _owner(state: AgentState, device: str) -> str:
     """The network that has the uplink: the one whose bridge it is on, else the first."""
     networks = state.networks_of_uplink(device)
     uplink = state.named(device)
@@ -226,10 +226,10 @@ def _owner(state: State, device: str) -> str:
     return min(holding or networks)
 
 
-def _lacks(state: State, bridge: Bridge) -> bool:
+def _lacks(state: AgentState, bridge: Bridge) -> bool:
     return bool(bridge.uplink) and state.named(bridge.uplink) is None
 
 
-def _has_members(state: State, bridge: Bridge) -> bool:
+def _has_members(state: AgentState, bridge: Bridge) -> bool:
     link = state.named(bridge.name)
     return link is not None and any(x.master == link.index for x in state.links.values())

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from vifguard.agent.place import place
-from vifguard.agent.reconcile import Settled
-from vifguard.agent.state import State, Touched
+from vifguard.agent.placement import locate
+from vifguard.agent.reconcile import ReconcileResult
+from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.verify import EVERY, Checked
 from vifguard.feed.messages import HostPort, PortReport, Update
 from vifguard.model.port import PortState
 
 
-class Unable:
+class NoDriver:
     """How a host without a driver settles: it touches nothing and says why."""
 
-    def __init__(self, state: State, why: str) -> None:
+    def __init__(self, state: AgentState, why: str) -> None:
         self._state = state
         self._why = why
 
-    def settle(self, touched: Touched) -> Settled:
+    def reconcile(self, dirty: Dirty) -> ReconcileResult:
         """Nothing but words."""
-        ports = (self._state.ports.get(port_id) for port_id in touched.ports)
-        return Settled(tuple(self._refuse(port) for port in ports if port))
+        ports = (self._state.ports.get(port_id) for port_id in dirty.ports)
+        return ReconcileResult(tuple(self._unsupported(port) for port in ports if port))
 
     def sweep(self) -> frozenset[int]:
         """Nothing."""
         return frozenset()
 
-    def _refuse(self, port: HostPort) -> PortReport:
-        link = place(self._state, port).link
+    def _unsupported(self, port: HostPort) -> PortReport:
+        link = locate(self._state, port).link
         name = link.name if link else ""
         held = PortState.HELD_CLOSED
         return PortReport(port.policy.port_id, port.revision, held, name, self._why)
 
 
-class NothingHeld:
+class NothingEnforced:
     """What a host without a driver reads back, and whose updates it takes in: everybody's."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from vifguard.agent.check import try_wire
+from vifguard.agent.capabilities import probe_bridges
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import (
@@ -80,7 +80,7 @@ def announce_cut(settings: Settings) -> None:
         for member in unguarded(devices)
         if member.forwards and member.bridge in devices and member.link.name not in settings.trusted
     ]
-    if not found or not try_wire().members:
+    if not found or not probe_bridges().members:
         return
     for member in found:
         link = member.link

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
-from tests.agent.facts import link, port, port_id, tap, update
+from tests.agent.host_facts import link, port, port_id, tap, update
 
-from vifguard.agent.guards import Result
+from vifguard.agent.enforcement import Result
 from vifguard.agent.reconcile import Reconciler
-from vifguard.agent.state import AllLinks, State, Touched
+from vifguard.agent.state import AgentState, AllLinks, Dirty
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import BridgeChange, ObservedBridges
 from vifguard.bridging.bridge_applier import BridgeResult
@@ -20,18 +20,18 @@ class FakeGuards:
     """Guards wherever a port is placed; the kernel has no part in it."""
 
     def __init__(self) -> None:
-        self.held: set[int] = set()
+        self.enforced: set[int] = set()
 
-    def hold(self, _):
+    def load_ruleset(self, _):
         return frozenset()
 
     def plan(self, places, scope, _running=()):
-        seen = SimpleNamespace(ports=dict.fromkeys(self.held & scope))
-        leaving = (self.held & scope) - places.keys()
-        return SimpleNamespace(places=places, seen=seen, leaving=leaving, lost={})
+        seen = SimpleNamespace(ports=dict.fromkeys(self.enforced & scope))
+        leaving = (self.enforced & scope) - places.keys()
+        return SimpleNamespace(places=places, seen=seen, detached=leaving, lost={})
 
-    def carry_out(self, plan):
-        self.held = self.held.difference(plan.leaving).union(plan.places)
+    def apply(self, plan):
+        self.enforced = self.enforced.difference(plan.detached).union(plan.places)
         return Result({}, frozenset())
 
 
@@ -64,10 +64,10 @@ class NoneAdopted:
     def note_left(self, _):
         pass
 
-    def let_in(self, _ports, _others=()):
+    def allow_forwarding(self, _ports, _others=()):
         return {}
 
-    def shut_out(self, _):
+    def deny_forwarding(self, _):
         return {}
 
     def keeps(self, _):
@@ -85,18 +85,18 @@ class FakeFloor:
 
     devices: frozenset[str] = frozenset()
 
-    def set(self, *_):
+    def update(self, *_):
         return {}
 
 
 def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
-    state, wirer = State({}), FakeWirer()
+    state, wirer = AgentState({}), FakeWirer()
     hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), NoneAdopted(), by_name=False)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))
-    hands.settle(Touched(frozenset({port_id(1)})))
+    hands.reconcile(Dirty(frozenset({port_id(1)})))
     assert wirer.told[5].up is True
-    hands.settle(state.take(replace(down, name="other")))
+    hands.reconcile(state.take(replace(down, name="other")))
     assert wirer.told[5].up is False
