@@ -7,7 +7,7 @@ import os
 import sys
 
 from bench import api, api_peers, changes, drops, groups, lists, packet, port, result, tcp
-from vifguard.lab.programme import ending_tidily
+from vifguard.lab.result.runner import ending_tidily
 
 BENCHES = {
     "packet": packet,

@@ -13,9 +13,9 @@ from typing import Any
 from bench.result import Goal
 from vifguard.client.client import Client
 from vifguard.client.resource import NETWORK, PORT, SUBNET
-from vifguard.lab import netns
-from vifguard.lab.plug import make_host
-from vifguard.lab.server import Server
+from vifguard.lab.world import netns
+from vifguard.lab.world.guest_netns import make_host
+from vifguard.lab.world.server import Server
 
 SIZES = (2, 1000)
 PATIENCE = 30.0

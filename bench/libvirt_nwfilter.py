@@ -22,8 +22,8 @@ from bench import rules
 from bench.neutron_iptables import THROUGH_IPTABLES
 from bench.world import Guest, World, in_the_middle, stranger
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
-from vifguard.lab import run as lab
+from vifguard.lab.world import lab_run as lab
+from vifguard.lab.world import netns
 
 NAME = "libvirt nwfilter"
 

@@ -17,7 +17,7 @@ from peers.neutron import PYTHON
 from bench import rules
 from bench.world import Guest, World, in_the_middle, stranger
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
+from vifguard.lab.world import netns
 
 NAME = "Neutron iptables"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from bench import rules
 from bench.world import World, stranger
-from vifguard.lab import netns
+from vifguard.lab.world import netns
 
 NAME = "nftables bridge"
 

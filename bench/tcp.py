@@ -21,7 +21,7 @@ from bench.result import Goal
 from bench.rules import SERVICE
 from bench.world import World
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
+from vifguard.lab.world import netns
 
 TCP = Path("build/tcp")
 SLOT_MS = 150

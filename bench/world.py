@@ -17,7 +17,7 @@ from bench import rules
 from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import bpffs, rcu, sysctl
-from vifguard.lab import netns
+from vifguard.lab.world import netns
 from vifguard.model.address import Mac, parse_network
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy, Storm

@@ -43,7 +43,7 @@ def catalogue() -> Iterator[bytes]:
     for variant in VARIANTS.values():
         player = house.CAST.g if variant.actor is Actor.OUTSIDE else house.CAST.a
         for peer in (house.CAST.p, house.CAST.g):
-            yield variant.frame(house.CAST.playing(player).towards(peer))
+            yield variant.frame(house.CAST.with_attacker(player).with_peer(peer))
 
 
 def tape(random: Random) -> bytes:

@@ -13,7 +13,7 @@ from random import Random
 
 from tests.triangle import universe
 
-from vifguard.lab.attacks.cast import Cast, Station
+from vifguard.lab.attacks.actors import Actors, Station
 from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.guard import (
     GUARDS_OF,
@@ -33,7 +33,7 @@ VIRTUAL_4, VIRTUAL_6 = Mac.parse("00:00:5e:00:01:07"), Mac.parse("00:00:5e:00:02
 GATEWAY = Mac.parse("02:00:00:00:00:01")
 BROADCAST, ZERO = Mac(b"\xff" * 6), Mac(bytes(6))
 
-CAST = Cast(
+CAST = Actors(
     a=Station(OWN, IPv4Address(universe.OWN4), IPv6Address(universe.OWN6)),
     v=Station(OTHER, IPv4Address(universe.OTHER4), IPv6Address(universe.OTHER6)),
     p=Station(Mac.parse("02:00:00:00:00:0c"), IPv4Address("10.0.0.6"), IPv6Address("fd00::6")),

@@ -21,7 +21,7 @@ from peers.examine import examine
 from peers.page import Result, page
 from peers.peer import Peer
 from vifguard.lab.audit.report import Report
-from vifguard.lab.programme import ending_tidily
+from vifguard.lab.result.runner import ending_tidily
 
 PEERS = {module.PEER.key: module.PEER for module in (bridge, libvirt, lxd, ovn, neutron, ours)}
 _PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"

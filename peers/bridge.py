@@ -10,7 +10,7 @@ from peers.host import standing
 from peers.peer import Peer
 from peers.segment import EVERYTHING, segment
 from vifguard.lab.audit.site import Site
-from vifguard.lab.run import Run
+from vifguard.lab.world.lab_run import Run
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import shutil
 from peers.page import Result
 from peers.peer import Peer
 from vifguard.lab.audit.auditor import audit
-from vifguard.lab.run import run
+from vifguard.lab.world.lab_run import run
 
 _RATE = 2000.0
 """Frames a second: nobody else is on these hosts."""

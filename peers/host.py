@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
-from vifguard.lab.daemon import Daemon
-from vifguard.lab.netns import LabError
-from vifguard.lab.run import Run
+from vifguard.lab.world import netns
+from vifguard.lab.world.daemon import Daemon
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.netns import LabError
 
 _PATIENCE = 60.0
 _TABLES = ("iptables", "ip6tables", "arptables")

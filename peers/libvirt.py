@@ -12,8 +12,8 @@ from peers.host import Host, await_, standing
 from peers.peer import Peer, package
 from peers.segment import VIP4, Guest, Permits, segment
 from vifguard.lab.audit.site import Site
-from vifguard.lab.netns import LabError
-from vifguard.lab.run import Run
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.netns import LabError
 from vifguard.model.guard import Guard
 
 _FILTERS = Path("/usr/share/libvirt/nwfilter")

@@ -15,8 +15,8 @@ from peers.host import Host, await_, standing
 from peers.peer import Peer, package
 from peers.segment import UPLINK, Guest, Permits, Segment, segment
 from vifguard.lab.audit.site import Site
-from vifguard.lab.netns import LabError
-from vifguard.lab.run import BASE, PREFIX, Run
+from vifguard.lab.world.lab_run import BASE, PREFIX, Run
+from vifguard.lab.world.netns import LabError
 from vifguard.model.guard import Guard
 
 _GROUPS = Path("/sys/fs/cgroup")

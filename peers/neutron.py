@@ -23,9 +23,9 @@ from peers.segment import (
     segment,
 )
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
 from vifguard.lab.audit.site import Site
-from vifguard.lab.run import Run
+from vifguard.lab.world import netns
+from vifguard.lab.world.lab_run import Run
 from vifguard.model.guard import Guard
 
 PYTHON = Path(__file__).parents[1] / "build" / "neutron" / "bin" / "python"

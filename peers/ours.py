@@ -11,12 +11,12 @@ from typing import Any
 from peers.peer import Peer
 from peers.segment import NET4, NET6, ROUTED4, ROUTED6, VMAC4, VMAC6
 from vifguard import __version__
+from vifguard.lab.attacks.actors import OTHERS_VRID
 from vifguard.lab.attacks.attack import Kind
-from vifguard.lab.attacks.cast import OTHERS_VRID
-from vifguard.lab.audit.site import Namespace, Post, Site
-from vifguard.lab.plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
-from vifguard.lab.run import Run
-from vifguard.lab.world import Guest, World, standing
+from vifguard.lab.audit.site import Namespace, Site, VantagePoint
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.world import Guest, World, standing
+from vifguard.lab.world.world_plan import GroupPlan, GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.model.guard import Guard
 
 _NAMES = ("attacker", "victim", "third")
@@ -56,7 +56,7 @@ def up(run: Run) -> Iterator[Site]:
         attacker, victim, third = (_post(world.guests[name]) for name in _NAMES)
         shared = [each["ip_address"] for each in world.groups["group"]["addresses"]]
         yield Site(
-            name="vifguard", attacker=attacker, victim=victim, third=third, level=Kind.S,
+            name="vifguard", attacker=attacker, victim=victim, third=third, level=Kind.STRICT,
             net4=NET4, net6=NET6, outside=_outside(world), vmac4=VMAC4, vmac6=VMAC6,
             vip4=next(IPv4Address(each) for each in shared if ":" not in each),
             vip6=next(IPv6Address(each) for each in shared if ":" in each),
@@ -64,10 +64,10 @@ def up(run: Run) -> Iterator[Site]:
         )  # fmt: skip
 
 
-def _post(guest: Guest) -> Post:
+def _post(guest: Guest) -> VantagePoint:
     """A guest as the audit sees it."""
     interface, addresses = guest.nic.interface, guest.nic.addresses
-    return Post(
+    return VantagePoint(
         guest.name,
         Namespace(guest.netns, interface.device),
         interface.mac,
@@ -76,10 +76,12 @@ def _post(guest: Guest) -> Post:
     )
 
 
-def _outside(world: World) -> Post:
+def _outside(world: World) -> VantagePoint:
     """Who is beyond the uplink: the gateway of both subnets."""
     outside = world.outside
-    return Post("outside", Namespace(outside.netns, outside.device), outside.mac, NET4[1], NET6[1])
+    return VantagePoint(
+        "outside", Namespace(outside.netns, outside.device), outside.mac, NET4[1], NET6[1]
+    )
 
 
 PEER = Peer(

@@ -21,9 +21,9 @@ from peers.segment import (
     Segment,
     segment,
 )
-from vifguard.lab import netns
 from vifguard.lab.audit.site import Site
-from vifguard.lab.run import Run
+from vifguard.lab.world import netns
+from vifguard.lab.world.lab_run import Run
 from vifguard.model.guard import Guard
 
 _SCHEMAS = {

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from vifguard.lab.audit.site import Site
-from vifguard.lab.run import Run
+from vifguard.lab.world.lab_run import Run
 from vifguard.model.guard import Guard
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_interface
 
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
 from vifguard.lab.attacks.attack import Kind
-from vifguard.lab.audit.site import Namespace, Post, Site
-from vifguard.lab.plug import Interface, give, make_guest, plug
-from vifguard.lab.run import Run
+from vifguard.lab.audit.site import Namespace, Site, VantagePoint
+from vifguard.lab.world import netns
+from vifguard.lab.world.guest_netns import Interface, give, make_guest, plug
+from vifguard.lab.world.lab_run import Run
 from vifguard.model.address import Mac
 
 NET4, NET6 = IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:5::/64")
@@ -118,7 +118,7 @@ class Segment:
             attacker=attacker,
             victim=victim,
             third=third,
-            level=Kind.S,
+            level=Kind.STRICT,
             net4=NET4,
             net6=NET6 if self.six else None,
             outside=self._post(self.outside),
@@ -130,9 +130,9 @@ class Segment:
             routed6=permits.routed6,
         )
 
-    def _post(self, guest: Guest) -> Post:
+    def _post(self, guest: Guest) -> VantagePoint:
         ip6 = guest.ip6 if self.six else None
-        return Post(guest.name, Namespace(guest.netns, _DEVICE), guest.mac, guest.ip4, ip6)
+        return VantagePoint(guest.name, Namespace(guest.netns, _DEVICE), guest.mac, guest.ip4, ip6)
 
 
 def segment(run: Run, key: str, *, six: bool = True) -> Segment:

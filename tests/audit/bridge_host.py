@@ -10,10 +10,10 @@ from ipaddress import ip_interface
 from paper_host import NET4, NET6, post
 
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
-from vifguard.lab.audit.site import Guest, Namespace, Post, Site
-from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
-from vifguard.lab.run import Run, run
+from vifguard.lab.audit.site import Guest, Namespace, Site, VantagePoint
+from vifguard.lab.world import netns
+from vifguard.lab.world.guest_netns import Interface, give, make_guest, make_host, plug
+from vifguard.lab.world.lab_run import Run, run
 
 BRIDGE = "br0"
 NAMES = ("attacker", "victim", "third")
@@ -40,7 +40,7 @@ def bridge() -> Iterator[Bridge]:
         yield Bridge(host, site, tuple(map(this.netns, NAMES)))
 
 
-def _guest(this: Run, host: str, name: str, number: int) -> Post:
+def _guest(this: Run, host: str, name: str, number: int) -> VantagePoint:
     there = this.netns(name)
     made = replace(post(name, number), reach=Namespace(there, "eth0"))
     make_guest(there)
@@ -55,7 +55,7 @@ def _guest(this: Run, host: str, name: str, number: int) -> Post:
 def over_commands(site: Site) -> Site:
     """The same guests, each reached over a command."""
 
-    def reached(there: Post) -> Post:
+    def reached(there: VantagePoint) -> VantagePoint:
         assert isinstance(there.reach, Namespace)
         command = ("ip", "netns", "exec", there.reach.netns, "python3", "-")
         return replace(there, reach=Guest(command, there.reach.device))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
+from vifguard.lab.attacks.actors import OTHERS_VRID
 from vifguard.lab.attacks.attack import Kind, Offload
-from vifguard.lab.attacks.cast import OTHERS_VRID
-from vifguard.lab.audit.site import Namespace, Post, Site
+from vifguard.lab.audit.site import Namespace, Site, VantagePoint
 from vifguard.model.address import Mac, host_prefix
 from vifguard.model.guard import GUARDS_OF, LinkLocal
 from vifguard.model.policy import PortPolicy, Storm
@@ -20,8 +20,8 @@ from vifguard.semantics.verdict import verdict
 NET4, NET6 = IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:5::/64")
 
 
-def post(name: str, number: int) -> Post:
-    return Post(
+def post(name: str, number: int) -> VantagePoint:
+    return VantagePoint(
         name,
         Namespace(f"nowhere-{name}", "eth0"),
         Mac.parse(f"fa:16:3e:00:01:{number:02x}"),
@@ -47,11 +47,11 @@ SITE = Site(
     others_vrid=OTHERS_VRID,
 )
 
-Judge = Callable[[Post, Direction, Frame], bool]
+Judge = Callable[[VantagePoint, Direction, Frame], bool]
 """Whether the host lets a frame from, or to, a post pass."""
 
 
-def everything(_post: Post, _direction: Direction, _frame: Frame) -> bool:
+def everything(_post: VantagePoint, _direction: Direction, _frame: Frame) -> bool:
     return True
 
 
@@ -61,14 +61,14 @@ class Host:
 
     site: Site
     judge: Judge = everything
-    sent: list[tuple[Post, bytes]] = field(default_factory=list)
+    sent: list[tuple[VantagePoint, bytes]] = field(default_factory=list)
     spoken: set[bytes] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._heard: list[tuple[str, bytes]] = []
-        self._behind: dict[bytes, Post] = {}
+        self._behind: dict[bytes, VantagePoint] = {}
 
-    def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
+    def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
         left = offload.left if offload else NO_OFFLOAD
         parsed = parse(frame, offload=left)
         self.sent.append((post, frame))
@@ -94,7 +94,7 @@ def reference(site: Site) -> Judge:
     """Every guest's port as our own contract says it."""
     policies = {each.name: _policy(site, each) for each in site.posts if each is not site.outside}
 
-    def judge(post: Post, direction: Direction, frame: Frame) -> bool:
+    def judge(post: VantagePoint, direction: Direction, frame: Frame) -> bool:
         if post is site.outside:
             return True
         return verdict(policies[post.name], direction, frame).action is Action.PASS
@@ -102,7 +102,7 @@ def reference(site: Site) -> Judge:
     return judge
 
 
-def _policy(site: Site, post: Post) -> PortPolicy:
+def _policy(site: Site, post: VantagePoint) -> PortPolicy:
     is_attacker = post is site.attacker
     prefixes = {host_prefix(each) for each in (post.ip4, post.ip6) if each}
     if is_attacker:

@@ -9,19 +9,19 @@ from paper_host import SITE, Host, Judge, everything, post, reference
 
 from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Kind, Offload, Outcome
-from vifguard.lab.attacks.sample import CAST
-from vifguard.lab.audit import service
+from vifguard.lab.attacks.sample_actors import ACTORS_ON_PAPER
+from vifguard.lab.audit import proxying
 from vifguard.lab.audit.auditor import audit, examine, rehearse
-from vifguard.lab.audit.cast import Roles
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Report, Status
 from vifguard.lab.audit.schedule import cases
-from vifguard.lab.audit.site import Guest, Post, Site, SiteError
-from vifguard.lab.finding import Finding
+from vifguard.lab.audit.site import Guest, Site, SiteError, VantagePoint
+from vifguard.lab.audit.site_actors import SiteActors
+from vifguard.lab.result.finding import Finding
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.packet.frame import Frame
 
-LEVELS = (Kind.S, Kind.R, Kind.M)
+LEVELS = (Kind.STRICT, Kind.ROUTER, Kind.MAC)
 BARE = replace(
     SITE, third=None, outside=None, vip4=None, vip6=None, vmac4=None, vmac6=None,
     routed4=None, routed6=None, others_vrid=None,
@@ -82,7 +82,7 @@ def test_a_host_that_passes_nothing_is_never_conformant() -> None:
 
 
 def test_a_host_that_passes_ordinary_datagrams_alone_proves_nothing() -> None:
-    def only_udp4(_post: Post, _direction: Direction, parsed: Frame) -> bool:
+    def only_udp4(_post: VantagePoint, _direction: Direction, parsed: Frame) -> bool:
         frame = parsed.octets
         return frame[12:14] == b"\x08\x00" and b"vifguard audit" in frame
 
@@ -98,9 +98,9 @@ def test_a_host_that_passes_ordinary_datagrams_alone_proves_nothing() -> None:
 
 def test_a_host_that_answers_for_its_guests_serves_them() -> None:
     class Answering(Host):
-        def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
-            address = service.asked_for(frame)
-            owner = service.owner(address, self.site.posts) if address else None
+        def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
+            address = proxying.asked_for(frame)
+            owner = proxying.owner(address, self.site.posts) if address else None
             if owner is None or owner is post or frame[12:14] != b"\x08\x06":
                 super().send(post, frame, offload)
                 return
@@ -116,9 +116,9 @@ def test_a_host_that_answers_for_its_guests_serves_them() -> None:
 def test_a_host_that_puts_fragments_together_serves_them() -> None:
     held: list[bytes] = []
 
-    def whole_only(_post: Post, direction: Direction, parsed: Frame) -> bool:
+    def whole_only(_post: VantagePoint, direction: Direction, parsed: Frame) -> bool:
         frame = parsed.octets
-        if direction is Direction.TO_GUEST or not service.is_fragment(frame):
+        if direction is Direction.TO_GUEST or not proxying.is_fragment(frame):
             return True
         held.append(frame)
         return b"vifaudit" in frame
@@ -134,7 +134,7 @@ def test_a_frame_that_is_heard_late_was_not_refused() -> None:
     class Late(Host):
         """Hands the first forged frame on when two hundred others were sent."""
 
-        def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
+        def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
             super().send(post, frame, offload)
             if len(self.sent) == 200:
                 victim = site.victim.mac.octets
@@ -179,11 +179,13 @@ def test_a_site_of_one_family_plays_what_it_can(family: int) -> None:
 
 
 def test_a_stand_in_is_never_in_a_frame_that_does_not_name_it() -> None:
-    lacks = Roles.of(replace(BARE, net4=None, net6=None)).lacks
+    lacks = SiteActors.of(replace(BARE, net4=None, net6=None)).lacks
     assert len(lacks) >= 8
     for attack in CATALOGUE:
         for variant in attack.variants:
-            assert not any(each.octets in variant.frame(CAST) for each in lacks), variant.name
+            assert not any(each.octets in variant.frame(ACTORS_ON_PAPER) for each in lacks), (
+                variant.name
+            )
 
 
 def test_what_no_guest_can_do_is_said_to_be_untestable() -> None:
@@ -201,7 +203,7 @@ def test_what_no_guest_can_do_is_said_to_be_untestable() -> None:
     [
         (replace(SITE, victim=replace(SITE.victim, mac=SITE.attacker.mac)), "same MAC"),
         (replace(SITE, third=replace(SITE.third or post("x", 9), name="victim")), "same name"),
-        (replace(SITE, level=Kind.I), "hold nothing"),
+        (replace(SITE, level=Kind.ISOLATED), "hold nothing"),
         (replace(SITE, victim=replace(SITE.victim, ip4=None, ip6=None)), "one family"),
     ],
 )

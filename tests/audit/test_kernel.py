@@ -14,14 +14,14 @@ import pytest
 from bridge_host import NAMES, Bridge, bridge, over_commands
 
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.auditor import audit
-from vifguard.lab.audit.own import own_site
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Report, Status
+from vifguard.lab.audit.self_audit import own_site
 from vifguard.lab.audit.site import Guest, Namespace, Site, SiteError
-from vifguard.lab.audit.wire import facts_of
-from vifguard.lab.run import run
+from vifguard.lab.audit.transport import facts_of
+from vifguard.lab.world import netns
+from vifguard.lab.world.lab_run import run
 from vifguard.model.guard import Guard
 
 pytestmark = pytest.mark.kernel
@@ -82,7 +82,7 @@ def test_a_poisoned_neighbour_table_is_seen(host: Bridge) -> None:
     assert f"the third believes {host.site.victim.ip4} at the attacker's MAC" in told
 
 
-@pytest.mark.parametrize("level", [Kind.S, Kind.R, Kind.M])
+@pytest.mark.parametrize("level", [Kind.STRICT, Kind.ROUTER, Kind.MAC])
 def test_our_own_host_conforms(level: Kind) -> None:
     with run() as this, own_site(this, level) as site:
         report = audit(site, lambda _: None, rate=FAST, default_route=True)

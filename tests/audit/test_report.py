@@ -10,11 +10,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from vifguard.lab.attacks.attack import Kind
-from vifguard.lab.audit.document import document
-from vifguard.lab.audit.junit import junit
-from vifguard.lab.audit.page import page
+from vifguard.lab.audit.html_report import page
+from vifguard.lab.audit.json_report import document
+from vifguard.lab.audit.junit_report import junit
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Report, Status
-from vifguard.lab.audit.table import failures, figures, reasons
+from vifguard.lab.audit.terminal_report import failures, figures, reasons
 from vifguard.model.guard import Guard
 
 HOSTILE = "</script><b>\x1b[31m\x00'\"&"
@@ -37,7 +37,7 @@ def record(guard: str, status: Status, name: str = "v", why: str = "", size: int
 
 
 def report(*records: Record, interrupted: str = "", site: str = "br0") -> Report:
-    return Report(site, Kind.S, records, interrupted, sent=7, seconds=1.25)
+    return Report(site, Kind.STRICT, records, interrupted, sent=7, seconds=1.25)
 
 
 REFUSED, LET = record(Guard.MAC, Status.PASS), record(LEGAL, Status.PASS)

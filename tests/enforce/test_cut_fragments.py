@@ -14,7 +14,7 @@ from vifguard.enforce.driver import Attachment
 from vifguard.lab.attacks import VARIANTS
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Actor, Kind
-from vifguard.lab.attacks.sample import CAST, cast_of, policy_of
+from vifguard.lab.attacks.sample_actors import ACTORS_ON_PAPER, actors_of, policy_of
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 
@@ -26,7 +26,7 @@ PORTS = {ANSWER: (67, 68), ANY_PORT: (4000, 53)}
 SEGMENT = f"{ROW}/tcp4-without-checksum"
 IPV6 = [f"{ROW}/{name}" for name in ("tcp6-first", "tcp6-later", "tcp6-atomic", "ufo6-udp-port")]
 CUT = [*PORTS, SEGMENT, *IPV6]
-MARK = f.udp4(cast_of(Actor.TAP), data=b"what was sent before this has arrived or been dropped")
+MARK = f.udp4(actors_of(Actor.TAP), data=b"what was sent before this has arrived or been dropped")
 FIRST = 0x2000
 """Flags and offset of a first fragment: more follow."""
 
@@ -47,7 +47,7 @@ def port(station, policy, *, swapped: bool = False) -> Attachment:
 
 def played(sender, receiver, name: str) -> list[bytes]:
     """What arrives of a frame of the catalogue whose sender is its TAP."""
-    variant, cast = VARIANTS[name], cast_of(Actor.TAP)
+    variant, cast = VARIANTS[name], actors_of(Actor.TAP)
     sender.leave(variant.offload(cast).header, variant.frame(cast))
     sender.send(MARK)
     return receiver.received(MARK)
@@ -90,7 +90,7 @@ def test_no_fragment_is_cut_behind_its_guard(world, driver, kind: Kind) -> None:
 def test_none_that_comes_through_an_uplink_is_cut_for_a_guest(world, driver) -> None:
     """The sender is behind an uplink: no guard of ours stands there."""
     uplink, bob = world.tap(1, headers=True), world.tap(2)
-    policy = replace(policy_of(Kind.S, Actor.GUEST), macs=frozenset({CAST.p.mac}))
+    policy = replace(policy_of(Kind.STRICT, Actor.GUEST), macs=frozenset({ACTORS_ON_PAPER.p.mac}))
     hold(driver, port(bob, policy))
     for name in CUT:
         assert played(uplink, bob, name) == [], name
@@ -100,8 +100,8 @@ def test_none_that_comes_through_an_uplink_is_cut_for_a_guest(world, driver) -> 
 
 def test_none_is_cut_behind_a_macvtap(world, driver, tmp_path) -> None:
     far, guest = world.wire(2), world.macvtap(1, tmp_path, headers=True)
-    run("ip", "link", "set", "mvt0", "address", str(cast_of(Actor.TAP).a.mac))
-    hold(driver, port(guest, policy_of(Kind.S, Actor.TAP), swapped=True))
+    run("ip", "link", "set", "mvt0", "address", str(actors_of(Actor.TAP).a.mac))
+    hold(driver, port(guest, policy_of(Kind.STRICT, Actor.TAP), swapped=True))
     for name in CUT:
         assert played(guest, far, name) == [], name
         (drop,) = driver.events.drops()
@@ -110,7 +110,7 @@ def test_none_is_cut_behind_a_macvtap(world, driver, tmp_path) -> None:
 
 def test_what_a_guests_own_kernel_cuts_is_judged_by_its_ports(world, driver) -> None:
     alice, bob = world.guest(1), world.tap(2)
-    hold(driver, port(alice, policy_of(Kind.S, Actor.TAP)))
+    hold(driver, port(alice, policy_of(Kind.STRICT, Actor.TAP)))
     (rest,) = played(alice, bob, ANSWER)
     assert struct.unpack_from("!H", rest, 20) == (25,), "the second part alone, from octet 200 on"
     assert [drop.guard for drop in driver.events.drops()] == [Guard.DHCP]

@@ -7,27 +7,29 @@ from contextlib import contextmanager
 from ipaddress import ip_interface
 
 from vifguard.kernel import sysctl
-from vifguard.lab import netns
-from vifguard.lab.arena import Arena, Place, Segment
+from vifguard.lab.attacks.actors import Station
 from vifguard.lab.attacks.attack import Actor, Kind
-from vifguard.lab.attacks.cast import Station
-from vifguard.lab.attacks.sample import ACTORS, CAST
-from vifguard.lab.attacks.sample import HOST as HOST_STATION
-from vifguard.lab.plug import Interface, give, make_guest, make_host, plug
-from vifguard.lab.run import Run, run
+from vifguard.lab.attacks.sample_actors import ACTORS, ACTORS_ON_PAPER
+from vifguard.lab.attacks.sample_actors import HOST as HOST_STATION
+from vifguard.lab.play.topology import Endpoint, LabSegment, Topology
+from vifguard.lab.world import netns
+from vifguard.lab.world.guest_netns import Interface, give, make_guest, make_host, plug
+from vifguard.lab.world.lab_run import Run, run
 
 BRIDGE = "br-control"
 PLAYING = [actor for actor in ACTORS if actor not in (Actor.OUTSIDE, Actor.TAP)]
-GUESTS = {"victim": CAST.v, "peer": CAST.p} | {actor.value: ACTORS[actor] for actor in PLAYING}
+GUESTS = {"victim": ACTORS_ON_PAPER.v, "peer": ACTORS_ON_PAPER.p} | {
+    actor.value: ACTORS[actor] for actor in PLAYING
+}
 
 
 @contextmanager
-def control() -> Iterator[Arena]:
+def control() -> Iterator[Topology]:
     with run() as this:
         yield _stand(this)
 
 
-def _stand(this: Run) -> Arena:
+def _stand(this: Run) -> Topology:
     host = this.netns("host")
     make_host(host)
     netns.within(host, lambda: sysctl.write("default", {"ipv6/conf/{}/disable_ipv6": "1"}))
@@ -43,21 +45,21 @@ def _stand(this: Run) -> Arena:
         name: _guest(this, host, name, station, index)
         for index, (name, station) in enumerate(GUESTS.items())
     }
-    outside = _guest(this, host, "outside", CAST.g, len(GUESTS))
-    segment = Segment(
+    outside = _guest(this, host, "outside", ACTORS_ON_PAPER.g, len(GUESTS))
+    segment = LabSegment(
         name="control",
-        kind=Kind.I,
+        kind=Kind.ISOLATED,
         bridge=BRIDGE,
-        cast=CAST,
+        cast=ACTORS_ON_PAPER,
         actors={actor: guests[actor.value] for actor in PLAYING} | {Actor.OUTSIDE: outside},
         guests=tuple(guests.values()),
         outside=outside,
         floods=True,
     )
-    return Arena(host, (segment,), {"control": HOST_STATION})
+    return Topology(host, (segment,), {"control": HOST_STATION})
 
 
-def _guest(this: Run, host: str, name: str, station: Station, index: int) -> Place:
+def _guest(this: Run, host: str, name: str, station: Station, index: int) -> Endpoint:
     there, tap = this.netns(name), f"tap{index}"
     make_guest(there)
     interface = Interface(there, "eth0", host, tap, station.mac)
@@ -68,4 +70,4 @@ def _guest(this: Run, host: str, name: str, station: Station, index: int) -> Pla
     if six:
         addresses.append(ip_interface(f"{station.ip6}/64"))
     give(interface, addresses)
-    return Place(name, station, there, "eth0", tap, six=six)
+    return Endpoint(name, station, there, "eth0", tap, has_ipv6=six)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from vifguard.lab.attacks import CATALOGUE, VARIANTS
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Actor, Attack, Kind, Outcome, Variant
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.sample import cast_of, policy_of
+from vifguard.lab.attacks.sample_actors import actors_of, policy_of
 from vifguard.lab.scenarios import lifecycle
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Action
@@ -32,7 +32,7 @@ ADVISORY = re.compile(
 )
 
 
-def parsed_of(variant: Variant, cast: Cast) -> Frame:
+def parsed_of(variant: Variant, cast: Actors) -> Frame:
     """The frame, and what is left to be done to it."""
     left = variant.offload(cast).left if variant.offload else NO_OFFLOAD
     return parse(variant.frame(cast), offload=left)
@@ -43,7 +43,7 @@ def test_the_reference_agrees(variant: Variant, kind: Kind) -> None:
     expected = variant.expect[kind]
     wanted = Action.DROP if expected.outcome is Outcome.DROP else Action.PASS
     for path in variant.paths:
-        parsed = parsed_of(variant, cast_of(variant.actor, path))
+        parsed = parsed_of(variant, actors_of(variant.actor, path))
         said = verdict(policy_of(kind, variant.actor), variant.direction, parsed)
         assert (said.action, said.guard) == (wanted, expected.guard), f"{path}: {said}"
 
@@ -56,13 +56,13 @@ def test_a_frame_that_must_drop_has_a_twin_that_must_pass(variant: Variant) -> N
     # Nothing passes from a closed port: there the twin is an open port's.
     actor = Actor.GUEST if variant.actor is Actor.CLOSED else variant.actor
     for kind in variant.expect:
-        said = verdict(policy_of(kind, actor), variant.direction, parsed_of(twin, cast_of(actor)))
+        said = verdict(policy_of(kind, actor), variant.direction, parsed_of(twin, actors_of(actor)))
         assert said.action is Action.PASS, f"{kind}: {said}"
 
 
 @pytest.mark.parametrize("variant", DROPPED)
 def test_a_twin_is_another_frame(variant: Variant) -> None:
-    cast = cast_of(variant.actor)
+    cast = actors_of(variant.actor)
     if variant.actor is Actor.CLOSED:
         return  # the port makes the difference there, not the frame
     assert variant.frame(cast) != VARIANTS[variant.twin].frame(cast)

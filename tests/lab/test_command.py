@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from vifguard.cli import lab
 from vifguard.cli.exits import InputError
 from vifguard.cli.lab_results import print_results
-from vifguard.lab.finding import Finding
-from vifguard.lab.programme import Performance, missing
+from vifguard.lab.result.finding import Finding
+from vifguard.lab.result.runner import ScenarioResult, missing
 from vifguard.lab.scenarios import SCENARIOS
 from vifguard.lab.scenarios.scenario import Scenario
 
@@ -44,7 +44,7 @@ def test_results_fit_a_screen_and_end_with_a_summary(capsys: pytest.CaptureFixtu
         for n in range(200)
     ]
     wrong = Finding("s1", "the holder", "ha1", "ha2", faults=("ha2 instead of ha1",))
-    print_results([Performance(SCENARIOS["s1"], [*many, wrong], seconds=12.4)])
+    print_results([ScenarioResult(SCENARIOS["s1"], [*many, wrong], seconds=12.4)])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert "NOT AS EXPECTED  s1  the holder: ha2 instead of ha1 (expected ha1)" in lines
@@ -66,4 +66,4 @@ def test_results_fit_a_screen_and_end_with_a_summary(capsys: pytest.CaptureFixtu
 def test_only_what_was_played_to_its_end_and_found_right_is_well(
     findings: list[Finding], error: str, *, ok: bool
 ) -> None:
-    assert Performance(SCENARIOS["s1"], findings, error).ok is ok
+    assert ScenarioResult(SCENARIOS["s1"], findings, error).ok is ok

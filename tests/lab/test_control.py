@@ -8,27 +8,27 @@ from dataclasses import replace
 import pytest
 from control import control
 
-from vifguard.lab import netns
-from vifguard.lab.arena import Arena
 from vifguard.lab.attacks import CATALOGUE
 from vifguard.lab.attacks.attack import Actor, Attack, Effect, Kind, Outcome, Path, Variant, drop
-from vifguard.lab.judge import faults
-from vifguard.lab.netns import LabError
-from vifguard.lab.referee import Referee, Seen
-from vifguard.lab.trial import Case, cases
+from vifguard.lab.play.catalogue_run import Case, cases
+from vifguard.lab.play.judge import faults
+from vifguard.lab.play.referee import Referee, Seen
+from vifguard.lab.play.topology import Topology
+from vifguard.lab.world import netns
+from vifguard.lab.world.netns import LabError
 from vifguard.model.guard import Guard
 
 pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture(scope="module")
-def arena() -> Iterator[Arena]:
+def arena() -> Iterator[Topology]:
     with control() as standing:
         yield standing
 
 
 @pytest.fixture(scope="module")
-def referee(arena: Arena) -> Iterator[Referee]:
+def referee(arena: Topology) -> Iterator[Referee]:
     with Referee(arena) as listening:
         yield listening
 
@@ -75,7 +75,7 @@ def played(referee: Referee, case: Case) -> Seen:
     ids=lambda attack: attack.id,
 )
 def test_every_attack_gets_through_where_nothing_guards(
-    attack: Attack, arena: Arena, referee: Referee
+    attack: Attack, arena: Topology, referee: Referee
 ) -> None:
     (segment,) = arena.segments
     for case in cases(arena, attack, segment):
@@ -86,18 +86,20 @@ def test_every_attack_gets_through_where_nothing_guards(
         assert gets_through(variant, case.path, seen), f"{variant.name}, {case.path}: {seen}"
         if variant.effect not in HARMLESS and case.path is Path.GUEST and is_attack(variant):
             # The judge, told that the port was strict, sees that it was not.
-            strict = replace(segment, kind=Kind.S, floods=False)
+            strict = replace(segment, kind=Kind.STRICT, floods=False)
             assert faults(variant, DROPPED, strict, case.path, case.frame, seen)
 
 
-def test_a_frame_that_cannot_be_sent_is_said_to_be_unsent(arena: Arena, referee: Referee) -> None:
+def test_a_frame_that_cannot_be_sent_is_said_to_be_unsent(
+    arena: Topology, referee: Referee
+) -> None:
     (segment,) = arena.segments
     seen = referee.play(segment, Actor.GUEST, b"")
     assert seen.unsent
     assert not seen.anything
 
 
-def test_a_marker_that_is_not_heard_is_an_error_of_the_bench(arena: Arena) -> None:
+def test_a_marker_that_is_not_heard_is_an_error_of_the_bench(arena: Topology) -> None:
     (segment,) = arena.segments
     netns.ip([f"link set {segment.guests[0].tap} down"], arena.host_netns)
     try:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from vifguard.lab.programme import ending_tidily
+from vifguard.lab.result.runner import ending_tidily
 
 
 def ignore() -> None:

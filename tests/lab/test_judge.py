@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from vifguard.lab.arena import Place, Segment
 from vifguard.lab.attacks import VARIANTS
 from vifguard.lab.attacks.attack import (
     CONTAINED,
@@ -18,22 +17,27 @@ from vifguard.lab.attacks.attack import (
     Path,
     drop,
 )
-from vifguard.lab.attacks.sample import ACTORS, CAST
-from vifguard.lab.judge import faults
-from vifguard.lab.referee import Seen
+from vifguard.lab.attacks.sample_actors import ACTORS, ACTORS_ON_PAPER
+from vifguard.lab.play.judge import faults
+from vifguard.lab.play.referee import Seen
+from vifguard.lab.play.topology import Endpoint, LabSegment
 from vifguard.model.guard import Guard
 
 PLACES = {
-    name: Place(name, station, f"ns-{name}", "eth0", f"tap-{name}", port_id=name)
-    for name, station in {"victim": CAST.v, "peer": CAST.p, "attacker": CAST.a}.items()
+    name: Endpoint(name, station, f"ns-{name}", "eth0", f"tap-{name}", port_id=name)
+    for name, station in {
+        "victim": ACTORS_ON_PAPER.v,
+        "peer": ACTORS_ON_PAPER.p,
+        "attacker": ACTORS_ON_PAPER.a,
+    }.items()
 }
-DEAF = Place("deaf", ACTORS[Actor.CLOSED], "ns-deaf", "eth0", "tap-deaf", deaf=True)
-OUTSIDE = Place("outside", CAST.g, "ns-outside", "eth0", "uplink0")
-SEGMENT = Segment(
+DEAF = Endpoint("deaf", ACTORS[Actor.CLOSED], "ns-deaf", "eth0", "tap-deaf", receives_nothing=True)
+OUTSIDE = Endpoint("outside", ACTORS_ON_PAPER.g, "ns-outside", "eth0", "uplink0")
+SEGMENT = LabSegment(
     "s",
-    Kind.S,
+    Kind.STRICT,
     "br0",
-    CAST,
+    ACTORS_ON_PAPER,
     {Actor.GUEST: PLACES["attacker"], Actor.OUTSIDE: OUTSIDE},
     (*PLACES.values(), DEAF),
     OUTSIDE,
@@ -48,9 +52,9 @@ def judged(
     expected: Expected,
     variant=UNICAST,
     path: Path = Path.GUEST,
-    segment: Segment = SEGMENT,
+    segment: LabSegment = SEGMENT,
 ) -> list[str]:
-    return faults(variant, expected, segment, path, variant.frame(CAST), seen)
+    return faults(variant, expected, segment, path, variant.frame(ACTORS_ON_PAPER), seen)
 
 
 def test_a_drop_that_did_nothing_is_right() -> None:

@@ -1,12 +1,12 @@
 """What a scenario tells is in words, not in a program's spelling of its values."""
 
-from vifguard.lab.finding import Finding
-from vifguard.lab.story import Story
+from vifguard.lab.result.checks import Checks
+from vifguard.lab.result.finding import Finding
 
 
 def told(expected: object, seen: object) -> Finding:
     found: list[Finding] = []
-    Story("s4", found.append).check("sessions", expected, seen)
+    Checks("s4", found.append).check("sessions", expected, seen)
     return found[0]
 
 

@@ -9,16 +9,16 @@ from peers.host import await_, standing
 from peers.segment import EVERYTHING
 
 from peers import bridge
-from vifguard.lab import netns
-from vifguard.lab.audit.site import Namespace, Post
-from vifguard.lab.daemon import Daemon
-from vifguard.lab.netns import LabError
-from vifguard.lab.run import Run, run
+from vifguard.lab.audit.site import Namespace, VantagePoint
+from vifguard.lab.world import netns
+from vifguard.lab.world.daemon import Daemon
+from vifguard.lab.world.lab_run import Run, run
+from vifguard.lab.world.netns import LabError
 
 pytestmark = pytest.mark.kernel
 
 
-def inside(post: Post) -> str:
+def inside(post: VantagePoint) -> str:
     assert isinstance(post.reach, Namespace)
     return post.reach.netns
 

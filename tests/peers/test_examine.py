@@ -12,8 +12,8 @@ from peers.examine import examine
 from peers import bridge
 from vifguard.lab.audit.report import LEGAL
 from vifguard.lab.audit.site import Site
-from vifguard.lab.netns import LabError
-from vifguard.lab.run import Run
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.netns import LabError
 from vifguard.model.guard import Guard
 
 

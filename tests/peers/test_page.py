@@ -12,7 +12,7 @@ from peers.peer import Peer
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.report import LEGAL, Record, Report, Status
 from vifguard.lab.audit.site import Site
-from vifguard.lab.run import Run
+from vifguard.lab.world.lab_run import Run
 from vifguard.model.guard import Guard
 
 RECIPE = "arp-spa-spoof"
@@ -44,7 +44,7 @@ def record(guard: str, status: Status, *why: str, seen: str = "not played") -> R
 
 
 def report(*records: Record, interrupted: str = "") -> Report:
-    return Report("a host", Kind.S, records, interrupted)
+    return Report("a host", Kind.STRICT, records, interrupted)
 
 
 def result(name: str, seen: Report | None, *guards: Guard, reason: str = "") -> Result:

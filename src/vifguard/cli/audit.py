@@ -160,11 +160,11 @@ def audit(
 def _site(words: Words, *, lab: bool) -> Iterator[Site]:
     """The site of the command line, or our own while it stands; bad ones are bad input."""
     from vifguard.cli.site import level_of, site_of
-    from vifguard.lab.audit.own import own_site
+    from vifguard.lab.audit.self_audit import own_site
     from vifguard.lab.audit.site import SiteError
-    from vifguard.lab.netns import LabError
-    from vifguard.lab.programme import ending_tidily
-    from vifguard.lab.run import run
+    from vifguard.lab.result.runner import ending_tidily
+    from vifguard.lab.world.lab_run import run
+    from vifguard.lab.world.netns import LabError
 
     if os.geteuid() != 0:
         raise InputError("an audit sends and hears raw frames: run it as root")
@@ -226,8 +226,8 @@ def _print_plan(site: Site, *, json: bool) -> None:
 
 
 def _tell(report: Report, *, json: bool) -> None:
-    from vifguard.lab.audit.document import document
-    from vifguard.lab.audit.table import failures, figures, reasons
+    from vifguard.lab.audit.json_report import document
+    from vifguard.lab.audit.terminal_report import failures, figures, reasons
 
     if json:
         print_json(document(report))
@@ -241,8 +241,8 @@ def _tell(report: Report, *, json: bool) -> None:
 
 
 def _write(report: Report, junit: Path | None, html: Path | None) -> None:
-    from vifguard.lab.audit.junit import junit as junit_of
-    from vifguard.lab.audit.page import page
+    from vifguard.lab.audit.html_report import page
+    from vifguard.lab.audit.junit_report import junit as junit_of
 
     try:
         if junit is not None:

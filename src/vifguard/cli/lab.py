@@ -16,11 +16,11 @@ from vifguard.cli.output import Column, note, print_json, print_line, print_tabl
 from vifguard.cli.session import Json
 
 if TYPE_CHECKING:
-    from vifguard.lab.finding import Finding, Tell
-    from vifguard.lab.programme import Performance
-    from vifguard.lab.run import Run
+    from vifguard.lab.result.finding import Finding, Tell
+    from vifguard.lab.result.runner import ScenarioResult
     from vifguard.lab.scenarios.scenario import Scenario
-    from vifguard.lab.world import World
+    from vifguard.lab.world.lab_run import Run
+    from vifguard.lab.world.world import World
 
 app = typer.Typer(
     name="lab",
@@ -51,7 +51,7 @@ _GUESTS = (
 @app.command("run")
 def run_scenarios(names: Names = None, *, json: Json = False) -> None:
     """Play scenarios on this kernel; exit code 1 when anything is not as expected."""
-    from vifguard.lab.programme import ending_tidily, perform
+    from vifguard.lab.result.runner import ending_tidily, run_scenario
 
     scenarios = _chosen(names or [])
     _require_bench(scenarios)
@@ -59,7 +59,7 @@ def run_scenarios(names: Names = None, *, json: Json = False) -> None:
     with ending_tidily():
         for scenario in scenarios:
             with _progress(scenario) as tell:
-                performances.append(perform(scenario, tell))
+                performances.append(run_scenario(scenario, tell))
             _summarise(performances[-1])
     if json:
         print_json(document(performances))
@@ -88,9 +88,9 @@ def list_scenarios(*, json: Json = False) -> None:
 def stand_up(name: OneName = "s1") -> None:
     """Leave a world standing to play in; `vifguard lab down` removes it."""
     from vifguard.cli.output import waiting
-    from vifguard.lab.programme import ending_tidily
-    from vifguard.lab.run import run
-    from vifguard.lab.world import stand
+    from vifguard.lab.result.runner import ending_tidily
+    from vifguard.lab.world.lab_run import run
+    from vifguard.lab.world.world import stand
 
     (scenario,) = _chosen([name])
     _require_bench([scenario])
@@ -105,8 +105,8 @@ def stand_up(name: OneName = "s1") -> None:
 @app.command()
 def shell(guest: GuestName, command: Inside = None) -> None:
     """Open a shell inside a guest of the world that stands, or run a command there."""
-    from vifguard.lab import netns
-    from vifguard.lab.run import standing
+    from vifguard.lab.world import netns
+    from vifguard.lab.world.lab_run import standing
 
     this = standing()
     if this is None:
@@ -127,7 +127,7 @@ def shell(guest: GuestName, command: Inside = None) -> None:
 @app.command()
 def down(*, json: Json = False) -> None:
     """Remove worlds that stand, and what killed runs left behind."""
-    from vifguard.lab.run import alive, runs
+    from vifguard.lab.world.lab_run import alive, runs
 
     removed, working = [], []
     for each in runs():
@@ -157,7 +157,7 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
 
 
 def _require_bench(scenarios: Sequence[Scenario]) -> None:
-    from vifguard.lab.programme import missing
+    from vifguard.lab.result.runner import missing
 
     if os.geteuid() != 0:
         raise InputError("the lab makes network namespaces and loads guards: run it as root")
@@ -202,7 +202,7 @@ def _moving(name: str) -> Iterator[Tell]:
         yield tell
 
 
-def _summarise(performance: Performance) -> None:
+def _summarise(performance: ScenarioResult) -> None:
     wrong = sum(not each.ok for each in performance.findings)
     name = performance.scenario.name
     verdict = f"{wrong} NOT AS EXPECTED" if wrong else "all as expected"

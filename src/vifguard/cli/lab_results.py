@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from vifguard.cli.output import PAGE, Column, print_line, print_table
 
 if TYPE_CHECKING:
-    from vifguard.lab.programme import Performance
-    from vifguard.lab.table import Row
+    from vifguard.lab.result.result_table import Row
+    from vifguard.lab.result.runner import ScenarioResult
 
 _ATTACKS = (
     Column("ATTACKS", "subject"),
@@ -34,9 +34,9 @@ _SUMMARY = (
 _LEGEND = "Profiles: S strict, M mac, R router, I off. Attacks: docs/attacks.md."
 
 
-def print_results(performances: Sequence[Performance]) -> None:
+def print_results(performances: Sequence[ScenarioResult]) -> None:
     """Each scenario's attacks and checks, all faults in full, then one summary."""
-    from vifguard.lab.table import rows
+    from vifguard.lab.result.result_table import rows
 
     for performance in performances:
         _print_scenario(performance.scenario.name, rows(performance.findings))
@@ -45,7 +45,7 @@ def print_results(performances: Sequence[Performance]) -> None:
     print_table(_SUMMARY, [_summary(each) for each in performances], width=PAGE)
 
 
-def document(performances: Sequence[Performance]) -> dict[str, Any]:
+def document(performances: Sequence[ScenarioResult]) -> dict[str, Any]:
     """Every finding of every scenario, for `--json`."""
     return {
         "ok": all(each.ok for each in performances),
@@ -80,8 +80,8 @@ def _print_scenario(name: str, rows: Sequence[Row]) -> None:
             print_line(f"NOT AS EXPECTED  {name}  {fault} (expected {row.expected})")
 
 
-def _summary(performance: Performance) -> dict[str, object]:
-    from vifguard.lab.table import delivered, dropped
+def _summary(performance: ScenarioResult) -> dict[str, object]:
+    from vifguard.lab.result.result_table import delivered, dropped
 
     findings = performance.findings
     wrong = sum(not each.ok for each in findings)
@@ -101,7 +101,7 @@ def _summary(performance: Performance) -> dict[str, object]:
     }
 
 
-def _print_waiting(performances: Sequence[Performance]) -> None:
+def _print_waiting(performances: Sequence[ScenarioResult]) -> None:
     """What of the catalogue needs what this lab has not."""
     if any(each.scenario.name == "s1" for each in performances):
         waiting = _waiting()

@@ -20,8 +20,8 @@ from typing import TypeVar
 from vifguard.cli.exits import InputError
 from vifguard.cli.values import NONE
 from vifguard.lab.attacks.attack import Kind
-from vifguard.lab.audit.site import Guest, Namespace, Post, Reach, Site
-from vifguard.lab.audit.wire import Facts, facts_of
+from vifguard.lab.audit.site import Guest, Namespace, Reach, Site, VantagePoint
+from vifguard.lab.audit.transport import Facts, facts_of
 from vifguard.model.address import AddressError, Mac, parse_address, parse_network
 from vifguard.model.guard import Profile
 
@@ -114,12 +114,12 @@ class _Said:
         is_told = {"mac", "ip", "ip6"} <= fields.keys()
         return cls(name, reach, fields, None if is_told else facts_of(reach))
 
-    def post(self) -> Post:
+    def post(self) -> VantagePoint:
         """The post: what was said of it, else what the device tells."""
         mac = Mac.parse(self.fields["mac"]) if "mac" in self.fields else self._told().mac
         ip4, ip6 = self._interface("ip", IPv4Interface), self._interface("ip6", IPv6Interface)
         ll = self._interface("ll", IPv6Interface)
-        return Post(
+        return VantagePoint(
             self.name,
             self.reach,
             mac,

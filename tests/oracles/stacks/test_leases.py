@@ -30,7 +30,7 @@ from tests.oracles.stacks.segment import (
     address6,
 )
 
-from vifguard.lab.referee import on_one_cpu
+from vifguard.lab.play.referee import on_one_cpu
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction

@@ -13,7 +13,7 @@ from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.netns import in_throwaway
-from vifguard.lab.netns import ip
+from vifguard.lab.world.netns import ip
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import Ruleset
 from vifguard.model.verdict import Direction

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from vifguard.lab.attacks import (
+    api_calls,
     arp,
-    calls,
     dhcp,
     ethertype,
     ipv4,
@@ -31,7 +31,7 @@ CATALOGUE: tuple[Attack, ...] = (
     *dhcp.ROWS,
     *ethertype.ROWS,
     *isolation.ROWS,
-    *calls.ROWS,
+    *api_calls.ROWS,
     *lifecycle.ROWS,
     *standards.ROWS,
     *learned.ROWS,

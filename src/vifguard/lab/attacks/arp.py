@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import BROADCAST, Actors
 from vifguard.lab.attacks.attack import (
     CLOSED,
     PASS,
@@ -21,7 +22,6 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 
@@ -46,7 +46,7 @@ def _row(
 
 def _both(
     name: str,
-    sender: Callable[[Cast], IPv4Address],
+    sender: Callable[[Actors], IPv4Address],
     effect: Effect = Effect.DELIVERY,
     actor: Actor = Actor.GUEST,
 ) -> tuple[Variant, Variant]:

@@ -9,7 +9,7 @@ from enum import Enum, StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from vifguard.lab.attacks.cast import Cast
+from vifguard.lab.attacks.actors import Actors
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.verdict import Direction
 from vifguard.packet import offload as packet
@@ -55,10 +55,10 @@ class Offload:
 class Kind(StrEnum):
     """The networks that a row is judged on, by what guards their ports."""
 
-    S = "S"
-    M = "M"
-    R = "R"
-    I = "I"  # noqa: E741 - the catalogue's own column head
+    STRICT = "S"
+    MAC = "M"
+    ROUTER = "R"
+    ISOLATED = "I"
 
     @property
     def profile(self) -> Profile:
@@ -67,10 +67,10 @@ class Kind(StrEnum):
 
 
 _PROFILES = {
-    Kind.S: Profile.STRICT,
-    Kind.M: Profile.MAC,
-    Kind.R: Profile.ROUTER,
-    Kind.I: Profile.OFF,
+    Kind.STRICT: Profile.STRICT,
+    Kind.MAC: Profile.MAC,
+    Kind.ROUTER: Profile.ROUTER,
+    Kind.ISOLATED: Profile.OFF,
 }
 
 
@@ -115,7 +115,7 @@ Expectations = Mapping[Kind, Expected]
 
 def on(s: Expected, m: Expected, r: Expected, i: Expected = CONTAINED) -> Expectations:
     """What must become of a frame on strict, mac, router and isolated (off) networks."""
-    return MappingProxyType({Kind.S: s, Kind.M: m, Kind.R: r, Kind.I: i})
+    return MappingProxyType({Kind.STRICT: s, Kind.MAC: m, Kind.ROUTER: r, Kind.ISOLATED: i})
 
 
 def everywhere(expected: Expected) -> Expectations:
@@ -164,7 +164,7 @@ class Effect(StrEnum):
     UNSENT = "the device itself refuses it"
 
 
-Frame = Callable[[Cast], bytes]
+Frame = Callable[[Actors], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class Variant:
     actor: Actor = Actor.GUEST
     effect: Effect = Effect.DELIVERY
     warm: Frame | None = None
-    offload: Callable[[Cast], Offload] | None = None
+    offload: Callable[[Actors], Offload] | None = None
     paths: tuple[Path, ...] = tuple(Path)
 
     @property

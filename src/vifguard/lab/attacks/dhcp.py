@@ -7,6 +7,7 @@ from functools import partial
 from itertools import product
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import BROADCAST, Actors
 from vifguard.lab.attacks.attack import (
     CONTAINED,
     PASS,
@@ -19,7 +20,6 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC, offer, prefix
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -80,13 +80,13 @@ def _stacks() -> Iterator[Variant]:
 
 
 def _stacked(
-    stack: tuple[tuple[int, int], ...], encapsulate: partial[bytes] | None, c: Cast
+    stack: tuple[tuple[int, int], ...], encapsulate: partial[bytes] | None, c: Actors
 ) -> bytes:
     frame = f.ra(c, prefix(c))
     return f.tagged(encapsulate(frame) if encapsulate else frame, *stack)
 
 
-def _retyped(kind: int, c: Cast) -> bytes:
+def _retyped(kind: int, c: Actors) -> bytes:
     return f.ether(kind, f.ra(c, prefix(c))[14:], c.a.mac, f.mac_of(c, f.ALL_NODES))
 
 
@@ -119,7 +119,7 @@ def _serving(name: str, message: int) -> tuple[Variant, ...]:
 def _about_victim(message: int, chaddr: str, dst: str = "server") -> Frame:
     """An own datagram to the server about the victim's address."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         mac = c.v.mac if chaddr == "victim" else c.a.mac
         body = f.dhcp(c, message, chaddr=mac, ciaddr=c.v.ip4)
         where = c.g.ip4 if dst == "server" else f.BROADCAST_4
@@ -131,7 +131,7 @@ def _about_victim(message: int, chaddr: str, dst: str = "server") -> Frame:
 def _declined(*options: bytes, chaddr: str = "own") -> Frame:
     """A decline of the victim's address, behind other options."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         requested = build.dhcp_option(50, c.v.ip4.packed)
         mac = c.v.mac if chaddr == "victim" else c.a.mac
         return f.dhcp_client(c, f.dhcp(c, f.DECLINE, *options, requested, chaddr=mac))
@@ -139,7 +139,7 @@ def _declined(*options: bytes, chaddr: str = "own") -> Frame:
     return frame
 
 
-def _declined_overloaded(c: Cast) -> bytes:
+def _declined_overloaded(c: Actors) -> bytes:
     """The victim's address in the server's name, which option 52 makes one of options."""
     whole = bytearray(f.dhcp(c, f.DECLINE, build.dhcp_option(52, b"\x02")))
     requested = build.dhcp_option(50, c.v.ip4.packed) + b"\xff"
@@ -147,7 +147,7 @@ def _declined_overloaded(c: Cast) -> bytes:
     return f.dhcp_client(c, bytes(whole))
 
 
-def _declined_last(c: Cast) -> bytes:
+def _declined_last(c: Actors) -> bytes:
     """The type behind the address, and said twice: a request, then a decline."""
     tail = b"".join(
         (
@@ -172,7 +172,7 @@ def _server6(message: int, sport: int = 547, dport: int = 546, *chain: f.Around)
 def _gives_up(message: int, kind: int = f.IA_NA) -> Frame:
     """The victim's address, or the gateway's prefix, in an identity association of the victim."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         client = build.dhcpv6_option(1, b"\0\x03\0\x01" + c.v.mac.octets)
         lease = f.association(c.v.ip6, kind)
         body = build.dhcpv6(message, client, lease)
@@ -181,19 +181,19 @@ def _gives_up(message: int, kind: int = f.IA_NA) -> Frame:
     return frame
 
 
-def _gives_up_second(c: Cast) -> bytes:
+def _gives_up_second(c: Actors) -> bytes:
     """The own address, then the victim's in a second association."""
     leases = (f.association(c.a.ip6), f.association(c.v.ip6))
     return f.dhcp6_about(c, f.RELEASE_6, *leases)
 
 
-def _hidden(c: Cast) -> bytes:
+def _hidden(c: Actors) -> bytes:
     """The victim's address behind more options than are read."""
     filler = (build.dhcpv6_option(16),) * 70
     return f.dhcp6_about(c, f.RELEASE_6, *filler, f.association(c.v.ip6))
 
 
-def _relayed(c: Cast) -> bytes:
+def _relayed(c: Actors) -> bytes:
     inner = f.dhcp6(f.SOLICIT, c.v.mac)
     body = build.dhcpv6_relay(c.a.ip6, c.v.ll, inner)
     return f.udp6(c, 546, 547, body, src=c.a.ll, dst=f.DHCP6_SERVERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import BROADCAST, Actors
 from vifguard.lab.attacks.attack import (
     PASS,
     Actor,
@@ -15,7 +16,6 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, Cast
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -95,7 +95,7 @@ def _reserved(last: str) -> Mac:
 
 
 def _bpdu(name: str, payload: bytes) -> Variant:
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         return build.ethernet(c.a.mac, _reserved("0"), build.llc(payload))
 
     return _row(name, frame, "L02/own", _HOST, Effect.HOST)
@@ -131,7 +131,7 @@ def _labels(count: int) -> bytes:
     return (16 << 12 | 64).to_bytes(4, "big") * count
 
 
-def _pppoe(c: Cast) -> bytes:
+def _pppoe(c: Actors) -> bytes:
     inner = build.ipv4(c.v.ip4, c.p.ip4, build.udp(1, 1, f.DATA)).octets
     session = b"\x11\x00\x00\x01" + (len(inner) + 2).to_bytes(2, "big") + b"\x00\x21"
     return f.ether(0x8864, session + inner, c.a.mac, c.p.mac)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypedDict, Unpack
 
-from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC, Cast
+from vifguard.lab.attacks.actors import BROADCAST, ZERO_MAC, Actors
 from vifguard.model.address import IPAddress, Mac
 from vifguard.packet import build
 from vifguard.packet.build import Layer, multicast_mac, slla, solicited_node, tlla
@@ -86,7 +86,7 @@ class Bootp(TypedDict, total=False):
     giaddr: IPv4Address
 
 
-def mac_of(c: Cast, address: IPAddress) -> Mac:
+def mac_of(c: Actors, address: IPAddress) -> Mac:
     """Where a frame to the address goes: a group, broadcast, whose it is, or else the peer."""
     if address.is_multicast:
         return multicast_mac(address)
@@ -121,7 +121,7 @@ def snap(frame: bytes, oui: int = 0, length: int | None = None) -> bytes:
 # ARP
 
 
-def arp(c: Cast, op: int, **fields: Unpack[Arp]) -> bytes:
+def arp(c: Actors, op: int, **fields: Unpack[Arp]) -> bytes:
     """An ARP message: a request to everyone, any other operation to the peer."""
     body = build.arp(
         fields.get("sha", c.a.mac),
@@ -139,7 +139,7 @@ def arp(c: Cast, op: int, **fields: Unpack[Arp]) -> bytes:
     return build.ethernet(fields.get("src_mac", c.a.mac), dst, body) + fields.get("trailer", b"")
 
 
-def rarp(c: Cast, op: int = 3, **fields: Unpack[Arp]) -> bytes:
+def rarp(c: Actors, op: int = 3, **fields: Unpack[Arp]) -> bytes:
     """A RARP message; by default a hypervisor's announcement of the guest's MAC."""
     plain: Arp = {
         "ethertype": 0x8035,
@@ -156,7 +156,7 @@ def rarp(c: Cast, op: int = 3, **fields: Unpack[Arp]) -> bytes:
 # IPv4
 
 
-def ip4(c: Cast, payload: Layer | bytes, protocol: int | None = None, **ip: Unpack[Ip4]) -> bytes:
+def ip4(c: Actors, payload: Layer | bytes, protocol: int | None = None, **ip: Unpack[Ip4]) -> bytes:
     """An IPv4 frame to the peer, or to whom `dst` belongs."""
     dst = ip.get("dst", c.p.ip4)
     packet = build.ipv4(
@@ -180,18 +180,18 @@ def ip4(c: Cast, payload: Layer | bytes, protocol: int | None = None, **ip: Unpa
 
 
 def udp4(
-    c: Cast, sport: int = 4000, dport: int = 9, data: bytes = DATA, **ip: Unpack[Ip4]
+    c: Actors, sport: int = 4000, dport: int = 9, data: bytes = DATA, **ip: Unpack[Ip4]
 ) -> bytes:
     """A UDP datagram."""
     return ip4(c, build.udp(sport, dport, data), **ip)
 
 
-def tcp4(c: Cast, sport: int = 4000, dport: int = 9, **ip: Unpack[Ip4]) -> bytes:
+def tcp4(c: Actors, sport: int = 4000, dport: int = 9, **ip: Unpack[Ip4]) -> bytes:
     """A TCP SYN."""
     return ip4(c, build.tcp(sport, dport), **ip)
 
 
-def icmp4(c: Cast, kind: int, code: int = 0, body: bytes = bytes(4), **ip: Unpack[Ip4]) -> bytes:
+def icmp4(c: Actors, kind: int, code: int = 0, body: bytes = bytes(4), **ip: Unpack[Ip4]) -> bytes:
     """An ICMP message; `body` is everything after the checksum."""
     return ip4(c, build.icmpv4(kind, code, body), **ip)
 
@@ -200,7 +200,7 @@ def icmp4(c: Cast, kind: int, code: int = 0, body: bytes = bytes(4), **ip: Unpac
 
 
 def ip6(
-    c: Cast, payload: Layer | bytes, next_header: int | None = None, **ip: Unpack[Ip6]
+    c: Actors, payload: Layer | bytes, next_header: int | None = None, **ip: Unpack[Ip6]
 ) -> bytes:
     """An IPv6 frame to the peer, or to whom `dst` belongs, behind its extension headers."""
     dst = ip.get("dst", c.p.ip6)
@@ -222,18 +222,18 @@ def ip6(
 
 
 def udp6(
-    c: Cast, sport: int = 4000, dport: int = 9, data: bytes = DATA, **ip: Unpack[Ip6]
+    c: Actors, sport: int = 4000, dport: int = 9, data: bytes = DATA, **ip: Unpack[Ip6]
 ) -> bytes:
     """A UDP datagram."""
     return ip6(c, build.udp(sport, dport, data), **ip)
 
 
-def tcp6(c: Cast, sport: int = 4000, dport: int = 9, **ip: Unpack[Ip6]) -> bytes:
+def tcp6(c: Actors, sport: int = 4000, dport: int = 9, **ip: Unpack[Ip6]) -> bytes:
     """A TCP SYN."""
     return ip6(c, build.tcp(sport, dport), **ip)
 
 
-def icmp6(c: Cast, kind: int, body: bytes = bytes(4), code: int = 0, **ip: Unpack[Ip6]) -> bytes:
+def icmp6(c: Actors, kind: int, body: bytes = bytes(4), code: int = 0, **ip: Unpack[Ip6]) -> bytes:
     """An ICMPv6 message; `body` is everything after the checksum."""
     return ip6(c, build.icmpv6(kind, code, body), **ip)
 
@@ -251,7 +251,7 @@ def atomic(inner: Layer) -> Layer:
 # Neighbour discovery
 
 
-def ns(c: Cast, target: IPv6Address, *options: bytes, code: int = 0, **ip: Unpack[Ip6]) -> bytes:
+def ns(c: Actors, target: IPv6Address, *options: bytes, code: int = 0, **ip: Unpack[Ip6]) -> bytes:
     """A neighbour solicitation, to the solicited-node group."""
     plain: Ip6 = {"dst": solicited_node(target), "hop": 255}
     plain.update(ip)
@@ -267,7 +267,7 @@ class Flags(TypedDict, total=False):
 
 
 def na(
-    c: Cast,
+    c: Actors,
     target: IPv6Address,
     *options: bytes,
     flags: Flags | None = None,
@@ -282,27 +282,27 @@ def na(
 
 
 def own_na(
-    c: Cast, target: IPv6Address, flags: Flags | None = None, code: int = 0, **ip: Unpack[Ip6]
+    c: Actors, target: IPv6Address, flags: Flags | None = None, code: int = 0, **ip: Unpack[Ip6]
 ) -> bytes:
     """A neighbour advertisement with the sender's own MAC in its option."""
     return na(c, target, tlla(c.a.mac), flags=flags, code=code, **ip)
 
 
-def rs(c: Cast, *options: bytes, code: int = 0, **ip: Unpack[Ip6]) -> bytes:
+def rs(c: Actors, *options: bytes, code: int = 0, **ip: Unpack[Ip6]) -> bytes:
     """A router solicitation from the link-local address."""
     plain: Ip6 = {"src": c.a.ll, "dst": ALL_ROUTERS, "hop": 255}
     plain.update(ip)
     return ip6(c, build.rs(*options, code=code), **plain)
 
 
-def ra(c: Cast, *options: bytes, lifetime: int = 1800, **ip: Unpack[Ip6]) -> bytes:
+def ra(c: Actors, *options: bytes, lifetime: int = 1800, **ip: Unpack[Ip6]) -> bytes:
     """A router advertisement of high preference from the link-local address."""
     plain: Ip6 = {"src": c.a.ll, "dst": ALL_NODES, "hop": 255}
     plain.update(ip)
     return ip6(c, build.ra(*options, flags=0x08, lifetime=lifetime), **plain)
 
 
-def redirect(c: Cast, target: IPv6Address, *options: bytes, **ip: Unpack[Ip6]) -> bytes:
+def redirect(c: Actors, target: IPv6Address, *options: bytes, **ip: Unpack[Ip6]) -> bytes:
     """A redirect of the victim's traffic to the outside, towards `target`."""
     plain: Ip6 = {"src": c.a.ll, "dst": c.v.ip6, "hop": 255}
     plain.update(ip)
@@ -316,14 +316,14 @@ OWN_VRID_4, OWN_VRID_6 = 0x33, 0x34
 """Router ids of the IP group of which `a` is a member."""
 
 
-def vrrp4(c: Cast, advertisement: Layer, **ip: Unpack[Ip4]) -> bytes:
+def vrrp4(c: Actors, advertisement: Layer, **ip: Unpack[Ip4]) -> bytes:
     """An advertisement in IPv4, to its group."""
     plain: Ip4 = {"dst": VRRP_GROUP_4, "ttl": 255}
     plain.update(ip)
     return ip4(c, advertisement, **plain)
 
 
-def vrrp6(c: Cast, advertisement: Layer, **ip: Unpack[Ip6]) -> bytes:
+def vrrp6(c: Actors, advertisement: Layer, **ip: Unpack[Ip6]) -> bytes:
     """An advertisement in IPv6, from the link-local address to its group."""
     plain: Ip6 = {"src": c.a.ll, "dst": VRRP_GROUP_6, "hop": 255}
     plain.update(ip)
@@ -340,7 +340,7 @@ IA_NA, IA_TA, IA_PD = 3, 4, 25
 
 
 def dhcp(
-    c: Cast, message: int, *options: bytes, chaddr: Mac | None = None, **fields: Unpack[Bootp]
+    c: Actors, message: int, *options: bytes, chaddr: Mac | None = None, **fields: Unpack[Bootp]
 ) -> bytes:
     """A DHCPv4 message, by default a client's with its own hardware address."""
     return build.dhcpv4(chaddr or c.a.mac, message, *options, **fields)
@@ -351,7 +351,7 @@ def identifier(mac: Mac) -> bytes:
     return build.dhcp_option(61, b"\x01" + mac.octets)
 
 
-def dhcp_client(c: Cast, message: bytes, **ip: Unpack[Ip4]) -> bytes:
+def dhcp_client(c: Actors, message: bytes, **ip: Unpack[Ip4]) -> bytes:
     """A client's datagram: from nobody to everyone, 68 to 67."""
     plain: Ip4 = {"src": ZERO_4, "dst": BROADCAST_4}
     plain.update(ip)
@@ -380,7 +380,7 @@ def iaaddr(address: IPv6Address) -> bytes:
     return build.dhcpv6_option(5, address.packed + bytes(8))
 
 
-def dhcp6_about(c: Cast, message: int, *options: bytes, **ip: Unpack[Ip6]) -> bytes:
+def dhcp6_about(c: Actors, message: int, *options: bytes, **ip: Unpack[Ip6]) -> bytes:
     """A DHCPv6 client's datagram with its client id and these options."""
     client = build.dhcpv6_option(1, b"\0\x03\0\x01" + c.a.mac.octets)
     plain: Ip6 = {"src": c.a.ll, "dst": DHCP6_SERVERS}
@@ -388,7 +388,7 @@ def dhcp6_about(c: Cast, message: int, *options: bytes, **ip: Unpack[Ip6]) -> by
     return udp6(c, 546, 547, build.dhcpv6(message, client, *options), **plain)
 
 
-def dhcp6_client(c: Cast, message: int = SOLICIT, **ip: Unpack[Ip6]) -> bytes:
+def dhcp6_client(c: Actors, message: int = SOLICIT, **ip: Unpack[Ip6]) -> bytes:
     """A DHCPv6 client's datagram: link-local to all servers, 546 to 547."""
     plain: Ip6 = {"src": c.a.ll, "dst": DHCP6_SERVERS}
     plain.update(ip)

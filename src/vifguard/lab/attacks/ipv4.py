@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     CONTAINED,
     PASS,
@@ -20,7 +21,6 @@ from vifguard.lab.attacks.attack import (
     drop,
     on,
 )
-from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.legal import offer, super_frame, tcp4_offload, tcp6_offload, udp4_offload
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -45,20 +45,20 @@ def _from(source: str) -> Frame:
     return lambda c: f.udp4(c, src=IPv4Address(source))
 
 
-def _spare(c: Cast) -> IPv4Address:
+def _spare(c: Actors) -> IPv4Address:
     """An address of the segment that nobody was given."""
     return c.net4[-2]
 
 
-def _fragment(c: Cast, src: IPv4Address, data: bytes, offset: int, *, more: bool) -> bytes:
+def _fragment(c: Actors, src: IPv4Address, data: bytes, offset: int, *, more: bool) -> bytes:
     return f.ip4(c, data, f.UDP, src=src, offset=offset, more=more)
 
 
-def _tiny_tcp(c: Cast, src: IPv4Address) -> bytes:
+def _tiny_tcp(c: Actors, src: IPv4Address) -> bytes:
     return f.ip4(c, build.tcp(4000, 9).octets[:8], f.TCP, src=src, more=True)
 
 
-def _server_fragment(c: Cast, size: int) -> bytes:
+def _server_fragment(c: Actors, size: int) -> bytes:
     whole = build.udp(67, 68, offer(c)).octets
     return f.ip4(c, whole[:size], f.UDP, dst=f.BROADCAST_4, more=True)
 
@@ -66,14 +66,14 @@ def _server_fragment(c: Cast, size: int) -> bytes:
 def _option(kind: int, *, size: int = 11) -> Frame:
     """An ordinary datagram with one option of `size` octets, to the gateway."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         data = bytes((kind, size, 4)) + c.v.ip4.packed + c.g.ip4.packed + bytes(size)
         return f.udp4(c, dst=c.g.ip4, options=data[:size])
 
     return frame
 
 
-def _zero_dhcp(data: Callable[[Cast], bytes]) -> Frame:
+def _zero_dhcp(data: Callable[[Actors], bytes]) -> Frame:
     return lambda c: f.udp4(c, 68, 67, data(c), src=f.ZERO_4, dst=c.v.ip4)
 
 

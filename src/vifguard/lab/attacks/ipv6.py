@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     PASS,
     Attack,
@@ -16,7 +17,6 @@ from vifguard.lab.attacks.attack import (
     drop,
     on,
 )
-from vifguard.lab.attacks.cast import Cast
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 from vifguard.packet.build import Layer
@@ -37,11 +37,11 @@ def _row(
     return Variant(name=name, frame=frame, expect=expect, twin=twin)
 
 
-def _from(source: Callable[[Cast], IPv6Address]) -> Frame:
+def _from(source: Callable[[Actors], IPv6Address]) -> Frame:
     return lambda c: f.udp6(c, src=source(c))
 
 
-def _in_prefix(c: Cast) -> IPv6Address:
+def _in_prefix(c: Actors) -> IPv6Address:
     """The sender's own interface identifier in the segment's prefix: nobody gave it that."""
     return IPv6Address(c.net6.network_address.packed[:8] + c.a.ll.packed[8:])
 
@@ -56,7 +56,7 @@ _CHAINS: dict[str, tuple[f.Around, ...]] = {
     "routing-0": (partial(build.routing, data=bytes(4) + bytes(16)),),
 }
 
-_Hidden = Callable[[Cast, tuple[f.Around, ...]], bytes]
+_Hidden = Callable[[Actors, tuple[f.Around, ...]], bytes]
 
 _HIDDEN: dict[str, tuple[_Hidden, str, Expectations, Expectations]] = {
     # name: the frame, its twin, what becomes of it, and what behind a routing header
@@ -95,7 +95,7 @@ def _hidden() -> Iterator[Variant]:
 def _routed(kind: int, left: int) -> Frame:
     """An own datagram with a routing header by way of the victim."""
 
-    def around(c: Cast) -> f.Around:
+    def around(c: Actors) -> f.Around:
         return partial(build.routing, kind=kind, segments_left=left, data=bytes(4) + c.v.ip6.packed)
 
     return lambda c: f.udp6(c, chain=(around(c),))
@@ -104,25 +104,25 @@ def _routed(kind: int, left: int) -> Frame:
 # Addresses of the other family
 
 
-def _embedded(prefix: str, suffix: str = "") -> Callable[[Cast], IPv6Address]:
+def _embedded(prefix: str, suffix: str = "") -> Callable[[Actors], IPv6Address]:
     head, tail = bytes.fromhex(prefix), bytes.fromhex(suffix)
 
-    def address(c: Cast) -> IPv6Address:
+    def address(c: Actors) -> IPv6Address:
         middle = c.v.ip4.packed + tail
         return IPv6Address(head + bytes(16 - len(head) - len(middle)) + middle)
 
     return address
 
 
-def _six_to_four(c: Cast) -> IPv6Address:
+def _six_to_four(c: Actors) -> IPv6Address:
     return IPv6Address(b"\x20\x02" + c.v.ip4.packed + bytes(9) + b"\x01")
 
 
-def _inner6(c: Cast) -> Layer:
+def _inner6(c: Actors) -> Layer:
     return build.ipv6(c.v.ip6, c.p.ip6, build.udp(1, 1, f.DATA))
 
 
-def _inner4(c: Cast) -> Layer:
+def _inner4(c: Actors) -> Layer:
     return build.ipv4(c.v.ip4, c.p.ip4, build.udp(1, 1, f.DATA))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import BROADCAST, ZERO_MAC
 from vifguard.lab.attacks.arp import METADATA
 from vifguard.lab.attacks.attack import (
     CONTAINED,
@@ -20,7 +21,6 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 from vifguard.packet import build

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import PASS, Attack, Effect, Frame, Variant, drop, on
-from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 
@@ -23,7 +23,7 @@ def _row(name: str, frame: Frame, twin: str, *, by_mac: bool = False) -> Variant
     return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=Effect.DELIVERY)
 
 
-def _dad(address: IPv6Address) -> Callable[[Cast], bytes]:
+def _dad(address: IPv6Address) -> Callable[[Actors], bytes]:
     return lambda c: f.ns(c, address, src=f.ZERO_6)
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks import legal_dhcp, legal_offload, legal_vrrp
+from vifguard.lab.attacks.actors import BROADCAST, Actors, Station
 from vifguard.lab.attacks.attack import (
     PASS,
     Actor,
@@ -18,8 +19,7 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, Cast, Station
-from vifguard.lab.attacks.lawful import legal, row
+from vifguard.lab.attacks.legal_row import legal, row
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -66,7 +66,7 @@ _ARP = (
 # Neighbour discovery and MLD
 
 
-def mld2(c: Cast, src: IPv6Address, src_mac: Mac | None = None) -> bytes:
+def mld2(c: Actors, src: IPv6Address, src_mac: Mac | None = None) -> bytes:
     """An MLDv2 report of the group that every station of IPv6 is in."""
     report = build.mldv2_report(f.solicited_node(c.a.ip6))
     return f.ip6(
@@ -75,7 +75,7 @@ def mld2(c: Cast, src: IPv6Address, src_mac: Mac | None = None) -> bytes:
     )  # fmt: skip
 
 
-def _mld1(c: Cast, kind: int, src: IPv6Address) -> bytes:
+def _mld1(c: Actors, kind: int, src: IPv6Address) -> bytes:
     group = f.solicited_node(c.a.ip6)
     dst = f.ALL_ROUTERS if kind == 132 else group
     return f.ip6(c, build.mld(kind, group), src=src, dst=dst, hop=1, chain=(f.router_alert,))
@@ -154,11 +154,11 @@ _LISTED = (
 # Everything else a guest sends
 
 
-def _port_5353(c: Cast, dst: str) -> bytes:
+def _port_5353(c: Actors, dst: str) -> bytes:
     return f.udp4(c, 5353, 5353, dst=IPv4Address(dst))
 
 
-def _igmp(c: Cast, message: Layer, src: IPv4Address, dst: str = "224.0.0.22") -> bytes:
+def _igmp(c: Actors, message: Layer, src: IPv4Address, dst: str = "224.0.0.22") -> bytes:
     alert = build.router_alert4()
     return f.ip4(c, message, src=src, dst=IPv4Address(dst), ttl=1, options=alert)
 
@@ -174,7 +174,7 @@ _V3, _V2, _LEAVE = (
 def _fragment(version: int, index: int) -> Frame:
     """One of the fragments of 8000 bytes of UDP to the peer."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         src, dst = (c.a.ip4, c.p.ip4) if version == 4 else (c.a.ip6, c.p.ip6)
         packets = build.fragments(src, dst, build.udp(4000, 9, _LONG), size=1400)
         return build.ethernet(c.a.mac, c.p.mac, packets[index])
@@ -186,12 +186,12 @@ _QUOTE = 28
 _MTU = (1400).to_bytes(4, "big")
 
 
-def _outside_error(c: Cast) -> bytes:
+def _outside_error(c: Actors) -> bytes:
     quoted = f.udp4(c, src=c.v.ip4, dst=c.g.ip4)[14:][:_QUOTE]
     return f.icmp4(c, 3, 4, _MTU + quoted, dst=c.v.ip4)
 
 
-def _outside_error6(c: Cast) -> bytes:
+def _outside_error6(c: Actors) -> bytes:
     quoted = f.udp6(c, src=c.v.ip6, dst=c.g.ip6)[14:]
     return f.icmp6(c, 2, _MTU + quoted, dst=c.v.ip6)
 
@@ -263,17 +263,17 @@ _SUPER_TCP = build.tcp(4000, 9, _SUPER, flags=0x10, checksum=0)
 _SUPER_UDP = build.udp(4000, 9, _SUPER, checksum=0)
 
 
-def tcp4_offload(_c: Cast) -> Offload:
+def tcp4_offload(_c: Actors) -> Offload:
     """Segmentation of a TCP segment in IPv4."""
     return Offload(gso=1, size=1448, headers=54, start=34, offset=16)
 
 
-def tcp6_offload(_c: Cast) -> Offload:
+def tcp6_offload(_c: Actors) -> Offload:
     """Segmentation of a TCP segment in IPv6."""
     return Offload(gso=4, size=1428, headers=74, start=54, offset=16)
 
 
-def udp4_offload(_c: Cast) -> Offload:
+def udp4_offload(_c: Actors) -> Offload:
     """Segmentation of a UDP datagram in IPv4 (VIRTIO_NET_HDR_GSO_UDP_L4)."""
     return Offload(gso=5, size=1448, headers=42, start=34, offset=6)
 
@@ -281,7 +281,7 @@ def udp4_offload(_c: Cast) -> Offload:
 def super_frame(name: str, src: str = "a") -> Frame:
     """A 61 kB super-packet: `tcp4`, `tcp6` or `udp4`, from station `a` or `v`."""
 
-    def station(c: Cast) -> Station:
+    def station(c: Actors) -> Station:
         return c.a if src == "a" else c.v
 
     if name == "tcp6":
@@ -306,22 +306,22 @@ _OFFLOAD = row(
 # Roles, and what is P by policy only
 
 
-def prefix(c: Cast) -> bytes:
+def prefix(c: Actors) -> bytes:
     """A prefix information option for the segment's own prefix."""
     return build.prefix_information(c.net6.network_address)
 
 
-def offer(c: Cast, message: int = f.OFFER) -> bytes:
+def offer(c: Actors, message: int = f.OFFER) -> bytes:
     """What a DHCP server says to the victim."""
     return f.dhcp(c, message, op=2, yiaddr=c.v.ip4, chaddr=c.v.mac)
 
 
-def temporary(c: Cast) -> IPv6Address:
+def temporary(c: Actors) -> IPv6Address:
     """A privacy address in the segment's prefix that nobody was given (RFC 8981)."""
     return c.net6[0x1234_5678_9ABC_DEF0]
 
 
-_ROUTER_KINDS = dict.fromkeys((Kind.M, Kind.R, Kind.I), PASS)
+_ROUTER_KINDS = dict.fromkeys((Kind.MAC, Kind.ROUTER, Kind.ISOLATED), PASS)
 
 _ROLES = (
     row(

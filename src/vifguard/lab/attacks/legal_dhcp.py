@@ -6,17 +6,17 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Attack
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.lawful import legal, row
+from vifguard.lab.attacks.legal_row import legal, row
 from vifguard.packet import build
 
 
-def _requested(c: Cast) -> bytes:
+def _requested(c: Actors) -> bytes:
     return build.dhcp_option(50, c.a.ip4.packed)
 
 
-def _about_address(message: int, c: Cast) -> bytes:
+def _about_address(message: int, c: Actors) -> bytes:
     return f.dhcp6_about(c, message, f.association(c.v.ip6))
 
 
@@ -93,6 +93,6 @@ ROWS: tuple[Attack, ...] = (
 )
 
 
-def _own_dhcp(c: Cast, message: int, dst: IPv4Address | None = None) -> bytes:
+def _own_dhcp(c: Actors, message: int, dst: IPv4Address | None = None) -> bytes:
     body = f.dhcp(c, message, ciaddr=c.a.ip4)
     return f.dhcp_client(c, body, src=c.a.ip4, dst=dst or c.p.ip4)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import PASS, Actor, Attack, Frame, Offload, Variant, everywhere
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.lawful import row
+from vifguard.lab.attacks.legal_row import row
 from vifguard.packet import build
 
 
-def _carried(c: Cast) -> bytes:
+def _carried(c: Actors) -> bytes:
     """VXLAN: a segment in a frame in a datagram."""
     inside = build.ethernet(c.a.mac, c.p.mac, build.ipv4("10.1.1.1", "10.1.1.2", _SEGMENT))
     return f.ip4(c, build.udp(40000, 4789, b"\x08" + bytes(7) + inside, checksum=0))

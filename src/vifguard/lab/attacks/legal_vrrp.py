@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Attack
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.lawful import legal, row
+from vifguard.lab.attacks.legal_row import legal, row
 from vifguard.packet import build
 
 
-def _advertisement4(c: Cast) -> bytes:
+def _advertisement4(c: Actors) -> bytes:
     return f.vrrp4(c, build.vrrp(f.OWN_VRID_4, c.vip4), src_mac=c.vmac4)
 
 
-def _advertisement6(c: Cast) -> bytes:
+def _advertisement6(c: Actors) -> bytes:
     return f.vrrp6(c, build.vrrp(f.OWN_VRID_6, c.vip6), src_mac=c.vmac6)
 
 
-def _unicast(c: Cast) -> bytes:
+def _unicast(c: Actors) -> bytes:
     """As Octavia configures keepalived: from one amphora to the other, with a password."""
     message = build.vrrp2(f.OWN_VRID_4, c.vip4, password=b"secret")
     return f.vrrp4(c, message, dst=c.p.ip4, ttl=64)

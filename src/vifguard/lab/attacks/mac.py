@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     Attack,
     Effect,
@@ -16,7 +17,6 @@ from vifguard.lab.attacks.attack import (
     everywhere,
     on,
 )
-from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC, mld2
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
@@ -35,14 +35,14 @@ def _forged(
     return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=effect)
 
 
-def _discover(c: Cast, src: Mac) -> bytes:
+def _discover(c: Actors, src: Mac) -> bytes:
     return f.dhcp_client(c, f.dhcp(c, f.DISCOVER), src_mac=src)
 
 
 def _near(change: Callable[[bytearray], None]) -> Frame:
     """An ordinary datagram from a MAC that differs from the port's in one nibble."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         octets = bytearray(c.a.mac.octets)
         change(octets)
         return f.udp4(c, src_mac=Mac(bytes(octets)))
@@ -78,7 +78,7 @@ def _flood(index: int) -> Variant:
     )
 
 
-def _payload(c: Cast, kind: int) -> bytes:
+def _payload(c: Actors, kind: int) -> bytes:
     return f.ether(kind, f.DATA + bytes(5), c.v.mac)
 
 

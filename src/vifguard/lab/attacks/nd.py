@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import BROADCAST, ZERO_MAC, Actors
 from vifguard.lab.attacks.attack import (
     PASS,
     Actor,
@@ -18,7 +19,6 @@ from vifguard.lab.attacks.attack import (
     drop,
     on,
 )
-from vifguard.lab.attacks.cast import BROADCAST, ZERO_MAC, Cast
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -45,7 +45,7 @@ def _row(
 
 def _target_spoof() -> tuple[Variant, ...]:
     """An NA for the victim's address: each source, each useful set of flags, both ways."""
-    sources: tuple[tuple[str, Callable[[Cast], IPv6Address]], ...] = (
+    sources: tuple[tuple[str, Callable[[Actors], IPv6Address]], ...] = (
         ("global", lambda c: c.a.ip6),
         ("link-local", lambda c: c.a.ll),
     )
@@ -67,7 +67,7 @@ def _target_spoof() -> tuple[Variant, ...]:
     )
 
 
-def _na_for_victim(src: Callable[[Cast], IPv6Address], flags: f.Flags, *, unicast: bool) -> Frame:
+def _na_for_victim(src: Callable[[Actors], IPv6Address], flags: f.Flags, *, unicast: bool) -> Frame:
     return lambda c: f.own_na(
         c, c.v.ip6, flags, src=src(c), dst=c.p.ip6 if unicast else f.ALL_NODES
     )
@@ -78,7 +78,7 @@ def _from_victim(kind: int, *, size: int = 28) -> Frame:
     dst = f.ALL_NODES if kind in {130, 131, 132, 143} else None
     body = bytes(size)
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         return f.icmp6(c, kind, body, src=c.v.ip6, dst=dst or c.p.ip6, hop=255)
 
     return frame
@@ -97,7 +97,7 @@ def _blanket() -> tuple[Variant, ...]:
     return plain + resolution
 
 
-def _behind_planted_mac(c: Cast) -> bytes:
+def _behind_planted_mac(c: Actors) -> bytes:
     """The sender's MAC where a fixed offset would look for it; the victim's in the option."""
     # Byte 66 from the IPv6 header is byte 24 of the options, behind 40 + 2.
     options = b"\x1e\x1c" + bytes(22) + c.a.mac.octets
@@ -109,47 +109,47 @@ def _behind_planted_mac(c: Cast) -> bytes:
     )
 
 
-def _hops(name: str, make: Callable[[Cast, int], bytes], twin: str) -> tuple[Variant, ...]:
+def _hops(name: str, make: Callable[[Actors, int], bytes], twin: str) -> tuple[Variant, ...]:
     return tuple(
         _row(f"{name}-hop-limit-{hop}", lambda c, hop=hop: make(c, hop), twin)  # type: ignore[misc]
         for hop in (254, 64, 225)
     )
 
 
-def _na_option(name: str, option: Callable[[Cast], bytes]) -> Variant:
+def _na_option(name: str, option: Callable[[Actors], bytes]) -> Variant:
     return _row(name, lambda c: f.na(c, c.a.ip6, option(c)), _NA, _MAC)
 
 
-def _ns_option(name: str, option: Callable[[Cast], bytes]) -> Variant:
+def _ns_option(name: str, option: Callable[[Actors], bytes]) -> Variant:
     return _row(name, lambda c: f.ns(c, c.p.ip6, option(c)), _NS, _MAC)
 
 
-def _first_of_two(c: Cast) -> bytes:
+def _first_of_two(c: Actors) -> bytes:
     """The NA follows in the second fragment, only a destination options header is in the first."""
     whole = build.destination_options(build.na(c.v.ip6, f.tlla(c.a.mac)))
     header = build.fragment(build.Layer(whole.octets[:8], whole.number), more=True)
     return f.ip6(c, header, dst=c.p.ip6, hop=255)
 
 
-def _first_eight(c: Cast) -> bytes:
+def _first_eight(c: Actors) -> bytes:
     inner = build.na(c.v.ip6, f.tlla(c.a.mac))
     part = build.Layer(inner.octets[:8], inner.number)
     return f.ip6(c, build.fragment(part, more=True), dst=c.p.ip6, hop=255)
 
 
-def _redirected(option: Callable[[Cast], bytes], c: Cast) -> bytes:
+def _redirected(option: Callable[[Actors], bytes], c: Actors) -> bytes:
     return f.redirect(c, c.p.ll, option(c))
 
 
-def _anothers_source(c: Cast) -> bytes:
+def _anothers_source(c: Actors) -> bytes:
     return f.slla(c.p.mac)
 
 
-def _a_group(_: Cast) -> bytes:
+def _a_group(_: Actors) -> bytes:
     return f.tlla(BROADCAST)
 
 
-def _zero(_: Cast) -> bytes:
+def _zero(_: Actors) -> bytes:
     return f.tlla(ZERO_MAC)
 
 

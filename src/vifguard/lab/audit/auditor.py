@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from vifguard.lab.attacks.attack import Kind, Offload
-from vifguard.lab.audit.bench import PATIENCE, Bench, DeadError, Seen, datagram
+from vifguard.lab.audit.harness import PATIENCE, DeadError, Harness, Seen, datagram
 from vifguard.lab.audit.judge import Played, judged, late, untestable
+from vifguard.lab.audit.neighbour_caches import NeighbourCaches
 from vifguard.lab.audit.report import Record, Report, Status
-from vifguard.lab.audit.schedule import Case, Shot, cases
-from vifguard.lab.audit.site import Post, Site, SiteError
-from vifguard.lab.audit.stacks import Stacks
-from vifguard.lab.audit.wire import Field, Paper, Wire
-from vifguard.lab.finding import Finding, Tell
-from vifguard.lab.referee import on_one_cpu
+from vifguard.lab.audit.schedule import Case, Probe, cases
+from vifguard.lab.audit.site import Site, SiteError, VantagePoint
+from vifguard.lab.audit.transport import DryRun, NetworkTransport, Transport
+from vifguard.lab.play.referee import on_one_cpu
+from vifguard.lab.result.finding import Finding, Tell
 
 RATE, LIMIT = 200.0, 600.0
 """Frames a second, and seconds, that an audit takes unless told otherwise."""
@@ -50,27 +50,27 @@ def audit(
     _check(site, rate, limit)
     with ExitStack() as cleanup:
         cleanup.enter_context(on_one_cpu())
-        field = cleanup.enter_context(Field(site, rate, limit + _GRACE))
+        field = cleanup.enter_context(NetworkTransport(site, rate, limit + _GRACE))
         if not default_route:
             _refuse_default_routes(site, field)
-        stacks = cleanup.enter_context(Stacks(site))
+        stacks = cleanup.enter_context(NeighbourCaches(site))
         return examine(site, field, tell, stacks=stacks, limit=limit)
 
 
 def examine(
     site: Site,
-    wire: Wire,
+    wire: Transport,
     tell: Tell,
     *,
-    stacks: Stacks | None = None,
+    stacks: NeighbourCaches | None = None,
     limit: float = LIMIT,
     patience: float = PATIENCE,
 ) -> Report:
     """Play the catalogue over a wire that stands; what is not heard in `patience` s is lost."""
     counted = _Counted(wire)
     began = time.monotonic()
-    untruths = stacks.untruths if stacks else frozenset
-    bench = Bench(site, counted, untruths, patience=patience)
+    untruths = stacks.poisoned if stacks else frozenset
+    bench = Harness(site, counted, untruths, patience=patience)
     playing = _Playing(site, bench, began + limit)
     records = []
     for case in cases(site):
@@ -92,10 +92,10 @@ def rehearse(site: Site) -> list[Planned]:
     planned: list[Planned] = []
     purpose = "legal datagrams reach everyone"
 
-    def told(post: Post, frame: bytes) -> None:
+    def planned_frame(post: VantagePoint, frame: bytes) -> None:
         planned.append(Planned(post.name, purpose, frame))
 
-    bench = Bench(site, Paper(site.posts, told))
+    bench = Harness(site, DryRun(site.posts, planned_frame))
     bench.prove()
     for case in cases(site):
         purpose = case.attack.variant_id(case.variant)
@@ -107,7 +107,7 @@ def rehearse(site: Site) -> list[Planned]:
 class _Playing:
     """One audit as it goes; `interrupted` says why it cannot go on."""
 
-    def __init__(self, site: Site, bench: Bench, deadline: float) -> None:
+    def __init__(self, site: Site, bench: Harness, deadline: float) -> None:
         self._site, self._bench, self._deadline = site, bench, deadline
         self.interrupted = ""
         try:
@@ -131,10 +131,10 @@ class _Playing:
             return untestable(case, self._site, self.interrupted)
 
 
-def _played(bench: Bench, case: Case) -> Played:
+def _played(bench: Harness, case: Case) -> Played:
     """Cold; then, where there is a legal twin, the twin and the same frame right behind it."""
 
-    def play(shot: Shot, *, legal: bool = False) -> Seen:
+    def play(shot: Probe, *, legal: bool = False) -> Seen:
         return bench.play(case.player, shot.frame, shot.offload, legal=legal)
 
     cold = play(case.shot, legal=case.is_legal)
@@ -149,12 +149,12 @@ def _played(bench: Bench, case: Case) -> Played:
 class _Counted:
     """A wire that counts what is sent."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Transport) -> None:
         self._wire = wire
         self.spoken = wire.spoken
         self.sent = 0
 
-    def send(self, post: Post, frame: bytes, offload: Offload | None = None) -> None:
+    def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
         self._wire.send(post, frame, offload)
         self.sent += 1
 
@@ -179,7 +179,7 @@ def _check(site: Site, rate: float, limit: float) -> None:
     """Raise SiteError for a site, or bounds, that make no sense."""
     if not rate > 0 or not limit > 0:
         raise SiteError(f"rate {rate:g} and limit {limit:g} must be above 0")
-    if site.level is Kind.I:
+    if site.level is Kind.ISOLATED:
         raise SiteError("an isolated network's host is asked to hold nothing: give S, R or M")
     for what, values in (
         ("name", [post.name for post in site.posts]),
@@ -192,11 +192,11 @@ def _check(site: Site, rate: float, limit: float) -> None:
         datagram(sender, to, 0)
 
 
-def _pairs(site: Site) -> Iterator[tuple[Post, Post]]:
+def _pairs(site: Site) -> Iterator[tuple[VantagePoint, VantagePoint]]:
     return ((one, other) for one in site.posts for other in site.posts if one is not other)
 
 
-def _refuse_default_routes(site: Site, field: Field) -> None:
+def _refuse_default_routes(site: Site, field: NetworkTransport) -> None:
     leading = [post for post in site.posts if field.facts[post.name].default_route]
     if leading:
         names = ", ".join(f"{post.name} ({post.reach.device})" for post in leading)

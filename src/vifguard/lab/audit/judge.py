@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vifguard.lab.attacks.attack import Outcome
-from vifguard.lab.audit.bench import Seen
+from vifguard.lab.audit.harness import Seen
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Status
 from vifguard.lab.audit.schedule import Case, is_stray, unheard
-from vifguard.lab.audit.site import Post, Site
+from vifguard.lab.audit.site import Site, VantagePoint
 from vifguard.packet.describe import describe
 
 
@@ -49,7 +49,7 @@ def untestable(case: Case, site: Site, why: str) -> Record:
     return _record(case, site, Status.UNTESTABLE, "not played", (why,))
 
 
-def undelivered(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
+def undelivered(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
     """Whom a frame that passes should have reached and did not."""
     if seen.served:
         return []
@@ -60,7 +60,7 @@ def undelivered(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]
     return [] if is_multicast and len(lost) < len(must) else lost
 
 
-def strayed(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
+def strayed(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
     """Whom a frame that passes reached and should not have."""
     # Beyond the uplink nobody guards: what is for nobody here may go there.
     guests = [post for post in site.posts if post is not player and post is not site.outside]
@@ -74,7 +74,7 @@ def strayed(site: Site, player: Post, frame: bytes, seen: Seen) -> list[str]:
 _EVERYONE = b"\xff" * 6
 
 
-def _is_to(frame: bytes, post: Post) -> bool:
+def _is_to(frame: bytes, post: VantagePoint) -> bool:
     return bool(frame[0] & 1) or frame[:6] == post.mac.octets
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vifguard.lab.attacks import CATALOGUE, VARIANTS
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
@@ -16,9 +17,8 @@ from vifguard.lab.attacks.attack import (
     Path,
     Variant,
 )
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.audit.cast import Roles
-from vifguard.lab.audit.site import Post, Site
+from vifguard.lab.audit.site import Site, VantagePoint
+from vifguard.lab.audit.site_actors import SiteActors
 
 _NOBODY_PLAYS = {
     Actor.ONLY_4: "no port of an IPv4 address alone is at hand",
@@ -33,7 +33,7 @@ _FAMILIES = {b"\x08\x00": 4, b"\x08\x06": 4, b"\x86\xdd": 6}
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class Probe:
     """One frame to send, and what a device is asked to do with it."""
 
     frame: bytes
@@ -51,12 +51,12 @@ class Case:
     attack: Attack
     variant: Variant
     expected: Expected
-    player: Post
-    shot: Shot
+    player: VantagePoint
+    shot: Probe
     why: str = ""
-    twin: Shot | None = None
+    twin: Probe | None = None
     no_twin: str = ""
-    warm: Shot | None = None
+    warm: Probe | None = None
 
     @property
     def must_drop(self) -> bool:
@@ -75,7 +75,7 @@ def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> list[Case]:
     Those to a MAC that nobody has come first: once an attack has forged that MAC, even a host
     that floods knows where it is, and its silence would prove nothing.
     """
-    roles = Roles.of(site)
+    roles = SiteActors.of(site)
     found = [
         _case(site, roles, attack, variant)
         for attack in rows
@@ -92,14 +92,14 @@ def is_stray(frame: bytes, site: Site) -> bool:
     return all(frame[:6] != post.mac.octets for post in site.posts)
 
 
-def _case(site: Site, roles: Roles, attack: Attack, variant: Variant) -> Case:
+def _case(site: Site, roles: SiteActors, attack: Attack, variant: Variant) -> Case:
     player = {Actor.GUEST: site.attacker, Actor.OUTSIDE: site.outside}.get(variant.actor)
     expected = variant.expect[site.level]
     why = _waits(attack, variant, expected)
     if player is None:
         missing = why or _NOBODY_PLAYS[variant.actor]
-        return Case(attack, variant, expected, site.attacker, Shot(b""), missing)
-    cast = roles.cast.playing(roles.stations[player.name])
+        return Case(attack, variant, expected, site.attacker, Probe(b""), missing)
+    cast = roles.cast.with_attacker(roles.stations[player.name])
     shot = _shot(variant, cast)
     why = why or roles.lacking(shot.frame) or _unfit(shot, expected, player)
     twin, no_twin = _twin(site, roles, variant, player)
@@ -108,11 +108,11 @@ def _case(site: Site, roles: Roles, attack: Attack, variant: Variant) -> Case:
         variant,
         expected,
         player,
-        Shot(b"") if roles.lacking(shot.frame) else shot,
+        Probe(b"") if roles.lacking(shot.frame) else shot,
         why,
         twin,
         no_twin,
-        Shot(variant.warm(cast)) if variant.warm else None,
+        Probe(variant.warm(cast)) if variant.warm else None,
     )
 
 
@@ -127,7 +127,7 @@ def _waits(attack: Attack, variant: Variant, expected: Expected) -> str:
     return ""
 
 
-def _unfit(shot: Shot, expected: Expected, player: Post) -> str:
+def _unfit(shot: Probe, expected: Expected, player: VantagePoint) -> str:
     family = _FAMILIES.get(shot.frame[12:14])
     address = {4: player.ip4, 6: player.ip6}.get(family, True) if family else True
     if expected.outcome is Outcome.PASS and address is None:
@@ -135,13 +135,15 @@ def _unfit(shot: Shot, expected: Expected, player: Post) -> str:
     return ""
 
 
-def _twin(site: Site, roles: Roles, variant: Variant, player: Post) -> tuple[Shot | None, str]:
+def _twin(
+    site: Site, roles: SiteActors, variant: Variant, player: VantagePoint
+) -> tuple[Probe | None, str]:
     """The legal frame that proves that the filter does not just drop everything."""
     if not variant.twin:
         return None, ""
     twin = VARIANTS[variant.twin]
     expected = twin.expect.get(site.level)
-    shot = _shot(twin, roles.cast.playing(roles.stations[player.name]))
+    shot = _shot(twin, roles.cast.with_attacker(roles.stations[player.name]))
     if expected is None or expected.outcome is not Outcome.PASS:
         why = f"it need not pass at level {site.level.profile}"
     else:
@@ -149,8 +151,8 @@ def _twin(site: Site, roles: Roles, variant: Variant, player: Post) -> tuple[Sho
     return (None, f"its legal twin {variant.twin}: {why}") if why else (shot, "")
 
 
-def _shot(variant: Variant, cast: Cast) -> Shot:
-    return Shot(variant.frame(cast), variant.offload(cast) if variant.offload else None)
+def _shot(variant: Variant, cast: Actors) -> Probe:
+    return Probe(variant.frame(cast), variant.offload(cast) if variant.offload else None)
 
 
 def unheard(case: Case) -> str:

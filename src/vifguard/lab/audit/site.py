@@ -41,7 +41,7 @@ Reach = Namespace | Guest
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class VantagePoint:
     """A device at which the audit sends and hears: one guest's interface.
 
     The addresses are those that the host was told of; None where it has none of the family.
@@ -68,13 +68,13 @@ class Site:
     """
 
     name: str
-    attacker: Post
-    victim: Post
-    third: Post | None = None
-    level: Kind = Kind.S
+    attacker: VantagePoint
+    victim: VantagePoint
+    third: VantagePoint | None = None
+    level: Kind = Kind.STRICT
     net4: IPv4Network | None = None
     net6: IPv6Network | None = None
-    outside: Post | None = None
+    outside: VantagePoint | None = None
     vip4: IPv4Address | None = None
     vip6: IPv6Address | None = None
     vmac4: Mac | None = None
@@ -84,11 +84,11 @@ class Site:
     others_vrid: int | None = None
 
     @property
-    def posts(self) -> tuple[Post, ...]:
+    def posts(self) -> tuple[VantagePoint, ...]:
         """Everyone, the attacker first."""
         return tuple(self._posts())
 
-    def _posts(self) -> Iterator[Post]:
+    def _posts(self) -> Iterator[VantagePoint]:
         for post in (self.attacker, self.victim, self.third, self.outside):
             if post is not None:
                 yield post

@@ -6,41 +6,82 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from vifguard.lab.scenarios import lifecycle, s1, s2, s3, s4, s5, s6, s8, s9
+from vifguard.lab.scenarios import (
+    lifecycle,
+    s1_shared_segment,
+    s2_keepalived_failover,
+    s3_nat_router,
+    s4_web_service,
+    s5_own_network_dhcp,
+    s6_same_range,
+    s8_flood,
+    s9_learned_addresses,
+)
 from vifguard.lab.scenarios.scenario import Scenario
 
 _ALL = (
-    Scenario(s1.NAME, s1.TITLE, s1.PLAN, s1.play),
     Scenario(
-        s1.REVERSED.name,
-        f"{s1.TITLE}, ports in reverse order",
-        s1.REVERSED,
-        partial(s1.play, plan=s1.REVERSED),
+        s1_shared_segment.NAME,
+        s1_shared_segment.TITLE,
+        s1_shared_segment.PLAN,
+        s1_shared_segment.play,
+    ),
+    Scenario(
+        s1_shared_segment.REVERSED.name,
+        f"{s1_shared_segment.TITLE}, ports in reverse order",
+        s1_shared_segment.REVERSED,
+        partial(s1_shared_segment.play, plan=s1_shared_segment.REVERSED),
     ),
     *(
         Scenario(
             plan.name,
-            f"{s1.TITLE}, {said}",
+            f"{s1_shared_segment.TITLE}, {said}",
             plan,
-            partial(s1.play, plan=plan, plays=s1.stands_alone),
+            partial(s1_shared_segment.play, plan=plan, plays=s1_shared_segment.stands_alone),
         )
         for plan, said in zip(
-            s1.GROUPED, ("one security group a port", "five security groups a port"), strict=True
+            s1_shared_segment.GROUPED,
+            ("one security group a port", "five security groups a port"),
+            strict=True,
         )
     ),
-    Scenario(s2.NAME, s2.TITLE, s2.PLAN, s2.play, ("ip", "ping", "keepalived")),
-    Scenario(s3.NAME, s3.TITLE, s3.PLAN, s3.play, ("ip", "ping", "nft")),
     Scenario(
-        s4.NAME,
-        s4.TITLE,
-        s4.PLAN,
-        s4.play,
+        s2_keepalived_failover.NAME,
+        s2_keepalived_failover.TITLE,
+        s2_keepalived_failover.PLAN,
+        s2_keepalived_failover.play,
+        ("ip", "ping", "keepalived"),
+    ),
+    Scenario(
+        s3_nat_router.NAME,
+        s3_nat_router.TITLE,
+        s3_nat_router.PLAN,
+        s3_nat_router.play,
+        ("ip", "ping", "nft"),
+    ),
+    Scenario(
+        s4_web_service.NAME,
+        s4_web_service.TITLE,
+        s4_web_service.PLAN,
+        s4_web_service.play,
         ("ip", "ping", "nginx", "psql", "curl", "setpriv", "ss"),
     ),
-    Scenario(s5.NAME, s5.TITLE, s5.PLAN, s5.play, ("ip", "ping", "dnsmasq", "udhcpc")),
-    Scenario(s6.NAME, s6.TITLE, s6.PLAN, s6.play),
-    Scenario(s8.NAME, s8.TITLE, s8.PLAN, s8.play),
-    Scenario(s9.NAME, s9.TITLE, s9.PLAN, s9.play, ("ip", "ping", "dnsmasq")),
+    Scenario(
+        s5_own_network_dhcp.NAME,
+        s5_own_network_dhcp.TITLE,
+        s5_own_network_dhcp.PLAN,
+        s5_own_network_dhcp.play,
+        ("ip", "ping", "dnsmasq", "udhcpc"),
+    ),
+    Scenario(s6_same_range.NAME, s6_same_range.TITLE, s6_same_range.PLAN, s6_same_range.play),
+    Scenario(s8_flood.NAME, s8_flood.TITLE, s8_flood.PLAN, s8_flood.play),
+    Scenario(
+        s9_learned_addresses.NAME,
+        s9_learned_addresses.TITLE,
+        s9_learned_addresses.PLAN,
+        s9_learned_addresses.play,
+        ("ip", "ping", "dnsmasq"),
+    ),
     Scenario(lifecycle.NAME, lifecycle.TITLE, lifecycle.PLAN, lifecycle.play, ("ip", "nft", "tc")),
 )
 

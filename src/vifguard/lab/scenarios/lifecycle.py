@@ -17,22 +17,22 @@ from types import MappingProxyType
 from typing import Any
 
 from vifguard.client.resource import PORT
-from vifguard.lab import netns
-from vifguard.lab.arena import Segment
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors, Station
 from vifguard.lab.attacks.attack import Actor, Kind
-from vifguard.lab.attacks.cast import Cast, Station
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
-from vifguard.lab.casting import small_segment
-from vifguard.lab.finding import Tell
-from vifguard.lab.flood import Flood, came_in
-from vifguard.lab.plan import GuestPlan, NetworkPlan, NicPlan, WorldPlan
-from vifguard.lab.plug import make_guest, plug, unplug
-from vifguard.lab.run import Run
-from vifguard.lab.story import Story, until
-from vifguard.lab.tables import Tables, ifindex
-from vifguard.lab.wiretap import Wiretap
-from vifguard.lab.world import ENFORCED_WITHIN, Guest, Nic, World, standing
+from vifguard.lab.play.kernel_tables import Tables, ifindex
+from vifguard.lab.play.packet_socket import PacketSocket
+from vifguard.lab.play.topology import LabSegment
+from vifguard.lab.play.world_segments import three_guest_segment
+from vifguard.lab.result.checks import Checks, until
+from vifguard.lab.result.finding import Tell
+from vifguard.lab.world import netns
+from vifguard.lab.world.flood import Flood, came_in
+from vifguard.lab.world.guest_netns import make_guest, plug, unplug
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.world import ENFORCED_WITHIN, Guest, Nic, World, standing
+from vifguard.lab.world.world_plan import GuestPlan, NetworkPlan, NicPlan, WorldPlan
 from vifguard.model.address import Mac
 
 NAME = "lifecycle"
@@ -56,7 +56,7 @@ PLAN = WorldPlan(
 )
 
 
-_FORGED: Mapping[str, Callable[[Cast], bytes]] = {
+_FORGED: Mapping[str, Callable[[Actors], bytes]] = {
     "another's MAC": lambda c: f.udp4(c, src_mac=c.v.mac, dst=f.BROADCAST_4),
     "another's IPv4 address": lambda c: f.udp4(c, src=c.v.ip4),
     "another's IPv6 address": lambda c: f.udp6(c, src=c.v.ip6),
@@ -65,7 +65,7 @@ _FORGED: Mapping[str, Callable[[Cast], bytes]] = {
 }
 
 
-def forged(c: Cast) -> tuple[bytes, ...]:
+def forged(c: Actors) -> tuple[bytes, ...]:
     """What the flood is made of: a frame for each guard whose absence must show at once."""
     return tuple(make(c) for make in _FORGED.values())
 
@@ -74,17 +74,17 @@ def forged(c: Cast) -> tuple[bytes, ...]:
 class _Stage:
     """The world, who listens, and the flood that is on."""
 
-    story: Story
+    story: Checks
     world: World
-    segment: Segment
+    segment: LabSegment
     cleanup: ExitStack
-    ears: dict[str, Wiretap] = field(default_factory=dict)
+    ears: dict[str, PacketSocket] = field(default_factory=dict)
     heard: dict[str, list[bytes]] = field(default_factory=dict)
-    doors: dict[str, Wiretap] = field(default_factory=dict)
+    doors: dict[str, PacketSocket] = field(default_factory=dict)
     said: int = 0
 
     @property
-    def cast(self) -> Cast:
+    def cast(self) -> Actors:
         """The attacker's."""
         return self.segment.cast
 
@@ -94,7 +94,7 @@ class _Stage:
 
     def listen(self, name: str, inside: str, device: str = "") -> None:
         """Hear from now on what arrives at a device, or anywhere in a namespace."""
-        self.ears[name] = Wiretap(inside, device)
+        self.ears[name] = PacketSocket(inside, device)
         self.cleanup.callback(self.ears[name].close)
 
     def flood(self, name: str, frames: Iterable[bytes]) -> Flood:
@@ -111,11 +111,11 @@ class _Stage:
     def send(self, name: str, frame: bytes) -> None:
         """Send one frame from a guest; its socket is kept, and hears nothing."""
         if name not in self.doors:
-            self.doors[name] = Wiretap(self.world.guests[name].netns, "eth0", 0)
+            self.doors[name] = PacketSocket(self.world.guests[name].netns, "eth0", 0)
             self.cleanup.callback(self.doors[name].close)
         self.doors[name].send(frame)
 
-    def say(self, c: Cast) -> bytes:
+    def say(self, c: Actors) -> bytes:
         """A legal datagram that nobody has sent before."""
         self.said += 1
         return f.udp4(c, data=self.said.to_bytes(8, "big") + f.DATA)
@@ -132,7 +132,7 @@ class _Stage:
         The victim sends a mark beyond the uplink through the queue of each CPU: what was
         before it in any queue of the host is through.
         """
-        cast = self.cast.playing(self.cast.v).towards(self.cast.g)
+        cast = self.cast.with_attacker(self.cast.v).with_peer(self.cast.g)
         before = os.sched_getaffinity(0)
         try:
             for cpu in sorted(before):
@@ -143,7 +143,7 @@ class _Stage:
 
     def legal(self, name: str = "attacker", station: Station | None = None) -> None:
         """Wait until what the guest may send reaches the peer."""
-        self._mark(name, self.cast.playing(station or self.cast.a), "peer")
+        self._mark(name, self.cast.with_attacker(station or self.cast.a), "peer")
 
     def count(self, name: str, *frames: bytes) -> int:
         """How often someone has heard these, since the last call of `forget`."""
@@ -156,7 +156,7 @@ class _Stage:
         self.heard.clear()
 
     @contextmanager
-    def silence(self, row: str, what: str, *frames: bytes) -> Iterator[None]:
+    def nothing_arrived(self, row: str, what: str, *frames: bytes) -> Iterator[None]:
         """Of the flood, and of these frames besides, nobody may hear any meanwhile."""
         self.forget()
         yield
@@ -182,7 +182,7 @@ class _Stage:
         true = ifindex(host, victim.host_device)
         return sum(each.mac == victim.mac and each.ifindex != true for each in believed)
 
-    def _mark(self, name: str, cast: Cast, listener: str) -> None:
+    def _mark(self, name: str, cast: Actors, listener: str) -> None:
         """Say things until one is heard: a bridge that was just made learns of carriers late."""
         marks: set[bytes] = set()
 
@@ -197,10 +197,10 @@ class _Stage:
 
 def play(run: Run, tell: Tell) -> None:
     """Flood, and let each story happen meanwhile."""
-    story = Story(NAME, tell)
+    story = Checks(NAME, tell)
     with standing(run, PLAN) as world, ExitStack() as cleanup:
-        segment = small_segment(
-            world, Kind.S, world.nets["s"], "attacker", victim="victim", peer="peer"
+        segment = three_guest_segment(
+            world, Kind.STRICT, world.nets["s"], "attacker", victim="victim", peer="peer"
         )
         stage = _Stage(story, world, segment, cleanup)
         for each in segment.everyone:
@@ -235,17 +235,19 @@ def _plug(row: str, stage: _Stage) -> None:
     make_guest(guest.netns)
     stage.listen("late", guest.netns)
     station = Station(_LATE, _LATE_4, stage.cast.net6[0x200])
-    frames = forged(stage.cast.playing(station))
-    stray = f.udp4(stage.cast.playing(stage.cast.p), dst=stage.cast.g.ip4, dst_mac=UNKNOWN_MAC)
+    frames = forged(stage.cast.with_attacker(station))
+    stray = f.udp4(
+        stage.cast.with_attacker(stage.cast.p), dst=stage.cast.g.ip4, dst_mac=UNKNOWN_MAC
+    )
     with stage.flood("late", frames), stage.flood("peer", [stray]):
         stage.flooded("peer")
-        with _deaf(row, stage, "from before there was a port", frames, stray):
+        with _receives_nothing(row, stage, "from before there was a port", frames, stray):
             stage.world.add_nic(guest, _late_port(stage, station))
             stage.enforced("late")
             stage.flooded("late")
         stage.legal("late", station)
         for turn in range(_PLUGS):
-            with _deaf(row, stage, f"when plugged again ({turn + 1})", frames, stray):
+            with _receives_nothing(row, stage, f"when plugged again ({turn + 1})", frames, stray):
                 _replug(stage)
             stage.legal("late", station)
         stage.update("late", port_security_enabled=False)
@@ -259,11 +261,11 @@ def _plug(row: str, stage: _Stage) -> None:
 
 
 @contextmanager
-def _deaf(
+def _receives_nothing(
     row: str, stage: _Stage, what: str, frames: Iterable[bytes], stray: bytes
 ) -> Iterator[None]:
     """Nobody hears the frames of the guest that comes late, and it hears nothing stray."""
-    with stage.silence(row, what, *frames):
+    with stage.nothing_arrived(row, what, *frames):
         yield
         strays = stage.count("late", stray)
         stage.story.check(f"{row}: frames for others that the guest heard {what}", 0, strays)
@@ -297,7 +299,7 @@ def _status(stage: _Stage, nic: Nic) -> str:
 def _closed(row: str, stage: _Stage) -> None:
     """Two closed ports whose guests send each other what is legal."""
     cast = stage.cast
-    to_peer, to_attacker = f.udp4(cast), f.udp4(cast.playing(cast.p).towards(cast.a))
+    to_peer, to_attacker = f.udp4(cast), f.udp4(cast.with_attacker(cast.p).with_peer(cast.a))
     stage.listen("attacker", stage.world.guests["attacker"].netns, "eth0")
     for name in ("attacker", "peer"):
         stage.update(name, admin_state_up=False)
@@ -305,7 +307,7 @@ def _closed(row: str, stage: _Stage) -> None:
     with (
         stage.flood("attacker", [to_peer]),
         stage.flood("peer", [to_attacker]),
-        stage.silence(row, "at closed ports", to_peer, to_attacker),
+        stage.nothing_arrived(row, "at closed ports", to_peer, to_attacker),
     ):
         stage.flooded("attacker")
         stage.flooded("peer")
@@ -319,7 +321,7 @@ def _closed(row: str, stage: _Stage) -> None:
 def _changes(row: str, stage: _Stage) -> None:
     """The port changes again and again; what is legal before and after passes all the while."""
     said: set[bytes] = set()
-    with stage.silence(row, f"while its port changed {_CHANGES} times"):
+    with stage.nothing_arrived(row, f"while its port changed {_CHANGES} times"):
         for number in range(_CHANGES):
             stage.update("attacker", allowed_address_pairs=_pairs(number, 1))
             for _ in range(_PER_CHANGE):
@@ -337,7 +339,7 @@ def _changes(row: str, stage: _Stage) -> None:
 def _killed(row: str, stage: _Stage) -> None:
     """The agent dies with changes half made; it comes back to what is wanted."""
     for turn in range(_KILLS):
-        with stage.silence(row, f"with {turn + 1} changes under way"):
+        with stage.nothing_arrived(row, f"with {turn + 1} changes under way"):
             for number in range(turn + 1):
                 stage.update("attacker", allowed_address_pairs=_pairs(turn + number, 20))
             stage.world.server.kill()
@@ -351,7 +353,7 @@ def _down(row: str, stage: _Stage) -> None:
     """Nobody runs; then somebody does, and is asked to end."""
     server = stage.world.server
     for how, end in (("killed", server.kill), ("stopped", server.stop)):
-        with stage.silence(row, f"while the agent was {how}"):
+        with stage.nothing_arrived(row, f"while the agent was {how}"):
             end()
             stage.flooded("attacker")
             stage.legal()
@@ -364,7 +366,7 @@ def _flush(row: str, stage: _Stage) -> None:
     """Somebody flushes every rule of the host, and takes off what can be taken off."""
     host, tap = stage.world.host_netns, stage.nic("attacker").interface.host_device
     rules = netns.run(["nft", "list", "ruleset"], netns=host)
-    with stage.silence(row, "when all rules were flushed"):
+    with stage.nothing_arrived(row, "when all rules were flushed"):
         netns.run(["nft", "flush", "ruleset"], netns=host)
         stage.flooded("attacker")
         until("its rules are back", lambda: _rules(host) == rules)
@@ -390,7 +392,7 @@ def _rules(host: str) -> str:
 def _bridge(row: str, stage: _Stage) -> None:
     """The network's bridge is deleted, and made anew with the guards in front of it."""
     host = stage.world.host_netns
-    with stage.silence(row, "when its bridge was deleted"):
+    with stage.nothing_arrived(row, "when its bridge was deleted"):
         netns.ip([f"link del {stage.segment.bridge}"], host)
         stage.flooded("attacker")
         stage.legal()
@@ -404,7 +406,7 @@ def _taken_away(row: str, stage: _Stage) -> None:
         until("what was given passes", lambda: stage.count("peer", given) > 0)
         stage.update("attacker", allowed_address_pairs=[])
         stage.world.operator.wait_for_port(stage.nic("attacker").port_id, ENFORCED_WITHIN)
-        with stage.silence(row, "once the API said it was taken away", given):
+        with stage.nothing_arrived(row, "once the API said it was taken away", given):
             stage.flooded("attacker")
     stage.legal()
 

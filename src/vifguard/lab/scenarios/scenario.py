@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vifguard.lab.finding import Tell
-from vifguard.lab.plan import WorldPlan
-from vifguard.lab.run import Run
+from vifguard.lab.result.finding import Tell
+from vifguard.lab.world.lab_run import Run
+from vifguard.lab.world.world_plan import WorldPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from vifguard.lab.attacks.attack import Attack
 from vifguard.lab.attacks.standards import (
     dhcp,
     discovery,
-    inward,
     ipv4,
     ipv6,
     link,
     offload,
     segmentation,
+    to_guest,
     vrrp,
 )
 
@@ -27,7 +27,7 @@ ROWS: tuple[Attack, ...] = (
     *discovery.ROWS,
     *dhcp.ROWS,
     *vrrp.ROWS,
-    *inward.ROWS,
+    *to_guest.ROWS,
     *offload.ROWS,
     *segmentation.ROWS,
 )

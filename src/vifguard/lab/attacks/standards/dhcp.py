@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Attack, Frame
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.standards.shape import (
-    DHCP,
-    UNREADABLE_4,
-    attack,
-    row,
-)
+from vifguard.lab.attacks.standards.row import DHCP, UNREADABLE_4, attack, row
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
@@ -38,14 +33,14 @@ def _solicit(message: bytes, sport: int = 546) -> Frame:
 def _identified(message: int) -> Frame:
     """An own message, about an own address, with the victim's MAC as client identifier."""
 
-    def frame(c: Cast) -> bytes:
+    def frame(c: Actors) -> bytes:
         requested = build.dhcp_option(50, c.a.ip4.packed)
         return f.dhcp_client(c, f.dhcp(c, message, requested, f.identifier(c.v.mac)))
 
     return frame
 
 
-def _identified_in_parts(c: Cast) -> bytes:
+def _identified_in_parts(c: Actors) -> bytes:
     """The identifier in two options, which a server puts together (RFC 3396)."""
     parts = build.dhcp_option(61, b"\x01"), build.dhcp_option(61, c.v.mac.octets)
     return f.dhcp_client(c, f.dhcp(c, f.REQUEST, *parts))

@@ -7,16 +7,10 @@ from ipaddress import IPv6Address
 from typing import Unpack
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Attack, Frame
-from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.legal import ALL_MLD
-from vifguard.lab.attacks.standards.shape import (
-    ADDRESS,
-    MAC,
-    ND,
-    attack,
-    row,
-)
+from vifguard.lab.attacks.standards.row import ADDRESS, MAC, ND, attack, row
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
@@ -118,7 +112,7 @@ ROWS: tuple[Attack, ...] = (
 )
 
 
-def _report(c: Cast, **fields: Unpack[f.Ip6]) -> bytes:
+def _report(c: Actors, **fields: Unpack[f.Ip6]) -> bytes:
     """An MLDv2 report of the solicited-node group, whole but for `fields`."""
     whole: f.Ip6 = {"dst": ALL_MLD, "hop": 1, "chain": (f.router_alert,)}
     whole.update(fields)

@@ -8,7 +8,7 @@ from functools import partial
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Attack, Frame
 from vifguard.lab.attacks.legal import offer
-from vifguard.lab.attacks.standards.shape import (
+from vifguard.lab.attacks.standards.row import (
     ADDRESS,
     DHCP,
     PUBLIC,

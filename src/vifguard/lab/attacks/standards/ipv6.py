@@ -7,16 +7,7 @@ from functools import partial
 
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Attack, Frame
-from vifguard.lab.attacks.standards.shape import (
-    MAC,
-    ND,
-    TCP6,
-    TYPE,
-    UDP6,
-    attack,
-    pair6,
-    row,
-)
+from vifguard.lab.attacks.standards.row import MAC, ND, TCP6, TYPE, UDP6, attack, pair6, row
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Attack, Frame
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.standards.shape import (
-    ARP,
-    MAC,
-    TYPE,
-    UDP4,
-    UDP6,
-    attack,
-    retyped,
-    row,
-)
+from vifguard.lab.attacks.standards.row import ARP, MAC, TYPE, UDP4, UDP6, attack, retyped, row
 from vifguard.model.guard import Guard
 
 _ETHERNET = (
@@ -56,7 +47,7 @@ def _cut(frame: Frame, octets: int) -> Frame:
     return lambda c: frame(c)[: 14 + octets]
 
 
-def _stolen_reply(c: Cast) -> bytes:
+def _stolen_reply(c: Actors) -> bytes:
     return f.arp(c, 2, spa=c.v.ip4)
 
 

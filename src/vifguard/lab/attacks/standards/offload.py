@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
@@ -22,7 +23,6 @@ from vifguard.lab.attacks.attack import (
     drop,
     everywhere,
 )
-from vifguard.lab.attacks.cast import Cast
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
@@ -48,7 +48,7 @@ def _forged(  # noqa: PLR0913 - what one of these is made of
     frame: Frame,
     start: int,
     at: int,
-    wanted: Callable[[Cast], bytes],
+    wanted: Callable[[Actors], bytes],
     twin: str,
     *,
     effect: Effect = Effect.DELIVERY,
@@ -68,7 +68,7 @@ def _forged(  # noqa: PLR0913 - what one of these is made of
     )
 
 
-def _number(value: int) -> Callable[[Cast], bytes]:
+def _number(value: int) -> Callable[[Actors], bytes]:
     return lambda _c: value.to_bytes(2, "big")
 
 
@@ -76,22 +76,22 @@ def _attack(name: str, title: str, *variants: Variant, note: str = "") -> Attack
     return Attack(id=name, title=title, group="X", guard=Guard.HOST, variants=variants, note=note)
 
 
-def _own_na(c: Cast) -> bytes:
+def _own_na(c: Actors) -> bytes:
     """An advertisement of the own address, with octets behind it that nobody reads."""
     return f.own_na(c, c.a.ip6, trailer=_EVEN)
 
 
-def _discover(c: Cast) -> bytes:
+def _discover(c: Actors) -> bytes:
     return f.dhcp_client(c, f.dhcp(c, f.DISCOVER), trailer=bytes(2))
 
 
-def _two_messages(c: Cast) -> bytes:
+def _two_messages(c: Actors) -> bytes:
     """A client's message and, behind it, one that names the victim's hardware address."""
     own, forged = f.dhcp(c, f.DISCOVER), f.dhcp(c, f.DISCOVER, chaddr=c.v.mac)
     return f.dhcp_client(c, own + forged)
 
 
-def _cut_in_two(c: Cast) -> Offload:
+def _cut_in_two(c: Actors) -> Offload:
     size = len(f.dhcp(c, f.DISCOVER))
     return Offload(start=34, offset=6, gso=5, size=size, headers=42)
 

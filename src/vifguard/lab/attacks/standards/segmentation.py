@@ -11,8 +11,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import Actor, Attack, Frame, Offload, Variant, drop, everywhere
-from vifguard.lab.attacks.cast import Cast
 from vifguard.lab.attacks.legal import offer
 from vifguard.model.guard import Guard
 from vifguard.packet import build
@@ -41,7 +41,7 @@ def _cut(
 
 
 def _disguised(
-    name: str, datagram: Callable[[Cast], build.Layer], dst: IPv4Address | None = None
+    name: str, datagram: Callable[[Actors], build.Layer], dst: IPv4Address | None = None
 ) -> Variant:
     """A last fragment, from octet 800 on, that begins like a datagram."""
     return _cut(
@@ -53,7 +53,7 @@ def _disguised(
     )
 
 
-def _first(c: Cast) -> bytes:
+def _first(c: Actors) -> bytes:
     return f.ip4(c, _SEGMENT, more=True)
 
 

@@ -6,9 +6,9 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.lab.attacks import frames as f
+from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import PASS, Attack, Variant, drop, on
-from vifguard.lab.attacks.cast import Cast
-from vifguard.lab.attacks.standards.shape import VRRP, attack, row
+from vifguard.lab.attacks.standards.row import VRRP, attack, row
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 from vifguard.packet.build import Layer
@@ -26,38 +26,38 @@ def _sent6(name: str, piece: Layer, twin: str = _V6) -> Variant:
     return row(name, lambda c: f.vrrp6(c, piece), VRRP, twin)
 
 
-def _own4(c: Cast, vrid: int | None = None) -> Layer:
+def _own4(c: Actors, vrid: int | None = None) -> Layer:
     return build.vrrp(vrid or c.others_vrid, c.a.ip4, priority=_HIGHEST)
 
 
-def _own6(c: Cast, vrid: int | None = None) -> Layer:
+def _own6(c: Actors, vrid: int | None = None) -> Layer:
     return build.vrrp(vrid or c.others_vrid, c.a.ll, priority=_HIGHEST)
 
 
-def _claim4(c: Cast, *addresses: IPv4Address) -> bytes:
+def _claim4(c: Actors, *addresses: IPv4Address) -> bytes:
     return f.vrrp4(c, build.vrrp(f.OWN_VRID_4, *addresses))
 
 
-def _claim6(c: Cast, *addresses: IPv6Address) -> bytes:
+def _claim6(c: Actors, *addresses: IPv6Address) -> bytes:
     return f.vrrp6(c, build.vrrp(f.OWN_VRID_6, *addresses))
 
 
-def _odd4(octets: bytes, c: Cast) -> bytes:
+def _odd4(octets: bytes, c: Actors) -> bytes:
     """An advertisement of the own address with its first octets replaced."""
     whole = build.vrrp(f.OWN_VRID_4, c.a.ip4)
     return f.vrrp4(c, Layer(octets + whole.octets[len(octets) :], whole.number))
 
 
-def _cut4(size: int, c: Cast) -> bytes:
+def _cut4(size: int, c: Actors) -> bytes:
     whole = build.vrrp(f.OWN_VRID_4, c.a.ip4)
     return f.vrrp4(c, Layer(whole.octets[:size], whole.number))
 
 
-def _longer(c: Cast) -> Layer:
+def _longer(c: Actors) -> Layer:
     return build.vrrp(f.OWN_VRID_4, c.a.ip4, rest=bytes(4))
 
 
-def _behind(around: f.Around, c: Cast) -> bytes:
+def _behind(around: f.Around, c: Actors) -> bytes:
     return f.vrrp6(c, _own6(c, f.OWN_VRID_6), chain=(around,))
 
 

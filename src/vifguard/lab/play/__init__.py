@@ -1,0 +1,1 @@
+"""Playing frames in a world: topology, capture, referee, judge."""

@@ -1,0 +1,153 @@
+"""The referee: plays one frame and tells everything that came of it.
+
+Nothing is concluded from silence. Behind each frame a marker that must arrive is sent on the
+same path; veth and bridge hand frames on in order on one CPU, so when the marker has been
+heard everywhere, whatever the frame did has been done. A marker that does not arrive, and a
+frame that did not reach the host's end of its interface, are errors of the bench.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from vifguard.lab.attacks.attack import Actor, Offload
+from vifguard.lab.play.capture import PATIENCE, Capture, CaptureSet
+from vifguard.lab.play.learned_tables import LearnedTables, TableSnapshot
+from vifguard.lab.play.packet_socket import CannotSendError
+from vifguard.lab.play.topology import Endpoint, LabSegment, Topology
+from vifguard.lab.world.netns import LabError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one frame.
+
+    `unsent` says why no kernel would carry it, empty where it reached the host's end of its
+    interface. `heard` counts it by place on the segment; `strangers` are places elsewhere
+    that heard it; `host` is whether a socket of the host did. `moved` and `poisoned` are the
+    table entries that it made untrue, `extra` the frames that nobody sent.
+    """
+
+    unsent: str = ""
+    heard: dict[str, int] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    host: bool = False
+    moved: tuple[str, ...] = ()
+    poisoned: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether the frame had any effect at all."""
+        return bool(
+            self.heard or self.strangers or self.host or self.moved or self.poisoned or self.extra
+        )
+
+
+class Referee:
+    """Plays frames in an arena. One thread's, which stays on one CPU meanwhile."""
+
+    def __init__(self, arena: Topology, *, patience: float = PATIENCE) -> None:
+        self.arena = arena
+        self._cleanup = ExitStack()
+        try:
+            self._cleanup.enter_context(on_one_cpu())
+            self._ears = CaptureSet(arena, patience)
+            self._cleanup.callback(self._ears.close)
+            self._beliefs = LearnedTables(arena)
+            self._cleanup.callback(self._beliefs.close)
+            self._now = {segment.name: self._settle(segment) for segment in arena.segments}
+        except BaseException:
+            self._cleanup.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and let go of the CPU."""
+        self._cleanup.close()
+
+    def play(
+        self, segment: LabSegment, actor: Actor, frame: bytes, offload: Offload | None = None
+    ) -> Seen:
+        """Play one frame from an actor's place, and tell what came of it."""
+        place = segment.actors[actor]
+        marking = segment.actors[Actor.GUEST] if place.receives_nothing else place
+        try:
+            self._ears.send(place, frame, offload)
+        except CannotSendError as error:
+            self._ears.barrier(marking, segment.listeners)
+            return Seen(unsent=str(error))
+        noise = self._ears.barrier(marking, segment.listeners)
+        before = self._now[segment.name]
+        after = self._beliefs.reread(segment, before, noise.heard)
+        self._now[segment.name] = after
+        forms = (frame,) if offload is None else (frame, offload.completed(frame))
+        seen = self._tell(segment, place, forms, noise, (before, after))
+        if seen.moved or seen.poisoned:
+            self._now[segment.name] = self._settle(segment)
+        return seen
+
+    def settle(self) -> None:
+        """Restore the truth everywhere: after something else than a frame happened."""
+        for segment in self.arena.segments:
+            self._now[segment.name] = self._settle(segment)
+
+    def _tell(
+        self,
+        segment: LabSegment,
+        place: Endpoint,
+        forms: tuple[bytes, ...],
+        noise: Capture,
+        beliefs: tuple[TableSnapshot, TableSnapshot],
+    ) -> Seen:
+        """What came of a frame, by the `forms` in which it may be heard: as sent, as completed."""
+        here = {place.name for place in segment.everyone}
+        counts = {
+            name: sum(frames.count(form) for form in dict.fromkeys(forms))
+            for name, frames in noise.heard.items()
+        }
+        return Seen(
+            unsent=""
+            if forms[0] in noise.arrived.get(place.name, ())
+            else "it did not reach the host's end",
+            heard={name: count for name, count in counts.items() if count and name in here},
+            strangers=tuple(name for name, count in counts.items() if count and name not in here),
+            host=any(form in noise.host for form in forms),
+            moved=tuple(self._beliefs.moved(segment, *beliefs)),
+            poisoned=tuple(self._beliefs.poisoned(segment, *beliefs)),
+            extra=tuple(
+                f"{name} heard {each.hex()}"
+                for name, frames in noise.heard.items()
+                for each in frames
+                if self._ears.is_extra(each)
+            ),
+        )
+
+    def _settle(self, segment: LabSegment) -> TableSnapshot:
+        """Let every table of the segment be true, and see that it is."""
+        self._ears.announce(segment.listeners)
+        belief = self._beliefs.restore(segment)
+        wrong = self._beliefs.displaced(segment, belief)
+        if wrong:
+            raise LabError(f"the tables of {segment.name} cannot be restored: {wrong}")
+        return belief
+
+
+@contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """Keep this thread on one CPU: frames of two CPUs could overtake one another."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,1 @@
+"""A world that stands: namespaces, guests, servers and daemons."""
