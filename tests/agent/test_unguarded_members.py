@@ -13,7 +13,7 @@ from tests.agent.netns import within
 from vifguard.agent import unguarded_members
 from vifguard.agent.capabilities import BridgeFeatures
 from vifguard.cli import up
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.kernel.link import Links
 
 pytestmark = pytest.mark.kernel

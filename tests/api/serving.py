@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from vifguard.api.app import Application
-from vifguard.cli.service.patience import PatientProtocol
+from vifguard.cli.service.http_timeouts import TimeoutProtocol
 
 
 class _Server(uvicorn.Server):
@@ -16,7 +16,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: Application) -> None:
         super().__init__(
-            uvicorn.Config(app, http=PatientProtocol, log_level="warning", access_log=False)
+            uvicorn.Config(app, http=TimeoutProtocol, log_level="warning", access_log=False)
         )
         self.serving = threading.Event()
 

@@ -12,7 +12,7 @@ from tests.api.cloud import Cloud, User, refusal
 from tests.databases import Databases
 
 from vifguard.api.app import Application
-from vifguard.cli.service.patience import MAX_HEAD
+from vifguard.cli.service.http_timeouts import MAX_HEAD
 from vifguard.store.store import Store
 
 MANY, LIMIT = 25, 7

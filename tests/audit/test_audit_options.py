@@ -7,15 +7,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
-from vifguard.cli.exits import InputError
-from vifguard.cli.site import Words, site_of
+from vifguard.cli.audit_options import AuditOptions, site_of
+from vifguard.cli.exit_codes import InputError
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.site import Guest, Namespace
 from vifguard.model.address import Mac
 
 FULL = "mac=02:00:00:00:00:0a,ip=10.0.0.5/24,ip6=fd00::5/64"
 OTHER = "mac=02:00:00:00:00:0b,ip=10.0.0.6,ip6=fd00::6,ll=fe80::6"
-WORDS = Words(
+WORDS = AuditOptions(
     name="h",
     level="strict",
     posts={"attacker": f"a/eth0,{FULL}", "victim": f"eth1,{OTHER}", "third": None, "outside": None},

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command import Shell
 
-from vifguard.cli.declared.nouns import NOUNS, PARTS
+from vifguard.cli.apply.schema import NOUNS, PARTS
 from vifguard.client.client import Client
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.service.database import require_unseen
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from vifguard.cli.declared.beside import MARK
-from vifguard.cli.declared.carry_out import api_body
-from vifguard.cli.declared.declaration import DeclarationError, Declared, declared_objects
-from vifguard.cli.declared.difference import Create, Delete, Step, Update, difference
-from vifguard.cli.declared.document import parse_document
-from vifguard.cli.declared.nouns import NOUN_OF, Made, Named
-from vifguard.cli.declared.surplus import surplus
-from vifguard.cli.declared.wording import change_of, line_of
+from vifguard.cli.apply.declaration import DeclarationError, Declared, declared_objects
+from vifguard.cli.apply.diff import Create, Delete, Step, Update, difference
+from vifguard.cli.apply.execute import api_body
+from vifguard.cli.apply.load import parse_document
+from vifguard.cli.apply.prune import surplus
+from vifguard.cli.apply.render import change_of, line_of
+from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, NamedReference
+from vifguard.cli.apply.separate_requests import MARK
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
 
 Item = dict[str, Any]
@@ -142,7 +142,7 @@ def test_what_is_not_there_is_created_in_the_order_of_dependence() -> None:
         (Create, resource) for resource in (NETWORK, SUBNET, PORT, IP_GROUP)
     ]
     made_network, made_subnet, made_port = (
-        Made(resource, "acme", name)
+        CreatedReference(resource, "acme", name)
         for resource, name in ((NETWORK, "n"), (SUBNET, "s"), (PORT, "p"))
     )
     assert found[2].values == {"network": made_network, "fixed_ips": [{"subnet_id": made_subnet}]}
@@ -433,5 +433,8 @@ def test_declared_values_are_the_apis_with_references_for_names() -> None:
         parse_document(of_acme(ports="p: {network: n, mac_address: 02:AA:00:00:00:01}"))
     )
     assert one == Declared(
-        PORT, "acme", "p", {"network": Named(NETWORK, "n"), "mac_address": "02:AA:00:00:00:01"}
+        PORT,
+        "acme",
+        "p",
+        {"network": NamedReference(NETWORK, "n"), "mac_address": "02:AA:00:00:00:01"},
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.cli.declared.document import DocumentError, parse_document, read_document
+from vifguard.cli.apply.load import DocumentError, parse_document, read_document
 
 
 @pytest.mark.parametrize(

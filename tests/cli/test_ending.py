@@ -15,7 +15,7 @@ import pytest
 from command import COMMAND, Service, clean_environment, started
 from tests.databases import Databases
 
-from vifguard.cli.exits import ExitCode
+from vifguard.cli.exit_codes import ExitCode
 
 MANY = 60
 """Ports of one request: it takes a while, and less than the server waits for its end."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.service.listen import Tcp, Unix, opened, parse_listen
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from command import Run, Service, Shell
 
-from vifguard.cli.declared.carry_out import carry_out
-from vifguard.cli.declared.plan import plan
-from vifguard.cli.exits import HalfwayError
+from vifguard.cli.apply.execute import carry_out
+from vifguard.cli.apply.plan import plan
+from vifguard.cli.exit_codes import HalfwayError
 from vifguard.client.client import Client
 from vifguard.client.endpoint import read_data_dir
 from vifguard.client.resource import (

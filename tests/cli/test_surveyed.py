@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.cli.adopting.declare import Choice, comments, document, port_names
-from vifguard.cli.adopting.known import Plugged, plugged
-from vifguard.cli.adopting.rehearsal import absent, declared
-from vifguard.cli.adopting.survey import Member, Survey
+from vifguard.cli.host_import.declare import Choice, comments, document, port_names
+from vifguard.cli.host_import.rehearsal import absent, declared
+from vifguard.cli.host_import.server_objects import Plugged, plugged
+from vifguard.cli.host_import.survey import Member, Survey
 from vifguard.model.address import Mac
 
 GUEST = Mac.parse("52:54:00:61:22:01")

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vifguard.cli import lab
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.lab_results import print_results
 from vifguard.lab.result.finding import Finding
 from vifguard.lab.result.runner import ScenarioResult, missing

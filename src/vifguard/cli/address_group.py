@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import ADDRESS_GROUP
 
 app = noun_app(ADDRESS_GROUP, "Address groups: prefixes that rules of security groups refer to.")
@@ -32,7 +32,7 @@ Addresses = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Addre
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_address_groups(session: Session, query: Query) -> None:
     """The address groups that you may see."""
     columns = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.exit_codes import ExitCode, InputError
 from vifguard.cli.output import (
     Column,
     note,
@@ -24,7 +24,7 @@ from vifguard.cli.output import (
 from vifguard.cli.session import Json
 
 if TYPE_CHECKING:
-    from vifguard.cli.site import Words
+    from vifguard.cli.audit_options import AuditOptions
     from vifguard.lab.audit.report import Report
     from vifguard.lab.audit.site import Site
 
@@ -132,9 +132,9 @@ def audit(
 
     Nothing of the host is changed, and nothing of the guests: frames are sent and heard.
     """
-    from vifguard.cli.site import Words
+    from vifguard.cli.audit_options import AuditOptions
 
-    words = Words(
+    words = AuditOptions(
         name=name,
         level=level,
         posts={"attacker": attacker, "victim": victim, "third": third, "outside": outside},
@@ -157,9 +157,9 @@ def audit(
 
 
 @contextmanager
-def _site(words: Words, *, lab: bool) -> Iterator[Site]:
+def _site(words: AuditOptions, *, lab: bool) -> Iterator[Site]:
     """The site of the command line, or our own while it stands; bad ones are bad input."""
-    from vifguard.cli.site import level_of, site_of
+    from vifguard.cli.audit_options import level_of, site_of
     from vifguard.lab.audit.self_audit import own_site
     from vifguard.lab.audit.site import SiteError
     from vifguard.lab.result.runner import ending_tidily

@@ -9,7 +9,6 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.security_group_rule import (
     Direction,
     Ethertype,
@@ -21,6 +20,7 @@ from vifguard.cli.security_group_rule import (
     rule_columns,
 )
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, noun_app
 from vifguard.client.resource import DEFAULT_RULE
 
 app = noun_app(DEFAULT_RULE, "Rules that new security groups begin with; the operator's.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.exit_codes import ExitCode, InputError
 from vifguard.cli.output import note, print_json, print_line
 from vifguard.cli.session import DATA_DIR, Json
 from vifguard.cli.up import BPF_DIR, Attach, DataDir, uses_tcx

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of, names_of
+from vifguard.cli.lookup import completer, id_of, names_of
 from vifguard.cli.output import Column, note, print_json, print_json_line, print_line, print_table
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.times import epoch, moment

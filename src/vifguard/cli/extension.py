@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_show, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_show, noun_app
 from vifguard.client.resource import EXTENSION
 
 app = noun_app(EXTENSION, "Extensions of the API that the server offers.")

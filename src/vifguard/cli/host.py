@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from vifguard.cli.adopting.command import adopt
-from vifguard.cli.exits import ExitCode, InputError
-from vifguard.cli.names import completer
+from vifguard.cli.exit_codes import ExitCode, InputError
+from vifguard.cli.host_import.command import adopt
+from vifguard.cli.lookup import completer
 from vifguard.cli.output import Column, print_item, print_json, waiting
-from vifguard.cli.reading import add_show, noun_app
 from vifguard.cli.session import Json, Session, with_session
+from vifguard.cli.standard_commands import add_show, noun_app
 from vifguard.cli.times import moment
 from vifguard.cli.up import BPF_DIR, BpfDir
 from vifguard.client.resource import HOST

@@ -8,11 +8,11 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.addresses import fixed_ips
-from vifguard.cli.names import completer, find, id_of, names_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, find, id_of, names_of
 from vifguard.cli.output import Column, plain
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.times import moment
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
 
@@ -57,7 +57,7 @@ MaxMoves = Annotated[
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_ip_groups(session: Session, query: Query) -> None:
     """The IP groups that you may see."""
     groups = session.client.list(IP_GROUP, **query)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.exit_codes import ExitCode, InputError
 from vifguard.cli.lab_results import document, print_results
 from vifguard.cli.output import Column, note, print_json, print_line, print_table
 from vifguard.cli.session import Json

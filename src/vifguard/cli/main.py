@@ -10,7 +10,6 @@ import typer
 from vifguard import __version__
 from vifguard.cli import (
     address_group,
-    apply,
     audit,
     default_security_group_rule,
     down,
@@ -30,7 +29,8 @@ from vifguard.cli import (
     up,
     user,
 )
-from vifguard.cli.exits import HalfwayError, InputError, exit_code
+from vifguard.cli.apply import apply_command
+from vifguard.cli.exit_codes import HalfwayError, InputError, exit_code
 from vifguard.cli.output import note
 from vifguard.client.errors import ClientError
 
@@ -63,7 +63,7 @@ for command in (
     up.serve,
     up.agent,
     down.down,
-    apply.apply,
+    apply_command.apply,
     drops.drops,
     extension.capabilities,
     audit.audit,

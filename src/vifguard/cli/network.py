@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import NETWORK
 
 app = noun_app(NETWORK, "Networks: one L2 segment each, shared or a project's own.")
@@ -49,7 +49,7 @@ Mtu = Annotated[int | None, typer.Option(help="The largest packet, in bytes.")]
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_networks(session: Session, query: Query) -> None:
     """The networks that you may see."""
     session.table(COLUMNS, session.client.list(NETWORK, **query))

@@ -9,13 +9,13 @@ import typer
 
 from vifguard.cli import values
 from vifguard.cli.addresses import fixed_ips
-from vifguard.cli.exits import InputError
-from vifguard.cli.names import completer, find, id_of, ids_in, names_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.exit_codes import InputError
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, find, id_of, ids_in, names_of
 from vifguard.cli.output import Column, note, plain, waiting
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.security_group_rule import rule_columns
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
 from vifguard.model.address import AddressError, Mac, parse_prefix
 
@@ -115,7 +115,7 @@ Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_ports(
     session: Session,
     query: Query,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vifguard.cli.exits import InputError
-from vifguard.cli.names import EVERY
+from vifguard.cli.exit_codes import InputError
+from vifguard.cli.lookup import EVERY
 from vifguard.cli.output import note
 from vifguard.client.errors import NotAllowedError
 from vifguard.client.resource import NETWORK, SECURITY_GROUP

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import EVERY, id_of, names_of
+from vifguard.cli.lookup import EVERY, id_of, names_of
 from vifguard.cli.output import Column
 from vifguard.cli.projects import note_if_new
-from vifguard.cli.reading import add_delete, add_show, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, noun_app
 from vifguard.client.resource import (
     ADDRESS_GROUP,
     NETWORK,

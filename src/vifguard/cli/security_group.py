@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.output import Column, print_line
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.references import with_names
 from vifguard.cli.security_group_rule import rule_columns
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import SECURITY_GROUP
 
 
@@ -57,7 +57,7 @@ Reject = Annotated[
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_security_groups(session: Session, query: Query) -> None:
     """The security groups that you may see."""
     columns = (

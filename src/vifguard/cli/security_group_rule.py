@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, find, find_usable, names_of
+from vifguard.cli.lookup import completer, find, find_usable, names_of
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE
 
 app = noun_app(SECURITY_GROUP_RULE, "Rules of security groups: they allow, and never deny.")

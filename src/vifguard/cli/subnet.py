@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of, names_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, id_of, names_of
 from vifguard.cli.output import Column, plain
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import NETWORK, SUBNET, SUBNET_POOL
 
 app = noun_app(SUBNET, "Subnets: a range of addresses, and where in it ports get theirs.")
@@ -51,7 +51,7 @@ Nameserver = Annotated[list[str] | None, typer.Option("--nameserver", help="Repe
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_subnets(session: Session, query: Query, network: OfNetwork = None) -> None:
     """The subnets that you may see."""
     if network is not None:

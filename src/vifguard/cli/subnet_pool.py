@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.cli import values
-from vifguard.cli.names import completer, id_of
-from vifguard.cli.narrowing import Query, narrowed
+from vifguard.cli.list_options import Query, with_list_options
+from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.output import Column
-from vifguard.cli.reading import add_delete, add_show, add_tags, noun_app
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import SUBNET_POOL
 
 app = noun_app(SUBNET_POOL, "Subnet pools: prefixes that new subnets get their ranges from.")
@@ -43,7 +43,7 @@ Default = Annotated[
 
 @app.command("list")
 @with_session
-@narrowed
+@with_list_options
 def list_subnet_pools(session: Session, query: Query) -> None:
     """The subnet pools that you may see."""
     columns = (

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.exit_codes import ExitCode, InputError
 from vifguard.cli.output import note, print_line
-from vifguard.cli.service import logs, ownership, writing
+from vifguard.cli.server_options import ServerOptions, with_server_options
+from vifguard.cli.service import logs, store_ownership, writable
 from vifguard.cli.service.logs import LogFormat
-from vifguard.cli.serving import Serving, with_serving
 from vifguard.cli.session import DATA_DIR, CaFile, Session
 
 if TYPE_CHECKING:
     from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
-    from vifguard.cli.service.life import Part
     from vifguard.cli.service.parts import HostAgent
+    from vifguard.cli.service.process import Part
     from vifguard.store.store import Store
 
 BPF_DIR = Path("/sys/fs/bpf/vifguard")
@@ -79,7 +79,7 @@ Room = Annotated[
 
 
 @dataclass(frozen=True)
-class Wishes:
+class AgentOptions:
     """What an operator says of a host besides where things are."""
 
     physical: Sequence[str]
@@ -134,9 +134,9 @@ LogStyle = Annotated[
 ]
 
 
-@with_serving
+@with_server_options
 def up(
-    serving: Serving,
+    serving: ServerOptions,
     data_dir: DataDir = DATA_DIR,
     physical: Physical = None,
     trust: Trust = None,
@@ -155,23 +155,23 @@ def up(
     Prints READY and the server's URL once both work. The guards outlive the process:
     `vifguard down --release` gives the host back without them.
     """
-    wishes = Wishes(physical or (), trust or (), keep_unguarded, connections, take_over)
+    wishes = AgentOptions(physical or (), trust or (), keep_unguarded, connections, take_over)
     settings = _settings(data_dir, bpf_dir, attach, wishes)
     if not take_over:
-        ownership.require_database(data_dir, serving.database, bpf_dir)
+        store_ownership.require_database(data_dir, serving.database, bpf_dir)
     with _process(data_dir, log_format, "server", "agent") as (layout, cleanup):
         layout.remember_bpf_dir(bpf_dir)
         server, store, url = serving.start(layout, cleanup)
         if not take_over:
-            ownership.require_own(store.identity, bpf_dir)
+            store_ownership.require_own(store.identity, bpf_dir)
         _announce_cut(settings)
-        code = _live([server, _local_agent(store, _name(host), settings)], url, ready_fd)
-    _leave(code)
+        code = _run_parts([server, _local_agent(store, _name(host), settings)], url, ready_fd)
+    _exit_now(code)
 
 
-@with_serving
+@with_server_options
 def serve(
-    serving: Serving,
+    serving: ServerOptions,
     data_dir: DataDir = DATA_DIR,
     ready_fd: ReadyFd = None,
     log_format: LogStyle = LogFormat.TEXT,
@@ -179,8 +179,8 @@ def serve(
     """Run the API server alone; agents on hosts ask it for their ports."""
     with _process(data_dir, log_format, "server") as (layout, cleanup):
         server, _, url = serving.start(layout, cleanup)
-        code = _live([server], url, ready_fd)
-    _leave(code)
+        code = _run_parts([server], url, ready_fd)
+    _exit_now(code)
 
 
 def agent(
@@ -206,7 +206,7 @@ def agent(
     from vifguard.client.client import Client
     from vifguard.client.feed import HttpFeed
 
-    wishes = Wishes(physical or (), trust or (), keep_unguarded, connections, take_over)
+    wishes = AgentOptions(physical or (), trust or (), keep_unguarded, connections, take_over)
     settings = _settings(data_dir, bpf_dir, attach, wishes)
     asker = Session(
         url=server, user=user or _name(host), password_file=password_file, ca_file=ca_file
@@ -214,12 +214,12 @@ def agent(
     endpoint = asker.endpoint()
     with _process(data_dir, log_format, "agent", must_write=False) as (layout, cleanup):
         _announce_cut(settings)
-        with writing.wished(data_dir):
+        with writable.wished(data_dir):
             layout.remember_bpf_dir(bpf_dir)
         client = cleanup.enter_context(Client(endpoint))
         feed = HttpFeed(client, _name(host))
-        code = _live([HostAgent(feed, _name(host), settings)], server, ready_fd)
-    _leave(code)
+        code = _run_parts([HostAgent(feed, _name(host), settings)], server, ready_fd)
+    _exit_now(code)
 
 
 @contextmanager
@@ -240,10 +240,10 @@ def _process(
     layout.prepare()
     with ExitStack() as cleanup:
         for duty in duties:
-            with writing.required(data_dir) if must_write else writing.wished(data_dir):
+            with writable.required(data_dir) if must_write else writable.wished(data_dir):
                 cleanup.enter_context(pid_file.held(layout.pid_file(duty)))
         if must_write:
-            with writing.required(data_dir):
+            with writable.required(data_dir):
                 yield layout, cleanup
         else:
             yield layout, cleanup
@@ -266,8 +266,8 @@ def _local_agent(store: Store, host: str, settings: Settings) -> HostAgent:
     return HostAgent(StoreFeed(store, host), host, settings)
 
 
-def _live(parts: Sequence[Part], url: str, ready_fd: int | None) -> ExitCode:
-    from vifguard.cli.service.life import PartError, live
+def _run_parts(parts: Sequence[Part], url: str, ready_fd: int | None) -> ExitCode:
+    from vifguard.cli.service.process import PartError, run_parts
 
     def announce() -> None:
         # Whoever started us may have stopped listening; that is no reason to end.
@@ -278,20 +278,20 @@ def _live(parts: Sequence[Part], url: str, ready_fd: int | None) -> ExitCode:
                 stream.write("\n")
 
     try:
-        live(parts, announce)
+        run_parts(parts, announce)
     except PartError as error:
         note(f"vifguard: {error}; the guards stay in force")
         return ExitCode.REFUSED
     return ExitCode.OK
 
 
-def _leave(code: ExitCode) -> NoReturn:
-    from vifguard.cli.service.life import leave
+def _exit_now(code: ExitCode) -> NoReturn:
+    from vifguard.cli.service.process import exit_now
 
-    leave(code)
+    exit_now(code)
 
 
-def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: Wishes) -> Settings:
+def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentOptions) -> Settings:
     from vifguard.agent.settings import Settings
     from vifguard.agent.uplinks import why_not
     from vifguard.cli.service.data_dir import DataDir as Layout

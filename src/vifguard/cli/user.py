@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.output import Column, note, print_json, print_line, print_table
 from vifguard.cli.session import DATA_DIR, DataDir, Json, read_password
 

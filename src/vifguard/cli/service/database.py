@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from urllib.parse import urlsplit
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 
 
 def require_unseen(url: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.model.address import AddressError, IPAddress, parse_address
 
 BACKLOG = 2048

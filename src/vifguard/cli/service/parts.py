@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vifguard.cli.service.life import PartError
+from vifguard.cli.service.process import PartError
 from vifguard.feed.messages import Feed, SecondAgentError
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ class ApiServer:
     def _config(self) -> uvicorn.Config:
         import uvicorn
 
-        from vifguard.cli.service.patience import PatientProtocol
+        from vifguard.cli.service.http_timeouts import TimeoutProtocol
 
         certificate = self._certificate
         return uvicorn.Config(
             self._app,
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             log_config=None,
             access_log=False,

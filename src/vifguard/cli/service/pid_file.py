@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import ssl
 import stat
 from pathlib import Path
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from vifguard.api.auth.basic_auth import (
     read_accounts,
     write_accounts,
 )
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.service.data_dir import DataDir, write_private
 from vifguard.client.endpoint import CLOUD, Endpoint, read_data_dir
 
@@ -74,7 +74,7 @@ def changing(path: Path) -> Iterator[list[Account]]:
         os.close(directory)
 
 
-def introduce(data_dir: DataDir) -> bool:
+def create_first_users(data_dir: DataDir) -> bool:
     """Make the operator, at the first start; whether it was the first.
 
     users.yaml is written last: a start that dies before leaves nothing that is believed.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.api.schema import convert
-from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, PARTS, QUOTA, Field, Noun
+from vifguard.cli.apply.schema import NOUN_OF, NOUNS, PARTS, QUOTA, FileField, FileResource
 from vifguard.client.resource import ResourceType
 from vifguard.model.security_group import DEFAULT
 
@@ -84,7 +84,9 @@ class _Reading:
                         values = self._values(each, said, place)
                         yield Declared(each.resource, project, name, values)
 
-    def _parts(self, noun: Noun, entry: Any, where: str) -> Iterator[tuple[Noun, dict[str, Any]]]:
+    def _parts(
+        self, noun: FileResource, entry: Any, where: str
+    ) -> Iterator[tuple[FileResource, dict[str, Any]]]:
         """A noun's own part of an entry, and what else the entry says."""
         part = PARTS.get(noun.resource)
         beside = tuple(part.by_name) if part else ()
@@ -93,7 +95,7 @@ class _Reading:
         if part and (rest := {key: value for key, value in given.items() if key in beside}):
             yield part, rest
 
-    def _values(self, noun: Noun, given: dict[str, Any], where: str) -> dict[str, Any]:
+    def _values(self, noun: FileResource, given: dict[str, Any], where: str) -> dict[str, Any]:
         for field in noun.fields:
             if field.required and field.name not in given:
                 self.problems.append(f"{where}: {field.name} is missing")
@@ -106,7 +108,7 @@ class _Reading:
         }
         return _with_one_choice(values, noun)
 
-    def _is_sound(self, field: Field, value: Any, where: str) -> bool:
+    def _is_sound(self, field: FileField, value: Any, where: str) -> bool:
         found = list(_faults(field, field.refer(value)))
         self.problems.extend(f"{where}{at}: {fault}" for at, fault in found)
         return not found
@@ -143,7 +145,7 @@ class _Reading:
                 yield name, inner
 
 
-def _faults(field: Field, value: Any) -> Iterator[tuple[str, str]]:
+def _faults(field: FileField, value: Any) -> Iterator[tuple[str, str]]:
     """What is wrong with a value, and at which place of a list; what all say together, last."""
     try:
         field.read(value)
@@ -152,7 +154,7 @@ def _faults(field: Field, value: Any) -> Iterator[tuple[str, str]]:
         yield from places or [("", str(error))]
 
 
-def _faults_within(field: Field, value: list[Any]) -> Iterator[tuple[str, str]]:
+def _faults_within(field: FileField, value: list[Any]) -> Iterator[tuple[str, str]]:
     for place, one in enumerate(value):
         try:
             field.read([one])
@@ -160,7 +162,7 @@ def _faults_within(field: Field, value: list[Any]) -> Iterator[tuple[str, str]]:
             yield f"[{place}]", str(error)
 
 
-def _with_one_choice(values: dict[str, Any], noun: Noun) -> dict[str, Any]:
+def _with_one_choice(values: dict[str, Any], noun: FileResource) -> dict[str, Any]:
     """Choosing a profile ends a choice of guards, and the reverse: the API takes only one."""
     for one, other in (("guard_profile", "guards"), ("guards", "guard_profile")):
         if values.get(one) is not None and other in noun.by_name:

@@ -14,7 +14,7 @@ from vifguard.agent.placement import is_libvirts
 from vifguard.agent.state import is_of_guest
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.uplinks import leads_out
-from vifguard.cli.adopting.known import Plugged
+from vifguard.cli.host_import.server_objects import Plugged
 from vifguard.kernel.bridge import Bridges
 from vifguard.kernel.capture import Capture, Captured
 from vifguard.kernel.link import BRIDGE, Link, Links

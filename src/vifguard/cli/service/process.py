@@ -38,7 +38,7 @@ class PartError(Exception):
     """A part ended that should have gone on; raised by a part, the message says what to do."""
 
 
-class _Wake:
+class _Signal:
     """Wakes the main thread. A pipe: a signal handler may write to it, whoever holds a lock."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Wake:
 class _Running(threading.Thread):
     """A part in its thread, and what became of it."""
 
-    def __init__(self, part: Part, wake: _Wake) -> None:
+    def __init__(self, part: Part, wake: _Signal) -> None:
         super().__init__(name=part.name, daemon=True)
         self.part = part
         self.ready = False
@@ -92,15 +92,15 @@ class _Running(threading.Thread):
         self._wake.call()
 
 
-def live(parts: Sequence[Part], announce: Callable[[], None]) -> None:
+def run_parts(parts: Sequence[Part], announce: Callable[[], None]) -> None:
     """Run the parts until SIGTERM or SIGINT; `announce` is called once all are ready.
 
     Raises PartError when a part ends by itself: what is left would be half a service, and
     whoever supervises the process must know.
     """
-    wake = _Wake()
+    wake = _Signal()
     running = [_Running(part, wake) for part in parts]
-    with _told_to_stop(wake) as told:
+    with _stop_signals(wake) as told:
         for thread in running:
             thread.start()
         _watch(running, wake, told, announce)
@@ -110,7 +110,7 @@ def live(parts: Sequence[Part], announce: Callable[[], None]) -> None:
         raise PartError("; ".join(_why(thread) for thread in fallen))
 
 
-def leave(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End the process now, though a thread may still wait for a client."""
     logging.shutdown()
     sys.stdout.flush()
@@ -119,7 +119,7 @@ def leave(code: int) -> NoReturn:
 
 
 def _watch(
-    running: Sequence[_Running], wake: _Wake, told: list[int], announce: Callable[[], None]
+    running: Sequence[_Running], wake: _Signal, told: list[int], announce: Callable[[], None]
 ) -> None:
     """Wait until told to stop or until a part has ended."""
     announced = False
@@ -150,7 +150,7 @@ def _why(thread: _Running) -> str:
 
 
 @contextmanager
-def _told_to_stop(wake: _Wake) -> Iterator[list[int]]:
+def _stop_signals(wake: _Signal) -> Iterator[list[int]]:
     """Within, SIGTERM and SIGINT are noted in the list instead of ending the process."""
     told: list[int] = []
 

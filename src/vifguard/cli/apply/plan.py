@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vifguard.cli.declared import quotas
-from vifguard.cli.declared.beside import SHARED, with_targets
-from vifguard.cli.declared.declaration import DeclarationError, Declared, declared_objects
-from vifguard.cli.declared.difference import Present, Step, difference
-from vifguard.cli.declared.document import DocumentError, RepeatedKeyError, read_document
-from vifguard.cli.declared.nouns import NOUN_OF
-from vifguard.cli.declared.surplus import Kept, surplus
-from vifguard.cli.exits import InputError
+from vifguard.cli.apply import quotas
+from vifguard.cli.apply.declaration import DeclarationError, Declared, declared_objects
+from vifguard.cli.apply.diff import Present, Step, difference
+from vifguard.cli.apply.load import DocumentError, RepeatedKeyError, read_document
+from vifguard.cli.apply.prune import Kept, surplus
+from vifguard.cli.apply.schema import NOUN_OF
+from vifguard.cli.apply.separate_requests import SHARED, with_targets
+from vifguard.cli.exit_codes import InputError
 from vifguard.client.client import Client
 from vifguard.client.errors import ClientError
 from vifguard.client.resource import RBAC_POLICY

@@ -25,14 +25,8 @@ from vifguard.api.v2.quotas import QUOTAS
 from vifguard.api.v2.security_groups import SECURITY_GROUPS
 from vifguard.api.v2.subnet_pools import SUBNET_POOLS
 from vifguard.api.v2.subnets import SUBNETS
-from vifguard.cli.declared import quotas, rules
-from vifguard.cli.declared.beside import (
-    EVERY,
-    set_addresses,
-    set_tags,
-    share,
-    unmarked,
-)
+from vifguard.cli.apply import quotas, rules
+from vifguard.cli.apply.separate_requests import EVERY, set_addresses, set_tags, share, unmarked
 from vifguard.client.resource import (
     ADDRESS_GROUP,
     IP_GROUP,
@@ -55,7 +49,7 @@ _STANDS_IN = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedReference:
     """An object that a value refers to by name or id; which one, `difference` finds out."""
 
     resource: ResourceType
@@ -63,7 +57,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CreatedReference:
     """The id that an object will have once it has been created."""
 
     resource: ResourceType
@@ -76,7 +70,7 @@ Beside = Callable[["Client", ResourceType, str, Any], None]
 
 
 @dataclass(frozen=True)
-class Field:
+class FileField:
     """One key that a file may give a noun.
 
     `attribute` is the API's; `refer` puts references where the file has names; `holds` says
@@ -88,7 +82,7 @@ class Field:
     name: str
     attribute: Attribute
     refer: Callable[[Any], Any] = lambda value: value
-    same: Callable[[Field, Any, Item], bool] | None = None
+    same: Callable[[FileField, Any, Item], bool] | None = None
     told: Callable[[Any], Any] = lambda value: value
     beside: Beside | None = None
     posted: bool = True
@@ -117,7 +111,7 @@ class Field:
 def with_stand_ins(value: Any) -> Any:
     """The value with an id for each reference: equal for equal ones, and nobody's."""
     match value:
-        case Named() | Made():
+        case NamedReference() | CreatedReference():
             return str(uuid5(_STANDS_IN, repr(value)))
         case dict():
             return {key: with_stand_ins(one) for key, one in value.items()}
@@ -129,7 +123,9 @@ def with_stand_ins(value: Any) -> Any:
 
 def _named(resource: ResourceType) -> Callable[[Any], Any]:
     """A name becomes a reference; what is no name is left for the converter to refuse."""
-    return lambda value: Named(resource, value) if isinstance(value, str) and value else value
+    return lambda value: (
+        NamedReference(resource, value) if isinstance(value, str) and value else value
+    )
 
 
 def _each(refer: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -144,11 +140,11 @@ def _from_subnet(value: Any) -> Any:
     return {"subnet_id": _named(SUBNET)(value["subnet"]), **rest}
 
 
-def _same_set(field: Field, value: Any, item: Item) -> bool:
+def _same_set(field: FileField, value: Any, item: Item) -> bool:
     return set(field.read(value)) == set(field.read(item[field.attribute.name]))
 
 
-def _same_rules(field: Field, value: Any, item: Item) -> bool:
+def _same_rules(field: FileField, value: Any, item: Item) -> bool:
     """The rules mean the same, however they are written."""
     return bool(field.read(value) == field.read(rules.said(item[field.attribute.name])))
 
@@ -164,7 +160,7 @@ def _with_remote(value: Any) -> Any:
     }
 
 
-def _same_addresses(field: Field, value: Any, item: Item) -> bool:
+def _same_addresses(field: FileField, value: Any, item: Item) -> bool:
     """Each declared address is there: itself, or any one of its subnet; and no other."""
     if value is None:
         return True  # null leaves the addresses to the server
@@ -182,7 +178,7 @@ def _canonical(key: str, value: Any) -> Any:
     return str(convert.address.read(value)) if key == "ip_address" else value
 
 
-def _same_pairs(field: Field, value: Any, item: Item) -> bool:
+def _same_pairs(field: FileField, value: Any, item: Item) -> bool:
     """The declared pairs and no other; a pair without a MAC means the port's own."""
     own = convert.mac.read(item["mac_address"])
     wanted, found = field.read(value), field.read(item[field.attribute.name])
@@ -191,44 +187,44 @@ def _same_pairs(field: Field, value: Any, item: Item) -> bool:
     return bool(wants == has)
 
 
-def _same_guards(field: Field, value: Any, item: Item) -> bool:
+def _same_guards(field: FileField, value: Any, item: Item) -> bool:
     wanted, found = field.read(value), field.read(item["guards"])
     if wanted is None or found is None:
         return wanted is found
     return with_implied(wanted) == with_implied(found)
 
 
-def _same_security(field: Field, value: Any, item: Item) -> bool:
+def _same_security(field: FileField, value: Any, item: Item) -> bool:
     # null is "as the network says": whatever the port has, that was once so.
     return value is None or field.read(value) == item["port_security_enabled"]
 
 
-def _same_host(_: Field, value: Any, item: Item) -> bool:
+def _same_host(_: FileField, value: Any, item: Item) -> bool:
     return (value or "") == (item.get("binding:host_id") or "")
 
 
-def _same_interface(_: Field, value: Any, item: Item) -> bool:
+def _same_interface(_: FileField, value: Any, item: Item) -> bool:
     return bool(item.get("binding:profile", {}).get("interface") == value.get("interface"))
 
 
 @dataclass(frozen=True)
-class Noun:
+class FileResource:
     """A noun of a file: what it is to a client, to the API, and its fields."""
 
     resource: ResourceType
-    fields: tuple[Field, ...]
+    fields: tuple[FileField, ...]
 
     @cached_property
-    def by_name(self) -> Mapping[str, Field]:
+    def by_name(self) -> Mapping[str, FileField]:
         """The fields by the file's keys."""
         return {field.name: field for field in self.fields}
 
 
-def _plain(api: attributes.ResourceSchema, *names: str) -> tuple[Field, ...]:
-    return tuple(Field(name, api.by_name[name]) for name in names)
+def _plain(api: attributes.ResourceSchema, *names: str) -> tuple[FileField, ...]:
+    return tuple(FileField(name, api.by_name[name]) for name in names)
 
 
-def _same_targets(_: Field, value: Any, item: Item) -> bool:
+def _same_targets(_: FileField, value: Any, item: Item) -> bool:
     return set(value) == set(_targets(item["shared_with"]))
 
 
@@ -237,11 +233,11 @@ def _targets(shared_with: Sequence[str]) -> list[str]:
     return [target for target in shared_with if target != EVERY]
 
 
-def _same_tags(_: Field, value: Any, item: Item) -> bool:
+def _same_tags(_: FileField, value: Any, item: Item) -> bool:
     return set(value) == set(unmarked(item["tags"]))
 
 
-_TAGS = Field(
+_TAGS = FileField(
     "tags",
     Attribute("tags", tags, OWNER, OWNER, ()),
     same=_same_tags,
@@ -249,7 +245,7 @@ _TAGS = Field(
     beside=set_tags,
     posted=False,
 )
-_SHARED_WITH = Field(
+_SHARED_WITH = FileField(
     "shared_with",
     Attribute("shared_with", convert.list_of(convert.project, 1000), OWNER, OWNER, ()),
     same=_same_targets,
@@ -259,106 +255,108 @@ _SHARED_WITH = Field(
 )
 
 
-def _network(api: attributes.ResourceSchema) -> Field:
-    return Field("network", api.by_name["network_id"], _named(NETWORK))
+def _network(api: attributes.ResourceSchema) -> FileField:
+    return FileField("network", api.by_name["network_id"], _named(NETWORK))
 
 
 _GUARDED = ("admin_state_up", "guard_profile", "storm", "description")
 
-NOUNS: Mapping[str, Noun] = {
-    "subnet_pools": Noun(
+NOUNS: Mapping[str, FileResource] = {
+    "subnet_pools": FileResource(
         SUBNET_POOL,
         (
-            Field("prefixes", SUBNET_POOLS.by_name["prefixes"], same=_same_set),
+            FileField("prefixes", SUBNET_POOLS.by_name["prefixes"], same=_same_set),
             *_plain(SUBNET_POOLS, "default_prefixlen", "min_prefixlen", "max_prefixlen"),
             *_plain(SUBNET_POOLS, "default_quota", "is_default", "shared", "description"),
             _SHARED_WITH,
             _TAGS,
         ),
     ),
-    "networks": Noun(
+    "networks": FileResource(
         NETWORK,
         (
             *_plain(NETWORKS, "shared", "public", "mtu", "link_local", "learned_limits"),
             *_plain(NETWORKS, "port_security_enabled"),
             *_plain(NETWORKS, *_GUARDED),
-            Field("guards", NETWORKS.by_name["guards"], same=_same_guards),
-            Field("physical_network", NETWORKS.by_name["provider:physical_network"]),
+            FileField("guards", NETWORKS.by_name["guards"], same=_same_guards),
+            FileField("physical_network", NETWORKS.by_name["provider:physical_network"]),
             _SHARED_WITH,
             _TAGS,
         ),
     ),
-    "subnets": Noun(
+    "subnets": FileResource(
         SUBNET,
         (
             _network(SUBNETS),
             # A file says which range it means; one from a pool would be another each time.
-            Field("cidr", replace(SUBNETS.by_name["cidr"], converter=cidr, default=REQUIRED)),
+            FileField("cidr", replace(SUBNETS.by_name["cidr"], converter=cidr, default=REQUIRED)),
             *_plain(SUBNETS, "gateway_ip", "enable_dhcp", "dns_nameservers"),
             *_plain(SUBNETS, "ipv6_ra_mode", "ipv6_address_mode", "description"),
-            Field("allocation_pools", SUBNETS.by_name["allocation_pools"], same=_same_set),
-            Field("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),
-            Field("subnet_pool", SUBNETS.by_name["subnetpool_id"], _named(SUBNET_POOL)),
+            FileField("allocation_pools", SUBNETS.by_name["allocation_pools"], same=_same_set),
+            FileField("host_routes", SUBNETS.by_name["host_routes"], same=_same_set),
+            FileField("subnet_pool", SUBNETS.by_name["subnetpool_id"], _named(SUBNET_POOL)),
             _TAGS,
         ),
     ),
-    "address_groups": Noun(
+    "address_groups": FileResource(
         ADDRESS_GROUP,
         (
             *_plain(ADDRESS_GROUPS, "description"),
-            Field("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=set_addresses),
+            FileField("addresses", ADDRESS_GROUPS.by_name["addresses"], beside=set_addresses),
             _SHARED_WITH,
             _TAGS,
         ),
     ),
-    "security_groups": Noun(
+    "security_groups": FileResource(
         SECURITY_GROUP,
         (*_plain(SECURITY_GROUPS, "description", "stateful", "reject"), _SHARED_WITH, _TAGS),
     ),
-    "ports": Noun(
+    "ports": FileResource(
         PORT,
         (
             _network(PORTS),
             *_plain(PORTS, "mac_address", "roles", "ethertypes", *_GUARDED),
             *_plain(PORTS, "device_id", "device_owner", "security_groups_enabled"),
-            Field("guards", PORTS.by_name["guards"], same=_same_guards),
-            Field("fixed_ips", PORTS.by_name["fixed_ips"], _each(_from_subnet), _same_addresses),
-            Field(
+            FileField("guards", PORTS.by_name["guards"], same=_same_guards),
+            FileField(
+                "fixed_ips", PORTS.by_name["fixed_ips"], _each(_from_subnet), _same_addresses
+            ),
+            FileField(
                 "allowed_address_pairs",
                 PORTS.by_name["allowed_address_pairs"],
                 same=_same_pairs,
             ),
-            Field(
+            FileField(
                 "port_security_enabled",
                 PORTS.by_name["port_security_enabled"],
                 same=_same_security,
             ),
-            Field(
+            FileField(
                 "security_groups",
                 PORTS.by_name["security_groups"],
                 _each(_named(SECURITY_GROUP)),
                 _same_set,
             ),
-            Field("host", PORTS.by_name["binding:host_id"], same=_same_host),
-            Field(
+            FileField("host", PORTS.by_name["binding:host_id"], same=_same_host),
+            FileField(
                 "interface",
                 PORTS.by_name["binding:profile"],
                 lambda value: {} if value is None else {"interface": value},
                 _same_interface,
             ),
-            Field("vnic_type", PORTS.by_name["binding:vnic_type"]),
+            FileField("vnic_type", PORTS.by_name["binding:vnic_type"]),
             _TAGS,
         ),
     ),
-    "ip_groups": Noun(
+    "ip_groups": FileResource(
         IP_GROUP,
         (
             _network(IP_GROUPS),
-            Field(
+            FileField(
                 "addresses", IP_GROUPS.by_name["addresses"], _each(_from_subnet), _same_addresses
             ),
-            Field("members", IP_GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
-            Field("pinned", IP_GROUPS.by_name["pinned_port_id"], _named(PORT)),
+            FileField("members", IP_GROUPS.by_name["members"], _each(_named(PORT)), _same_set),
+            FileField("pinned", IP_GROUPS.by_name["pinned_port_id"], _named(PORT)),
             *_plain(IP_GROUPS, "vrid4", "vrid6", "max_moves_per_minute", "description"),
             _TAGS,
         ),
@@ -366,11 +364,11 @@ NOUNS: Mapping[str, Noun] = {
 }
 """Every noun of a file, in the order in which objects are created."""
 
-PARTS: Mapping[ResourceType, Noun] = {
-    SECURITY_GROUP: Noun(
+PARTS: Mapping[ResourceType, FileResource] = {
+    SECURITY_GROUP: FileResource(
         rules.RULES,
         (
-            Field(
+            FileField(
                 "rules",
                 rules.ATTRIBUTE,
                 _each(_with_remote),
@@ -387,14 +385,14 @@ A group's rules refer to other groups, which may refer to it.
 """
 
 
-QUOTA = Noun(
+QUOTA = FileResource(
     quotas.QUOTA,
-    tuple(Field(key, QUOTAS.by_name[key], quotas.limit) for key in quotas.KEYS),
+    tuple(FileField(key, QUOTAS.by_name[key], quotas.limit) for key in quotas.KEYS),
 )
 """How much a project may have; it has one of these, and no name."""
 
 
-def _by_resource() -> dict[ResourceType, Noun]:
+def _by_resource() -> dict[ResourceType, FileResource]:
     found = {QUOTA.resource: QUOTA}
     for noun in NOUNS.values():
         found[noun.resource] = noun
@@ -403,5 +401,5 @@ def _by_resource() -> dict[ResourceType, Noun]:
     return found
 
 
-NOUN_OF: Mapping[ResourceType, Noun] = _by_resource()
+NOUN_OF: Mapping[ResourceType, FileResource] = _by_resource()
 """The nouns and their parts by what they are to a client, in the same order."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vifguard.cli.exits import ExitCode, InputError
+from vifguard.cli.exit_codes import ExitCode, InputError
 from vifguard.cli.output import note, print_json, print_line, progress
 from vifguard.cli.session import Session, with_session
 
@@ -40,10 +40,10 @@ def apply(
     The whole file is checked before anything changes; when the server refuses a step, the
     steps taken before it are taken back. A second run changes nothing.
     """
-    from vifguard.cli.declared.carry_out import carry_out
-    from vifguard.cli.declared.difference import Delete
-    from vifguard.cli.declared.plan import plan
-    from vifguard.cli.declared.wording import change_of, kept_of, line_of
+    from vifguard.cli.apply.diff import Delete
+    from vifguard.cli.apply.execute import carry_out
+    from vifguard.cli.apply.plan import plan
+    from vifguard.cli.apply.render import change_of, kept_of, line_of
 
     planned = plan(session.client, file, prune=prune)
     steps = planned.steps

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 
 log = logging.getLogger("vifguard")
 

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from itertools import chain, count
 from typing import Any
 
-from vifguard.cli.adopting.survey import Member, Survey
+from vifguard.cli.host_import.survey import Member, Survey
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 
 _LENGTHS = {4: 24, 6: 64}

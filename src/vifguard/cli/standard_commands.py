@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vifguard.cli.exits import HalfwayError
-from vifguard.cli.names import completer, find, id_of
+from vifguard.cli.exit_codes import HalfwayError
+from vifguard.cli.lookup import completer, find, id_of
 from vifguard.cli.session import Session, with_session
 from vifguard.client.errors import ClientError, RefusedError
 from vifguard.client.resource import ResourceType

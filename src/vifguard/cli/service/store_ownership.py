@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 
 
 def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:

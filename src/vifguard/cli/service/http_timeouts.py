@@ -18,7 +18,7 @@ MAX_HEAD = 64 * 1024
 """Bytes of a head that is not complete; a complete one of more than 16 KiB is answered 431."""
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     """Ends a connection whose request does not begin, or whose head does not end."""
 
     _in_head = False

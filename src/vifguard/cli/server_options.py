@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.output import note
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServerOptions:
     """How an operator wants the API to be served."""
 
     listen: str
@@ -221,12 +221,12 @@ class Serving:
         if self.no_identity:
             users.write_clouds(layout.clouds, Endpoint(url, ca_file=str(ca_file or "")))
             return
-        if users.introduce(layout):
+        if users.create_first_users(layout):
             note(f"made an administrator; the password is in {layout.admin_password}")
         users.refresh_clouds(layout, url, ca_file)
 
 
-def with_serving(command: Callable[..., None]) -> Callable[..., None]:
+def with_server_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose first parameter says how to serve; the options are added to its own."""
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     shared = [
@@ -238,7 +238,7 @@ def with_serving(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        serving = Serving(**{name: arguments.pop(name) for name in _OPTIONS})
+        serving = ServerOptions(**{name: arguments.pop(name) for name in _OPTIONS})
         command(serving, **arguments)
 
     parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]

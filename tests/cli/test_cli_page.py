@@ -9,7 +9,7 @@ import pytest
 import typer.main
 from command import COMMAND, execute
 
-from vifguard.cli.exits import ExitCode
+from vifguard.cli.exit_codes import ExitCode
 from vifguard.cli.main import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from vifguard.cli.declared.difference import Create, Delete, Step, Update, shown
-from vifguard.cli.declared.nouns import NOUN_OF, Made
-from vifguard.cli.declared.surplus import Kept
+from vifguard.cli.apply.diff import Create, Delete, Step, Update, shown
+from vifguard.cli.apply.prune import Kept
+from vifguard.cli.apply.schema import NOUN_OF, CreatedReference
 
 
 def line_of(step: Step, names: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -65,7 +65,7 @@ def _old_and_new(step: Update) -> dict[str, tuple[Any, Any]]:
 
 def _plain(value: Any) -> Any:
     match value:
-        case Made():
+        case CreatedReference():
             return {"name": value.name}
         case dict():
             return {key: _plain(one) for key, one in value.items()}

@@ -11,8 +11,8 @@ import pytest
 import trustme
 from command import Shell, execute, started
 
-from vifguard.cli.exits import InputError
-from vifguard.cli.service import patience
+from vifguard.cli.exit_codes import InputError
+from vifguard.cli.service import http_timeouts
 from vifguard.cli.service.tls import Certificate
 
 
@@ -224,7 +224,7 @@ def test_a_log_for_programs_is_an_object_a_line(data_dir: Path) -> None:
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_timeouts, "HEAD_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("hasty")

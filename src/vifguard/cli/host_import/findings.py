@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vifguard.cli.output import Column, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from vifguard.cli.adopting.rehearsal import Result
-    from vifguard.cli.adopting.survey import Member, Survey
+    from vifguard.cli.host_import.rehearsal import Result
+    from vifguard.cli.host_import.survey import Member, Survey
 
 _MEMBERS = (
     Column("MEMBER", "member"),

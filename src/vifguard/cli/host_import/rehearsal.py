@@ -16,7 +16,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from vifguard.agent.state import is_of_guest
-from vifguard.cli.adopting.survey import Member, Survey, frames
+from vifguard.cli.host_import.survey import Member, Survey, frames
 from vifguard.kernel.capture import Capture
 from vifguard.model.address import IPNetwork, Mac, parse_address
 from vifguard.model.guard import Guard, Profile

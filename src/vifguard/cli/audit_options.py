@@ -17,7 +17,7 @@ from ipaddress import (
 )
 from typing import TypeVar
 
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
 from vifguard.cli.values import NONE
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.site import Guest, Namespace, Reach, Site, VantagePoint
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class AuditOptions:
     """What the command line says of a site."""
 
     name: str
@@ -56,7 +56,7 @@ def level_of(text: str) -> Kind:
     return _LEVELS[text]
 
 
-def site_of(words: Words) -> Site:
+def site_of(words: AuditOptions) -> Site:
     """The site that was meant; what was not said is read from the devices."""
     level = level_of(words.level)
     for name in ("attacker", "victim"):
@@ -68,9 +68,11 @@ def site_of(words: Words) -> Site:
         raise InputError(str(error)) from None
 
 
-def _site(words: Words, level: Kind) -> Site:
+def _site(words: AuditOptions, level: Kind) -> Site:
     said = {
-        name: _Said.parse(name, text, words.command) for name, text in words.posts.items() if text
+        name: _DeclaredGuest.parse(name, text, words.command)
+        for name, text in words.posts.items()
+        if text
     }
     posts = {name: each.post() for name, each in said.items()}
     nets = [parse_network(text) for text in words.nets] or said["attacker"].networks()
@@ -97,7 +99,7 @@ def _site(words: Words, level: Kind) -> Site:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _DeclaredGuest:
     """A post as it was written, and what its device tells where that is needed."""
 
     name: str
@@ -106,7 +108,7 @@ class _Said:
     facts: Facts | None
 
     @classmethod
-    def parse(cls, name: str, text: str, command: str | None) -> _Said:
+    def parse(cls, name: str, text: str, command: str | None) -> _DeclaredGuest:
         """From `[NETNS/]DEVICE,mac=...,ip=...`."""
         place, *pairs = text.split(",")
         fields = dict(_pair(name, pair) for pair in pairs)
@@ -116,7 +118,9 @@ class _Said:
 
     def post(self) -> VantagePoint:
         """The post: what was said of it, else what the device tells."""
-        mac = Mac.parse(self.fields["mac"]) if "mac" in self.fields else self._told().mac
+        mac = (
+            Mac.parse(self.fields["mac"]) if "mac" in self.fields else self._read_from_device().mac
+        )
         ip4, ip6 = self._interface("ip", IPv4Interface), self._interface("ip6", IPv6Interface)
         ll = self._interface("ll", IPv6Interface)
         return VantagePoint(
@@ -142,14 +146,14 @@ class _Said:
             if not isinstance(said, kind):
                 raise InputError(f"--{self.name}: {field}={said.ip} is of the other family")
             return said
-        told = [each for each in self._told_interfaces() if isinstance(each, kind)]
+        told = [each for each in self._read_interfaces() if isinstance(each, kind)]
         fitting = (each for each in told if each.ip.is_link_local == (field == "ll"))
         return next(fitting, None)
 
-    def _told_interfaces(self) -> list[Interface]:
+    def _read_interfaces(self) -> list[Interface]:
         return [ip_interface(text) for text in self.facts.addresses] if self.facts else []
 
-    def _told(self) -> Facts:
+    def _read_from_device(self) -> Facts:
         assert self.facts is not None  # noqa: S101 - asked wherever a field is missing
         return self.facts
 

@@ -10,10 +10,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vifguard.cli.declared.beside import EVERY, MARK, share
-from vifguard.cli.declared.declaration import Declared, title
-from vifguard.cli.declared.difference import Create, Delete, Present, Step, Update
-from vifguard.cli.declared.nouns import NOUN_OF, NOUNS, Item
+from vifguard.cli.apply.declaration import Declared, title
+from vifguard.cli.apply.diff import Create, Delete, Present, Step, Update
+from vifguard.cli.apply.schema import NOUN_OF, NOUNS, Item
+from vifguard.cli.apply.separate_requests import EVERY, MARK, share
 from vifguard.cli.references import references
 from vifguard.client.errors import RefusedError
 from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType

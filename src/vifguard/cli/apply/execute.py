@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vifguard.cli.declared import rules, surplus
-from vifguard.cli.declared.beside import MARK
-from vifguard.cli.declared.difference import Create, Delete, Step, Update
-from vifguard.cli.declared.nouns import NOUN_OF, Item, Made
-from vifguard.cli.exits import HalfwayError
+from vifguard.cli.apply import prune, rules
+from vifguard.cli.apply.diff import Create, Delete, Step, Update
+from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, Item
+from vifguard.cli.apply.separate_requests import MARK
+from vifguard.cli.exit_codes import HalfwayError
 from vifguard.client.errors import ChangedError, ClientError, NotFoundError, RefusedError
 from vifguard.client.resource import PORT, SECURITY_GROUP, ResourceType
 
@@ -59,7 +59,7 @@ class _Run:
     def __init__(self, client: Client, tell: Tell) -> None:
         self._client = client
         self._tell = tell
-        self._ids: dict[Made, str] = {}
+        self._ids: dict[CreatedReference, str] = {}
         self._revisions: dict[str, int | None] = {}
         self._taken: list[Step] = []
         self._under_way: Sequence[Step] = ()
@@ -97,7 +97,7 @@ class _Run:
                 body = api_body(step.resource, step.values, step.current, self._ids)
                 self._set(step.resource, key, body, revision)
             case Delete() as step:
-                surplus.delete(self._client, step.resource, step.current)
+                prune.delete(self._client, step.resource, step.current)
         self._took(steps[0])
 
     def _took(self, step: Step) -> None:
@@ -233,11 +233,13 @@ class _Run:
         return f"changed {step} back"
 
 
-def _group_of(step: Create) -> Made:
-    return Made(SECURITY_GROUP, step.project, step.name)
+def _group_of(step: Create) -> CreatedReference:
+    return CreatedReference(SECURITY_GROUP, step.project, step.name)
 
 
-def _bodies(step: Create, ids: Mapping[Made, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _bodies(
+    step: Create, ids: Mapping[CreatedReference, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a new object is created with, and what it is given once it is there."""
     body = api_body(step.resource, step.values, {}, ids)
     later = {each.attribute.name for each in NOUN_OF[step.resource].fields if not each.posted}
@@ -255,7 +257,10 @@ def before(step: Update) -> dict[str, Any]:
 
 
 def api_body(
-    resource: ResourceType, values: Mapping[str, Any], current: Item, ids: Mapping[Made, str]
+    resource: ResourceType,
+    values: Mapping[str, Any],
+    current: Item,
+    ids: Mapping[CreatedReference, str],
 ) -> dict[str, Any]:
     """The values as the API takes them, with the ids of what this run has created."""
     fields = NOUN_OF[resource].by_name
@@ -270,10 +275,10 @@ def api_body(
     return body
 
 
-def with_ids(value: Any, ids: Mapping[Made, str]) -> Any:
+def with_ids(value: Any, ids: Mapping[CreatedReference, str]) -> Any:
     """The value, with ids for what this run has created."""
     match value:
-        case Made():
+        case CreatedReference():
             return ids[value]
         case dict():
             return {key: with_ids(one, ids) for key, one in value.items()}

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vifguard.cli.declared.beside import EVERY, SHARED
-from vifguard.cli.declared.declaration import DeclarationError, Declared, title
-from vifguard.cli.declared.nouns import NOUN_OF, Item, Made, Named
+from vifguard.cli.apply.declaration import DeclarationError, Declared, title
+from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, Item, NamedReference
+from vifguard.cli.apply.separate_requests import EVERY, SHARED
 from vifguard.client.resource import SUBNET, ResourceType
 
 
@@ -25,9 +25,9 @@ class Create:
         return title(self.resource, self.project, self.name)
 
     @property
-    def made(self) -> Made:
+    def made(self) -> CreatedReference:
         """What others refer to it by."""
-        return Made(self.resource, self.project, self.name)
+        return CreatedReference(self.resource, self.project, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def difference(declared: Sequence[Declared], present: Present) -> tuple[Step, ..
     return tuple(steps)
 
 
-Reference = str | Made
+Reference = str | CreatedReference
 """How one object refers to another: by its id, or by the id to come."""
 
 
@@ -138,7 +138,7 @@ class _Comparing:
 
     def _resolve(self, item: Declared, value: Any, network: Reference | None) -> Any:
         match value:
-            case Named():
+            case NamedReference():
                 return self._reference(item, value, network)
             case dict():
                 return {key: self._resolve(item, one, network) for key, one in value.items()}
@@ -148,7 +148,7 @@ class _Comparing:
                 return value
 
     def _reference(
-        self, item: Declared, wanted: Named, network: Reference | None
+        self, item: Declared, wanted: NamedReference, network: Reference | None
     ) -> Reference | None:
         found = self._candidates(item.project, wanted, network)
         if len(found) == 1:
@@ -163,7 +163,7 @@ class _Comparing:
         return None
 
     def _candidates(
-        self, project: str, wanted: Named, network: Reference | None
+        self, project: str, wanted: NamedReference, network: Reference | None
     ) -> list[Reference]:
         """What a name can mean: an id, then the project's own, then what is shared."""
         resource, name = wanted.resource, wanted.name
@@ -174,7 +174,7 @@ class _Comparing:
         if own := self._named.get((resource, project, name)):
             return [one["id"] for one in own]
         if (resource, project, name) in self._declared:
-            return [Made(resource, project, name)]
+            return [CreatedReference(resource, project, name)]
         return self._shared_ones(resource, project, name) if resource in SHARED else []
 
     def _shared_ones(self, resource: ResourceType, project: str, name: str) -> list[Reference]:
@@ -185,7 +185,7 @@ class _Comparing:
             if one.get("shared") or {project, EVERY} & set(one.get("shared_with", ()))
         ]
         coming = [
-            Made(resource, owner, name)
+            CreatedReference(resource, owner, name)
             for (kind, owner, other), item in self._declared.items()
             if (kind, other) == (resource, name) and (resource, owner, name) not in self._named
             if item.values.get("shared") or project in item.values.get("shared_with", ())
@@ -204,7 +204,9 @@ class _Comparing:
             if resource is SUBNET and (resource, project, name) not in self._named:
                 wanted = item.values.get("network")
                 for network in self._candidates(project, wanted, None) if wanted else ():
-                    index.setdefault((network, name), []).append(Made(resource, project, name))
+                    index.setdefault((network, name), []).append(
+                        CreatedReference(resource, project, name)
+                    )
         return index
 
 
@@ -220,7 +222,7 @@ def _shared_of(found: Sequence[Item]) -> Mapping[str, list[Item]]:
 def shown(value: Any, names: Mapping[str, str]) -> str:
     """A value in a line for people, with names for the ids of objects that have one."""
     match value:
-        case Made():
+        case CreatedReference():
             return value.name
         case None:
             return "null"

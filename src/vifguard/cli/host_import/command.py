@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vifguard.cli.adopting.findings import Found, show
-from vifguard.cli.exits import InputError
+from vifguard.cli.exit_codes import InputError
+from vifguard.cli.host_import.findings import Found, show
 from vifguard.cli.output import note
 from vifguard.cli.session import Json
 from vifguard.cli.up import Trust
@@ -71,17 +71,17 @@ def adopt(
     Writes a file for `vifguard apply` that declares a port for each guest; with --rehearse it
     counts what the guards of these ports would drop. docs/existing-host.md walks through it.
     """
-    from vifguard.cli.adopting import known, rehearsal
-    from vifguard.cli.adopting.declare import Choice, document
-    from vifguard.cli.adopting.survey import survey
-    from vifguard.cli.declared.document import DocumentError, read_document
+    from vifguard.cli.apply.load import DocumentError, read_document
+    from vifguard.cli.host_import import rehearsal, server_objects
+    from vifguard.cli.host_import.declare import Choice, document
+    from vifguard.cli.host_import.survey import survey
 
     if output is not None and not force:
         _refuse_to_replace(output)
     name = host or socket.gethostname()
     choice = Choice(physical, physical, project, name, profile.value if profile else None)
     try:
-        plugged, pairs = known.plugged(), known.leases(leases or ())
+        plugged, pairs = server_objects.plugged(), server_objects.leases(leases or ())
         if listen:
             note(f"listening {listen:g} s on {bridge}")
         found = survey(bridge, listen, trust or (), plugged, pairs)
@@ -111,7 +111,7 @@ def _refuse_to_replace(path: Path) -> None:
 def _write(path: Path, found: Found) -> None:
     import yaml
 
-    from vifguard.cli.adopting.declare import comments
+    from vifguard.cli.host_import.declare import comments
 
     head = "".join(f"# {line}\n" for line in comments(found.survey))
     text = yaml.safe_dump(found.document, sort_keys=False, default_flow_style=None, width=100)

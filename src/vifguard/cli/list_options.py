@@ -49,7 +49,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def narrowed(command: Callable[..., None]) -> Callable[..., None]:
+def with_list_options(command: Callable[..., None]) -> Callable[..., None]:
     """A command whose second parameter is the query of a list; the options for it are added."""
     session, _, *own = inspect.signature(command, eval_str=True).parameters.values()
     added = [
