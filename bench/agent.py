@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.world import World, policy_of, stranger, world
+from bench.world import World, other_guest, policy_of, standing_world
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
 from vifguard.feed.messages import HostPort, Report, ReportAnswer, Segment, Update
@@ -30,26 +30,26 @@ PER_NETWORK = 1000
 
 def measure(ports: int) -> dict[str, Any]:
     """Seconds until every port is enforced and a member of its bridge; peak memory in MB."""
-    with world("agent", ports) as it:
-        bpffs.mount(it.bpf_dir.parent)
-        names = json.dumps(sorted(set(it.interfaces()) - {it.a.tap, it.b.tap}))
+    with standing_world("agent", ports) as world:
+        bpffs.mount(world.bpf_dir.parent)
+        names = json.dumps(sorted(set(world.interfaces()) - {world.a.tap, world.b.tap}))
         done = subprocess.run(
-            ["ip", "netns", "exec", it.name, sys.executable, "-m", "bench.agent", it.bpf_dir],
+            ["ip", "netns", "exec", world.name, sys.executable, "-m", "bench.agent", world.bpf_dir],
             input=names,
             capture_output=True,
             text=True,
             check=False,
         )
-        it.driver = None
-        _remove(it)
+        world.driver = None
+        _remove(world)
         if done.returncode:
             raise RuntimeError(done.stderr[-2000:])
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 
 
-def _remove(it: World) -> None:
-    subprocess.run(["rm", "-rf", it.bpf_dir], check=True)
+def _remove(world: World) -> None:
+    subprocess.run(["rm", "-rf", world.bpf_dir], check=True)
 
 
 class MemoryFeed:
@@ -93,7 +93,7 @@ class MemoryFeed:
 
 
 def _host_port(name: str, number: int) -> HostPort:
-    guest = stranger(number)
+    guest = other_guest(number)
     segment = Segment(f"{number // PER_NETWORK:011d}-network", shared=True, physical="", mtu=1500)
     return HostPort(
         policy_of(guest, number, Profile.STRICT), segment, Mac.parse(guest.mac), name, 1

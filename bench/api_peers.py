@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
-from bench.api_servers import Door, Server, all_three
+from bench.api_servers import ApiClient, Server, all_three
 from bench.result import Goal
 
 PEER = "Neutron, PostgreSQL"
@@ -59,7 +59,7 @@ class _Bench:
 
     def make(self, plural: str, singular: str, body: dict[str, Any]) -> str:
         """Create an object; its id."""
-        told = Door(self.server).call("POST", f"/v2.0/{plural}", {singular: body})
+        told = ApiClient(self.server).call("POST", f"/v2.0/{plural}", {singular: body})
         return str(json.loads(told)[singular]["id"])
 
     def prepare(self) -> None:
@@ -88,14 +88,14 @@ class _Bench:
         """One of the ports; over time, all."""
         return self.ports[next(self.turns) * 7919 % len(self.ports)]
 
-    def post(self, door: Door) -> str:
+    def post(self, door: ApiClient) -> str:
         """Create one port; its id."""
         told = door.call("POST", "/v2.0/ports", {"port": self.port()})
         return str(json.loads(told)["port"]["id"])
 
     def fill(self, count: int) -> None:
         """Create ports in bulk, until there are `count`."""
-        door = Door(self.server)
+        door = ApiClient(self.server)
         while (missing := count - len(self.ports)) > 0:
             bodies = [self.port() for _ in range(min(_BULK, missing))]
             told = json.loads(door.call("POST", "/v2.0/ports", {"ports": bodies}))
@@ -103,45 +103,45 @@ class _Bench:
         self.memory[count] = self.server.memory()
 
 
-Call = Callable[[_Bench, Door], object]
+Call = Callable[[_Bench, ApiClient], object]
 
 
-def _post(it: _Bench, door: Door) -> None:
-    it.ports.append(it.post(door))
+def _post(world: _Bench, door: ApiClient) -> None:
+    world.ports.append(world.post(door))
 
 
-def _delete(it: _Bench, door: Door) -> None:
-    door.call("DELETE", f"/v2.0/ports/{it.ports.pop()}")
+def _delete(world: _Bench, door: ApiClient) -> None:
+    door.call("DELETE", f"/v2.0/ports/{world.ports.pop()}")
 
 
-def _get(it: _Bench, door: Door) -> None:
-    door.call("GET", f"/v2.0/ports/{it.any_port()}")
+def _get(world: _Bench, door: ApiClient) -> None:
+    door.call("GET", f"/v2.0/ports/{world.any_port()}")
 
 
-def _find(it: _Bench, door: Door) -> None:
+def _find(world: _Bench, door: ApiClient) -> None:
     told = json.loads(door.call("GET", "/v2.0/ports?device_id=device-1"))["ports"]
     if len(told) != 1:
-        raise RuntimeError(f"{it.server.name} found {len(told)} ports of one device")
+        raise RuntimeError(f"{world.server.name} found {len(told)} ports of one device")
 
 
-def _put_name(it: _Bench, door: Door) -> None:
+def _put_name(world: _Bench, door: ApiClient) -> None:
     name = f"renamed-{time.monotonic_ns()}"
-    door.call("PUT", f"/v2.0/ports/{it.any_port()}", {"port": {"name": name}})
+    door.call("PUT", f"/v2.0/ports/{world.any_port()}", {"port": {"name": name}})
 
 
-def _put_pairs(it: _Bench, door: Door) -> None:
-    pairs = [{"ip_address": str(_PAIR + next(it.numbers))}]
+def _put_pairs(world: _Bench, door: ApiClient) -> None:
+    pairs = [{"ip_address": str(_PAIR + next(world.numbers))}]
     body = {"port": {"allowed_address_pairs": pairs}}
-    door.call("PUT", f"/v2.0/ports/{it.any_port()}", body)
+    door.call("PUT", f"/v2.0/ports/{world.any_port()}", body)
 
 
-def _list(it: _Bench, door: Door) -> None:
+def _list(world: _Bench, door: ApiClient) -> None:
     count = len(json.loads(door.call("GET", "/v2.0/ports"))["ports"])
-    if count != len(it.ports):
-        raise RuntimeError(f"{it.server.name} listed {count} ports of {len(it.ports)}")
+    if count != len(world.ports):
+        raise RuntimeError(f"{world.server.name} listed {count} ports of {len(world.ports)}")
 
 
-def _walk(it: _Bench, door: Door) -> None:
+def _walk(world: _Bench, door: ApiClient) -> None:
     count, marker = 0, ""
     while True:
         page = json.loads(door.call("GET", f"/v2.0/ports?limit=100{marker}"))["ports"]
@@ -149,19 +149,19 @@ def _walk(it: _Bench, door: Door) -> None:
         if len(page) < 100:
             break
         marker = f"&marker={page[-1]['id']}"
-    if count != len(it.ports):
-        raise RuntimeError(f"{it.server.name} paged {count} ports of {len(it.ports)}")
+    if count != len(world.ports):
+        raise RuntimeError(f"{world.server.name} paged {count} ports of {len(world.ports)}")
 
 
-def _network(it: _Bench, door: Door) -> None:
-    name = f"network-{next(it.numbers)}"
+def _network(world: _Bench, door: ApiClient) -> None:
+    name = f"network-{next(world.numbers)}"
     door.call("POST", "/v2.0/networks", {"network": {"name": name, "shared": True}})
 
 
-def _rule(it: _Bench, door: Door) -> None:
-    number = next(it.numbers) % 60_000 + 1
+def _rule(world: _Bench, door: ApiClient) -> None:
+    number = next(world.numbers) % 60_000 + 1
     body = {
-        "security_group_id": it.group,
+        "security_group_id": world.group,
         "direction": "ingress",
         "protocol": "tcp",
         "port_range_min": number,
@@ -196,29 +196,29 @@ def measure(*, quick: bool) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     with all_three() as servers:
         benches = [_Bench(server) for server in servers]
-        for it in benches:
-            it.prepare()
-            it.fill(_AT_ONCE)  # what a first call costs more is not of interest
+        for world in benches:
+            world.prepare()
+            world.fill(_AT_ONCE)  # what a first call costs more is not of interest
         rows += _stage(benches, _EACH, _AT_ONCE, size)
         _fill_all(benches, size.some)
         rows += _stage(benches, _SOME, size.some, size)
         for name, call in _TOGETHER.items():
-            rows += [_together(it, name, call, size) for it in benches]
+            rows += [_together(world, name, call, size) for world in benches]
         _fill_all(benches, size.many)
         rows += _stage(benches, _MANY, size.many, size)
-        ours = [it for it in benches if it.server.name != PEER]
+        ours = [world for world in benches if world.server.name != PEER]
         _fill_all(ours, size.most)
         rows += _stage(ours, _EACH, size.most, size)
     memory = [
-        {"server": it.server.name, **{f"MB at {n} ports": mb for n, mb in it.memory.items()}}
-        for it in benches
+        {"server": world.server.name, **{f"MB at {n} ports": mb for n, mb in world.memory.items()}}
+        for world in benches
     ]
     return {"calls": rows, "ratios": _ratios(rows), "growth": _growth(rows), "memory": memory}
 
 
 def _fill_all(benches: list[_Bench], count: int) -> None:
-    for it in benches:
-        it.fill(count)
+    for world in benches:
+        world.fill(count)
 
 
 def _stage(
@@ -229,13 +229,13 @@ def _stage(
     spent: dict[tuple[str, str], list[float]] = {}
     for _ in range(size.rounds):
         for name, call in calls.items():
-            for it in random.sample(benches, len(benches)):
-                key = name, it.server.name
-                door = _ready(it)
-                before = it.server.cpu()
-                times = [_timed(call, it, door) for _ in range(_DEAR.get(name, size.calls))]
+            for world in random.sample(benches, len(benches)):
+                key = name, world.server.name
+                door = _ready(world)
+                before = world.server.cpu()
+                times = [_timed(call, world, door) for _ in range(_DEAR.get(name, size.calls))]
                 found.setdefault(key, []).extend(times)
-                cpu = [b - a for a, b in zip(before, it.server.cpu(), strict=True)]
+                cpu = [b - a for a, b in zip(before, world.server.cpu(), strict=True)]
                 total = spent.setdefault(key, [0.0, 0.0])
                 total[:] = [a + b for a, b in zip(total, cpu, strict=True)]
     return [
@@ -249,24 +249,24 @@ def _stage(
             spent[name, server],
         )
         for name in calls
-        for server in (it.server.name for it in benches)
+        for server in (world.server.name for world in benches)
     ]
 
 
-def _together(it: _Bench, name: str, call: Call, size: _Size) -> dict[str, Any]:
+def _together(world: _Bench, name: str, call: Call, size: _Size) -> dict[str, Any]:
     """Time one call that several clients make at once."""
     times: list[float] = []
     failed: list[BaseException] = []
-    doors = [_ready(it) for _ in range(_AT_ONCE)]
+    doors = [_ready(world) for _ in range(_AT_ONCE)]
 
-    def work(door: Door) -> None:
+    def work(door: ApiClient) -> None:
         try:
-            times.extend(_timed(call, it, door) for _ in range(size.at_once // _AT_ONCE))
+            times.extend(_timed(call, world, door) for _ in range(size.at_once // _AT_ONCE))
         except BaseException as error:  # noqa: BLE001  carried to the main thread
             failed.append(error)
 
     threads = [threading.Thread(target=work, args=(door,)) for door in doors]
-    before, began = it.server.cpu(), time.perf_counter()
+    before, began = world.server.cpu(), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -274,20 +274,20 @@ def _together(it: _Bench, name: str, call: Call, size: _Size) -> dict[str, Any]:
     if failed:
         raise failed[0]
     elapsed = time.perf_counter() - began
-    cpu = [b - a for a, b in zip(before, it.server.cpu(), strict=True)]
-    return _row(name, len(it.ports), _AT_ONCE, it.server.name, times, elapsed, cpu)
+    cpu = [b - a for a, b in zip(before, world.server.cpu(), strict=True)]
+    return _row(name, len(world.ports), _AT_ONCE, world.server.name, times, elapsed, cpu)
 
 
-def _ready(it: _Bench) -> Door:
+def _ready(world: _Bench) -> ApiClient:
     """A connection that is there and was used: servers end what idles while others have turns."""
-    door = Door(it.server)
+    door = ApiClient(world.server)
     door.call("GET", "/v2.0/networks?limit=1")
     return door
 
 
-def _timed(call: Call, it: _Bench, door: Door) -> float:
+def _timed(call: Call, world: _Bench, door: ApiClient) -> float:
     before = door.seconds
-    call(it, door)
+    call(world, door)
     return (door.seconds - before) * 1e3
 
 

@@ -178,8 +178,10 @@ def vifguard(name: str, room: Path, database: tuple[Path, int] | None) -> Iterat
         # Security groups are offered where a host can hold them.
         about = HostReport("6.1.0", "ebpf", frozenset({"tcx", "groups"}), (), (), isolation=True)
         said = encode(Report("bench", about=about))
-        Door(server).call("POST", "/v2.0/feed/bench/reports", said)
-        Door(server).call("PUT", "/v2.0/quotas/operator", {"quota": dict.fromkeys(_QUOTAS, -1)})
+        ApiClient(server).call("POST", "/v2.0/feed/bench/reports", said)
+        ApiClient(server).call(
+            "PUT", "/v2.0/quotas/operator", {"quota": dict.fromkeys(_QUOTAS, -1)}
+        )
         yield server
 
 
@@ -248,7 +250,7 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             raise RuntimeError(f"{server.name} ended with {process.returncode}")
         try:
-            Door(server).call("GET", "/v2.0/networks")
+            ApiClient(server).call("GET", "/v2.0/networks")
         except OSError:
             return False
         return True
@@ -256,7 +258,7 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
     _until(answers)
 
 
-class Door:
+class ApiClient:
     """A connection that stays open; every answer but 2xx ends the bench.
 
     `seconds` is how long answers took so far, each until it was read; what the client writes

@@ -18,7 +18,7 @@ from typing import Any
 from bench import libvirt_nwfilter, neutron_iptables, nft_bridge, rules
 from bench.groups import GROUPS
 from bench.result import Goal
-from bench.world import World, world
+from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
@@ -37,16 +37,16 @@ _FIRST = IPv4Address("172.16.0.0")
 def measure(*, quick: bool) -> dict[str, Any]:
     """Milliseconds a change, by filter; what the kernel holds of ours in MB."""
     ports, peers = (100, 10) if quick else (PORTS, PEERS_PORTS)
-    with world("changes", ports) as it:
-        bpffs.mount(it.bpf_dir.parent)
-        ours, work, memory = it.inside(lambda: _ours(it, 5 if quick else 51))
+    with standing_world("changes", ports) as world:
+        bpffs.mount(world.bpf_dir.parent)
+        ours, work, memory = world.inside(lambda: _ours(world, 5 if quick else 51))
     rows = [{"filter": GROUPS, "ports": ports, "rules": RULES, "members": MEMBERS, **ours}]
     peer: dict[str, Any] = {"ports": peers, "rules": rules.FEWEST, "members": peers}
-    with world("nft", peers) as it:
-        seen = nft_bridge.changes(it, rules.FEWEST)
+    with standing_world("nft", peers) as world:
+        seen = nft_bridge.changes(world, rules.FEWEST)
         rows.append({"filter": nft_bridge.NAME, **peer, **_in_ms(seen)})
-    with world("neutron", peers) as it:
-        seen = neutron_iptables.put(it, rules.FEWEST, changes=True)
+    with standing_world("neutron", peers) as world:
+        seen = neutron_iptables.put(world, rules.FEWEST, changes=True)
         rows.append({"filter": neutron_iptables.NAME, **peer, **_in_ms(seen)})
     seen = libvirt_nwfilter.changes(LIBVIRT_PORTS, rules.FEWEST)
     of_libvirt = {"ports": LIBVIRT_PORTS, "rules": rules.FEWEST, "members": 0}
@@ -58,10 +58,12 @@ def _in_ms(seconds: dict[str, float]) -> dict[str, float]:
     return {f"{name}_ms": each * 1e3 for name, each in seconds.items()}
 
 
-def _ours(it: World, repeats: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+def _ours(
+    world: World, repeats: int
+) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """Medians of each change, of the CPU time in it, and the memory of all."""
-    driver = EbpfDriver(it.bpf_dir)
-    it.driver = driver
+    driver = EbpfDriver(world.bpf_dir)
+    world.driver = driver
     said = rules.group(RULES - 1) | {_rule(_SET, 1)}
     members = frozenset(map(_member, range(MEMBERS)))
     before = _resident_mb()
@@ -74,7 +76,7 @@ def _ours(it: World, repeats: int) -> tuple[dict[str, float], dict[str, float], 
             )
         )
     )
-    *most, last = it.attachments(Profile.STRICT, rules.GROUP)
+    *most, last = world.attachments(Profile.STRICT, rules.GROUP)
     everything = _timed(lambda: _put(driver, most, None))
     figures: dict[str, list[float]] = {}
     work: dict[str, list[float]] = {}
@@ -94,7 +96,7 @@ def _ours(it: World, repeats: int) -> tuple[dict[str, float], dict[str, float], 
         note("member", _of_set(driver, added=one))
         note("member_less", _of_set(driver, removed=one))
     medians = {name: statistics.median(found) for name, found in figures.items()}
-    weight = {"agent, for groups and members": _resident_mb() - before, **_maps_mb(it, driver)}
+    weight = {"agent, for groups and members": _resident_mb() - before, **_maps_mb(world, driver)}
     busy = {name: statistics.median(found) for name, found in work.items()}
     return {"all_ms": (held + everything) * 1e3, **medians}, busy, weight
 
@@ -143,14 +145,14 @@ def _resident_mb() -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-def _maps_mb(it: World, driver: EbpfDriver) -> dict[str, float]:
+def _maps_mb(world: World, driver: EbpfDriver) -> dict[str, float]:
     """What the kernel says that each map takes; those below a megabyte together."""
     sizes = {
         name: _locked(each.fileno()) / 2**20
         for name, each in driver._maps.items()  # noqa: SLF001 - nobody else asks for their size
     }
     large = {f"map {name}": size for name, size in sizes.items() if size >= 1}
-    return {**large, "all maps": sum(sizes.values()), "ports": it.ports}
+    return {**large, "all maps": sum(sizes.values()), "ports": world.ports}
 
 
 def _locked(descriptor: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.packet import SLOT_MS, forged, own
 from bench.result import Goal
-from bench.world import build_flood, world
+from bench.world import build_flood, standing_world
 from vifguard.model.guard import Profile
 
 
@@ -18,8 +18,8 @@ def measure(*, quick: bool) -> dict[str, Any]:
     rounds = 3 if quick else 11
     costs: dict[str, list[float]] = {"delivered, no filter": []}
     with ExitStack() as worlds:
-        plain = worlds.enter_context(world("d0"))
-        strict = worlds.enter_context(world("d1", 2, Profile.STRICT))
+        plain = worlds.enter_context(standing_world("d0"))
+        strict = worlds.enter_context(standing_world("d1", 2, Profile.STRICT))
         for _ in range(rounds):
             sent, _, cpu = plain.flood(own(plain, "IPv4"), SLOT_MS)
             costs["delivered, no filter"].append(cpu / sent)

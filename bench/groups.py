@@ -16,7 +16,7 @@ from typing import Any
 
 from bench import conversation, libvirt_nwfilter, neutron_iptables, nft_bridge
 from bench.result import Goal
-from bench.world import World, build_flood, world
+from bench.world import World, build_flood, standing_world
 from vifguard.model.guard import Profile
 
 SLOT_MS = 60
@@ -87,10 +87,10 @@ def standing(name: str, variant: Variant, *, talking: bool = False) -> Iterator[
     ours = variant.filter in (GUARD, GROUPS)
     profile = Profile.STRICT if ours else None
     of_group = variant.rules if variant.filter == GROUPS else 0
-    with world(name, variant.ports, profile, of_group, talking=talking) as it:
+    with standing_world(name, variant.ports, profile, of_group, talking=talking) as world:
         if put := _PEERS.get(variant.filter):
-            put(it, variant.rules)
-        yield it
+            put(world, variant.rules)
+        yield world
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
@@ -102,17 +102,17 @@ def measure(*, quick: bool) -> dict[str, Any]:
             (each, worlds.enter_context(standing(f"g{number}", each)))
             for number, each in enumerate(variants(quick=quick))
         ]
-        for variant, it in made:
-            _prove(variant, it)
+        for variant, world in made:
+            _prove(variant, world)
         gc.freeze()
         seen = [row for family in conversation.FAMILIES for row in _compare(made, family, rounds)]
     return {"packets": seen, "rounds": rounds, "cut": CUTS}
 
 
-def _prove(variant: Variant, it: World) -> None:
+def _prove(variant: Variant, world: World) -> None:
     for family in variant.families:
         conversation.prove(
-            it, family, guarded=variant.filter != BASE,
+            world, family, guarded=variant.filter != BASE,
             grouped=variant.filter not in (BASE, GUARD),
         )  # fmt: skip
 
@@ -141,11 +141,11 @@ def _compare(
             }
 
 
-def _cost(it: World, family: str) -> tuple[float, float]:
+def _cost(world: World, family: str) -> tuple[float, float]:
     """CPU ns a packet that arrives, in either direction of one connection."""
-    conversation.establish(it, family)
-    _, there, cpu_there = it.flood(conversation.there(it, family), SLOT_MS)
-    _, back, cpu_back = it.flood(conversation.back(it, family), SLOT_MS, back=True)
+    conversation.establish(world, family)
+    _, there, cpu_there = world.flood(conversation.request(world, family), SLOT_MS)
+    _, back, cpu_back = world.flood(conversation.reply(world, family), SLOT_MS, back=True)
     return cpu_there / there, cpu_back / back
 
 

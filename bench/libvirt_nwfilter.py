@@ -20,7 +20,7 @@ from peers.libvirt import libvirtd
 
 from bench import rules
 from bench.neutron_iptables import THROUGH_IPTABLES
-from bench.world import Guest, World, in_the_middle, stranger
+from bench.world import Guest, World, interleave, other_guest
 from vifguard.kernel import sysctl
 from vifguard.lab.world import lab_run as lab
 from vifguard.lab.world import netns
@@ -70,7 +70,7 @@ def write(count: int) -> Written:
 
 def changes(ports: int, count: int) -> dict[str, float]:
     """Seconds for all ports, for one more, and for one more rule; it has no members."""
-    guests = [replace(stranger(number), tap=f"tap{number}") for number in range(ports)]
+    guests = [replace(other_guest(number), tap=f"tap{number}") for number in range(ports)]
     seconds: dict[str, float] = {}
     with _libvirtd() as (host, tell):
         netns.ip(
@@ -121,18 +121,18 @@ def _rule(each: rules.Open) -> str:
     return _RULE.format(protocol=each.protocol_name, port=each.port, remote=remote)
 
 
-def put(it: World, count: int) -> None:
+def put(world: World, count: int) -> None:
     """Load, for every port of the world, what libvirt wrote for one."""
     written = write(count)
-    netns.within(it.name, lambda: sysctl.write("", THROUGH_IPTABLES))
-    guests = {guest.tap: guest for guest in (it.a, it.b)}
+    netns.within(world.name, lambda: sysctl.write("", THROUGH_IPTABLES))
+    guests = {guest.tap: guest for guest in (world.a, world.b)}
     ports = [
-        Guest("", name, *_who(guests.get(name) or stranger(number)))
-        for number, name in enumerate(it.interfaces())
+        Guest("", name, *_who(guests.get(name) or other_guest(number)))
+        for number, name in enumerate(world.interfaces())
     ]
-    ports = in_the_middle(ports[:2], ports[2:])
-    netns.run(["ebtables-restore"], netns=it.name, stdin=_repeat(written.ebtables, ports))
-    netns.run(["iptables-restore"], netns=it.name, stdin=_repeat(written.iptables, ports))
+    ports = interleave(ports[:2], ports[2:])
+    netns.run(["ebtables-restore"], netns=world.name, stdin=_repeat(written.ebtables, ports))
+    netns.run(["iptables-restore"], netns=world.name, stdin=_repeat(written.iptables, ports))
 
 
 def _who(guest: Guest) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ import json
 import statistics
 from typing import Any
 
-from bench.api_servers import Door, Server, both
+from bench.api_servers import ApiClient, Server, both
 from bench.result import Goal
 
 _BULK = 500
@@ -25,7 +25,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
 
 
 def _of(server: Server, many: int, rounds: int) -> list[dict[str, Any]]:
-    door = Door(server)
+    door = ApiClient(server)
     ids: list[str] = []
     while len(ids) < many:
         names = [f"n{len(ids) + at}" for at in range(min(_BULK, many - len(ids)))]

@@ -15,7 +15,7 @@ from typing import Any
 from peers.neutron import PYTHON
 
 from bench import rules
-from bench.world import Guest, World, in_the_middle, stranger
+from bench.world import Guest, World, interleave, other_guest
 from vifguard.kernel import sysctl
 from vifguard.lab.world import netns
 
@@ -26,20 +26,20 @@ _WITH_IPV6 = {"ipv6/conf/{}/disable_ipv6": "0"}
 THROUGH_IPTABLES = {f"bridge/bridge-nf-call-{each}": "1" for each in ("iptables", "ip6tables")}
 
 
-def put(it: World, count: int, *, changes: bool = False) -> dict[str, float]:
+def put(world: World, count: int, *, changes: bool = False) -> dict[str, float]:
     """Let Neutron guard all ports; the seconds it took for all, and for each change."""
-    netns.within(it.name, lambda: sysctl.write("", THROUGH_IPTABLES))
+    netns.within(world.name, lambda: sysctl.write("", THROUGH_IPTABLES))
     # Neutron writes no rules for IPv6 where new interfaces are told to have none.
-    netns.within(it.name, lambda: sysctl.write("default", _WITH_IPV6))
-    others = [stranger(number) for number in range(2, it.ports)]
+    netns.within(world.name, lambda: sysctl.write("default", _WITH_IPV6))
+    others = [other_guest(number) for number in range(2, world.ports)]
     # It names chains after the tap, from its fourth letter on.
     ports = [
         _port(guest, guest.tap or f"tap{number:08d}")
-        for number, guest in enumerate(in_the_middle([it.a, it.b], others))
+        for number, guest in enumerate(interleave([world.a, world.b], others))
     ]
     told = {
         "ports": ports,
-        "talking": [it.a.tap, it.b.tap],
+        "talking": [world.a.tap, world.b.tap],
         "group": rules.GROUP,
         "rules": _rules(count),
         "changes": changes,
@@ -49,7 +49,7 @@ def put(it: World, count: int, *, changes: bool = False) -> dict[str, float]:
         said = netns.run(
             ["env", f"XDG_CACHE_HOME={state}", str(PYTHON), "-I", "-W", "ignore", str(_SCRIPT),
              state],
-            netns=it.name,
+            netns=world.name,
             stdin=json.dumps(told),
         )  # fmt: skip
     seconds: dict[str, float] = json.loads(said)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 
 from bench import rules
-from bench.world import World, stranger
+from bench.world import World, other_guest
 from vifguard.lab.world import netns
 
 NAME = "nftables bridge"
@@ -71,21 +71,21 @@ table bridge bench {{
 """
 
 
-def put(it: World, count: int) -> None:
+def put(world: World, count: int) -> None:
     """Load the table for all ports of the world and a group of so many rules."""
-    netns.run(["nft", "-f", "-"], netns=it.name, stdin=_text(it, count))
+    netns.run(["nft", "-f", "-"], netns=world.name, stdin=_text(world, count))
 
 
-def changes(it: World, count: int) -> dict[str, float]:
+def changes(world: World, count: int) -> dict[str, float]:
     """Seconds for all ports, and for one more port, rule, and remote address of one."""
     began = time.perf_counter()
-    put(it, count)
+    put(world, count)
     seconds = {"all": time.perf_counter() - began}
-    guest = stranger(it.ports)
+    guest = other_guest(world.ports)
     port = [
-        f"add element bridge bench own4 {{ {it.a.tap} . {guest.mac} . {guest.ip4} }}",
-        f"add element bridge bench own6 {{ {it.a.tap} . {guest.mac} . {guest.ip6} }}",
-        f"add element bridge bench macs {{ {it.a.tap} . {guest.mac} }}",
+        f"add element bridge bench own4 {{ {world.a.tap} . {guest.mac} . {guest.ip4} }}",
+        f"add element bridge bench own6 {{ {world.a.tap} . {guest.mac} . {guest.ip6} }}",
+        f"add element bridge bench macs {{ {world.a.tap} . {guest.mac} }}",
     ]
     steps = {
         "port": port,
@@ -94,15 +94,16 @@ def changes(it: World, count: int) -> dict[str, float]:
     }
     for name, lines in steps.items():
         began = time.perf_counter()
-        netns.run(["nft", "-f", "-"], netns=it.name, stdin="\n".join(lines))
+        netns.run(["nft", "-f", "-"], netns=world.name, stdin="\n".join(lines))
         seconds[name] = time.perf_counter() - began
     return seconds
 
 
-def _text(it: World, count: int) -> str:
-    guests = {guest.tap: guest for guest in (it.a, it.b)}
+def _text(world: World, count: int) -> str:
+    guests = {guest.tap: guest for guest in (world.a, world.b)}
     ports = [
-        (name, guests.get(name) or stranger(number)) for number, name in enumerate(it.interfaces())
+        (name, guests.get(name) or other_guest(number))
+        for number, name in enumerate(world.interfaces())
     ]
     incoming = rules.incoming(count)
     named = [each for each in incoming if each.remote is not None]

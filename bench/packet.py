@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from bench.result import Goal
-from bench.world import World, build_flood, world
+from bench.world import World, build_flood, standing_world
 from vifguard.model.guard import Profile
 from vifguard.packet import build
 
@@ -32,11 +32,11 @@ def measure(*, quick: bool) -> dict[str, Any]:
     rounds = 5 if quick else 61
     with ExitStack() as worlds:
         made = {
-            name: worlds.enter_context(world(f"p{number}", ports, profile))
+            name: worlds.enter_context(standing_world(f"p{number}", ports, profile))
             for number, (name, (ports, profile)) in enumerate(VARIANTS.items())
         }
-        for name, it in made.items():
-            prove_live(it, VARIANTS[name][1])
+        for name, world in made.items():
+            prove_live(world, VARIANTS[name][1])
         return {family: compare(made, family, rounds) for family in ("IPv4", "IPv6")}
 
 
@@ -46,8 +46,8 @@ def compare(worlds: dict[str, World], family: str, rounds: int) -> dict[str, Any
     order = random.Random(0)  # noqa: S311 - an order of rounds, no secret
     for _ in range(rounds):
         for name in order.sample(list(worlds), len(worlds)):
-            it = worlds[name]
-            _, received, cpu = it.flood(own(it, family), SLOT_MS)
+            world = worlds[name]
+            _, received, cpu = world.flood(own(world, family), SLOT_MS)
             costs[name].append(cpu / received)
     return {
         name: {
@@ -60,40 +60,42 @@ def compare(worlds: dict[str, World], family: str, rounds: int) -> dict[str, Any
     }
 
 
-def prove_live(it: World, profile: Profile | None) -> None:
+def prove_live(world: World, profile: Profile | None) -> None:
     """Raise unless own frames pass and forged ones do what the variant says."""
     for family in ("IPv4", "IPv6"):
-        sent, received, _ = it.flood(own(it, family), 5000, FORGED)
+        sent, received, _ = world.flood(own(world, family), 5000, FORGED)
         if received < sent:
-            raise RuntimeError(f"{it.name}: {received} of {sent} own {family} frames arrived")
+            raise RuntimeError(f"{world.name}: {received} of {sent} own {family} frames arrived")
     expected = {
         "another MAC": 0 if profile else FORGED,
         "another address": 0 if profile is Profile.STRICT else FORGED,
         "to another MAC": 0 if profile else FORGED,
     }
-    for name, frame in forged(it).items():
-        _, received, _ = it.flood(frame, 5000, FORGED)
+    for name, frame in forged(world).items():
+        _, received, _ = world.flood(frame, 5000, FORGED)
         if received != expected[name]:
-            raise RuntimeError(f"{it.name}: {received} frames of {name}, not {expected[name]}")
+            raise RuntimeError(f"{world.name}: {received} frames of {name}, not {expected[name]}")
 
 
-def own(it: World, family: str) -> bytes:
+def own(world: World, family: str) -> bytes:
     """A legal frame of 60 bytes and more from `a` to `b`."""
     datagram = build.udp(1024, 2000, bytes(18))
     if family == "IPv4":
-        return build.ethernet(it.a.mac, it.b.mac, build.ipv4(it.a.ip4, it.b.ip4, datagram))
-    return build.ethernet(it.a.mac, it.b.mac, build.ipv6(it.a.ip6, it.b.ip6, datagram))
+        return build.ethernet(
+            world.a.mac, world.b.mac, build.ipv4(world.a.ip4, world.b.ip4, datagram)
+        )
+    return build.ethernet(world.a.mac, world.b.mac, build.ipv6(world.a.ip6, world.b.ip6, datagram))
 
 
-def forged(it: World) -> dict[str, bytes]:
+def forged(world: World) -> dict[str, bytes]:
     """What a guard must stop."""
     datagram = build.udp(1024, 2000, bytes(18))
-    legal = build.ipv4(it.a.ip4, it.b.ip4, datagram)
-    other = build.ipv4("10.9.0.77", it.b.ip4, datagram)
+    legal = build.ipv4(world.a.ip4, world.b.ip4, datagram)
+    other = build.ipv4("10.9.0.77", world.b.ip4, datagram)
     return {
-        "another MAC": build.ethernet("02:00:00:00:00:77", it.b.mac, legal),
-        "another address": build.ethernet(it.a.mac, it.b.mac, other),
-        "to another MAC": build.ethernet(it.a.mac, "02:00:00:00:00:88", legal),
+        "another MAC": build.ethernet("02:00:00:00:00:77", world.b.mac, legal),
+        "another address": build.ethernet(world.a.mac, world.b.mac, other),
+        "to another MAC": build.ethernet(world.a.mac, "02:00:00:00:00:88", legal),
     }
 
 

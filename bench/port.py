@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import agent
 from bench.result import Goal
-from bench.world import World, world
+from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.kernel import bpffs
@@ -21,16 +21,16 @@ PORTS = 10_000
 def measure(*, quick: bool) -> dict[str, Any]:
     """Seconds and CPU seconds of each step, as the agent takes them."""
     ports = 1000 if quick else PORTS
-    with world("ports", ports) as it:
-        bpffs.mount(it.bpf_dir.parent)
-        wanted = it.attachments(Profile.STRICT)
-        figures = it.inside(lambda: _driver(it, wanted, 5 if quick else 30))
+    with standing_world("ports", ports) as world:
+        bpffs.mount(world.bpf_dir.parent)
+        wanted = world.attachments(Profile.STRICT)
+        figures = world.inside(lambda: _driver(world, wanted, 5 if quick else 30))
     return {"ports": ports, **figures, "agent": agent.measure(ports)}
 
 
-def _driver(it: World, wanted: list[Attachment], repeats: int) -> dict[str, Any]:
-    driver = EbpfDriver(it.bpf_dir)
-    it.driver = driver
+def _driver(world: World, wanted: list[Attachment], repeats: int) -> dict[str, Any]:
+    driver = EbpfDriver(world.bpf_dir)
+    world.driver = driver
     all_but_one, one = wanted[:-1], wanted[-1:]
     scope = frozenset({one[0].ifindex})
     everything = _timed(lambda: _hold(driver, all_but_one, None))

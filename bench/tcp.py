@@ -61,8 +61,8 @@ def _measure(work: str, variants: Iterable[Variant], rounds: int) -> Iterator[di
             (each, worlds.enter_context(standing(f"{work}{number}", each, talking=True)))
             for number, each in enumerate(variants)
         ]
-        for _, it in made:
-            netns.within(it.a.netns, lambda: sysctl.write("", _PORTS_ENOUGH))
+        for _, world in made:
+            netns.within(world.a.netns, lambda: sysctl.write("", _PORTS_ENOUGH))
         for family in FAMILIES:
             yield from _compare(made, work, family, rounds)
 
@@ -86,17 +86,17 @@ def _compare(
         }
 
 
-def _rate(it: World, work: str, family: str) -> float:
+def _rate(world: World, work: str, family: str) -> float:
     """Done in a second of CPU time."""
-    server = it.b.ip4 if family == "IPv4" else it.b.ip6
+    server = world.b.ip4 if family == "IPv4" else world.b.ip6
     said = subprocess.run(
-        [TCP, it.a.netns, it.b.netns, server, str(SERVICE), work, str(SLOT_MS)],
+        [TCP, world.a.netns, world.b.netns, server, str(SERVICE), work, str(SLOT_MS)],
         capture_output=True,
         text=True,
         check=False,
     )
     if said.returncode:
-        raise RuntimeError(f"{it.name}, {work}, {family}: {said.stderr.strip()}")
+        raise RuntimeError(f"{world.name}, {work}, {family}: {said.stderr.strip()}")
     done, _, cpu = (int(word) for word in said.stdout.split())
     return done * 1e9 / cpu
 

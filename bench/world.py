@@ -139,7 +139,7 @@ class World:
         guests = {guest.tap: guest for guest in (self.a, self.b)}
         return [
             Attachment(
-                policy_of(guests.get(name) or stranger(number), number, profile, *groups),
+                policy_of(guests.get(name) or other_guest(number), number, profile, *groups),
                 ifindex,
                 reversed_hooks=False,
                 revision=1,
@@ -188,13 +188,13 @@ def _received(guest: Guest) -> int:
     return int(link[0]["stats64"]["rx"]["packets"])
 
 
-def in_the_middle(talking: list[T], others: list[T]) -> list[T]:
+def interleave(talking: list[T], others: list[T]) -> list[T]:
     """All, in an order that is fair to filters that look at one port after the other."""
     half = len(others) // 2
     return [*others[:half], *talking, *others[half:]]
 
 
-def stranger(number: int) -> Guest:
+def other_guest(number: int) -> Guest:
     """Somebody else's port."""
     high, low = divmod(number, 250)
     return Guest(
@@ -219,7 +219,7 @@ def policy_of(guest: Guest, number: int, profile: Profile, *groups: str) -> Port
 
 
 @contextmanager
-def world(
+def standing_world(
     name: str,
     ports: int = 2,
     profile: Profile | None = None,
@@ -228,11 +228,11 @@ def world(
     talking: bool = False,
 ) -> Iterator[World]:
     """A world that stands, guarded when a profile is given, with a group of so many rules."""
-    it = World(name, ports, talking=talking)
+    world = World(name, ports, talking=talking)
     try:
-        it.up()
+        world.up()
         if profile is not None:
-            it.guard(profile, of_group)
-        yield it
+            world.guard(profile, of_group)
+        yield world
     finally:
-        it.down()
+        world.down()

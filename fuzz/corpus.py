@@ -10,7 +10,7 @@ from random import Random
 from tests.property import strategies
 from tests.triangle import universe
 
-from fuzz import house
+from fuzz import vocabulary
 from fuzz.ports import is_testable
 from fuzz.shape import behaviours
 from vifguard.lab.attacks import VARIANTS
@@ -41,12 +41,12 @@ def keep(frames: Iterable[bytes]) -> int:
 def catalogue() -> Iterator[bytes]:
     """The frames of the attack catalogue, played by the port and from outside, to two peers."""
     for variant in VARIANTS.values():
-        player = house.CAST.g if variant.actor is Actor.OUTSIDE else house.CAST.a
-        for peer in (house.CAST.p, house.CAST.g):
-            yield variant.frame(house.CAST.with_attacker(player).with_peer(peer))
+        player = vocabulary.CAST.g if variant.actor is Actor.OUTSIDE else vocabulary.CAST.a
+        for peer in (vocabulary.CAST.p, vocabulary.CAST.g):
+            yield variant.frame(vocabulary.CAST.with_attacker(player).with_peer(peer))
 
 
-def tape(random: Random) -> bytes:
+def encode_choices(random: Random) -> bytes:
     """Any frame of the tiny world of `tests.property.strategies`."""
     return strategies.frame_of(random.randbytes(strategies.TAPE))
 
@@ -61,12 +61,12 @@ def everything(random: Random) -> Iterator[bytes]:
     """All frames that are known, and many tapes: for the first corpus."""
     yield from (frame for _, frame in universe.frames())
     yield from catalogue()
-    yield from (tape(random) for _ in range(_TAPES))
+    yield from (encode_choices(random) for _ in range(_TAPES))
 
 
 def fewest(frames: Iterable[bytes]) -> list[bytes]:
     """Few of the frames, rather short ones, that show all behaviours that all of them show."""
-    judges = list(house.fixed())
+    judges = list(vocabulary.fixed())
     shown: dict[bytes, set[object]] = {}
     times: Counter[object] = Counter()
     for frame in sorted(set(frames), key=lambda frame: (len(frame), frame)):

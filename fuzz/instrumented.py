@@ -14,9 +14,9 @@ ROOMS = ("vifguard.packet", "vifguard.semantics")
 def main() -> None:
     """Load everything, those rooms with counters in them, and search; does not return."""
     with atheris.instrument_imports(include=list(ROOMS)):
-        from fuzz import trial  # noqa: PLC0415 - instrumented as it is loaded
+        from fuzz import guided_target  # noqa: PLC0415 - instrumented as it is loaded
     directory, seconds, seed = sys.argv[1:]
-    trial.search(Path(directory), float(seconds), int(seed))
+    guided_target.search(Path(directory), float(seconds), int(seed))
 
 
 if __name__ == "__main__":

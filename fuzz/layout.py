@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fuzz import house
+from fuzz import vocabulary
 
 TYPES = tuple(
     number.to_bytes(2, "big")
@@ -59,8 +59,8 @@ class Layout:
 def layout(frame: bytes) -> Layout:
     """Of any bytes."""
     found = Layout()
-    found.add(0, 6, house.MACS)
-    found.add(6, 6, house.MACS)
+    found.add(0, 6, vocabulary.MACS)
+    found.add(6, 6, vocabulary.MACS)
     found.add(12, 2, TYPES)
     kind, at = frame[12:14], 14
     while kind in (b"\x81\x00", b"\x88\xa8", b"\x91\x00", b"\x92\x00") and len(found.edges) < _MOST:
@@ -87,8 +87,8 @@ def _arp(found: Layout, at: int) -> None:
     found.add(at + 5, 1, _BYTES)
     found.add(at + 6, 2, tuple(n.to_bytes(2, "big") for n in (0, 1, 2, 3, 4, 8, 9, 25, 256, 257)))
     for place in (8, 18):
-        found.add(at + place, 6, house.MACS)
-        found.add(at + place + 6, 4, house.IP4)
+        found.add(at + place, 6, vocabulary.MACS)
+        found.add(at + place + 6, 4, vocabulary.IP4)
     found.edges += [at + 8, at + 14, at + 18, at + 24, at + 28, 60, 61]
 
 
@@ -101,8 +101,8 @@ def _ip4(found: Layout, frame: bytes, at: int) -> None:
     found.add(at + 6, 2, _FRAGMENTS)
     found.add(at + 8, 1, _HOPS)
     found.add(at + 9, 1, PROTOCOLS)
-    found.add(at + 12, 4, house.IP4)
-    found.add(at + 16, 4, house.IP4)
+    found.add(at + 12, 4, vocabulary.IP4)
+    found.add(at + 16, 4, vocabulary.IP4)
     found.edges.append(at + 20)
     here, steps = at + 20, 0
     while here + 1 < min(upper, len(frame)) and steps < _MOST:
@@ -123,8 +123,8 @@ def _ip6(found: Layout, frame: bytes, at: int) -> None:
     found.add(at + 4, 2, near(end - at - 40, 2) + near(said, 2) + (b"\x00\x00",))
     found.add(at + 6, 1, PROTOCOLS)
     found.add(at + 7, 1, _HOPS)
-    found.add(at + 8, 16, house.IP6)
-    found.add(at + 24, 16, house.IP6)
+    found.add(at + 8, 16, vocabulary.IP6)
+    found.add(at + 24, 16, vocabulary.IP6)
     protocol, here, steps = frame[at + 6], at + 40, 0
     found.edges += [at + 8, at + 24, here]
     while protocol in EXTENSIONS and here + 8 <= end and steps < _MOST:
@@ -170,15 +170,15 @@ def _icmp6(found: Layout, frame: bytes, at: int) -> None:
     found.add(at, 1, _ICMP6)
     found.add(at + 1, 1, _BYTES)
     found.add(at + 4, 1, (b"\x00", b"\x40", b"\x20", b"\x60", b"\xbf", b"\xff"))
-    found.add(at + 8, 16, house.IP6)
-    found.add(at + 24, 16, house.IP6)
+    found.add(at + 8, 16, vocabulary.IP6)
+    found.add(at + 24, 16, vocabulary.IP6)
     kind = frame[at] if at < len(frame) else 0
     here, steps = at + _FIXED.get(kind, 8), 0
     found.edges += [at + 4, at + 8, here]
     while kind in _FIXED and here + 8 <= len(frame) and steps < _MOST:
         found.add(here, 1, _ND_OPTIONS)
         found.add(here + 1, 1, _BYTES)
-        found.add(here + 2, 6, house.MACS)
+        found.add(here + 2, 6, vocabulary.MACS)
         here, steps = here + max(1, frame[here + 1]) * 8, steps + 1
         found.edges.append(here)
 
@@ -188,8 +188,8 @@ def _dhcp4(found: Layout, frame: bytes, at: int) -> None:
     for place in (0, 1, 2):
         found.add(at + place, 1, _BYTES)
     for place in (12, 16, 24):
-        found.add(at + place, 4, house.IP4)
-    found.add(at + 28, 6, house.MACS)
+        found.add(at + place, 4, vocabulary.IP4)
+    found.add(at + 28, 6, vocabulary.MACS)
     found.add(at + 236, 4, (b"\x63\x82\x53\x63", b"\x63\x82\x53\x64", bytes(4)))
     here, steps = at + 240, 0
     while here + 1 < len(frame) and steps < _MOST:

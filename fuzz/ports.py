@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from fuzz import house
+from fuzz import vocabulary
 from vifguard.enforce.driver import Attachment, Dropped, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
@@ -76,12 +76,15 @@ class Ports:
         self._ifindexes = [socket.if_nametoindex(name) for name in names]
         self._driver = EbpfDriver.private()
         self.policies = list(policies)
-        self._memories = [GroupState(house.BOOK) for _ in self.policies]
+        self._memories = [GroupState(vocabulary.BOOK) for _ in self.policies]
         self._now = 1
         sets = {
-            name: SetChange(complete=True, added=held) for name, held in house.BOOK.sets.items()
+            name: SetChange(complete=True, added=held)
+            for name, held in vocabulary.BOOK.sets.items()
         }
-        self._driver.load_ruleset(RulesetChange(complete=True, groups=house.BOOK.rules, sets=sets))
+        self._driver.load_ruleset(
+            RulesetChange(complete=True, groups=vocabulary.BOOK.rules, sets=sets)
+        )
         self._driver.set_clock(self._now)
         self.hold({})
 

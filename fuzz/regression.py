@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.triangle.sequences.stage import DisagreementError
 from tests.triangle.sequences.steps import Held, Sent, Step, decoded, encoded, shown
 
-from fuzz import house
+from fuzz import vocabulary
 from fuzz.ports import Disagreement
 from vifguard.feed import codec
 from vifguard.model.guard import Guard
@@ -98,7 +98,7 @@ def read(path: Path) -> Regression:
 def keep(found: Disagreement) -> Path:
     """Write a file for a new one; its sentence waits for somebody who understood it."""
     if Guard.SECURITY_GROUPS in found.policy.guards and found.offload == NO_OFFLOAD:
-        steps = [Held((found.policy,), house.BOOK), Sent(0, found.direction, found.frame)]
+        steps = [Held((found.policy,), vocabulary.BOOK), Sent(0, found.direction, found.frame)]
         return keep_sequence(steps, found.reference, found.program)
     digest = hashlib.sha256(found.frame + str((found.kind, found.offload)).encode()).hexdigest()[
         :12

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from fuzz import corpus, house, offloads
+from fuzz import corpus, offloads, vocabulary
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Disagreement, Ports, is_testable
 from fuzz.shape import behaviours
@@ -66,9 +66,9 @@ class Search:
         self._pool = [Seed(frame) for frame in frames]
         self._began = len(self._pool)
         self._seen: set[object] = set()
-        fixed = list(house.fixed())
+        fixed = list(vocabulary.fixed())
         self._fixed = len(fixed)
-        drawn = [house.drawn(random, self._fixed + number) for number in range(DRAWN_PORTS)]
+        drawn = [vocabulary.drawn(random, self._fixed + number) for number in range(DRAWN_PORTS)]
         self._ports = Ports([*fixed, *drawn])
         self.tally = Tally(policies=len(fixed) + len(drawn))
         self._replay()
@@ -98,7 +98,7 @@ class Search:
     def _next(self) -> bytes:
         draw, pool = self._random.random, self._pool
         if draw() < _FRESH_FRAMES:
-            return corpus.tape(self._random)
+            return corpus.encode_choices(self._random)
         latest = pool[-_LATEST:] if draw() < 0.3 else pool
         return self._mutator.mutate(
             latest[int(draw() * len(latest))], pool[int(draw() * len(pool))]
@@ -164,7 +164,7 @@ class Search:
 
     def _draw_policies(self) -> None:
         numbers = range(self._fixed, self._fixed + DRAWN_PORTS)
-        self._ports.hold({number: house.drawn(self._random, number) for number in numbers})
+        self._ports.hold({number: vocabulary.drawn(self._random, number) for number in numbers})
         self.tally.policies += DRAWN_PORTS
 
 

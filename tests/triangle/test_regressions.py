@@ -4,7 +4,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from fuzz import corpus, house, regression, sequences
+from fuzz import corpus, regression, sequences, vocabulary
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Disagreement, is_testable
 from fuzz.search import Search
@@ -94,7 +94,7 @@ def test_a_difference_is_found() -> None:
     def search():
         found = Search(corpus.kept()[::5], Random(1))
         before = found.tally.disagreements
-        strict = next(n for n, policy in enumerate(house.fixed()) if Guard.IP in policy.guards)
+        strict = next(n for n, policy in enumerate(vocabulary.fixed()) if Guard.IP in policy.guards)
         # The kernel goes on with the policy that it was given.
         judged = replace(found._ports.policies[strict], prefixes=frozenset())
         found._ports.policies[strict] = judged
@@ -107,7 +107,7 @@ def test_a_difference_is_found() -> None:
 
 def test_a_regression_is_read_as_it_was_kept(tmp_path, monkeypatch, frames) -> None:
     monkeypatch.setattr(regression, "KEPT", tmp_path)
-    port = house.drawn(Random(1), 1)
+    port = vocabulary.drawn(Random(1), 1)
     left = Offload(PartialChecksum(34, 6), gso_size=1448)
     found = Disagreement(port, Direction.FROM_GUEST, frames[0][0], "pass", "drop host/runt", left)
     regression.keep(found)

@@ -18,7 +18,7 @@ from random import Random
 
 import atheris
 
-from fuzz import house, offloads
+from fuzz import offloads, vocabulary
 from fuzz.mutate import Mutator, Seed
 from fuzz.ports import Ports, is_testable
 from vifguard.model.verdict import Direction, Verdict
@@ -35,7 +35,7 @@ _LONGEST = 700
 def search(directory: Path, seconds: float, seed: int) -> None:
     """Search for so long, and end the process."""
     mutator = Mutator(Random(seed))
-    trial = _Trial(directory, time.monotonic() + seconds)
+    trial = _GuidedTarget(directory, time.monotonic() + seconds)
 
     def mutated(data: bytes, most: int, own_seed: int) -> bytes:
         if len(data) < 14 or own_seed & 1:
@@ -50,10 +50,10 @@ def search(directory: Path, seconds: float, seed: int) -> None:
     atheris.Fuzz()
 
 
-class _Trial:
+class _GuidedTarget:
     def __init__(self, directory: Path, end: float) -> None:
         self._directory, self._end = directory, end
-        self._ports = Ports(list(house.fixed()))
+        self._ports = Ports(list(vocabulary.fixed()))
         self._waiting: defaultdict[tuple[int, Direction], list[tuple[Frame, Verdict]]]
         self._waiting = defaultdict(list)
         self._frames = self._compared = 0
