@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-OBJECT := src/vifguard/enforce/guard.bpf.o
+OBJECT := src/vifguard/enforce/bpf/guard.bpf.o
 PACKAGES := clang libbpf-dev gcc libc6-dev iproute2 nftables ethtool python3-venv \
   keepalived dnsmasq-base udhcpc tcpdump iputils-ping postgresql nginx-light curl \
   qemu-system-x86 busybox-static cpio kmod strace faketime
@@ -48,7 +48,7 @@ $(VENV)/.installed: build/packages requirements.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(OBJECT): src/vifguard/enforce/guard.bpf.c $(wildcard src/vifguard/enforce/*.h) build/packages
+$(OBJECT): src/vifguard/enforce/bpf/guard.bpf.c $(wildcard src/vifguard/enforce/bpf/*.h) build/packages
 	clang -O2 -g -Wall -Werror -target bpf -mcpu=v3 -I/usr/include/$$(uname -m)-linux-gnu -c $< -o $@
 
 lock: $(VENV)/.installed ## pin every dependency with its hashes

@@ -19,7 +19,7 @@ from bench.world import World, other_guest, policy_of, standing_world
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
 from vifguard.feed.messages import HostPort, Report, ReportAnswer, Segment, Update
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState

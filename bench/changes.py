@@ -22,7 +22,7 @@ from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import IPNetwork
 from vifguard.model.guard import Profile
 from vifguard.model.security_group import PortRange, Rule

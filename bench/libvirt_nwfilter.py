@@ -21,7 +21,7 @@ from peers.libvirt import libvirtd
 from bench import rules
 from bench.neutron_iptables import THROUGH_IPTABLES
 from bench.world import Guest, World, interleave, other_guest
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.world import lab_run as lab
 from vifguard.lab.world import netns
 

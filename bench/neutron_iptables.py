@@ -16,7 +16,7 @@ from peers.neutron import PYTHON
 
 from bench import rules
 from bench.world import Guest, World, interleave, other_guest
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.world import netns
 
 NAME = "Neutron iptables"

@@ -12,7 +12,7 @@ from bench.result import Goal
 from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.model.guard import Profile
 
 PORTS = 10_000

@@ -20,7 +20,7 @@ from bench.groups import BASE, GROUPS, GUARD, Variant, standing
 from bench.result import Goal
 from bench.rules import SERVICE
 from bench.world import World
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.world import netns
 
 TCP = Path("build/tcp")

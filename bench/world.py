@@ -16,7 +16,9 @@ from typing import TypeVar
 from bench import rules
 from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import bpffs, rcu, sysctl
+from vifguard.kernel import rcu
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.net import sysctl
 from vifguard.lab.world import netns
 from vifguard.model.address import Mac, parse_network
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile

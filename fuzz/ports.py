@@ -17,7 +17,7 @@ from fuzz import vocabulary
 from vifguard.enforce.driver import Attachment, Dropped, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import SetChange
-from vifguard.kernel import netns
+from vifguard.kernel.net import netns
 from vifguard.lab.world.netns import ip
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import Action, Direction, Verdict

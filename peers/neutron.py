@@ -22,7 +22,7 @@ from peers.segment import (
     Guest,
     segment,
 )
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.audit.site import Site
 from vifguard.lab.world import netns
 from vifguard.lab.world.lab_run import Run

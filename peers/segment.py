@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_interface
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.site import Namespace, Site, VantagePoint
 from vifguard.lab.world import netns

@@ -20,14 +20,14 @@ from tests.agent.guest import Guest
 from tests.agent.netns import PATIENCE, in_namespace, no_netfilter, run, within
 from tests.agent.ports import port_id
 
-from vifguard.agent import run_file
+from vifguard.agent.host.teardown import teardown
+from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
-from vifguard.agent.teardown import teardown
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import HostPort, PortReport, Report, SetChange, Update
-from vifguard.kernel import tcx
-from vifguard.kernel.link import Link, Links, interfaces
-from vifguard.kernel.tcx import AttachType
+from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.tcx import AttachType
+from vifguard.kernel.net.link import Link, Links, interfaces
 from vifguard.model.port import PortState
 from vifguard.model.security_group import Rule
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vifguard.feed.messages import HostPort, Segment, Update
-from vifguard.kernel.link import Link
+from vifguard.kernel.net.link import Link
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, Profile
 from vifguard.model.policy import PortPolicy

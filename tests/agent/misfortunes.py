@@ -13,12 +13,12 @@ from tests.agent.host import Host
 from tests.agent.netns import within
 from tests.agent.ports import bridge_of, tap_of
 
-from vifguard.enforce.connection_table import buckets_for, memory, usual
 from vifguard.enforce.ebpf import OBJECT
-from vifguard.kernel import tcx
-from vifguard.kernel.bpf import Map, Program
-from vifguard.kernel.elf import ObjectFile
-from vifguard.kernel.tcx import AttachType
+from vifguard.enforce.maps.connection_table import buckets_for, memory, usual
+from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.bpf_syscall import Map, Program
+from vifguard.kernel.bpf.elf import ObjectFile
+from vifguard.kernel.bpf.tcx import AttachType
 
 PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
 """`w0 = -1; exit`: a program that leaves the frame to the next one."""

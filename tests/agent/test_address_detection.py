@@ -6,10 +6,10 @@ import pytest
 from tests.agent.ports import mac_of, port
 from tests.enforce.guarded_port import nowhere
 
-from vifguard.agent import address_detection
-from vifguard.agent.address_detection import AddressDetector
+from vifguard.agent.kernel_events import address_detection
+from vifguard.agent.kernel_events.address_detection import AddressDetector
 from vifguard.agent.placement import Placement
-from vifguard.agent.report import Outbox
+from vifguard.agent.reporting.report import Outbox
 from vifguard.enforce.driver import Attachment, ClaimKind
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.feed.messages import Detection, RefusedClaim, ReportAnswer

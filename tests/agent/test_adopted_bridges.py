@@ -17,7 +17,7 @@ from tests.agent.netns import eventually, within
 from tests.agent.ports import BROADCAST, address_of, bridge_of, forged, legal, mac_of, port, port_id
 
 from vifguard.feed.messages import Report
-from vifguard.kernel.bridge import Bridges, MemberSettings
+from vifguard.kernel.net.bridge import Bridges, MemberSettings
 from vifguard.model.address import Mac
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.port import PortState

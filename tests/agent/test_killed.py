@@ -17,7 +17,7 @@ from tests.agent.netns import PATIENCE, eventually, within
 from tests.agent.ports import bridge_of, forged, legal, port, port_id, tap_of
 from tests.agent.strace import calls, traced
 
-from vifguard.agent.teardown import teardown
+from vifguard.agent.host.teardown import teardown
 from vifguard.bridging.bridge import is_ours
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix

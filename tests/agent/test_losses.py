@@ -26,7 +26,8 @@ from tests.agent.misfortunes import (
 from tests.agent.netns import eventually, within
 from tests.agent.ports import forged, legal, port, port_id, stray_unicast
 
-from vifguard.kernel import bpffs, sysctl
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.net import sysctl
 from vifguard.model.address import parse_prefix
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.port import PortState

@@ -9,7 +9,7 @@ from vifguard.agent.placement import CONTESTED, Placement, locate
 from vifguard.agent.state import AgentState, AllLinks
 from vifguard.bridging.bridge import mark
 from vifguard.feed.messages import HostPort
-from vifguard.kernel.link import Link
+from vifguard.kernel.net.link import Link
 
 
 def placed(ports: list[HostPort], links: list[Link], **physical: str) -> dict[int, Placement]:

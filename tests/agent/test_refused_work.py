@@ -12,15 +12,15 @@ from tests.agent.misfortunes import hooks, index
 from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, tap_of
 
-from vifguard.agent.adopted_bridges import AdoptedBridges, HostLinks
 from vifguard.agent.enforcement import Enforcement
-from vifguard.agent.health import Health
+from vifguard.agent.host.saved_state import SavedState
+from vifguard.agent.host.store_ownership import StoreOwnership
 from vifguard.agent.reconcile import Reconciler
-from vifguard.agent.report import Outbox
-from vifguard.agent.saved_state import SavedState
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState
-from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.verify import Verifier
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges, HostLinks
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, NftFilter
@@ -29,10 +29,10 @@ from vifguard.enforce.driver import ApplyError, PortError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import Change
 from vifguard.feed.messages import Update
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.link import Links
-from vifguard.kernel.netlink import NetlinkError
-from vifguard.kernel.nft_members import MembersTable
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Links
+from vifguard.kernel.net.netlink import NetlinkError
+from vifguard.kernel.nftables.nft_members import MembersTable
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
 

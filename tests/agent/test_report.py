@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from vifguard.agent.health import Health
-from vifguard.agent.report import PORTS_AT_ONCE, RECORDS_KEPT, Outbox, Reporter
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import PORTS_AT_ONCE, RECORDS_KEPT, Outbox, Reporter
 from vifguard.feed.messages import (
     Claim,
     DropCount,

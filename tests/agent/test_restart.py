@@ -10,9 +10,9 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, port, port_id, tap_of
 
-from vifguard.agent.run_file import path_of
-from vifguard.agent.teardown import teardown
-from vifguard.kernel.link import Link, LinkWatch
+from vifguard.agent.host.teardown import teardown
+from vifguard.agent.reporting.run_file import path_of
+from vifguard.kernel.net.link import Link, LinkWatch
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.agent.run_file import RunFile, path_of, running
+from vifguard.agent.reporting.run_file import RunFile, path_of, running
 
 PINS = Path("/sys/fs/bpf/vifguard")
 

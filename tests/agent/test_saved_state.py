@@ -10,10 +10,10 @@ from typing import cast
 
 import pytest
 
-from vifguard.agent.saved_state import SavedState
+from vifguard.agent.host.saved_state import SavedState
 from vifguard.bridging.member_filters import OriginalVlans
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.link import Link
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link
 
 
 class NoBridges:

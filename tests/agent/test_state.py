@@ -20,7 +20,7 @@ from tests.agent.host_facts import (
 
 from vifguard.agent.placement import locate
 from vifguard.agent.state import NOTHING, AgentState, AllLinks, Event
-from vifguard.kernel.link import LinkRemoved
+from vifguard.kernel.net.link import LinkRemoved
 
 PHYSICAL = {"physnet1": "eth1"}
 

@@ -13,12 +13,12 @@ import pytest
 from tests.agent.host_facts import complete, link, port, port_id, tap, update
 
 from vifguard.agent import supervise, watch, worker
-from vifguard.agent.health import Health
-from vifguard.agent.no_driver import NothingEnforced
+from vifguard.agent.host.no_driver import NothingEnforced
+from vifguard.agent.host.store_ownership import StoreOwnership
 from vifguard.agent.reconcile import ReconcileResult
-from vifguard.agent.report import Outbox
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState, Dirty
-from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.supervise import Supervised
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop

@@ -10,11 +10,11 @@ import pytest
 from tests.agent.host import Host, hosts
 from tests.agent.netns import within
 
-from vifguard.agent import unguarded_members
-from vifguard.agent.capabilities import BridgeFeatures
-from vifguard.cli import up
+from vifguard.agent.host.capabilities import BridgeFeatures
+from vifguard.agent.wiring import unguarded_members
+from vifguard.cli.commands import up
 from vifguard.cli.exit_codes import InputError
-from vifguard.kernel.link import Links
+from vifguard.kernel.net.link import Links
 
 pytestmark = pytest.mark.kernel
 FILTERS = BridgeFeatures((), by_name=True, vlan_quarantine=False, members="nft")

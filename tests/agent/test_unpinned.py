@@ -15,8 +15,9 @@ from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port
 
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.guarded_interfaces import guarded
-from vifguard.kernel import bpffs, probe
-from vifguard.kernel.tcx import AttachType
+from vifguard.kernel import probe
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.bpf.tcx import AttachType
 from vifguard.model.address import parse_prefix
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.security_group import Rule

@@ -13,7 +13,7 @@ from vifguard.agent.state import AgentState, AllLinks, Dirty
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import BridgeChange, ObservedBridges
 from vifguard.bridging.bridge_applier import BridgeResult
-from vifguard.kernel.link import LinkChange, changed
+from vifguard.kernel.net.link import LinkChange, changed
 
 
 class FakeGuards:

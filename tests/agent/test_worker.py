@@ -8,15 +8,15 @@ import pytest
 from tests.agent.host_facts import complete, link, port, port_id, tap, update
 
 from vifguard.agent import worker
-from vifguard.agent.health import Health
-from vifguard.agent.no_driver import NoDriver, NothingEnforced
+from vifguard.agent.host.no_driver import NoDriver, NothingEnforced
 from vifguard.agent.reconcile import ReconcileResult
-from vifguard.agent.report import Outbox
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.watch import QuarantineLost
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.feed.messages import PortReport
-from vifguard.kernel.link import FilterRemoved, NotificationsLost
+from vifguard.kernel.net.link import FilterRemoved, NotificationsLost
 from vifguard.model.port import PortState
 
 

@@ -11,7 +11,7 @@ import httpx
 import orjson
 from tests.api.cloud import ABOUT, Cloud, refusal
 
-from vifguard.agent.report import CLAIMS_KEPT, PORTS_AT_ONCE, RECORDS_KEPT, Outbox
+from vifguard.agent.reporting.report import CLAIMS_KEPT, PORTS_AT_ONCE, RECORDS_KEPT, Outbox
 from vifguard.api.http.body import MAX_REPORT
 from vifguard.api.http.worker_threads import LARGE, Reports
 from vifguard.feed.codec import encode

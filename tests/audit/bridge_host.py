@@ -9,7 +9,7 @@ from ipaddress import ip_interface
 
 from paper_host import NET4, NET6, post
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.audit.site import Guest, Namespace, Site, VantagePoint
 from vifguard.lab.world import netns
 from vifguard.lab.world.guest_netns import Interface, give, make_guest, make_host, plug

@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
-from vifguard.cli.audit_options import AuditOptions, site_of
 from vifguard.cli.exit_codes import InputError
+from vifguard.cli.options.audit_options import AuditOptions, site_of
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.site import Guest, Namespace
 from vifguard.model.address import Mac

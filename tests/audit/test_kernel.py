@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from bridge_host import NAMES, Bridge, bridge, over_commands
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.attacks.attack import Kind
 from vifguard.lab.audit.auditor import audit
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Report, Status

@@ -12,8 +12,8 @@ from typing import Any
 
 from command import COMMAND, Shell, clean_environment
 
-from vifguard.agent import run_file
-from vifguard.kernel import bpffs
+from vifguard.agent.reporting import run_file
+from vifguard.kernel.bpf import bpffs
 
 LIMIT = 90.0
 

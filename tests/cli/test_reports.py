@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from command import Process, Service, Shell
 
-from vifguard.cli.times import moment
+from vifguard.cli.show.times import moment
 from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
 from vifguard.feed.codec import encode

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from command import Service, Shell, execute
 
-from vifguard.cli.times import moment
+from vifguard.cli.show.times import moment
 from vifguard.client.client import Client
 from vifguard.client.feed import HttpFeed
 from vifguard.client.resource import PORT

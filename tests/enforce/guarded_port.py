@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from vifguard.enforce.driver import Attachment
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy, Storm

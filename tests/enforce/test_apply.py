@@ -13,10 +13,10 @@ from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import tcx
-from vifguard.kernel.bpf import Program
-from vifguard.kernel.elf import ObjectFile
-from vifguard.kernel.tcx import AttachType
+from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.bpf.elf import ObjectFile
+from vifguard.kernel.bpf.tcx import AttachType
 from vifguard.model.address import parse_network
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.policy import Storm

@@ -10,12 +10,12 @@ from vifguard.enforce import ebpf, pin_directory, state
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.pin_directory import GUARDS
 from vifguard.enforce.state import ENTRY, Flag
-from vifguard.kernel.elf import ObjectFile
+from vifguard.kernel.bpf.elf import ObjectFile
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Reason
 
 WIDE, CALL, EXIT, ALWAYS, JUMPS = 0x18, 0x85, 0x95, 0, (5, 6)
-ROOM = Path(ebpf.__file__).parent
+ROOM = Path(ebpf.__file__).parent / "bpf"
 
 
 def enum(header: str, name: str) -> dict[str, int]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from vifguard.enforce.ebpf import missing
-from vifguard.kernel import bpffs, rcu
-from vifguard.kernel.bpf import Map, MapSpec, MapType, Program, VerifierError
-from vifguard.kernel.link import Links
-from vifguard.kernel.netlink import Netlink, NetlinkError
-from vifguard.kernel.netns import in_throwaway
+from vifguard.kernel import rcu
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program, VerifierError
+from vifguard.kernel.net.link import Links
+from vifguard.kernel.net.netlink import Netlink, NetlinkError
+from vifguard.kernel.net.netns import in_throwaway
 
 pytestmark = pytest.mark.kernel
 

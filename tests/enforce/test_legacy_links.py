@@ -14,10 +14,11 @@ from vifguard.enforce.ebpf import OBJECT, EbpfDriver
 from vifguard.enforce.guarded_interfaces import guarded
 from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
 from vifguard.enforce.state import NO_HOOKS
-from vifguard.kernel import bpffs, probe, skbuff, tcx
-from vifguard.kernel.bpf import Command, Program, call, pack
-from vifguard.kernel.elf import ObjectFile
-from vifguard.kernel.tcx import AttachType, Link
+from vifguard.kernel import probe
+from vifguard.kernel.bpf import bpffs, skbuff, tcx
+from vifguard.kernel.bpf.bpf_syscall import Command, Program, call, pack
+from vifguard.kernel.bpf.elf import ObjectFile
+from vifguard.kernel.bpf.tcx import AttachType, Link
 
 pytestmark = [
     pytest.mark.kernel,

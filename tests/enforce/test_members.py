@@ -13,10 +13,10 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually, run, within
 
 from vifguard.bridging.member_filters import MemberFilter, NftFilter, OriginalVlans, VlanFilter
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.link import Link, Links
-from vifguard.kernel.netlink import NetlinkError
-from vifguard.kernel.nft_members import MembersTable
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link, Links
+from vifguard.kernel.net.netlink import NetlinkError
+from vifguard.kernel.nftables.nft_members import MembersTable
 from vifguard.packet.build import ethernet, ipv4, udp
 
 pytestmark = pytest.mark.kernel

@@ -12,9 +12,11 @@ from tests.enforce.test_apply import from_
 
 from vifguard.enforce.driver import ApplyError
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel import probe, sysctl, tcx
-from vifguard.kernel.bpf import Program
-from vifguard.kernel.tcx import AttachType
+from vifguard.kernel import probe
+from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.bpf.tcx import AttachType
+from vifguard.kernel.net import sysctl
 
 pytestmark = pytest.mark.kernel
 

@@ -9,11 +9,11 @@ from vifguard.enforce import ebpf
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
-from vifguard.kernel import skbuff
-from vifguard.kernel.bpf import Program
-from vifguard.kernel.btf import STRUCT, Btf, Member
-from vifguard.kernel.elf import ObjectError, ObjectFile
-from vifguard.kernel.skbuff import Layout, UnreadableError
+from vifguard.kernel.bpf import skbuff
+from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.bpf.btf import STRUCT, Btf, Member
+from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
+from vifguard.kernel.bpf.skbuff import Layout, UnreadableError
 
 pytestmark = pytest.mark.kernel
 

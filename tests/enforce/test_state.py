@@ -3,9 +3,9 @@
 import pytest
 from tests.enforce.guarded_port import mac_of, policy_of, uuid_of
 
-from vifguard.enforce.digests import Digests
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.rules import GROUPS_A_PORT
+from vifguard.enforce.maps.digests import Digests
+from vifguard.enforce.maps.rules import GROUPS_A_PORT
 from vifguard.enforce.state import (
     NO_MAP_KEYS,
     NO_OVERFLOW,

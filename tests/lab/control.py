@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_interface
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.attacks.actors import Station
 from vifguard.lab.attacks.attack import Actor, Kind
 from vifguard.lab.attacks.sample_actors import ACTORS, ACTORS_ON_PAPER

@@ -7,9 +7,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from vifguard.cli import lab
+from vifguard.cli.commands import lab
+from vifguard.cli.commands.lab_results import print_results
 from vifguard.cli.exit_codes import InputError
-from vifguard.cli.lab_results import print_results
 from vifguard.lab.result.finding import Finding
 from vifguard.lab.result.runner import ScenarioResult, missing
 from vifguard.lab.scenarios import SCENARIOS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.lab.world import netns
 from vifguard.lab.world.lab_run import Run, alive, run, runs
 from vifguard.lab.world.netns import LabError

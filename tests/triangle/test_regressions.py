@@ -17,7 +17,7 @@ from tests.triangle.sequences.subject import Reference
 from tests.triangle.sequences.test_kit import Forgetful
 
 from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.kernel.netns import in_throwaway
+from vifguard.kernel.net.netns import in_throwaway
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from vifguard.bridging.uplinks import leads_out
-from vifguard.kernel.link import Link, Links
+from vifguard.kernel.net.link import Link, Links
 from vifguard.model.address import Mac
 
 MAC = Mac.parse("52:54:00:00:00:01")

@@ -14,25 +14,25 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from uuid import uuid4
 
-from vifguard.agent import capabilities
-from vifguard.agent.adopted_bridges import AdoptedBridges, HostLinks
-from vifguard.agent.capabilities import BridgeFeatures
 from vifguard.agent.enforcement import Enforcement
-from vifguard.agent.events import EventReader
-from vifguard.agent.health import Health
-from vifguard.agent.no_driver import NoDriver, NothingEnforced
+from vifguard.agent.host import capabilities
+from vifguard.agent.host.capabilities import BridgeFeatures
+from vifguard.agent.host.no_driver import NoDriver, NothingEnforced
+from vifguard.agent.host.saved_state import SavedState
+from vifguard.agent.host.store_ownership import StoreOwnership
+from vifguard.agent.kernel_events.events import EventReader
 from vifguard.agent.reconcile import Reconciler
-from vifguard.agent.report import Outbox, Reporter
-from vifguard.agent.run_file import RunFile
-from vifguard.agent.saved_state import SavedState
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import Outbox, Reporter
+from vifguard.agent.reporting.run_file import RunFile
 from vifguard.agent.settings import Settings
 from vifguard.agent.state import AgentState
-from vifguard.agent.store_ownership import StoreOwnership
 from vifguard.agent.supervise import Supervised
-from vifguard.agent.sysctl_watch import SysctlWatcher
 from vifguard.agent.verify import Verifier
 from vifguard.agent.watch import FeedWatcher, Notice, Stop, link_watcher, quarantine_watcher
-from vifguard.agent.wiring_report import WiringWatcher
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges, HostLinks
+from vifguard.agent.wiring.sysctl_watch import SysctlWatcher
+from vifguard.agent.wiring.wiring_report import WiringWatcher
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
@@ -41,9 +41,9 @@ from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.pins import HeldError
 from vifguard.feed.messages import Feed, Instance, SecondAgentError
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.link import Link, Links
-from vifguard.kernel.nft_members import MembersTable
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link, Links
+from vifguard.kernel.nftables.nft_members import MembersTable
 
 log = logging.getLogger("vifguard")
 

@@ -10,7 +10,7 @@ from vifguard.agent.placement import Placement, has_reversed_hooks
 from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
-from vifguard.kernel.link import Link
+from vifguard.kernel.net.link import Link
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from vifguard.agent.state import AgentState, claimed_name, is_of_guest, is_of_libvirt
 from vifguard.bridging.bridge import Bridge, bridge_name, is_ours, port_of_mark
 from vifguard.feed.messages import HostPort, Segment
-from vifguard.kernel.link import BRIDGE, Link
+from vifguard.kernel.net.link import BRIDGE, Link
 
 CONTESTED = "contested"
 """What the alias of an interface names when several ports claim it."""

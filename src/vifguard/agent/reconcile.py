@@ -11,18 +11,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vifguard.agent.adopted_bridges import AdoptedBridges
-from vifguard.agent.applied_wiring import AppliedWiring, Lost, WiringLoss
 from vifguard.agent.enforcement import Enforcement, Plan, Result, by_ifindex
 from vifguard.agent.placement import CONTESTED, Placement, bridge_of, locate
 from vifguard.agent.state import AgentState, Dirty, claimed_name
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.agent.wiring.applied_wiring import AppliedWiring, Lost, WiringLoss
 from vifguard.bridging.bridge import Bridge, DesiredBridges, Member, is_ours
 from vifguard.bridging.bridge_applier import BridgeApplier, BridgeResult
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport
-from vifguard.kernel import sysctl
-from vifguard.kernel.link import Link, LinkRemoved
+from vifguard.kernel.net import sysctl
+from vifguard.kernel.net.link import Link, LinkRemoved
 from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
 

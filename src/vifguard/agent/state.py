@@ -13,7 +13,7 @@ from typing import TypeVar
 from vifguard.agent.ruleset import RulesetTracker
 from vifguard.bridging.bridge import bridge_name, is_ours
 from vifguard.feed.messages import HostPort, Segment, Update
-from vifguard.kernel.link import Link, LinkRemoved
+from vifguard.kernel.net.link import Link, LinkRemoved
 from vifguard.model.address import Mac
 
 _TAP_OCTET = 0xFE

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from vifguard.agent.health import Health
-from vifguard.agent.report import pauses
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import pauses
 
 log = logging.getLogger("vifguard")
 

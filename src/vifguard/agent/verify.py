@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vifguard.agent.enforcement import Enforcement
-from vifguard.agent.health import Health
+from vifguard.agent.reporting.health import Health
 from vifguard.agent.state import NOTHING, AgentState, Dirty
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.state import Loss

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from vifguard.agent.report import pauses
+from vifguard.agent.reporting.report import pauses
 from vifguard.feed.messages import Feed, FeedError, Update
-from vifguard.kernel.link import LinkNotification, LinkWatch, NotificationsLost
-from vifguard.kernel.nft import DropTableWatch
+from vifguard.kernel.net.link import LinkNotification, LinkWatch, NotificationsLost
+from vifguard.kernel.nftables.nft import DropTableWatch
 
 log = logging.getLogger("vifguard")
 

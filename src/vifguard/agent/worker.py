@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from vifguard.agent.health import Health
 from vifguard.agent.reconcile import ReconcileResult
-from vifguard.agent.report import Outbox, pauses
+from vifguard.agent.reporting.health import Health
+from vifguard.agent.reporting.report import Outbox, pauses
 from vifguard.agent.state import NOTHING, AgentState, AllLinks, Dirty
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import Notice, QuarantineLost, Stop
 from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport, Update
-from vifguard.kernel.link import FilterRemoved, Link, NotificationsLost
+from vifguard.kernel.net.link import FilterRemoved, Link, NotificationsLost
 from vifguard.model.port import PortState
 
 log = logging.getLogger("vifguard")

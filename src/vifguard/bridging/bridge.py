@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vifguard.kernel.link import BRIDGE, Link, LinkChange
+from vifguard.kernel.net.link import BRIDGE, Link, LinkChange
 from vifguard.model.address import Mac
 
 _OURS = re.compile(r"vg[0-9a-f]{8}-[0-9a-f]{2}", re.ASCII)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import Bridge, BridgeChange, DesiredBridges, ObservedBridges, is_ours
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.kernel import sysctl
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
-from vifguard.kernel.netlink import NetlinkError, raise_first
+from vifguard.kernel.net import sysctl
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import BRIDGE, Link, LinkChange, Links, NewBridge, changed
+from vifguard.kernel.net.netlink import NetlinkError, raise_first
 
 
 @dataclass(slots=True)

@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from vifguard.kernel.bridge import SERVICE_TAG, THE_VLAN, Bridges
-from vifguard.kernel.link import Link
-from vifguard.kernel.netlink import NetlinkError, raise_first
-from vifguard.kernel.nft_members import MembersTable
+from vifguard.kernel.net.bridge import SERVICE_TAG, THE_VLAN, Bridges
+from vifguard.kernel.net.link import Link
+from vifguard.kernel.net.netlink import NetlinkError, raise_first
+from vifguard.kernel.nftables.nft_members import MembersTable
 
 TABLE = "vifguard-members"
 

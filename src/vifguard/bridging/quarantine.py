@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from vifguard.bridging.member_filters import TABLE as MEMBERS
-from vifguard.kernel.netlink import NetlinkError
-from vifguard.kernel.nft import DropChain, DropTable, DropTableWatch, Hook
+from vifguard.kernel.net.netlink import NetlinkError
+from vifguard.kernel.nftables.nft import DropChain, DropTable, DropTableWatch, Hook
 
 TABLE = "vifguard-floor"
 

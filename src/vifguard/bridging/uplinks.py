@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from vifguard.kernel.link import Link
+from vifguard.kernel.net.link import Link
 
 _STACKED = frozenset({"vlan", "macsec"})
 """Kinds that stand on one other device (`lower`)."""

@@ -8,16 +8,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from vifguard import __version__
-from vifguard.cli import (
+from vifguard.cli.apply import apply_command
+from vifguard.cli.commands import audit, down, drops, extension, lab, up
+from vifguard.cli.exit_codes import HalfwayError, InputError, exit_code
+from vifguard.cli.nouns import (
     address_group,
-    audit,
     default_security_group_rule,
-    down,
-    drops,
-    extension,
     host,
     ip_group,
-    lab,
     network,
     port,
     quota,
@@ -26,12 +24,9 @@ from vifguard.cli import (
     security_group_rule,
     subnet,
     subnet_pool,
-    up,
     user,
 )
-from vifguard.cli.apply import apply_command
-from vifguard.cli.exit_codes import HalfwayError, InputError, exit_code
-from vifguard.cli.output import note
+from vifguard.cli.show.output import note
 from vifguard.client.errors import ClientError
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.lookup import EVERY
-from vifguard.cli.output import note
+from vifguard.cli.show.output import note
 from vifguard.client.errors import NotAllowedError
 from vifguard.client.resource import NETWORK, SECURITY_GROUP
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vifguard.cli.exit_codes import InputError
-from vifguard.cli.output import Column, print_item, print_json, print_table
+from vifguard.cli.show.output import Column, print_item, print_json, print_table
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client
@@ -107,7 +107,7 @@ class Session:
 
     def show(self, item: Mapping[str, Any]) -> None:
         """One object, for programs or, with the names of what it refers to, for people."""
-        from vifguard.cli.references import with_names
+        from vifguard.cli.show.references import with_names
 
         if self.json:
             print_json(item)

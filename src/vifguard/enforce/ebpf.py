@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Self
 
 from vifguard.enforce import state
-from vifguard.enforce.connection_table import ConnectionMap, buckets_for, memory, usual
 from vifguard.enforce.driver import (
     ApplyError,
     Attachment,
@@ -26,25 +25,27 @@ from vifguard.enforce.driver import (
     RulesetChange,
 )
 from vifguard.enforce.events import Events
-from vifguard.enforce.global_config import GlobalConfig
 from vifguard.enforce.hooks import AttachMethod, ClsactFilters, Detached
 from vifguard.enforce.legacy_links import LegacyLinks
+from vifguard.enforce.maps.connection_table import ConnectionMap, buckets_for, memory, usual
+from vifguard.enforce.maps.global_config import GlobalConfig
+from vifguard.enforce.maps.ruleset_maps import RulesetMaps
 from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.pins import Pins
 from vifguard.enforce.ports import Ports, isolated
-from vifguard.enforce.ruleset_maps import RulesetMaps
 from vifguard.enforce.state import NO_HOOKS, Change, Desired, Hooks, Loss, Observed, PortImage
 from vifguard.enforce.tcx_hooks import Tcx
-from vifguard.kernel import probe, rcu, skbuff
-from vifguard.kernel.bpf import Map, Program, VerifierError
-from vifguard.kernel.elf import ObjectError, ObjectFile
-from vifguard.kernel.skbuff import Reader
+from vifguard.kernel import probe, rcu
+from vifguard.kernel.bpf import skbuff
+from vifguard.kernel.bpf.bpf_syscall import Map, Program, VerifierError
+from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
+from vifguard.kernel.bpf.skbuff import Reader
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.offload import NO_OFFLOAD, Offload
 
-OBJECT = Path(__file__).with_name("guard.bpf.o")
+OBJECT = Path(__file__).parent / "bpf" / "guard.bpf.o"
 _BATCH = 2
 _GROUPS = "by_groups"
 """The program that the two others go on with at ports that have groups."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import select
 from collections.abc import Iterator, Mapping
 
-from vifguard.enforce import records
 from vifguard.enforce.driver import Claimed, Dropped
-from vifguard.enforce.records import DropTotal
-from vifguard.kernel.bpf import Map
-from vifguard.kernel.ringbuf import RingBuffer
+from vifguard.enforce.maps import records
+from vifguard.enforce.maps.records import DropTotal
+from vifguard.kernel.bpf.bpf_syscall import Map
+from vifguard.kernel.bpf.ringbuf import RingBuffer
 
 
 class Events:

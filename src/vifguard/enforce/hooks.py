@@ -8,8 +8,8 @@ from typing import Protocol
 
 from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
-from vifguard.kernel.bpf import Program
-from vifguard.kernel.tc import PRIORITY, Clsact, Filter, Hook
+from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.net.tc import PRIORITY, Clsact, Filter, Hook
 
 
 class AttachMethod(Protocol):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vifguard.enforce.pin_directory import GUARDS, PinDirectory
-from vifguard.kernel.tcx import Attached, Link
+from vifguard.kernel.bpf.tcx import Attached, Link
 
 _SECOND_CHECK = "second_check"
 

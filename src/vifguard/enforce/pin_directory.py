@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vifguard.enforce.state import word
-from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
-from vifguard.kernel.elf import ObjectFile
+from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program
+from vifguard.kernel.bpf.elf import ObjectFile
 
 FROM_GUEST, TO_GUEST = "from_guest", "to_guest"
 GUARDS = frozenset({FROM_GUEST, TO_GUEST})

@@ -23,9 +23,9 @@ from typing import TypeVar
 from uuid import uuid4
 
 from vifguard.enforce.driver import DriverError
-from vifguard.kernel import bpffs
-from vifguard.kernel.bpf import Handle, Map, MapSpec, Program
-from vifguard.kernel.elf import ObjectFile
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.bpf.bpf_syscall import Handle, Map, MapSpec, Program
+from vifguard.kernel.bpf.elf import ObjectFile
 
 H = TypeVar("H", bound=Handle)
 CONNECTIONS = frozenset({"flows", "settings", "tracking"})

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 from vifguard.enforce import state
 from vifguard.enforce.driver import PortError
-from vifguard.enforce.policy_maps import PolicyMaps
-from vifguard.enforce.port_table import PortTable
-from vifguard.enforce.records import unpack_address
+from vifguard.enforce.maps.policy_maps import PolicyMaps
+from vifguard.enforce.maps.port_table import PortTable
+from vifguard.enforce.maps.records import unpack_address
 from vifguard.enforce.state import (
     NO_MAP_KEYS,
     NO_OVERFLOW,
@@ -27,7 +27,7 @@ from vifguard.enforce.state import (
     Prefixes,
 )
 from vifguard.kernel import rcu
-from vifguard.kernel.bpf import Map
+from vifguard.kernel.bpf.bpf_syscall import Map
 from vifguard.model.address import IPAddress
 
 _TRACKING = "tracking"

@@ -11,10 +11,10 @@ from vifguard.enforce.hooks import guest_hooks
 from vifguard.enforce.legacy_links import LegacyLinks
 from vifguard.enforce.pin_directory import PinDirectory
 from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
-from vifguard.kernel import tcx
-from vifguard.kernel.bpf import Program
-from vifguard.kernel.link import interfaces
-from vifguard.kernel.tcx import Attached, AttachType
+from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.bpf.tcx import Attached, AttachType
+from vifguard.kernel.net.link import interfaces
 
 log = logging.getLogger("vifguard")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vifguard.kernel import bpffs, skbuff, tc, tcx
-from vifguard.kernel.bpf import Map, MapSpec, MapType, Program
-from vifguard.kernel.tcx import AttachType
+from vifguard.kernel.bpf import bpffs, skbuff, tcx
+from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program
+from vifguard.kernel.bpf.tcx import AttachType
+from vifguard.kernel.net import tc
 
 _PASS = bytes.fromhex("b4000000ffffffff9500000000000000")
 """`w0 = -1; exit`: TC_ACT_UNSPEC."""

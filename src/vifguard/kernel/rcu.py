@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vifguard.kernel.bpf import Map, MapSpec, MapType
+from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MEMBARRIER = {"x86_64": 324, "aarch64": 283}.get(platform.machine(), -1)

@@ -25,8 +25,16 @@ from typing import Self
 
 from tests.oracles.conntrack.steps import Connection
 
-from vifguard.kernel.netlink import Message, Netlink, NetlinkError, attribute, attributes, nest, u8
-from vifguard.kernel.netns import in_throwaway
+from vifguard.kernel.net.netlink import (
+    Message,
+    Netlink,
+    NetlinkError,
+    attribute,
+    attributes,
+    nest,
+    u8,
+)
+from vifguard.kernel.net.netns import in_throwaway
 from vifguard.lab.world.netns import ip, run
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction

@@ -8,11 +8,11 @@ from tests.triangle.sequences.stage import FIRST
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
-from vifguard.enforce.connection_table import DEFAULT_CONNECTIONS
 from vifguard.enforce.driver import Attachment, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.maps.connection_table import DEFAULT_CONNECTIONS
 from vifguard.feed.messages import SetChange
-from vifguard.kernel.netns import in_throwaway
+from vifguard.kernel.net.netns import in_throwaway
 from vifguard.lab.world.netns import ip
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import Ruleset

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from vifguard.cli.exit_codes import ExitCode, InputError
-from vifguard.cli.output import note, print_json, print_line, progress
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.show.output import note, print_json, print_line, progress
 
 File = Annotated[
     Path, typer.Option("--file", "-f", help="The cloud file; docs/apply.md says what it holds.")

@@ -14,7 +14,7 @@ from vifguard.cli.apply.declaration import Declared, title
 from vifguard.cli.apply.diff import Create, Delete, Present, Step, Update
 from vifguard.cli.apply.schema import NOUN_OF, NOUNS, Item
 from vifguard.cli.apply.separate_requests import EVERY, MARK, share
-from vifguard.cli.references import references
+from vifguard.cli.show.references import references
 from vifguard.client.errors import RefusedError
 from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
 from vifguard.model.security_group import DEFAULT

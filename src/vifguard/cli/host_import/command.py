@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from vifguard.cli.commands.up import Trust
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.host_import.findings import Found, show
-from vifguard.cli.output import note
 from vifguard.cli.session import Json
-from vifguard.cli.up import Trust
+from vifguard.cli.show.output import note
 from vifguard.model.guard import Profile
 
 OfBridge = Annotated[str, typer.Option(help="The host's own bridge that its guests are on.")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vifguard.cli.output import Column, note, print_json, print_table
+from vifguard.cli.show.output import Column, note, print_json, print_table
 
 if TYPE_CHECKING:
     from vifguard.cli.host_import.rehearsal import Result

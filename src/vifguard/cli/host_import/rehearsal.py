@@ -17,7 +17,7 @@ from typing import Any
 
 from vifguard.agent.state import is_of_guest
 from vifguard.cli.host_import.survey import Member, Survey, frames
-from vifguard.kernel.capture import Capture
+from vifguard.kernel.net.capture import Capture
 from vifguard.model.address import IPNetwork, Mac, parse_address
 from vifguard.model.guard import Guard, Profile
 from vifguard.model.intent import Intent, Ranges

@@ -15,10 +15,10 @@ from vifguard.agent.state import is_of_guest
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.uplinks import leads_out
 from vifguard.cli.host_import.server_objects import Plugged
-from vifguard.kernel.bridge import Bridges
-from vifguard.kernel.capture import Capture, Captured
-from vifguard.kernel.link import BRIDGE, Link, Links
-from vifguard.kernel.neighbour import gateways, neighbours
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.capture import Capture, Captured
+from vifguard.kernel.net.link import BRIDGE, Link, Links
+from vifguard.kernel.net.neighbour import gateways, neighbours
 from vifguard.model.address import IPAddress, Mac
 from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame, parse

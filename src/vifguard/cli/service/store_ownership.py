@@ -26,7 +26,7 @@ def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
 
 def require_own(store: str, bpf_dir: Path) -> None:
     """Raise InputError where guards stand that are another store's."""
-    from vifguard.agent.store_ownership import not_our_store_reason
+    from vifguard.agent.host.store_ownership import not_our_store_reason
 
     own, guarded = _standing(bpf_dir)
     if guarded and (why := not_our_store_reason(own, store, guarded)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import PASS, Attack, Frame, Kind, Variant, drop, everywhere
 from vifguard.lab.play.packet_socket import PacketSocket

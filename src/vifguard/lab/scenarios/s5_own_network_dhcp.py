@@ -11,7 +11,7 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_interface
 from pathlib import Path
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.play.scenario_rows import records_of
 from vifguard.lab.result.checks import Checks, until
 from vifguard.lab.result.finding import Tell

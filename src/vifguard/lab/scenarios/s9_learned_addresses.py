@@ -13,7 +13,7 @@ from functools import partial
 from ipaddress import IPv6Address, IPv6Network, ip_interface
 
 from vifguard.client.resource import PORT
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.result.checks import Checks, until
 from vifguard.lab.result.finding import Tell
 from vifguard.lab.world import netns

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
-from vifguard.kernel import sysctl
+from vifguard.kernel.net import sysctl
 from vifguard.lab.world import netns
 from vifguard.model.address import Mac
 

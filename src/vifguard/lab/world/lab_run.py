@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.lab.world import netns
 
 BASE = Path("/run/vifguard-lab")

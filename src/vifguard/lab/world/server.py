@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 from vifguard.lab.world.netns import LabError
 
 COMMAND = (sys.executable, "-c", "from vifguard.cli.main import main; main()")

@@ -21,8 +21,8 @@ from vifguard.client.resource import (
     SECURITY_GROUP_RULE,
     SUBNET,
 )
-from vifguard.kernel import sysctl
-from vifguard.kernel.link import Links
+from vifguard.kernel.net import sysctl
+from vifguard.kernel.net.link import Links
 from vifguard.lab.world import netns
 from vifguard.lab.world.guest_netns import Interface, give, make_guest, make_host, plug
 from vifguard.lab.world.lab_run import Run

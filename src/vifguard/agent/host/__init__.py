@@ -1,0 +1,1 @@
+"""A host before and after the agent: capabilities, saved state, restore, teardown."""

@@ -1,0 +1,216 @@
+"""What this host can do, found out by trying it in a network namespace of a moment."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vifguard.bridging.member_filters import NftFilter, VlanFilter
+from vifguard.enforce.driver import ApplyError, Attachment, DriverError
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import HostReport
+from vifguard.kernel import probe
+from vifguard.kernel.bpf import bpffs
+from vifguard.kernel.net import sysctl
+from vifguard.kernel.net.link import LinkChange, Links, NewBridge
+from vifguard.kernel.net.netns import in_throwaway
+from vifguard.kernel.nftables.nft import DropChain, DropTable, Hook
+from vifguard.kernel.nftables.nft_members import MembersTable
+from vifguard.model.address import Mac
+from vifguard.model.policy import PortPolicy
+
+_BPF_DIR = Path("/sys/fs/bpf/vifguard")
+_BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
+_TABLE = "vifguard-probe"
+
+BY_GUARD = "an interface joins its bridge only after its guard"
+BY_NAME = "a drop chain waits for the interface's name"
+BY_VLAN = "a bridge forwards nothing for a member that was not let in"
+BY_MEMBERS = "a bridge of the operator's forwards nothing for a new member without a guard"
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeFeatures:
+    """What the kernel's bridges and netdev hooks can do; what is missing, and why.
+
+    `by_name`: a chain can wait for a device. `vlan_floor`: a bridge can hold a member back.
+    `members`: how members of a bridge of the operator's are filtered, or empty.
+    """
+
+    missing: tuple[str, ...]
+    by_name: bool
+    vlan_quarantine: bool
+    members: str = ""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The features by name."""
+        found = {
+            "bridge-vlan-filtering": self.vlan_quarantine,
+            "netdev-hooks-by-name": self.by_name,
+            f"member-filter-{self.members}": bool(self.members),
+        }
+        return frozenset(name for name, has in found.items() if has)
+
+
+def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
+    """What this host is and can do: `vifguard host check`. Leaves nothing behind.
+
+    Guards are tried beside `bpf_dir`, so that a running agent is not disturbed.
+    """
+    features, missing = in_throwaway(lambda: _probe_guard(bpf_dir))
+    return report(probe_bridges(), features, missing)
+
+
+def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
+    """What a host is, from what its wire and its driver (`features`, `missing`) can do."""
+    floors = {
+        BY_GUARD: not missing,
+        BY_NAME: wire.by_name,
+        BY_VLAN: wire.vlan_quarantine,
+        f"{BY_MEMBERS} ({wire.members})": bool(wire.members),
+    }
+    hooks = sorted(features & {"tcx", "clsact"})
+    return HostReport(
+        kernel=platform.release(),
+        driver=f"ebpf ({hooks[0]})" if hooks else "none",
+        features=features | wire.features,
+        missing=(*missing, *wire.missing),
+        floor=tuple(name for name, holds in floors.items() if holds),
+        isolation=not (missing or wire.missing),
+    )
+
+
+def isolation_unsupported(about: HostReport) -> str:
+    """Why a host cannot keep networks apart; empty where it can."""
+    return "" if about.isolation else "; ".join(about.missing)
+
+
+def probe_bridges() -> BridgeFeatures:
+    """Try bridges and drop chains, and look whether anything else judges bridged packets."""
+    try:
+        wire = in_throwaway(_probe_bridges)
+    except OSError as error:
+        return BridgeFeatures(
+            (f"network namespaces: {error}",), by_name=False, vlan_quarantine=False
+        )
+    return replace(wire, missing=(*wire.missing, *_rewriters()))
+
+
+def _rewriters() -> tuple[str, ...]:
+    """What may rewrite or redirect a guest's frame between its two guards.
+
+    With br_netfilter the host's own rules see bridged packets: DNAT rewrites what was judged,
+    a FORWARD policy drops it, and fragments of two networks with equal addresses meet in one
+    reassembly queue. Docker and Kubernetes load the module; its default is on.
+    """
+    tables = sysctl.bridge_netfilter()
+    if not tables:
+        return ()
+    switches = " ".join(f"net.bridge.bridge-nf-call-{table}=0" for table in tables)
+    what = f"this host's {', '.join(tables)} see bridged packets and may rewrite them"
+    return (f"bridges to themselves: {what} (br_netfilter); set {switches}",)
+
+
+def _probe_bridges() -> BridgeFeatures:
+    found = {
+        "bridges": probe.error_of(_make_bridge),
+        "nftables netdev hooks (Linux 5.16)": probe.error_of(lambda: _quarantine("lo")),
+    }
+    return BridgeFeatures(
+        tuple(f"{name}: {why}" for name, why in found.items() if why),
+        by_name=not probe.error_of(lambda: _quarantine("vgnotyet")),
+        vlan_quarantine=not (
+            no_vlans := probe.error_of(lambda: _make_bridge(vlan_quarantine=True))
+        ),
+        members=_member_filter(by_vlans=not no_vlans),
+    )
+
+
+def _member_filter(*, by_vlans: bool) -> str:
+    if by_vlans:
+        return VlanFilter.name
+    return "" if probe.error_of(_filter_members) else NftFilter.name
+
+
+def _filter_members() -> None:
+    with MembersTable(_TABLE) as table:
+        table.make(["lo"], [1])
+        found = table.members()
+        table.remove()
+        if found != frozenset({1}):
+            raise OSError(errno.EIO, "the filter was not read back")
+
+
+def _make_bridge(*, vlan_quarantine: bool = False) -> None:
+    with Links() as links:
+        made = links.make_bridge(replace(_BRIDGE, vlan_quarantine=vlan_quarantine))
+        refused = links.change([LinkChange(made.index, up=True)])[0]
+        links.remove(made.index)
+        if refused is not None:
+            raise refused
+
+
+def _quarantine(device: str) -> None:
+    with DropTable(_TABLE) as table:
+        chains = [DropChain(device, hook) for hook in Hook]
+        table.change(add=chains)
+        held = table.chains()
+        table.remove()
+        if not held.issuperset(chains):
+            raise OSError(errno.EIO, "the chains were not read back")
+
+
+def _probe_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The driver's features, and what the kernel lacks for it."""
+    needs: dict[str, Callable[[], str]] = {
+        "tc programs": probe.programs,
+        "BPF ring buffers (Linux 5.8)": probe.ring_buffer,
+        "mapped BPF arrays (Linux 5.5)": probe.mapped_array,
+        "offload fields of sk_buff (BTF, no lockdown)": probe.offload_fields,
+    }
+    if not probe.has_tcx():
+        needs["TCX (Linux 6.6) or clsact"] = probe.clsact
+    missing = tuple(f"{name}: {why}" for name, need in needs.items() if (why := need()))
+    if missing:
+        return frozenset(), missing
+    directory = bpf_dir.with_name(f"{bpf_dir.name}-check-{os.getpid()}")
+    try:
+        return _attach(directory), ()
+    except (DriverError, ApplyError, OSError) as error:
+        return frozenset(), (f"guards: {error}",)
+    finally:
+        _remove(directory)
+
+
+def _attach(directory: Path) -> frozenset[str]:
+    """Guard an interface, read it back, and take everything away again."""
+    policy = PortPolicy(str(uuid.uuid4()), frozenset(), frozenset(), closed="a check")
+    driver = EbpfDriver(directory)
+    with Links() as links:
+        index = links.make_bridge(_BRIDGE).index
+        wanted = driver.render([Attachment(policy, index, reversed_hooks=False, revision=1)])
+        try:
+            change = driver.diff(wanted, driver.observe(frozenset({index})))
+            if change is not None:
+                driver.apply(change)
+            if index not in driver.enforced(wanted, driver.observe(frozenset({index}))):
+                raise OSError(errno.EIO, "a guard was attached but not read back")
+            return driver.features
+        finally:
+            driver.remove_all()
+            links.remove(index)
+
+
+def _remove(directory: Path) -> None:
+    """The directory, and the mount that it may have been made for."""
+    with suppress(OSError):
+        bpffs.unmount(directory)
+    with suppress(OSError):
+        directory.rmdir()

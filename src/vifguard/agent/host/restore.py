@@ -1,0 +1,136 @@
+"""Giving a host back: every interface and bridge as it was found, and then no guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from vifguard.agent.host.saved_state import SavedBridge, SavedInterface, SavedState
+from vifguard.agent.reporting import run_file
+from vifguard.agent.settings import Settings
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
+from vifguard.bridging.quarantine import Quarantine
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.kernel.net import sysctl
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link, LinkChange, Links
+from vifguard.kernel.nftables.nft_members import MembersTable
+from vifguard.model.address import Mac
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was given back, by name and to which bridge (or empty); and what could not be, why."""
+
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+
+
+class Restore:
+    """One giving back; no agent may be running."""
+
+    def __init__(
+        self, links: Links, bridges: Bridges, quarantine: Quarantine, former: SavedState
+    ) -> None:
+        self._links = links
+        self._bridges = bridges
+        self._floor = quarantine
+        self._former = former
+        self._here = {link.index: link for link in links.all()}
+        self._back: dict[str, str] = {}
+        self._failed: list[str] = []
+
+    def run(self, guarded: Iterable[int]) -> Restored:
+        """Give back what is not a guard; the caller takes the guards away."""
+        for index in sorted({*guarded, *self._former.interfaces}):
+            if index in self._here:
+                self._restore_interface(self._here[index])
+        for link in self._here.values():
+            if is_ours(link):
+                self._links.remove(link.index)
+        restore_bridges(self._links, self._bridges, self._former)
+        self._floor.remove()
+        return Restored(self._back, tuple(self._failed))
+
+    def _restore_interface(self, link: Link) -> None:
+        found = self._former.interfaces.get(link.index)
+        change = _unmark(link) if found is None else _former(link, found, self._here)
+        error = self._links.change([change])[0] if change != LinkChange(link.index) else None
+        master = self._here.get(link.master if change.master is None else change.master)
+        if error is not None:
+            self._failed.append(f"{link.name}: {error.reason}")
+            return
+        self._back[link.name] = "" if master is None or is_ours(master) else master.name
+        if found is None:
+            return
+        if found.member is not None:
+            self._bridges.set_member(
+                link.index,
+                hairpin=found.member.hairpin,
+                learning=found.member.learning,
+                multicast_router=found.member.multicast_router,
+            )
+        try:
+            sysctl.write(link.name, found.sysctls)
+        except OSError as error:
+            self._failed.append(f"{link.name}: {error}")
+
+
+def restore(settings: Settings) -> Restored:
+    """Give everything back; the guards go last. Raises DriverError and OSError."""
+    driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
+    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
+        former = SavedState(settings.record, bridges)
+        released = Restore(links, bridges, quarantine, former).run(driver.observe(None).ports)
+        driver.remove_all()
+        if not released.failed:
+            former.forget()
+    run_file.forget(settings.bpf_dir)
+    return released
+
+
+def restore_bridges(links: Links, bridges: Bridges, former: SavedState) -> None:
+    """Let the operator's bridges forward for all of their members, as before."""
+    with MembersTable(TABLE) as table:
+        for found in former.bridges.values():
+            bridge = links.at(found.index)
+            if bridge is not None:
+                for each in _filters(bridges, table, bridge, found):
+                    each.remove(bridge, found.vlans)
+                if found.max_learned is not None:
+                    bridges.set_max_learned(bridge.index, found.max_learned)
+        # Whatever is left of it when the record is lost.
+        table.remove()
+
+
+def _filters(
+    bridges: Bridges, table: MembersTable, bridge: Link, found: SavedBridge
+) -> Iterator[MemberFilter]:
+    settings = bridges.settings(bridge.index)
+    now = settings and (settings.vlan_filtering, settings.default_vlan)
+    if now != (found.vlans.vlan_filtering, found.vlans.default_vlan):
+        yield VlanFilter(bridges)
+    yield NftFilter(table)
+
+
+def _unmark(link: Link) -> LinkChange:
+    return LinkChange(link.index, alias="" if port_of_mark(link) else None)
+
+
+def _former(link: Link, found: SavedInterface, here: Mapping[int, Link]) -> LinkChange:
+    """What is different now.
+
+    Nothing is taken down or out of a bridge that is not ours: an interface that was found before
+    its hypervisor had done with it was in no bridge, and down, only for a moment.
+    """
+    master = found.master if found.master in here else link.master
+    mac = Mac.parse(found.mac) if found.mac else None
+    return LinkChange(
+        link.index,
+        master=master if master != link.master else None,
+        up=True if found.up and not link.up else None,
+        mtu=found.mtu if found.mtu != link.mtu else None,
+        mac=mac if mac != link.mac else None,
+        alias=found.alias if found.alias != link.alias else None,
+    )

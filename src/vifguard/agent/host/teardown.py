@@ -1,0 +1,57 @@
+"""Taking everything off a host: guards, bridges, the floor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vifguard.agent.host.restore import restore_bridges
+from vifguard.agent.host.saved_state import SavedState
+from vifguard.agent.reporting import run_file
+from vifguard.agent.settings import Settings
+from vifguard.bridging.bridge import is_ours, port_of_mark
+from vifguard.bridging.quarantine import Quarantine
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.guarded_interfaces import guarded
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link, LinkChange, Links
+
+
+def teardown(settings: Settings) -> None:
+    """Take away all that an agent put on this host; no agent may be running.
+
+    Each interface is cut off (out of its bridge, and down) before it loses its guard, and so is
+    one whose port was deleted: without the member filter it would forward unguarded. Where one
+    cannot be, nothing loses its guard. Raises DriverError and OSError.
+    """
+    driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
+    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
+        ports = driver.observe(None).ports
+        for link in links.all():
+            if link.index in ports or port_of_mark(link):
+                _cut_off(links, link)
+        driver.remove_all()
+        for link in links.all():
+            if is_ours(link):
+                links.remove(link.index)
+        former = SavedState(settings.record, bridges)
+        restore_bridges(links, bridges, former)
+        former.forget()
+        quarantine.remove()
+    run_file.forget(settings.bpf_dir)
+
+
+def _cut_off(links: Links, link: Link) -> None:
+    """Take an interface out of its bridge, and down; OSError where the kernel refuses."""
+    alias = "" if port_of_mark(link) else None
+    refused = links.change([LinkChange(link.index, master=0, up=False, alias=alias)])[0]
+    if refused is not None and links.at(link.index) is not None:
+        raise OSError(refused.errno, f"interface {link.name} keeps its guard: {refused.reason}")
+
+
+def cut_off_by_removal(bpf_dir: Path) -> list[str]:
+    """The names of the interfaces that a removal would cut off; an agent may be running."""
+    indexes = guarded(bpf_dir)
+    with Links() as links:
+        return sorted(
+            link.name for link in links.all() if link.index in indexes or port_of_mark(link)
+        )

@@ -1,0 +1,1 @@
+"""Reads what the guards report: drops, claims, address detection; answers rejected packets."""

@@ -1,0 +1,159 @@
+"""Listens to what the guards tell: drops, claims, and who was last seen with an address.
+
+And answers those who were refused, where a port's security groups say so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from vifguard.agent.kernel_events.address_detection import AddressDetector, Claiming
+from vifguard.agent.kernel_events.reject import reject_packet, wants_reject
+from vifguard.agent.placement import Placement
+from vifguard.agent.reporting.report import Outbox
+from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
+from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
+from vifguard.kernel.clock import monotonic_to_epoch
+
+log = logging.getLogger("vifguard")
+
+_POLL_INTERVAL = 0.25
+"""Seconds between two looks: what a flood writes meanwhile costs one look, not many."""
+
+_POLL_INTERVAL_WHEN_ANSWERING = 0.02
+"""The same where somebody may be waiting for an answer."""
+
+_COUNTS_EVERY = 1.0
+"""Seconds between two looks at counts and sightings."""
+
+
+class PortIndex(Claiming, Protocol):
+    """Which port is behind which interface; `watching` are those that have watched addresses."""
+
+    @property
+    def port_by_ifindex(self) -> Mapping[int, str]:
+        """The guarded interfaces."""
+
+    @property
+    def watched(self) -> Mapping[int, str]:
+        """Those whose use of addresses matters."""
+
+    @property
+    def rejecting(self) -> Mapping[int, Placement]:
+        """Those whose ports tell whom they refuse."""
+
+
+class EventReader:
+    """Puts what the kernel tells of ports into the outbox."""
+
+    def __init__(
+        self,
+        driver: EbpfDriver,
+        outbox: Outbox,
+        stop: threading.Event,
+        guarded: PortIndex,
+    ) -> None:
+        self._driver = driver
+        self._outbox = outbox
+        self._stop_event = stop
+        self._guarded = guarded
+        self._detector = AddressDetector(driver, outbox, guarded)
+        self._seen: dict[tuple[str, str], int] = {}
+        self._counted: dict[tuple[str, str, str], int] = {}
+
+    def work(self) -> None:
+        """Listen until stopped."""
+        dropped, due = False, 0.0
+        while not self._stop_event.wait(self._poll_interval):
+            now = time.monotonic()
+            if self._driver.events.wait(
+                _POLL_INTERVAL_WHEN_ANSWERING if self._detector.is_busy else _POLL_INTERVAL
+            ):
+                dropped = self._look() or dropped
+            # Whoever defended an address before `now` was heard: this thread may be late.
+            self._detector.step(now)
+            if time.monotonic() >= due:
+                due = time.monotonic() + _COUNTS_EVERY
+                self._outbox.put_claims((), self._sightings())
+                if dropped:
+                    self._outbox.put_drops((), self._counts())
+                dropped = False
+
+    @property
+    def _poll_interval(self) -> float:
+        answered = self._guarded.rejecting or self._guarded.claiming
+        return _POLL_INTERVAL_WHEN_ANSWERING if answered else _POLL_INTERVAL
+
+    def _look(self) -> bool:
+        """Take what the rings hold; whether frames were dropped."""
+        claims = []
+        for claimed in self._driver.events.claims():
+            if claimed.kind is ClaimKind.HOLDS:
+                claims.append(claimed)
+            else:
+                self._detector.take(claimed)
+        if claims:
+            # When the address was last seen elsewhere is how long nobody had it.
+            self._outbox.put_claims(map(_claim, claims), self._sightings())
+        drops = self._driver.events.drops()
+        for dropped in filter(wants_reject, drops):
+            self._reject(dropped)
+        self._outbox.put_drops((_drop(d) for d in drops if d.port_id), ())
+        return bool(drops)
+
+    def _reject(self, dropped: Dropped) -> None:
+        """Answer, if its port does; on the way back to whoever sent it."""
+        place = self._guarded.rejecting.get(dropped.ifindex)
+        if place is None or place.port.policy.port_id != dropped.port_id:
+            return
+        frame = reject_packet(dropped)
+        if frame is None:
+            return
+        way = dropped.direction.opposite
+        try:
+            self._driver.inject_reject(dropped.ifindex, way, frame, swapped=place.reversed_hooks)
+        except OSError as error:
+            log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
+
+    def _sightings(self) -> Iterator[Sighting]:
+        """The watched addresses that were used since the last look."""
+        before, self._seen = self._seen, {}
+        for ifindex, port_id in self._guarded.watched.items():
+            for address, at in self._driver.sightings(ifindex).items():
+                key = port_id, str(address)
+                self._seen[key] = at
+                if at and before.get(key) != at:
+                    yield Sighting(port_id, address, monotonic_to_epoch(at))
+
+    def _counts(self) -> Iterator[DropCount]:
+        """The counts that rose since the last look."""
+        before, self._counted = self._counted, {}
+        for count in self._driver.events.counts():
+            port_id = self._guarded.port_by_ifindex.get(count.ifindex)
+            if port_id is None:
+                continue
+            key = port_id, count.direction.value, count.guard or ""
+            self._counted[key] = count.frames
+            if before.get(key) != count.frames:
+                yield DropCount(port_id, count.direction, count.guard, count.frames)
+
+
+def _claim(claimed: Claimed) -> Claim:
+    return Claim(claimed.port_id, claimed.address, claimed.mac, monotonic_to_epoch(claimed.at))
+
+
+def _drop(dropped: Dropped) -> DropRecord:
+    return DropRecord(
+        dropped.port_id,
+        monotonic_to_epoch(dropped.at),
+        dropped.direction,
+        dropped.guard,
+        dropped.reason,
+        dropped.length,
+        dropped.head,
+    )

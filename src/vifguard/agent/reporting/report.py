@@ -1,0 +1,315 @@
+"""What goes up to the server: gathered here, sent by a thread of its own.
+
+A server that is slow or gone must never hold up a guard, so nobody waits here but the
+sender; what piles up meanwhile is only the latest of each port and address.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from vifguard.agent.kernel_events.drop_ring import DropRing
+from vifguard.agent.reporting.health import Health
+from vifguard.feed.messages import (
+    NO_INSTANCE,
+    AddressClaim,
+    Claim,
+    Detection,
+    DropCount,
+    DropRecord,
+    Feed,
+    FeedError,
+    HostReport,
+    Instance,
+    PortReport,
+    RefusedClaim,
+    Report,
+    ReportAnswer,
+    SecondAgentError,
+    Sighting,
+    WiringReport,
+)
+
+log = logging.getLogger("vifguard")
+
+PORTS_AT_ONCE = 1000
+RECORDS_KEPT = 2000
+CLAIMS_KEPT = 10_000
+SECOND = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
+"""Seconds; a server that comes back hears of every host before it takes it for silent."""
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class LastSeen(Protocol):
+    """What is told on the host itself how its agent does."""
+
+    def __call__(
+        self, degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool
+    ) -> None:
+        """As of a HostReport; `read_back`: all guards were read back just now."""
+
+
+def _nobody(degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool) -> None:
+    """Nobody is told."""
+
+
+class Outbox:
+    """Facts on their way to the server; safe for threads."""
+
+    def __init__(
+        self,
+        host: str,
+        instance: Instance = NO_INSTANCE,
+        seen: LastSeen = _nobody,
+    ) -> None:
+        """`seen` is told on this host how the agent does, whatever becomes of the server."""
+        self._host = host
+        self._seen = seen
+        self._degraded: tuple[str, ...] = ()
+        self._lost: Mapping[str, int] = {}
+        self._instance = instance
+        self._filled = threading.Condition()
+        self._urgent = False
+        self._closed = False
+        self._about: HostReport | None = None
+        self._news = False
+        self._ports: dict[str, PortReport] = {}
+        self._claims: deque[Claim] = deque(maxlen=CLAIMS_KEPT)
+        self._address_claims: dict[tuple[str, str], AddressClaim] = {}
+        self._detections: dict[tuple[str, str], Detection] = {}
+        self._refused: list[RefusedClaim] = []
+        self._sightings: dict[tuple[str, str], Sighting] = {}
+        self._drops = DropRing(RECORDS_KEPT)
+        self._counts: dict[tuple[str, str, str], DropCount] = {}
+        self._reached = 0
+        self._read_back = False
+        self._wiring: WiringReport | None = None
+
+    def put_host_report(self, about: HostReport) -> None:
+        """What this host is; told at once."""
+        with self._filled:
+            self._about = about
+            self._news = True
+            self._wake(urgent=True)
+
+    def put_health(self, degraded: tuple[str, ...], lost: Mapping[str, int]) -> None:
+        """What hinders this agent, and what was lost; told at once."""
+        with self._filled:
+            self._degraded, self._lost = degraded, lost
+            self._seen(degraded, lost, read_back=False)
+            if self._about is not None:
+                self._about = replace(self._about, degraded=degraded, lost=lost)
+                self._news = True
+                self._wake(urgent=True)
+
+    def put_read_back(self) -> None:
+        """Every guard was read back, and what was not as it should be was put here; told at once.
+
+        It is the heartbeat of the host.
+        """
+        with self._filled:
+            self._seen(self._degraded, self._lost, read_back=True)
+            self._read_back = True
+            self._wake(urgent=True)
+
+    def put_wiring(self, wiring: WiringReport) -> None:
+        """What of the host's wiring is not a port's; told within a second."""
+        with self._filled:
+            self._wiring = wiring
+            self._wake(urgent=False)
+
+    def put_ports(self, reports: Iterable[PortReport], reached: int = 0) -> None:
+        """What the kernel holds of ports; told at once, the latest of each.
+
+        `reached`: with that, everything up to this revision was taken in.
+        """
+        with self._filled:
+            self._ports.update((report.port_id, report) for report in reports)
+            self._reached = max(self._reached, reached)
+            if self._ports or self._reached:
+                self._wake(urgent=True)
+
+    def put_claims(self, claims: Iterable[Claim], sightings: Iterable[Sighting]) -> None:
+        """Claims, and the sightings just before them; claims are told at once."""
+        with self._filled:
+            before = len(self._claims)
+            self._claims.extend(claims)
+            self._sightings.update(((s.port_id, str(s.address)), s) for s in sightings)
+            if len(self._claims) > before:
+                self._wake(urgent=True)
+            elif self._sightings:
+                self._wake(urgent=False)
+
+    def put_address_claim(self, claim: AddressClaim) -> None:
+        """A guest claims an address; told at once."""
+        with self._filled:
+            if len(self._address_claims) < CLAIMS_KEPT:
+                self._address_claims[claim.port_id, str(claim.address)] = claim
+            self._wake(urgent=True)
+
+    def put_detection(self, detection: Detection) -> None:
+        """What was found of a tentative address; told at once."""
+        with self._filled:
+            self._detections[detection.port_id, str(detection.address)] = detection
+            self._wake(urgent=True)
+
+    def put_answer(self, answer: ReportAnswer) -> None:
+        """What the server said to a report."""
+        with self._filled:
+            self._refused.extend(answer.refused)
+
+    def refused(self) -> list[RefusedClaim]:
+        """The claims that the server refused since the last call."""
+        with self._filled:
+            refused, self._refused = self._refused, []
+            return refused
+
+    def put_drops(self, drops: Iterable[DropRecord], counts: Iterable[DropCount]) -> None:
+        """Dropped frames; told within a second."""
+        with self._filled:
+            for drop in drops:
+                self._drops.add((drop.port_id, drop.direction, drop.reason), drop)
+            self._counts.update(((c.port_id, c.direction, c.guard or ""), c) for c in counts)
+            if self._drops or self._counts:
+                self._wake(urgent=False)
+
+    def close(self) -> None:
+        """Let `take` give up waiting."""
+        with self._filled:
+            self._closed = True
+            self._wake(urgent=True)
+
+    def take(self) -> Report | None:
+        """The next report: at once when something is urgent, else a second after the first fact.
+
+        None when the outbox is closed and empty, and a last report has said that the agent ends.
+        """
+        with self._filled:
+            while self._is_empty() and not self._closed:
+                self._filled.wait()
+            if not self._urgent:
+                self._filled.wait_for(lambda: self._urgent, SECOND)
+            self._urgent = False
+            if self._is_empty():
+                return self._last()
+            ports = tuple(_pop(self._ports, PORTS_AT_ONCE))
+            # What the host is goes with every report: who was told wrong things is set right.
+            report = Report(
+                self._host,
+                self._about,
+                ports,
+                tuple(self._claims),
+                tuple(_pop(self._sightings, CLAIMS_KEPT)),
+                self._drops.take(),
+                tuple(_pop(self._counts, CLAIMS_KEPT)),
+                0 if self._ports else self._reached,
+                self._read_back and not self._ports,
+                self._instance,
+                self._wiring,
+                tuple(_pop(self._address_claims, PORTS_AT_ONCE)),
+                tuple(_pop(self._detections, CLAIMS_KEPT)),
+            )
+            self._wiring = None
+            if report.reached:
+                self._reached = 0
+            if report.read_back:
+                self._read_back = False
+            self._news = False
+            self._claims.clear()
+            self._urgent = self._closed or bool(self._ports or self._address_claims)
+            return report
+
+    def _last(self) -> Report | None:
+        """That the agent ends: another may begin at once."""
+        if self._instance.ended or not self._instance.id:
+            return None
+        self._instance = replace(self._instance, ended=True)
+        return Report(self._host, self._about, instance=self._instance)
+
+    def _is_empty(self) -> bool:
+        return not (
+            self._news
+            or self._read_back
+            or self._ports
+            or self._claims
+            or self._sightings
+            or self._drops
+            or self._counts
+            or self._reached
+            or self._wiring is not None
+            or self._address_claims
+            or self._detections
+        )
+
+    def _wake(self, *, urgent: bool) -> None:
+        self._urgent = self._urgent or urgent
+        self._filled.notify_all()
+
+
+class Reporter:
+    """Sends what is in the outbox, in order, until the server has it."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        feed: Feed,
+        stop: threading.Event,
+        health: Health,
+        refuse: Callable[[SecondAgentError], None],
+    ) -> None:
+        """`refuse` is called where the server has another agent for this host from the start."""
+        self._outbox = outbox
+        self._feed = feed
+        self._stop_event = stop
+        self._health = health
+        self._refuse = refuse
+        self.is_known = threading.Event()
+        """Whether the server has taken a report of this agent, and so knows it."""
+
+    def work(self) -> None:
+        """Send until stopped; what the server did not take by then is lost, and told anew."""
+        while (report := self._outbox.take()) is not None:
+            self._deliver(report)
+
+    def _deliver(self, report: Report) -> None:
+        for pause in pauses():
+            try:
+                self._outbox.put_answer(self._feed.report(report))
+            except SecondAgentError as error:
+                if not self.is_known.is_set():
+                    self._refuse(error)
+                    return
+                self._health.degrade("server", str(error))
+            except FeedError as error:
+                self._health.degrade("server", f"it takes no report: {error}")
+            except Exception as error:
+                log.exception("a report could not be sent")
+                self._health.degrade("server", f"a report could not be sent: {error}")
+            else:
+                self.is_known.set()
+                self._health.recover("server")
+                return
+            # By then it says nothing of a moment ago.
+            report = replace(report, read_back=False)
+            if self._stop_event.wait(pause):
+                return
+
+
+def pauses() -> Iterable[float]:
+    """How long to wait after each failure in a row, seconds."""
+    return (min(_FIRST_PAUSE * 2**n, _LONGEST_PAUSE) for n in itertools.count())
+
+
+def _pop(things: dict[K, V], most: int) -> list[V]:
+    keys = list(itertools.islice(things, most))
+    return [things.pop(key) for key in keys]

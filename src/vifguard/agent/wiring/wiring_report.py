@@ -1,0 +1,131 @@
+"""Tells what of the host's wiring is not a port's, from time to time.
+
+The addresses that the host itself has on the operator's bridges, who is there without a guard
+and whether it forwards, what the floor drops where there is no port yet, and how full the table
+of connections is.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol
+
+from vifguard.agent.reporting.report import Outbox
+from vifguard.agent.watch import QuarantineLost
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.bridging.member_filters import TABLE as MEMBERS
+from vifguard.bridging.member_filters import MemberFilter, NftFilter, VlanFilter, forwarding_members
+from vifguard.bridging.quarantine import TABLE as FLOOR
+from vifguard.enforce.maps.connection_table import ConnectionMap
+from vifguard.feed.messages import AdoptedBridge, ConnectionTable, HeldDevice, WiringReport
+from vifguard.kernel.net.bridge import Bridges
+from vifguard.kernel.net.link import Link, Links
+from vifguard.kernel.net.netlink import NetlinkError
+from vifguard.kernel.nftables.nft import DropTable
+from vifguard.kernel.nftables.nft_members import MembersTable
+
+EVERY = 5.0
+"""Seconds between two looks."""
+
+AGAIN = 60.0
+"""Seconds after which all is told again: the server may have another store by now."""
+
+
+class GuardedInterfaces(Protocol):
+    """Which interfaces have a guard."""
+
+    def guarded(self) -> Collection[int]:
+        """Those of ports whose guards were read back; any thread may ask."""
+
+
+class WiringWatcher:
+    """Looks every few seconds, and tells what is different."""
+
+    def __init__(
+        self,
+        adopted: AdoptedBridges,
+        guarded: GuardedInterfaces,
+        outbox: Outbox,
+        connections: Callable[[], ConnectionMap],
+        put: Callable[[QuarantineLost], None],
+        stop: threading.Event,
+    ) -> None:
+        self._connections = connections
+        self._put = put
+        self._adopted = adopted
+        self._guarded = guarded
+        self._names = {device: name for name, device in sorted(adopted.physical.items())}
+        self._outbox = outbox
+        self._stop = stop
+
+    def work(self) -> None:
+        """Look until stopped."""
+        told, again = None, 0.0
+        with (
+            Links() as links,
+            Bridges() as bridges,
+            DropTable(FLOOR) as quarantine,
+            MembersTable(MEMBERS) as members,
+            self._connections() as table,
+        ):
+            while not self._stop.wait(0.0 if told is None else EVERY):
+                if any(self._lost(bridges, members)):
+                    self._put(QuarantineLost())
+                found = WiringReport(
+                    tuple(self._bridges(links, bridges, members)),
+                    _held(quarantine),
+                    ConnectionTable(table.capacity, round(100 * table.used())),
+                )
+                if found != told or time.monotonic() >= again:
+                    self._outbox.put_wiring(found)
+                    again = time.monotonic() + AGAIN
+                told = found
+
+    def _lost(self, bridges: Bridges, members: MembersTable) -> Iterator[bool]:
+        """Of each bridge that is to be filtered, whether it is not, or not since it is there."""
+        filters = _filters(bridges, members)
+        for bridge in self._adopted.bridges() if self._adopted.filters else ():
+            is_known = self._adopted.filtered.get(bridge.name) == bridge.index
+            yield not is_known or forwarding_members(filters, bridge, ()) is None
+
+    def _bridges(
+        self, links: Links, bridges: Bridges, members: MembersTable
+    ) -> Iterator[AdoptedBridge]:
+        unguarded: dict[str, list[Link]] = {}
+        for bridge, link in self._adopted.unguarded(self._guarded.guarded()):
+            unguarded.setdefault(bridge.name, []).append(link)
+        for bridge in self._adopted.bridges():
+            bare = sorted(unguarded.get(bridge.name, ()), key=lambda link: link.name)
+            inside = forwarding_members(_filters(bridges, members), bridge, [x.index for x in bare])
+            yield AdoptedBridge(
+                bridge.name,
+                self._names[bridge.name],
+                tuple(each.ip for each in links.addresses(bridge.index)),
+                tuple(link.name for link in bare),
+                _or_none(members),
+                tuple(x.name for x in bare if inside is None or x.index in inside),
+            )
+
+
+def _filters(bridges: Bridges, members: MembersTable) -> tuple[MemberFilter, ...]:
+    return VlanFilter(bridges), NftFilter(members)
+
+
+def _or_none(members: MembersTable) -> int | None:
+    return None if members.members() is None else members.dropped()
+
+
+def _held(quarantine: DropTable) -> tuple[HeldDevice, ...]:
+    frames: Counter[str] = Counter()
+    try:
+        for chain, dropped in quarantine.counts().items():
+            frames[chain.device] += dropped
+    except NetlinkError as error:
+        # A kernel without nftables holds nothing.
+        if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
+            raise
+    return tuple(HeldDevice(device, dropped) for device, dropped in sorted(frames.items()))

@@ -1,0 +1,1 @@
+"""Commands that are of no noun: up, down, drops, lab, audit."""

@@ -1,0 +1,150 @@
+"""`vifguard down`: stop what runs here; the guards stay unless they are to be removed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vifguard.cli.commands.up import BPF_DIR, Attach, DataDir, uses_tcx
+from vifguard.cli.exit_codes import ExitCode, InputError
+from vifguard.cli.session import DATA_DIR, Json
+from vifguard.cli.show.output import note, print_json, print_line
+
+if TYPE_CHECKING:
+    from vifguard.agent.settings import Settings
+    from vifguard.cli.service.data_dir import DataDir as Layout
+
+Remove = Annotated[
+    bool, typer.Option("--remove", help="Cut every guest off, then take all away that is ours.")
+]
+Release = Annotated[
+    bool,
+    typer.Option("--release", help="Give every interface back as it was found, then do the same."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Cut guests off without asking.")]
+BpfDir = Annotated[
+    Path | None, typer.Option(help="Where guards are pinned; else where the last agent did.")
+]
+PATIENCE = 10.0
+"""Seconds that a process has to end."""
+
+
+def down(
+    data_dir: DataDir = DATA_DIR,
+    bpf_dir: BpfDir = None,
+    attach: Attach = None,
+    *,
+    remove: Remove = False,
+    release: Release = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Stop the server and the agent of this host.
+
+    The guards stay in force. With --release interfaces and bridges become what they were before
+    vifguard changed them, and the guards go last: guests keep their network. With --remove each
+    guarded interface is cut off (out of its bridge, and down) and then loses its guard.
+    """
+    from vifguard.agent.settings import Settings
+    from vifguard.cli.service.data_dir import DataDir as Layout
+
+    if remove and release:
+        raise InputError("--remove cuts the guests off and --release does not: say one of them")
+    layout = Layout(data_dir)
+    pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
+    settings = Settings(bpf_dir=pinned, tcx=uses_tcx(attach), record=layout.former)
+    if remove and not yes:
+        _ask(pinned)
+    done: dict[str, Any] = {"stopped": _stop(layout), "removed": None}
+    if remove:
+        with _alone(layout):
+            _remove(settings)
+    if release:
+        with _alone(layout):
+            done |= _release(settings)
+    if remove or release:
+        done["removed"] = str(pinned)
+    if json:
+        print_json(done)
+    else:
+        _print(done)
+    if done.get("failed"):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _ask(pinned: Path) -> None:
+    """Say which interfaces will be cut off; whoever cannot be asked must say --yes."""
+    from vifguard.agent.host.teardown import cut_off_by_removal
+    from vifguard.agent.wiring.unguarded_members import unguarded
+
+    try:
+        names = cut_off_by_removal(pinned)
+        dropped = [each.link.name for each in unguarded() if not each.forwards]
+    except OSError as error:
+        raise InputError(f"cannot look what is guarded here: {error}") from None
+    if not names:
+        return
+    what = f"{len(names)} interfaces lose their network: {', '.join(names)}"
+    strangers = ", ".join(sorted({*dropped} - {*names}))
+    if strangers:
+        what += f"; the member filter goes, and these forward without a guard: {strangers}"
+    if not sys.stdin.isatty():
+        raise InputError(f"{what}; say --yes, or keep them on it with --release")
+    note(what)
+    if not typer.confirm("Cut them off?", err=True):
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _print(done: dict[str, Any]) -> None:
+    stopped = ", ".join(map(str, done["stopped"]))
+    print_line(f"stopped process {stopped}" if stopped else "nothing runs")
+    for name, bridge in done.get("released", {}).items():
+        print_line(f"gave back {name}" + (f" to {bridge}" if bridge else ""))
+    for why in done.get("failed", ()):
+        note(f"vifguard: not given back: {why}")
+    if done["removed"]:
+        print_line(f"removed the guards in {done['removed']}, the bridges and the floor")
+
+
+def _stop(layout: Layout) -> list[int]:
+    from vifguard.cli.service import pid_file
+
+    try:
+        # The agent first: else it could not say that it ends, and its host would seem to live.
+        pids = [pid_file.stop(layout.pid_file(duty), PATIENCE) for duty in ("agent", "server")]
+    except TimeoutError as error:
+        note(f"vifguard: {error}")
+        raise typer.Exit(ExitCode.REFUSED) from None
+    return sorted({pid for pid in pids if pid is not None})
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """No agent may start meanwhile: it would guard again what loses its guard here."""
+    from vifguard.cli.service import pid_file
+    from vifguard.enforce.driver import DriverError
+
+    layout.prepare()
+    with pid_file.held(layout.pid_file("agent")):
+        try:
+            yield
+        except (DriverError, OSError) as error:
+            raise InputError(f"not everything could be removed: {error}") from None
+
+
+def _remove(settings: Settings) -> None:
+    from vifguard.agent.host.teardown import teardown
+
+    teardown(settings)
+
+
+def _release(settings: Settings) -> dict[str, Any]:
+    from vifguard.agent.host.restore import restore
+
+    found = restore(settings)
+    return {"released": dict(found.interfaces), "failed": list(found.failed)}

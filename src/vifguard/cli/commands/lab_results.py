@@ -1,0 +1,126 @@
+"""The results of `vifguard lab run`: for people within a screen's width, for programs as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vifguard.cli.show.output import PAGE, Column, print_line, print_table
+
+if TYPE_CHECKING:
+    from vifguard.lab.result.result_table import Row
+    from vifguard.lab.result.runner import ScenarioResult
+
+_ATTACKS = (
+    Column("ATTACKS", "subject"),
+    Column("FRAMES", "frames"),
+    Column("EXPECTED", "expected"),
+    Column("SEEN", "seen"),
+    Column("DROPPED BY", "why"),
+)
+_CHECKS = (
+    Column("CHECK", "subject"),
+    Column("SEEN", "seen"),
+    Column("DETAIL", "why"),
+)
+_SUMMARY = (
+    Column("SCENARIO", "scenario"),
+    Column("CHECKS", "checks"),
+    Column("SECONDS", "seconds"),
+    Column("RESULT", "result"),
+    Column("WHAT WAS SHOWN", "shown"),
+)
+_LEGEND = "Profiles: S strict, M mac, R router, I off. Attacks: docs/attacks.md."
+
+
+def print_results(performances: Sequence[ScenarioResult]) -> None:
+    """Each scenario's attacks and checks, all faults in full, then one summary."""
+    from vifguard.lab.result.result_table import rows
+
+    for performance in performances:
+        _print_scenario(performance.scenario.name, rows(performance.findings))
+    _print_waiting(performances)
+    print_line("")
+    print_table(_SUMMARY, [_summary(each) for each in performances], width=PAGE)
+
+
+def document(performances: Sequence[ScenarioResult]) -> dict[str, Any]:
+    """Every finding of every scenario, for `--json`."""
+    return {
+        "ok": all(each.ok for each in performances),
+        "scenarios": [
+            {
+                "name": each.scenario.name,
+                "title": each.scenario.title,
+                "ok": each.ok,
+                "error": each.error,
+                "seconds": round(each.seconds, 1),
+                "findings": [asdict(finding) | {"ok": finding.ok} for finding in each.findings],
+            }
+            for each in performances
+        ],
+        "waiting": _waiting(),
+    }
+
+
+def _print_scenario(name: str, rows: Sequence[Row]) -> None:
+    attacks = [row for row in rows if row.attacks]
+    checks = [row for row in rows if not row.attacks]
+    if attacks:
+        print_line("")
+        print_line(f"{name}: attacks and legal frames. {_LEGEND}")
+        print_table(_ATTACKS, [asdict(row) for row in attacks], width=PAGE)
+    if checks:
+        print_line("")
+        print_line(f"{name}: checks")
+        print_table(_CHECKS, [asdict(row) for row in checks], width=PAGE)
+    for row in rows:
+        for fault in row.faults:
+            print_line(f"NOT AS EXPECTED  {name}  {fault} (expected {row.expected})")
+
+
+def _summary(performance: ScenarioResult) -> dict[str, object]:
+    from vifguard.lab.result.result_table import delivered, dropped
+
+    findings = performance.findings
+    wrong = sum(not each.ok for each in findings)
+    drops = dropped(findings)
+    shown = performance.scenario.title
+    if drops:
+        by_guard = ", ".join(f"{guard} {count}" for guard, count in drops.most_common())
+        shown += f". Frames dropped: {by_guard}. Legal frames delivered: {delivered(findings)}"
+    if performance.error:
+        shown = f"could not be played to its end: {performance.error.splitlines()[0]}"
+    return {
+        "scenario": performance.scenario.name,
+        "checks": len(findings),
+        "seconds": round(performance.seconds),
+        "result": "FAILED" if performance.error else f"{wrong} WRONG" if wrong else "as expected",
+        "shown": shown,
+    }
+
+
+def _print_waiting(performances: Sequence[ScenarioResult]) -> None:
+    """What of the catalogue needs what this lab has not."""
+    if any(each.scenario.name == "s1" for each in performances):
+        waiting = _waiting()
+        print_line("")
+        rows = len(set().union(*waiting.values()))
+        print_line(f"not played, or not all of it: {rows} rows of the catalogue")
+        for feature, ids in waiting.items():
+            print_line(f"  need {feature}: {', '.join(ids)}")
+
+
+def _waiting() -> dict[str, list[str]]:
+    """The ids of rows, by what they, or some of their frames, need."""
+    from vifguard.lab.attacks import CATALOGUE
+    from vifguard.lab.attacks.attack import Actor
+
+    found: dict[str, list[str]] = {}
+    for attack in CATALOGUE:
+        if attack.waits_for:
+            found.setdefault(attack.waits_for, []).append(attack.id)
+        if any(variant.actor is Actor.TAP for variant in attack.variants):
+            found.setdefault("a process that has a tap open", []).append(attack.id)
+    return found

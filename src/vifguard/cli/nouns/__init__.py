@@ -1,0 +1,1 @@
+"""One file a noun: list, show, create, set, delete."""

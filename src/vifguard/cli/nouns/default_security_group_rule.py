@@ -1,0 +1,77 @@
+"""`vifguard default-security-group-rule`: what new security groups begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from vifguard.cli.nouns.security_group_rule import (
+    Direction,
+    Ethertype,
+    Icmp,
+    Port,
+    Prefix,
+    Protocol,
+    body_of,
+    rule_columns,
+)
+from vifguard.cli.options import values
+from vifguard.cli.session import Session, with_session
+from vifguard.cli.show.output import Column
+from vifguard.cli.standard_commands import add_delete, add_show, noun_app
+from vifguard.client.resource import DEFAULT_RULE
+
+app = noun_app(DEFAULT_RULE, "Rules that new security groups begin with; the operator's.")
+add_show(app, DEFAULT_RULE)
+add_delete(app, DEFAULT_RULE)
+
+Members = Annotated[bool, typer.Option("--members", help="With whom: the group's own members.")]
+InDefault = Annotated[
+    bool | None,
+    typer.Option("--in-default/--not-in-default", help="Whether groups named default get it."),
+]
+InOthers = Annotated[
+    bool | None, typer.Option("--in-others/--not-in-others", help="Whether other groups get it.")
+]
+
+
+@app.command("list")
+@with_session
+def list_default_rules(session: Session) -> None:
+    """The rules that new security groups begin with."""
+    found = session.client.list(DEFAULT_RULE)
+    columns = (
+        Column("DEFAULT", "used_in_default_sg"),
+        Column("OTHERS", "used_in_non_default_sg"),
+        *rule_columns(found, {"PARENT": "its members"}),
+    )
+    session.table(columns, found)
+
+
+@app.command()
+@with_session
+def create(
+    session: Session,
+    direction: Direction = "ingress",
+    ethertype: Ethertype = None,
+    protocol: Protocol = None,
+    port: Port = None,
+    icmp: Icmp = None,
+    remote_prefix: Prefix = None,
+    *,
+    members: Members = False,
+    in_default: InDefault = None,
+    in_others: InOthers = None,
+    description: values.Description = None,
+) -> None:
+    """Add a rule to those that new security groups begin with; groups that are there stay."""
+    body: Mapping[str, Any] = body_of(direction, ethertype, protocol, port, icmp, remote_prefix)
+    given = values.present(
+        remote_group_id="PARENT" if members else None,
+        used_in_default_sg=in_default,
+        used_in_non_default_sg=in_others,
+        description=description,
+    )
+    session.show(session.client.create(DEFAULT_RULE, {**body, **given}))

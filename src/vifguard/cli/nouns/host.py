@@ -1,0 +1,111 @@
+"""`vifguard host`: the hosts that hold the guards, and whether this one can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vifguard.cli.commands.up import BPF_DIR, BpfDir
+from vifguard.cli.exit_codes import ExitCode, InputError
+from vifguard.cli.host_import.command import adopt
+from vifguard.cli.lookup import completer
+from vifguard.cli.session import Json, Session, with_session
+from vifguard.cli.show.output import Column, print_item, print_json, waiting
+from vifguard.cli.show.times import moment
+from vifguard.cli.standard_commands import add_show, noun_app
+from vifguard.client.resource import HOST
+
+app = noun_app(HOST, "Hosts: what each can enforce, and what it lacks.")
+add_show(app, HOST)
+
+app.command("adopt")(adopt)
+SILENCE = 10.0
+"""Seconds after which guards that were not read back are said to be so."""
+
+_NAME = typer.Argument(metavar="NAME", help="The host's name.", autocompletion=completer(HOST))
+Force = Annotated[bool, typer.Option("--force", help="Also where ports are on it.")]
+
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("ALIVE", "alive"),
+    Column("KERNEL", "kernel"),
+    Column("DRIVER", "driver"),
+    Column("MISSING", "missing"),
+    Column("FLOOR", "floor"),
+    Column("ISOLATION", "isolation"),
+    Column("DEGRADED", "degraded"),
+    Column("SEEN", "seen_at", moment),
+)
+
+
+@app.command("list")
+@with_session
+def list_hosts(session: Session) -> None:
+    """The hosts that have reported."""
+    session.table(COLUMNS, session.client.list(HOST))
+
+
+@app.command()
+@with_session
+def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = False) -> None:
+    """Forget a host that is silent and has no ports, so that it is no longer judged by.
+
+    With --force it may have ports; they wait until it reports again.
+    """
+    session.client.delete(HOST, name, force=force)
+    session.done(f"deleted {name}", {"deleted": [name]})
+
+
+@app.command()
+def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
+    """Try what guards need on this very host, and look at its running agent.
+
+    Exit code 1 when something is missing, or the agent is degraded. Needs root, and leaves
+    nothing behind. A running agent is not disturbed.
+    """
+    from vifguard.agent.host.capabilities import host_report
+    from vifguard.agent.wiring.unguarded_members import unguarded
+
+    try:
+        with waiting("trying what guards need"):
+            report, bare = host_report(bpf_dir), [str(each) for each in unguarded()]
+    except OSError as error:
+        raise InputError(f"this host cannot be tried: {error}; run it as root") from None
+    agent, why = _agent(bpf_dir)
+    found = {
+        "kernel": report.kernel,
+        "driver": report.driver,
+        "features": sorted(report.features),
+        "missing": list(report.missing),
+        "floor": list(report.floor),
+        "isolation": report.isolation,
+        "unguarded": bare,
+        "agent": agent,
+    }
+    if json:
+        print_json(found)
+    else:
+        print_item(found)
+    if report.missing or why:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _agent(bpf_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the agent that runs here says of itself, and what is wrong with it."""
+    from vifguard.agent.reporting.run_file import running
+
+    found = running(bpf_dir)
+    if found is None:
+        return None, []
+    why = list(found.degraded)
+    if found.read_back_ago > SILENCE:
+        why.append(f"the guards were last read back {moment(found.read_back_at) or 'never'}")
+    return {
+        "pid": found.pid,
+        "host": found.host,
+        "guards_read_back": moment(found.read_back_at or None),
+        "degraded": why,
+        "lost": dict(found.lost),
+    }, why

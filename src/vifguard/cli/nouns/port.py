@@ -1,0 +1,405 @@
+"""`vifguard port`: one virtual interface each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from vifguard.cli.exit_codes import InputError
+from vifguard.cli.lookup import completer, find, id_of, ids_in, names_of
+from vifguard.cli.nouns.security_group_rule import rule_columns
+from vifguard.cli.options import values
+from vifguard.cli.options.list_options import Query, with_list_options
+from vifguard.cli.session import Session, with_session
+from vifguard.cli.show.addresses import fixed_ips
+from vifguard.cli.show.output import Column, note, plain, waiting
+from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
+from vifguard.model.address import AddressError, Mac, parse_prefix
+
+app = noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
+add_show(app, PORT)
+add_delete(app, PORT)
+add_tags(app, PORT)
+
+Which = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(PORT))
+]
+Network = Annotated[
+    str, typer.Option(help="The network's name or id.", autocompletion=completer(NETWORK))
+]
+OfNetwork = Annotated[
+    str | None,
+    typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
+]
+OfDevice = Annotated[str | None, typer.Option("--device", help="Only of this machine.")]
+OfStatus = Annotated[str | None, typer.Option("--status", help="Only ACTIVE, or only DOWN.")]
+OfAddress = Annotated[str | None, typer.Option("--address", help="Only with this address.")]
+OfMac = Annotated[str | None, typer.Option("--mac", help="Only with this MAC.")]
+OfGroup = Annotated[
+    str | None,
+    typer.Option(
+        "--security-group",
+        help="Only with this security group.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
+]
+Some = Annotated[
+    list[str] | None,
+    typer.Option("--security-group", help="A group; repeatable."),
+]
+Pairs = Annotated[
+    list[str] | None,
+    typer.Option("--allowed-address", metavar="PREFIX[,MAC]", help="A pair; repeatable."),
+]
+OwnMac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
+NewMac = Annotated[
+    str | None, typer.Option("--mac", help=f"Another MAC; or {values.DEFAULT}: one is made.")
+]
+FixedIp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fixed-ip",
+        metavar="ADDRESS|SUBNET",
+        help="An address of its own, or a subnet to take one from; repeatable; or none.",
+    ),
+]
+AllowedAddress = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-address",
+        metavar="PREFIX[,MAC]",
+        help="A further prefix it may use, and from which MAC; repeatable; or none.",
+    ),
+]
+Ethertype = Annotated[
+    list[str] | None,
+    typer.Option("--ethertype", help="A further Ethernet type, such as 0x88b5; or none."),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(help="The host it is on; or none.", autocompletion=completer(HOST)),
+]
+Interface = Annotated[
+    str | None,
+    typer.Option(help="The host's device; or none: it is found by its usual name or its MAC."),
+]
+SecurityGroup = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--security-group",
+        help="A security group that it has; repeatable; or none: nothing passes.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
+]
+Grouped = Annotated[
+    bool | None,
+    typer.Option(
+        "--grouped/--ungrouped",
+        help="Whether security groups filter it; --ungrouped takes them off. What keeps it from "
+        "taking what is another's is not theirs.",
+    ),
+]
+DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
+DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
+Learned = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="One of the port's learned addresses.")
+]
+_SETTLING = 5.0
+"""Seconds for which a change of an ACTIVE port is waited for before the port is shown."""
+
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
+
+
+@app.command("list")
+@with_session
+@with_list_options
+def list_ports(
+    session: Session,
+    query: Query,
+    network: OfNetwork = None,
+    host: Host = None,
+    device: OfDevice = None,
+    status: OfStatus = None,
+    address: OfAddress = None,
+    mac: OfMac = None,
+    security_group: OfGroup = None,
+) -> None:
+    """The ports that you may see."""
+    query |= values.present(device_id=device, status=status, mac_address=mac) | _binding(host)
+    if address is not None:
+        query["fixed_ips"] = f"ip_address={address}"
+    if network is not None:
+        query["network_id"] = id_of(session, NETWORK, network)
+    if security_group is not None:
+        query["security_groups"] = id_of(session, SECURITY_GROUP, security_group)
+    ports = session.client.list(PORT, **query)
+    names = {} if session.json else names_of(session, NETWORK)
+    columns = (
+        Column("ID", "id"),
+        Column("NAME", "name"),
+        Column("NETWORK", "network_id", lambda key: names.get(key, key)),
+        Column("MAC", "mac_address"),
+        Column("ADDRESSES", "fixed_ips", _show_addresses),
+        Column("HOST", "binding:host_id"),
+        Column("STATUS", "status"),
+        Column("WHY", "status_reason"),
+    )
+    session.table(columns, ports)
+
+
+@app.command()
+@with_session
+def create(
+    session: Session,
+    name: values.Name,
+    network: Network,
+    project: values.Project = None,
+    mac: OwnMac = None,
+    fixed_ip: FixedIp = None,
+    allowed_address: AllowedAddress = None,
+    enable: values.AdminState = None,
+    port_security: values.PortSecurity = None,
+    guard_profile: values.GuardProfile = None,
+    guards: values.Guards = None,
+    roles: values.Roles = None,
+    ethertype: Ethertype = None,
+    security_group: SecurityGroup = None,
+    grouped: Grouped = None,
+    storm: values.StormRate = None,
+    host: Host = None,
+    interface: Interface = None,
+    device_id: DeviceId = None,
+    device_owner: DeviceOwner = None,
+    description: values.Description = None,
+) -> None:
+    """Create a port; it passes frames once its host holds its guards."""
+    network_id = id_of(session, NETWORK, network)
+    body = values.present(
+        name=name,
+        network_id=network_id,
+        project_id=project,
+        mac_address=mac,
+        fixed_ips=fixed_ips(session, network_id, fixed_ip),
+        allowed_address_pairs=_pairs(allowed_address),
+        admin_state_up=enable,
+        port_security_enabled=port_security,
+        roles=values.words(roles),
+        ethertypes=values.ethertypes(ethertype),
+        security_groups=_groups(session, security_group, project),
+        security_groups_enabled=grouped,
+        storm=values.storm(storm),
+        device_id=device_id,
+        device_owner=device_owner,
+        description=description,
+    )
+    body |= values.guard_choice(guard_profile, guards) | _binding(host)
+    if interface is not None:
+        body["binding:profile"] = _profile({}, interface)
+    session.show(session.client.create(PORT, body))
+
+
+@app.command("set")
+@with_session
+def set_port(
+    session: Session,
+    which: Which,
+    name: values.NewName = None,
+    mac: NewMac = None,
+    fixed_ip: FixedIp = None,
+    allowed_address: AllowedAddress = None,
+    enable: values.AdminState = None,
+    port_security: values.PortSecurity = None,
+    guard_profile: values.GuardProfile = None,
+    guards: values.Guards = None,
+    roles: values.Roles = None,
+    ethertype: Ethertype = None,
+    security_group: SecurityGroup = None,
+    grouped: Grouped = None,
+    storm: values.StormRate = None,
+    host: Host = None,
+    interface: Interface = None,
+    device_id: DeviceId = None,
+    device_owner: DeviceOwner = None,
+    description: values.Description = None,
+) -> None:
+    """Change a port; --host and --interface plug it in."""
+    port = find(session, PORT, which)
+    body = values.present(
+        name=name,
+        fixed_ips=fixed_ips(session, port["network_id"], fixed_ip),
+        allowed_address_pairs=_pairs(allowed_address),
+        admin_state_up=enable,
+        port_security_enabled=port_security,
+        roles=values.words(roles),
+        ethertypes=values.ethertypes(ethertype),
+        security_groups=_groups(session, security_group, port["project_id"]),
+        security_groups_enabled=grouped,
+        storm=values.storm(storm),
+        device_id=device_id,
+        device_owner=device_owner,
+        description=description,
+    )
+    body |= values.guard_choice(guard_profile, guards) | _binding(host)
+    if mac is not None:
+        body["mac_address"] = None if mac == values.DEFAULT else mac
+    if interface is not None:
+        body["binding:profile"] = _profile(port.get("binding:profile", {}), interface)
+    _show_changed(session, port, session.client.update(PORT, port["id"], values.changes(body)))
+
+
+@app.command()
+@with_session
+def add(
+    session: Session, which: Which, security_group: Some = None, allowed_address: Pairs = None
+) -> None:
+    """Give a port security groups or allowed addresses beside those that it has."""
+
+    def change(port: Mapping[str, Any]) -> dict[str, Any]:
+        groups, pairs = _given(session, port, security_group, allowed_address)
+        has = {_meant(pair, port) for pair in port["allowed_address_pairs"]}
+        new = [pair for pair in pairs if _meant(pair, port) not in has]
+        return _lists(
+            (groups, [*dict.fromkeys([*port["security_groups"], *groups])]),
+            (pairs, [*port["allowed_address_pairs"], *new]),
+        )
+
+    _change(session, which, change)
+
+
+@app.command()
+@with_session
+def remove(
+    session: Session, which: Which, security_group: Some = None, allowed_address: Pairs = None
+) -> None:
+    """Take security groups or allowed addresses from a port; it keeps the others."""
+
+    def change(port: Mapping[str, Any]) -> dict[str, Any]:
+        groups, pairs = _given(session, port, security_group, allowed_address)
+        gone = {_meant(pair, port) for pair in pairs}
+        has = port["allowed_address_pairs"]
+        left = [key for key in port["security_groups"] if key not in groups]
+        kept = [pair for pair in has if _meant(pair, port) not in gone]
+        return _lists((groups, left), (pairs, kept))
+
+    _change(session, which, change)
+
+
+def _change(
+    session: Session, which: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> None:
+    port = find(session, PORT, which)
+    _show_changed(session, port, session.client.change(PORT, port["id"], change))
+
+
+def _show_changed(session: Session, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """A port that was ACTIVE, once its host holds the change, which takes it a moment.
+
+    Where it does not in time, as it is: the reason says what is missing.
+    """
+    from vifguard.client.errors import NotInTimeError
+
+    was_active, is_active = (port.get("status") == "ACTIVE" for port in (before, after))
+    if was_active and not is_active and after["admin_state_up"]:
+        try:
+            with waiting(f"waiting for port {after['name'] or after['id']} to be enforced"):
+                after = session.client.wait_for_port(after["id"], _SETTLING)
+        except NotInTimeError:
+            after = session.client.show(PORT, after["id"])
+    session.show(after)
+
+
+def _given(
+    session: Session, port: Mapping[str, Any], groups: list[str] | None, pairs: list[str] | None
+) -> tuple[list[str], list[dict[str, str]]]:
+    if not (groups or pairs):
+        raise typer.BadParameter("give --security-group or --allowed-address")
+    ids = ids_in(session, SECURITY_GROUP, groups or [], port["project_id"]) or []
+    return ids, [_pair(pair) for pair in pairs or []]
+
+
+def _lists(
+    groups: tuple[list[str], list[str]], pairs: tuple[list[dict[str, str]], list[dict[str, str]]]
+) -> dict[str, Any]:
+    """The lists that something was given for; who may not set the other, may set this."""
+    named = ("security_groups", *groups), ("allowed_address_pairs", *pairs)
+    return {name: after for name, given, after in named if given}
+
+
+def _meant(pair: Mapping[str, str], port: Mapping[str, Any]) -> tuple[str, str]:
+    """A pair as it is compared: with a prefix, and the port's MAC where it names none."""
+    try:
+        prefix = str(parse_prefix(pair["ip_address"]))
+        return prefix, str(Mac.parse(pair.get("mac_address", port["mac_address"])))
+    except AddressError as error:
+        raise InputError(str(error)) from None
+
+
+@app.command()
+@with_session
+def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
+    """Return when the kernel holds the port's wanted revision; exit code 6 when not in time."""
+    key = id_of(session, PORT, which)
+    with waiting(f"waiting for port {which} to be enforced"):
+        port = session.client.wait_for_port(key, timeout)
+    session.show(port)
+
+
+@app.command()
+@with_session
+def release(session: Session, which: Which, address: Learned) -> None:
+    """Release an address that the guest chose itself: it is nobody's until one claims it."""
+    key = id_of(session, PORT, which)
+    session.client.release_learned_address(key, address)
+    session.show(session.client.show(PORT, key))
+
+
+@app.command()
+@with_session
+def rules(session: Session, which: Which) -> None:
+    """The rules that say what may be opened with the port, and the group each comes from."""
+    port = find(session, PORT, which)
+    groups = [session.client.show(SECURITY_GROUP, key) for key in port["security_groups"]]
+    if "groups" not in port["effective_guards"]:
+        note(f"security groups do not filter port {which}: what its other guards pass, passes")
+    elif not groups:
+        note(f"port {which} has no security group: nothing passes but what is always allowed")
+    found = [
+        rule | {"security_group": group["name"]}
+        for group in groups
+        for rule in group["security_group_rules"]
+    ]
+    mine = {"project_id": port["project_id"]}
+    named = () if session.json or not found else (SECURITY_GROUP, ADDRESS_GROUP)
+    names = {key: name for kind in named for key, name in names_of(session, kind, **mine).items()}
+    session.table((Column("GROUP", "security_group"), *rule_columns(found, names)), found)
+
+
+def _groups(session: Session, names: list[str] | None, project: str | None) -> list[str] | None:
+    return ids_in(session, SECURITY_GROUP, values.many(names), project)
+
+
+def _profile(before: Mapping[str, Any], interface: str) -> dict[str, Any]:
+    """The profile with this interface, or with none; a hypervisor's own words in it stay."""
+    others = {key: value for key, value in before.items() if key != "interface"}
+    return others if interface == values.NONE else others | {"interface": interface}
+
+
+def _binding(host: str | None) -> dict[str, str]:
+    return {} if host is None else {"binding:host_id": "" if host == values.NONE else host}
+
+
+def _pairs(texts: list[str] | None) -> list[dict[str, str]] | None:
+    prefixes = values.many(texts)
+    return None if prefixes is None else [_pair(text) for text in prefixes]
+
+
+def _pair(text: str) -> dict[str, str]:
+    prefix, comma, mac = text.partition(",")
+    return {"ip_address": prefix} | ({"mac_address": mac} if comma else {})
+
+
+def _show_addresses(addresses: list[dict[str, Any]]) -> str:
+    return plain([address["ip_address"] for address in addresses])

@@ -1,0 +1,1 @@
+"""Tables, times and names as people and programs see them."""

@@ -1,0 +1,1 @@
+"""The kernel's maps: ports, policies, rulesets, connections, and their layouts."""

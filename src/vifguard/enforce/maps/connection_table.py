@@ -1,0 +1,89 @@
+"""The table of connections: how large it is made, and how much of it is in use."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from typing import Self
+
+from vifguard.kernel.bpf.bpf_syscall import Map
+
+DEFAULT_CONNECTIONS = 8
+"""Connections that a bucket has room for."""
+
+MOST = 1 << 25
+"""Connections that a table may have room for: it then takes 2.4 GB."""
+
+_TAGS = struct.Struct(f"={DEFAULT_CONNECTIONS}H")
+_BUCKET, _FLOWS, _FLOW, _EXPIRES = 576, 64, 64, 56
+"""`struct bucket`: its size, where its flows begin, and of each its size and where `expires` is."""
+
+_TICK_BITS = 28
+_LEAST_BUCKETS = 1 << 12
+_MEMORY_A_TABLE = 512
+"""By default the table takes at most this part of the host's memory."""
+
+_SAMPLE = 1024
+
+
+def buckets_for(connections: int) -> int:
+    """The number of buckets, a power of two, of a table with room for so many; at least one."""
+    return 1 << max(0, -(-connections // DEFAULT_CONNECTIONS) - 1).bit_length()
+
+
+def usual(octets: int) -> int:
+    """How many connections a table has room for on a host with so much memory."""
+    buckets = max(_LEAST_BUCKETS, octets // _MEMORY_A_TABLE // _BUCKET)
+    return min(MOST, (1 << buckets.bit_length() - 1) * DEFAULT_CONNECTIONS)
+
+
+def memory() -> int:
+    """The octets of memory that this host has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+class ConnectionMap:
+    """The kernel's table, read as it is; whoever has this keeps the table's memory mapped."""
+
+    def __init__(self, flows: Map, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """`clock`: the time in ns that its ends are said in."""
+        self._clock = clock
+        self._buckets = flows.spec.max_entries
+        self._memory = flows.memory(_BUCKET * self._buckets, write=False)
+
+    @property
+    def capacity(self) -> int:
+        """How many connections it can hold."""
+        return self._buckets * DEFAULT_CONNECTIONS
+
+    def used(self) -> float:
+        """About what part of it is in use, 0 to 1: counted in a thousand buckets.
+
+        The secret hash spreads connections evenly, so these stand for all.
+        """
+        now, step = self._clock() >> _TICK_BITS, max(1, self._buckets // _SAMPLE)
+        looked = range(0, self._buckets, step)
+        return sum(self._living(index, now) for index in looked) / (
+            len(looked) * DEFAULT_CONNECTIONS
+        )
+
+    def _living(self, index: int, now: int) -> int:
+        start = index * _BUCKET
+        tags = _TAGS.unpack_from(self._memory, start)
+        return sum(tag != 0 and self._expires(start, place) > now for place, tag in enumerate(tags))
+
+    def _expires(self, start: int, place: int) -> int:
+        at = start + _FLOWS + place * _FLOW + _EXPIRES
+        return int.from_bytes(self._memory[at : at + 4], "little")
+
+    def close(self) -> None:
+        """Unmap the memory."""
+        self._memory.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""Links, bridges, neighbours, filters, sysctls and namespaces, by netlink and /proc."""
