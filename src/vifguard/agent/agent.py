@@ -1,6 +1,6 @@
 """The agent of one host: threads that only tell, and one that acts.
 
-The watchers of feed, links and floor put notices into the worker's queue. Ending the agent
+The watchers of feed, links and quarantine put notices into the worker's queue. Ending the agent
 ends nothing that is in force.
 """
 
@@ -166,12 +166,12 @@ class _Tools:
     start: Callable[[str, Callable[[], None], Callable[[], None]], None]
 
     def look(self) -> list[Link]:
-        """The host anew: all links, and what the floor holds."""
+        """The host anew: all links, and what the quarantine holds."""
         self.floor.read_back()
         return self.links.all()
 
     def watch(self, put: Callable[[Notice], None]) -> None:
-        """Have links and floor watched from now on; who reads afterwards misses nothing."""
+        """Have links and quarantine watched from now on; who reads afterwards misses nothing."""
         for name, watcher in (
             ("link watcher", link_watcher(put)),
             ("floor watcher", quarantine_watcher(self.floor.watch, put)),

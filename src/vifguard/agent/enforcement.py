@@ -1,4 +1,4 @@
-"""Guards in the kernel: put there, read back, and closed where the kernel would not have them."""
+"""Enforcement of guards: put into the kernel, read back, closed where the kernel refuses."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Enforcement:
         return self._driver.compare_rules(sets)
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
-        """Bring what groups and sets say into force; the groups whose ports are to be planned.
+        """Load rules and address sets; return the groups whose ports are to be planned again.
 
         Raises OSError where the kernel does not let us.
         """

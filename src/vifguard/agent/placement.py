@@ -1,4 +1,4 @@
-"""Where a port is: its interface, its bridge, or why it has none. Pure.
+"""The placement of a port: its interface, its bridge, or why it has none. Pure.
 
 An interface is found by name, which the operator or the hypervisor chooses; failing that by
 MAC, which a project may choose on a network of its own. So a MAC finds an interface only

@@ -1,6 +1,6 @@
 """Makes the kernel what the state says, and tells what it was then read back to be.
 
-The order keeps every moment closed: floor, guard, read back, member, up; and backwards on
+The order keeps every moment closed: quarantine, guard, read back, member, up; and backwards on
 the way out. Killed between any two steps, what is there passes no more than what is wanted.
 """
 
@@ -48,7 +48,7 @@ class ReconcileResult:
 class Reconciler:
     """Settles what was touched. One thread's.
 
-    `by_name`: the floor can wait for an interface that is not there yet.
+    `by_name`: the quarantine can wait for an interface that is not there yet.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class Reconciler:
     def _quarantine_missing(
         self, placements: Iterable[Placement], before: Mapping[str, str]
     ) -> dict[str, Lost]:
-        """The floor waits for interfaces that are to come; for whom it waited and did no more."""
+        """Quarantine the names of missing interfaces; what was lost of it, by name."""
         if not self._by_name:
             return {}
         ports = (placement.port for placement in placements if placement.link is None)
@@ -222,7 +222,9 @@ class Reconciler:
             if before.get(i) == name and not self._quarantine.is_blocked(name)
         ]
         self._set_quarantine(hold=awaited.values())
-        return {i: (WiringLoss.FLOOR, f"the floor did not wait for {awaited[i]}") for i in lost}
+        return {
+            i: (WiringLoss.FLOOR, f"the quarantine did not wait for {awaited[i]}") for i in lost
+        }
 
     def _scope(self, places: Mapping[int, Placement], dirty: Dirty) -> frozenset[int]:
         """The interfaces of the touched ports, before and now, and the touched links' guards."""
@@ -374,9 +376,9 @@ class Reconciler:
     def _lift_quarantine(
         self, places: Mapping[int, Placement], result: Result, before: Iterable[str]
     ) -> None:
-        """Off with the floor where a guard is in; on with it where none could be put.
+        """Lift the quarantine of guarded interfaces; impose it where none could be guarded.
 
-        Off as well where nobody is awaited any more of those who were `before`.
+        Lift it as well for names among `before` that no port claims any more.
         """
         # A chain stands on a name and outlives the device: on no name that is not its port's.
         names = {i: self._state.links[i].name for i in result.unguarded if i in self._state.links}
@@ -388,7 +390,7 @@ class Reconciler:
 
     def _set_quarantine(self, hold: Iterable[str] = (), release: Iterable[str] = ()) -> None:
         for name, why in self._quarantine.update(hold, release).items():
-            log.error("the floor at %s cannot be changed: %s", name, why)
+            log.error("the quarantine at %s cannot be changed: %s", name, why)
 
     def _update_index(self, places: Mapping[int, Placement], dirty: Dirty) -> None:
         """Which interface is whose, and which are gone."""

@@ -1,4 +1,4 @@
-"""What the groups and sets of the host say, and what of it the driver has not been told.
+"""The rules and address sets of the host, and which of them the driver has yet to load.
 
 A fold over updates like the rest of the state. A set is changed in place: one member more of
 100,000 is one step.
@@ -19,7 +19,7 @@ _NOTHING: frozenset[Rule] = frozenset()
 
 @dataclass(slots=True)
 class RulesetTracker:
-    """The rules by group and the prefixes by set; `_groups`, `_sets` and `_all` are untold."""
+    """Rules by group and prefixes by set, and which of them (`_pending_*`) are to be loaded."""
 
     rules: dict[str, frozenset[Rule]] = field(default_factory=dict)
     sets: dict[str, set[IPNetwork]] = field(default_factory=dict)
@@ -54,16 +54,16 @@ class RulesetTracker:
             self._pending_sets[set_id] = SetChange(complete=True, added=frozenset())
 
     def mark_all_pending(self) -> None:
-        """Whatever the driver was told: it is to be told everything."""
+        """Load everything again, whatever the driver has."""
         self._all_pending = True
 
     @property
     def is_applied(self) -> bool:
-        """Whether the driver holds all of it."""
+        """Whether the driver has loaded all of it."""
         return not (self._all_pending or self._pending_groups or self._pending_sets)
 
     def pending(self) -> RulesetChange | None:
-        """What the driver is to be told; None for nothing."""
+        """The change that the driver has yet to load; None for none."""
         if self._all_pending:
             return RulesetChange(complete=True, groups=self.rules, sets=_complete(self.sets))
         if self.is_applied:
@@ -72,7 +72,7 @@ class RulesetTracker:
         return RulesetChange(complete=False, groups=groups, sets=self._pending_sets)
 
     def mark_applied(self) -> None:
-        """The driver holds what `change` said."""
+        """The driver has loaded what `pending` gave."""
         self._all_pending, self._pending_groups, self._pending_sets = False, set(), {}
 
     def _change_set(self, set_id: str, change: SetChange) -> None:

@@ -35,9 +35,9 @@ Event = Update | Link | LinkRemoved | AllLinks
 
 @dataclass(frozen=True, slots=True)
 class Dirty:
-    """What an event may have changed the place of; `everything`: all of it.
+    """Ports and links to reconcile after an event; `everything` means all of them.
 
-    `book`: what groups or sets say.
+    `book` means that rules or address sets changed.
     """
 
     ports: frozenset[str] = frozenset()

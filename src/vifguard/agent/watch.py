@@ -25,7 +25,7 @@ AGAIN = 1.0
 
 
 class QuarantineLost:
-    """Somebody took something of the floor away."""
+    """Somebody took something of the quarantine away."""
 
 
 class Stop:
@@ -151,7 +151,7 @@ def link_watcher(put: Put) -> KernelWatcher[LinkWatch]:
 def quarantine_watcher(
     open_watch: Callable[[], DropTableWatch], put: Put
 ) -> KernelWatcher[DropTableWatch]:
-    """Tells when somebody else takes something of the floor away."""
+    """Tells when somebody else takes something of the quarantine away."""
 
     def notices(watch: DropTableWatch) -> Iterator[Iterable[Notice]]:
         return ((QuarantineLost(),) for _ in watch.losses())

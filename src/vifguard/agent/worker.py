@@ -66,7 +66,7 @@ class Ownership(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What a worker acts by. `look` reads the host anew: all links, and what the floor holds."""
+    """What a worker acts by. `look` reads all links and the quarantine."""
 
     reconciler: PortReconciler
     reading: ReadBack

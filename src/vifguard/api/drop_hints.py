@@ -1,4 +1,4 @@
-"""What lies behind the drop of a frame from, or about, an IPv6 address that a guest chose."""
+"""Hints for the drop of a frame from, or about, an IPv6 address that a guest chose."""
 
 from __future__ import annotations
 

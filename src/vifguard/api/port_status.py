@@ -1,4 +1,4 @@
-"""Whether a port's host really holds what is wanted, and what to say when it does not."""
+"""The status of a port and its reason, from how far its host has come."""
 
 from __future__ import annotations
 

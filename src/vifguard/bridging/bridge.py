@@ -65,7 +65,7 @@ class DesiredBridges:
 
 @dataclass(frozen=True, slots=True)
 class ObservedBridges:
-    """The devices in scope by index, and which of our bridges among them the floor seals.
+    """The devices in scope by index, and which of our bridges among them the quarantine seals.
 
     In scope are bridges and uplinks by name, and the interfaces of which something is said:
     those that are members of a bridge of ours and are not wanted there go.
@@ -82,7 +82,7 @@ class BridgeChange:
 
     `joins` names the bridge that a changed interface joins, where that is still to be made
     and has no index for the interface's own change. `let_in`
-    are members that a VLAN floor holds back, or may: nobody tells which it lets through.
+    are members that a VLAN quarantine holds back, or may: nobody tells which it lets through.
     """
 
     ready: tuple[Bridge, ...] = ()

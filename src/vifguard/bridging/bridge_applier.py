@@ -60,7 +60,7 @@ class BridgeApplier:
         return self._links.named(name)
 
     def has_vlan_quarantine(self, bridge: str) -> bool:
-        """Whether the floor held a bridge when it was last looked at."""
+        """Whether the quarantine held a bridge when it was last looked at."""
         return self._floor.is_blocked(bridge)
 
     def diff(self, desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:

@@ -1,4 +1,4 @@
-"""The floor: drop chains that hold a device before, between and without its guard.
+"""The quarantine: drop chains that block a device before, between and without its guard.
 
 One table a host. A chain stands on a device's *name*: where the kernel lets it wait for a
 device (Linux 6.16), an interface is held from its first moment; elsewhere the chain can
@@ -38,7 +38,7 @@ class Quarantine:
         self.close()
 
     def watch(self) -> DropTableWatch:
-        """Tells when somebody else changes the floor, or takes something of a member filter."""
+        """Tells when somebody else changes the quarantine, or a member filter."""
         return DropTableWatch(self._table, MEMBERS)
 
     def is_blocked(self, device: str) -> bool:
@@ -80,7 +80,7 @@ class Quarantine:
         return failed
 
     def remove(self) -> None:
-        """Take the floor away altogether."""
+        """Remove the quarantine altogether."""
         self._table.remove()
         self._chains.clear()
 

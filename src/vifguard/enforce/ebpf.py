@@ -231,7 +231,7 @@ class EbpfDriver:
         return tuple(lost)
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the maps hold what groups and `sets` say, step by step: `Book.compare`."""
+        """Whether the maps hold what groups and `sets` say, step by step: `RulesetMaps.compare`."""
         return self._book.compare(sets)
 
     def rules_lost(self) -> bool:

@@ -159,7 +159,7 @@ class Ports:
         return frozenset(found | {f"{name} of {i}" for name, i in self._unkept(present)})
 
     def sweep(self, present: frozenset[int]) -> None:
-        """Remove such litter, or leave it to `collect`."""
+        """Remove such leftovers, or leave it to `collect`."""
         policies, sets = self._unused()
         self._old_policies |= policies
         self._old_sets |= sets

@@ -343,7 +343,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The states read back; `litter` names what belongs to no port (complete look only)."""
+    """The states read back; `leftovers` names what belongs to no port (complete look only)."""
 
     ports: Mapping[int, PortImage]
     leftovers: frozenset[str] = frozenset()

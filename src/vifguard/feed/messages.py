@@ -217,7 +217,7 @@ class AdoptedBridge:
 
 @dataclass(frozen=True, slots=True)
 class HeldDevice:
-    """A device name at which the floor drops every frame, and how many it has dropped."""
+    """A device name at which the quarantine drops every frame, and how many it has dropped."""
 
     device: str
     dropped: int

@@ -1,4 +1,4 @@
-"""Which ports a change touches: narrows the work, never the meaning.
+"""Ports that a change affects: narrows the work, never the meaning.
 
 A full resolve of the intent after the change must differ from the one before only on the
 ports named here (a property test holds it). A port that changes touches itself and no other.

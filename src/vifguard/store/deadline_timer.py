@@ -1,4 +1,4 @@
-"""An alarm: calls once at a time that can be set anew."""
+"""One timer whose deadline can be replaced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DeadlineTimer:
         self._stopped = False
 
     def schedule(self, at: float) -> None:
-        """Ring at `at` (seconds since the epoch), at once where that is past, and not earlier."""
+        """Call at `at` (seconds since the epoch), at once where that is past, and not earlier."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -27,7 +27,7 @@ class DeadlineTimer:
                 self._timer.start()
 
     def stop(self) -> None:
-        """Never ring again."""
+        """Call never again."""
         with self._lock:
             self._stopped = True
             if self._timer is not None:

@@ -1,4 +1,4 @@
-"""The bell: after a commit it wakes those who wait for what was committed, at once."""
+"""Publish and subscribe in one process: subscribers are called after a commit, by topic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Callback = Callable[[], None]
 
 
 class Notifier:
-    """Calls back, by topic, from the thread that rings. Ears must not block."""
+    """Calls back, by topic, in the thread that notifies. Callbacks must not block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Notifier:
 
     @contextmanager
     def subscribe(self, topic: str, callback: Callback) -> Iterator[None]:
-        """Within, `ear` is called whenever `topic` rings."""
+        """Within, `callback` is called whenever `topic` is notified."""
         with self._lock:
             self._ears.setdefault(topic, set()).add(callback)
         try:
@@ -36,7 +36,7 @@ class Notifier:
                     del self._ears[topic]
 
     def notify(self, topics: Iterable[str] | None) -> None:
-        """Wake those who hear one of the topics; None wakes everyone."""
+        """Call the subscribers of these topics; None calls all."""
         with self._lock:
             chosen = self._ears.keys() if topics is None else set(topics) & self._ears.keys()
             ears = [ear for topic in chosen for ear in self._ears[topic]]

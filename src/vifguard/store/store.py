@@ -46,9 +46,9 @@ _LOG = logging.getLogger(__name__)
 class Store:
     """All that the server keeps. Threads share one; servers may share one database.
 
-    `changes` rings with the names of the hosts that a commit concerns, `reports` with the ids
-    of the ports that a host spoke of, or that changed, and with `ports_of` a host that said how
-    far it has come with all; whichever server committed it.
+    `changes` notifies the names of the hosts that a commit concerns, `reports` the ids
+    of the ports that a host spoke of, or that changed, and with `host_ports_topic` of a host that
+    said how far it has come with all; whichever server committed it.
     """
 
     patience = 10.0

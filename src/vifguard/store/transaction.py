@@ -1,4 +1,4 @@
-"""A view of the rows, and a change to them; the modules of the nouns work on these."""
+"""Read and write transactions; the modules of the nouns work on these."""
 
 from __future__ import annotations
 
@@ -92,9 +92,10 @@ _THESE = _AffectedPorts(in_list(ports.c.id, "ids"))
 
 
 class Deferred(Generic[ResultT]):
-    """What was asked of the database, and is heard when it is called for.
+    """The result of a queued statement.
 
-    All that was asked until then goes there together. To call for it may raise what it means.
+    Calling it sends everything queued so far in one round trip and parses this result. Parsing may
+    raise a StoreError.
     """
 
     def __init__(self, snapshot: Snapshot, read: Callable[[list[Record]], ResultT]) -> None:
@@ -104,7 +105,7 @@ class Deferred(Generic[ResultT]):
         self.records: list[Record] | None = None
 
     def __call__(self) -> ResultT:
-        """Hear it; once heard, it stays."""
+        """The parsed result; it is parsed once."""
         if self.records is None:
             self._snapshot.flush()
         if not self._result:
@@ -123,24 +124,24 @@ class Snapshot:
 
     @property
     def connection(self) -> Connection:
-        """To read with, and to write what is answered; it knows all that was asked before."""
+        """The raw connection; reading it sends queued statements first, in their order."""
         self.flush()
         return self._connection
 
     def queue(
         self, statement: Statement, values: Values, read: Callable[[list[Record]], ResultT]
     ) -> Deferred[ResultT]:
-        """Ask, together with others; `read` tells what the rows mean."""
+        """Queue a statement; `read` parses its rows."""
         answer = Deferred(self, read)
         self._queued.append((BoundStatement(statement, values), answer))
         return answer
 
     def rows(self, statement: Statement, values: Values) -> list[Record]:
-        """Ask, and hear at once."""
+        """Execute a statement now, after those queued, and return its rows."""
         return self.queue(statement, values, list)()
 
     def flush(self, then: Callable[[], None] | None = None) -> None:
-        """Send what was asked and not sent yet, in its order, and then do `last`."""
+        """Send queued statements in their order, and then do `then`."""
         queued, self._queued = self._queued, []
         if queued or then:
             found = self._execute_batch(self._connection, [asked for asked, _ in queued], then)
@@ -185,7 +186,7 @@ class WriteTransaction(Snapshot):
         self.is_committing = False
 
     def write(self, statement: Statement, values: Values | Sequence[Values]) -> None:
-        """Write where nothing is to be heard of it: it is sent with others, in their order.
+        """Queue a statement whose result nobody needs.
 
         What would not fit, as a row that is there, must be known before: changes are serial.
         """
@@ -198,12 +199,12 @@ class WriteTransaction(Snapshot):
 
     @property
     def lock_result(self) -> list[Record]:
-        """What the database answered when the change began; nothing where it did not."""
+        """The rows of the database's `lock_statements`; none before they were sent."""
         return [record for each in self._lock_results for record in each.records or ()]
 
     @property
     def allocated_revision(self) -> int:
-        """The revision of this change; 0 where it raised none."""
+        """The revision of this transaction; 0 where it allocated none."""
         return self._revision
 
     @property
@@ -218,7 +219,7 @@ class WriteTransaction(Snapshot):
         return self._now
 
     def allocate_revision(self) -> None:
-        """Raise the global revision, once: everything that is changed has one."""
+        """Raise the global revision, once a transaction."""
         if not self._revision:
             self._revision = self._before() + 1
             self.write(_RAISE, {"value": self._revision})
@@ -226,7 +227,7 @@ class WriteTransaction(Snapshot):
                 self._trim()
 
     def notification(self) -> Notification:
-        """What the change means for those who wait."""
+        """The hosts and ports that this transaction concerns."""
         hosts = None if self.notify_all_hosts else frozenset(self.hosts_to_notify)
         return Notification(hosts, frozenset(self.ports_to_notify), self.release)
 
@@ -264,7 +265,7 @@ class WriteTransaction(Snapshot):
             self.hosts_to_notify |= named
 
     def journal_affected(self, affected: AffectedPorts) -> None:
-        """Give the touched ports this revision and journal them."""
+        """Give the affected ports this revision and journal them."""
         match affected:
             case AllPorts():
                 self.write(_RAISE_ALL, {"this_revision": self.revision})

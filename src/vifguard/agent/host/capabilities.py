@@ -1,4 +1,4 @@
-"""What this host can do, found out by trying it in a network namespace of a moment."""
+"""Capabilities of this host, probed in a network namespace of a moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A host without a driver: it holds nothing, touches nothing, and says why."""
+"""A host without a driver: it enforces nothing, touches nothing, and says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Giving a host back: every interface and bridge as it was found, and then no guard."""
+"""Restoring a host: every interface and bridge as it was found, and then no guard."""
 
 from __future__ import annotations
 

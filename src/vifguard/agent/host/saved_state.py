@@ -1,4 +1,4 @@
-"""What interfaces and bridges were before the agent changed them, to be given back.
+"""The state of interfaces and bridges before the agent changed them, to be restored.
 
 Written before the first change, one JSON document a line. The lines hold for one boot of the
 machine and one network namespace, as the devices do: those of others are forgotten. What a disk

@@ -1,4 +1,4 @@
-"""Taking everything off a host: guards, bridges, the floor."""
+"""Teardown of a host: guards, bridges, the quarantine."""
 
 from __future__ import annotations
 

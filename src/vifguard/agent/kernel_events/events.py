@@ -1,4 +1,4 @@
-"""Listens to what the guards tell: drops, claims, and who was last seen with an address.
+"""Events of the guards: drops, claims, and who was last seen with an address.
 
 And answers those who were refused, where a port's security groups say so.
 """
@@ -45,11 +45,11 @@ class PortIndex(Claiming, Protocol):
 
     @property
     def rejecting(self) -> Mapping[int, Placement]:
-        """Those whose ports tell whom they refuse."""
+        """Those whose security groups reject."""
 
 
 class EventReader:
-    """Puts what the kernel tells of ports into the outbox."""
+    """Puts the kernel's events about ports into the outbox."""
 
     def __init__(
         self,

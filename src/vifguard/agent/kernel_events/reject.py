@@ -1,4 +1,4 @@
-"""What those are told whom a port's security groups refuse, where a group says so. Pure.
+"""TCP resets and ICMP errors for what security groups with `reject` turned away. Pure.
 
 A SYN gets a reset, all else but TCP an ICMP error that says "administratively prohibited". The
 answer comes from the address that was written to, and is as small as what it answers, or nearly:

@@ -1,4 +1,4 @@
-"""What was made of a host's wiring, so that what somebody else undoes of it is told."""
+"""Bridges and members as they were last applied, to find what somebody else undoes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the host itself off its wiring: sets back what somebody set otherwise by sysctl(8).
+"""Sysctls that keep the host itself off its wiring, set again when somebody sets them otherwise.
 
 Nobody tells of that. `sysctl net.ipv6.conf.all.disable_ipv6=0` or `net.ipv4.ip_forward=1`, as
 other software does it, reaches every interface of a host.

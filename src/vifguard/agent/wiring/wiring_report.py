@@ -1,8 +1,8 @@
-"""Tells what of the host's wiring is not a port's, from time to time.
+"""The periodic report of the host's wiring that is no port's.
 
 The addresses that the host itself has on the operator's bridges, who is there without a guard
-and whether it forwards, what the floor drops where there is no port yet, and how full the table
-of connections is.
+and whether it forwards, what the quarantine drops where there is no port yet, and how full the
+table of connections is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A way to know who asks. Several may stand beside each other; each reads a header of its own."""
+"""Authenticators: each knows users by one request header; several may stand beside each other."""
 
 from __future__ import annotations
 

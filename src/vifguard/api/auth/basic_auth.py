@@ -1,4 +1,4 @@
-"""Who asks: HTTP Basic against a file of users, read again when it changes.
+"""HTTP Basic authentication against a file of users, read again when it changes.
 
 Without the file, or where it is not sound, nobody is anybody.
 """

@@ -1,4 +1,4 @@
-"""No identity: whoever reaches the server is its operator. For loopback and unix sockets alone.
+"""Local access without authentication, by loopback or unix socket: each caller is the operator.
 
 The Host header is the one thing that is asked for: a web page whose name was made to point at
 127.0.0.1 (DNS rebinding) sends its own name there, and could otherwise read every answer.

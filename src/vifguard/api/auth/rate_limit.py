@@ -1,4 +1,4 @@
-"""How often a project may ask, so that one of many does not take the server from the others.
+"""The rate limit of each project, so that one of many does not take the server from the others.
 
 The operator is not counted, nor a service: who mends the cloud, and the agents that hold its
 guards, must get through whatever a tenant does.

@@ -1,4 +1,4 @@
-"""The queue of those whose password or token is to be verified: bounded, and so for each client.
+"""The queue of passwords and tokens to be verified: bounded, in all and for each client.
 
 To verify is slow on purpose, and who has not said who it is asks for it: guesses must keep
 nobody waiting who knows the word. Who was verified lately waits for nothing.

@@ -1,4 +1,4 @@
-"""A bell heard by an event loop: long polls wait without holding a thread."""
+"""Long polling over the notifier: a request waits in the event loop and holds no thread."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ async def wait_for(
     look: Callable[[], Awaitable[T | None]],
     patience: float,
 ) -> T | None:
-    """What `look` first finds, looking again at each ring; None after `patience` seconds.
+    """The first result of `look`, repeated at each notification; None after `patience` seconds.
 
-    `look` may find that there is more to hear, and add it to the topics. Raises Refusal (503)
-    where the bell is silenced.
+    `look` may add topics. Raises Refusal (503) where the notifier is closed.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -47,13 +46,13 @@ _closed: WeakSet[Notifier] = WeakSet()
 
 
 def close(notifier: Notifier) -> None:
-    """Let everybody go who waits for a bell, now and later: the server ends."""
+    """Answer everybody who waits, now and later: the server ends."""
     _closed.add(notifier)
     notifier.notify(None)
 
 
 def is_closed(notifier: Notifier) -> bool:
-    """Whether nobody waits for a bell any more."""
+    """Whether waiting for a notifier has ended."""
     return notifier in _closed
 
 
@@ -63,7 +62,7 @@ def _notified(notifier: Notifier, topics: Iterable[str]) -> Iterator[asyncio.Eve
     event = asyncio.Event()
 
     def callback() -> None:
-        with suppress(RuntimeError):  # the loop was closed while the bell rang
+        with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(event.set)
 
     with ExitStack() as subscriptions:

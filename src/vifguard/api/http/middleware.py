@@ -1,4 +1,4 @@
-"""What every request passes first: it gets an id, is bounded, counted, timed and logged.
+"""Middleware around every request: its id, limits on headers, metrics and the access log.
 
 One layer, and below the framework's own: what fails in there is answered and counted too.
 """
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """An ASGI application in front of another."""
+    """The outermost ASGI application."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, *, access_log: bool) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""One call: who asks, what for, and with which document; refused before a handler sees it."""
+"""The context of a request: user, query, body; refused before a handler sees it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SECONDS = re.compile(r"[0-9]{1,6}([.][0-9]{1,20})?(e-[0-9]{1,2})?", re.ASCII)
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What a handler works on. `share` is the project whose share it takes, or empty."""
+    """The context that a handler works on. `share` is the project that is charged, or empty."""
 
     store: Store
     json_cache: JsonCache
@@ -141,7 +141,7 @@ class RequestContext:
 
 
 async def context_of(request: Request) -> RequestContext:
-    """The call of a request; raises Refusal (401, 403, 413)."""
+    """The context of a request; raises Refusal (401, 403, 413)."""
     user = await require_user(request)
     raw = request.url.query
     if len(raw) > _MAX_QUERY:

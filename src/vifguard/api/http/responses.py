@@ -1,4 +1,4 @@
-"""Answers in JSON, written fast: a list of a thousand ports is a megabyte."""
+"""Responses in JSON, written fast: a list of a thousand ports is a megabyte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a request to its handler, and from what becomes of it to an answer.
+"""The router: from a request to its handler, and from its errors to an answer.
 
 Paths are looked up in a tree: to try the expression of each of a hundred routes in turn took a
 third of the time of a request for one port.
@@ -83,7 +83,7 @@ class BoundRoute:
 
 @dataclass(slots=True)
 class _Node:
-    """A place in the tree of paths: what may follow, and what may be done here."""
+    """A node in the tree of paths: its children, and the routes that end here."""
 
     children: dict[str, _Node] = field(default_factory=dict)
     wildcard: _Node | None = None
@@ -96,7 +96,7 @@ class _Node:
         return {"Allow": ", ".join(sorted({*self.routes, *reading, "OPTIONS"}))}
 
     def insert(self, parts: list[str]) -> _Node:
-        """The place at the end of a path, made where it was not."""
+        """The node at the end of a path, made where there was none."""
         here = self
         for part in parts:
             if not part.startswith("{"):

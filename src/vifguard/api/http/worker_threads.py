@@ -1,4 +1,4 @@
-"""The threads that serve: each kind of work has its own, and waits for no other's.
+"""Worker threads: each kind of work has its own, and waits for no other's.
 
 Changes come one after the other, and whoever keeps the database from them (another process, a
 server that froze) keeps them all. They wait for their turn in the event loop, so many and so

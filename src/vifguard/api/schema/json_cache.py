@@ -1,4 +1,4 @@
-"""What objects are shown as, kept: a list of a thousand is mostly what it was a moment ago."""
+"""A cache of objects as JSON, by version: most of a list is what it was a moment ago."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class _Entry(NamedTuple):
 
 
 class JsonCache:
-    """Objects as JSON, each by its id and the version of all that it is shown by.
+    """Objects as JSON, each by its id and its version.
 
-    Versions that are equal promise that what is shown is; so it does not matter who changed an
-    object, nor when anything is forgotten. Threads share one.
+    Equal versions imply equal JSON, so entries never need invalidation: a change makes another
+    version, and eviction only costs a rendering. Threads share one.
     """
 
     def __init__(self, most: int = MAX_ENTRIES) -> None:

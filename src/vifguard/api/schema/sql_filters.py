@@ -1,4 +1,4 @@
-"""Lists narrowed by the database: what a query asks for, as conditions on a table's columns."""
+"""Filters of lists as SQL: conditions on a table's columns for what a query asks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cloud file may say of each noun, in the API's own words and by its own refusals.
+"""The schema of a cloud file: what it may say of each noun, in the API's words and by its refusals.
 
 A file refers by name where the API wants an id, and has short words for what Neutron spells
 with a prefix; everything else is the API's attribute of the same name.

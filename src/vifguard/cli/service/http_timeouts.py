@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, and not for ever with who does not finish a sentence.
+"""uvicorn's HTTP/1.1 protocol with a deadline and a size limit for request heads (slow clients).
 
 uvicorn ends a connection that is idle between requests; one that says a byte now and then, and
 never a whole request, it would keep, and a head that never ends it would store. A few thousand

@@ -1,4 +1,4 @@
-"""The life of a process: its parts start, it says that it is ready, and it ends cleanly.
+"""Processes: parts start, readiness is announced, and all end cleanly.
 
 Ending is leaving: the guards stay in the kernel whatever becomes of this process.
 """

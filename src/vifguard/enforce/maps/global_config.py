@@ -1,4 +1,4 @@
-"""What all ports have in common: the table of connections, its clock and its generation."""
+"""The configuration that all ports share: the table of connections, its clock and generation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not fit into a port's entry, in maps keyed by a policy id that never changes."""
+"""The overflow of a port's entry, in maps keyed by a policy id that never changes."""
 
 from __future__ import annotations
 

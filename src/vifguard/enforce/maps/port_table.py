@@ -1,4 +1,4 @@
-"""The ports in the kernel: slots that name entries, entries that are never changed.
+"""The table of ports in the kernel: slots that name entries, entries that are never changed.
 
 Both arrays are mapped into this process, so that writing 10,000 ports costs no system call
 and pointing a slot at another entry is one store of an aligned word.

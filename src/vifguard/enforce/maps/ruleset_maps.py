@@ -1,4 +1,4 @@
-"""The rules of groups and the members of sets in the kernel: written once for all their ports.
+"""The ruleset in the kernel: rules of groups and members of sets, written once for all their ports.
 
 What allows more comes before what allows less, and the generation last: from then on each
 connection is judged by the rules once more, when its next packet comes.

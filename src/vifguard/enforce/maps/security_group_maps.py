@@ -1,4 +1,4 @@
-"""One security group in the kernel's maps: what its rules need, and by how many of them.
+"""One security group in the kernel's maps: its elements, each counted by how many rules need it.
 
 One rule more or less of thousands is as many steps as the rule has elements.
 """

@@ -1,4 +1,4 @@
-"""The names that frames are written in: who is who on the segment of an attack."""
+"""Actors: the addresses that the frames of an attack are built from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bench of an audit: plays one frame at a site and tells everything that came of it.
+"""The harness of an audit: sends one frame at a site and gathers everything that came of it.
 
 Nothing is concluded from silence alone. Behind each frame goes an ordinary datagram from the
 player's own MAC and address to every listener's own: when all have heard it, whatever the

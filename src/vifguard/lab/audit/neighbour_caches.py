@@ -1,4 +1,4 @@
-"""What the guests' own stacks believe of one another, where they can be read."""
+"""Neighbour caches of the guests' own stacks, where they can be read."""
 
 from __future__ import annotations
 

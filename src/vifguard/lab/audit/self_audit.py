@@ -1,4 +1,4 @@
-"""Our own host, stood up and seen from its guests as any other host is."""
+"""An audit of our own host, seen from its guests as any other host is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where frames are sent and heard: sockets in namespaces, probers in guests, or paper."""
+"""Transports of an audit: sockets in namespaces, probers in guests, or a dry run."""
 
 from __future__ import annotations
 

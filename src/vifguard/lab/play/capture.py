@@ -1,4 +1,4 @@
-"""All that is heard in an arena: at every place, at the host's ends, by the host itself."""
+"""Packet capture at every endpoint of a topology, with barrier frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Capture:
 
 
 class CaptureSet:
-    """The sockets of an arena."""
+    """The sockets of a topology."""
 
     def __init__(self, arena: Topology, patience: float = PATIENCE) -> None:
         self._patience = patience

@@ -1,4 +1,4 @@
-"""A trial: the catalogue, played on every segment of an arena along every path."""
+"""A run of the catalogue, on every segment of a topology along every path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel of a namespace believes: forwarding entries, neighbours, addresses.
+"""The tables of a namespace's kernel: forwarding entries, neighbours, addresses.
 
 Raw rtnetlink, since these are read twice a probe: a library's object a dump would cost more
 than the probe.

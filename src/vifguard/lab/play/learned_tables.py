@@ -1,4 +1,4 @@
-"""What bridges and stacks believe, against what is true in an arena."""
+"""Forwarding and neighbour tables that bridges and stacks learned, against what is true."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TableSnapshot:
 
 
 class LearnedTables:
-    """Reads, compares and restores the tables of an arena."""
+    """Reads, compares and restores the tables of a topology."""
 
     def __init__(self, arena: Topology) -> None:
         self._cleanup = ExitStack()

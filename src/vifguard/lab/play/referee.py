@@ -49,7 +49,7 @@ class Seen:
 
 
 class Referee:
-    """Plays frames in an arena. One thread's, which stays on one CPU meanwhile."""
+    """Plays frames in a topology. One thread's, which stays on one CPU meanwhile."""
 
     def __init__(self, arena: Topology, *, patience: float = PATIENCE) -> None:
         self.arena = arena

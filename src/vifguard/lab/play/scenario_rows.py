@@ -1,4 +1,4 @@
-"""Rows of a scenario's own, played in its world as those of the catalogue are."""
+"""Rows of a scenario's own, run in its world as those of the catalogue are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vifguard.lab.world.world import World
 
 
 def topology_of(world: World, segments: tuple[LabSegment, ...]) -> Topology:
-    """The arena of these segments of a world."""
+    """The topology of these segments of a world."""
     hosts = {each.name: host_station(world, world.nets[each.name]) for each in segments}
     return Topology(world.host_netns, segments, hosts)
 

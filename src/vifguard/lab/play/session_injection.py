@@ -1,4 +1,4 @@
-"""Whoever forges into somebody's connection: what they send, and that it dies.
+"""TCP injection into somebody's session: the forged segments, and that each is dropped.
 
 It is played on a backend network of a database and of those who may ask it, against a session
 that is open all the while.

@@ -1,4 +1,4 @@
-"""Where a referee judges: who stands where on which segment of a host."""
+"""The topology that a referee judges on: segments of a host, and the endpoints on each."""
 
 from __future__ import annotations
 

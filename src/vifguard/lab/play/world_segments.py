@@ -1,4 +1,4 @@
-"""From a world's ports to the names that frames are written in."""
+"""Segments of a world with their addresses, as frames are written in them."""
 
 from __future__ import annotations
 

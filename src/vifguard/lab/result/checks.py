@@ -1,4 +1,4 @@
-"""How a scenario tells what happened: checks that became findings, conditions awaited."""
+"""Checks of a scenario that become findings, and conditions awaited."""
 
 from __future__ import annotations
 

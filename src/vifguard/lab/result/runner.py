@@ -1,4 +1,4 @@
-"""Scenarios one after the other: each in a run of its own, errors of the bench told apart."""
+"""The runner of scenarios: each in a run of its own, errors of the bench told apart."""
 
 from __future__ import annotations
 

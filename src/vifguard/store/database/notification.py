@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a committed change means for those who wait, at whichever server.
+    """Hosts and ports that a commit concerns, at whichever server somebody waits for them.
 
-    `hosts` have something new to hold, `ports` (by id, or as `ports_of` a host) were changed or
-    reported; None means all of them. `release` is when the next hold of an IP group ends
+    `hosts` have something new to enforce. `ports`, by id or as `host_ports_topic` of a host, were
+    changed or reported. None means all. `release` is when the next freeze of an IP group ends
     (seconds since the epoch).
     """
 

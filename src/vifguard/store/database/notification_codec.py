@@ -1,4 +1,4 @@
-"""News as texts short enough to be sent, and back."""
+"""Codec of the payloads of NOTIFY: each is shorter than the 8,000 bytes that one can carry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXTS = 16
 
 
 def encode(sender: str, news: Notification) -> list[str]:
-    """The texts that tell the news; none where there is none.
+    """The payloads of a notification; none where it concerns nobody.
 
     ASCII, each shorter than the 8,000 bytes that a notification can carry.
     """
@@ -28,7 +28,7 @@ def encode(sender: str, news: Notification) -> list[str]:
 
 
 def decode(text: str) -> tuple[str, Notification]:
-    """Who sent a text, and the news; raises ValueError where it is none."""
+    """The sender and the notification of a payload; raises ValueError for any other text."""
     try:
         sender, hosts, ports, release = json.loads(text)
         return sender, Notification(_names(hosts), _names(ports), release)

@@ -1,4 +1,4 @@
-"""What the store asks of a database beside SQL: turns, and that other servers hear of changes."""
+"""The protocol of a database: engines, the lock of a change, and notifications of servers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vifguard.store.schema.mapping import Record
 class Database(Protocol):
     """One database that the store is kept in.
 
-    Transactions begun on `reading` see one state, whatever is committed meanwhile; on `looking`
-    there are none, and each statement sees what is there. Those begun on `writing` that run
-    `turn` first come one after the other, among all servers, and each sees what all before it
-    committed: a reader never sees a revision without every one before it.
+    A transaction on `reading` sees one state, whatever is committed meanwhile. On `autocommit`
+    each statement sees what is committed. One on `writing` runs `lock_statements` first, so that
+    these come one after the other among all servers: a reader never sees a revision without every
+    one before it.
     """
 
     reading: Engine
@@ -29,7 +29,7 @@ class Database(Protocol):
     def start_listening(
         self, on_connect: Callable[[], None], on_notification: Callable[[Notification], None]
     ) -> None:
-        """Call `joined` now, and whenever news may have been missed; `heard` for others' news.
+        """Call `on_connect` now and after each reconnection, `on_notification` for others.
 
         Returns after the first call, and raises what it raises.
         """
@@ -43,20 +43,20 @@ class Database(Protocol):
         statements: Sequence[BoundStatement],
         then: Callable[[], None] | None = None,
     ) -> list[list[Record]]:
-        """The answers to statements, which are run in their order, and after them `last`.
+        """Execute statements in their order, then `then`; return the rows of each.
 
-        They go to the database one behind the other where it is a way to go.
+        Statements are pipelined where the database is behind a network.
         """
 
     def was_committed(self, turn: Sequence[Record], revision: int) -> bool | None:
-        """Whether a change was committed whose end nobody told; None where that is not known.
+        """Whether a change was committed whose COMMIT was not answered; None where that is unknown.
 
-        `turn` is what `turn` answered to it, `revision` what it raised the revision to, or 0.
-        For who has the turn of this server, and raises what SQLAlchemy raises.
+        `turn` are the rows of `lock_statements`, `revision` is the allocated one or 0. The
+        caller has the write lock of this server. Raises what SQLAlchemy raises.
         """
 
     def notify_statements(self, notification: Notification) -> Iterator[BoundStatement]:
-        """The statements that let other servers hear the news as soon as they are committed."""
+        """The statements that notify other servers as soon as they are committed."""
 
     def close(self) -> None:
-        """Hear nothing more and close every connection."""
+        """Stop listening and close every connection."""

@@ -1,4 +1,4 @@
-"""SQLite: the one file that knows it. One server, and nobody else to tell.
+"""SQLite: the one file that knows it. One server, so no other is notified.
 
 WAL: readers never wait for the writer. synchronous=NORMAL: a power cut may lose the last
 changes, never corrupt them; `Change.restart` says what becomes of agents that saw them.
@@ -51,7 +51,7 @@ class SqliteDatabase:
     def start_listening(
         self, on_connect: Callable[[], None], _on_notification: Callable[[Notification], None]
     ) -> None:
-        """There is nobody to hear: the one call."""
+        """Call `on_connect` once: no other server writes the file."""
         on_connect()
 
     def is_only_server(self, _change: Connection) -> bool:
@@ -64,7 +64,7 @@ class SqliteDatabase:
         statements: Sequence[BoundStatement],
         then: Callable[[], None] | None = None,
     ) -> list[list[Record]]:
-        """One after the other: there is no way to go."""
+        """Execute one statement after the other."""
         try:
             with translated_errors(connection):
                 answers = [each.execute(connection).records() for each in statements]
@@ -85,7 +85,7 @@ class SqliteDatabase:
         return 0 < revision <= found
 
     def notify_statements(self, _notification: Notification) -> Iterator[BoundStatement]:
-        """There is nobody to tell."""
+        """None: there is no other server."""
         return iter(())
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ class BoundStatement:
 
 @dataclass(frozen=True, slots=True)
 class PendingResult:
-    """What a driver was handed; it may not be answered yet."""
+    """A statement that the driver has; its rows may not be there yet."""
 
     compiled: _Compiled
     cursor: DBAPICursor
@@ -168,7 +168,7 @@ def _postgresql(element: in_list, compiler: SQLCompiler, **words: Any) -> str:
 
 @contextmanager
 def translated_errors(connection: Connection) -> Iterator[None]:
-    """What a driver raises, as SQLAlchemy's words for it."""
+    """Raise SQLAlchemy's errors for those of a driver."""
     error_of_driver = connection.dialect.loaded_dbapi.Error
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a database says when it cannot be asked, or told, as errors of the store."""
+"""Errors of databases, translated into those of the store."""
 
 from __future__ import annotations
 

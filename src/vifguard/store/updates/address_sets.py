@@ -1,4 +1,4 @@
-"""Sets of addresses: what the members of a security group, or an address group, bring to each.
+"""Address sets: the prefixes that ports and address groups contribute to each.
 
 A set is told to a host whole when the host begins to follow it (`followers`), then by change:
 the journal names each prefix that came or went, and what became of it is what is there now.
@@ -149,7 +149,7 @@ _CHANGED = (
 
 
 def contribution_of_port(port: Port | None) -> Contribution:
-    """What a port brings: its addresses, learned ones too, and pairs, to each of its groups."""
+    """The prefixes of a port (addresses, learned ones too, and pairs), for each of its groups."""
     if port is None:
         return frozenset()
     prefixes = {host_prefix(fixed.address) for fixed in port.fixed_ips}
@@ -161,7 +161,7 @@ def contribution_of_port(port: Port | None) -> Contribution:
 
 
 def is_contributed(learned: LearnedAddress) -> bool:
-    """Whether a learned address is one that others of the group hear from: no link-local one."""
+    """Whether a learned address counts for the members of a group: no link-local one does."""
     return learned.proven and not learned.address.is_link_local
 
 
@@ -180,7 +180,7 @@ def contribution_of_ip_group(
 
 
 def queue_subscribers(snapshot: Snapshot, set_ids: Iterable[str]) -> Deferred[Subscribers]:
-    """Who follows these sets."""
+    """Queue the query of the hosts that subscribe to these sets."""
     these = {"sets": sorted(set_ids)}
     return snapshot.queue(
         _SUBSCRIBERS, these, lambda rows: [(row.set_id, row.host) for row in rows]
@@ -216,7 +216,7 @@ def update_contribution(
 def set_members(
     change: WriteTransaction, set_id: str, before: Iterable[IPNetwork], after: Iterable[IPNetwork]
 ) -> None:
-    """An address group holds other prefixes than before."""
+    """Replace the prefixes of an address group."""
     old, new = (frozenset((set_id, prefix) for prefix in each) for each in (before, after))
     update_contribution(change, _OWN, old, new)
 

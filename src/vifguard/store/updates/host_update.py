@@ -1,4 +1,4 @@
-"""Cut what one host must hold out of an Intent. Pure."""
+"""Updates: what one host must enforce, cut out of an Intent. Pure."""
 
 from __future__ import annotations
 

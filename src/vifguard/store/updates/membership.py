@@ -1,4 +1,4 @@
-"""A port comes, goes or changes: what that means for its security groups, and for who follows them.
+"""Membership of a port in security groups, and its effect on subscriptions and address sets.
 
 First is asked what must be known, together with all else that a change asks; then it is written.
 """
@@ -57,7 +57,7 @@ class MembershipChange:
         self._subscribers = address_sets.queue_subscribers(change, named) if named else None
 
     def write(self, after: Port | None) -> None:
-        """Write which security groups it has, and tell who follows them of its addresses."""
+        """Write the port's security groups, subscriptions and contributions."""
         change, before = self._change, self._before
         if before is not None and after is not None:
             # What is no longer learned was taken out of the sets where it was released.

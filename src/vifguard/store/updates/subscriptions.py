@@ -1,4 +1,4 @@
-"""Which hosts follow which security groups and sets, and since which revision.
+"""Subscriptions of hosts to security groups and address sets, each since a revision.
 
 A host follows a group while a port of it has the group, and a set while a rule of a group
 that it follows refers to the set. What it begins to follow it is told whole, later what
@@ -120,7 +120,7 @@ Counts = dict[_Subscription, int]
 
 
 def queue_counts(snapshot: Snapshot, before: Port | None, after: Port | None) -> Deferred[Counts]:
-    """What must be known of a port that moves."""
+    """Queue the query of how many ports of each host have these groups."""
     places = _subscriptions(before) ^ _subscriptions(after)
     hosts, groups = (sorted({place[part] for place in places}) for part in (0, 1))
     return snapshot.queue(
@@ -131,14 +131,14 @@ def queue_counts(snapshot: Snapshot, before: Port | None, after: Port | None) ->
 
 
 def is_changed(before: Port | None, after: Port | None) -> bool:
-    """Whether a port comes, goes, or has another host or other groups than before."""
+    """Whether a port is added or removed, or has another host or other groups than before."""
     return _subscriptions(before) != _subscriptions(after)
 
 
 def update_counts(
     change: WriteTransaction, before: Port | None, after: Port | None, counts: Counts
 ) -> None:
-    """Write what a port that moves means to hosts."""
+    """Subscribe and unsubscribe the hosts of a port that was before, and is after."""
     old, new = _subscriptions(before), _subscriptions(after)
     for place in sorted(old - new):
         _unsubscribe(change, place, counts.get(place, 0))
@@ -147,7 +147,7 @@ def update_counts(
 
 
 def rebuild(change: WriteTransaction, host: str) -> None:
-    """A host took ports in without their telling: what it follows is read off its ports."""
+    """Rebuild a host's subscriptions from its ports, after ports got their host in bulk."""
     for table in (host_groups, host_sets):
         change.connection.execute(delete(table).where(table.c.host == host))
     count = (
