@@ -116,7 +116,8 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
         for number in (2, 3):
             host.guest(number).plug(bridge="br0")
         one, two, three = host.guests
-        assert one.heard_by(two, forged(1)) == [forged(1)]
+        # The host itself is not silent yet: what it says to all is heard too.
+        assert forged(1) in one.heard_by(two, forged(1))
         with closing(Bench(host)) as bench:
             bare, apply = host.links()["vnet1"].index, bench.driver.apply
 
