@@ -1,4 +1,4 @@
-"""What the guards mean: the normative text, as a total function. Standard library only.
+"""The meaning of the guards: the normative text, as a total function. Standard library only.
 
 No driver may import this room and this room imports no driver: if the referee shared code
 with the player, their bugs would agree.

@@ -27,7 +27,7 @@ _REQUEST, _REPLY = 1, 2
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     if frame.ethertype != ARP:
         return None
     packet = frame.body

@@ -2,7 +2,7 @@
 
 A server that nobody ordered gives out gateways and name servers (RFC 7610); a client with
 others' hardware addresses takes every lease (CVE-2025-52889); one that releases or declines
-others' addresses takes them from who has them, or from the pool. A port with the role
+others' addresses takes them from their holders, or from the pool. A port with the role
 `dhcp-server` is not judged by this guard at all; nor are later fragments, since a first one
 always holds the ports.
 
@@ -18,12 +18,13 @@ always holds the ports.
   there at most once each (parts of a long option are put together, RFC 3396). The end must come
   within 64 steps, a pad, an option and finding the end counting one each.
 - An identifier of seven octets that begins with 1 (Ethernet) is one of the port's MACs: a server
-  gives leases by it before it looks at chaddr (RFC 2131, 2.1; RFC 2132, 9.14), so that whoever
-  names a neighbour's takes his lease. Identifiers of other kinds are not judged: a neighbour whose
-  client sends one (RFC 4361: 255, an IAID and a DUID) can lose his lease to whoever names it.
+  gives leases by it before it looks at chaddr (RFC 2131, 2.1; RFC 2132, 9.14), so that a guest
+  that names a neighbour's takes its lease. Identifiers of other kinds are not judged: a neighbour
+  whose client sends one (RFC 4361: 255, an IAID and a DUID) can lose its lease to a guest that
+  names it.
 - In a decline (type 4) the requested address is the port's; where there is none it counts as
   0.0.0.0. A server takes a declined address out of its pool for long (RFC 2131, 4.3.3).
-  A request may name any: who was moved asks for the address it had (INIT-REBOOT).
+  A request may name any: a client that was moved asks for the address it had (INIT-REBOOT).
 
 **DHCPv6** (UDP in IPv6)
 
@@ -39,8 +40,8 @@ always holds the ports.
 - A registration (RFC 9686) has exactly one such address, which is the packet's source.
 - Solicit, request, confirm, renew and rebind (1, 3, 4, 5, 6) may name any address: it is a wish,
   or a question whether one had elsewhere is still good (RFC 8415, 18.2), and the answer changes
-  no lease but that of the DUID that it names. Whose DUID that is is not judged: a neighbour can
-  lose his lease to whoever names his.
+  no lease but that of the DUID that it names. The owner of the DUID is not judged: a neighbour can
+  lose its lease to a guest that names its DUID.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ _BOOTREQUEST, _ETHERNET, _MAC_OCTETS = 1, 1, 6
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     if Role.DHCP_SERVER in policy.roles:
         return None
     unread = upper_unread(Guard.DHCP, frame)

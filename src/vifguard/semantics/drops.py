@@ -1,4 +1,4 @@
-"""What a guard says when it does not let a frame pass."""
+"""The objections of guards."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def drop(guard: Guard | None, reason: Reason, offender: object = "") -> Verdict:
 
 
 def why(read: object) -> str:
-    """Why something was not what it should be; empty where nothing says it."""
+    """Why something could not be read, as the parser noted it; empty for anything else."""
     return read.why if isinstance(read, Unreadable) else ""

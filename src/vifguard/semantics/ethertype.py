@@ -1,15 +1,15 @@
-"""Both ways: only IPv4, ARP, IPv6, the RARP announcement, and what is listed for the port.
+"""Both ways: only IPv4, ARP, IPv6, the RARP announcement, and the types listed for the port.
 
 An unknown type is not harmless: a tag hides a whole packet from every check
 above Ethernet (CVE-2021-27853, VU#855201), and receivers disagree about SNAP.
 
 - A value below 0x0600 is an 802.3 length: LLC, SNAP, spanning tree. It cannot be listed.
-- A tag (0x8100, 0x88a8, 0x9100, 0x9200) that is not listed is dropped, also where the kernel
-  took it off the frame; a priority tag (VID 0) is a tag. A listed tag passes with whatever is
-  inside: only `mac` and `storm` see such a frame. So its outermost tag must name a VLAN: not VID
-  0, which is none (IEEE 802.1Q-2022, 6.9: the receiver takes what is inside for untagged), and
-  in a tag of 802.1ad (0x88a8) not VID 1, which a bridge that filters VLANs sends on untagged. A
-  tag that is cut short names none.
+- A tag (0x8100, 0x88a8, 0x9100, 0x9200) that is not listed is dropped, also where the kernel took
+  it off the frame; a priority tag (VID 0) is a tag. A listed tag passes with any content: only
+  `mac` and `storm` see such a frame. So its outermost tag must name a VLAN: not VID 0, which is
+  none (IEEE 802.1Q-2022, 6.9: the receiver takes the content for untagged), and in a tag of 802.1ad
+  (0x88a8) not VID 1, which a bridge that filters VLANs sends on untagged. A tag that is cut short
+  names none.
 - Any other type that is neither one of the four nor listed is dropped.
 - RARP (0x8035) must be the announcement that a hypervisor sends for a guest after migration:
   Ethernet and IPv4, operation 3, sender and target hardware address the same, both protocol
@@ -37,7 +37,7 @@ _SERVICE_TAG = 0x88A8
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame, either way."""
+    """Judge a frame, either way; None: no objection."""
     kind = frame.ethertype
     if kind < LEAST_ETHERTYPE:
         return drop(Guard.ETHERTYPE, Reason.LENGTH_FIELD, f"0x{kind:04x}")

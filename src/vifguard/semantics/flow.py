@@ -1,34 +1,36 @@
-"""Connections as a port sees them: what opens one, what belongs to it, when it ends.
+"""Connections as a port sees them: their openings, their packets, their ends.
 
-It is as if each port had a table of its own: nothing of it is known to another port, so that
+Each port has, as it were, a table of its own: nothing of it is known to another port, so that
 equal addresses on two networks, or on both ends of one connection, never meet. *Local* is the
 guest's side, *remote* the other.
 
-**What one is.** Both addresses, the protocol, and: for TCP, UDP, DCCP, SCTP and UDP-Lite both
-ports; for an ICMP echo or timestamp its identifier and who asked; for other protocols nothing
-more. Other ICMP messages, and packets to multicast or 255.255.255.255, have none: each is
-judged by the rules alone. What belongs to a TCP connection is the next section's.
+**The key of a connection.** Both addresses, the protocol, and: for TCP, UDP, DCCP, SCTP and
+UDP-Lite both ports; for an ICMP echo or timestamp its identifier and the side that asked; for
+other protocols nothing more. Other ICMP messages, and packets to multicast or 255.255.255.255,
+have no connection: each is judged by the rules alone. The next section defines which segments
+belong to a TCP connection.
 
-**How long** (seconds since the last packet that belonged to it): TCP half-open 120, answered 60,
-picked up 300, open 432000, closing 120, half-closed 7440, finished 120, reset 10, recalled 300;
-UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered. Time is counted in ticks of
-2^28 ns, about a quarter of a second: what ends, ends up to one tick early.
+**Lifetimes** (seconds since the last packet that belonged to the connection): TCP half-open 120,
+answered 60, picked up 300, open 432000, closing 120, half-closed 7440, finished 120, reset 10,
+recalled 300; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered. Time is counted in
+ticks of 2^28 ns, about a quarter of a second: a connection ends up to one tick early.
 
 An open connection may be silent for five days, as with netfilter: over a weekend, and more than
 the 2 h 4 min that RFC 5382 (REQ-5) asks for. It costs nobody anything, as the longest idle one
 goes first where room is needed. Where a FIN was acknowledged, the other side lives, and may well
-take an hour to answer a client that has said all it had to say: netfilter's 60 s would cut it off.
+take an hour to answer a client that has sent all it had to send: netfilter's 60 s would cut it
+off.
 
 **Room.** A host remembers a bounded number of connections (`--connections`), eight in a *bucket*
-that a secret hash chooses. Where a bucket is full, the newcomer takes a place in it from what is
-over or has ended; else from what is not yet open, or closing; else from what is open. It takes
+that a secret hash chooses. In a full bucket the newcomer takes the slot of a connection that is
+over or has ended; else of one that is not yet open, or closing; else of an open one. It takes
 from its own port, or from a port that has more connections than its own in eight neighbouring
 buckets; first from the port with most, its own before one that has just one more, and of one
-port's the longest idle. So nobody is locked out whose port has less than others, whatever they
-opened; a port that is flooded ends its own connections, and takes from another port no more than
-what that has more than itself. Only where all places are of ports that have no more is the
-newcomer dropped (`flow-table-full`). This and what it drops is the only thing here that is not a
-function of the packets.
+port's the longest idle. So no port that has fewer connections than others is locked out, whatever
+they opened; a port that is flooded ends its own connections, and takes from another port no more
+than that has above its own number. Only where all slots are of ports that have no more is the
+newcomer dropped (`flow-table-full`). Evictions and these drops are the only thing here that is
+not a function of the packets.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ TICK = 1 << 28
 
 @dataclass(frozen=True, slots=True)
 class FlowKey:
-    """Which connection of a port. An echo has its identifier, and whether the remote asked."""
+    """The key of a port's connection. An echo has its identifier, and whether the remote asked."""
 
     protocol: int
     local: IPAddress
@@ -68,7 +70,7 @@ class FlowStart:
 
 
 class FlowState(Enum):
-    """How far a connection has come; UDP and others know HALF_OPEN and OPEN only."""
+    """The state of a connection; UDP and others know HALF_OPEN and OPEN only."""
 
     HALF_OPEN = auto()
     PICKED_UP = auto()
@@ -124,11 +126,11 @@ class Flow:
         self.refresh(now)
 
     def refresh(self, now: int) -> None:
-        """Let it live as long as its state allows from now on (ns)."""
+        """Set its end to the lifetime of its state from `now` (ns) on."""
         self.expires = self._end(self.state, now)
 
     def take(self, direction: Direction, now: int) -> None:
-        """A packet that belongs to it; the connection is then as far as the packet says."""
+        """Advance by a packet that belongs to it, which came in this direction."""
         if direction is not self.opening.direction:
             self.state = FlowState.OPEN
         self.refresh(now)

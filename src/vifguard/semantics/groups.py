@@ -1,8 +1,8 @@
-"""Security groups: who may talk with the port, by the rules of its groups.
+"""Security groups: the remotes that may talk with the port, by the rules of its groups.
 
-Only IPv4 and IPv6 are judged; all other types are the business of `ethertype`. This guard
-comes last, when the packet has shown whose it is: no connection excuses a forged source, and
-none is remembered of a packet that another guard drops.
+Only IPv4 and IPv6 are judged; all other types are the business of `ethertype`. This guard comes
+last, when the other guards have judged the packet's addresses: no connection excuses a forged
+source, and none is remembered of a packet that another guard drops.
 
 **Always allowed**, since no rule should cut a machine from its own addresses: neighbour
 discovery (ICMPv6 133 to 136, hop limit 255) and listener discovery (130 to 132 and 143, hop
@@ -19,25 +19,25 @@ it wholly. A group that is not known, a group without rules and an empty set all
 
 **Stateless** groups judge every packet by the rules.
 
-**Stateful** groups judge what opens a connection; what belongs to one passes, in both
-directions, and asks no rule. A connection lives only while the rules still allow the packet
-that opened it: what a removed rule, group or member had allowed ends with its next packet, and
-nothing else does. An ICMP error (IPv4 3, 4, 11, 12; IPv6 1 to 4) passes only if it is whole,
-quotes a packet of a connection of this very port that went the other way, is addressed to who
-sent that, and, for TCP, quotes a sequence number that may have been sent (RFC 5927); of a packet
-that came in fragments it may quote any that passed behind the first. It opens nothing and
-prolongs nothing. An answer to an echo or timestamp that nobody asked for is no opening either.
+**Stateful** groups judge the packet that opens a connection; packets that belong to one pass, in
+both directions, without a rule. A connection lives only while the rules still allow the packet that
+opened it: a connection that a removed rule, group or member had allowed ends with its next packet,
+and no other does. An ICMP error (IPv4 3, 4, 11, 12; IPv6 1 to 4) passes only if it is whole, quotes
+a packet of a connection of this very port that went the other way, is addressed to the sender of
+that packet, and, for TCP, quotes a sequence number that may have been sent (RFC 5927); of a packet
+that came in fragments it may quote any that passed behind the first. It opens nothing and prolongs
+nothing. An answer to an echo or timestamp that nobody asked for is no opening either.
 
 **Fragments** have a section of their own.
 
-**Reject.** Where a group of the port says so, the sender of what no rule allows is told: a SYN
-gets a reset (RFC 9293, 3.10.7.1), all else but TCP an ICMP error that says "administratively
-prohibited" (IPv4 3/13, IPv6 1/1); any other segment of TCP, which may be of a connection that
-lives and that this guard does not know, an ICMP error, a later fragment and what is to or from
-many or nobody get nothing (RFC 1122, 3.2.2; RFC 4443, 2.4). Programs in the kernel only
+**Reject.** Where a group of the port rejects, the sender of a packet that no rule allows gets an
+answer: to a SYN a reset (RFC 9293, 3.10.7.1), to all else but TCP an ICMP error "administratively
+prohibited" (IPv4 3/13, IPv6 1/1). No answer goes to any other segment of TCP, which may be of a
+connection that lives and that this guard does not know, to an ICMP error, to a later fragment, nor
+to a packet to or from many or nobody (RFC 1122, 3.2.2; RFC 4443, 2.4). Programs in the kernel only
 drop: the agent answers, at most 100 times a second and port, out of the port's interface to
 the guest, and as if from the guest to others, through the port's other guards. While no agent
-runs, what is refused is refused in silence.
+runs, packets are dropped without an answer.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _MEMBERSHIP = frozenset({igmp.QUERY, igmp.REPORT_V1, igmp.REPORT_V2, igmp.LEAVE,
 
 @dataclass(slots=True)
 class GroupState:
-    """What the groups say now, and what a port remembers of what passed.
+    """The rules of the groups now, and a port's memory of packets that passed.
 
     `new_until` is the time (ns) until which the guard is new on the port.
     """
@@ -96,7 +96,7 @@ class _GroupJudge:
     now: int
 
     def verdict(self, direction: Direction, frame: Frame) -> Verdict | None:
-        """What the guard says of a frame that every other guard lets pass."""
+        """Judge a frame that every other guard lets pass; None: no objection."""
         packet = frame.body
         unread = upper_unread(Guard.SECURITY_GROUPS, frame)
         if unread or not isinstance(packet, IPv4 | IPv6) or _is_basic(direction, packet):
@@ -180,7 +180,7 @@ class _GroupJudge:
         return objection
 
     def _error(self, direction: Direction, packet: Packet) -> Verdict | None:
-        """RELATED, or nothing."""
+        """Judge an ICMP error: it must be related to a connection or to a fragmented packet."""
         quoted = None if has_more(packet) else read_quoted(packet)
         sent_by = _TO if direction is _FROM else _FROM
         if quoted is not None and quoted.src == packet.dst and self._is_known(quoted, sent_by):
@@ -197,7 +197,7 @@ class _GroupJudge:
         return not isinstance(flow, TcpFlow) or flow.is_sent(sent_by, quoted.sequence or 0)
 
     def _living(self, key: FlowKey) -> Flow | None:
-        """The connection, if its time is not over; recalled if the rules would not let it open."""
+        """The connection, unless it is over; recalled if the rules no longer allow its opening."""
         flow = self.memory.flows.get(key)
         if flow is None or flow.is_expired(self.now):
             self.memory.flows.pop(key, None)
@@ -249,7 +249,7 @@ _FROM, _TO = Direction.FROM_GUEST, Direction.TO_GUEST
 def check(
     policy: PortPolicy, direction: Direction, frame: Frame, memory: GroupState, now: int
 ) -> Verdict | None:
-    """What the guard says of a frame that every other guard lets pass; `memory` learns of it."""
+    """Judge a frame that every other guard lets pass, and update `memory`; None: no objection."""
     return _GroupJudge(policy.security_groups, policy.stateful, memory, now).verdict(
         direction, frame
     )
@@ -323,7 +323,7 @@ def _quoted_key(quoted: Quoted, sent_by: Direction) -> FlowKey:
     if sent_by is _TO:
         local, remote, ends = remote, local, ends[::-1]
     if quoted.protocol in (ICMP, ICMPV6):
-        # An echo is quoted as it was sent: the question, or the answer to it.
+        # The quoted echo may be the request or the reply.
         asked_by_guest = (sent_by is _FROM) != quoted.answers
         return FlowKey(quoted.protocol, local, remote, quoted.ident, 0 if asked_by_guest else 1)
     return FlowKey(

@@ -1,31 +1,30 @@
-"""Where a header ends, what can be read behind it, and who objects when nothing can.
+"""The end of a header, the layer behind it, and the guard that objects if either is unreadable.
 
 An Ethernet type other than IPv4, ARP, RARP and IPv6 makes a frame opaque: above Ethernet
 nothing of it is judged. This holds for tagged frames, where the tag is the type.
 
-**IPv4** is read if there are 20 octets, the version is 4, the header length is at least 20
-and not above the total length, and the total length is not above what is there; else it is
-malformed. **IPv6** is read if there are 40 octets, the version is 6, the payload length is
-not above what is there and is zero only with next header 59 (a jumbogram is malformed). One
+**IPv4** is read if there are 20 octets, the version is 4, the header length is at least 20 and not
+above the total length, and the total length is not above the octets that are there; else it is
+malformed. **IPv6** is read if there are 40 octets, the version is 6, the payload length is not
+above the octets that are there and is zero only with next header 59 (a jumbogram is malformed). One
 form exists inside a kernel alone (BIG TCP): of a frame that is left to be segmented, and whose
-packet is longer than 65,535 octets, a length of 0 stands for all that is there.
-Octets after the packet's own end are padding: never read, never judged. Checksums are not
-judged; a receiver does that.
+packet is longer than 65,535 octets, a length of 0 stands for all that is there. Octets after the
+packet's own end are padding: never read, never judged. Checksums are not judged; a receiver does
+that.
 
-**Upper layer.** What must be there: UDP 8 octets, TCP 20, ICMPv4 8, ICMPv6 4; other
-protocols need nothing. The UDP length field is not read: a datagram goes to the packet's
-end. A fragment with an offset above zero (a *later fragment*) tells its protocol and nothing
-more; the first one is read as the packet it begins.
+**Upper layer.** At least these octets must be there: UDP 8 octets, TCP 20, ICMPv4 8, ICMPv6 4;
+other protocols need nothing. The UDP length field is not read: a datagram goes to the packet's end.
+Of a fragment with an offset above zero (a *later fragment*) only the protocol is read; the first
+one is read as the packet it begins.
 
-**Extension headers** of IPv6 are followed from the first: hop-by-hop (0) only in first
-place; destination options (60), routing (43), mobility (135), HIP (139), Shim6 (140),
-authentication (51); one fragment header (44). Each must fit before the packet's end; at most
-eight. Every other number, also 59 (none) and 50 (ESP), is the upper layer. A later fragment ends
-the chain: what it names is in the first one, extension headers too (RFC 8200, 4.5). Whatever
-breaks these rules makes the headers unreadable: a filter that cannot find the upper layer must
-not let it pass (RFC 7112).
+**Extension headers** of IPv6 are followed from the first: hop-by-hop (0) only in first place;
+destination options (60), routing (43), mobility (135), HIP (139), Shim6 (140), authentication (51);
+one fragment header (44). Each must fit before the packet's end; at most eight. Every other number,
+also 59 (none) and 50 (ESP), is the upper layer. A later fragment ends the chain: the header that it
+names is in the first one, extension headers too (RFC 8200, 4.5). A packet that breaks these rules
+has unreadable headers: a filter that cannot find the upper layer must not let it pass (RFC 7112).
 
-**Who objects.** If a header is malformed or unreadable, each enabled guard that needs it
+**The guard that objects.** If a header is malformed or unreadable, each enabled guard that needs it
 objects before anything else it checks; so the guard named is the first enabled one, in
 order, that needs it:
 
@@ -58,7 +57,7 @@ _MALFORMED: Mapping[int, Reason] = MappingProxyType(
 
 
 def header_unread(guard: Guard, frame: Frame) -> Verdict | None:
-    """What a guard that needs the IP header says where there is none to read."""
+    """The objection of a guard that needs the IP header, if that is malformed."""
     body = frame.body
     if isinstance(body, Unreadable) and frame.ethertype in _MALFORMED:
         return drop(guard, _MALFORMED[frame.ethertype], body.why)
@@ -66,7 +65,7 @@ def header_unread(guard: Guard, frame: Frame) -> Verdict | None:
 
 
 def upper_unread(guard: Guard, frame: Frame) -> Verdict | None:
-    """What a guard that needs the upper layer says where it, or the header, cannot be read."""
+    """The objection of a guard that needs the upper layer, if it or the IP header is unreadable."""
     body = frame.body
     if isinstance(body, IPv4 | IPv6) and isinstance(body.upper, Unreadable):
         return drop(guard, Reason.HEADERS_UNREADABLE, body.upper.why)

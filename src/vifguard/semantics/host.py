@@ -4,7 +4,7 @@
 - From the guest, a source address that is a group or all zero is dropped: no station has one
   (IEEE 802-2014, 8.2.2), and a switch that learned it would flood.
 - Both ways, the destinations 01:80:c2:00:00:00 to 0f are dropped. These are link-local: a
-  bridge must not forward them (IEEE 802.1Q-2022, 8.6.3), and what the host receives on them is
+  bridge must not forward them (IEEE 802.1Q-2022, 8.6.3), and on them the host receives
   spanning tree (a guest could become root), pause, LACP, EAPOL and LLDP, all of which reach
   sockets of the host before any filter of its bridge sees them.
 - Both ways, the types of such protocols are dropped whatever the destination: 0x8808 (pause),
@@ -28,7 +28,7 @@ _BRIDGE_GROUP = bytes.fromhex("0180c20000")
 
 
 def from_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the host itself says of a frame that the guest sends."""
+    """Judge a frame that the guest sends, on every port; None: no objection."""
     source = frame.src
     if source is not None and (source.is_group or source.is_zero):
         return drop(Guard.HOST, Reason.SOURCE_GROUP, source)
@@ -36,7 +36,7 @@ def from_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
 
 
 def to_guest(_policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the host itself says of a frame for the guest."""
+    """Judge a frame for the guest, on every port; None: no objection."""
     return _either_way(frame) or offload.segmentation(frame, Direction.TO_GUEST)
 
 

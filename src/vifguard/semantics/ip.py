@@ -1,7 +1,7 @@
 """From the guest: a source address that is the port's own (BCP 38, at the port).
 
-Every fragment is judged, by its own header; so is what goes to the host, and what belongs to
-a connection that others opened.
+Every fragment is judged, by its own header; so are packets to the host, and packets of a
+connection that others opened.
 
 **IPv4**
 
@@ -52,7 +52,7 @@ _ROUTER_ALERT_MLD = bytes.fromhex("05020000")
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     unread = upper_unread(Guard.IP, frame)
     if unread:
         return unread

@@ -11,12 +11,12 @@ neighbour's cache (CVE-2016-5363, CVE-2025-52889). From the guest:
   (RFC 6980), has its fixed part (RS 8 octets, RA 16, NS and NA 24, redirect 40), then options
   to the packet's end: each with a length that is not zero and fits, at most sixteen; source
   and target link-layer address options are 8 octets long and hold one of the port's MACs.
-  A redirect from a port with the role `router-advertiser` tells the link-layer address of the
+  A redirect from a port with the role `router-advertiser` names the link-layer address of the
   better hop (RFC 4861, 4.5): its target option may hold another's MAC, no group and not zero.
   Options are judged in order. Extension headers before it move nothing out of sight.
 
-To the guest: a unicast destination is one of the port's MACs, so that a guest does not listen
-to what a switch floods. Groups pass.
+To the guest: a unicast destination is one of the port's MACs, so that a guest does not receive
+others' frames that a switch floods. Groups pass.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from vifguard.semantics.headers import upper_unread
 
 
 def from_guest(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     unread = upper_unread(Guard.MAC, frame) if frame.ethertype == IPV6 else None
     if unread:
         return unread
@@ -47,7 +47,7 @@ def from_guest(policy: PortPolicy, frame: Frame) -> Verdict | None:
 
 
 def to_guest(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame for the guest."""
+    """Judge a frame for the guest; None: no objection."""
     if frame.is_to_group or frame.dst in policy.macs:
         return None
     return drop(Guard.MAC, Reason.DESTINATION_MAC, frame.dst)

@@ -45,7 +45,7 @@ _SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0"))
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     unread = upper_unread(Guard.ND, frame) if frame.ethertype == IPV6 else None
     if unread:
         return unread
@@ -62,7 +62,7 @@ def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
 
 
 def _misshapen(packet: IPv6, icmp: Icmp6, message: Nd) -> str:
-    """What no message of any type may have; empty if it has none of that."""
+    """The shape that is illegal in messages of every type; empty if the message is legal."""
     if packet.extensions:
         return f"{len(packet.extensions)} extension headers"
     if packet.hop_limit != _HOP_LIMIT:

@@ -1,22 +1,22 @@
-"""What a sender leaves to be done to a frame must not write into what was judged.
+"""Offloads that a sender leaves to be done to a frame must not write into its judged octets.
 
-A guest, or the kernel behind an uplink, may leave two things to whoever carries its frame
-further: the kernel, a network card, the receiver. Both are done after every filter.
+A guest, or the kernel behind an uplink, may leave two things to the next carrier of its frame:
+the kernel, a network card, the receiver. Both are done after every filter.
 
 **A checksum left to be completed** (Linux: `CHECKSUM_PARTIAL`; VIRTIO 1.3, 5.1.6.2:
-`VIRTIO_NET_HDR_F_NEEDS_CSUM`). The sender names where the sum begins (`csum_start`) and where
-from there it is stored (`csum_offset`). Nothing obliges a sender to name a checksum: by the
-octets that are summed it chooses what is stored, so it could write any two octets into an ARP
-sender, an IP source or a port after they were judged. Such a frame passes only if it is one of
-these; `csum_start` counts from the Ethernet header on:
+`VIRTIO_NET_HDR_F_NEEDS_CSUM`). The sender names where the sum begins (`csum_start`) and where from
+there it is stored (`csum_offset`). Nothing obliges a sender to name a checksum: by the octets that
+are summed it chooses the value that is stored, so it could write any two octets into an ARP sender,
+an IP source or a port after they were judged. Such a frame passes only if it is one of these;
+`csum_start` counts from the Ethernet header on:
 
 - An IP packet, no fragment, with a TCP or UDP header that was located (Headers): `csum_start`
   is that header and `csum_offset` is 16 or 6, its checksum's.
 - An IP packet, no fragment, of SCTP (132) whose header of 12 octets is there: `csum_start` is
   that header, `csum_offset` is 8, and the kernel has marked the frame as one that wants the
   CRC32c (`csum_not_inet`), of 4 octets.
-- An IP packet, no fragment, that carries another: `csum_start` lies in what it carries, which
-  nothing here judges. That is behind the header of a UDP datagram that is no DHCP (neither
+- An IP packet, no fragment, that carries another: `csum_start` lies in the packet that it carries,
+  which nothing here judges. That is behind the header of a UDP datagram that is no DHCP (neither
   port is 67 or 68 in IPv4, 546 or 547 in IPv6: VXLAN, Geneve), and behind the IP headers of
   protocols 4, 41 (IP in IP) and 47 (GRE).
 - A frame of a type other than IPv4, ARP, RARP and IPv6, as a tagged one: `csum_start` is at
@@ -24,15 +24,15 @@ these; `csum_start` counts from the Ethernet header on:
 
 Every other one is dropped: ARP, ICMP, fragments, headers that are malformed or unreadable.
 
-**Segmentation** (GSO, USO, UFO): one frame becomes several, each with the headers of the first
-and its own part of the payload. What is judged of TCP, UDP, SCTP and of tunnels are headers. But
-each part of a UDP datagram is a datagram: from the guest, one that is DHCP by its ports is
-dropped, as only its first part was judged. And whoever cuts a fragment once more gives its parts
-offsets from 0 on, so that a later fragment would arrive as a first one: either way, no fragment
-passes that is left to be cut.
+**Segmentation** (GSO, USO, UFO): one frame becomes several, each with the headers of the first and
+its own part of the payload. Of TCP, UDP, SCTP and tunnels only headers are judged. But each part of
+a UDP datagram is a datagram: from the guest, one that is DHCP by its ports is dropped, as only its
+first part was judged. And a carrier that cuts a fragment once more gives its parts offsets from 0
+on, so that a later fragment would arrive as a first one: either way, no fragment passes that is
+left to be cut.
 
 Where a kernel does not let the driver read these things, the driver does not start there, and
-the ports of that host stay closed: a guest decides alone what it leaves to be done. No setting
+the ports of that host stay closed: the guest alone decides which offloads it leaves. No setting
 of its interface hinders it: with a tap's checksum offload turned off (`ethtool -K`), the kernel
 takes the same frames from the guest.
 """

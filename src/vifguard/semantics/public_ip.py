@@ -22,7 +22,7 @@ from vifguard.semantics.ownership import own
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     packet = frame.body
     if not isinstance(packet, IPv4 | IPv6):
         return header_unread(Guard.PUBLIC_IP, frame)

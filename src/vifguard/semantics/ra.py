@@ -22,7 +22,7 @@ _REDIRECT4 = 5
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     if Role.ROUTER_ADVERTISER in policy.roles:
         return None
     unread = upper_unread(Guard.RA, frame)

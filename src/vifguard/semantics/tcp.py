@@ -1,13 +1,13 @@
-"""TCP connections: what opens one, which segment belongs to it, how far it comes (RFC 9293).
+"""TCP connections: their openings, their segments, their states (RFC 9293).
 
 Of each side two numbers are known: what is *acknowledged*, at first the number behind its SYN,
 and what was *sent*, the number behind the highest octet that it sent; SYN and FIN count as one
 octet each, and a segment that comes in fragments as 2^16. The windows that the sides announce are
 not followed: a sequence number is *in the window* if it is less than 2^30 ahead of its sender's
 acknowledged number and at most 2^16 behind. An ACK *fits* if it acknowledges no more than was
-sent, and not less than 2^16 before what was acknowledged already (RFC 5961, 5.2). What passes
-*without effect* changes nothing here and prolongs nothing; its receiver knows better than a
-filter what to make of it.
+sent, and not less than 2^16 before what was acknowledged already (RFC 5961, 5.2). A segment that
+passes *without effect* changes nothing here and prolongs nothing; its receiver knows better than a
+filter how to treat it.
 
 **Opening.** A segment with SYN alone opens a connection, if the rules allow; so does one with ACK
 and none of SYN, RST, FIN, so that connections survive the loss of a table: it is *picked up*.
@@ -32,8 +32,8 @@ connection (RFC 5961, 3.2). Elsewhere in the window it passes; between the two i
 when what its sender sent before it was lost: the connection then lives for 10 s, and on with the
 next packet. Outside of the window it is invalid. While nothing of its sender was acknowledged, it
 must follow its SYN, or the challenge to it; where its sender sent nothing, it must
-acknowledge the SYN, with any of its data. What comes after an RST passes without
-effect, but no ICMP error.
+acknowledge the SYN, with any of its data. After an RST segments pass without effect; an ICMP
+error does not pass.
 
 **A connection in the place of another.** A SYN into an open connection passes without effect: if
 it is none of its sender's, the receiver challenges it (RFC 5961, 4). But it is noted, for where
@@ -47,9 +47,9 @@ and begins nothing in the place of a finished one (RFC 9293, 3.10.7.4).
 
 **A guard that is new** at a guest that was running before it does not know the connections that
 there are: at a member of an adopted bridge that was there first, and at a port whose guard is of
-another build, or of another size of the table, and could not be taken over with what it knew. For
+another build, or of another size of the table, and could not be taken over with its memory. For
 2 h 4 min an ACK, with FIN or without, is picked up if the rules allow its connection to be opened
-by either side: whoever keeps a connection alive sends something in that time (RFC 5382, REQ-5;
+by either side: a host that keeps a connection alive sends something in that time (RFC 5382, REQ-5;
 RFC 1122, 4.2.3.6). It opens nothing that was not open: a stranger's reaches the guest too, which
 has no such connection and answers it with a reset, and a SYN of the side that the rules do not
 allow is dropped. Datagrams wait until the side that the rules allow sends one.
@@ -76,7 +76,7 @@ _NOT_YET_OPEN = (FlowState.HALF_OPEN, FlowState.PICKED_UP, FlowState.ANSWERED)
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What a segment says of its connection; `end` is the number behind its last octet."""
+    """The numbers and flags of a segment; `end` is the number behind its last octet."""
 
     flags: int
     sequence: int
@@ -85,7 +85,7 @@ class Segment:
 
     @classmethod
     def of(cls, tcp: Tcp, *, more: bool) -> Segment:
-        """That of a packet, or of the first fragment of one that has `more`."""
+        """The segment of a packet, or of the first fragment of one that has `more`."""
         data = _BEHIND if more else len(tcp.payload)
         length = data + bool(tcp.flags & SYN) + bool(tcp.flags & FIN)
         return cls(tcp.flags, tcp.sequence, tcp.acknowledged, (tcp.sequence + length) % _SPACE)
@@ -93,7 +93,7 @@ class Segment:
 
 @dataclass(slots=True)
 class Side:
-    """What is known of what one side of a connection sent.
+    """The sequence numbers that are known of one side of a connection.
 
     `number` is the sequence number that the other side waits for: as announced by a SYN, or as
     `acknowledged` by the other side; None where neither was seen. Of a side that was only asked,
@@ -108,13 +108,13 @@ class Side:
     noted: int | None = None
 
     def begin(self, number: int, sent: int) -> None:
-        """Nothing is known of it but these numbers."""
+        """Forget everything but these numbers."""
         self.number, self.sent = number, sent
         self.acknowledged = self.finished = False
         self.noted = None
 
     def ahead(self, sequence: int) -> int:
-        """How far a sequence number is ahead of the number, modulo 2^32."""
+        """The distance of a sequence number ahead of the number, modulo 2^32."""
         return (sequence - (self.number or 0)) % _SPACE
 
     @property
@@ -132,7 +132,7 @@ class Side:
         return (self.ahead(sequence) + behind) % _SPACE <= self.in_flight + behind
 
     def reaches(self, end: int) -> None:
-        """A segment in the window ended there."""
+        """Note the end of a segment in the window."""
         start = self.number or 0
         before = self.in_flight
         ahead = self.ahead(end)
@@ -150,7 +150,7 @@ class Side:
         return not self.acknowledged and ahead <= self.in_flight + 2 * _BEHIND
 
     def acknowledge(self, acknowledgement: int) -> None:
-        """The other side has all that is before a number that `fits`."""
+        """Note that the other side has all that is before a number that `fits`."""
         if self.ahead(acknowledgement) <= self.in_flight:
             self.number, self.acknowledged = acknowledgement, True
 
@@ -201,7 +201,7 @@ class TcpFlow(Flow):
         return self.sides[by].has_sent(sequence)
 
     def take_segment(self, direction: Direction, segment: Segment, now: int) -> bool:
-        """Whether a segment belongs to it; the connection is then as far as the segment says."""
+        """Whether a segment belongs to it; if so, advance the connection by it."""
         kind = segment.flags & (SYN | FIN | RST)
         if kind not in (0, SYN, FIN, RST) or not segment.flags & (SYN | RST | ACK):
             return False
@@ -239,7 +239,7 @@ class TcpFlow(Flow):
         )
 
     def _synchronise(self, direction: Direction, segment: Segment, now: int) -> bool:
-        """SYN, with ACK or without, of a connection that has not ended."""
+        """Judge a SYN, with ACK or without, of a connection that has not ended."""
         sender, receiver = self._sides(direction)
         if segment.flags & ACK and _answers(receiver.noted, segment.acknowledged):
             self._begin_anew(direction, segment, now)
@@ -274,7 +274,7 @@ class TcpFlow(Flow):
             receiver.number = None
 
     def _begin_anew(self, direction: Direction, segment: Segment, now: int) -> None:
-        """Both sides agree on a connection of which the other side's noted SYN was the first."""
+        """Begin the connection that both sides agree on, from the other side's noted SYN."""
         sender, receiver = self._sides(direction)
         both = sender.noted is not None
         receiver.begin(receiver.noted or 0, segment.acknowledged)
@@ -286,7 +286,7 @@ class TcpFlow(Flow):
         self.refresh(now)
 
     def _acknowledge(self, direction: Direction, segment: Segment, now: int) -> bool:
-        """A segment with ACK, and perhaps FIN."""
+        """Judge a segment with ACK, and perhaps FIN."""
         sender, receiver = self._sides(direction)
         if self.state is FlowState.HALF_OPEN:
             return self._challenge(direction, segment, now)
@@ -306,7 +306,7 @@ class TcpFlow(Flow):
         return True
 
     def _challenge(self, direction: Direction, segment: Segment, now: int) -> bool:
-        """An ACK while nothing but the opener's SYN was seen: its answerer knows it already."""
+        """Judge an ACK while only the opener's SYN was seen: its sender knows the connection."""
         if direction is self.opening.direction or segment.flags & FIN:
             return False
         self.sides[direction].number = segment.acknowledged
@@ -322,7 +322,7 @@ class TcpFlow(Flow):
         self.refresh(now)
 
     def _close(self) -> None:
-        """Come as far as the FINs say that were seen."""
+        """Set the state by the FINs that were seen."""
         finished = [side for side in self.sides.values() if side.finished]
         if any(side.in_flight for side in finished):
             self.state = FlowState.CLOSING
@@ -335,7 +335,7 @@ class TcpFlow(Flow):
 
 
 def opening_of(key: FlowKey, direction: Direction) -> FlowStart:
-    """What the rules are asked of a connection that was opened in this direction."""
+    """The opening by which the rules judge a connection that was opened in this direction."""
     port = key.remote_port if direction is Direction.FROM_GUEST else key.local_port
     return FlowStart(direction, TCP, key.remote, port)
 

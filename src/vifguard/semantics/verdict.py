@@ -1,15 +1,15 @@
 """The verdict on one frame: the guards in their order, the first objection.
 
 A frame meets the guards in the order below; the first that objects is the verdict, and
-within a guard the first rule that is broken is the reason. A guard that is not enabled says
-nothing, except `host`, which always speaks. No guard depends on what another one said: a
+within a guard the first rule that is broken is the reason. A guard that is not enabled judges
+nothing, except `host`, which is always enabled. No guard depends on the verdict of another: a
 port with more guards never passes what it would drop with fewer.
 
 A port that is held closed passes nothing either way, before anything is looked at.
 
-Any bytes have a verdict. Everything here is said of the frame as the guest's interface
-carries it: without preamble and FCS, offloaded frames whole, with what is left to be done to
-them (Offloads).
+Any bytes have a verdict. Everything here is about the frame as the guest's interface
+carries it: without preamble and FCS, offloaded frames whole, with their offloads still to be
+done (Offloads).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from vifguard.semantics.groups import GroupState
 from vifguard.semantics.storm import Bucket
 
 Check = Callable[[PortPolicy, Frame], Verdict | None]
-"""One guard's say on one frame; None is no objection."""
+"""The check of one frame by one guard; None is no objection."""
 
 CHECKS: Mapping[Direction, tuple[tuple[Guard, Check], ...]] = MappingProxyType(
     {
@@ -77,7 +77,7 @@ def verdict(  # noqa: PLR0913 - what a verdict depends on
     bucket: Bucket | None = None,
     memory: GroupState | None = None,
 ) -> Verdict:
-    """What becomes of the frame. Without a bucket, `storm` does not object."""
+    """The verdict on the frame. Without a bucket, `storm` does not object."""
     return judge(policy, direction, frame, tag=tag, now=now, bucket=bucket, memory=memory)[0]
 
 
@@ -94,8 +94,8 @@ def judge(  # noqa: PLR0913 - what a verdict depends on
     """The verdict, and the storm bucket after it.
 
     `tag` is one that the kernel took off the bytes (a Frame knows its own, and its offload);
-    `now` is in nanoseconds, of any steady clock. `memory` is what `groups` judges by, and it
-    learns of what passes; without one, no group is known and nothing is remembered.
+    `now` is in nanoseconds, of any steady clock. `groups` judges by `memory` and updates it with
+    frames that pass; without one, no group is known and nothing is remembered.
     """
     if policy.closed:
         return drop(None, Reason.HELD_CLOSED, policy.closed), bucket

@@ -1,7 +1,7 @@
 """From the guest: VRRP and CARP advertisements only with ids and addresses that are the port's.
 
-Who advertises the higher priority unseats the holder of a virtual router, and no receiver can
-tell that he may not (RFC 9568, 9). So an advertisement, IP protocol 112, claims its addresses
+A guest that advertises the higher priority unseats the holder of a virtual router, and no receiver
+can know that it may not (RFC 9568, 9). So an advertisement, IP protocol 112, claims its addresses
 as ARP does:
 
 - Not fragmented, a later fragment neither; in IPv6 without extension headers.
@@ -17,8 +17,8 @@ as ARP does:
   disturb each other until one of them makes an IP group with it.
 - Each address is the port's: fixed, in an address pair, or its IP group's; at most 64.
 
-In IPv4 an authentication header (51) is a protocol of its own, and what is in it is believed by
-those alone who have the key: it is not judged here.
+In IPv4 an authentication header (51) is a protocol of its own, and only receivers that have the
+key accept its content: it is not judged here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ADDRESSES_AT_MOST = 64
 
 
 def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
-    """What the guard says of a frame that the guest sends."""
+    """Judge a frame that the guest sends; None: no objection."""
     unread = upper_unread(Guard.VRRP, frame)
     if unread:
         return unread
@@ -62,7 +62,7 @@ def check(policy: PortPolicy, frame: Frame) -> Verdict | None:
 
 
 def _packet(packet: IPv4 | IPv6) -> str:
-    """Why no advertisement comes in such a packet; empty if one may."""
+    """Why such a packet may not carry an advertisement; empty if it may."""
     if isinstance(packet, IPv4):
         if packet.is_fragment:
             return "fragmented"
