@@ -34,7 +34,7 @@ UNSPECIFIED_6 = IPv6Address(0)
 
 
 class AddressError(ValueError):
-    """Text that is not the address it should be; the message quotes it."""
+    """Text that is not the address that it should be; the message quotes it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,7 +99,7 @@ def parse_network(text: str) -> IPNetwork:
 
 
 def parse_prefix(text: str) -> IPNetwork:
-    """An address (its /32 or /128) or a network: what an allowed address pair holds."""
+    """The prefix of an allowed address pair: an address (its /32 or /128) or a network."""
     if isinstance(text, str) and "/" in text:
         return parse_network(text)
     return host_prefix(parse_address(text))
@@ -125,7 +125,7 @@ def host_prefix(address: IPAddress) -> IPNetwork:
 
 
 def _quoted(value: object) -> str:
-    """A value for a message; how long it is, was chosen by who sent it."""
+    """A value for a message, shortened: its sender chose its length."""
     text = repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
 

@@ -1,6 +1,6 @@
 """Guards, the profiles that name useful sets of them, and roles.
 
-A guard is one check with one meaning on every backend; `semantics` says what it means.
+A guard is one check with one meaning on every backend; `semantics` defines the meaning.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Guard(StrEnum):
 
 
 ALWAYS: frozenset[Guard] = frozenset({Guard.HOST})
-"""What no profile turns off: the guest never reaches the host's own control protocols."""
+"""Guards that no profile turns off: no guest reaches the host's own control protocols."""
 
 SELECTABLE: frozenset[Guard] = frozenset(Guard) - ALWAYS - {Guard.SECURITY_GROUPS}
-"""What a profile may name. `groups` is on where a port has security groups, by no profile."""
+"""Guards that a profile may name. No profile names `groups`: a port's security groups do."""
 
 
 class Profile(StrEnum):
@@ -71,7 +71,7 @@ _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
 
 
 def with_implied(guards: Iterable[Guard]) -> frozenset[Guard]:
-    """The guards asked for and those without which they would be hollow."""
+    """The guards given and those without which they would be hollow."""
     asked = frozenset(guards)
     return asked.union(*(_IMPLIES.get(guard, frozenset()) for guard in asked))
 
@@ -84,7 +84,7 @@ class Role(StrEnum):
 
 
 class LinkLocal(StrEnum):
-    """Which IPv6 link-local addresses are the port's own."""
+    """The choice of the IPv6 link-local addresses that are a port's own."""
 
     NONE = "none"
     EUI64 = "eui64"

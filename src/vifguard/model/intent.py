@@ -1,4 +1,4 @@
-"""Intent: a consistent snapshot of all nouns, or of those that some ports depend on."""
+"""Intent: a consistent snapshot of all nouns, or of the nouns that some ports depend on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vifguard.model.security_group import SecurityGroup
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """The public prefixes: to every port, and to those on each shared network, by its id.
+    """The public prefixes: to every port, and to the ports on each shared network, by its id.
 
-    Whoever routes on a shared network shares it with strangers, so its own subnets count there
-    as public, whether or not it is marked so. `automatic` are those from which the guests of a
-    network form addresses themselves, by its id too.
+    A router on a shared network shares it with strangers, so the network's own subnets count
+    there as public, whether or not it is marked so. `automatic` are the prefixes from which
+    the guests of a network form addresses themselves, by its id too.
     """
 
     public: frozenset[IPNetwork] = frozenset()
@@ -48,12 +48,12 @@ class Ranges:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is wanted at one revision.
+    """The nouns at one revision, by id.
 
     `ranges` are those of all networks, whether or not they are in this snapshot.
     `router_ids` are, by network, those of all IP groups on it that have one.
-    `security_groups` are those that the ports have; what they say is no part of it, as rules
-    and members stand beside the ports on each host.
+    `security_groups` are those that the ports have, without their rules and members: these
+    stand beside the ports on each host.
     """
 
     revision: int
@@ -65,7 +65,7 @@ class Intent:
     router_ids: Mapping[str, tuple[RouterIds, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(  # noqa: PLR0913 - what a policy depends on
+    def of(  # noqa: PLR0913 - all that a policy depends on
         cls,
         revision: int,
         networks: Iterable[Network],

@@ -22,7 +22,7 @@ _EUI64 = 0xFFFE
 
 @dataclass(frozen=True, slots=True)
 class LearnedLimits:
-    """How many learned addresses a port may have: link-local ones for each of its MACs, others."""
+    """The most learned addresses of a port: link-local ones for each of its MACs, and others."""
 
     link_local: int = 1
     others: int = 16
@@ -36,7 +36,7 @@ class LearnedAddress:
     """An address that a port claimed, from one of its MACs.
 
     Tentative while duplicate address detection goes on, the port's own once `proven`. `since`
-    is when it was claimed (seconds since the epoch).
+    is the time of the claim (seconds since the epoch).
     """
 
     address: IPv6Address
@@ -48,9 +48,9 @@ class LearnedAddress:
 def may_be_claimed(address: IPAddress, prefixes: Iterable[IPNetwork]) -> bool:
     """Whether a prefix holds the address, and its identifier is one that hosts choose.
 
-    Not EUI-64 (RFC 4291, appendix A: it is the MAC's), not one below 2^48 (set by hand, as those
-    of gateways are; the subnet-router anycast address; IPv4 addresses inside, RFC 5214), not
-    reserved anycast (RFC 2526).
+    Hosts do not choose EUI-64 (RFC 4291, appendix A: it is the MAC's), one below 2^48 (set by
+    hand, as those of gateways are; the subnet-router anycast address; IPv4 addresses inside,
+    RFC 5214), nor reserved anycast (RFC 2526).
     """
     if not isinstance(address, IPv6Address):
         return False

@@ -61,10 +61,10 @@ class HostRoute:
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A range of addresses on a network, and where in it ports get theirs.
+    """A range of addresses on a network, and the pools in it that ports get theirs from.
 
-    `subnet_pool_id` is whence the range is. Where there are `service_types`, only ports whose
-    owner is one of them get an address of it without asking.
+    `subnet_pool_id` is the subnet pool that the range is from. Where there are `service_types`,
+    a port gets an address without naming the subnet only if its owner is one of them.
     """
 
     id: str
@@ -89,5 +89,5 @@ class Subnet:
         return self.ipv6_address_mode in AUTOMATIC
 
     def serves(self, device_owner: str) -> bool:
-        """Whether ports of such an owner get addresses of it without asking for the subnet."""
+        """Whether ports of such an owner get its addresses without naming the subnet."""
         return not self.service_types or device_owner in self.service_types

@@ -26,17 +26,17 @@ DEFAULT_STORM = Storm()
 
 @dataclass(frozen=True, slots=True)
 class PortPolicy:
-    """What one port may send and receive. An empty set permits nothing.
+    """The frames that one port may send and receive. An empty set permits nothing.
 
     `prefixes` are the addresses that are the port's own: it may answer for them and send
     from them. `watched` are those of them that belong to an IP group, whose holder is
     observed. `foreign_vrids4` and `foreign_vrids6` are the router ids, of VRRP in IPv4 and in
     IPv6, that belong to IP groups of the network whose addresses the port may not hold. In the
     `claimable` prefixes the guest may claim further addresses; `tentative` are those it claimed,
-    `learned` those that became its own. `security_groups` are ids, whose rules stand elsewhere,
-    as many ports share them; `stateful` says whether connections are tracked, and `reject`
-    whether whom they refuse is told so. `closed` says why the port passes
-    nothing at all; empty means it is open.
+    `learned` those that became its own. `security_groups` are ids; their rules stand elsewhere,
+    as many ports share them. `stateful`: connections are tracked. `reject`: a peer that the
+    groups turn away gets an answer. `closed` is the reason why the port passes nothing at all;
+    empty means that it is open.
     """
 
     port_id: str

@@ -1,4 +1,4 @@
-"""Ports: one virtual interface each, and what its owner and the operator say of it."""
+"""Ports: one virtual interface each, and the settings that owner and operator give it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVING: Final = frozenset(
 
 
 class PortState(StrEnum):
-    """What a host says of a port it was asked to hold."""
+    """The state that a host reports of a port that it must enforce."""
 
     ENFORCED = "enforced"
     HELD_CLOSED = "held-closed"
@@ -36,9 +36,9 @@ class FixedIp:
 
 @dataclass(frozen=True, slots=True)
 class AddressPair:
-    """A further prefix the port may use; `mac` None means the port's own MAC.
+    """A further prefix that the port may use; `mac` None means the port's own MAC.
 
-    The texts are how its owner wrote them, where they were kept.
+    The texts are the owner's spelling of both, where it was kept.
     """
 
     prefix: IPNetwork
@@ -49,7 +49,7 @@ class AddressPair:
 
 @dataclass(frozen=True, slots=True)
 class DhcpOption:
-    """What a DHCP server is to tell the guest of a port; nobody here reads it."""
+    """An option that a DHCP server is to give the guest of a port; vifguard does not read it."""
 
     name: str
     value: str | None
@@ -62,8 +62,8 @@ class Port:
 
     `profile` and `guards` are None where the network's apply. `interface` names the host's
     device; empty means that the agent finds it by its usual name or its MAC. `security_groups`
-    are ids; no group at all lets nothing pass, and None says that groups do not filter it.
-    `learned` is what its guest chose itself.
+    are ids. None: security groups are off. Empty: they are on and let nothing pass.
+    `learned` are the addresses that its guest chose itself.
     """
 
     id: str

@@ -21,9 +21,9 @@ class Sharable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RbacPolicy:
-    """One project, or every one, may see and use one object, and not change it.
+    """A permission for one project, or every one, to see and use one object, not to change it.
 
-    `project_id` is who shares, `target` with whom.
+    `project_id` shares the object with `target`.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""Security groups: who may talk with a port, as rules that only ever allow.
+"""Security groups: the connections that a port may have, as rules that only ever allow.
 
-A port has any number of groups; what one of their rules allows is allowed. No group, no rule
-and an empty set of addresses allow nothing.
+A port has any number of groups; a packet is allowed if one of their rules allows it. No group,
+no rule and an empty set of addresses allow nothing.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class IcmpType:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What may be opened in one direction, with one IP version.
+    """Connections that may be opened in one direction, with one IP version.
 
-    `protocol` None is any, 0 is a protocol like others. `ports` are those that the opening
-    packet is addressed to. `remote` is a prefix, or the id of a set of addresses (a group's
+    `protocol` None is any, 0 is a protocol like others. `ports` are the destination ports of
+    the opening packet. `remote` is a prefix, or the id of a set of addresses (a group's
     members, an address group); None is anywhere.
     """
 
@@ -86,24 +86,24 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """What the groups of a host say: rules by group, prefixes by set. What is missing is empty."""
+    """Rules and address sets of a host: rules by group, prefixes by set. A missing id is empty."""
 
     rules: Mapping[str, frozenset[Rule]] = field(default_factory=dict)
     sets: Mapping[str, frozenset[IPNetwork]] = field(default_factory=dict)
 
 
 DEFAULT = "default"
-"""The name of the group that a project's ports have where nobody chose another."""
+"""The name of the group that a project's ports have where no other was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroup:
     """Rules that the ports of one project may share, and the addresses of its member ports.
 
-    Those that members share by an IP group are among them, whoever holds one.
+    Addresses that members share by an IP group are among them, whichever member holds one.
     The id is also that of the set of these addresses. A port's groups are all stateful, or
-    none is. With `reject` those whom a port refuses are told: by RST, or by an ICMP error;
-    one group of a port is enough. `is_default` marks the one that new ports of the project get.
+    none is. With `reject` a peer that a port turns away gets a RST or an ICMP error; one group
+    of a port is enough. `is_default` marks the group that new ports of the project get.
     """
 
     id: str
@@ -121,7 +121,7 @@ class SecurityGroupRule:
 
     `protocol` is the rule's protocol in the owner's word (`tcp`, `6`); None is any. `written` is
     its remote prefix as its owner wrote it, with host bits. A remote set is an address group's
-    where `of_address_group` says so, else a security group's.
+    with `of_address_group`, else a security group's.
     """
 
     id: str
@@ -146,7 +146,7 @@ class AddressGroup:
 
 
 MEMBERS = "PARENT"
-"""The remote of a default rule that means the members of the group which gets the rule."""
+"""The remote of a default rule that means the members of the group that gets the rule."""
 
 
 _DEFAULT_GROUPS: Final = UUID("0b9f6c1e-5f5b-4b0e-9a57-6f0f7f0f3d52")
@@ -180,7 +180,7 @@ class DefaultRule:
         return self.in_default if group.is_default else self.in_others
 
     def of(self, group: SecurityGroup) -> SecurityGroupRule:
-        """The rule that a new group has of it; its id follows from theirs."""
+        """The rule that a new group gets from it; its id follows from those of both."""
         rule_id = str(uuid5(UUID(group.id), self.id))
         rule = replace(self.rule, remote=group.id) if self.rule.remote == MEMBERS else self.rule
         return SecurityGroupRule(rule_id, group.project_id, group.id, rule, self.protocol)

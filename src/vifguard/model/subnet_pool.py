@@ -13,14 +13,14 @@ QUOTA_UNIT: Final = {4: 32, 6: 64}
 """The length of the prefixes in which the quota of a pool counts, by IP version."""
 
 USUAL_SHORTEST: Final = {4: 8, 6: 64}
-"""The shortest length of prefixes from a pool where nobody says another, by IP version."""
+"""The shortest length of prefixes from a pool that names no other, by IP version."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubnetPool:
-    """Prefixes of one IP version, and how long the prefixes of subnets from them may be.
+    """Prefixes of one IP version, and the lengths that prefixes of subnets from them may have.
 
-    `quota` is how many of the smallest units (an address, or an IPv6 /64) each project may
+    `quota` is the number of smallest units (an address, or an IPv6 /64) that each project may
     have of it; None is any number. Of each IP version one pool may be the default.
     """
 
@@ -52,7 +52,7 @@ def holds(prefixes: Iterable[IPNetwork], prefix: IPNetwork) -> bool:
 
 
 def left(prefixes: Iterable[IPNetwork], taken: Iterable[IPNetwork]) -> list[IPNetwork]:
-    """What is left of prefixes without what is taken; the smallest pieces first."""
+    """The free pieces of prefixes, without the taken ones; the smallest first."""
     pieces = list(prefixes)
     for each in taken:
         pieces = [rest for piece in pieces for rest in _without(piece, each)]
@@ -71,7 +71,7 @@ def first_free(
 
 
 def units(prefix: IPNetwork) -> float:
-    """How much a prefix counts for the quota of a pool."""
+    """The number of quota units of a pool that a prefix counts for."""
     return float(2.0 ** (QUOTA_UNIT[prefix.version] - prefix.prefixlen))
 
 

@@ -1,4 +1,4 @@
-"""What is said of one frame: pass, or drop with the guard, the reason and the object.
+"""The verdict on one frame: pass, or drop with the guard, the reason and the object.
 
 The codes of `Reason` travel in the kernel's drop records; they are never renumbered.
 """
@@ -13,26 +13,26 @@ from vifguard.model.guard import Guard
 
 
 class Direction(StrEnum):
-    """Seen from the guest; Neutron's ingress and egress exist only in the API."""
+    """A direction, seen from the guest; Neutron's ingress and egress exist only in the API."""
 
     FROM_GUEST = "from-guest"
     TO_GUEST = "to-guest"
 
     @property
     def opposite(self) -> Direction:
-        """The way of an answer."""
+        """The direction of an answer."""
         return Direction.FROM_GUEST if self is Direction.TO_GUEST else Direction.TO_GUEST
 
 
 class Action(Enum):
-    """The two things that can become of a frame."""
+    """The two outcomes for a frame."""
 
     PASS = "pass"
     DROP = "drop"
 
 
 class Reason(IntEnum):
-    """Why a frame was dropped. The text is what an operator and a tenant read."""
+    """The reason of a drop. Operators and tenants read its text."""
 
     text: str
 
@@ -117,7 +117,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a frame; for a drop, who objected, why, and to which value."""
+    """The outcome for a frame; for a drop also the guard, the reason and the offending value."""
 
     action: Action
     guard: Guard | None = None

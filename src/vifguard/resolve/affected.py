@@ -3,8 +3,8 @@
 A full resolve of the intent after the change must differ from the one before only on the
 ports named here (a property test holds it). A port that changes touches itself and no other.
 
-A rule, an address group and who is a member of a security group touch no port but the member
-itself: a port's policy names its groups, and what these say stands once on each host.
+A rule, an address group and the membership of a security group touch no port but the member
+itself: a port's policy names its groups, and their rules stand once on each host.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def affected_by_network(before: Network | None, after: Network | None) -> Affect
 def affected_by_subnet(
     network: Network, before: Subnet | None, after: Subnet | None
 ) -> AffectedPorts:
-    """Nobody, unless a public prefix comes or goes, or one in which guests claim addresses.
+    """No port, unless a public prefix comes or goes, or one in which guests claim addresses.
 
     A range of a shared network is public to the ports of that network alone.
     """
@@ -78,7 +78,7 @@ def _claimable(subnet: Subnet | None) -> IPNetwork | None:
 
 
 def affected_by_ip_group(before: IpGroup | None, after: IpGroup | None) -> AffectedPorts:
-    """Those who are, or were, its members; where a router id comes or goes, the whole network.
+    """The ports that are, or were, its members; if a router id changes, the whole network.
 
     An id that one group has is refused to every other port. Members are ports of the network.
     """
@@ -96,7 +96,7 @@ def _vrids(group: IpGroup | None) -> tuple[int | None, int | None]:
 def affected_by_security_group(
     before: SecurityGroup | None, after: SecurityGroup | None
 ) -> AffectedPorts:
-    """Those who have it, when it comes or goes or what it says beside its rules changes."""
+    """The ports that have it, when it comes or goes or a field beside its rules changes."""
     group = after or before
     if group is None or _fields_without_rules(before) == _fields_without_rules(after):
         return NOTHING

@@ -14,7 +14,7 @@ from vifguard.model.security_group import SecurityGroup
 
 
 def resolve(intent: Intent, port: Port) -> PortPolicy:
-    """What must hold for `port`; closed, with the reason, where that cannot be said."""
+    """The policy of `port`; closed, with the reason, where it cannot be resolved."""
     network = intent.networks.get(port.network_id)
     if network is None:
         return closed(port, f"network {port.network_id} does not exist")
@@ -67,7 +67,7 @@ def guards_of(network: Network, port: Port) -> frozenset[Guard]:
 
 
 def effective_security_groups(port: Port) -> frozenset[str]:
-    """The security groups that say what passes; none without port security."""
+    """The security groups in force; none without port security."""
     return (port.security_groups or frozenset()) if port.port_security_enabled else frozenset()
 
 
@@ -81,7 +81,7 @@ def _chosen_guards(network: Network, port: Port) -> frozenset[Guard]:
 
 
 def default_profile(network: Network, port: Port) -> Profile:
-    """Strict, but on an isolated network `mac` for a port whose addresses nobody told us."""
+    """Strict, but on an isolated network `mac` for a port without a known address."""
     if network.shared or port.fixed_ips or port.address_pairs:
         return Profile.STRICT
     return Profile.MAC

@@ -1,9 +1,9 @@
-"""Whose each address of a network is: the most specific owner's.
+"""The owner of each address of a network: the most specific one.
 
-A port brings its addresses and its allowed address pairs to its security groups. What another
-owner of the network has within a wide pair, by an address or a narrower pair, is no member's by
-the wide one, as the longest prefix decides in routing (RFC 4632, 5.1). What remains of a wide
-pair is its **pieces**: the fewest prefixes that hold it.
+A port brings its addresses and its allowed address pairs to its security groups. An address
+that another owner of the network has within a wide pair, by an address or a narrower pair, is
+no member's by the wide one, as the longest prefix decides in routing (RFC 4632, 5.1). The rest
+of a wide pair is its **pieces**: the fewest prefixes that hold it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 MOST_PIECES: Final = 1024
-"""Of all pairs of a network that others' prefixes break: beyond, none of them counts."""
+"""The most pieces of all pairs of a network that others' prefixes break: beyond, none counts."""
 
 
 class Prefix(NamedTuple):
@@ -33,7 +33,7 @@ class Prefix(NamedTuple):
 
 @dataclass(slots=True)
 class _Open:
-    """A prefix that encloses what comes next, and its first address that is not given yet."""
+    """A prefix that encloses the next ones, and its first address that is not given yet."""
 
     owned: Prefix
     next: int
@@ -43,17 +43,17 @@ class _Open:
 def divide(
     owned: Iterable[Prefix], bits: int, around: Prefix | None = None, region: Prefix | None = None
 ) -> Mapping[Prefix, Prefix]:
-    """Each piece of the wide ones among the prefixes that are owned, and whose piece it is.
+    """Each piece of the wide prefixes among the owned ones, and the prefix that it is a piece of.
 
-    `around` encloses all of a region, and owns there what nobody else does. One pass over the
-    prefixes in order, with a stack of those that enclose the next: the pieces of all of them
-    together grow with their number, however they are nested.
+    `around` encloses all of a region, and owns the addresses there that have no other owner. One
+    pass over the prefixes in order, with a stack of those that enclose the next: the pieces of
+    all of them together grow with their number, however they are nested.
     """
     found: dict[Prefix, Prefix] = {}
     enclosing: list[_Open] = []
 
     def give(until: int) -> None:
-        """What is left, up to an address, is the innermost enclosing one's."""
+        """Give the rest, up to an address, to the innermost enclosing prefix."""
         inner = enclosing[-1]
         for piece in _cover(inner.next, until, bits):
             found[piece] = inner.owned
