@@ -26,18 +26,18 @@ from vifguard.client.errors import (
 from vifguard.client.resource import ADDRESS_GROUP, IP_GROUP, PORT, ResourceType
 
 Item = dict[str, Any]
-"""One object as the API shows it."""
+"""One object in the API's JSON."""
 
 Items = list[Item]
 
 LONGEST_WAIT = 60.0
-"""Seconds for which one request waits; a longer wait is several."""
+"""Seconds for which one request waits; a longer wait is several requests."""
 
 KEPT = httpx.Limits(keepalive_expiry=4.0)
 """Kept connections: closed before the server does, which is after five seconds."""
 
 NAMESAKES = 10
-"""How many ids are told of the objects that bear one name."""
+"""The most ids that an error lists of objects with one name."""
 
 _ATTEMPTS = 10
 
@@ -45,10 +45,10 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 class Client:
-    """Speaks HTTP with basic authentication to one server, over TCP or a unix socket.
+    """HTTP with basic authentication to one server, over TCP or a unix socket.
 
-    Threads may share one. Every method raises UnreachableError when nobody answers within
-    `timeout` seconds, and RefusedError (or one of its kinds) when the server says no.
+    Threads may share one. Every method raises UnreachableError when there is no answer within
+    `timeout` seconds, and RefusedError (or a subclass) when the server refuses.
     """
 
     def __init__(self, endpoint: Endpoint, *, timeout: float = 30.0) -> None:
@@ -57,7 +57,7 @@ class Client:
         auth = httpx.BasicAuth(endpoint.user, endpoint.password) if endpoint.user else None
         trust = _tls_context(endpoint)
         # A kept connection that the server closes just now loses a request. One that only reads
-        # is sent again; of a change nobody could say whether it was carried out.
+        # is sent again; a change is not, as it may have been carried out.
         self._reading, self._changing = (
             httpx.Client(
                 base_url="http://localhost" if endpoint.socket_path else endpoint.url,
@@ -74,7 +74,7 @@ class Client:
 
     @classmethod
     def from_data_dir(cls, data_dir: Path, *, timeout: float = 30.0) -> Self:
-        """A client of the server that keeps its data there, as its administrator."""
+        """A client of the server with this data directory, as its administrator."""
         return cls(read_data_dir(data_dir), timeout=timeout)
 
     def close(self) -> None:
@@ -103,9 +103,9 @@ class Client:
         patience: float = 0.0,
         revision: int | None = None,
     ) -> Any:
-        """One request under /v2.0/; the JSON of the answer, None where it has no body.
+        """Send one request under /v2.0/; return the JSON of the answer, None without a body.
 
-        `patience` is how many seconds longer than usual the server may take: for those
+        `patience` is the number of seconds that the server may take longer than usual: for
         requests that wait for something to happen. `revision` is the only one of an object
         that may be changed: another raises ChangedError.
         """
@@ -169,10 +169,10 @@ class Client:
     def change(
         self, resource: ResourceType, key: str, change: Callable[[Item], Mapping[str, Any]]
     ) -> Item:
-        """Change an object to what `change` makes of it as it is.
+        """Change the fields of an object that `change` returns for its present state.
 
-        Who changes it at the same time loses nothing: `change` is then asked again. Raises
-        ChangedError where that happens ever again.
+        A concurrent change is not overwritten: `change` is called again on the new state. Raises
+        ChangedError when every attempt meets one.
         """
         for attempt in range(_ATTEMPTS):
             found = self.show(resource, key)
@@ -234,7 +234,7 @@ class Client:
         return AmbiguousError(resource.noun, name, first, len(ids))
 
     def wait_for_port(self, port_id: str, timeout: float) -> Item:
-        """The port, once its host's kernel holds the wanted revision.
+        """The port, once its enforced revision has reached its policy revision.
 
         Raises NotInTimeError, with the port's status reason, after `timeout` seconds.
         """
@@ -269,13 +269,13 @@ class Client:
         return self._one(answer, ADDRESS_GROUP.singular)
 
     def release_learned_address(self, port_id: str, address: str) -> None:
-        """Let an address that a port learned be nobody's."""
+        """Release an address that a port learned."""
         self.call("DELETE", f"{_path(PORT, port_id)}/learned-addresses/{quote(address, safe='')}")
 
     def drops(self, port_id: str | None = None, **filters: Any) -> Item:
-        """The latest refused frames (`drops`), their `kinds`, and their number (`counts`).
+        """The latest dropped frames (`drops`), their `kinds`, and their number (`counts`).
 
-        Of one port, or of every port in this user's lists; those that the filters let by.
+        Of one port, or of every port in this user's lists, where the filters match.
         """
         path = "drops" if port_id is None else f"{_path(PORT, port_id)}/drops"
         answer: Item = self.call("GET", path, query=filters)
@@ -308,12 +308,12 @@ class Client:
 
 
 def _path(resource: ResourceType, key: str) -> str:
-    # A key is what a user typed: quoted, it cannot climb to another path.
+    # A key is a user's input: quoted, it cannot climb to another path.
     return f"{resource.path}/{quote(key, safe='')}"
 
 
 def _tls_context(endpoint: Endpoint) -> ssl.SSLContext | bool:
-    """What vouches for the server; loading it takes longer than a request, so only for TLS."""
+    """The trusted certificates; loading them takes longer than a request, so only for TLS."""
     if not endpoint.url.startswith("https:"):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Where a server is and who asks: an address, a user and a password."""
+"""A server's address and the credentials for it: user and password."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_data_dir(data_dir: Path) -> Endpoint:
 def read_clouds(path: Path, cloud: str = CLOUD) -> Endpoint:
     """One cloud of a clouds.yaml with `auth_type: http_basic` or `none`.
 
-    Raises CloudsFileError where the file is missing, readable for others or says too little.
+    Raises CloudsFileError where the file is missing, readable for others or incomplete.
     """
     document = _load(path)
     try:
@@ -92,7 +92,7 @@ def _load(path: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
 
 
 def _read_private(path: Path) -> str:
-    # The mode is asked of the open file: asked of the name, it could be of another file.
+    # The mode is read from the open file: read by name, it could be another file's.
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & 0o077:

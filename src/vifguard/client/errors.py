@@ -1,22 +1,22 @@
-"""What can go wrong when talking to the server."""
+"""The errors of the client."""
 
 from __future__ import annotations
 
 
 class ClientError(Exception):
-    """No answer, or one that says no; the message is fit for a person to read."""
+    """No answer, or a refusal; the message is fit for a person to read."""
 
 
 class UnreachableError(ClientError):
-    """Nobody answered at the server's address, or not in time, or not as vifguard does."""
+    """No answer at the server's address, or not in time, or not one of vifguard's."""
 
 
 class CloudsFileError(ClientError):
-    """clouds.yaml is missing, open to others, or does not say where the server is."""
+    """A clouds.yaml that is missing, open to others, or without the server's address."""
 
 
 class RefusedError(ClientError):
-    """The server said no; carries what it put into NeutronError.
+    """The server refused; carries the fields of its NeutronError.
 
     `kind` is NeutronError's `type`, such as `NetworkNotFound`; `status` is the HTTP status.
     """
@@ -38,11 +38,11 @@ class NotAllowedError(RefusedError):
 
 
 class NotInTimeError(RefusedError):
-    """408: what was waited for did not happen; the message says what is missing."""
+    """408: the awaited event did not happen; the message names the part that is missing."""
 
 
 class ChangedError(RefusedError):
-    """412: somebody else has changed the object since it was looked at."""
+    """412: another client has changed the object since it was read."""
 
 
 class AmbiguousError(ClientError):

@@ -18,7 +18,7 @@ from vifguard.feed.messages import (
 
 
 class HttpFeed:
-    """The Feed of one host, asked of a server; two threads may use it."""
+    """The Feed of one host over HTTP; two threads may use it."""
 
     def __init__(self, client: Client, host: str) -> None:
         self._client = client

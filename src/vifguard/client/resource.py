@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A kind of object: what its JSON is wrapped in and where it lives under /v2.0/.
+    """A kind of object: the key that wraps its JSON, and its path under /v2.0/.
 
     `noun` is the word in messages and commands; `key` names it in the objects that refer
     to it by id.

@@ -1,4 +1,4 @@
-"""What server and agent say to each other: messages, their JSON, and how they are cut.
+"""The feed between server and agent: messages, and their JSON.
 
 An agent learns the ports of its own host and nothing of other hosts' tenants.
 """

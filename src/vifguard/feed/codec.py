@@ -36,17 +36,17 @@ _NOT_THIS = (
     AttributeError,
 )
 _DIFFERENT = 4096
-"""How many different sets and segments are remembered: those of many ports are equal."""
+"""The number of different sets and segments remembered: those of many ports are equal."""
 _REMEMBERED = 16384
-"""How many rules are remembered."""
+"""The number of rules remembered."""
 _LONGEST = 64
-"""Members of a set that is remembered; those of large groups are nobody else's."""
+"""The most members of a set that is remembered; a larger one is of one group alone."""
 _INTEGERS = 1 << 63
-"""A database holds integers below, and not below its negative."""
+"""The bound of integers: a database holds those below it, and not below its negative."""
 
 
 class CodecError(ValueError):
-    """JSON that is not the message it should be."""
+    """JSON that is not the message that it should be."""
 
 
 def encode(message: object) -> Any:
@@ -112,7 +112,7 @@ def _sequence(raw: object) -> list[Any]:
 
 
 def _set_reader(kind: Any) -> Callable[[object, object], frozenset[Any]]:
-    """Reads a set; one of texts that was read before is the same object again."""
+    """Make a reader of a set; one of texts that was read before is the same object again."""
     (element,) = get_args(kind)
 
     def read(items: tuple[Any, ...]) -> frozenset[Any]:
@@ -184,7 +184,7 @@ def _converter() -> Converter:
 
 
 def _remembering(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:
-    """Reads a value once: a group is told whole, and mostly as it was but for one rule."""
+    """Make a reader that parses a value once: a group comes whole, mostly with one rule changed."""
     read: Any = converter.get_structure_hook(kind)
     known: dict[str, T] = {}
 
@@ -201,7 +201,7 @@ def _remembering(converter: Converter, kind: type[T]) -> Callable[[object, objec
 
 
 def _sharing(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:
-    """Reads a value that many ports have in common as one object."""
+    """Make a reader that returns a value that many ports have in common as one object."""
     read: Any = converter.get_structure_hook(kind)
 
     @lru_cache(_DIFFERENT)

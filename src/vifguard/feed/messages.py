@@ -26,7 +26,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """One port that a host must hold, at the revision that last changed it.
+    """One port that a host must enforce, at the revision that last changed it.
 
     `interface` is the device's name, or empty: then it is found by its usual name or `mac`.
     """
@@ -40,7 +40,7 @@ class HostPort:
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """What a set of addresses holds: `added` alone if it is `complete`, else a change of it."""
+    """The prefixes of an address set: all in `added` if it is `complete`, else a delta."""
 
     complete: bool
     added: frozenset[IPNetwork]
@@ -49,17 +49,17 @@ class SetChange:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a host must hold from `revision` on.
+    """The state that a host must enforce from `revision` on.
 
-    `complete`: `ports`, `groups` and `sets` are everything and whatever else the host holds
-    must go. Otherwise `ports` changed and `gone` ended since the revision that the agent named;
-    `groups` are the rules of those whose rules changed, and `sets` those that changed. Both are
-    by id, and hold for every port of the host that refers to them, whatever else it is told.
+    `complete`: `ports`, `groups` and `sets` are everything, and the host must remove all else.
+    Otherwise `ports` changed and `gone` ended since the revision that the agent named; `groups`
+    are the rules of those groups whose rules changed, and `sets` the sets that changed. Both
+    are by id, and hold for every port of the host that refers to them, in this update or not.
 
-    `store` is the identity of the database that this is from; empty where nobody says.
+    `store` is the identity of the database that this is from; empty where it is unknown.
 
-    A group that no port has, and a set that no rule refers to, the host is told no more of: it
-    must forget them, and is told them whole when something refers to them again.
+    The host gets no more changes of a group that no port has, or of a set that no rule refers
+    to. It must forget them, and gets them whole when something refers to them again.
     """
 
     revision: int
@@ -73,7 +73,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class PortReport:
-    """What the kernel of the host really holds for a port, and why not more."""
+    """The state of a port as read back from the host's kernel, and the reason if not enforced."""
 
     port_id: str
     revision: int
@@ -84,7 +84,7 @@ class PortReport:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A guest took an address of an IP group: gratuitous ARP, ARP reply or unsolicited NA."""
+    """A guest's claim of an IP group's address: gratuitous ARP, ARP reply or unsolicited NA."""
 
     port_id: str
     address: IPAddress
@@ -94,7 +94,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class AddressClaim:
-    """A guest claims an address that is not its port's yet, from one of the port's MACs.
+    """A guest's claim of an address that is not its port's yet, from one of the port's MACs.
 
     `unused` are learned addresses of the port that may make room for it, longest unused first.
     """
@@ -107,7 +107,7 @@ class AddressClaim:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """What duplicate address detection found of a tentative address."""
+    """The result of duplicate address detection for a tentative address."""
 
     port_id: str
     address: IPAddress
@@ -125,14 +125,14 @@ class RefusedClaim:
 
 @dataclass(frozen=True, slots=True)
 class ReportAnswer:
-    """What the server says to a report; what it agrees to comes as an update."""
+    """The server's answer to a report: refused claims; the accepted ones come as an update."""
 
     refused: tuple[RefusedClaim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """When a port last sent from an address of an IP group."""
+    """The time at which a port last sent from an address of an IP group."""
 
     port_id: str
     address: IPAddress
@@ -141,7 +141,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class DropRecord:
-    """One dropped frame: who objected, why, and the frame's first bytes."""
+    """One dropped frame: the guard, the reason, and the frame's first bytes."""
 
     port_id: str
     at: float
@@ -154,7 +154,7 @@ class DropRecord:
 
 @dataclass(frozen=True, slots=True)
 class DropCount:
-    """How many frames of a port one guard has dropped since the port was plugged."""
+    """The number of a port's frames that one guard has dropped since the port was plugged."""
 
     port_id: str
     direction: Direction
@@ -164,10 +164,10 @@ class DropCount:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """What a host is and can do; `missing` names each needed feature it lacks, and why.
+    """A host's kernel and features; `missing` names each needed one that it lacks, and why.
 
-    `degraded` names each part of its agent that cannot do its work now, and why; `lost` counts
-    by cause the guards that the agent has found lost, and put back, since it started.
+    `degraded` names each part of its agent that cannot do its work now, with the reason; `lost`
+    counts by cause the guards that the agent has found lost, and put back, since it started.
     """
 
     kernel: str
@@ -185,7 +185,7 @@ class Instance:
     """One run of an agent. `pins` is the id of the pins that it alone holds; empty for none.
 
     Two runs that hold the same pins cannot live at once: the later one is the one that lives.
-    `ended`: it says with this that it ends.
+    `ended`: this is its last report.
     """
 
     id: str = ""
@@ -202,9 +202,8 @@ class AdoptedBridge:
 
     `addresses` are the host's own there. `unguarded` are the members that are neither
     uplinks nor trusted, and have no guard that was read back, and `forwarding` those of them that
-    forward all the same. `dropped`:
-    frames that the filter of its members dropped, those of the host's other such bridges
-    included; None where the kernel does not count them.
+    forward all the same. `dropped`: frames that the filter of its members dropped, those of the
+    host's other such bridges included; None where the kernel does not count them.
     """
 
     name: str
@@ -217,7 +216,7 @@ class AdoptedBridge:
 
 @dataclass(frozen=True, slots=True)
 class HeldDevice:
-    """A device name at which the quarantine drops every frame, and how many it has dropped."""
+    """A device name at which the quarantine drops every frame, and the number dropped."""
 
     device: str
     dropped: int
@@ -225,7 +224,7 @@ class HeldDevice:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTable:
-    """The table of a host's connections: how many it has room for, and about how full it is."""
+    """The table of a host's connections: its size, and about how full it is."""
 
     room: int
     used_percent: int
@@ -233,7 +232,7 @@ class ConnectionTable:
 
 @dataclass(frozen=True, slots=True)
 class WiringReport:
-    """What of a host is not a port's: its wiring, and the table that all ports share."""
+    """The parts of a host that belong to no port: its wiring, and the connection table."""
 
     bridges: tuple[AdoptedBridge, ...] = ()
     held: tuple[HeldDevice, ...] = ()
@@ -242,11 +241,11 @@ class WiringReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an agent tells the server; facts about revisions, never wishes.
+    """A report of an agent to the server: facts about revisions, never wishes.
 
-    `reached`: what every update up to this revision said was brought into the kernel, or told
-    of in `ports` why not; 0 says nothing. `read_back`: every guard was read back from the kernel
-    a moment ago, and is as it was reported, or is reported here.
+    `reached`: every update up to this revision was brought into the kernel, or `ports` has the
+    reason why not; 0 means nothing. `read_back`: every guard was read back from the kernel a
+    moment ago, and is as it was reported, or is reported here.
     """
 
     host: str
@@ -271,7 +270,7 @@ class Feed(Protocol):
         """The update after revision `after`, or None when nothing changed for `timeout` s.
 
         `after` 0, or a revision the server no longer remembers, gives a complete one. `instance`
-        is the run of the agent that asks. Raises FeedError when the server cannot be reached.
+        is the run of the calling agent. Raises FeedError when the server cannot be reached.
         """
 
     def report(self, report: Report) -> ReportAnswer:
@@ -283,8 +282,8 @@ class FeedError(Exception):
 
 
 SECOND_AGENT = "SecondAgent"
-"""The type of the error by which a server refuses one over HTTP."""
+"""The type of the error by which a server refuses a second agent over HTTP."""
 
 
 class SecondAgentError(FeedError):
-    """Another agent is this host's, and lives; the message names it and says what to do."""
+    """Another agent of this host lives; the message names it and the way out."""
