@@ -24,7 +24,7 @@ class Arp:
 
 
 def read_arp(octets: bytes) -> Arp | Unreadable:
-    """The first 28 octets; what follows is padding."""
+    """Read the first 28 octets; the rest is padding."""
     if len(octets) < SIZE:
         return Unreadable("ARP is shorter than 28 octets", octets)
     if octets[:6] != _ETHERNET_AND_IPV4:

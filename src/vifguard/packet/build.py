@@ -1,15 +1,15 @@
-"""Making frames, the right ones and the wrong ones.
+"""Constructors of frames, legal and illegal ones.
 
 A constructor makes one layer around its payload and returns a `Piece`; the outermost,
 `ethernet`, returns the frame's bytes. Each layer below learns its next-type field from the
-piece inside it and fills the checksums that need its addresses, so a legal frame is said
-shortly:
+piece inside it and fills the checksums that need its addresses, so a legal frame is short
+to write:
 
     ethernet(mac, "ff:ff:ff:ff:ff:ff", arp(mac, "10.0.0.5", target_ip="10.0.0.6"))
     ethernet(mac, router, ipv4("10.0.0.5", "10.0.0.1", udp(68, 67, dhcpv4(mac))))
 
-Every field that could be told a lie is a keyword: lengths, checksums, versions, hop limits,
-next-type fields. What a keyword does not set is what the RFC says. Bytes stand for a payload
+Every field that could be set wrong is a keyword: lengths, checksums, versions, hop limits,
+next-type fields. A field that no keyword sets has the RFC's value. Bytes stand for a payload
 of which nothing is known. Truncate or flip the bytes of a frame for the rest.
 """
 

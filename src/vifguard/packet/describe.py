@@ -1,4 +1,4 @@
-"""One line for any frame: what a drop record, a report and a person read.
+"""One line for any frame, for drop records, reports and people.
 
 Only addresses, numbers and fixed words are printed, never octets as characters: a line is
 safe in a log and on a terminal, whatever a guest put into the frame.
@@ -77,7 +77,7 @@ _UNREADABLE = "unreadable: "
 
 def describe_cut(head: bytes, length: int) -> str:
     """As `describe`, of a frame of `length` octets of which the first are known."""
-    # The frame goes on where its record ends; cut there, its own lengths would look like lies.
+    # The frame goes on where its record ends; cut there, its own lengths would look wrong.
     frame = parse(head.ljust(min(length, _LONGEST), b"\0"))
     text, unreadable, why = describe(frame).partition(_UNREADABLE)
     if not unreadable or _is_seen_in(frame, len(head)):
@@ -86,7 +86,7 @@ def describe_cut(head: bytes, length: int) -> str:
 
 
 def _is_seen_in(frame: Frame, known: int) -> bool:
-    """Whether what is unreadable of a frame is so by its first `known` octets."""
+    """Whether an unreadable part of a frame is so by its first `known` octets."""
     part: object = frame.body
     while (inner := _inside(part)) is not None:
         part = inner
@@ -112,7 +112,7 @@ def describe(frame: bytes | Frame, *, tag: Tag | None = None) -> str:
 
 
 def _announced(ethertype: int, body: object) -> str:
-    """The body, with its type in front where the body itself does not tell it."""
+    """The body, with its type in front where the body itself does not show it."""
     if isinstance(body, Opaque | Unreadable):
         return f"type 0x{ethertype:04x} {_of(body)}"
     return ("R" if ethertype == RARP else "") + _of(body)

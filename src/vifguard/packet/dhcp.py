@@ -18,7 +18,7 @@ IA_NA, IA_TA, IA_ADDRESS, IA_PD, IA_PREFIX = 3, 4, 5, 25, 26
 RELAY_FORWARD, RELAY_REPLY = 12, 13
 
 STEPS_AT_MOST = 64
-"""Looks at the options: a pad, an option, and finding their end are one each."""
+"""Steps through the options: a pad, an option, and finding their end are one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class DhcpOption:
 
 @dataclass(frozen=True, slots=True)
 class Dhcp4:
-    """A message; `options` without pads and end, `broken` why not all could be read."""
+    """A message; `options` without pads and end, `broken` the reason if not all could be read."""
 
     op: int
     htype: int
@@ -46,7 +46,7 @@ class Dhcp4:
 
     @property
     def kind(self) -> int | None:
-        """The DHCP message type (option 53), where one is said."""
+        """The DHCP message type (option 53), where there is one."""
         for option in self.options:
             if option.code == MESSAGE_TYPE and option.value:
                 return option.value[0]
@@ -55,10 +55,11 @@ class Dhcp4:
 
 @dataclass(frozen=True, slots=True)
 class Dhcp6:
-    """A message; `link` and `peer` are a relay's, `broken` why not all options were read.
+    """A message; `link` and `peer` are a relay's.
 
-    `addresses` are those of every IA Address and IA Prefix option, as they stand in the message
-    or in an identity association; `addresses_broken` says why they were read no further.
+    `broken` is the reason if not all options were read. `addresses` are those of every IA Address
+    and IA Prefix option, as they stand in the message or in an identity association;
+    `addresses_broken` is the reason why they were read no further.
     """
 
     kind: int
@@ -143,7 +144,7 @@ _ASSOCIATIONS = {IA_NA: 12, IA_TA: 4, IA_PD: 12}
 """Octets before the options of an identity association (RFC 8415, 21.4, 21.5, 21.21)."""
 
 _ADDRESSES = {IA_ADDRESS: (0, 24), IA_PREFIX: (9, 25)}
-"""Where the address stands in the option, and the octets that it has at least."""
+"""The offset of the address in the option, and the least octets of the option."""
 
 
 def _read_addresses6(octets: bytes) -> tuple[tuple[IPv6Address, ...], str]:

@@ -22,11 +22,11 @@ from vifguard.packet.undecoded import Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame as it is, its type, and what it carries.
+    """A frame as it is, its type, and its content.
 
     `ethernet` is None for a runt. `ethertype` is the outermost: the type of a tag that the
-    kernel took off into its metadata, else the 16 bits at offset 12. `body` is what that
-    type says is inside. `offload` is what its sender left to be done to it.
+    kernel took off into its metadata, else the 16 bits at offset 12. `body` is the content, read
+    by that type. `offload` is the work that its sender left to be done to it.
     """
 
     octets: bytes

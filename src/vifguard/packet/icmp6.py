@@ -20,7 +20,7 @@ _FIXED = {RS: 8, RA: 16, NS: 24, NA: 24, REDIRECT: 40}
 
 @dataclass(frozen=True, slots=True)
 class NdOption:
-    """One option; `value` is what follows its type and length."""
+    """One option; `value` are the octets behind its type and length."""
 
     kind: int
     value: bytes
@@ -34,10 +34,10 @@ class NdOption:
 
 @dataclass(frozen=True, slots=True)
 class Nd:
-    """What a neighbour discovery message says beyond its type and code.
+    """The content of a neighbour discovery message beyond its type and code.
 
-    `options` are those that could be read, in order; `broken` says why there are no more
-    than these, and is empty where the message is whole. `flags` is octet 4 of the message.
+    `options` are those that could be read, in order; `broken` is the reason why there are no
+    more than these, empty where the message is whole. `flags` is octet 4 of the message.
     `target` and `destination` are None where the type has none, or they are cut off.
     """
 
@@ -50,14 +50,14 @@ class Nd:
 
 @dataclass(frozen=True, slots=True)
 class Mld:
-    """The groups of which a listener report, done or query speaks, as far as they are there."""
+    """The groups that a listener report, done or query names, as far as they are there."""
 
     groups: tuple[IPv6Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Icmp6:
-    """A message; `body` is everything after the checksum, `message` what it means."""
+    """A message; `body` is everything after the checksum, `message` its decoded content."""
 
     kind: int
     code: int
@@ -89,7 +89,7 @@ def _read_nd(kind: int, octets: bytes) -> Nd:
 
 
 def _read_options(octets: bytes, at: int) -> tuple[tuple[NdOption, ...], str]:
-    """The options from `at` to the end, and why reading stopped before it."""
+    """The options from `at` to the end, and the reason if reading stopped before it."""
     options: list[NdOption] = []
     while at < len(octets):
         if len(options) == OPTIONS_AT_MOST:

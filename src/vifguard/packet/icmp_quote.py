@@ -1,4 +1,4 @@
-"""The packet that an ICMP error quotes, as far as it tells which connection it was of."""
+"""The packet that an ICMP error quotes, as far as it identifies its connection."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Quoted:
 
 
 def read_quoted(packet: IPv4 | IPv6) -> Quoted | None:
-    """What the ICMP error in `packet` quotes; None where that cannot be read.
+    """The packet that the ICMP error in `packet` quotes; None where it cannot be read.
 
-    The IPv6 extension headers of a quoted packet are
-    followed as those of any other; all must be there, and the beginning of what they lead to.
+    The IPv6 extension headers of a quoted packet are followed as those of any other; all must be
+    there, and the first octets behind them.
     """
     upper = packet.upper
     if not isinstance(upper, Icmp4 | Icmp6):

@@ -13,7 +13,7 @@ QUERY, REPORT_V1, REPORT_V2, LEAVE, REPORT_V3 = 0x11, 0x12, 0x16, 0x17, 0x22
 
 @dataclass(frozen=True, slots=True)
 class Igmp:
-    """A message; `groups` are those it speaks of, as far as they are there."""
+    """A message; `groups` are those that it names, as far as they are there."""
 
     kind: int
     groups: tuple[IPv4Address, ...]

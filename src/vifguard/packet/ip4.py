@@ -50,7 +50,7 @@ class IPv4:
 
 
 def read_ip4(octets: bytes, *, is_big: bool = False) -> IPv4 | Unreadable:
-    """The packet at the start of `octets`; what follows its total length is padding.
+    """The packet at the start of `octets`; octets behind its total length are padding.
 
     `is_big`: a total length of 0 stands for all octets (BIG TCP, Linux 6.3).
     """

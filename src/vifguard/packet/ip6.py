@@ -28,7 +28,7 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """What a fragment header says. `offset` counts 8-octet units."""
+    """The fields of a fragment header. `offset` counts 8-octet units."""
 
     offset: int
     more: bool
@@ -66,7 +66,7 @@ class IPv6:
 
 
 def read_ip6(octets: bytes, *, is_big: bool = False) -> IPv6 | Unreadable:
-    """The packet at the start of `octets`; what follows its payload length is padding.
+    """The packet at the start of `octets`; octets behind its payload length are padding.
 
     `is_big`: a payload length of 0 stands for all octets (BIG TCP, Linux 5.19).
     """
@@ -100,7 +100,7 @@ def read_ip6(octets: bytes, *, is_big: bool = False) -> IPv6 | Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Extension headers, and what comes behind them; `broken` says why they end too early."""
+    """Extension headers, and the octets behind them; `broken`: the reason if they end too early."""
 
     extensions: tuple[Extension, ...]
     fragment: Fragment | None
@@ -110,7 +110,7 @@ class Chain:
 
     @property
     def is_later(self) -> bool:
-        """Whether it ends in a later fragment, of which no more can be told."""
+        """Whether it ends in a later fragment, of which no more can be read."""
         return self.fragment is not None and self.fragment.offset > 0
 
 

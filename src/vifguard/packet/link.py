@@ -1,4 +1,4 @@
-"""Ethernet II, tags, 802.3 lengths with LLC and SNAP: what a type says is inside."""
+"""Ethernet II, tags, 802.3 lengths with LLC and SNAP: the type of a frame and its content."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ TAGS = frozenset({0x8100, 0x88A8, 0x9100, 0x9200})
 """The EtherTypes that announce a VLAN tag: 802.1Q, 802.1ad and two vendors' older ones."""
 
 LEAST_ETHERTYPE = 0x0600
-"""Below it the field is an 802.3 length (or nothing: 0x05dd to 0x05ff)."""
+"""The least EtherType: below it the field is an 802.3 length (or nothing: 0x05dd to 0x05ff)."""
 
 LARGEST = 0xFFFF
-"""Octets that the length field of an IP header can say."""
+"""The most octets that the length field of an IP header can count."""
 
 DEPTH_AT_MOST = 16
 """Tags and SNAP headers that are followed; more are nobody's traffic."""
@@ -48,7 +48,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """A stack of tags, outermost first, and what is inside."""
+    """A stack of tags, outermost first, and the content behind them."""
 
     tags: tuple[Tag, ...]
     ethertype: int
@@ -57,7 +57,7 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Llc:
-    """An 802.2 frame. `body` is what SNAP announces by `oui` and `pid`, where it is SNAP."""
+    """An 802.2 frame. `body` is announced by `oui` and `pid`, where it is SNAP."""
 
     length: int
     dsap: int
@@ -79,7 +79,7 @@ def read_ethernet(octets: bytes) -> Ethernet | None:
 
 
 def read_body(ethertype: int, octets: bytes, depth: int = 0, *, is_big: bool = False) -> Body:
-    """What the type says is in these octets; `depth` counts the tags and SNAPs around.
+    """Read these octets by their type; `depth` counts the tags and SNAPs around.
 
     `is_big`: an IP packet is one of BIG TCP if its length field is 0.
     """
@@ -93,7 +93,7 @@ def read_body(ethertype: int, octets: bytes, depth: int = 0, *, is_big: bool = F
 
 
 def _read_around(ethertype: int, octets: bytes, depth: int) -> Body:
-    """What stands around a packet, if the type is of anything that is known."""
+    """Read tags or an 802.2 header by their type; any other type is opaque."""
     if ethertype in TAGS:
         return _read_tags(ethertype, octets, depth)
     if ethertype < LEAST_ETHERTYPE:

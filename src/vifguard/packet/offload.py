@@ -1,4 +1,4 @@
-"""What a sender leaves to be done to its frame, by whoever carries it further."""
+"""Offload: the work on a frame that its sender leaves to the next device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PartialChecksum:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """All of it; `gso_size` is the payload of a segment in octets, 0 for a frame left whole."""
+    """The work left; `gso_size` is the payload of a segment in octets, 0 for a frame left whole."""
 
     checksum: PartialChecksum | None = None
     gso_size: int = 0

@@ -51,7 +51,7 @@ class Icmp4:
 
 @dataclass(frozen=True, slots=True)
 class LaterFragment:
-    """A fragment other than the first: its protocol is told, its ports are elsewhere."""
+    """A fragment other than the first: its protocol is known, its ports are in the first."""
 
     protocol: int
     octets: bytes
@@ -61,7 +61,7 @@ Upper = Udp | Tcp | Icmp4 | Igmp | Icmp6 | Vrrp | LaterFragment | Opaque | Unrea
 
 
 def read_upper4(protocol: int, octets: bytes) -> Upper:
-    """What an IPv4 packet, or the first fragment of one, carries."""
+    """Read the payload of an IPv4 packet, or of the first fragment of one."""
     if protocol == UDP:
         return _read_udp(octets, 4)
     if protocol == TCP:
@@ -76,7 +76,7 @@ def read_upper4(protocol: int, octets: bytes) -> Upper:
 
 
 def read_upper6(protocol: int, octets: bytes) -> Upper:
-    """What an IPv6 packet, or the first fragment of one, carries at the end of its chain."""
+    """Read the upper layer at the end of an IPv6 packet's, or first fragment's, header chain."""
     if protocol == UDP:
         return _read_udp(octets, 6)
     if protocol == TCP:

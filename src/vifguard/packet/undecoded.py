@@ -1,4 +1,4 @@
-"""Octets of which nothing more is said: not to be read further, or not readable at all."""
+"""Octets that are not decoded: not to be read further, or not readable at all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Octets that contradict themselves or their container, and how.
+    """Octets that contradict themselves or their container, and the reason.
 
-    That they do is seen in their first `seen_in` octets.
+    The contradiction shows in their first `seen_in` octets.
     """
 
     why: str

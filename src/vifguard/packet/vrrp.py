@@ -16,14 +16,14 @@ _AUTHENTICATION = 8
 """Octets of authentication data behind the addresses of version 2."""
 
 _CARP_LENGTH, _CARP_COUNTER_AND_DIGEST = 36, 7
-"""A CARP message has 36 octets, and says in octet 3 that 7 words follow its header."""
+"""A CARP message has 36 octets; octet 3 counts the 7 words behind its header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vrrp:
     """An advertisement: its router id, and the addresses that it claims; CARP names none.
 
-    `broken` says why it is no whole, legal advertisement; then it claims nothing.
+    `broken` is the reason why it is no whole, legal advertisement; then it claims nothing.
     """
 
     router_id: int

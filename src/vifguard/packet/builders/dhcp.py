@@ -30,7 +30,7 @@ def dhcpv4(  # noqa: PLR0913  a BOOTP message has this many fields
     magic: bytes = MAGIC,
     tail: bytes | None = None,
 ) -> bytes:
-    """A DHCPv4 message (RFC 2131): `message` is option 53, `op` 1 asks, 2 answers.
+    """A DHCPv4 message (RFC 2131): `message` is option 53, `op` 1 a request, 2 a reply.
 
     `tail` replaces all options, the end option included.
     """

@@ -15,7 +15,7 @@ from vifguard.packet.builders.layer import (
 )
 
 EXPERIMENTAL = 253
-"""The protocol of bytes that say no other (RFC 3692)."""
+"""The protocol of bytes for which no other is given (RFC 3692)."""
 
 NO_NEXT_HEADER = 59
 

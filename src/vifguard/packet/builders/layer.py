@@ -1,4 +1,4 @@
-"""A piece: one layer with all that is inside it, and what the layer around it must know."""
+"""A piece: one layer with all that is inside it, and the facts that the layer around it needs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Layer:
 
 
 Payload = Layer | bytes
-"""What may stand inside a layer; bytes are announced by the number their layer chooses."""
+"""The content of a layer; bytes are announced by the number that their layer chooses."""
 
 
 def as_piece(payload: Payload, number: int) -> Layer:

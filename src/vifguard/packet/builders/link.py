@@ -13,7 +13,7 @@ from vifguard.packet.builders.layer import (
 )
 
 EXPERIMENTAL = 0x88B5
-"""The EtherType of bytes that say no other (IEEE 802 local experimental)."""
+"""The EtherType of bytes for which no other is given (IEEE 802 local experimental)."""
 
 
 def ethernet(
@@ -61,7 +61,7 @@ def llc(
 def snap(
     payload: Payload = b"", *, oui: int = 0, pid: int | None = None, length: int | None = None
 ) -> Layer:
-    """An LLC/SNAP header before the payload: the second way to say an EtherType (RFC 1042)."""
+    """An LLC/SNAP header before the payload: the second way to carry an EtherType (RFC 1042)."""
     piece = as_piece(payload, EXPERIMENTAL)
     number = piece.number if pid is None else pid
     inner = oui.to_bytes(3, "big") + number.to_bytes(2, "big") + piece.octets
@@ -81,7 +81,7 @@ def arp(  # noqa: PLR0913  an ARP packet has this many fields
     protocol_length: int = 4,
     ethertype: int = 0x0806,
 ) -> Layer:
-    """An Ethernet/IPv4 ARP packet of 28 octets (RFC 826); `op` 1 asks, 2 answers."""
+    """An Ethernet/IPv4 ARP packet of 28 octets (RFC 826); `op` 1 is a request, 2 a reply."""
     octets = (
         hardware.to_bytes(2, "big")
         + protocol.to_bytes(2, "big")

@@ -1,4 +1,4 @@
-"""IGMP and MLD: a guest tells which groups it hears.
+"""IGMP and MLD: a guest's reports of the groups that it receives.
 
 A legal report goes out with TTL or hop limit 1 and a Router Alert: `router_alert4()` as
 IPv4 options, `hop_by_hop(mld(...), router_alert6())` in IPv6.

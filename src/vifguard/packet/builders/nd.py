@@ -35,7 +35,7 @@ def prefix_information(
 def nd(
     kind: int, fixed: bytes, *options: bytes, code: int = 0, checksum: int | None = None
 ) -> Layer:
-    """Any message: `fixed` is what stands between the checksum and the options."""
+    """Any message: `fixed` are the octets between the checksum and the options."""
     return icmpv6(kind, code, fixed + b"".join(options), checksum=checksum)
 
 
