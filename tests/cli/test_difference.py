@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from vifguard.cli.apply.declaration import DeclarationError, Declared, declared_objects
+from vifguard.cli.apply.declaration import (
+    DeclarationError,
+    Declared,
+    declared_objects,
+    named_projects,
+)
 from vifguard.cli.apply.diff import Create, Delete, Step, Update, difference
 from vifguard.cli.apply.execute import api_body
 from vifguard.cli.apply.load import parse_document
@@ -108,9 +113,12 @@ def steps(
         PORT: ports,
         IP_GROUP: groups,
     }
-    declared = declared_objects(parse_document(text))
+    document = parse_document(text)
+    declared = declared_objects(document)
     found = difference(declared, present)
-    return (*found, *surplus(declared, present, found)[0]) if prune else found
+    if not prune:
+        return found
+    return (*found, *surplus(named_projects(document), declared, present, found)[0])
 
 
 def problems(text: str, **present: Sequence[Item]) -> list[str]:
@@ -384,6 +392,36 @@ def test_a_name_that_leads_nowhere_is_refused(nouns: dict[str, str], words: str)
     assert any(words in line for line in problems(of_acme(**nouns), networks=[network(1, "n")]))
 
 
+@pytest.mark.parametrize(
+    ("nouns", "words"),
+    [
+        ({"ports": "p: {network: none}"}, "port acme/p: there is no network 'none'"),
+        ({"ports": "p: {network: n, security_groups: [web]}"}, "no security-group 'web'"),
+        ({"ports": "p: {network: n, fixed_ips: [{subnet: none}]}"}, "has no subnet 'none'"),
+        ({"ports": "p: {network: none, fixed_ips: [{subnet: s}]}"}, "there is no network 'none'"),
+        ({"subnets": "s: {network: none, cidr: 10.0.0.0/24}"}, "there is no network 'none'"),
+        (
+            {"subnets": "s: {network: n, cidr: 10.0.0.0/24, subnet_pool: none}"},
+            "no subnet-pool 'none'",
+        ),
+        ({"ip_groups": "g: {network: n, members: [none]}"}, "there is no port 'none'"),
+        ({"ip_groups": "g: {network: n, pinned: none}"}, "there is no port 'none'"),
+        ({"ip_groups": "g: {network: none}"}, "there is no network 'none'"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused_of_an_object_that_is_there(
+    nouns: dict[str, str], words: str
+) -> None:
+    there = {
+        "networks": [network(1, "n")],
+        "subnets": [subnet(2, "s", 1, "10.0.0.0/24", subnetpool_id=None)],
+        "ports": [port(3, "p", 1, security_groups=[])],
+        "groups": [group(4, "g", 1)],
+    }
+    (found,) = problems(of_acme(**nouns), **there)
+    assert words in found
+
+
 def test_a_name_that_two_bear_is_refused() -> None:
     twins = [network(1, "n"), network(2, "n")]
     assert any(key(2) in line for line in problems(of_acme(networks="n: "), networks=twins))
@@ -426,6 +464,14 @@ def test_pruning_deletes_what_a_file_made_dependents_first_and_only_of_declared_
         "- subnet acme/s",
         "- network acme/old",
     ]
+
+
+@pytest.mark.parametrize("nouns", ["{networks: {}}", "{networks: }", "{}", ""])
+def test_a_project_is_pruned_of_the_last_that_a_file_declared_there(nouns: str) -> None:
+    present = [network(1, "n", tags=[MARK]), network(2, "n", "zeta", tags=[MARK])]
+    found = steps(f"projects: {{acme: {nouns}}}", present, prune=True)
+    assert [line_of(step) for step in found] == ["- network acme/n"]
+    assert steps("projects: {}", present, prune=True) == ()
 
 
 def test_declared_values_are_the_apis_with_references_for_names() -> None:

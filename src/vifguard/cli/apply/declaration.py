@@ -61,6 +61,14 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
     return tuple(objects)
 
 
+def named_projects(document: Any) -> frozenset[str]:
+    """The projects that a document names, whatever it declares in them.
+
+    The document is one of which `declared_objects` had no problem to tell.
+    """
+    return frozenset(((document or {}).get("projects") or {}).keys())
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One walk through a document, gathering what is wrong on the way."""

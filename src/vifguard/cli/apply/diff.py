@@ -74,8 +74,8 @@ def difference(declared: Sequence[Declared], present: Present) -> tuple[Step, ..
     return tuple(steps)
 
 
-Reference = str | CreatedReference
-"""How one object refers to another: by its id, or by the id to come."""
+Reference = str | CreatedReference | NamedReference
+"""Another object, by its id, by the id to come, or by a name that leads nowhere."""
 
 
 class _Comparing:
@@ -112,8 +112,10 @@ class _Comparing:
 
     def _refuse_lasting(self, item: Declared, changed: Mapping[str, Any], current: Item) -> None:
         for field in NOUN_OF[item.resource].fields:
-            if field.lasting and field.name in changed:
-                old, new = current.get(field.attribute.name), changed[field.name]
+            new = changed.get(field.name)
+            # A name that leads nowhere is a problem already.
+            if field.lasting and field.name in changed and not isinstance(new, NamedReference):
+                old = current.get(field.attribute.name)
                 self.problems.append(
                     f"{item}: {field.name} is {shown(old, self._names)} and cannot become "
                     f"{shown(new, self._names)}: "
@@ -149,7 +151,7 @@ class _Comparing:
 
     def _reference(
         self, item: Declared, wanted: NamedReference, network: Reference | None
-    ) -> Reference | None:
+    ) -> Reference:
         found = self._candidates(item.project, wanted, network)
         if len(found) == 1:
             return found[0]
@@ -158,9 +160,9 @@ class _Comparing:
             self.problems.append(f"{item}: {what} could be any of {len(found)}: give its id")
         elif wanted.resource is not SUBNET:
             self.problems.append(f"{item}: there is no {what}: declare it, or correct the name")
-        elif network is not None:
+        elif not isinstance(network, NamedReference | None):
             self.problems.append(f"{item}: its network has no {what}: declare it there")
-        return None
+        return wanted
 
     def _candidates(
         self, project: str, wanted: NamedReference, network: Reference | None

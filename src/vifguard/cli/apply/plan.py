@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vifguard.cli.apply import quotas
-from vifguard.cli.apply.declaration import DeclarationError, Declared, declared_objects
+from vifguard.cli.apply.declaration import (
+    DeclarationError,
+    Declared,
+    declared_objects,
+    named_projects,
+)
 from vifguard.cli.apply.diff import Present, Step, difference
 from vifguard.cli.apply.load import DocumentError, RepeatedKeyError, read_document
 from vifguard.cli.apply.prune import Kept, surplus
@@ -38,7 +43,8 @@ def plan(client: Client, file: Path, *, prune: bool) -> Plan:
     Raises InputError with everything that is wrong with the file; changes nothing.
     """
     problems: list[str] = []
-    declared = _declared(file, problems)
+    document = _document(file, problems)
+    declared = _declared(document, problems)
     try:
         present = _present(client, declared)
     except ClientError:
@@ -52,19 +58,25 @@ def plan(client: Client, file: Path, *, prune: bool) -> Plan:
     if problems:
         raise _faulty(file, problems)
     names = {one["id"]: one["name"] for found in present.values() for one in found}
-    deleted, kept = surplus(declared, present, steps) if prune else ((), ())
+    deleted, kept = (
+        surplus(named_projects(document), declared, present, steps) if prune else ((), ())
+    )
     return Plan((*steps, *deleted), names, kept)
 
 
-def _declared(file: Path, problems: list[str]) -> tuple[Declared, ...]:
-    """The objects of a file that could be read; what is wrong with others goes to `problems`."""
+def _document(file: Path, problems: list[str]) -> Any:
+    """The content of a file; of a key that is there twice the first, and a problem."""
     try:
-        document = read_document(file)
+        return read_document(file)
     except RepeatedKeyError as error:
         problems += error.problems
-        document = error.content
+        return error.content
     except DocumentError as error:
         raise InputError(f"{error}\nnothing was changed") from None
+
+
+def _declared(document: Any, problems: list[str]) -> tuple[Declared, ...]:
+    """The objects of a document that could be read; mistakes in others go to `problems`."""
     try:
         return declared_objects(document)
     except DeclarationError as error:

@@ -35,14 +35,17 @@ class Kept:
 
 
 def surplus(
-    declared: Sequence[Declared], present: Present, steps: Sequence[Step]
+    projects: Container[str],
+    declared: Sequence[Declared],
+    present: Present,
+    steps: Sequence[Step],
 ) -> tuple[tuple[Delete, ...], tuple[Kept, ...]]:
-    """What `apply` made in the declared projects and is declared no more, dependents first.
+    """What `apply` made in the named projects and is declared no more, dependents first.
 
     Second, what of it stays: something that is not to be deleted refers to it, once the `steps`
     are taken.
     """
-    going = {one.current["id"]: one for one in _undeclared(declared, present)}
+    going = {one.current["id"]: one for one in _undeclared(projects, declared, present)}
     stands = _shared_with_all(going)
     for who, item in _staying(present, steps, going):
         _add(stands, who, item)
@@ -61,8 +64,9 @@ def _add(stands: dict[str, list[str]], who: str, item: Mapping[str, Any]) -> Non
         stands.setdefault(key, []).append(who)
 
 
-def _undeclared(declared: Sequence[Declared], present: Present) -> Iterator[Delete]:
-    projects = {item.project for item in declared}
+def _undeclared(
+    projects: Container[str], declared: Sequence[Declared], present: Present
+) -> Iterator[Delete]:
     wanted = {(item.resource, item.project, item.name) for item in declared}
     for resource in (noun.resource for noun in reversed(list(NOUNS.values()))):
         for one in present[resource]:
