@@ -1,4 +1,4 @@
-"""The agent of one host: threads that only tell, and one that acts.
+"""The agent of one host: threads that only report, and one that acts.
 
 The watchers of feed, links and quarantine put notices into the worker's queue. Ending the agent
 ends nothing that is in force.
@@ -52,7 +52,7 @@ PATIENCE = 1.0
 
 
 class Agent:
-    """Holds a host's ports as its feed says, in the network namespace of `run`'s thread."""
+    """Enforces the policies of a host's feed, in the network namespace of `run`'s thread."""
 
     def __init__(self, feed: Feed, host: str, settings: Settings) -> None:
         self._feed = feed
@@ -60,7 +60,7 @@ class Agent:
         self._settings = settings
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until `stop`; what the kernel holds then stays in force.
+        """Work until `stop`; the guards and wiring in the kernel then stay in force.
 
         `ready` is called once the first complete update is taken in. Raises HeldError where
         another process holds the guards of this host, and SecondAgentError where another agent
@@ -82,7 +82,7 @@ class Agent:
                 stop.set()
 
             def start(name: str, work: Callable[[], None], end: Callable[[], None]) -> None:
-                """Begin a thread, whose end the cleanup waits for."""
+                """Start a thread, and have the cleanup wait for its end."""
                 thread = Supervised(name, work, health, stop)
                 thread.start()
                 cleanup.callback(thread.join, PATIENCE)
@@ -96,7 +96,7 @@ class Agent:
             reporter = Reporter(outbox, self._feed, stop, health, refuse)
             feed = FeedWatcher(self._feed, instance.id, put, stop, reporter.is_known)
             start("reporter", reporter.work, outbox.close)
-            # It may be waiting for the server's answer when all else ends; let it wait.
+            # It may be waiting for the server's answer when all else ends: nobody waits for it.
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
 
@@ -112,7 +112,7 @@ class Agent:
             raise refused[0]
 
     def _open_driver(self, cleanup: ExitStack) -> tuple[EbpfDriver | None, tuple[str, ...]]:
-        """The driver; without one, what this host lacks for it. Raises HeldError."""
+        """The driver, or None and the features that this host lacks for it. Raises HeldError."""
         try:
             settings = self._settings
             driver = EbpfDriver(
@@ -129,7 +129,7 @@ class Agent:
     def _acting(
         self, state: AgentState, driver: EbpfDriver, tools: _Tools, told: _Channels
     ) -> Actors:
-        """What the worker acts by, and the threads that look on for it."""
+        """Make the worker's actors, and start the threads that watch for it."""
         guards, settings = Enforcement(driver), self._settings
         bridges = tools.cleanup.enter_context(Bridges())
         door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
@@ -157,7 +157,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """What the worker's thread acts with, and how another thread is begun: name, work, end."""
+    """Handles of the worker's thread; `start` begins another thread: name, work, end."""
 
     links: Links
     floor: Quarantine
@@ -166,12 +166,12 @@ class _Tools:
     start: Callable[[str, Callable[[], None], Callable[[], None]], None]
 
     def look(self) -> list[Link]:
-        """The host anew: all links, and what the quarantine holds."""
+        """Read the host anew: all links, and the chains of the quarantine."""
         self.floor.read_back()
         return self.links.all()
 
     def watch(self, put: Callable[[Notice], None]) -> None:
-        """Have links and quarantine watched from now on; who reads afterwards misses nothing."""
+        """Watch links and quarantine from now on; a read afterwards misses nothing."""
         for name, watcher in (
             ("link watcher", link_watcher(put)),
             ("floor watcher", quarantine_watcher(self.floor.watch, put)),
@@ -182,7 +182,7 @@ class _Tools:
 
 @dataclass(frozen=True, slots=True)
 class _Channels:
-    """Where the agent's threads tell what they see."""
+    """The outputs of the agent's threads: outbox, health, the worker's queue, the stop event."""
 
     outbox: Outbox
     health: Health

@@ -21,9 +21,9 @@ _NO_PORT = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is wanted of some interfaces, what was seen there, and what to do about it.
+    """The desired and the observed state of some interfaces, and the change between them.
 
-    `lost`: what the guards at these places held and hold no more, with the cause.
+    `lost`: the losses of the guards at these places, each with its cause.
     """
 
     places: Mapping[int, Placement]
@@ -34,13 +34,16 @@ class Plan:
 
     @property
     def detached(self) -> Collection[int]:
-        """The interfaces that lose their guard: whoever plans it first cuts them off."""
+        """The interfaces that lose their guard; the caller cuts them off first."""
         return self.seen.ports.keys() - self.wanted.ports.keys()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Why interfaces hold less than is wanted; of those, `bare` have no guard at all."""
+    """Interfaces without their desired state, each with the reason.
+
+    Of those, `unguarded` have no guard at all.
+    """
 
     failed: Mapping[int, str]
     unguarded: frozenset[int]
@@ -53,7 +56,7 @@ class Enforcement:
         self._driver = driver
         self._enforced: dict[int, PortImage] = {}
         self.changes = 0
-        """How often what groups and sets say was changed."""
+        """The number of changes of rules and address sets."""
 
     @property
     def store(self) -> str:
@@ -61,12 +64,12 @@ class Enforcement:
         return self._driver.pins.store if self._driver.pins else ""
 
     def set_store(self, ident: str) -> None:
-        """Note whose ports are guarded here from now on; raises OSError."""
+        """Note the id of the store whose ports are guarded here from now on; raises OSError."""
         if self._driver.pins and ident:
             self._driver.pins.set_store(ident)
 
     def ports(self) -> frozenset[str]:
-        """The ports that have a guard at an interface that is there, whoever put it there."""
+        """The ports that have a guard at an interface that is there, put there by any agent."""
         seen = self._driver.observe(None).ports.values()
         return frozenset(port.port_id for port in seen if port.hooks != NO_HOOKS) - {"", _NO_PORT}
 
@@ -76,7 +79,7 @@ class Enforcement:
         return self._enforced.keys()
 
     def lost(self, indexes: Iterable[int]) -> dict[int, tuple[Loss, str]]:
-        """What of these guards the kernel holds no more, by interface; it is read back now."""
+        """Read these guards back; return the losses by interface."""
         scope = frozenset(indexes) & self._enforced.keys()
         return self._losses(scope, self._driver.observe(scope))
 
@@ -86,36 +89,36 @@ class Enforcement:
         return {i: loss for i, loss in found.items() if loss}
 
     def repair(self) -> tuple[str, ...]:
-        """Put back what was lost of what all guards have in common; what it was.
+        """Put back lost parts that all guards have in common; return their descriptions.
 
         Raises OSError or DriverError.
         """
         return self._driver.repair()
 
     def rules_lost(self) -> bool:
-        """Whether somebody emptied a map of what groups say."""
+        """Whether somebody emptied a map of security groups' rules."""
         return self._driver.rules_lost()
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the kernel holds what groups and `sets` say, step by step."""
+        """Whether the kernel holds the rules of groups and `sets`, step by step."""
         return self._driver.compare_rules(sets)
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Load rules and address sets; return the groups whose ports are to be planned again.
 
-        Raises OSError where the kernel does not let us.
+        Raises OSError where the kernel refuses.
         """
         self.changes += 1
         return self._driver.load_ruleset(change)
 
     def has(self, index: int) -> bool:
-        """Whether an interface has a guard, or what is left of one."""
+        """Whether an interface has a guard, or leftovers of one."""
         return bool(self._driver.observe(frozenset({index})).ports)
 
     def plan(
         self, places: Mapping[int, Placement], scope: frozenset[int], running: Container[int] = ()
     ) -> Plan:
-        """What to do so that of the interfaces in `scope` exactly these places are guarded.
+        """Plan that of the interfaces in `scope` exactly these places are guarded.
 
         Guests of the interfaces `running` were there before any guard.
         """
@@ -127,13 +130,13 @@ class Enforcement:
         return Plan(places, wanted, seen, self._driver.diff(wanted, seen), lost)
 
     def plan_sweep(self, kept: Collection[int]) -> Plan:
-        """What to do so that only these interfaces are guarded, as they are now."""
+        """Plan that only these interfaces are guarded, as they are now."""
         seen = self._driver.observe(None)
         wanted = Desired({i: port for i, port in seen.ports.items() if i in kept}, {})
         return Plan({}, wanted, seen, self._driver.diff(wanted, seen))
 
     def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:
-        """The plan, but that these interfaces keep their guards, which let nothing pass."""
+        """The plan, except that these interfaces keep their guards, which let nothing pass."""
         policy = PortPolicy(_NO_PORT, frozenset(), frozenset(), closed="it is no port's")
         closed = self._driver.render(
             Attachment(policy, link.index, has_reversed_hooks(link), 0) for link in kept
@@ -142,7 +145,7 @@ class Enforcement:
         return replace(plan, wanted=wanted, change=self._driver.diff(wanted, plan.seen))
 
     def apply(self, plan: Plan) -> Result:
-        """Do it and read it back."""
+        """Apply the plan and read it back."""
         reasons = self._apply(plan.change)
         there = self._there(plan)
         self._note(plan, there)
@@ -174,13 +177,16 @@ class Enforcement:
         return {index for index, port in plan.wanted.ports.items() if seen.get(index) == port}
 
     def _note(self, plan: Plan, there: Collection[int]) -> None:
-        """Remember what was read back, to compare it again and again."""
+        """Remember the images that were read back, for the comparisons to come."""
         for index in plan.seen.ports.keys() | plan.wanted.ports.keys():
             self._enforced.pop(index, None)
         self._enforced.update((index, plan.wanted.ports[index]) for index in there)
 
     def _close(self, plan: Plan, lacking: Mapping[int, str]) -> frozenset[int]:
-        """Whose new policy the kernel did not take must not go on with an older, wider one."""
+        """Close ports whose new policy the kernel did not take; return those left without a guard.
+
+        Such a port must not go on with an older, wider policy.
+        """
         if not lacking:
             return frozenset()
         places = {
@@ -198,7 +204,7 @@ class Enforcement:
 
 
 def _named(index: int, place: Placement | None) -> str:
-    """An interface as an operator knows it; one that went has no name but its number."""
+    """An interface as an operator knows it; one that is gone has only its number."""
     if place is None or place.link is None:
         return f"interface {index}"
     return f"interface {place.link.name} of port {place.port.policy.port_id}"

@@ -2,8 +2,8 @@
 
 An interface is found by name, which the operator or the hypervisor chooses; failing that by
 MAC, which a project may choose on a network of its own. So a MAC finds an interface only
-where that is unambiguous, and one that was some port's stays that port's until it goes:
-otherwise whoever makes a port with a stopped guest's MAC would come by that guest's place.
+where that is unambiguous, and one that was some port's stays that port's until it is gone:
+otherwise a project that makes a port with a stopped guest's MAC would get that guest's place.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vifguard.feed.messages import HostPort, Segment
 from vifguard.kernel.net.link import BRIDGE, Link
 
 CONTESTED = "contested"
-"""What the alias of an interface names when several ports claim it."""
+"""The alias of an interface that several ports claim."""
 
 _REVERSED = frozenset({"macvtap", "macvlan"})
 _BY_MAC = frozenset({"tun", "veth"}) | _REVERSED
@@ -29,8 +29,8 @@ _NO_PORT = frozenset({"bridge", "bond", "team", "vrf", "vlan", "vxlan"})
 class Placement:
     """A port, the interface to guard for it, and the bridge to join once guarded.
 
-    `closed` says why it passes nothing; empty means open. Without `link` and `closed` it is
-    absent. `note` says more to whoever asks. `contested`: others claim the interface too.
+    `closed` is the reason why it passes nothing; empty means open. Without `link` and `closed` it
+    is absent. `note` is a remark for the report. `contested`: others claim the interface too.
     `stays`: its network cannot take it yet, so it stays in the operator's bridge that it is in.
     """
 
@@ -63,7 +63,7 @@ def has_reversed_hooks(link: Link) -> bool:
 
 
 def locate(state: AgentState, port: HostPort) -> Placement:
-    """The place of a port."""
+    """Find the interface and the bridge of a port."""
     found = _find(state, port)
     if found.link is None or found.closed:
         return found
@@ -76,7 +76,7 @@ def locate(state: AgentState, port: HostPort) -> Placement:
     closed = port.policy.closed or why
     note = f"uplink {bridge.uplink} does not exist" if bridge and _lacks(state, bridge) else ""
     if (why or note) and is_on_operators_bridge(state, found.link):
-        # To take it out of there for a network that cannot take it would only cut it off.
+        # Taking it out of there for a network that cannot take it would only cut it off.
         note = f"{why or note}; interface {found.link.name} stays where it is, without a guard"
         return Placement(port, found.link, None, port.policy.closed, note, stays=True)
     return Placement(port, found.link, None if closed else bridge, closed, note)
@@ -91,7 +91,7 @@ def is_on_operators_bridge(state: AgentState, link: Link) -> bool:
 def bridge_of(state: AgentState, network_id: str) -> Bridge | None:
     """The bridge of a network that has ports here; None where it can have none, or needs none.
 
-    It needs none while its uplink is missing and nobody is in it: a port that comes makes it.
+    It needs none while its uplink is missing and it has no member: the next port makes it.
     """
     bridge = _bridge(state, state.segment(network_id))[0]
     if bridge and _lacks(state, bridge) and not _has_members(state, bridge):
@@ -133,7 +133,7 @@ def _find_by_mac(state: AgentState, port: HostPort) -> Placement:
 
 
 def _claimants(state: AgentState, link: Link) -> tuple[str, ...]:
-    """The ports whose interface has this name, but for those whose guest it is not."""
+    """The ports whose interface has this name, without those whose guest it is not."""
     named = state.claimants(link.name)
     return tuple(i for i in named if not _is_of_another_guest(link, state.ports[i]))
 
@@ -190,7 +190,7 @@ def _why_not_reversed(port: HostPort, link: Link) -> str:
 
 
 def _bridge(state: AgentState, segment: Segment) -> tuple[Bridge | None, str]:
-    """The bridge of a network, or why it can have none."""
+    """The bridge of a network, or the reason why it can have none."""
     name, network_id = bridge_name(segment.network_id), segment.network_id
     if network_id != min(state.networks_of_bridge(name)):
         return None, f"another network has the bridge {name}"
@@ -206,7 +206,7 @@ def _bridge(state: AgentState, segment: Segment) -> tuple[Bridge | None, str]:
 
 
 def _bridge_with(state: AgentState, segment: Segment, device: str) -> tuple[Bridge | None, str]:
-    """The operator's bridge, or ours with this uplink, or why the uplink cannot be in ours."""
+    """The operator's bridge, or ours with this uplink, or the reason why ours cannot have it."""
     uplink, network_id = state.named(device), segment.network_id
     if uplink is not None and uplink.kind == BRIDGE:
         return Bridge(device, network_id, segment.mtu, ours=False), ""
@@ -218,7 +218,7 @@ def _bridge_with(state: AgentState, segment: Segment, device: str) -> tuple[Brid
 
 
 def _owner(state: AgentState, device: str) -> str:
-    """The network that has the uplink: the one whose bridge it is on, else the first."""
+    """The network that has the uplink: that of the bridge it is on, else the first."""
     networks = state.networks_of_uplink(device)
     uplink = state.named(device)
     master = state.links.get(uplink.master) if uplink else None

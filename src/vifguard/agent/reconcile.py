@@ -1,7 +1,7 @@
-"""Makes the kernel what the state says, and tells what it was then read back to be.
+"""Brings the kernel to the desired state, and reports the state that was read back.
 
 The order keeps every moment closed: quarantine, guard, read back, member, up; and backwards on
-the way out. Killed between any two steps, what is there passes no more than what is wanted.
+the way out. An agent killed between any two steps leaves a host that passes no more than it may.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class ReconcileResult:
-    """What became of the ports that were touched; `failing` want another try.
+    """Reports of the dirty ports; `failing` ones are to be tried again.
 
-    `stuck` are interfaces of no port that are still members of a bridge, and want one too.
-    `lost` says of which ports the guard was found lost, or their wiring: what, and the cause.
+    `stuck` are interfaces of no port that are still members of a bridge, to be tried again too.
+    `lost` are the ports whose guard or wiring was found lost: the kind of loss, and the cause.
     """
 
     reports: tuple[PortReport, ...] = ()
@@ -46,7 +46,7 @@ class ReconcileResult:
 
 
 class Reconciler:
-    """Settles what was touched. One thread's.
+    """Reconciles dirty ports and links. One thread's.
 
     `by_name`: the quarantine can wait for an interface that is not there yet.
     """
@@ -82,7 +82,7 @@ class Reconciler:
     def host_silencing(self) -> dict[int, tuple[str, Mapping[str, str]]]:
         """The settings that keep the host itself off its wiring, by interface, with its name.
 
-        Another thread may ask, and sees what is or was a moment ago.
+        Another thread may call this, and gets the present state or that of a moment ago.
         """
         links = self._state.links
         found = {
@@ -93,7 +93,7 @@ class Reconciler:
         return {link.index: (link.name, settings) for link, settings in here if link}
 
     def reconcile(self, dirty: Dirty) -> ReconcileResult:
-        """Bring what was touched to where it belongs."""
+        """Bring dirty ports and links to their desired state."""
         ports, (regrouped, why) = self._state.ports, self._load_ruleset()
         dirty = replace(dirty, ports=dirty.ports | regrouped)
         self._look_up_missing(dirty)
@@ -130,7 +130,7 @@ class Reconciler:
         )
 
     def _attachable(self, places: Mapping[int, Placement]) -> dict[int, Placement]:
-        """The places at which a guard may be put, or has been: not where a guest only waits."""
+        """The places at which a guard may be put, or has been; not those of waiting guests."""
         return {
             index: place
             for index, place in places.items()
@@ -140,7 +140,7 @@ class Reconciler:
     def _allow_forwarding(
         self, places: Mapping[int, Placement], result: Result
     ) -> Mapping[int, str]:
-        """Let those with a guard forward on a bridge of the operator's; why others cannot."""
+        """Allow guarded members of the operator's bridges to forward; return why others cannot."""
         bare = result.unguarded & places.keys()
         failed = dict(self._adopted.deny_forwarding(bare))
         return failed | self._adopted.allow_forwarding(
@@ -151,14 +151,14 @@ class Reconciler:
     def guarded(self) -> frozenset[int]:
         """The interfaces of ports whose guards were read back when they were last put there.
 
-        Another thread may ask, and sees what is or was a moment ago.
+        Another thread may call this, and gets the present state or that of a moment ago.
         """
         return frozenset(list(self._guards.enforced)).intersection(list(self.port_by_ifindex))
 
     def _load_ruleset(self) -> tuple[frozenset[str], str]:
-        """What groups say, to the driver first; the ports that this concerns.
+        """Load pending rules into the driver; return the ports that this concerns.
 
-        And why no port with groups can be held, where the kernel takes none of it.
+        Also the reason why no port with groups can be enforced, where the kernel takes none of it.
         """
         change = self._state.book.pending()
         if change is None:
@@ -172,9 +172,9 @@ class Reconciler:
         return self._state.with_groups(groups), ""
 
     def sweep(self) -> frozenset[int]:
-        """Take away what is there and belongs to no port, once all ports are settled.
+        """Remove guards, bridges and quarantine of no port, once all ports are reconciled.
 
-        The interfaces that are no port's and that their bridges do not let go.
+        Returns the interfaces of no port that could not be taken out of their bridges.
         """
         self._forget_gone()
         self._adopted.compare(self.port_by_ifindex.keys(), self.guarded())
@@ -193,7 +193,7 @@ class Reconciler:
         return frozenset(self._stuck)
 
     def _forget_gone(self) -> None:
-        """What is a port's no more: a complete update says nothing of those that ended."""
+        """Forget ports that are gone: a complete update does not name them."""
         removed = (
             self._ifindex_of.keys() | self._missing_interfaces.keys()
         ) - self._state.ports.keys()
@@ -209,7 +209,7 @@ class Reconciler:
     def _quarantine_missing(
         self, placements: Iterable[Placement], before: Mapping[str, str]
     ) -> dict[str, Lost]:
-        """Quarantine the names of missing interfaces; what was lost of it, by name."""
+        """Quarantine the names of missing interfaces; return the losses of it, by port."""
         if not self._by_name:
             return {}
         ports = (placement.port for placement in placements if placement.link is None)
@@ -227,21 +227,21 @@ class Reconciler:
         }
 
     def _scope(self, places: Mapping[int, Placement], dirty: Dirty) -> frozenset[int]:
-        """The interfaces of the touched ports, before and now, and the touched links' guards."""
+        """The interfaces of the dirty ports, before and now, and dirty links that have a guard."""
         before = {self._ifindex_of[i] for i in dirty.ports if i in self._ifindex_of}
         guarded = dirty.links & (self.port_by_ifindex.keys() | self._stuck.keys())
         return frozenset(before | guarded | places.keys())
 
     def _look_up_missing(self, dirty: Dirty) -> None:
-        """Look for interfaces of touched ports, and other guards, that the state does not have.
+        """Look for interfaces of dirty ports, and other guards, that the state does not have.
 
-        What was not told, or was left out of a dump, may be there all the same.
+        A link that was in no notice, or was left out of a dump, may be there all the same.
         """
         for index in self._scope({}, dirty) - self._state.links.keys():
             self._find(index)
 
     def _find(self, index: int) -> Link | None:
-        """The link with an index, asked of the kernel where the state has none."""
+        """The link with an index, read from the kernel where the state has none."""
         link = self._state.links.get(index) or self._wirer.link(index)
         if link is not None and index not in self._state.links:
             log.warning(
@@ -257,7 +257,7 @@ class Reconciler:
         return self._detach(self._guards.plan(places, scope, running))
 
     def _disable_host_ipv6(self, index: int, placement: Placement) -> None:
-        """The host itself speaks no IPv6 with a guest, were it but for a moment."""
+        """Turn off the host's own IPv6 at a guest's interface, before it is up in a bridge."""
         if index in self._ipv6_disabled or placement.link is None:
             return
         try:
@@ -267,7 +267,7 @@ class Reconciler:
             log.warning("IPv6 stays on at %s: %s", placement.link.name, error)
 
     def _detach(self, plan: Plan) -> Plan:
-        """The plan once its leaving interfaces are cut off; those that cannot be stay guarded."""
+        """Cut off the plan's leaving interfaces; the plan, with those that failed kept guarded."""
         for index in plan.seen.ports:
             self._stuck.pop(index, None)
         stuck = self._cut_off(plan.detached)
@@ -278,14 +278,14 @@ class Reconciler:
     def _cut_off(self, indexes: Iterable[int]) -> dict[int, str]:
         """Take interfaces that are no port's any more out of their bridge, and down.
 
-        In a bridge of the operator's they stay where they were found, and forward nothing. Those
-        that are still there and could not be cut off, and why.
+        In a bridge of the operator's they stay where they were found, and forward nothing.
+        Returns those that are still there and could not be cut off, each with the reason.
         """
         indexes = frozenset(indexes)
         failed = dict(self._adopted.deny_forwarding(indexes))
         leaving = [index for index in indexes if not self._adopted.keeps(index)]
         found = {i: link for i in leaving if (link := self._find(i))}
-        # Raised by us a moment after it was renamed, it is up and the notice of that to come.
+        # A link that we set up a moment after it was renamed is up before the notice of that.
         here = {i: replace(link, up=True) for i, link in found.items()}
         members = {
             i: Member(self.port_by_ifindex.get(i, ""), "", link.mac, link.mtu, up=False)
@@ -302,7 +302,7 @@ class Reconciler:
     def _reconcile_bridges(
         self, places: Mapping[int, Placement], result: Result, dirty: Dirty
     ) -> BridgeResult:
-        """Bridges, and for members those whose guards are in."""
+        """Reconcile bridges, with the guarded interfaces as members."""
         members = {
             index: self._member(placement, result)
             for index, placement in places.items()
@@ -317,16 +317,16 @@ class Reconciler:
         return outcome
 
     def _member(self, placement: Placement, result: Result) -> Member:
-        """What an interface is a member of: of nothing while its guard is not as it should be.
+        """The desired membership of an interface: none while its guard is not as it should be.
 
-        On a bridge of the operator's it stays: its guard is closed, or it is let in no more.
+        On a bridge of the operator's it stays: its guard is closed, or it may not forward.
         """
         port, link = placement.port, placement.link
         index = link.index if link else 0
         name = CONTESTED if placement.contested else port.policy.port_id
         if placement.closed or index in result.failed:
-            # Where there is no bridge to leave, an interface is cut off by taking it down; so is
-            # one without any guard, for which no chain may wait.
+            # An interface without a bridge to leave is cut off by taking it down; so is one
+            # without any guard, for which no chain may wait.
             cut = index in result.unguarded or (placement.reversed_hooks and index in result.failed)
             kept = self._adopted.bridge_of(link) if link else None
             up = False if cut else None
@@ -337,7 +337,7 @@ class Reconciler:
     def _bridges_concerned(
         self, places: Mapping[int, Placement], links: dict[int, Link]
     ) -> dict[str, Bridge]:
-        """The bridges that have to do with some places and links; adds theirs to `links`."""
+        """The bridges of some places and links; adds the bridges' own links to `links`."""
         state = self._state
         masters = (state.links.get(link.master) for link in list(links.values()))
         idle = (
@@ -353,7 +353,7 @@ class Reconciler:
         return bridges
 
     def _links_of(self, bridges: Mapping[str, Bridge]) -> dict[int, Link]:
-        """Bridges and their uplinks, those that are there."""
+        """The links of bridges and their uplinks, as far as they exist."""
         names = (name for bridge in bridges.values() for name in (bridge.name, bridge.uplink))
         found = (self._state.named(name) for name in names)
         return {link.index: link for link in found if link}
@@ -366,7 +366,7 @@ class Reconciler:
         self._undone |= self._applied_wiring.undone(wanted, change)
         outcome = self._wirer.apply(change)
         self._applied_wiring.note(wanted, outcome)
-        # What we did is known at once; the kernel's own notice of it then says nothing new.
+        # Our own changes are known at once; the kernel's notice of them then changes nothing.
         for link in outcome.links:
             self._state.take(link)
         for index in outcome.removed:
@@ -380,7 +380,7 @@ class Reconciler:
 
         Lift it as well for names among `before` that no port claims any more.
         """
-        # A chain stands on a name and outlives the device: on no name that is not its port's.
+        # A chain is bound to a name and outlives the device: block no name that no port claims.
         names = {i: self._state.links[i].name for i in result.unguarded if i in self._state.links}
         bare = {name for name in names.values() if self._state.claimants(name)}
         release = {claimed_name(p.port) for p in places.values()}
@@ -393,7 +393,7 @@ class Reconciler:
             log.error("the quarantine at %s cannot be changed: %s", name, why)
 
     def _update_index(self, places: Mapping[int, Placement], dirty: Dirty) -> None:
-        """Which interface is whose, and which are gone."""
+        """Update the maps from interfaces to ports, and remove interfaces that are gone."""
         removed: set[int] = set()
         for port_id in dirty.ports:
             index = self._ifindex_of.pop(port_id, None)
@@ -420,14 +420,14 @@ class Reconciler:
 def _guarded_view(
     before: Mapping[int, V], removed: Collection[int], added: Mapping[int, V]
 ) -> Mapping[int, V]:
-    """Some of the guarded interfaces, after others are gone and come: another thread reads it."""
+    """A view of some guarded interfaces, after additions and removals: another thread reads it."""
     if not added and before.keys().isdisjoint(removed):
         return before
     return {index: each for index, each in before.items() if index not in removed} | dict(added)
 
 
 def _closed(placement: Placement, why: str) -> Placement:
-    """The place, closed where its groups are of no force."""
+    """The place, closed where its security groups are not in force."""
     if why and not placement.closed and Guard.SECURITY_GROUPS in placement.port.policy.guards:
         return replace(placement, closed=why)
     return placement

@@ -29,7 +29,7 @@ class RulesetTracker:
     _pending_sets: dict[str, SetChange] = field(default_factory=dict)
 
     def take(self, update: Update) -> None:
-        """Take in what an update says of groups and sets."""
+        """Take in an update's rules of groups and its sets."""
         if update.complete:
             self.rules, self.sets, self._sets_of_group = {}, {}, {}
             self.mark_all_pending()
@@ -72,7 +72,7 @@ class RulesetTracker:
         return RulesetChange(complete=False, groups=groups, sets=self._pending_sets)
 
     def mark_applied(self) -> None:
-        """The driver has loaded what `pending` gave."""
+        """Note that the driver has loaded the change that `pending` gave."""
         self._all_pending, self._pending_groups, self._pending_sets = False, set(), {}
 
     def _change_set(self, set_id: str, change: SetChange) -> None:

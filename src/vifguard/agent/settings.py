@@ -1,4 +1,4 @@
-"""What an operator says to the agent of a host."""
+"""An operator's settings of the agent of a host."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Settings:
 
     `trusted`: interfaces that forward without a guard on a bridge of the operator's, and
     `keep_unguarded`: so do those that were there first, until they have a port or leave.
-    `record`: where it is written what interfaces and bridges were before; None: nowhere.
-    `compare_every`: seconds after which everything is compared with the kernel, though
-    nobody told of a change. `tcx` chooses how guards are attached; None is what the kernel has.
-    `take_over`: what is guarded here becomes the server's, whoever's it was. `connections`: how
-    many the host's table has room for; 0 is by the host's memory.
+    `record`: the file of the former state of interfaces and bridges; None: no file.
+    `compare_every`: seconds after which everything is compared with the kernel, even without
+    a notice of a change. `tcx`: attach guards by TCX, or by clsact; None: by TCX where the
+    kernel has it. `take_over`: the guards here become the server's, of whichever store they
+    were. `connections`: the capacity of the host's table; 0: by the host's memory.
     """
 
     bpf_dir: Path

@@ -1,6 +1,6 @@
-"""What the agent knows: the ports its host must hold and the links that are there.
+"""The agent's state: the ports of its host and the links that are there.
 
-A fold over events, with no memory of the way: the same facts in another order, told twice
+A fold over events that is independent of their order: the same facts in another order, twice
 or in pieces, give the same state. Nothing here touches the machine.
 """
 
@@ -47,7 +47,7 @@ class Dirty:
 
     @classmethod
     def by_all(cls, several: Sequence[Dirty]) -> Dirty:
-        """What any of several touched."""
+        """The union of several."""
         return cls(
             frozenset().union(*(each.ports for each in several)),
             frozenset().union(*(each.links for each in several)),
@@ -65,7 +65,7 @@ _EVERYTHING = Dirty(everything=True)
 
 @dataclass(slots=True)
 class _Network:
-    """A network and its ports here; `said` is of what revision its segment is, and the tie."""
+    """A network and its ports here; `said` is its segment's revision, and fields to break a tie."""
 
     segment: Segment
     said: tuple[int, str, bool, int] = (0, "", False, 0)
@@ -73,11 +73,11 @@ class _Network:
 
 
 class AgentState:
-    """The ports by id, the links by index, and who may claim whom.
+    """The ports by id, the links by index, and the claims of ports to links.
 
-    `complete` is false until one complete update has come: until then nothing that is in
-    the kernel may go. `physical` names the uplink of each physical network. `no_isolation` says
-    why the host cannot keep networks apart; empty where it can.
+    `complete` is false until one complete update is taken in: until then nothing may be removed
+    from the kernel. `physical` names the uplink of each physical network. `no_isolation` is the
+    reason why the host cannot keep networks apart; empty where it can.
     """
 
     def __init__(self, physical: Mapping[str, str], no_isolation: str = "") -> None:
@@ -88,7 +88,7 @@ class AgentState:
         self.ports: dict[str, HostPort] = {}
         self.links: dict[int, Link] = {}
         self.left: set[int] = set()
-        """The links that went, or left their bridge, since `take_left`."""
+        """The links that were removed, or left their bridge, since `take_left`."""
         self.bridges: set[int] = set()
         self.book = RulesetTracker()
         self._grouped: dict[str, set[str]] = {}
@@ -101,7 +101,7 @@ class AgentState:
         self._port_macs: dict[bytes, tuple[str, ...]] = {}
 
     def take(self, event: Event) -> Dirty:
-        """Take in an event; what it touched."""
+        """Take in an event; return the ports and links to reconcile."""
         if isinstance(event, Update):
             return self._update(event)
         if isinstance(event, Link):
@@ -111,11 +111,11 @@ class AgentState:
         return self._all_links(event.links)
 
     def dirtied_by(self, index: int) -> Dirty:
-        """What something else at a link than the link itself touched, such as its filters."""
+        """The ports to reconcile after a change at a link but not of it, such as to its filters."""
         return Dirty(self._ports_concerned(self.links.get(index)), frozenset({index}))
 
     def take_left(self) -> frozenset[int]:
-        """The links that went, or left their bridge, since the last call; some are back by now."""
+        """The links that were removed or left a bridge since the last call; some may be back."""
         left = frozenset(self.left)
         self.left.clear()
         return left
@@ -143,7 +143,7 @@ class AgentState:
         return self._bridge_names.get(name, ())
 
     def networks_of_uplink(self, device: str) -> tuple[str, ...]:
-        """The networks here whose physical network is behind this device."""
+        """The networks here whose physical network has this device as its uplink."""
         return self._uplinks.get(device, ())
 
     def segment(self, network_id: str) -> Segment:
@@ -160,7 +160,7 @@ class AgentState:
             self._replace_ports(update)
             return _EVERYTHING
         if not self.complete or update.revision < self.revision:
-            return NOTHING  # a change of what we do not have: the feed will send all
+            return NOTHING  # a change to a state we do not have: the feed will send all
         dirty: set[str] = set()
         self.book.take(update)
         for port in update.ports:
@@ -185,7 +185,7 @@ class AgentState:
         self.book.keep(self._grouped)
 
     def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
-        """Replace one port; it and those that may want the same interface or uplink."""
+        """Replace one port; return it and those that may want the same interface or uplink."""
         old = self.ports.get(port_id)
         dirty = {port_id}
         if old is not None:
@@ -197,7 +197,7 @@ class AgentState:
         return dirty
 
     def _index_port(self, port: HostPort, *, present: bool) -> set[str]:
-        """Put a port into the indexes; the ports of networks that this may concern."""
+        """Put a port into the indexes; return the ports of networks that this may concern."""
         port_id, network_id = port.policy.port_id, port.segment.network_id
         change = _added if present else _removed
         change(self._claims, claimed_name(port), port_id)
@@ -246,7 +246,7 @@ class AgentState:
         return set().union(*here)
 
     def _join(self, port: HostPort, port_id: str, *, present: bool) -> None:
-        """A port more or fewer on a network; what the newest says of it is true."""
+        """Add a port to a network or remove it; the newest port's segment is the valid one."""
         segment = port.segment
         presence = self._networks.get(segment.network_id)
         if presence is not None:
@@ -271,7 +271,7 @@ class AgentState:
             change(self._uplinks, self.physical[segment.physical], segment.network_id)
 
     def _rivals(self, port: HostPort) -> set[str]:
-        """Those who claim the same interface, or would if it were not for this port."""
+        """The ports that claim the same interface, or would without this port."""
         name = claimed_name(port)
         link = self.named(name)
         by_mac = (
@@ -326,7 +326,7 @@ class AgentState:
             return frozenset()
         ports = set(self.claimants(link.name))
         for port_id in self.claimants(link.name):
-            # Who has found its interface by name leaves another to those with its MAC.
+            # A port that has found its interface by name leaves another to those with its MAC.
             ports.update(self._same_tail(self.ports[port_id].mac))
         if link.mac:
             ports.update(self._same_tail(link.mac))
@@ -339,7 +339,7 @@ def _is_removed(old: Link, link: Link | None) -> bool:
 
 
 def claimed_name(port: HostPort) -> str:
-    """The name of a port's interface: the one it was told, else the usual one."""
+    """The name of a port's interface: the given one, else the usual one."""
     return port.interface or f"tap{port.policy.port_id[:11]}"
 
 
@@ -349,12 +349,12 @@ def is_of_libvirt(link: Mac) -> bool:
 
 
 def is_of_guest(link: Mac, guest: Mac) -> bool:
-    """Whether an interface's MAC is its guest's, or what libvirt makes of that for a tap."""
+    """Whether an interface's MAC is its guest's, or the one that libvirt makes of it for a tap."""
     return link.octets in (guest.octets, bytes((_TAP_OCTET,)) + _tail(guest))
 
 
 def _tail(mac: Mac) -> bytes:
-    """What a port's MAC and the one that libvirt makes of it have in common."""
+    """The octets that a port's MAC and the one that libvirt makes of it have in common."""
     return mac.octets[1:]
 
 

@@ -17,7 +17,7 @@ STEADY = 30.0
 
 
 class Supervised(threading.Thread):
-    """Does `work` until that returns; where it raises, it is done again after a pause.
+    """Calls `work` until it returns; where it raises, it is called again after a pause.
 
     Until it has begun anew, the host is reported as degraded.
     """

@@ -1,7 +1,7 @@
-"""Reads back what the guards hold, some of them at a time: all of them every few seconds.
+"""Reads guards back, some of them at a time: all of them every few seconds.
 
-Nobody tells of a program that is detached, a pin that is removed or a map that is emptied. What
-is found lost is reported, counted, and put back by whoever settles it.
+The kernel sends no notice of a program that is detached, a pin that is removed or a map that is
+emptied. A loss is reported and counted; the reconciler puts the guard back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AT_ONCE = 500
 """Guards that are read back in one go: some milliseconds."""
 
 _PATIENCE = 1.0
-"""Seconds until the read-back is tried again where the kernel could not be asked."""
+"""Seconds until the read-back is tried again where the kernel could not be read."""
 
 _RULES_AT_ONCE = 10
 """Steps of the comparison of rules in one go."""
@@ -33,9 +33,9 @@ _RULES_AT_ONCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found: `lost` says what of ports' guards is gone; `touched` is to be settled.
+    """The result of a step: losses by port, and `touched`, which is to be reconciled.
 
-    `is_round`: with this every guard has been read back since the last time it was said.
+    `is_round`: with this step every guard has been read back since the last one that had it.
     """
 
     touched: Dirty = NOTHING
@@ -44,7 +44,7 @@ class Checked:
 
 
 class Verifier:
-    """Compares guards with what they were when they were put there. One thread's.
+    """Compares guards with their state as they were put there. One thread's.
 
     `port_of` gives the port behind an interface. The rules of groups are compared as well, every
     `rules_every` seconds.
@@ -71,7 +71,7 @@ class Verifier:
         self._pace = EVERY
 
     def step(self, now: float) -> Checked:
-        """Read the next guards back; `due` is then when there are more to read (monotonic s)."""
+        """Read the next guards back; `due` is then the time of the next step (monotonic s)."""
         try:
             checked = self._step(now)
         except (OSError, DriverError) as error:
@@ -95,7 +95,7 @@ class Verifier:
         return Checked(Dirty.by_all([dirty, lost, rules]), ports, not self._left)
 
     def _begin(self, now: float) -> Dirty:
-        """A new round: first what all guards have in common."""
+        """Begin a round: repair the parts that all guards have in common."""
         self._began = now
         self._left = sorted(self._guards.enforced)
         self._pace = EVERY / max(1, -(-len(self._left) // AT_ONCE))
@@ -113,7 +113,7 @@ class Verifier:
         )
 
     def _compare_rules(self) -> Dirty:
-        """Some more rules; what changes meanwhile is compared from its beginning."""
+        """Compare some more rules; after a change the comparison starts from the beginning."""
         if self._rules_at[1] != self._guards.changes:
             self._begin_rules(self._began)
         for _ in range(_RULES_AT_ONCE):
@@ -122,7 +122,7 @@ class Verifier:
         return NOTHING
 
     def _rules_again(self) -> Dirty:
-        """The maps of rules are not what was written: they are written anew."""
+        """Have the maps of rules written anew: they differ from the rules that were loaded."""
         log.error("the rules of security groups in the kernel are not what was written")
         self._health.lost([Loss.COMMON])
         self._rules = iter(())

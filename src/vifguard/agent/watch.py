@@ -1,4 +1,4 @@
-"""What only tells: each watcher puts what it learns into the worker's queue."""
+"""Watchers of feed, links and quarantine: each puts its notices into the worker's queue."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ POLL = 30.0
 """Seconds that the server may wait for a change before it answers."""
 
 KNOWN = 0.5
-"""Seconds between two looks whether the agent is to stop before the server knows it."""
+"""Seconds between two checks whether the agent is to stop before the server knows it."""
 
 AGAIN = 1.0
-"""Seconds before everything is asked for anew."""
+"""Seconds before everything is requested anew."""
 
 
 class QuarantineLost:
-    """Somebody took something of the quarantine away."""
+    """The notice that somebody else removed something of the quarantine."""
 
 
 class Stop:
-    """The worker shall end."""
+    """The notice that the worker is to end."""
 
 
 Notice = Update | LinkNotification | QuarantineLost | Stop
@@ -37,10 +37,10 @@ Put = Callable[[Notice], None]
 
 
 class Watch(Protocol):
-    """What listens to the kernel."""
+    """A subscription to the kernel's notifications."""
 
     def stop(self) -> None:
-        """Let it end; for another thread."""
+        """End it; for another thread."""
 
     def close(self) -> None:
         """Close it, once it has ended."""
@@ -50,7 +50,7 @@ W = TypeVar("W", bound=Watch)
 
 
 class FeedWatcher:
-    """Asks the feed for the next update, again and again, whatever becomes of the server."""
+    """Requests the next update of the feed, again and again, also while the server is gone."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class FeedWatcher:
         stop: threading.Event,
         is_known: threading.Event,
     ) -> None:
-        """`is_known` is set once the server knows this run of the agent; it is not asked before."""
+        """`is_known` is set once the server knows this run of the agent; no request goes before."""
         self._feed = feed
         self._is_known = is_known
         self._instance = instance
@@ -69,7 +69,7 @@ class FeedWatcher:
         self._again = threading.Event()
 
     def again(self) -> None:
-        """Ask for everything the next time; for another thread."""
+        """Request everything the next time; for another thread."""
         self._again.set()
 
     def work(self) -> None:
@@ -82,7 +82,7 @@ class FeedWatcher:
             if self._again.is_set():
                 self._again.clear()
                 after = 0
-                # Who asks again was refused something: not as fast as the server answers.
+                # A repeated request follows a refusal: not as fast as the server answers.
                 self._stop_event.wait(AGAIN)
             try:
                 update = self._feed.next(self._instance, after, POLL)
@@ -90,7 +90,7 @@ class FeedWatcher:
                 log.warning("the server cannot be asked; all stays as it is: %s", error)
             except Exception:
                 if self._stop_event.is_set():
-                    return  # what we asked was closed under our hands
+                    return  # the feed was closed while we read it
                 log.exception("an update could not be read; all stays as it is")
             else:
                 pause = iter(pauses())
@@ -102,10 +102,10 @@ class FeedWatcher:
 
 
 class KernelWatcher(Generic[W]):
-    """Passes on what the kernel tells, in the namespace of whoever makes this.
+    """Passes on the kernel's notices, in the network namespace of the caller that makes this.
 
-    `open_watch` makes what listens, at once: whatever is read afterwards is read after it.
-    Where it fails it is made anew, and `lost` says that something may have been missed.
+    `open_watch` is called at once: any later read of the kernel follows the subscription.
+    A watch that fails is opened anew, and the notice `lost` means that some may be missing.
     """
 
     def __init__(
@@ -135,23 +135,23 @@ class KernelWatcher(Generic[W]):
             raise
 
     def stop(self) -> None:
-        """Let `work` end; for another thread."""
+        """End `work`; for another thread."""
         self._watch.stop()
 
     def close(self) -> None:
-        """Close what listens; `work` must have ended."""
+        """Close the watch; `work` must have ended."""
         self._watch.close()
 
 
 def link_watcher(put: Put) -> KernelWatcher[LinkWatch]:
-    """Passes on what becomes of links, and of filters on them."""
+    """Make a watcher of changes to links, and to filters on them."""
     return KernelWatcher(LinkWatch, lambda watch: watch.notifications(), NotificationsLost(), put)
 
 
 def quarantine_watcher(
     open_watch: Callable[[], DropTableWatch], put: Put
 ) -> KernelWatcher[DropTableWatch]:
-    """Tells when somebody else takes something of the quarantine away."""
+    """Make a watcher that notices when somebody else removes something of the quarantine."""
 
     def notices(watch: DropTableWatch) -> Iterator[Iterable[Notice]]:
         return ((QuarantineLost(),) for _ in watch.losses())

@@ -1,4 +1,4 @@
-"""The worker: takes events into the state, settles what they touched, says what became of it."""
+"""The worker: takes events into the state, reconciles dirty ports and links, and reports."""
 
 from __future__ import annotations
 
@@ -23,50 +23,50 @@ from vifguard.model.port import PortState
 log = logging.getLogger("vifguard")
 
 RETRY = 5.0
-"""Seconds after which what failed is tried again."""
+"""Seconds after which a port or interface that failed is tried again."""
 
 MIN_INTERVAL = 1.0
-"""Seconds between two comparisons of everything, however often somebody asks for one."""
+"""Seconds between two comparisons of everything, however often one is requested."""
 
 NOTED = 300.0
-"""Seconds for which a port says that its guard or wiring was lost and put back."""
+"""Seconds for which a port's report says that its guard or wiring was lost and put back."""
 
 BATCH = 500
-"""Ports that are settled in one go."""
+"""Ports that are reconciled in one go."""
 
 
 class PortReconciler(Protocol):
-    """What acts for the worker."""
+    """The reconciler that acts for the worker."""
 
     def reconcile(self, dirty: Dirty) -> ReconcileResult:
-        """Bring these ports to where they belong."""
+        """Bring these ports and links to their desired state."""
 
     def sweep(self) -> frozenset[int]:
-        """Take away what belongs to no port; the interfaces that their bridges do not let go."""
+        """Remove leftovers of no port; return the interfaces that could not leave their bridges."""
 
 
 class ReadBack(Protocol):
-    """What reads the guards back for the worker; `due` is when it wants to (monotonic s)."""
+    """The reader that reads guards back for the worker; `due` is its next time (monotonic s)."""
 
     due: float
 
     def step(self, now: float) -> Checked:
-        """Read some back."""
+        """Read some guards back."""
 
 
 class Ownership(Protocol):
-    """What says whose updates are taken in."""
+    """The check of a store's updates before they are taken in."""
 
     def why_not(self, update: Update) -> str:
         """Why an update is refused; empty where it is not."""
 
     def accept(self, update: Update) -> None:
-        """The update is taken in."""
+        """Note that the update is taken in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actors:
-    """What a worker acts by. `look` reads all links and the quarantine."""
+    """The actors of a worker. `look` reads all links and the quarantine."""
 
     reconciler: PortReconciler
     reading: ReadBack
@@ -76,9 +76,9 @@ class Actors:
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """Where a worker's notices come from.
+    """The source of a worker's notices.
 
-    `again` lets the feed be asked for everything; `accepted` is called once a complete update is
+    `again` requests everything of the feed; `accepted` is called once a complete update is
     taken in.
     """
 
@@ -88,7 +88,7 @@ class Startup:
 
 
 class Worker:
-    """The one that acts; its deeds are in the kernel and its words in the outbox."""
+    """The only thread that acts: on the kernel, and into the outbox."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Worker:
         self._compare_at = 0.0
 
     def run(self) -> None:
-        """Work until a Stop comes, whatever goes wrong on the way."""
+        """Work until a Stop arrives, whatever fails on the way."""
         following = iter(pauses())
         while True:
             try:
@@ -127,7 +127,7 @@ class Worker:
             except Exception as error:
                 log.exception("the worker failed; it looks at everything anew")
                 self._health.degrade("worker", f"it failed: {error or type(error).__name__}")
-                # What it had taken from the queue is lost: read the host and ask the server anew.
+                # The notices taken from the queue are lost: read the host and ask the server anew.
                 self._compare_at = time.monotonic() + next(following)
                 self._intake.again()
             else:
@@ -135,7 +135,7 @@ class Worker:
                 self._health.recover("worker")
 
     def _work(self) -> bool:
-        """Take what is there and settle what it touched; whether to stop."""
+        """Take the queue's notices and reconcile their ports and links; return whether to stop."""
         notices = self._next()
         if any(isinstance(notice, Stop) for notice in notices):
             return True
@@ -150,17 +150,17 @@ class Worker:
         return self._state.complete and self._compared > 0
 
     def reconcile(self, dirty: Dirty) -> None:
-        """Settle what was touched; where that is everything, a part at a time.
+        """Reconcile dirty ports and links; where that is everything, a part at a time.
 
-        Between two parts the guards are read back, and events that came meanwhile go first. Of
-        everything, what is left over goes last.
+        Between two parts the guards are read back, and events of the meantime go first. The rest
+        of everything goes last.
         """
         if not self._is_begun:
             return
         if dirty.everything:
             self._backlog = dict.fromkeys(self._state.ports)
             self._is_sweeping = True
-        # With the last of everything, all up to the revision is said to be in the kernel.
+        # With the last part of everything, the revision is reported as applied.
         self._reconcile_now(dirty)
         while self._backlog or self._is_sweeping:
             part = [port_id for port_id, _ in zip(self._backlog, range(BATCH), strict=False)]
@@ -185,7 +185,7 @@ class Worker:
             links = frozenset()
 
     def _reconcile(self, dirty: Dirty, *, is_last: bool = False) -> None:
-        """Settle some ports. With the last ones, all that was to be settled is."""
+        """Reconcile some ports. `is_last`: with these, no dirty port is left."""
         revision = self._state.revision
         try:
             settled = self._acting.reconciler.reconcile(dirty)
@@ -200,7 +200,7 @@ class Worker:
             self._is_well = True
 
     def _reconcile_one_by_one(self, dirty: Dirty) -> None:
-        """Find out whose fault it was: nobody else's port is left as it is."""
+        """Reconcile ports one by one, so that a port that fails keeps no other from its state."""
         if len(dirty.ports) <= 1:
             self._try_again([*dirty.ports, *dirty.links])
             return
@@ -214,7 +214,7 @@ class Worker:
             log.exception("what belongs to no port could not be swept up")
 
     def _next(self) -> list[Notice]:
-        """All notices that are there; waits for one until something is due."""
+        """All notices in the queue; waits for one until something is due."""
         due = min(self._compare_at, self._acting.reading.due, *self._retries.values())
         is_busy = self._is_begun and (self._backlog or self._is_sweeping)
         notices: list[Notice] = []
@@ -231,7 +231,7 @@ class Worker:
             self._compare_at = min(self._compare_at, self._compared + MIN_INTERVAL)
             return NOTHING
         if isinstance(notice, FilterRemoved):
-            # Its port with it: a guard at a link that is no port's would go for good.
+            # Its port with it: a guard at a link that is no port's would be lost for good.
             return self._state.dirtied_by(notice.index)
         if isinstance(notice, Stop):
             return NOTHING
@@ -240,7 +240,7 @@ class Worker:
         return self._state.take(notice)
 
     def _update(self, update: Update) -> Dirty:
-        """Take in an update, unless it would replace what another store wants held."""
+        """Take in an update, unless it would replace the ports of another store."""
         if why := self._acting.owner.why_not(update):
             self._is_refusing = True
             self._health.degrade("store", why)
@@ -259,7 +259,7 @@ class Worker:
         return dirty
 
     def _due(self) -> Dirty:
-        """What is to be looked at again by now."""
+        """The ports and links that are due for another try."""
         now = time.monotonic()
         if now >= self._compare_at:
             return self._compare()
@@ -272,7 +272,7 @@ class Worker:
         )
 
     def _compare(self) -> Dirty:
-        """Read the host anew; nothing is touched where that cannot be."""
+        """Read the host anew; nothing is dirty where it cannot be read."""
         now = time.monotonic()
         try:
             links = tuple(self._acting.look())
@@ -285,7 +285,7 @@ class Worker:
         return self._state.take(AllLinks(links))
 
     def _read_back(self) -> None:
-        """Have some guards read back, and put back at once what is lost of them."""
+        """Have some guards read back, and lost ones put back at once."""
         now = time.monotonic()
         if not self._is_begun or now < self._acting.reading.due:
             return
@@ -297,7 +297,7 @@ class Worker:
             self._outbox.put_read_back()
 
     def _mark_lost(self, checked: Checked) -> None:
-        """Say which ports have lost their guard, before it is put back."""
+        """Report the ports that have lost their guard, before it is put back."""
         known = ((self._told.get(port_id), why) for port_id, why in checked.lost.items())
         reports = [
             replace(told, state=PortState.HELD_CLOSED, reason=f"its guard was lost: {why}")
@@ -309,7 +309,7 @@ class Worker:
             self._outbox.put_ports(reports)
 
     def _try_again(self, those: Iterable[str | int]) -> None:
-        """Settle ports or interfaces again in a while, each in its own time."""
+        """Schedule another try of ports or interfaces, each in its own time."""
         due = time.monotonic() + RETRY
         self._retries.update(dict.fromkeys(those, due))
 
@@ -329,7 +329,7 @@ class Worker:
         self._outbox.put_ports(news, reached)
 
     def _noted(self, settled: ReconcileResult) -> list[PortReport]:
-        """The reports; a port that had lost something and has it again says so for a while."""
+        """The reports; one of a port whose loss was put back names the loss for a while."""
         now = time.monotonic()
         self._health.lost(cause for cause, _ in settled.lost.values())
         for port_id, (cause, why) in settled.lost.items():

@@ -1,4 +1,4 @@
-"""Capabilities of this host, probed in a network namespace of a moment."""
+"""Capabilities of this host, probed in a temporary network namespace."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ BY_MEMBERS = "a bridge of the operator's forwards nothing for a new member witho
 
 @dataclass(frozen=True, slots=True)
 class BridgeFeatures:
-    """What the kernel's bridges and netdev hooks can do; what is missing, and why.
+    """Features of the kernel's bridges and netdev hooks; `missing` ones, each with the reason.
 
-    `by_name`: a chain can wait for a device. `vlan_floor`: a bridge can hold a member back.
-    `members`: how members of a bridge of the operator's are filtered, or empty.
+        `by_name`: a chain can wait for a device. `vlan_quarantine`: a bridge can hold members back.
+    `members`: the name of the filter for members of the operator's bridges, or empty.
     """
 
     missing: tuple[str, ...]
@@ -60,7 +60,7 @@ class BridgeFeatures:
 
 
 def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
-    """What this host is and can do: `vifguard host check`. Leaves nothing behind.
+    """The kernel and capabilities of this host: `vifguard host check`. Leaves nothing behind.
 
     Guards are tried beside `bpf_dir`, so that a running agent is not disturbed.
     """
@@ -69,7 +69,7 @@ def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
 
 
 def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
-    """What a host is, from what its wire and its driver (`features`, `missing`) can do."""
+    """The report of a host, from the features of its bridges (`wire`) and of its driver."""
     floors = {
         BY_GUARD: not missing,
         BY_NAME: wire.by_name,
@@ -88,12 +88,12 @@ def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, .
 
 
 def isolation_unsupported(about: HostReport) -> str:
-    """Why a host cannot keep networks apart; empty where it can."""
+    """The reason why a host cannot keep networks apart; empty where it can."""
     return "" if about.isolation else "; ".join(about.missing)
 
 
 def probe_bridges() -> BridgeFeatures:
-    """Try bridges and drop chains, and look whether anything else judges bridged packets."""
+    """Try bridges and drop chains, and check whether anything else judges bridged packets."""
     try:
         wire = in_throwaway(_probe_bridges)
     except OSError as error:
@@ -104,7 +104,7 @@ def probe_bridges() -> BridgeFeatures:
 
 
 def _rewriters() -> tuple[str, ...]:
-    """What may rewrite or redirect a guest's frame between its two guards.
+    """Settings by which something may rewrite or redirect a guest's frame between its two guards.
 
     With br_netfilter the host's own rules see bridged packets: DNAT rewrites what was judged,
     a FORWARD policy drops it, and fragments of two networks with equal addresses meet in one
@@ -168,7 +168,7 @@ def _quarantine(device: str) -> None:
 
 
 def _probe_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The driver's features, and what the kernel lacks for it."""
+    """The driver's features, and those that the kernel lacks for it."""
     needs: dict[str, Callable[[], str]] = {
         "tc programs": probe.programs,
         "BPF ring buffers (Linux 5.8)": probe.ring_buffer,
@@ -209,7 +209,7 @@ def _attach(directory: Path) -> frozenset[str]:
 
 
 def _remove(directory: Path) -> None:
-    """The directory, and the mount that it may have been made for."""
+    """Remove the directory, and the mount that it may have been made for."""
     with suppress(OSError):
         bpffs.unmount(directory)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A host without a driver: it enforces nothing, touches nothing, and says why."""
+"""A host without a driver: it enforces nothing, touches nothing, and reports why."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from vifguard.model.port import PortState
 
 
 class NoDriver:
-    """How a host without a driver settles: it touches nothing and says why."""
+    """The reconciler of a host without a driver: it touches nothing and reports why."""
 
     def __init__(self, state: AgentState, why: str) -> None:
         self._state = state
         self._why = why
 
     def reconcile(self, dirty: Dirty) -> ReconcileResult:
-        """Nothing but words."""
+        """Report the ports as not supported."""
         ports = (self._state.ports.get(port_id) for port_id in dirty.ports)
         return ReconcileResult(tuple(self._unsupported(port) for port in ports if port))
 
     def sweep(self) -> frozenset[int]:
-        """Nothing."""
+        """Do nothing."""
         return frozenset()
 
     def _unsupported(self, port: HostPort) -> PortReport:
@@ -34,19 +34,19 @@ class NoDriver:
 
 
 class NothingEnforced:
-    """What a host without a driver reads back, and whose updates it takes in: everybody's."""
+    """Read-back and ownership of a host without a driver: nothing to read, all updates accepted."""
 
     def __init__(self) -> None:
         self.due = 0.0
 
     def step(self, now: float) -> Checked:
-        """Nothing is held, so nothing is lost."""
+        """Report no loss: nothing is enforced."""
         self.due = now + EVERY
         return Checked(is_round=True)
 
     def why_not(self, _: Update) -> str:
-        """There is nothing to lose."""
+        """Object to no update: there is nothing to lose."""
         return ""
 
     def accept(self, _: Update) -> None:
-        """There is nothing to note it at."""
+        """Do nothing: there is no place to note it."""

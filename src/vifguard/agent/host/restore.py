@@ -21,14 +21,14 @@ from vifguard.model.address import Mac
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was given back, by name and to which bridge (or empty); and what could not be, why."""
+    """Restored interfaces by name, with their bridge (or empty); `failed` ones with the reason."""
 
     interfaces: Mapping[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
 
 
 class Restore:
-    """One giving back; no agent may be running."""
+    """One restoration of a host; no agent may be running."""
 
     def __init__(
         self, links: Links, bridges: Bridges, quarantine: Quarantine, former: SavedState
@@ -42,7 +42,7 @@ class Restore:
         self._failed: list[str] = []
 
     def run(self, guarded: Iterable[int]) -> Restored:
-        """Give back what is not a guard; the caller takes the guards away."""
+        """Restore everything but the guards, which the caller takes away."""
         for index in sorted({*guarded, *self._former.interfaces}):
             if index in self._here:
                 self._restore_interface(self._here[index])
@@ -78,7 +78,7 @@ class Restore:
 
 
 def restore(settings: Settings) -> Restored:
-    """Give everything back; the guards go last. Raises DriverError and OSError."""
+    """Restore everything; the guards go last. Raises DriverError and OSError."""
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
     with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
         former = SavedState(settings.record, bridges)
@@ -91,7 +91,7 @@ def restore(settings: Settings) -> Restored:
 
 
 def restore_bridges(links: Links, bridges: Bridges, former: SavedState) -> None:
-    """Let the operator's bridges forward for all of their members, as before."""
+    """Make the operator's bridges forward for all of their members, as before."""
     with MembersTable(TABLE) as table:
         for found in former.bridges.values():
             bridge = links.at(found.index)
@@ -100,7 +100,7 @@ def restore_bridges(links: Links, bridges: Bridges, former: SavedState) -> None:
                     each.remove(bridge, found.vlans)
                 if found.max_learned is not None:
                     bridges.set_max_learned(bridge.index, found.max_learned)
-        # Whatever is left of it when the record is lost.
+        # Leftovers of it, when the record is lost.
         table.remove()
 
 
@@ -119,7 +119,7 @@ def _unmark(link: Link) -> LinkChange:
 
 
 def _former(link: Link, found: SavedInterface, here: Mapping[int, Link]) -> LinkChange:
-    """What is different now.
+    """The change from the present state of an interface to the one it was found in.
 
     Nothing is taken down or out of a bridge that is not ours: an interface that was found before
     its hypervisor had done with it was in no bridge, and down, only for a moment.

@@ -1,8 +1,8 @@
 """The state of interfaces and bridges before the agent changed them, to be restored.
 
 Written before the first change, one JSON document a line. The lines hold for one boot of the
-machine and one network namespace, as the devices do: those of others are forgotten. What a disk
-does not take is known all the same, and written with what comes next.
+machine and one network namespace, as the devices do: those of others are forgotten. A line that
+the disk does not take is known all the same, and written with the next one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SavedBridge:
 
 @dataclass(frozen=True, slots=True)
 class _JournalLine:
-    """One line of the file: of which boot and namespace, and one device."""
+    """One line of the file: its boot and namespace, and one device."""
 
     boot: str
     namespace: int
@@ -63,7 +63,7 @@ class _JournalLine:
 class SavedState:
     """The record of one host; without a `path` it is kept in memory alone. One thread's.
 
-    What raises OSError has remembered all the same; `is_behind` until the disk has it too.
+    A method that raises OSError has remembered all the same; `is_behind` until the disk has it too.
     """
 
     def __init__(self, path: Path | None, bridges: Bridges) -> None:
@@ -81,13 +81,13 @@ class SavedState:
             self.is_behind = not text.endswith("\n") and bool(text)
 
     def note(self, links: Iterable[Link]) -> None:
-        """Write what interfaces are, unless that is known already. Raises OSError."""
+        """Write the state of interfaces, unless it is known already. Raises OSError."""
         news = [self._interface(link) for link in links if link.index not in self.interfaces]
         self.interfaces.update((each.index, each) for each in news)
         self._append([self._line(interface=each) for each in news])
 
     def note_bridge(self, bridge: Link, vlans: OriginalVlans, members: Iterable[int]) -> None:
-        """Write what a bridge is, unless that is known already. Raises OSError."""
+        """Write the state of a bridge, unless it is known already. Raises OSError."""
         if bridge.index in self.bridges:
             return
         settings = self._bridges.settings(bridge.index)
@@ -97,7 +97,7 @@ class SavedState:
         self._append([self._line(bridge=found)])
 
     def note_left(self, bridge: int, members: Iterable[int]) -> None:
-        """These have left a bridge, so they are none of those that were there. Raises OSError."""
+        """Strike members that left a bridge from those that were there. Raises OSError."""
         found = self.bridges[bridge]
         here = tuple(i for i in found.members if i not in frozenset(members))
         if here != found.members:
@@ -106,9 +106,9 @@ class SavedState:
             self._rewrite()
 
     def keep(self, indexes: Iterable[int]) -> None:
-        """Forget devices that are none of these: they are gone, and a number may come again.
+        """Forget devices that are none of these: they are gone, and their number may be used again.
 
-        And write what no disk has taken yet. Raises OSError.
+        Also write lines that the disk has not taken yet. Raises OSError.
         """
         here = frozenset(indexes)
         if any(i not in here for kept in (self.interfaces, self.bridges) for i in kept):
@@ -119,7 +119,7 @@ class SavedState:
             self._rewrite()
 
     def forget(self) -> None:
-        """All was given back."""
+        """Forget everything, once all is restored."""
         self.interfaces, self.bridges = {}, {}
         if self._path is not None:
             self._path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Whose ports the guards of this host hold: an update of another store does not replace them."""
+"""The store whose ports are guarded here: an update of another store does not replace them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TAKE_OVER = "start it once with --take-over if it is meant"
 
 
 class StoreOwnership:
-    """Says whether a complete update may be taken in. One thread's.
+    """Decides whether a complete update may be taken in. One thread's.
 
     A data directory that is empty, a database that was restored, a wrong name of the host: each
     would take the guests of this host off their networks. `take_over`: the next one is meant.
@@ -20,7 +20,7 @@ class StoreOwnership:
         self._take_over = take_over
 
     def why_not(self, update: Update) -> str:
-        """Why what is in force stays as it is; empty where the update may be taken in."""
+        """The reason why an update is not taken in; empty where it may be."""
         if not update.complete or self._take_over:
             return ""
         guarded = self._guards.ports()
@@ -38,14 +38,14 @@ class StoreOwnership:
         )
 
     def accept(self, update: Update) -> None:
-        """The update is taken in: from now on the guards are its store's. Raises OSError."""
+        """Note that the guards are the update's store's from now on. Raises OSError."""
         if update.complete:
             self._guards.set_store(update.store)
             self._take_over = False
 
 
 def not_our_store_reason(own: str, store: str, guarded: int) -> str:
-    """Why a store is not the one whose ports are guarded; empty where it is, or none is known."""
+    """Why a store is not that of the guarded ports; empty where it is, or none is known."""
     if not (own and store) or own == store:
         return ""
     return (

@@ -17,11 +17,11 @@ from vifguard.kernel.net.link import Link, LinkChange, Links
 
 
 def teardown(settings: Settings) -> None:
-    """Take away all that an agent put on this host; no agent may be running.
+    """Remove everything that an agent put on this host; no agent may be running.
 
     Each interface is cut off (out of its bridge, and down) before it loses its guard, and so is
     one whose port was deleted: without the member filter it would forward unguarded. Where one
-    cannot be, nothing loses its guard. Raises DriverError and OSError.
+    cannot be cut off, nothing loses its guard. Raises DriverError and OSError.
     """
     driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
     with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:

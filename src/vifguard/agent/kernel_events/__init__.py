@@ -1,1 +1,1 @@
-"""Reads what the guards report: drops, claims, address detection; answers rejected packets."""
+"""Events of the guards: drops, claims, address detection; answers to rejected packets."""

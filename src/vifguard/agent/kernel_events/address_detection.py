@@ -1,7 +1,7 @@
-"""Addresses that guests claim: asked of the server, then proven by duplicate address detection.
+"""Addresses that guests claim: allowed by the server, then proven by duplicate detection.
 
 The guest's own detection was dropped with its claim, so the agent sends one in the port's name
-once the server agrees. A new agent finds what is tentative in the policies and goes on.
+once the server agrees. A new agent finds tentative addresses in the policies and goes on.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ UNUSED = 5.0
 """Seconds after its last use that a learned address may make room for another."""
 
 AGAIN = 5.0
-"""Seconds after which a question that was answered by nothing, or refused, is asked anew."""
+"""Seconds after which a claim that the server did not answer, or refused, is sent anew."""
 
 _ALL_NODES = IPv6Address("ff02::1")
 _UNSPECIFIED = IPv6Address(0)
 _DEFENDER = Mac(b"\x02\x00\x5e\x00\x53\x01")
-"""Who tells a guest that an address is taken: a MAC that is nobody's (RFC 7042, 2.1.2)."""
+"""The sender of the answer that an address is taken: a MAC that is nobody's (RFC 7042, 2.1.2)."""
 
 Key = tuple[str, IPAddress]
 
@@ -45,15 +45,15 @@ class Claiming(Protocol):
 
     @property
     def claiming(self) -> Mapping[int, Placement]:
-        """All of them."""
+        """All of these ports."""
 
     @property
     def detecting(self) -> Mapping[int, Placement]:
-        """Those that have a tentative address."""
+        """The ports that have a tentative address."""
 
 
 class AddressDetector:
-    """Takes claims to the server, and tentative addresses to their end. One thread's."""
+    """Sends claims to the server, and ends the detection of tentative addresses. One thread's."""
 
     def __init__(self, driver: EbpfDriver, outbox: Outbox, ports: Claiming) -> None:
         self._driver = driver
@@ -70,7 +70,7 @@ class AddressDetector:
         return bool(self._asked or self._until)
 
     def take(self, claimed: Claimed) -> None:
-        """Take in what the kernel says of a claim."""
+        """Take in the kernel's event of a claim."""
         place = self._ports.claiming.get(claimed.ifindex)
         if place is None or place.port.policy.port_id != claimed.port_id:
             return
@@ -80,7 +80,7 @@ class AddressDetector:
             self._ask(place, claimed)
 
     def step(self, now: float) -> None:
-        """Do what is due at `now` (CLOCK_MONOTONIC, s): what the kernel told before is taken in."""
+        """Do what is due at `now` (CLOCK_MONOTONIC, s), once earlier kernel events are taken in."""
         for known in (self._asked, self._concluded):
             for key in [key for key, until in known.items() if until <= now]:
                 del known[key]
@@ -89,7 +89,7 @@ class AddressDetector:
         for key in [key for key, (until, _) in self._refused.items() if until <= now]:
             del self._refused[key]
         tentative = dict(self._tentative())
-        # A port that is closed meanwhile asks anew once it is not: its solicitation may be lost.
+        # A port that is closed meanwhile solicits anew once it is open: the first may be lost.
         for key in self._until.keys() - tentative.keys():
             del self._until[key]
         for key, (ifindex, place) in tentative.items():
@@ -147,7 +147,7 @@ class AddressDetector:
             self._outbox.put_detection(Detection(*key, unique))
 
     def _defend(self, ifindex: int, place: Placement, address: IPAddress) -> None:
-        """Answer the guest's detection as the holder would: it finds a duplicate."""
+        """Answer the guest's detection as the holder would, so that it finds a duplicate."""
         self._send(ifindex, place, Direction.TO_GUEST, _advertisement(address))
 
     def _send(self, ifindex: int, place: Placement, way: Direction, frame: bytes) -> bool:
@@ -167,6 +167,6 @@ def _solicitation(place: Placement, address: IPAddress) -> bytes:
 
 
 def _advertisement(address: IPAddress) -> bytes:
-    """What the holder of an address answers to another's detection (RFC 4861, 7.2.4)."""
+    """The answer of an address's holder to another's detection (RFC 4861, 7.2.4)."""
     packet = ipv6(address, _ALL_NODES, na(address, tlla(_DEFENDER)), hop_limit=255)
     return ethernet(_DEFENDER, multicast_mac(_ALL_NODES), packet)

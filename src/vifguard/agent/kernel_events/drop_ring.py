@@ -1,4 +1,4 @@
-"""The dropped frames that an agent keeps where it cannot keep all until they are told."""
+"""A bounded store of dropped frames until they are reported."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from vifguard.feed.messages import DropRecord
 
 
 class DropRing:
-    """Dropped frames by kind, the latest of each; of which there are most make room.
+    """Dropped frames by kind, the latest of each; the most frequent kind makes room.
 
-    So who causes many drops of one kind cannot hide one of another.
+    So a sender that causes many drops of one kind cannot hide one of another.
     """
 
     def __init__(self, most: int) -> None:

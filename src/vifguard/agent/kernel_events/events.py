@@ -1,6 +1,6 @@
-"""Events of the guards: drops, claims, and who was last seen with an address.
+"""Events of the guards: drops, claims and sightings.
 
-And answers those who were refused, where a port's security groups say so.
+Also answers rejected packets, where a port's security groups reject.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from vifguard.kernel.clock import monotonic_to_epoch
 log = logging.getLogger("vifguard")
 
 _POLL_INTERVAL = 0.25
-"""Seconds between two looks: what a flood writes meanwhile costs one look, not many."""
+"""Seconds between two reads: the events of a flood meanwhile cost one read, not many."""
 
 _POLL_INTERVAL_WHEN_ANSWERING = 0.02
-"""The same where somebody may be waiting for an answer."""
+"""The same where a peer or guest may be waiting for an answer."""
 
 _COUNTS_EVERY = 1.0
-"""Seconds between two looks at counts and sightings."""
+"""Seconds between two reads of counts and sightings."""
 
 
 class PortIndex(Claiming, Protocol):
-    """Which port is behind which interface; `watching` are those that have watched addresses."""
+    """The ports behind guarded interfaces; `watched` are those that have watched addresses."""
 
     @property
     def port_by_ifindex(self) -> Mapping[int, str]:
-        """The guarded interfaces."""
+        """The port ids of the guarded interfaces."""
 
     @property
     def watched(self) -> Mapping[int, str]:
-        """Those whose use of addresses matters."""
+        """The ports whose use of addresses matters."""
 
     @property
     def rejecting(self) -> Mapping[int, Placement]:
-        """Those whose security groups reject."""
+        """The ports whose security groups reject."""
 
 
 class EventReader:
@@ -67,7 +67,7 @@ class EventReader:
         self._counted: dict[tuple[str, str, str], int] = {}
 
     def work(self) -> None:
-        """Listen until stopped."""
+        """Read events until stopped."""
         dropped, due = False, 0.0
         while not self._stop_event.wait(self._poll_interval):
             now = time.monotonic()
@@ -75,7 +75,7 @@ class EventReader:
                 _POLL_INTERVAL_WHEN_ANSWERING if self._detector.is_busy else _POLL_INTERVAL
             ):
                 dropped = self._look() or dropped
-            # Whoever defended an address before `now` was heard: this thread may be late.
+            # A defence of an address before `now` has been read: this thread may be late.
             self._detector.step(now)
             if time.monotonic() >= due:
                 due = time.monotonic() + _COUNTS_EVERY
@@ -90,7 +90,7 @@ class EventReader:
         return _POLL_INTERVAL_WHEN_ANSWERING if answered else _POLL_INTERVAL
 
     def _look(self) -> bool:
-        """Take what the rings hold; whether frames were dropped."""
+        """Take the events of the rings; return whether frames were dropped."""
         claims = []
         for claimed in self._driver.events.claims():
             if claimed.kind is ClaimKind.HOLDS:
@@ -98,7 +98,7 @@ class EventReader:
             else:
                 self._detector.take(claimed)
         if claims:
-            # When the address was last seen elsewhere is how long nobody had it.
+            # The time of its last sighting elsewhere shows how long nobody had the address.
             self._outbox.put_claims(map(_claim, claims), self._sightings())
         drops = self._driver.events.drops()
         for dropped in filter(wants_reject, drops):
@@ -107,7 +107,7 @@ class EventReader:
         return bool(drops)
 
     def _reject(self, dropped: Dropped) -> None:
-        """Answer, if its port does; on the way back to whoever sent it."""
+        """Answer a rejected packet, if its port rejects; on the way back to the sender."""
         place = self._guarded.rejecting.get(dropped.ifindex)
         if place is None or place.port.policy.port_id != dropped.port_id:
             return
@@ -121,7 +121,7 @@ class EventReader:
             log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
 
     def _sightings(self) -> Iterator[Sighting]:
-        """The watched addresses that were used since the last look."""
+        """The watched addresses that were used since the last read."""
         before, self._seen = self._seen, {}
         for ifindex, port_id in self._guarded.watched.items():
             for address, at in self._driver.sightings(ifindex).items():
@@ -131,7 +131,7 @@ class EventReader:
                     yield Sighting(port_id, address, monotonic_to_epoch(at))
 
     def _counts(self) -> Iterator[DropCount]:
-        """The counts that rose since the last look."""
+        """The counts that rose since the last read."""
         before, self._counted = self._counted, {}
         for count in self._driver.events.counts():
             port_id = self._guarded.port_by_ifindex.get(count.ifindex)

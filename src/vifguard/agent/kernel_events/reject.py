@@ -1,8 +1,8 @@
-"""TCP resets and ICMP errors for what security groups with `reject` turned away. Pure.
+"""TCP resets and ICMP errors for packets that security groups with `reject` turned away. Pure.
 
-A SYN gets a reset, all else but TCP an ICMP error that says "administratively prohibited". The
-answer comes from the address that was written to, and is as small as what it answers, or nearly:
-nobody is flooded through it, as the kernel tells of no more than 100 drops a second and port.
+A SYN gets a reset, any packet but TCP an ICMP error "administratively prohibited". The answer
+comes from the packet's destination, and is about as small as the packet: nobody is flooded
+through it, as the kernel reports no more than 100 drops a second and port.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _UNREACHABLE6, _PROHIBITED6 = 1, 1
 _ERRORS4 = frozenset({3, 4, 5, 11, 12})
 _FIRST_INQUIRY6, _REDIRECT6 = 128, 137
 _QUOTED = 4
-"""Octets between an ICMP error's checksum and what it quotes."""
+"""Octets between an ICMP error's checksum and the packet that it quotes."""
 
 
 def wants_reject(dropped: Dropped) -> bool:
-    """Whether no rule allowed it; what only looks like a connection's is not answered."""
+    """Whether no rule allowed it; a packet that only looks like a connection's is not answered."""
     return dropped.guard is Guard.SECURITY_GROUPS and dropped.reason is Reason.NOT_ALLOWED
 
 
 def reject_packet(dropped: Dropped) -> bytes | None:
-    """The frame that answers a refused one; None where RFCs want no answer, or none is to be made.
+    """The frame that answers a rejected one; None where RFCs want no answer, or none can be made.
 
     RFC 9293, 3.10.7.1; RFC 1122, 3.2.2; RFC 1812, 5.2.7.1; RFC 4443, 2.4 and 3.1.
     """
@@ -54,7 +54,7 @@ def reject_packet(dropped: Dropped) -> bytes | None:
 
 
 def _is_between_two(frame: Frame, packet: IPv4 | IPv6) -> bool:
-    """Whether one machine wrote to one machine; else many would answer, or many be answered."""
+    """Whether one machine sent to one machine; else many would answer, or many be answered."""
     ends = (packet.src, packet.dst)
     return not (
         frame.is_to_group
@@ -82,7 +82,10 @@ def _answer(packet: IPv4 | IPv6, quote: bytes) -> Layer | None:
 
 
 def _reset(segment: Tcp) -> Layer | None:
-    """Of a SYN alone: an ACK may be of a connection that lives and that the guard lost sight of."""
+    """The reset for a SYN, and for no other segment.
+
+    An ACK may be of a connection that lives and that the guard lost sight of.
+    """
     if segment.flags & (_FIN | _SYN | _RST | _ACK) != _SYN:
         return None
     ports = segment.dport, segment.sport

@@ -1,1 +1,1 @@
-"""Reports to the server, and what a running agent says on its own host."""
+"""Reports to the server, and the run file on the agent's own host."""

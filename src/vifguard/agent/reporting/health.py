@@ -1,4 +1,4 @@
-"""What hinders an agent, and what of its guards was lost: logged once, reported, counted."""
+"""Troubles of an agent and losses of its guards: logged once, reported, counted."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 log = logging.getLogger("vifguard")
 
 Changed = Callable[[tuple[str, ...], Mapping[str, int]], None]
-"""Takes what hinders the agent, and how many guards were lost by each cause."""
+"""Takes the agent's troubles, and the number of losses by cause."""
 
 
 class Health:
-    """The agent's troubles, one a part of it, and its losses since it started. Safe for threads.
+    """The agent's troubles, one for each part, and its losses since it started. Safe for threads.
 
     `changed` is called with all of both whenever one of them changes.
     """
@@ -26,7 +26,7 @@ class Health:
         self._lost: Counter[str] = Counter()
 
     def degrade(self, part: str, why: str) -> None:
-        """A part of the agent cannot do its work; `why` says what to do about it."""
+        """Note that a part of the agent cannot do its work; `why` is the reason and the remedy."""
         with self._lock:
             if self._troubles.get(part) == why:
                 return
@@ -35,7 +35,7 @@ class Health:
             self._publish()
 
     def recover(self, part: str) -> None:
-        """A part of the agent does its work; nothing is said where it did before."""
+        """Note that a part of the agent does its work; nothing is logged where it did before."""
         with self._lock:
             why = self._troubles.pop(part, None)
             if why is not None:
@@ -43,7 +43,7 @@ class Health:
                 self._publish()
 
     def lost(self, causes: Iterable[str]) -> None:
-        """Guards were found to be lost, each by a cause."""
+        """Count losses, each by its cause."""
         with self._lock:
             before = self._lost.total()
             self._lost.update(causes)

@@ -1,7 +1,7 @@
-"""What goes up to the server: gathered here, sent by a thread of its own.
+"""Reports to the server: gathered here, sent by a thread of its own.
 
-A server that is slow or gone must never hold up a guard, so nobody waits here but the
-sender; what piles up meanwhile is only the latest of each port and address.
+A server that is slow or gone must never delay a guard, so only the sender waits here;
+only the latest report of each port and address is kept meanwhile.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RECORDS_KEPT = 2000
 CLAIMS_KEPT = 10_000
 SECOND = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
-"""Seconds; a server that comes back hears of every host before it takes it for silent."""
+"""Seconds; a server that is back gets each host's report before it takes the host for silent."""
 
 
 K = TypeVar("K")
@@ -51,7 +51,7 @@ V = TypeVar("V")
 
 
 class LastSeen(Protocol):
-    """What is told on the host itself how its agent does."""
+    """A callback that notes the agent's health on the host itself."""
 
     def __call__(
         self, degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool
@@ -60,7 +60,7 @@ class LastSeen(Protocol):
 
 
 def _nobody(degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool) -> None:
-    """Nobody is told."""
+    """Do nothing."""
 
 
 class Outbox:
@@ -72,7 +72,7 @@ class Outbox:
         instance: Instance = NO_INSTANCE,
         seen: LastSeen = _nobody,
     ) -> None:
-        """`seen` is told on this host how the agent does, whatever becomes of the server."""
+        """`seen` gets the agent's health on this host, also while the server is gone."""
         self._host = host
         self._seen = seen
         self._degraded: tuple[str, ...] = ()
@@ -96,14 +96,14 @@ class Outbox:
         self._wiring: WiringReport | None = None
 
     def put_host_report(self, about: HostReport) -> None:
-        """What this host is; told at once."""
+        """Put the report of this host; sent at once."""
         with self._filled:
             self._about = about
             self._news = True
             self._wake(urgent=True)
 
     def put_health(self, degraded: tuple[str, ...], lost: Mapping[str, int]) -> None:
-        """What hinders this agent, and what was lost; told at once."""
+        """Put the agent's troubles and losses; sent at once."""
         with self._filled:
             self._degraded, self._lost = degraded, lost
             self._seen(degraded, lost, read_back=False)
@@ -113,7 +113,7 @@ class Outbox:
                 self._wake(urgent=True)
 
     def put_read_back(self) -> None:
-        """Every guard was read back, and what was not as it should be was put here; told at once.
+        """Put that every guard was read back and losses were reported before; sent at once.
 
         It is the heartbeat of the host.
         """
@@ -123,13 +123,13 @@ class Outbox:
             self._wake(urgent=True)
 
     def put_wiring(self, wiring: WiringReport) -> None:
-        """What of the host's wiring is not a port's; told within a second."""
+        """Put the report of the host's wiring that is no port's; sent within a second."""
         with self._filled:
             self._wiring = wiring
             self._wake(urgent=False)
 
     def put_ports(self, reports: Iterable[PortReport], reached: int = 0) -> None:
-        """What the kernel holds of ports; told at once, the latest of each.
+        """Put reports of ports, as read back from the kernel; sent at once, the latest of each.
 
         `reached`: with that, everything up to this revision was taken in.
         """
@@ -140,7 +140,7 @@ class Outbox:
                 self._wake(urgent=True)
 
     def put_claims(self, claims: Iterable[Claim], sightings: Iterable[Sighting]) -> None:
-        """Claims, and the sightings just before them; claims are told at once."""
+        """Put claims, and the sightings just before them; claims are sent at once."""
         with self._filled:
             before = len(self._claims)
             self._claims.extend(claims)
@@ -151,20 +151,20 @@ class Outbox:
                 self._wake(urgent=False)
 
     def put_address_claim(self, claim: AddressClaim) -> None:
-        """A guest claims an address; told at once."""
+        """Put a guest's address claim; sent at once."""
         with self._filled:
             if len(self._address_claims) < CLAIMS_KEPT:
                 self._address_claims[claim.port_id, str(claim.address)] = claim
             self._wake(urgent=True)
 
     def put_detection(self, detection: Detection) -> None:
-        """What was found of a tentative address; told at once."""
+        """Put the result of a detection; sent at once."""
         with self._filled:
             self._detections[detection.port_id, str(detection.address)] = detection
             self._wake(urgent=True)
 
     def put_answer(self, answer: ReportAnswer) -> None:
-        """What the server said to a report."""
+        """Take in the server's answer to a report."""
         with self._filled:
             self._refused.extend(answer.refused)
 
@@ -175,7 +175,7 @@ class Outbox:
             return refused
 
     def put_drops(self, drops: Iterable[DropRecord], counts: Iterable[DropCount]) -> None:
-        """Dropped frames; told within a second."""
+        """Put dropped frames and counts; sent within a second."""
         with self._filled:
             for drop in drops:
                 self._drops.add((drop.port_id, drop.direction, drop.reason), drop)
@@ -184,7 +184,7 @@ class Outbox:
                 self._wake(urgent=False)
 
     def close(self) -> None:
-        """Let `take` give up waiting."""
+        """End the waiting of `take`."""
         with self._filled:
             self._closed = True
             self._wake(urgent=True)
@@ -192,7 +192,7 @@ class Outbox:
     def take(self) -> Report | None:
         """The next report: at once when something is urgent, else a second after the first fact.
 
-        None when the outbox is closed and empty, and a last report has said that the agent ends.
+        None once the outbox is closed and empty, and a last report has announced the agent's end.
         """
         with self._filled:
             while self._is_empty() and not self._closed:
@@ -203,7 +203,7 @@ class Outbox:
             if self._is_empty():
                 return self._last()
             ports = tuple(_pop(self._ports, PORTS_AT_ONCE))
-            # What the host is goes with every report: who was told wrong things is set right.
+            # The host's own report goes with every other: a server with a wrong one gets the right.
             report = Report(
                 self._host,
                 self._about,
@@ -230,7 +230,7 @@ class Outbox:
             return report
 
     def _last(self) -> Report | None:
-        """That the agent ends: another may begin at once."""
+        """The report that the agent ends: another may begin at once."""
         if self._instance.ended or not self._instance.id:
             return None
         self._instance = replace(self._instance, ended=True)
@@ -257,7 +257,7 @@ class Outbox:
 
 
 class Reporter:
-    """Sends what is in the outbox, in order, until the server has it."""
+    """Sends the outbox's reports, in order, each until the server has it."""
 
     def __init__(
         self,
@@ -277,7 +277,7 @@ class Reporter:
         """Whether the server has taken a report of this agent, and so knows it."""
 
     def work(self) -> None:
-        """Send until stopped; what the server did not take by then is lost, and told anew."""
+        """Send until stopped; reports not taken by the server by then are lost, and made anew."""
         while (report := self._outbox.take()) is not None:
             self._deliver(report)
 
@@ -299,14 +299,14 @@ class Reporter:
                 self.is_known.set()
                 self._health.recover("server")
                 return
-            # By then it says nothing of a moment ago.
+            # A report sent later is no sign of a read-back a moment ago.
             report = replace(report, read_back=False)
             if self._stop_event.wait(pause):
                 return
 
 
 def pauses() -> Iterable[float]:
-    """How long to wait after each failure in a row, seconds."""
+    """The seconds to wait after each failure in a row."""
     return (min(_FIRST_PAUSE * 2**n, _LONGEST_PAUSE) for n in itertools.count())
 
 

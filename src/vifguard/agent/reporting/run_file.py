@@ -1,7 +1,7 @@
-"""What a running agent says of itself on its own host, for `vifguard host check`.
+"""The state of a running agent on its own host, for `vifguard host check`.
 
-A file in memory (/run), not in the data directory, which may be full, or gone. Whoever wrote
-it holds a lock on it while it lives.
+A file in memory (/run), not in the data directory, which may be full, or gone. The agent that
+wrote it holds a lock on it while it lives.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DIRECTORY = Path("/run/vifguard")
 class Running:
     """A living agent: when it last read back its guards (seconds since the epoch, 0 for never).
 
-    `read_back_ago` is how many seconds ago that was, whatever the calendar was set to meanwhile.
+    `read_back_ago`: seconds since then, independent of changes to the host's clock.
     `degraded` and `lost` as of a HostReport.
     """
 
@@ -40,9 +40,9 @@ class Running:
 
 
 class RunFile:
-    """The file of one agent, named by where it pins. One process at a time writes it.
+    """The file of one agent, named by the directory of its pins. One process at a time writes it.
 
-    Where it cannot be written, that is logged, and nothing else suffers.
+    A file that cannot be written is logged, with no other effect.
     """
 
     def __init__(self, bpf_dir: Path, host: str) -> None:
@@ -58,7 +58,7 @@ class RunFile:
             self.close()
 
     def write(self, degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool) -> None:
-        """Say how the agent does; `read_back`: all guards were read back just now."""
+        """Write the agent's health; `read_back`: all guards were read back just now."""
         self._about |= {"degraded": degraded, "lost": dict(lost)}
         if read_back:
             self._about |= {"read_back_at": time.time(), "monotonic": time.monotonic()}
@@ -70,7 +70,7 @@ class RunFile:
             os.ftruncate(self._file, len(text))
 
     def close(self) -> None:
-        """Remove it: no agent runs."""
+        """Remove the file: no agent runs."""
         if self._file >= 0:
             with suppress(OSError):
                 self._path.unlink()
@@ -85,7 +85,7 @@ class RunFile:
 
 
 def running(bpf_dir: Path) -> Running | None:
-    """The agent that lives and pins there; None where none does."""
+    """The living agent that pins in a directory; None where none does."""
     try:
         file = os.open(path_of(bpf_dir), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -108,12 +108,12 @@ def running(bpf_dir: Path) -> Running | None:
 
 
 def forget(bpf_dir: Path) -> None:
-    """Remove what an agent that was killed left; none may be running."""
+    """Remove the file of an agent that was killed; none may be running."""
     with suppress(OSError):
         path_of(bpf_dir).unlink()
 
 
 def path_of(bpf_dir: Path) -> Path:
-    """Where the agent that pins in a directory says how it does."""
+    """The path of the run file of the agent that pins in a directory."""
     directory = Path(os.environ.get("RUNTIME_DIRECTORY", "") or DIRECTORY)
     return directory / f"{str(bpf_dir.absolute()).strip('/').replace('/', '-')}.json"

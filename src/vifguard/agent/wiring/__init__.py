@@ -1,1 +1,1 @@
-"""Bridges of the operator's, and what of the host's wiring is watched and reported."""
+"""Bridges of the operator's, and the watchers and reports of the host's wiring."""

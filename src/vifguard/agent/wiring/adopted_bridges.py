@@ -1,8 +1,9 @@
-"""The operator's bridges that networks are mapped to: who may forward there.
+"""The operator's bridges that networks are mapped to, and the members that may forward there.
 
-What is no uplink, not trusted and not guarded forwards nothing, also while no agent lives. Who
-was there before the filter goes on while the ports have their turn to be guarded, and is named
-and cut off once all have had it; with `keep_unguarded` it goes on until it has a port or leaves.
+A member that is no uplink, not trusted and not guarded forwards nothing, also while no agent
+lives. A member that was there before the filter goes on while the ports have their turn to be
+guarded, and is logged and cut off once all have had it; with `keep_unguarded` it goes on until
+it has a port or leaves.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from vifguard.model.policy import PortPolicy
 log = logging.getLogger("vifguard")
 
 MOST_ENTRIES = 65536
-"""Forwarding entries that a bridge learns at most: 8 MB, whatever a member without guards sends."""
+"""Forwarding entries that a bridge learns at most: 8 MB, in a flood of a member without guards."""
 
 _FORWARDS = "forwards all the same: give it a port"
 
 
 @dataclass(frozen=True, slots=True)
 class HostLinks:
-    """What the kernel is reached by."""
+    """The handles of the kernel: links, bridges, and the member filter."""
 
     links: Links
     bridges: Bridges
@@ -44,7 +45,7 @@ class HostLinks:
 
 
 class AdoptedBridges:
-    """The members of these bridges. One thread's."""
+    """The members of adopted bridges. One thread's."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class AdoptedBridges:
         door: HostLinks,
         lost: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
-        """`lost` is told where somebody took a filter away."""
+        """`lost` is called where somebody removed a filter."""
         self._lost = lost
         self._state = state
         self._settings = settings
@@ -68,12 +69,12 @@ class AdoptedBridges:
 
     @property
     def physical(self) -> Mapping[str, str]:
-        """The device of each physical network, as the operator said."""
+        """The device of each physical network, as the operator mapped it."""
         return self._settings.physical
 
     @property
     def filters(self) -> bool:
-        """Whether each of these bridges is to be filtered by now, where this kernel can."""
+        """Whether each adopted bridge is to be filtered by now, where this kernel can."""
         return self._had_turn and self._door.filter is not None
 
     def bridge_of(self, link: Link) -> Link | None:
@@ -81,7 +82,7 @@ class AdoptedBridges:
         return next((b for b in self.bridges() if b.index == link.master), None)
 
     def was_there(self, link: Link | None) -> bool:
-        """Whether an interface was a member of such a bridge before that was first filtered."""
+        """Whether an interface was a member of an adopted bridge before that was first filtered."""
         bridge = self.bridge_of(link) if link else None
         if link is None or bridge is None:
             return False
@@ -97,11 +98,14 @@ class AdoptedBridges:
         return bridge is not None and bridge.index == found.master
 
     def note(self, links: Iterable[Link]) -> None:
-        """Write what interfaces are before they are changed."""
+        """Save the state of interfaces before they are changed."""
         self._record(partial(self._former.note, links))
 
     def note_left(self, guarded: Collection[int]) -> None:
-        """Who left a bridge was there first no more: unguarded, it forwards nothing when back."""
+        """Strike members that left a bridge from those that were there first.
+
+        Without a guard such a member forwards nothing when it is back.
+        """
         left = self._state.take_left()
         for bridge in self.bridges() if left else ():
             found = self._former.bridges.get(bridge.index)
@@ -121,9 +125,10 @@ class AdoptedBridges:
     def allow_forwarding(
         self, ports: Mapping[int, PortPolicy], others: Callable[[], Collection[int]]
     ) -> dict[int, str]:
-        """Let guarded interfaces forward where they are members; those that could not be, why.
+        """Allow guarded members to forward; return those for which that failed, with the reason.
 
-        `others` says who is guarded already: they go on where the filter has to be put.
+        `others` gives the interfaces that are guarded already: they go on forwarding where the
+        filter has to be put.
         """
         if self._door.filter is None:
             return {}
@@ -140,7 +145,7 @@ class AdoptedBridges:
         return failed | _reasons_text(self._door.filter.allow_forwarding(here))
 
     def deny_forwarding(self, indexes: Iterable[int]) -> Mapping[int, str]:
-        """Let interfaces forward nothing, before they lose their guards; who does, and why."""
+        """Make interfaces forward nothing, before they lose their guards; return the failures."""
         here = [index for index in indexes if self._is_member(index)]
         if self._door.filter is None or not here:
             return {}
@@ -148,7 +153,7 @@ class AdoptedBridges:
         return {index: f"it still forwards on its bridge: {why}" for index, why in failed.items()}
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
-        """Let exactly those forward who may; put the filter where there is none.
+        """Allow exactly the permitted members to forward; put the filter where there is none.
 
         Called once all ports have had their turn. `ports` are the interfaces that ports are at,
         and `guarded` those of them whose guards are in.
@@ -174,7 +179,7 @@ class AdoptedBridges:
                     yield bridge, link
 
     def _begin(self, bridge: Link, guarded: Collection[int]) -> dict[int, str]:
-        """Filter a bridge that is not; why its guarded members are then left as they are."""
+        """Filter a bridge that is not; return the reason by guarded member where that fails."""
         filter_, there = self._door.filter, [link.index for link in self._members(bridge)]
         if filter_ is None:
             return {}
@@ -195,7 +200,7 @@ class AdoptedBridges:
         return {}
 
     def _tell_loss(self, bridge: Link, *, is_gone: bool) -> None:
-        """Log and count that the filter of a bridge was taken away, or the bridge with it."""
+        """Log and count that the filter of a bridge was removed, or the bridge with it."""
         before = self.filtered.get(bridge.name, bridge.index)
         if before != bridge.index:
             log.error("bridge %s was made anew: its members are to be filtered anew", bridge.name)
@@ -206,7 +211,7 @@ class AdoptedBridges:
         self._lost([WiringLoss.FILTER])
 
     def _record(self, write: Callable[[], None]) -> None:
-        """Write in the record. What no disk takes is known here, and that is told once."""
+        """Write in the record. A line that the disk does not take is kept here, and logged once."""
         was_behind = self._former.is_behind
         try:
             write()
@@ -232,7 +237,7 @@ class AdoptedBridges:
             _log_refusals(filter_.deny_forwarding(inside - wanted))
 
     def _wanted(self, bridge: Link, guarded: Collection[int]) -> frozenset[int]:
-        """Who may forward on a bridge: what is guarded or leads out, and who goes on."""
+        """The members that may forward: guarded ones, uplinks, trusted and kept ones."""
         return frozenset(
             link.index
             for link in self._members(bridge)
@@ -242,25 +247,25 @@ class AdoptedBridges:
     def _keeps_forwarding(self, link: Link) -> bool:
         """Whether a member that was there first forwards without a guard.
 
-        Until all ports have had their turn it may be one whose turn is to come. After that as the
-        operator says, and not once a port was for it.
+        Until all ports have had their turn it may be the interface of a port to come. After that
+        as the operator set, and not once a port was for it.
         """
         is_kept = self._settings.keep_unguarded and not port_of_mark(link)
         return (is_kept or not self._had_turn) and self.was_there(link)
 
     def _settle_bridge(self, bridge: Link) -> None:
-        """What the bridge itself must be: with a MAC of its own, and with bounded memory."""
-        # Else it is the lowest of its members', and changes when one comes or goes.
+        """Give the bridge a MAC of its own, and bound its memory."""
+        # Else it is the lowest of its members', and changes when one joins or leaves.
         raise_first(self._door.links.change([LinkChange(bridge.index, mac=bridge.mac)]))
         found = self._former.bridges.get(bridge.index)
         if found is not None and found.max_learned == 0:
             self._door.bridges.set_max_learned(bridge.index, MOST_ENTRIES)
 
     def _prepare(self, index: int, policy: PortPolicy) -> None:
-        """What a bridge believes of a guest: no query, and no more MACs than there is room for.
+        """Keep a bridge from learning of a guest a query, or more MACs than there is room for.
 
-        Whoever sends an IGMP query would get all multicast. Who has no `mac` guard could fill
-        the table of forwarding entries, where the kernel does not limit it (before Linux 6.7).
+        A guest that sends an IGMP query would get all multicast. One without a `mac` guard could
+        fill the table of forwarding entries, where the kernel does not limit it (before Linux 6.7).
         """
         bridges, limited = self._door.bridges, self._is_limited(index)
         learning = None if limited or Guard.MAC in policy.guards else False
@@ -282,7 +287,7 @@ class AdoptedBridges:
         return link is not None and self.bridge_of(link) is not None
 
     def bridges(self) -> Iterator[Link]:
-        """Those that are there; another thread may ask, and sees what is or was a moment ago."""
+        """The adopted bridges that exist; for another thread, those of a moment ago."""
         for device in sorted(set(self._state.physical.values())):
             link = self._state.named(device)
             if link is not None and link.kind == BRIDGE and not is_ours(link):
@@ -295,7 +300,7 @@ class AdoptedBridges:
         return link.name in self._settings.trusted or leads_out(link, self._state.links)
 
     def _tell(self, ports: Collection[int]) -> None:
-        """Log of which members no port is, when that changes; before one is cut off."""
+        """Log the members that no port is for, when they change; before one is cut off."""
         found = {
             (
                 bridge.name,

@@ -1,4 +1,4 @@
-"""Bridges and members as they were last applied, to find what somebody else undoes of it."""
+"""Bridges and members as they were last applied, to find changes that somebody else undoes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vifguard.kernel.net.link import Link
 
 
 class WiringLoss(StrEnum):
-    """What around the guards was lost, as it is counted."""
+    """The kinds of losses around the guards, as they are counted."""
 
     BRIDGE = "bridge"
     MEMBER = "member"
@@ -24,7 +24,7 @@ Lost = tuple[WiringLoss, str]
 
 
 class AppliedWiring:
-    """The bridges and members that were made what they should be. One thread's."""
+    """The bridges and members that were applied. One thread's."""
 
     def __init__(self, wirer: BridgeApplier) -> None:
         self._wirer = wirer
@@ -32,9 +32,9 @@ class AppliedWiring:
         self._members: dict[int, Member] = {}
 
     def undone(self, wanted: DesiredBridges, change: BridgeChange) -> dict[int, Lost]:
-        """What somebody undid of what was made before and is to be made again, by interface.
+        """The applied changes that somebody undid and that are to be made again, by interface.
 
-        What was told of an interface may be older than what was made of it: the kernel is asked.
+        The known state of an interface may be older than the change: the kernel is read.
         Raises OSError.
         """
         bridges = {b.name: self._bridge(b) for b in change.ready if self._bridges.get(b.name) == b}
@@ -47,7 +47,7 @@ class AppliedWiring:
         return found
 
     def note(self, wanted: DesiredBridges, outcome: BridgeResult) -> None:
-        """What is made from now on, where it could be."""
+        """Note the wiring that was applied, without the parts that failed."""
         made = {n: b for n, b in wanted.bridges.items() if b.ours and n not in outcome.bridges}
         self._bridges.update(made)
         for index, member in wanted.members.items():
@@ -57,7 +57,7 @@ class AppliedWiring:
                 self._members[index] = member
 
     def keep(self, indexes: Collection[int], bridges: Collection[str]) -> None:
-        """Forget what is of other interfaces and bridges."""
+        """Forget other interfaces and bridges."""
         self._members = {i: each for i, each in self._members.items() if i in indexes}
         self._bridges = {n: each for n, each in self._bridges.items() if n in bridges}
 

@@ -1,7 +1,7 @@
 """Sysctls that keep the host itself off its wiring, set again when somebody sets them otherwise.
 
-Nobody tells of that. `sysctl net.ipv6.conf.all.disable_ipv6=0` or `net.ipv4.ip_forward=1`, as
-other software does it, reaches every interface of a host.
+The kernel sends no notice of that. `sysctl net.ipv6.conf.all.disable_ipv6=0` or
+`net.ipv4.ip_forward=1`, as other software sets them, reaches every interface of a host.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from vifguard.kernel.net.link import Link, Links
 log = logging.getLogger("vifguard")
 
 EVERY = 5.0
-"""Seconds between two looks at all interfaces."""
+"""Seconds between two reads of all interfaces."""
 
 AT_ONCE, PAUSE = 500, 0.1
-"""Interfaces that are looked at in one go, some 20 ms, and seconds until the next ones are."""
+"""Interfaces that are read in one go, some 20 ms, and seconds until the next ones are."""
 
 
 class SilencedInterfaces(Protocol):
-    """What was set."""
+    """The interfaces at which the host itself is silenced."""
 
     def host_silencing(self) -> Mapping[int, tuple[str, Mapping[str, str]]]:
         """The settings that must hold, by interface, with its name."""
@@ -41,13 +41,13 @@ class SysctlWatcher:
         self._stop = stop
 
     def work(self) -> None:
-        """Look until stopped."""
+        """Compare until stopped."""
         with Links() as links:
             while not self._stop.wait(EVERY):
                 self._look(links)
 
     def _look(self, links: Links) -> None:
-        """All interfaces, some at a time: other threads wait meanwhile."""
+        """Compare all interfaces, some at a time: other threads wait meanwhile."""
         wanted = list(self._settled.host_silencing().items())
         for start in range(0, len(wanted), AT_ONCE):
             if start and self._stop.wait(PAUSE):

@@ -1,4 +1,4 @@
-"""Members of the operator's bridges that have no guard: who they are, and whether they forward."""
+"""Members of the operator's bridges that have no guard, and whether they forward."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnguardedMember:
     forwards: bool
 
     def __str__(self) -> str:
-        """As `vifguard host check` says it."""
+        """Render it as `vifguard host check` prints it."""
         return f"{self.link.name} on {self.bridge}: {'forwards' if self.forwards else 'dropped'}"
 
 
@@ -52,9 +52,9 @@ def is_unguarded(
 def unguarded(devices: Collection[str] = ()) -> list[UnguardedMember]:
     """The unguarded members of the operator's bridges that an agent has adopted, and of `devices`.
 
-    By what the kernel has: a guarded interface bears its port (`ip link` shows it as the alias),
-    and is let in where its bridge is filtered. Which members an agent trusts, only that agent
-    knows. Raises OSError where the host cannot be read.
+    Read from the kernel alone: a guarded interface bears its port (`ip link` shows it as the
+    alias), and may forward where its bridge is filtered. The members that an agent trusts are
+    known to that agent only. Raises OSError where the host cannot be read.
     """
     with ExitStack() as cleanup:
         here = {link.index: link for link in cleanup.enter_context(Links()).all()}
@@ -68,9 +68,9 @@ def unguarded(devices: Collection[str] = ()) -> list[UnguardedMember]:
 
 
 def announce_cut(settings: Settings) -> None:
-    """Log whom an agent with these settings is to cut off, unless a port is for it.
+    """Log the members that an agent with these settings is to cut off, unless a port is for them.
 
-    Nobody is where the kernel filters no members. Raises OSError where the host cannot be read.
+    None are where the kernel filters no members. Raises OSError where the host cannot be read.
     """
     devices = frozenset(settings.physical.values())
     if settings.keep_unguarded or not devices:

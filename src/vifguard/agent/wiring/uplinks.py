@@ -1,4 +1,4 @@
-"""Whether physical networks can leave this host where the operator says; found out at start."""
+"""Checks at start that physical networks can leave this host by the operator's devices."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _NO_BRIDGE_OF_LINUX = frozenset({"openvswitch", "ovs-system"})
 
 
 def why_not(physical: Mapping[str, str]) -> str:
-    """Why a device cannot be what `physical` (name to device) says; empty where all can.
+    """Why a device cannot be the uplink or bridge of a network in `physical`; empty where all can.
 
-    Names the remedy. Raises OSError where the host cannot be read.
+    `physical` maps names to devices. The reason names the remedy. Raises OSError where the host
+    cannot be read.
     """
     with Links() as links, Bridges() as bridges:
         here = {link.name: link for link in links.all()}
@@ -69,7 +70,7 @@ def _why_no_bridge(link: Link, bridges: Bridges) -> str:
     if settings is None or not settings.vlan_filtering:
         return ""
     if settings.vlan_protocol == SERVICE_TAG and not settings.default_vlan:
-        return ""  # as our own filter of its members leaves it
+        return ""  # as our own filter of its members leaves the bridge
     return (
         f"bridge {link.name} filters by VLANs itself, and its members are of several networks: "
         f"give each VLAN a bridge of its own (over {link.name}.VID), and name that"

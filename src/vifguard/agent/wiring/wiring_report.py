@@ -1,8 +1,8 @@
 """The periodic report of the host's wiring that is no port's.
 
-The addresses that the host itself has on the operator's bridges, who is there without a guard
-and whether it forwards, what the quarantine drops where there is no port yet, and how full the
-table of connections is.
+The host's own addresses on the operator's bridges, the members there without a guard and
+whether they forward, the frames that the quarantine drops where there is no port yet, and the
+use of the table of connections.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from vifguard.kernel.nftables.nft import DropTable
 from vifguard.kernel.nftables.nft_members import MembersTable
 
 EVERY = 5.0
-"""Seconds between two looks."""
+"""Seconds between two reads."""
 
 AGAIN = 60.0
-"""Seconds after which all is told again: the server may have another store by now."""
+"""Seconds after which the report is sent again: the server may have another store by now."""
 
 
 class GuardedInterfaces(Protocol):
-    """Which interfaces have a guard."""
+    """The interfaces that have a guard."""
 
     def guarded(self) -> Collection[int]:
-        """Those of ports whose guards were read back; any thread may ask."""
+        """The interfaces of ports whose guards were read back; any thread may call this."""
 
 
 class WiringWatcher:
-    """Looks every few seconds, and tells what is different."""
+    """Reads the wiring every few seconds, and reports changes."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class WiringWatcher:
         self._stop = stop
 
     def work(self) -> None:
-        """Look until stopped."""
+        """Read and report until stopped."""
         told, again = None, 0.0
         with (
             Links() as links,
@@ -86,7 +86,7 @@ class WiringWatcher:
                 told = found
 
     def _lost(self, bridges: Bridges, members: MembersTable) -> Iterator[bool]:
-        """Of each bridge that is to be filtered, whether it is not, or not since it is there."""
+        """Whether each bridge that is to be filtered is not, or was made anew since."""
         filters = _filters(bridges, members)
         for bridge in self._adopted.bridges() if self._adopted.filters else ():
             is_known = self._adopted.filtered.get(bridge.name) == bridge.index
