@@ -135,6 +135,7 @@ def test_a_guest_whose_port_was_deleted_is_cut_off_by_a_removal_too(
         eventually(lambda: not existing.pings("box"))
     asked = machine.down("--remove")
     assert "2 interfaces lose their network: tvm1, vethbox;" in asked.stderr
+    assert "with --release these keep it: tvm1, vethbox" in asked.stderr
     assert machine.down("--remove", "--yes").returncode == 0
     assert [machine.master(each) for each in ("tvm1", "vethbox", "eno1")] == ["", "", "br0"]
     assert not existing.pings("box")

@@ -131,7 +131,7 @@ def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host)
     asked = lan.down("--remove")
     assert asked.returncode == 2
     assert "vga, vgb" in asked.stderr
-    assert "--release" in asked.stderr
+    assert "--release" not in asked.stderr
     assert lan.master("vga") == bridge
     done = lan.down("--remove", "--yes", "--json")
     assert done.returncode == 0, done.stderr
@@ -143,6 +143,20 @@ def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host)
     again = lan.down("--remove")
     assert again.returncode == 0, again.stderr
     assert "nothing runs" in again.stdout
+
+
+def test_a_release_names_the_guests_whose_bridge_goes_and_asks(lan: Host) -> None:
+    bridge = lan.master("vga")
+    asked = lan.down("--release")
+    assert asked.returncode == 2
+    assert "2 interfaces lose their network: vga, vgb (their bridges" in asked.stderr
+    assert lan.master("vga") == bridge
+    done = lan.down("--release", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["released"] == {"vga": "", "vgb": ""}
+    assert lan.master("vga") == ""
+    assert bridge not in lan.ip("-o", "link", "show", "type", "bridge")
+    assert lan.down("--release").returncode == 0
 
 
 def test_guards_are_attached_as_told(machine: Host) -> None:

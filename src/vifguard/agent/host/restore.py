@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vifguard.agent.host.saved_state import SavedBridge, SavedInterface, SavedState
 from vifguard.agent.reporting import run_file
@@ -12,6 +13,7 @@ from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.guarded_interfaces import guarded
 from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
@@ -57,7 +59,7 @@ class Restore:
         found = self._former.interfaces.get(link.index)
         change = _unmark(link) if found is None else _former(link, found, self._here)
         error = self._links.change([change])[0] if change != LinkChange(link.index) else None
-        master = self._here.get(link.master if change.master is None else change.master)
+        master = _master_after(link, found, self._here)
         if error is not None:
             self._failed.append(f"{link.name}: {error.reason}")
             return
@@ -90,6 +92,25 @@ def restore(settings: Settings) -> Restored:
     return released
 
 
+def cut_off_by_release(bpf_dir: Path, record: Path | None) -> list[str]:
+    """The names of the interfaces whose bridge a release removes; an agent may be running.
+
+    Those are on a bridge that vifguard made, and were on none of the operator's before. Raises
+    OSError.
+    """
+    indexes = guarded(bpf_dir)
+    with Links() as links, Bridges() as bridges:
+        former = SavedState(record, bridges).interfaces
+        here = {link.index: link for link in links.all()}
+    return sorted(
+        link.name
+        for link in here.values()
+        if (link.index in indexes or link.index in former)
+        and (master := _master_after(link, former.get(link.index), here)) is not None
+        and is_ours(master)
+    )
+
+
 def restore_bridges(links: Links, bridges: Bridges, former: SavedState) -> None:
     """Make the operator's bridges forward for all of their members, as before."""
     with MembersTable(TABLE) as table:
@@ -118,17 +139,25 @@ def _unmark(link: Link) -> LinkChange:
     return LinkChange(link.index, alias="" if port_of_mark(link) else None)
 
 
+def _master_after(
+    link: Link, found: SavedInterface | None, here: Mapping[int, Link]
+) -> Link | None:
+    """The bridge of an interface once it is as it was found; one of ours goes afterwards."""
+    return here.get(found.master if found and found.master in here else link.master)
+
+
 def _former(link: Link, found: SavedInterface, here: Mapping[int, Link]) -> LinkChange:
     """The change from the present state of an interface to the one it was found in.
 
     Nothing is taken down or out of a bridge that is not ours: an interface that was found before
     its hypervisor had done with it was in no bridge, and down, only for a moment.
     """
-    master = found.master if found.master in here else link.master
+    master = _master_after(link, found, here)
+    index = master.index if master else link.master
     mac = Mac.parse(found.mac) if found.mac else None
     return LinkChange(
         link.index,
-        master=master if master != link.master else None,
+        master=index if index != link.master else None,
         up=True if found.up and not link.up else None,
         mtu=found.mtu if found.mtu != link.mtu else None,
         mac=mac if mac != link.mac else None,

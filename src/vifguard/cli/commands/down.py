@@ -24,7 +24,11 @@ Remove = Annotated[
 ]
 Release = Annotated[
     bool,
-    typer.Option("--release", help="Give every interface back as it was found, then do the same."),
+    typer.Option(
+        "--release",
+        help="Give every interface back as it was found, then do the same. Guests on bridges that "
+        "vifguard made lose their network.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Cut guests off without asking.")]
 BpfDir = Annotated[
@@ -47,7 +51,8 @@ def down(
     """Stop the server and the agent of this host.
 
     The guards stay in force. With --release interfaces and bridges become what they were before
-    vifguard changed them, and the guards go last: guests keep their network. With --remove each
+    vifguard changed them, and the guards go last: guests on the operator's bridges keep their
+    network, those on bridges that vifguard made lose it with the bridge. With --remove each
     guarded interface is cut off (out of its bridge, and down) and then loses its guard.
     """
     from vifguard.agent.settings import Settings
@@ -58,8 +63,8 @@ def down(
     layout = Layout(data_dir)
     pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
     settings = Settings(bpf_dir=pinned, tcx=uses_tcx(attach), record=layout.former)
-    if remove and not yes:
-        _ask(pinned)
+    if (remove or release) and not yes:
+        _ask(settings, remove=remove)
     done: dict[str, Any] = {"stopped": _stop(layout), "removed": None}
     if remove:
         with _alone(layout):
@@ -77,24 +82,30 @@ def down(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _ask(pinned: Path) -> None:
+def _ask(settings: Settings, *, remove: bool) -> None:
     """Say which interfaces will be cut off; whoever cannot be asked must say --yes."""
+    from vifguard.agent.host.restore import cut_off_by_release
     from vifguard.agent.host.teardown import cut_off_by_removal
     from vifguard.agent.wiring.unguarded_members import unguarded
 
     try:
-        names = cut_off_by_removal(pinned)
+        lost = cut_off_by_release(settings.bpf_dir, settings.record)
+        names = cut_off_by_removal(settings.bpf_dir) if remove else lost
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
         raise InputError(f"cannot look what is guarded here: {error}") from None
     if not names:
         return
     what = f"{len(names)} interfaces lose their network: {', '.join(names)}"
+    if not remove:
+        what += " (their bridges are vifguard's, and go)"
     strangers = ", ".join(sorted({*dropped} - {*names}))
-    if strangers:
+    if remove and strangers:
         what += f"; the member filter goes, and these forward without a guard: {strangers}"
+    kept = ", ".join(sorted({*names} - {*lost}))
     if not sys.stdin.isatty():
-        raise InputError(f"{what}; say --yes, or keep them on it with --release")
+        instead = f"; with --release these keep it: {kept}" if kept else ""
+        raise InputError(f"{what}; say --yes to cut them off{instead}")
     note(what)
     if not typer.confirm("Cut them off?", err=True):
         raise typer.Exit(ExitCode.REFUSED)
