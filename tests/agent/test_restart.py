@@ -48,7 +48,7 @@ def test_a_new_agent_touches_neither_its_own_nor_others(host):
     watch = within(host.name, lambda: closing(LinkWatch()))
     with watch as told:
         _lives_on(host)
-        changed = {notice for notice in told._heard() if isinstance(notice, Link)}
+        changed = {notice for notice in told._received() if isinstance(notice, Link)}
     assert not {link.name for link in changed} & links.keys()
     assert host.guards() == guards
     assert host.links() == links

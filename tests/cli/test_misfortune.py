@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -66,10 +66,17 @@ def begun(machine: Host, data_dir: Path, *options: object) -> subprocess.Complet
     )
 
 
-def agent(machine: Host, data_dir: Path, *options: object) -> subprocess.CompletedProcess[str]:
+ELSEWHERE = ("unshare", "--net")
+"""In another network namespace, from where the server's socket is reached all the same."""
+
+
+def agent(
+    machine: Host, data_dir: Path, *options: object, where: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
     """`vifguard agent` beside the one that runs, which is to end by itself."""
     server = ("--server", f"unix:{machine.directory}/api.sock")
     return machine.run(
+        *where,
         COMMAND,
         "agent",
         *server,
@@ -154,6 +161,7 @@ def test_an_agent_that_cannot_lock_the_pins_says_nothing_to_the_server(machine: 
             machine,
             machine.directory / "second",
             *("--bpf-dir", machine.bpf_dir, "--host", machine.name),
+            where=ELSEWHERE,
         )
         assert done.returncode == 1
         assert "another process holds" in done.stderr
@@ -173,6 +181,7 @@ def test_a_second_agent_of_a_host_is_refused_by_the_server(machine: Host) -> Non
             machine,
             machine.directory / "second",
             *("--bpf-dir", elsewhere, "--host", machine.name),
+            where=ELSEWHERE,
         )
         assert done.returncode == 1
         assert "has another agent" in done.stderr
@@ -180,6 +189,25 @@ def test_a_second_agent_of_a_host_is_refused_by_the_server(machine: Host) -> Non
         assert is_guarded(machine)
         assert port(machine.shell)["status"] == "ACTIVE"
         machine.shell("security-group", "create", "still-offered")
+
+
+def test_a_second_agent_in_the_network_namespace_is_refused(machine: Host) -> None:
+    """With another server, --host and --bpf-dir it took the first one's bridges away."""
+    with machine.up() as process:
+        made(machine.shell)
+        data_dir, elsewhere = machine.directory / "second", machine.directory / "bpf" / "second"
+        pins = ("--bpf-dir", elsewhere)
+        done = agent(machine, data_dir, *pins, "--host", "other")
+        assert done.returncode == 1
+        assert f"process {process.pid} holds this network namespace" in done.stderr
+        assert "Traceback" not in done.stderr
+        for how in (("--release",), ("--remove", "--yes")):
+            taken = machine.run(COMMAND, "down", "--data-dir", data_dir, *pins, *how, check=False)
+            assert taken.returncode == 2
+            assert f"process {process.pid} holds this network namespace" in taken.stderr
+        assert not elsewhere.exists()
+        assert is_guarded(machine)
+        assert port(machine.shell)["status"] == "ACTIVE"
 
 
 @contextmanager

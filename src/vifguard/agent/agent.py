@@ -18,6 +18,7 @@ from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host import capabilities
 from vifguard.agent.host.capabilities import BridgeFeatures
 from vifguard.agent.host.no_driver import NoDriver, NothingEnforced
+from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.host.store_ownership import StoreOwnership
 from vifguard.agent.kernel_events.events import EventReader
@@ -63,10 +64,10 @@ class Agent:
         """Work until `stop`; the guards and wiring in the kernel then stay in force.
 
         `ready` is called once the first complete update is taken in. Raises HeldError where
-        another process holds the guards of this host, and SecondAgentError where another agent
-        is this host's at the server.
+        another process holds this network namespace or the guards, before anything is touched,
+        and SecondAgentError where another agent is this host's at the server.
         """
-        with ExitStack() as cleanup:
+        with only_agent(), ExitStack() as cleanup:
             driver, missing = self._open_driver(cleanup)
             instance = Instance(str(uuid4()), driver.pins.id if driver and driver.pins else "")
             run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))

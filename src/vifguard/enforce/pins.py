@@ -37,7 +37,7 @@ _OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|aside|pins|store|ne
 
 
 class HeldError(DriverError):
-    """Another process holds the directory."""
+    """Another process holds the directory, or the network namespace."""
 
 
 class Pins:

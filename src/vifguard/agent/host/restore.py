@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedBridge, SavedInterface, SavedState
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
@@ -80,9 +81,18 @@ class Restore:
 
 
 def restore(settings: Settings) -> Restored:
-    """Restore everything; the guards go last. Raises DriverError and OSError."""
-    driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
-    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
+    """Restore everything; the guards go last.
+
+    Raises HeldError where another process holds this network namespace or the guards, before
+    anything is touched; DriverError and OSError.
+    """
+    with (
+        only_agent(),
+        EbpfDriver(settings.bpf_dir, tcx=settings.tcx) as driver,
+        Links() as links,
+        Bridges() as bridges,
+        Quarantine() as quarantine,
+    ):
         former = SavedState(settings.record, bridges)
         released = Restore(links, bridges, quarantine, former).run(driver.observe(None).ports)
         driver.remove_all()

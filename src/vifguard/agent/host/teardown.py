@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.restore import restore_bridges
 from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.reporting import run_file
@@ -21,10 +22,16 @@ def teardown(settings: Settings) -> None:
 
     Each interface is cut off (out of its bridge, and down) before it loses its guard, and so is
     one whose port was deleted: without the member filter it would forward unguarded. Where one
-    cannot be cut off, nothing loses its guard. Raises DriverError and OSError.
+    cannot be cut off, nothing loses its guard. Raises HeldError where another process holds this
+    network namespace or the guards, before anything is touched; DriverError and OSError.
     """
-    driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx)
-    with Links() as links, Bridges() as bridges, Quarantine() as quarantine, driver:
+    with (
+        only_agent(),
+        EbpfDriver(settings.bpf_dir, tcx=settings.tcx) as driver,
+        Links() as links,
+        Bridges() as bridges,
+        Quarantine() as quarantine,
+    ):
         ports = driver.observe(None).ports
         for link in links.all():
             if link.index in ports or port_of_mark(link):
