@@ -1,5 +1,6 @@
 """The HTTP API: OpenStack Neutron v2.0 in `v2/`, our own resources in `ext/`.
 
-A handler parses, gives a command to the store, and shows the result. What each attribute
-accepts and who may set it is data (`attributes`, `who`), never a chain of ifs.
+A handler parses, gives a command to the store, and shows the result. The values that each
+attribute accepts and the users who may set it are data (`schema.attributes`,
+`access.attribute_policy`), never a chain of ifs.
 """

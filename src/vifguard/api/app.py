@@ -1,4 +1,4 @@
-"""The application: its routes, its state, and what it is made of."""
+"""The application: its routes, its state and its parts."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from vifguard.store.store import Store
 
 
 class Application:
-    """The server as an ASGI application. `state` is what all its requests share."""
+    """The server as an ASGI application. All its requests share `state`."""
 
     def __init__(self, state: State) -> None:
         self.state = state
-        # What is no request, the start and the end, is nothing to us.
+        # Start and end of the server are no requests: a router without routes answers them.
         behind = PathRouter(SERVED, Router())
         self._front = RequestMiddleware(behind, state.metrics, access_log=state.settings.access_log)
 
@@ -64,9 +64,9 @@ _DEFAULTS: Final = Settings()
 def create_app(
     store: Store, *authenticators: Authenticator, settings: Settings = _DEFAULTS
 ) -> Application:
-    """The server over a store, for the users that the authenticators know.
+    """Make the server over a store, for the users that the authenticators know.
 
-    Of several, the first counts whose header a request has.
+    Of several, the first one whose header a request has counts.
     """
     state = State()
     state.store = store
@@ -92,7 +92,7 @@ SERVED: Final[tuple[Route, ...]] = (
 
 
 def drain(app: Application) -> None:
-    """Let those go who wait for an event: the server is about to end. From any thread."""
+    """Answer all requests that wait for an event: the server is about to end. From any thread."""
     long_poll.close(app.state.store.changes)
     long_poll.close(app.state.store.reports)
 

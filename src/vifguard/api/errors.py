@@ -80,7 +80,7 @@ _KIND = MappingProxyType(
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of ours: what the caller asked is refused
-    """An answer other than success: the HTTP status, Neutron's type, and why."""
+    """An answer other than success: the HTTP status, Neutron's type, and the reason."""
 
     def __init__(
         self, status: int, kind: str, message: str, headers: Mapping[str, str] | None = None
@@ -93,12 +93,12 @@ class Refusal(Exception):  # noqa: N818 - not an error of ours: what the caller 
 
 
 def bad_request(message: str) -> Refusal:
-    """400: the request says something that cannot be."""
+    """400: the request holds something impossible."""
     return Refusal(400, "HTTPBadRequest", message)
 
 
 def invalid_input(message: str) -> Refusal:
-    """400: what is said contradicts itself, or what it belongs to."""
+    """400: the values contradict each other, or the object they belong to."""
     return Refusal(400, "InvalidInput", message)
 
 
@@ -108,14 +108,14 @@ def forbidden(message: str) -> Refusal:
 
 
 def conflict(kind: str, message: str) -> Refusal:
-    """409: the request contradicts what is there."""
+    """409: the request contradicts the present state."""
     return Refusal(409, kind, message)
 
 
 def refusal_of(error: StoreError, *, discreet: bool) -> Refusal:
-    """What the store refuses, as Neutron says it.
+    """The refusal for an error of the store, in Neutron's words.
 
-    `discreet`: to who is not told of hosts and other projects.
+    `discreet`: for a user that may not see hosts and other projects.
     """
     message = error.discreet if discreet else str(error)
     match error:
@@ -124,7 +124,7 @@ def refusal_of(error: StoreError, *, discreet: bool) -> Refusal:
         case InUseError():
             return Refusal(409, f"{_KIND[error.kind]}InUse", message)
         case UnknownOutcomeError():
-            # Who is told to try again would make a second one.
+            # Trying again could make a second object.
             message = f"{error} Look whether it is there before you send it again."
             return Refusal(503, "OutcomeUnknown", message)
         case UnavailableError():
@@ -134,7 +134,7 @@ def refusal_of(error: StoreError, *, discreet: bool) -> Refusal:
 
 
 def _unavailable(error: UnavailableError) -> Refusal:
-    """What to do where the database takes nothing; nothing was stored."""
+    """The refusal, with advice, where the database accepts no change; nothing was stored."""
     match error:
         case FullError():
             status, kind, wait = 507, "HTTPInsufficientStorage", "10"
@@ -156,6 +156,6 @@ def _unavailable(error: UnavailableError) -> Refusal:
 
 
 def answer(refusal: Refusal) -> JSONResponse:
-    """The response that tells a refusal."""
+    """The response for a refusal."""
     body = {"type": refusal.kind, "message": refusal.message, "detail": ""}
     return JSONResponse({"NeutronError": body}, status_code=refusal.status, headers=refusal.headers)

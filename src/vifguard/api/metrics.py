@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus. No label holds what a tenant wrote."""
+"""The server's metrics, for Prometheus. No label holds a text that a tenant wrote."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class Metrics:
 
 
 class _State(Collector):
-    """What the store knows, asked when somebody wants to know."""
+    """Metrics of the store, which is read at each scrape."""
 
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: what is there is asked of the store, and not while this is registered."""
+        """Nothing: metrics are read from the store, and not while this is registered."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -102,7 +102,7 @@ class _State(Collector):
 
 
 def _wiring(known: Iterable[StoredHost]) -> Iterator[Metric]:
-    """What of the hosts' wiring is not a port's, by host."""
+    """The parts of the hosts' wiring that are no port's, by host."""
     bridges = [(each.name, bridge) for each in known for bridge in each.wiring.get("bridges", ())]
     unguarded = GaugeMetricFamily(
         "vifguard_unguarded_members",
@@ -132,7 +132,7 @@ def _wiring(known: Iterable[StoredHost]) -> Iterator[Metric]:
 
 
 def _connections(known: Iterable[StoredHost]) -> Iterator[Metric]:
-    """How large the hosts' tables of connections are, and how full."""
+    """The size of the hosts' tables of connections, and the part in use."""
     room = GaugeMetricFamily(
         "vifguard_connections_room",
         "Connections that a host's table has room for.",
@@ -152,7 +152,7 @@ def _connections(known: Iterable[StoredHost]) -> Iterator[Metric]:
 
 
 def _of_hosts(known: Sequence[StoredHost]) -> Iterator[Metric]:
-    """What each host says of itself."""
+    """The state of each host, from its reports."""
     heard = GaugeMetricFamily(
         "vifguard_host_heartbeat_timestamp_seconds",
         "When the host's agent last said that it has read back its guards.",

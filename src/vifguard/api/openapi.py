@@ -29,7 +29,7 @@ _ERROR = {
 
 
 def document(routes: Iterable[Route], resources: Mapping[str, ResourceSchema]) -> Document:
-    """The document of what is served; actions are named after the resources."""
+    """The document of the routes; actions are named after the resources."""
     paths: dict[str, dict[str, Document]] = {}
     for route in routes:
         operation = _operation(route)
@@ -51,7 +51,7 @@ def document(routes: Iterable[Route], resources: Mapping[str, ResourceSchema]) -
 
 
 def _operation(route: Route) -> Document:
-    """What a route says of itself."""
+    """The operation of a route, from its name, path and description."""
     done = _json("Done.", {}) if route.status_code != _NO_CONTENT else {"description": "Done."}
     operation: Document = {
         "tags": [route.tag],
@@ -105,7 +105,7 @@ def _of_resource(
 
 
 def _asked(resource: ResourceSchema, verb: str) -> Schema:
-    """What a POST or PUT may hold."""
+    """The schema of the body of a POST or PUT."""
     rules = {each.name: each.post if verb == "create" else each.put for each in resource.attributes}
     properties = {
         each.name: _described(each, rules[each.name].requirement)  # type: ignore[union-attr]

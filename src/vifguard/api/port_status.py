@@ -11,14 +11,14 @@ from vifguard.store.schema.mapping import EnforcementProgress
 
 
 def desired_revision(port: EnforcementProgress) -> int:
-    """The last revision that changed what the port may send and receive."""
+    """The last revision that changed the port's policy or a rule of its security groups."""
     return max(port.policy_revision, port.rules_revision)
 
 
 def enforced_revision(port: EnforcementProgress) -> int:
     """The revision that the kernel of the port's host holds; 0 where it holds none.
 
-    Rules of security groups stand once a host: of them the host says how far it has come.
+    Rules of security groups are there once a host, and the host reports its progress with them.
     """
     own = _own_revision(port)
     if own < port.policy_revision:
@@ -35,7 +35,7 @@ def is_enforced(port: EnforcementProgress) -> bool:
 
 
 def _own_revision(port: EnforcementProgress) -> int:
-    """What the host said of the port itself.
+    """The enforced revision by the host's report of the port itself.
 
     A port that is held closed against its owner's wish has nothing enforced; one that is
     meant to be closed has.
@@ -64,10 +64,10 @@ def status(port: EnforcementProgress) -> str:
 
 
 def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> str:
-    """Why the port is not ACTIVE; where it is, what its host remarks, mostly nothing.
+    """Why the port is not ACTIVE; if it is, the remark of its host, mostly empty.
 
-    Which host that is, and what it says of its own interfaces, is for those alone who are told
-    all: where ports are is the operator's knowledge.
+    The name of the host, and its remarks on its own interfaces, are only for users that see
+    hosts: the place of a port is the operator's knowledge.
     """
     if status(port) == "ACTIVE":
         return _said(port, is_told_all=sees_hosts_and_others)
@@ -95,7 +95,7 @@ _DISCREET: Final = MappingProxyType(
 
 
 def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
-    """What the host itself says of the port."""
+    """The host's own remark on the port."""
     said = port.enforcement.reason
     return said if is_told_all or not said else _DISCREET[port.enforcement.state]
 

@@ -1,4 +1,4 @@
-"""What an operator may choose of the server's behaviour."""
+"""Settings of the server that an operator may choose."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Settings:
     """Whether each request is a line in the log `vifguard.access`."""
 
     public_url: str = ""
-    """Where clients find the server, for the links of its answers; else where they asked."""
+    """The URL of the server, for the links of its answers; empty: the URL of the request."""
 
     @property
     def behind_proxy(self) -> bool:
-        """Whether a proxy stands before the server: who seems to be on this machine need not be."""
+        """Whether a proxy stands before the server: clients that seem local may be remote."""
         return bool(self.public_url)

@@ -1,6 +1,6 @@
-"""Who asks, and who may choose what: attributes by standing. Actions by role are `policy`.
+"""Principals, users, and the attributes that each user may choose. Actions by role are `policy`.
 
-A principal has roles. A user is what they make of it for one action: whoever handles that
+A principal has roles. A user is what its roles amount to for one action: the handler of that
 action knows users alone, and so cannot look at a role.
 """
 
@@ -17,7 +17,7 @@ from vifguard.model.port import Port
 
 
 class UserRole(StrEnum):
-    """What a user is to the server."""
+    """A role that the server gives a principal."""
 
     ADMIN = "admin"
     MEMBER = "member"
@@ -28,7 +28,7 @@ class UserRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, as an authenticator knows it; an agent is one host's, and names it."""
+    """A caller as an authenticator knows it; an agent is one host's, and names it."""
 
     name: str
     project_id: str
@@ -38,11 +38,12 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks, and how far what it asks for goes: decided once, by `policy.user_of`.
+    """A caller in one action, and the reach of that action: decided once, by `policy.user_of`.
 
-    `sees_all`: the action reaches every project's objects, else the user's own. `is_owner`: what
-    is the project's is the user's to choose; `is_operator`: everything is; `may_bind`: to which
-    host a port belongs is. `host` is whose feed and reports it reaches, where not every one's.
+    `sees_all`: the action reaches every project's objects, else the user's own. `is_owner`: the
+    user may choose what is left to its project; `is_operator`: everything; `may_bind`: the host
+    that a port belongs to. `host`: the one host whose feed and reports the action reaches, where
+    it does not reach every host's.
     """
 
     name: str
@@ -55,11 +56,11 @@ class User:
 
     @property
     def sees_hosts_and_others(self) -> bool:
-        """Whether it is told of hosts, their interfaces, and other projects: who binds ports is."""
+        """Whether it may see hosts, their interfaces and other projects, as binding ports needs."""
         return self.may_bind
 
     def is_on_host(self, host: str) -> bool:
-        """Whether the action reaches what a host hears and says."""
+        """Whether the action reaches a host's updates and reports."""
         return self.sees_all or (self.host != "" and host == self.host)
 
     def sees(self, project_id: str) -> bool:
@@ -73,7 +74,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The asker, before what is asked about: its project, its network, the port so far."""
+    """A user before the object it acts on: the object's project and network, the port so far."""
 
     user: User
     project_id: str
@@ -97,7 +98,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class AttributeRule:
-    """Who may choose a value; `words` tell it to those who may not.
+    """The condition for choosing a value; `requirement` is its text in a refusal.
 
     `is_policy`: refusing it is 403, the answer of policy; else the value itself is bad, 400.
     """
@@ -108,7 +109,7 @@ class AttributeRule:
 
 
 NETWORKS_OWN: Final = "network:"
-"""What the owner of a port of the network's own begins with: a router's, a DHCP server's."""
+"""The prefix of the owner of a port of the network's own: a router's, a DHCP server's."""
 
 
 def _storm_allowed(standing: Subject, value: Storm | None) -> bool:

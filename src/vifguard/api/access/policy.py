@@ -1,6 +1,6 @@
-"""The table of policy: what each action is for each role. What is not listed is denied.
+"""The table of policy: the scope of each action for each role. An unlisted action is denied.
 
-`docs/policy.md` is printed from it; a test walks the router and asks for every cell.
+`docs/policy.md` is printed from it; a test walks the router and tries every cell.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vifguard.api.access.attribute_policy import Principal, User, UserRole
 
 
 class Scope(StrEnum):
-    """How far an action goes for a role."""
+    """The reach of an action for a role."""
 
     NONE = "no"
     LOCAL = "here"
@@ -30,7 +30,7 @@ _SCOPES_WITH_ACCESS = (Scope.ALL, Scope.OWN, Scope.HOST)
 
 @dataclass(frozen=True, slots=True)
 class ActionPolicy:
-    """One action by every role; `nobody` is who has not said who it is."""
+    """One action by every role; `anonymous` is a caller that has not authenticated."""
 
     admin: Scope = _ALL
     member: Scope = _NONE
@@ -45,7 +45,7 @@ class ActionPolicy:
         return next((reach for reach in _SCOPES_WITH_ACCESS if reach in found), _NONE)
 
     def of(self, role: UserRole) -> Scope:
-        """How far one role goes."""
+        """The scope of one role."""
         reach: Scope = getattr(self, role.value)
         return reach
 
@@ -143,7 +143,7 @@ ACTIONS: Mapping[str, ActionPolicy] = MappingProxyType(
         "show_extension": ActionPolicy(_ALL, _ALL, _ALL, _ALL),
         "next_update": _AGENT,
         "deliver_report": _AGENT,
-        # What a client reads before it says who it is.
+        # Read by clients before they authenticate.
         "versions": _OPEN,
         "version": _OPEN,
         "version_slash": _OPEN,
@@ -163,9 +163,9 @@ def action_policy(action: str) -> ActionPolicy:
 
 
 def user_of(principal: Principal, action: str) -> User | None:
-    """What a principal is for an action; None where it may not do it.
+    """The user that a principal is in an action; None where it may not do it.
 
-    Each role counts by where it reaches: what a role may choose, it may in its own actions only.
+    Only roles with access to the action count: a role may choose values in its own actions only.
     """
     allowed = action_policy(action)
     acting = {role for role in principal.roles if allowed.of(role) in _SCOPES_WITH_ACCESS}

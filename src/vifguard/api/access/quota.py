@@ -1,4 +1,4 @@
-"""How much one project may have, whoever creates; the operator's own project is not counted."""
+"""Quotas of a project, whoever creates; the operator's own project is not counted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ QUOTA: Mapping[Table, int] = MappingProxyType(
         subnet_pools: 100,
     }
 )
-"""What a project may have where the operator says nothing else."""
+"""The quotas of a project for which the operator set no others."""
 
 ADDRESSES = 10_000
 """Of all address groups of a project."""
@@ -49,7 +49,7 @@ ADDRESSES = 10_000
 _ADDRESSES: Final = "address_group_address"
 
 OWN_ADDRESSES = 1000
-"""Of all ports and IP groups of a project; what guests learn themselves is not counted."""
+"""Of all ports and IP groups of a project; learned addresses are not counted."""
 
 _OWN_ADDRESSES: Final = "ip_address"
 
@@ -66,7 +66,7 @@ NAMES: Final[Mapping[Table, str]] = MappingProxyType(
         subnet_pools: "subnetpool",
     }
 )
-"""What each is called in a quota."""
+"""The name of each in a quota."""
 
 RESOURCES: Final = (*NAMES.values(), _ADDRESSES, _OWN_ADDRESSES)
 """Everything that has a quota."""
@@ -111,7 +111,7 @@ def check_quota(snapshot: Snapshot, user: User, table: Table, project_id: str, m
 def queue_quota_check(
     snapshot: Snapshot, user: User, table: Table, project_id: str, more: int
 ) -> Callable[[], None]:
-    """To hear it raises Refusal (409) where `more` objects would exceed the project's quota."""
+    """Queue a check that raises Refusal (409) where `more` objects would exceed the quota."""
     return _queue_check(snapshot, user, NAMES[table], project_id, more)
 
 
@@ -121,7 +121,7 @@ def check_address_quota(snapshot: Snapshot, user: User, project_id: str, more: i
 
 
 def queue_own_address_check(snapshot: Snapshot, user: User, project_id: str) -> Callable[[], None]:
-    """To hear it, once addresses are taken, raises Refusal (409) where they exceed the quota."""
+    """Queue a check that, called once addresses are taken, raises Refusal (409) over the quota."""
     return _queue_check(snapshot, user, _OWN_ADDRESSES, project_id, 0)
 
 
@@ -140,12 +140,12 @@ def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:
 
 
 def used(snapshot: Snapshot, project_id: str, resource: str) -> int:
-    """How many of a resource a project has."""
+    """The number of a resource's objects that a project has."""
     return int(snapshot.rows(_COUNTS[resource], {"project_id": project_id})[0].how_many)
 
 
 def all_used(snapshot: Snapshot, project_id: str) -> dict[str, int]:
-    """How many of each resource a project has."""
+    """The number of objects that a project has, by resource."""
     rows = snapshot.rows(_ALL_COUNTS, {"project_id": project_id})
     return {row.resource: int(row.how_many) for row in rows}
 

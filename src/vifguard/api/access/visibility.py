@@ -1,6 +1,6 @@
-"""What a user sees at all. What it does not see does not exist for it: 404, never 403.
+"""The objects that a user sees. Others do not exist for it: 404, never 403.
 
-How far that goes the user says (`sees`), whichever role let it: no role is looked at here.
+`User.sees` decides, whichever role allowed the action: no role is looked at here.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def network(snapshot: Snapshot, user: User, network_id: str) -> StoredNetwork:
 
 
 def queue_network(snapshot: Snapshot, user: User, network_id: str) -> Callable[[], StoredNetwork]:
-    """One network; to hear it raises MissingError where the user does not see it."""
+    """Queue one network; its call raises MissingError where the user does not see it."""
     asked = networks.queue(snapshot, network_id, user.project_id)
 
     def hear() -> StoredNetwork:
@@ -232,7 +232,7 @@ def require_security_groups(
 def queue_security_groups(
     snapshot: Snapshot, project_id: str, ids: Iterable[str]
 ) -> Callable[[], list[SecurityGroup]]:
-    """As `require_security_groups`; to hear them raises."""
+    """As `require_security_groups`, queued; the call raises."""
     wanted = frozenset(ids)
     asked = security_groups.queue(snapshot, wanted, project_id)
 
@@ -270,7 +270,7 @@ def _own_or_shared(user: User, table: Table, kind: Sharable) -> ColumnElement[bo
 
 
 def _sees(snapshot: Snapshot, user: User, owner: str | None, ident: str) -> bool:
-    """Whether a user sees what is `owner`'s; None is nobody's, and takes as long to look for."""
+    """Whether a user sees an object of `owner`. None: of nobody, and takes as long to look up."""
     if owner is not None and user.sees(owner):
         return True
     return rbac_policies.is_shared(snapshot, ident, user.project_id)

@@ -10,7 +10,7 @@ from vifguard.api.access.attribute_policy import Principal
 service_token: ContextVar[str] = ContextVar("service_token", default="")
 """X-Service-Token of the request that is being answered; empty where it has none.
 
-Who asks is said by one header, and this one may only vouch for what that says.
+One header identifies the caller, and this one may only vouch for that header.
 """
 
 
@@ -19,22 +19,22 @@ class Authenticator(Protocol):
 
     @property
     def header(self) -> str:
-        """The request header that says who asks, in lower case."""
+        """The request header that identifies the caller, in lower case."""
 
     @property
     def challenge(self) -> str:
-        """What a refusal's WWW-Authenticate header asks for."""
+        """The challenge in a refusal's WWW-Authenticate header."""
 
     @property
     def hint(self) -> str:
-        """What is needed, for the message of a refusal."""
+        """The credentials that are needed, in words, for the message of a refusal."""
 
     @property
     def max_concurrent(self) -> int:
-        """How many may be verified at the same time; the rest wait their turn."""
+        """The number of verifications at the same time; the rest wait their turn."""
 
     def cached(self, value: str) -> Principal | None:
         """The user of a header that was verified lately; never slow."""
 
     def verify(self, value: str) -> Principal | None:
-        """The user of a header, or None. May be slow; raises Refusal where it cannot be told."""
+        """The principal of a header, or None. May be slow; raises Refusal where it cannot know."""

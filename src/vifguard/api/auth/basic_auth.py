@@ -29,7 +29,7 @@ from vifguard.api.schema.convert import host_name, project, quoted, word
 _LOG = logging.getLogger(__name__)
 _KEYS = frozenset({"name", "project_id", "roles", "password_hash"})
 _MAX_HEADER = 2048
-# What OWASP advises for a server (19 MiB, two passes): some tens of milliseconds a guess.
+# OWASP's advice for a server (19 MiB, two passes): some tens of milliseconds a guess.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 _MAX_VERIFIED = 1024
 
@@ -63,7 +63,7 @@ class BasicAuth:
         self._version: Version | None = None
         self._accounts: Mapping[str, Account] = {}
         self._verified: dict[bytes, Account] = {}
-        # What was verified is remembered under a key that dies with the process.
+        # Verified passwords are remembered under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
         self._decoy = _HASHER.hash(secrets.token_hex())
 
@@ -81,10 +81,10 @@ class BasicAuth:
         name, password = _basic(header)
         with self._lock:
             account = self._accounts.get(name)
-        # An unknown name costs the same as a known one, so that names cannot be told apart.
+        # An unknown name takes as long as a known one, so that time reveals no names.
         matches = self._matches(account.password_hash if account else self._decoy, password)
         with self._lock:
-            # Read anew meanwhile, the file may say something else of the user.
+            # The file may have been read again meanwhile, and the user's entry be another.
             if account is None or not matches or self._accounts.get(name) != account:
                 return None
             if len(self._verified) >= _MAX_VERIFIED:
@@ -111,7 +111,7 @@ class BasicAuth:
             except UsersFileError as error:
                 _LOG.error("nobody can log in: %s", error)
                 self._accounts = {}
-            # Who is as before need not be verified again: after a change all would be at once.
+            # Unchanged users stay verified: else all would be verified at once after a change.
             self._verified = {
                 mark: account
                 for mark, account in self._verified.items()

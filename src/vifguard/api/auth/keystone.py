@@ -1,4 +1,4 @@
-"""Who asks, as Keystone says: project-scoped tokens, checked by Keystone's own middleware.
+"""Principals from Keystone: project-scoped tokens, checked by Keystone's own middleware.
 
 Configured as every OpenStack service is, by `[keystone_authtoken]` in a file.
 """
@@ -39,8 +39,7 @@ class Keystone:
 
     Roles are matched by name: admin, member, reader and service; others mean nothing here. No
     token is an agent's, as none names a host: agents are users of the file of users. A token
-    whose application credential has access rules is refused: what it was narrowed to cannot be
-    remembered.
+    whose application credential has access rules is refused: those rules cannot be remembered.
 
     A service that asks for a user sends a token of its own beside the user's (X-Service-Token);
     the user's then counts though it has ended, as long as Keystone allows that.
@@ -57,7 +56,7 @@ class Keystone:
         self._middleware, where = _middleware(configuration)
         self.challenge = f'Keystone uri="{where}"'
         self._clock = clock
-        # What was verified is remembered under a key that dies with the process.
+        # Verified tokens are remembered under a key that dies with the process.
         self._secret = secrets.token_bytes(32)
         self._remembered: dict[bytes, tuple[Principal, float]] = {}
 
@@ -71,7 +70,7 @@ class Keystone:
         if (user := self.cached(value)) is not None:
             return user
         service = service_token.get()
-        # What is no token must not be passed on in a header.
+        # Only a text that may be a token is passed on in a header.
         if not _may_be_token(value) or (service and not _may_be_token(service)):
             return None
         asked = self._clock()
@@ -86,7 +85,10 @@ class Keystone:
         return user
 
     def _ask(self, token: str, service: str) -> dict[str, Any] | None:
-        """What the middleware tells the service behind it; None where it lets nobody through."""
+        """The environment that the middleware passes on; None where it rejects the token.
+
+        Raises Refusal (503) where Keystone does not answer.
+        """
         reached: list[dict[str, Any]] = []
         status: list[str] = []
         environ = _environ(token, service) | {_REACHED: reached}
@@ -113,7 +115,7 @@ _GROUP = "keystone_authtoken"
 
 
 def _accepted(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """The service behind the middleware: notes what it was told."""
+    """The service behind the middleware: records the environment it was given."""
     environ[_REACHED].append(environ)
     start("200 OK", [])
     return []
@@ -130,7 +132,7 @@ def _middleware(configuration: Path) -> tuple[Any, str]:
         "service_token_roles_required": True,
         # Without it, a token with access rules is refused.
         "service_type": "",
-        # What is remembered, is remembered here.
+        # Tokens are remembered here, and not by the middleware.
         "token_cache_time": -1,
     }
     try:
@@ -197,9 +199,9 @@ def _principal_of(vouched: dict[str, Any]) -> Principal | None:
 
 
 def _expiry(vouched: dict[str, Any]) -> float:
-    """When what vouches for the user ends (seconds since the epoch); at once where unsaid.
+    """The end of the token that vouches for the user (seconds since the epoch); 0 if unknown.
 
-    That is the service's token, beside which the user's may have ended, or else the user's.
+    The service's token vouches, beside which the user's may have ended; without one, the user's.
     """
     try:
         tokens = vouched["keystone.token_auth"]

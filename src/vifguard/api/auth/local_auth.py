@@ -1,6 +1,6 @@
 """Local access without authentication, by loopback or unix socket: each caller is the operator.
 
-The Host header is the one thing that is asked for: a web page whose name was made to point at
+The Host header alone is checked: a web page whose name was made to point at
 127.0.0.1 (DNS rebinding) sends its own name there, and could otherwise read every answer.
 """
 
@@ -17,7 +17,7 @@ _OPERATOR = Principal("operator", "operator", frozenset({UserRole.ADMIN}))
 
 
 class LocalAuth:
-    """Everybody who asks this machine by a name of its own is the operator."""
+    """The authenticator to which each caller that uses a name of this machine is the operator."""
 
     header = "host"
     challenge = "None"

@@ -1,7 +1,7 @@
 """The rate limit of each project, so that one of many does not take the server from the others.
 
-The operator is not counted, nor a service: who mends the cloud, and the agents that hold its
-guards, must get through whatever a tenant does.
+The operator is not counted, nor is a service: repairs of the cloud, and the agents that hold
+its guards, must get through whatever a tenant does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from vifguard.api.access.attribute_policy import Principal, UserRole
 from vifguard.api.errors import Refusal
 
 BURST_SECONDS = 10.0
-"""Of what it may ask in so long, a project may save up what it did not."""
+"""Seconds whose share of requests a project may save up while it sends none."""
 
 _MAX_PROJECTS = 10_000
 _UNCOUNTED = {UserRole.ADMIN, UserRole.SERVICE, UserRole.AGENT}
@@ -65,7 +65,7 @@ class RateLimiter:
             self._left[project_id] = (left - many, now)
 
     def _forget_idle(self, now: float, most: float, rate: float) -> None:
-        """A project whose bucket is full again is as one that never asked."""
+        """Forget projects whose bucket is full again: they are as if they had sent nothing."""
         self._left = {
             project: (left, since)
             for project, (left, since) in self._left.items()

@@ -1,7 +1,7 @@
 """The queue of passwords and tokens to be verified: bounded, in all and for each client.
 
-To verify is slow on purpose, and who has not said who it is asks for it: guesses must keep
-nobody waiting who knows the word. Who was verified lately waits for nothing.
+Verification is slow on purpose, and is open to unauthenticated callers: their guesses must not
+delay a caller that knows its password. One that was verified lately does not wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_QUEUED_PER_CLIENT: Final = 8
 
 
 class Verification:
-    """One way to know who asks, and its queue. One event loop uses one."""
+    """An authenticator, and the queue of its verifications. One event loop uses one."""
 
     def __init__(self, authenticator: Authenticator) -> None:
         self.authenticator = authenticator
@@ -30,7 +30,7 @@ class Verification:
         self._waiting: Counter[str] = Counter()
 
     async def principal(self, value: str, client: str) -> Principal | None:
-        """Whom a header names, or None; `client` is the address it came from, empty for none.
+        """The principal of a header, or None; `client` is the sender's address, empty for none.
 
         Raises Refusal (429, 503) where too many wait already, and what the authenticator raises.
         """

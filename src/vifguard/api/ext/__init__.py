@@ -1,1 +1,1 @@
-"""What Neutron has no word for: IP groups, drops, hosts, waiting, the feed."""
+"""Resources that Neutron does not have: IP groups, drops, hosts, waiting, the feed."""

@@ -1,4 +1,4 @@
-"""What this installation can do, and why not where it cannot: asked before it is refused."""
+"""Capabilities of this installation, with reasons for the missing: read before a refusal."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from vifguard.store.transaction import Snapshot
 router = Routes("drops")
 
 USUAL_LIMIT, HIGHEST_LIMIT = 1000, 10_000
-"""Records in an answer: where nothing is said, and at most."""
+"""Records in an answer: by default, and at most."""
 
 KindT = TypeVar("KindT", bound=Enum)
 
@@ -68,7 +68,7 @@ def _answer(call: RequestContext, snapshot: Snapshot, port_ids: Iterable[str]) -
 
 
 def _asked(call: RequestContext) -> DropFilter:
-    """The filter that the query says; raises Refusal for a word that is none."""
+    """The filter that the query gives; raises Refusal for an unknown value."""
     return DropFilter(
         _words(call, "guard", {each.value: each for each in Guard}),
         _words(call, "direction", {each.value: each for each in Direction}),

@@ -24,7 +24,7 @@ MAX_POLL = 60
 
 @router.get("/feed/{host}", name="next_update")
 async def next_update(call: RequestContext, host: str) -> Response:
-    """What the host must hold after the revision `after`; 204 when nothing changed in time."""
+    """The host's update after the revision `after`; 204 when nothing changed in time."""
     _require_host(call, host)
     after = call.number("after", default=0)
     instance = call.word("instance")
@@ -39,12 +39,12 @@ async def next_update(call: RequestContext, host: str) -> Response:
 
 @router.post("/feed/{host}/reports", name=REPORTS)
 async def deliver_report(call: RequestContext, request: Request, host: str) -> Response:
-    """Take in what the host's agent reports; which claims of addresses are refused."""
+    """Store a report of the host's agent. The answer names the address claims that are refused."""
     _require_host(call, host)
     reports = call.threads.reports
     with reports.only(host):
         body = await body_of(request, MAX_REPORT)
-        # Not among the changes: that a host lives must be heard whoever waits for a turn.
+        # Not among the changes: a heartbeat must be taken in however many wait for a turn.
         return await reports.run(len(body), partial(_take_in, call, host, body))
 
 

@@ -1,4 +1,4 @@
-"""Whether the server can serve, and what it counts."""
+"""The health of the server, and its metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vifguard.store.readiness import why_not_ready
 
 router = Routes("server")
 
-# A proxy on this machine, to which everybody seems to be on this machine, says one of these.
+# Headers of a proxy on this machine, behind which every client seems to be on this machine.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
@@ -34,7 +34,7 @@ async def readyz(request: Request) -> Response:
 
 @router.get("/metrics", name="metrics")
 async def metrics(request: Request) -> Response:
-    """What the server counts, for Prometheus: for this machine itself, or the operator."""
+    """The server's metrics, for Prometheus: for clients on this machine, and for the operator."""
     state = request.app.state
     if not _is_local(request):
         await require_user(request)
@@ -43,7 +43,7 @@ async def metrics(request: Request) -> Response:
 
 
 def _is_local(request: Request) -> bool:
-    # Not every proxy says one: who gives clients another URL has one, or something like it.
+    # Not every proxy sends one: a public URL means that there is one, or something like it.
     if request.app.state.settings.behind_proxy or any(
         name in request.headers for name in _FORWARDED
     ):

@@ -1,4 +1,4 @@
-"""Hosts: what each is, what it can enforce, and how its agent does. For the operator."""
+"""Hosts: the properties of each, its features, and the state of its agent. For the operator."""
 
 from __future__ import annotations
 

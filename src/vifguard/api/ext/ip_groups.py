@@ -96,7 +96,7 @@ def create_ip_group(call: RequestContext) -> Response:
 
 @router.get("/ip-groups/{group_id}", name="show_ip_group")
 def show_ip_group(call: RequestContext, group_id: str) -> Response:
-    """One IP group, and who holds its addresses."""
+    """One IP group, and the holders of its addresses."""
     with call.store.read() as snapshot:
         found = visibility.ip_group(snapshot, call.user, group_id)
         return call.show_one(IP_GROUPS, _shown(snapshot, [found])[0])

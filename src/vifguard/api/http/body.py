@@ -34,9 +34,9 @@ def parse_body(body: bytes) -> dict[str, Any]:
 
 
 def objects_in(document: dict[str, Any]) -> int:
-    """How many objects a document lists, however deep: those of a bulk, and their address pairs.
+    """The number of objects that a document lists, at any depth: of a bulk, of address pairs.
 
-    At least one: what lists none is one object.
+    At least one: a document without a list is one object.
     """
     found = 0
     level: list[Any] = [document]

@@ -1,4 +1,4 @@
-"""Where clients find the server: the links of its answers."""
+"""The links of the server's answers, by the URL at which clients reach it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vifguard.api.settings import Settings
 def link_to(request: Request, path: str) -> str:
     """The URL of a path, as the operator's public URL has it; else as the request came.
 
-    Where a public URL is set, what a client says of the host is in no answer.
+    Where a public URL is set, no answer has the host that a client sent.
     """
     settings: Settings = request.app.state.settings
     if settings.public_url:

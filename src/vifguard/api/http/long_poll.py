@@ -46,7 +46,7 @@ _closed: WeakSet[Notifier] = WeakSet()
 
 
 def close(notifier: Notifier) -> None:
-    """Answer everybody who waits, now and later: the server ends."""
+    """Answer all waiting requests, now and later: the server ends."""
     _closed.add(notifier)
     notifier.notify(None)
 

@@ -1,6 +1,6 @@
 """Middleware around every request: its id, limits on headers, metrics and the access log.
 
-One layer, and below the framework's own: what fails in there is answered and counted too.
+One layer, and below the framework's own: failures in there are answered and counted too.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RequestMiddleware:
                     (request_id.HEADER, ident.encode()),
                 ]
             elif not message.get("more_body", False):
-                # Before its end is sent: who has the answer may count on being counted.
+                # Before the end is sent: a client that has the answer is sure to be counted.
                 note()
             await send(message)
 
@@ -103,12 +103,12 @@ def _access_log_line(scope: Scope, status: int, seconds: float) -> tuple[str]:
 
 
 def _path(scope: Scope) -> str:
-    # Never the query: it may hold what was meant for a header.
+    # Never the query: it may hold a secret that was meant for a header.
     return str(scope["path"])[:200]
 
 
 def _fields(scope: Scope, action: str, ident: str) -> dict[str, Any]:
-    """What a structured log says beside the line; neither a header nor a body is among it."""
+    """The fields of a structured log beside its line; no header and no body is among them."""
     user = scope.get("vifguard.user")
     return {
         "request_id": ident,

@@ -32,7 +32,7 @@ from vifguard.store.schema.mapping import Stamp
 from vifguard.store.store import Store
 
 BODY_SECONDS = 60.0
-"""How long a client may take to send the body of a request."""
+"""Seconds that a client may take to send the body of a request."""
 
 REPORTS = "deliver_report"
 """The action whose handler reads the body itself, once it has its place."""
@@ -64,11 +64,11 @@ class RequestContext:
         """Count the objects of the body, before it waits for its turn."""
         if not self.body:
             return
-        with suppress(Refusal):  # what is no document, its handler refuses
+        with suppress(Refusal):  # the handler refuses a body that is no document
             if len(self.body) <= _SMALL:
                 many = objects_in(self.document)
             else:
-                # Nothing of it is kept: what is read of a body is many times as large.
+                # Nothing of it is kept: a body takes many times its size once it is parsed.
                 many = await run_sync(_objects_in, self.body, limiter=self.threads.documents)
             self.rate.charge(self.share, many - 1)
 
@@ -136,7 +136,7 @@ class RequestContext:
         return dict(self.query).get(name, default)
 
     def listing(self, resource: ResourceSchema) -> Listing:
-        """How the answer to this GET of many is to be filtered, sorted and cut."""
+        """The filters, the order and the page of this GET of many."""
         return Listing.parse(resource, self.user, self.query, self.url)
 
 
@@ -176,7 +176,7 @@ async def context_of(request: Request) -> RequestContext:
 
 
 async def require_user(request: Request) -> User:
-    """Who asks, where it may do what it asks for; raises Refusal (401, 403, 429)."""
+    """The user of a request, where it may do the action; raises Refusal (401, 403, 429)."""
     principal = await _principal(request)
     request.scope["vifguard.user"] = principal
     request.app.state.rate.check(principal)
@@ -189,7 +189,7 @@ async def require_user(request: Request) -> User:
 
 
 async def _principal(request: Request) -> Principal:
-    """Who asks, as the first authenticator says whose header is there; raises Refusal."""
+    """The caller, by the first authenticator whose header the request has; raises Refusal."""
     ways: tuple[Verification, ...] = request.app.state.ways
     client = request.client.host if request.client else ""
     for way in ways:
@@ -213,9 +213,9 @@ def _forbidden(action: str, principal: Principal) -> Refusal:
 
 
 def _require_json(request: Request) -> None:
-    # What a web page may send without asking first (a form, plain text) changes nothing here.
+    # The types that a web page may send without a preflight (a form, plain text) change nothing.
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    # It asks before a PUT, and before what has a header of ours: then no type is JSON.
+    # A PUT, or a header of ours, takes a preflight: then a missing type counts as JSON.
     asked_first = request.method == "PUT" or "x-auth-token" in request.headers
     if kind == "application/json" or (not kind and asked_first):
         return

@@ -16,7 +16,7 @@ HEADER: Final = b"x-openstack-request-id"
 current: ContextVar[str] = ContextVar("current", default="")
 """The id of the request that is being answered; empty between requests."""
 
-# What others send goes into logs: nothing but this shape does.
+# The ids that others send go into logs: only those of this shape do.
 _SENT = re.compile(rb"req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

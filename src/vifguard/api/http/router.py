@@ -37,7 +37,7 @@ _FREE_NAMES: Final = frozenset({"tags", "hosts", "feed", "quotas"})
 
 @dataclass(frozen=True, slots=True)
 class BoundRoute:
-    """A route: its name, its handler, and what the handler wants."""
+    """A route: its name, its handler, and the parameters of the handler."""
 
     name: str
     handler: Callable[..., Any]
@@ -48,7 +48,7 @@ class BoundRoute:
 
     @classmethod
     def of(cls, route: Route) -> BoundRoute:
-        """The action of a route; what its handler wants is told by the types of its parameters."""
+        """Bind a route; the types of its handler's parameters show which of them it has."""
         wanted = inspect.signature(route.handler, eval_str=True).parameters.values()
         by_type = {each.annotation: each.name for each in wanted}
         return cls(
@@ -91,7 +91,7 @@ class _Node:
 
     @property
     def allowed(self) -> dict[str, str]:
-        """The header that tells what may be done here."""
+        """The header that lists the methods of this path."""
         reading = {"HEAD"} if "GET" in self.routes else set()
         return {"Allow": ", ".join(sorted({*self.routes, *reading, "OPTIONS"}))}
 
@@ -108,7 +108,7 @@ class _Node:
         return here
 
     def find(self, parts: list[str], at: int, values: tuple[str, ...]) -> _Found | None:
-        """Where a path leads, and the values in it; what is named goes before what is any."""
+        """The node of a path, and the values in it; a named part goes before a variable."""
         if at == len(parts):
             return (self, values) if self.routes else None
         part = parts[at]
@@ -126,7 +126,7 @@ class PathRouter:
     """An ASGI application that serves routes."""
 
     def __init__(self, served: Iterable[Route], otherwise: ASGIApp) -> None:
-        """`otherwise` is for what is no HTTP request: the server's start and end."""
+        """`otherwise` serves everything but HTTP requests: the server's start and end."""
         self._otherwise = otherwise
         self._root = _Node()
         for route in served:
@@ -156,12 +156,12 @@ class PathRouter:
                 refusal_of(error, discreet=user is None or not user.sees_hosts_and_others)
             )
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody hears it; it is counted
+            return Response(status_code=400)  # nobody receives it; it is counted
         except Exception as error:  # noqa: BLE001  a handler's end is answered, whatever it is
             return answer(_failure(request, error))
 
     def _find(self, request: Request) -> _Found:
-        """Where the request's path leads; raises Refusal (404)."""
+        """The node of the request's path; raises Refusal (404)."""
         request.scope["path"] = _without_suffix(request.scope["path"])
         found = self._root.find(request.scope["path"].split("/"), 0, ())
         if found is None:
@@ -170,7 +170,7 @@ class PathRouter:
 
 
 def _wanted(request: Request, place: _Node) -> BoundRoute:
-    """What is to be done there; raises Refusal (405). The server sends no body after HEAD."""
+    """The route of the request's method; raises Refusal (405). The server sends no body to HEAD."""
     action = place.routes.get("GET" if request.method == "HEAD" else request.method)
     if action is None:
         why = "Method Not Allowed"
@@ -179,7 +179,7 @@ def _wanted(request: Request, place: _Node) -> BoundRoute:
 
 
 def _without_suffix(path: str) -> str:
-    """A path without what some clients of Neutron put behind it: a slash, or `.json`."""
+    """A path without the ending that some clients of Neutron add: a slash, or `.json`."""
     if not path.startswith(_ERROR_BODY_PREFIX) or path == _ERROR_BODY_PREFIX:
         return path
     plain = path.removesuffix("/")

@@ -1,10 +1,10 @@
 """Worker threads: each kind of work has its own, and waits for no other's.
 
-Changes come one after the other, and whoever keeps the database from them (another process, a
-server that froze) keeps them all. They wait for their turn in the event loop, so many and so
-long: reads, the feed, reports and the probes go on meanwhile. Each project waits in a line of its
-own, and the lines have their turn one after the other: what one asks for much, and what of it
-fails late, keeps another from one turn and no more.
+Changes come one after the other, and anything that blocks the database (another process, a
+server that froze) blocks them all. They wait for their turn in the event loop, bounded in number
+and time: reads, the feed, reports and the probes go on meanwhile. Each project waits in a line of
+its own, and the lines have their turn one after the other: many changes of one project, even if
+they fail late, keep another project from one turn and no more.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ _DOCUMENTS: Final = 1
 _AT_ONCE: Final = 2
 """Changes that have a thread: one has the database, the other reads its document meanwhile.
 
-Of a project one: the other is for whoever comes."""
+A project has one at most: the other is for other projects."""
 
 MAX_QUEUED: Final = 256
 MAX_QUEUED_PER_PROJECT: Final = 64
 MAX_WAITS_PER_PROJECT: Final = 100
-"""Of a project: each is looked after again whenever its host has come further."""
+"""Of a project: each is looked at again whenever its host has made progress."""
 
 PATIENCE: Final = 10.0
-"""Seconds that a change waits here: with what it waits at the database, less than its client."""
+"""Seconds that a change waits here: with the wait at the database, less than its client waits."""
 
 
 class WaitSlots:
-    """Places for what waits, so many in all and for each project. One event loop uses one."""
+    """Slots for waiting requests, bounded in all and for each project. One event loop uses one."""
 
     def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
-        """`what` waits, in the plural."""
+        """`what` names the requests that wait, in the plural."""
         self._what = what
         self._most = most
         self._most_of_a_project = most_of_a_project
@@ -63,17 +63,17 @@ class WaitSlots:
 
     @property
     def taken(self) -> int:
-        """How many there are."""
+        """The number of slots in use."""
         return self._taken.total()
 
     def _taken_beside(self, project_id: str) -> int:
-        """How many those have with whom one shares: who is counted by project, or who is not."""
+        """The number of slots in use by the same kind: counted by project, or not."""
         uncounted = self._taken[""]
         return self.taken - uncounted if project_id else uncounted
 
     @contextmanager
     def slot(self, project_id: str) -> Iterator[None]:
-        """Within, one is taken; `project_id` is empty for who is not counted by project.
+        """Take a slot within; `project_id` is empty for users not counted by project.
 
         Raises Refusal (429, 503) where there is none.
         """
@@ -111,17 +111,17 @@ class WriteQueue:
         self._places = WaitSlots("changes that wait for their turn", most, most_of_a_project)
         self._patience = patience
         self._threads = CapacityLimiter(_AT_ONCE)
-        # In the order of their turns: who has had one goes behind the others.
+        # In the order of their turns: a project that has had one goes behind the others.
         self._lines: dict[str, deque[asyncio.Future[None]]] = {}
         self._running: Counter[str] = Counter()
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn, or have it."""
+        """The number of changes that wait for their turn, or have it."""
         return self._places.taken
 
     async def run(self, project_id: str, change: Callable[[], T]) -> T:
-        """What a change gives, once it had its turn; `project_id` is empty for who is not counted.
+        """Run a change in its turn; `project_id` is empty for users not counted by project.
 
         Raises what the change raises, and Refusal (429, 503) where it does not get its turn.
         """
@@ -162,7 +162,7 @@ class WriteQueue:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Give what turns there are to those who are next."""
+        """Give free turns to the changes that are next."""
         while self._running.total() < _AT_ONCE and (project_id := self._next()) is not None:
             line = self._lines.pop(project_id)
             first = line.popleft()
@@ -173,7 +173,10 @@ class WriteQueue:
                 self._running[project_id] += 1
 
     def _next(self) -> str | None:
-        """Whose turn it is; the operator always has one, and leaves the other to who waits."""
+        """The project that is next: "" is the operator, None nobody.
+
+        The operator always has one turn, and leaves the other to waiting projects.
+        """
         if "" in self._lines and not self._running[""]:
             return ""
         free = (each for each in self._lines if each and not self._running[each])
@@ -201,13 +204,13 @@ class Reports:
             self._hosts.discard(host)
 
     async def run(self, size: int, take_in: Callable[[], T]) -> T:
-        """What it gives to take in a report of so many bytes; raises what that raises."""
+        """Take in a report of `size` bytes; returns and raises as `take_in` does."""
         return await run_sync(take_in, limiter=self._large if size > LARGE else self._threads)
 
 
 @dataclass(frozen=True)
 class WorkerThreads:
-    """The threads of one application, by what they do."""
+    """The threads of one application, by kind of work."""
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READS))
     feeds: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_FEEDS))

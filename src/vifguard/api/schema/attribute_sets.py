@@ -83,7 +83,7 @@ description: Final = text(lines=True)
 """A description, which may have lines."""
 
 NO_ONE: Final = AttributeRule("nobody", lambda _standing, _value: False)
-"""Who sees what only requests hold."""
+"""The rule of visibility for attributes that only requests hold: nobody sees them."""
 
 MAX_TAGS: Final = 50
 """Tags of one object."""

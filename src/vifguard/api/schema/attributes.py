@@ -1,4 +1,4 @@
-"""Resources as data: each attribute, what it accepts, when, its default and who may set it."""
+"""Resources as data: each attribute, its accepted values, its default, and rules for setting it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ REQUIRED: Final = _Required()
 class Attribute:
     """One attribute of a resource.
 
-    `post` and `put` say who may set it then; None: nobody. `field` is the model's word where
-    it differs; `default` is our value where a POST leaves it out. `seen_by` None: by all who
-    see the resource. `is_filter`: lists may be filtered by it, and nothing shows it.
+    `post` and `put` are the rules for setting it then; None: nobody may. `field` is the model's
+    name where it differs; `default` is our value where a POST leaves it out. `visible_to` None:
+    to all users that see the resource. `is_filter`: lists may be filtered by it, and nothing
+    shows it.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """What a request gives: converted values by attribute, and which it named itself."""
+    """The values of a request: converted, by attribute, and the names that it gave itself."""
 
     values: Mapping[str, Any]
     named: frozenset[str]
@@ -74,14 +75,14 @@ class ResourceSchema:
         return {attribute.name: attribute for attribute in self.attributes}
 
     def read_post(self, document: Mapping[str, Any]) -> list[ParsedBody]:
-        """What a POST gives, one or in bulk; raises Refusal naming attribute and value."""
+        """The objects of a POST, one or in bulk; raises Refusal naming attribute and value."""
         if set(document) == {self.many}:
             bulk = self._bulk(document[self.many])
             return [self._read_one(self._bare(each)) for each in bulk]
         return [self._read_one(self._unwrapped(document))]
 
     def read_put(self, document: Mapping[str, Any]) -> ParsedBody:
-        """What a PUT gives; raises Refusal naming attribute and value."""
+        """The changes of a PUT; raises Refusal naming attribute and value."""
         given = self._known(self._unwrapped(document))
         for name in given:
             if self.by_name[name].put is None:
@@ -206,7 +207,7 @@ class ResourceSchema:
 
     @property
     def schema(self) -> Schema:
-        """What an answer holds, as JSON Schema."""
+        """The JSON Schema of the resource in an answer."""
         shown = [each for each in self.attributes if not each.is_filter]
         properties = {each.name: each.converter.schema for each in shown}
         return {"type": "object", "properties": properties}

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from vifguard.api.schema.convert import Converter, InvalidValueError, quoted
 
-# What the kernel takes (1 to 15 bytes, no slash, no white space) without what shells and
-# tools read as more than a name.
+# The kernel's names (1 to 15 bytes, no slash, no white space) without characters that shells
+# and tools read as more than a name.
 _INTERFACE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.+-]{0,14}", re.ASCII)
 _MAX_SIZE = 4096
 

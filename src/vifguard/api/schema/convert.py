@@ -1,6 +1,6 @@
-"""Converters: JSON value -> our value, or UnfitError with the reason; each knows its schema.
+"""Converters: JSON value -> our value, or InvalidValueError; each knows its schema.
 
-Where Neutron coerces (`"True"`, `"22"`), so do we, on full ASCII matches; the rest is refused.
+They coerce where Neutron does (`"True"`, `"22"`), on full ASCII matches; the rest is refused.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LINK_LOCAL = IPv6Network("fe80::/10")
 
 
 class InvalidValueError(ValueError):
-    """A value that is not what it should be; the message quotes it, `kind` is Neutron's word."""
+    """An invalid value; the message quotes it and gives the reason, `kind` is Neutron's type."""
 
     def __init__(self, message: str, kind: str = "HTTPBadRequest") -> None:
         super().__init__(message)
@@ -65,7 +65,7 @@ class InvalidValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """What a value may be: the schema that tells it, the function that reads it."""
+    """The accepted values of an attribute: their schema, and the function that reads one."""
 
     schema: Schema
     read: Callable[[Any], Any]
@@ -91,8 +91,8 @@ _LAYOUT = "\n\r\t"
 def text(limit: int = 255, *, lines: bool = False) -> Converter:
     """Text in any living script, of at most `limit` characters.
 
-    No control, no line separator, nothing that turns the direction of what follows (Unicode
-    Technical Report 36, section 2.3). `lines`: line ends and tabs are let in.
+    No control, no line separator, nothing that turns the direction of the text after it (Unicode
+    Technical Report 36, section 2.3). `lines`: line ends and tabs are accepted.
     """
     layout = _LAYOUT if lines else ""
 
@@ -114,7 +114,7 @@ def text(limit: int = 255, *, lines: bool = False) -> Converter:
 
 
 def word(limit: int = 255) -> Converter:
-    """What something is known by: a text that shows at least one character, or is empty."""
+    """A name: a text that shows at least one character, or is empty."""
     any_text = text(limit)
 
     def read(value: Any) -> str:
@@ -209,7 +209,7 @@ def exactly(*values: object) -> Converter:
 
 
 def nullable(inner: Converter) -> Converter:
-    """Null as None, or what `inner` takes."""
+    """Null as None, or a value of `inner`."""
     return Converter(
         {"anyOf": [inner.schema, {"type": "null"}]},
         lambda value: None if value is None else inner.read(value),
@@ -222,7 +222,7 @@ def or_none_at_all(inner: Converter) -> Converter:
 
 
 def refused_as(kind: str, inner: Converter) -> Converter:
-    """What `inner` takes; what it refuses has this word of Neutron's."""
+    """The values of `inner`; its refusals have this type of Neutron's."""
 
     def read(value: Any) -> Any:
         try:
@@ -301,7 +301,7 @@ def _inner(converter: Converter, name: str, value: Any) -> Any:
 
 
 def mapped(inner: Converter, change: Callable[[Any], Any]) -> Converter:
-    """What `inner` reads, changed further; `change` may raise ValueError."""
+    """The values of `inner`, changed further; `change` may raise ValueError."""
     return Converter(inner.schema, lambda value: change(inner.read(value)))
 
 

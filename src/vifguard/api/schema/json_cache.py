@@ -1,4 +1,4 @@
-"""A cache of objects as JSON, by version: most of a list is what it was a moment ago."""
+"""A cache of objects as JSON, by version: most of a list is unchanged since the last one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class JsonCache:
         with self._lock:
             self._forget(key)
             while self._keys and self._size + len(shown) > self._most:
-                # Any: of what is asked for in turn, the oldest is what is asked for next.
+                # Any: where objects are read in turn, the oldest is the one that is read next.
                 self._forget(random.choice(self._keys))  # noqa: S311 - no secret
             if len(shown) > self._most:
                 return

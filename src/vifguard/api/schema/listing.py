@@ -29,7 +29,7 @@ _SCALAR = frozenset({"string", "integer", "boolean"})
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How one list is filtered, sorted and cut."""
+    """The filters, the order and the page of one list."""
 
     resource: ResourceSchema
     user: User
@@ -46,7 +46,7 @@ class Listing:
     def parse(
         cls, resource: ResourceSchema, user: User, query: Sequence[tuple[str, str]], url: str
     ) -> Self:
-        """Read a query; raises Refusal for what is not an attribute, or not its value."""
+        """Read a query; raises Refusal for an unknown attribute, or a value it cannot have."""
         given: dict[str, list[str]] = defaultdict(list)
         for name, value in query:
             given["project_id" if name == "tenant_id" else name].append(value)
@@ -97,7 +97,7 @@ class Listing:
         return Refusal(404, "MarkerNotFound", message)
 
     def _visible_fields(self, shown: Sequence[Shown]) -> Sequence[Shown]:
-        """Without what is not for this user."""
+        """Remove the attributes that are hidden from this user."""
         for name in self.resource.hidden_from(self.user):
             for each in shown:
                 each.pop(name, None)
@@ -110,7 +110,7 @@ class Listing:
         return chosen
 
     def _matches(self, each: Shown) -> bool:
-        # What is a filter alone is shown nowhere: who read the list has gone by it.
+        # An attribute that is only a filter is shown nowhere: the handler has applied it.
         shown = self.filters.keys() - set(self.resource.filters)
         return all(_has_value(each, name, self.filters[name]) for name in shown)
 
@@ -278,7 +278,7 @@ def _rank(resource: ResourceSchema, key: str, each: Shown) -> tuple[bool, str | 
 
 
 def _sortable(value: Any) -> tuple[bool, str | int]:
-    # What has no value comes first; what is no number or text sorts by how it is written.
+    # No value comes first; a value that is neither number nor text sorts by its text form.
     return (value is not None, value if isinstance(value, int) else str(value))
 
 

@@ -45,7 +45,7 @@ NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
 """Neutron's names. `ip` is number 0 there, and one protocol like others, never any."""
 
 ONLY_IPV6: Final = frozenset({41, 43, 44, 58, 59, 60})
-"""What Neutron refuses in a rule for IPv4."""
+"""Protocols that Neutron refuses in a rule for IPv4."""
 
 _ANY = "any"
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)

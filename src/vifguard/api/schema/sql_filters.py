@@ -1,4 +1,4 @@
-"""Filters of lists as SQL: conditions on a table's columns for what a query asks."""
+"""Filters of lists as SQL: conditions on a table's columns for the filters of a query."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def text(column: Column[Any]) -> SqlFilter:
 
 
 def flag(condition: ColumnElement[bool]) -> SqlFilter:
-    """For what is true or false; raises Refusal for a value that is neither."""
+    """A filter by true or false; raises Refusal for a value that is neither."""
 
     def narrow(name: str, values: Values) -> ColumnElement[bool]:
         return or_(*(condition if _flag(name, value) else ~condition for value in values))
@@ -51,7 +51,7 @@ def flag(condition: ColumnElement[bool]) -> SqlFilter:
 
 
 def mac(column: Column[Any]) -> SqlFilter:
-    """For a column of MACs; what is none is nobody's."""
+    """A filter for a column of MACs; a text that is no MAC matches nothing."""
 
     def narrow(_name: str, values: Values) -> ColumnElement[bool]:
         return column.in_([found.octets for value in values for found in _macs(value)])
@@ -79,10 +79,10 @@ def fixed_ips(port_id: Column[str]) -> SqlFilter:
 
 @dataclass(frozen=True)
 class SqlFilters:
-    """How the list of a resource is narrowed, sorted and cut by SQL.
+    """The SQL by which the list of a resource is narrowed, sorted and cut.
 
-    `columns` are the attributes that are told and shown as texts, `others` what says of an
-    attribute exactly what is asked for, `wider` what leaves some to be looked at.
+    `columns` are the attributes that are given and shown as texts, `constant` the filters that
+    select exactly, `partial` those that select too much: the rest is filtered afterwards.
     """
 
     resource: ResourceSchema
@@ -92,7 +92,7 @@ class SqlFilters:
     partial: Mapping[str, SqlFilter] = field(default_factory=dict)
 
     def condition(self, listing: Listing, seen: ColumnElement[bool]) -> ColumnElement[bool]:
-        """Of what is seen, no less than what is asked for; raises Refusal."""
+        """Of the visible rows, at least those that the query selects; raises Refusal."""
         exact = {name: text(column) for name, column in self.columns.items()} | dict(self.constant)
         hidden = frozenset(self.resource.hidden_from(listing.user))
         for name, narrow in (exact | dict(self.partial)).items():
@@ -101,7 +101,7 @@ class SqlFilters:
         return seen
 
     def is_exact(self, listing: Listing) -> bool:
-        """Whether the condition says all that is asked for, and the order is one of the table."""
+        """Whether the condition covers all filters of the query, and columns its order."""
         hidden = frozenset(self.resource.hidden_from(listing.user))
         asked = listing.filters.keys()
         known = (self.columns.keys() | self.constant.keys()) - hidden
@@ -128,7 +128,7 @@ class SqlFilters:
         show: Callable[[ColumnElement[bool]], Sequence[Shown]],
         first: Sequence[Shown] = (),
     ) -> dict[str, Any]:
-        """The body of the answer; `show` shows what a condition selects, in the order of making.
+        """The body of the answer; `show` shows the rows of a condition, in the order of making.
 
         `first` are objects before all of them that are in no table. Raises Refusal.
         """

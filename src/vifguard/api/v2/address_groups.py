@@ -123,7 +123,7 @@ def update_address_group(call: RequestContext, group_id: str) -> Response:
 
 @router.put("/address-groups/{group_id}/add_addresses", name="add_addresses")
 def add_addresses(call: RequestContext, group_id: str) -> Response:
-    """Add addresses; every host whose rules name the group is told of these alone."""
+    """Add addresses; every host whose rules name the group receives these alone."""
     given = _given_addresses(call)
     with call.store.change() as change:
         before = visibility.own_address_group(change, call.user, group_id)

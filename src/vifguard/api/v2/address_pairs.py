@@ -26,7 +26,7 @@ MOST: Final = 64
 """Pairs of a port."""
 
 MOST_WIDE: Final = 10
-"""Of them, those of more than one address: around what others have, each may break in pieces."""
+"""Of them, those of more than one address: each may break in pieces around addresses of others."""
 
 _pair = record({"ip_address": prefix}, {"mac_address": nullable(pair_mac)})
 

@@ -1,4 +1,4 @@
-"""Default rules: what every new security group begins with. The operator's to choose."""
+"""Default rules: those that every new security group begins with. The operator's to choose."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DEFAULT_RULES: Final = ResourceSchema(
 
 @router.get("/default-security-group-rules", name="list_default_security_group_rules")
 def list_default_security_group_rules(call: RequestContext) -> Response:
-    """What new security groups begin with."""
+    """The rules that new security groups begin with."""
     listing = call.listing(DEFAULT_RULES)
     with call.store.read() as snapshot:
         found = default_rules.read(snapshot)
@@ -52,7 +52,7 @@ def list_default_security_group_rules(call: RequestContext) -> Response:
     "/default-security-group-rules", name="create_default_security_group_rule", status_code=201
 )
 def create_default_security_group_rule(call: RequestContext) -> Response:
-    """Let the groups that are made from now on begin with one more rule, or several."""
+    """Add a default rule, or several, to the security groups that are made from now on."""
     given = DEFAULT_RULES.read_post(call.document)
     with call.store.change() as change:
         made = [_create(change, each) for each in given]
@@ -73,7 +73,7 @@ def show_default_security_group_rule(call: RequestContext, rule_id: str) -> Resp
     status_code=204,
 )
 def delete_default_security_group_rule(call: RequestContext, rule_id: str) -> Response:
-    """Delete a default rule; groups that there are keep what they began with."""
+    """Delete a default rule; existing security groups keep the rules that they began with."""
     with call.store.change() as change:
         default_rules.drop(change, default_rules.get(change, rule_id).id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Extra DHCP options of a port: kept and shown, for whoever runs the DHCP server."""
+"""Extra DHCP options of a port: kept and shown, to be read for a DHCP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many addresses networks have left. For the operator."""
+"""The number of addresses that networks have left. For the operator."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def show_network_ip_availability(call: RequestContext, network_id: str) -> Respo
 
 
 def _of(subnets: Sequence[Availability], versions: Sequence[str]) -> list[Availability]:
-    """Those of some IP versions; all where none is asked for."""
+    """The subnets of some IP versions; all where none is given."""
     return [each for each in subnets if not versions or str(each.subnet.cidr.version) in versions]
 
 

@@ -323,7 +323,7 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
 
 
 def _who_shares(change: WriteTransaction, user: User, network: Network) -> str:
-    """What keeps an owner from changing a network: with whom it is shared, and by what."""
+    """Why an owner cannot change a network: the projects it is shared with, and the policies."""
     policies = rbac_policies.read(change, policy_table.c.object_id == network.id)
     said = [
         f"{policy.target} (delete RBAC policy {policy.id})"

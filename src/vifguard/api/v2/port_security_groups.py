@@ -26,7 +26,7 @@ class RequestedGroups:
         self._default = security_groups.queue_default(change, project_id) if named is None else None
 
     def named(self) -> list[SecurityGroup]:
-        """Those that are named; raises MissingError."""
+        """The groups that are named; raises MissingError."""
         return self._named() if self._named else []
 
     def default(self) -> str:
@@ -38,8 +38,9 @@ class RequestedGroups:
 def for_new_port(port: Port, given: ParsedBody, groups: RequestedGroups) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project.
 
-    Whatever hosts can hold: one that cannot hold them holds the port closed. A port of the
-    network's own, which only the operator makes on a shared one, has none where none is named.
+    The features of hosts do not matter: one that cannot enforce groups holds the port closed. A
+    port of the network's own, which only the operator makes on a shared one, has none where none
+    is named.
     """
     asked, enabled = given["security_groups"], given["security_groups_enabled"]
     if asked and enabled is False:
@@ -56,7 +57,7 @@ def for_new_port(port: Port, given: ParsedBody, groups: RequestedGroups) -> froz
 
 
 def for_update(change: WriteTransaction, port: Port, given: ParsedBody) -> dict[str, Any]:
-    """What a request changes of a port's groups; `port` is as it will be without."""
+    """The changes of a request to a port's groups; `port` has its other changes already."""
     has, asked = port.security_groups, given.get("security_groups")
     enabled = given.get("security_groups_enabled")
     if enabled is False:

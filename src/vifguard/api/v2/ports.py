@@ -210,7 +210,7 @@ def list_ports(call: RequestContext) -> Response:
 def _render_cached(
     call: RequestContext, found: Mapping[str, PortListEntry], make: Render
 ) -> dict[str, bytes]:
-    """Ports as JSON: each what it is, which seldom changes, and then how far its host is."""
+    """Ports as JSON: each port itself, which seldom changes, then the progress of its host."""
     versions = {ident: each.version for ident, each in found.items()}
     words = {ident: each.progress_key for ident, each in found.items()}
     kept = call.json_cache.rendered(PORTS.hidden_from(call.user), versions, make)
@@ -281,7 +281,7 @@ def delete_port(call: RequestContext, port_id: str) -> Response:
 
 
 class _Lookups:
-    """What new ports are looked at beside, asked for all of them together."""
+    """The objects that new ports are checked against, queued for all of them together."""
 
     def __init__(self, change: WriteTransaction, user: User, given: Sequence[ParsedBody]) -> None:
         self._hosts = hosts.queue(change)
@@ -302,7 +302,7 @@ class _Lookups:
         }
 
     def port_context(self, network_id: str) -> PortContext:
-        """What a port on a network stands on; raises MissingError."""
+        """The network of a port, its subnets, and the hosts; raises MissingError."""
         network = self._networks[network_id]().network
         return PortContext(network, self._subnets[network_id](), self._hosts())
 
@@ -359,7 +359,7 @@ _CHOSEN_BY_SERVER = Mac(bytes(6))
 
 
 def _changes(given: ParsedBody, network: Network) -> dict[str, Any]:
-    """What a request gives, in the model's words; addresses are the store's to take."""
+    """The values of a request, by the model's names; addresses are the store's to take."""
     changes = PORTS.fields(given)
     if "mac_address" in given:
         changes["mac"] = given["mac_address"]

@@ -1,4 +1,4 @@
-"""Quotas: how much a project may have, and has. The operator says."""
+"""Quotas of a project, and their use. The operator sets them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ QUOTAS: Final = ResourceSchema(
     "quotas",
     (
         *(Attribute(name, _MOST, None, OPERATOR) for name in quota.RESOURCES),
-        # Whose they are the path says; clients say it again.
+        # The path names the project; clients name it again.
         Attribute("project_id", project, None, OPERATOR),
         Attribute("tenant_id", project),
-        # Below what the project has already, only where it is said that this is meant.
+        # A quota below the present use is accepted only with `force`.
         Attribute("force", boolean, None, OPERATOR),
         Attribute("check_limit", boolean, None, OPERATOR),
     ),
@@ -51,7 +51,7 @@ def list_quotas(call: RequestContext) -> Response:
 
 @router.get("/quotas/project", name="show_quota_project")
 def show_quota_project(call: RequestContext) -> Response:
-    """Whose quotas the user's own are."""
+    """The project whose quotas are the user's own."""
     return JsonResponse({"project": {"project_id": call.user.project_id}})
 
 
@@ -63,7 +63,7 @@ def show_quota_tenant(call: RequestContext) -> Response:
 
 @router.get("/quotas/{project_id}", name="show_quota")
 def show_quota(call: RequestContext, project_id: str) -> Response:
-    """How much a project may have."""
+    """The quotas of a project."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
         return JsonResponse({"quota": quota.of_project(snapshot, project_id)})
@@ -71,14 +71,14 @@ def show_quota(call: RequestContext, project_id: str) -> Response:
 
 @router.get("/quotas/{project_id}/default", name="show_quota_default")
 def show_quota_default(call: RequestContext, project_id: str) -> Response:
-    """How much a project may have of which nobody said anything."""
+    """The quotas of a project for which the operator set none."""
     _require_own(call, project_id)
     return JsonResponse({"quota": quota.default_quotas()})
 
 
 @router.get("/quotas/{project_id}/details", name="show_quota_details")
 def show_quota_details(call: RequestContext, project_id: str) -> Response:
-    """How much a project may have, and has. Nothing is ever reserved."""
+    """The quotas of a project, and their use. Nothing is ever reserved."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
         used = quota.all_used(snapshot, project_id)

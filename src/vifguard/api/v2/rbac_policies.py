@@ -172,7 +172,7 @@ def _require_shareable(
 
 
 def _require_may(user: User, policy: RbacPolicy) -> None:
-    # What the operator shares with all, the owner of the object does not take back.
+    # The owner of an object does not take back the operator's sharing with every project.
     if policy.target == EVERY_PROJECT and not user.is_operator:
         raise forbidden(
             f"RBAC policy {policy.id} shares with every project, which is the operator's to say; "
@@ -189,9 +189,9 @@ def _given_target(given: ParsedBody) -> str | None:
 
 
 def _owner(snapshot: Snapshot, user: User, kind: Sharable, object_id: str) -> str:
-    """The project whose the object is; raises MissingError, or Refusal where it is not the user's.
+    """The project of the object; raises MissingError, or Refusal where it is not the user's.
 
-    A network that is shared has the operator as its master, and its owner still says with whom.
+    A shared network is the operator's, and its owner still chooses the projects to share it with.
     """
     owner = _project_of(snapshot, user, kind, object_id)
     if not user.owns(owner):

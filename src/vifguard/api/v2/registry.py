@@ -1,4 +1,4 @@
-"""What the API has of Neutron v2.0: its routers and its resources, for the application to join."""
+"""The routers and resources of Neutron v2.0 in the API, for the application to join."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of security groups: what Neutron calls ingress and egress ends here."""
+"""Rules of security groups. Neutron's words ingress and egress are used here only."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _prefix = nullable(Converter({"type": "string", "format": "cidr"}, _read_prefix)
 
 
 def said(who: Who) -> tuple[Attribute, ...]:
-    """The attributes of what a rule says, for `who` to set."""
+    """The attributes of a rule's meaning, for `who` to set."""
     return (
         Attribute("direction", exactly(*_DIRECTION), who, default=REQUIRED),
         Attribute("ethertype", _ethertype, who, default=4),
@@ -117,7 +117,7 @@ SECURITY_GROUP_RULES: Final = ResourceSchema(
         Attribute("description", description, OWNER, None, "", "description"),
         Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
         *said(OWNER),
-        # What is no id is no group's: not found, as any other.
+        # A text that is no id is not found, as any unknown id is.
         Attribute("remote_group_id", nullable(text(36)), OWNER),
         Attribute("remote_address_group_id", nullable(text(36)), OWNER),
         Attribute("normalized_cidr", nullable(text())),
@@ -225,7 +225,7 @@ def _rule(
 
 
 def meaning(given: ParsedBody) -> tuple[Rule, Protocol | None]:
-    """What a request says, and its word for the protocol; whose the remote is, is not asked.
+    """The rule of a request, and its word for the protocol; the remote's owner is not checked.
 
     Raises Refusal (400) where its attributes contradict each other.
     """
@@ -340,7 +340,7 @@ def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
 
 
 def show_meaning(rule: Rule, protocol: str | None) -> dict[str, Any]:
-    """What a rule says, in Neutron's words, without a remote that is a set."""
+    """A rule's meaning in Neutron's words, without a remote that is a set."""
     low, high = range_of(rule)
     prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
     return {

@@ -1,4 +1,4 @@
-"""Security groups: who may talk with the ports that have them."""
+"""Security groups: sets of rules that allow traffic of the ports that have them."""
 
 from __future__ import annotations
 

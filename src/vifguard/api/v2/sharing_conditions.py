@@ -1,7 +1,7 @@
-"""Whether a network can be shared: not while it holds what its owner could not choose then.
+"""The conditions for sharing a network: no setting that its owner could not choose then.
 
 On an isolated network its owner lowers guards, on a shared one the operator alone (docs/policy.md).
-What was chosen before would hold for the ports of those with whom it is shared.
+Earlier choices would hold for the ports of the projects with which it is shared.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vifguard.store.transaction import Snapshot
 
 _SHOWN: Final = 5
 _LINK_LOCAL_4: Final = IPv4Network("169.254.0.0/16")
-# They say nothing of what may pass.
+# Attributes without effect on the frames that may pass.
 _WORDS: Final = frozenset({"mtu", "dns_domain", "availability_zone_hints"})
 
 
@@ -36,10 +36,10 @@ def require_shareable(
     network: Network,
     named: Collection[str] = frozenset(),
 ) -> None:
-    """Raise Refusal (409) where an isolated network holds what is the operator's on a shared one.
+    """Raise Refusal (409) where an isolated network has settings only the operator may share.
 
-    `networks` says what is whose to choose of one; `named` are attributes that the operator
-    chooses in the same request.
+    `networks` has the rules for choosing its attributes; `named` are attributes that the
+    operator chooses in the same request.
     """
     if network.shared:
         return
@@ -62,7 +62,7 @@ def require_shareable(
 
 
 def _in_subnets(snapshot: Snapshot, network: Network) -> Iterator[str]:
-    # Who shares a segment may have the metadata service there, or link-local addresses.
+    # Others on the segment may have the metadata service there, or link-local addresses.
     for subnet in subnets.of_network(snapshot, network.id):
         if subnet.cidr.version == 4 and subnet.cidr.overlaps(_LINK_LOCAL_4):
             yield f"cidr {subnet.cidr} of subnet {subnet.id}"
@@ -97,7 +97,7 @@ def _chosen(
     network: Network,
     named: Collection[str] = frozenset(),
 ) -> list[str]:
-    """The attributes by which a noun has what its owner may choose on an isolated network alone."""
+    """The attributes of a noun whose value its owner may choose on an isolated network alone."""
     owner = User("", noun.project_id, is_owner=True)
     here, there = (
         Subject(owner, noun.project_id, replace(network, project_id=owner.project_id, shared=each))
@@ -120,7 +120,7 @@ def _is_allowed(rule: Any, standing: Subject, value: Any) -> bool:
 
 
 def _outside(beside: Sequence[Subnet], addresses: Iterable[IPAddress]) -> Iterator[IPAddress]:
-    """Those of addresses that a shared network would not have given by itself."""
+    """The addresses that a shared network would not have given by itself."""
     for address in addresses:
         subnet = next((each for each in beside if address in each.cidr), None)
         pooled = subnet is not None and (

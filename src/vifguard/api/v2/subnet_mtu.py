@@ -1,4 +1,4 @@
-"""How small a network's packets may be, given the subnets on it."""
+"""The least MTU of a network, given the IP versions of its subnets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subnet pools: prefixes for subnets of whoever may use the pool."""
+"""Subnet pools: prefixes for subnets of the projects that may use the pool."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def show_subnetpool(call: RequestContext, pool_id: str) -> Response:
 
 @router.put("/subnetpools/{pool_id}", name="update_subnetpool")
 def update_subnetpool(call: RequestContext, pool_id: str) -> Response:
-    """Change a pool; its prefixes may grow, and never lose what subnets could have of them."""
+    """Change a pool; its prefixes may grow, and never lose addresses that subnets could have."""
     given = SUBNET_POOLS.read_put(call.document)
     with call.store.change() as change:
         before = visibility.own_subnet_pool(change, call.user, pool_id)

@@ -1,4 +1,4 @@
-"""Where a new subnet's range comes from: the request, or a subnet pool."""
+"""The source of a new subnet's range: the request, or a subnet pool."""
 
 from __future__ import annotations
 

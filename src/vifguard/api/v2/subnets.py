@@ -160,7 +160,7 @@ def list_subnets(call: RequestContext) -> Response:
 
 
 def _sql_filters(user: User) -> SqlFilters:
-    """With the filter for subnets whose network is shared with the user."""
+    """The filters, with one for subnets whose network is shared with the user."""
     shared = table.c.network_id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
     return replace(_NARROWING, constant={**_NARROWING.constant, "shared": flag(shared)})
 
@@ -283,7 +283,7 @@ def _validate(subnet: Subnet) -> None:
 
 
 def _require_gateway(subnet: Subnet) -> None:
-    """A gateway may be anywhere, but for what in IPv4 no station of the range can have."""
+    """Require a possible gateway: in IPv4 not the network or broadcast address of the range."""
     gateway, cidr = subnet.gateway, subnet.cidr
     if gateway is None:
         return

@@ -1,4 +1,4 @@
-"""Tags: words that owners put on what they have, to find it again by."""
+"""Tags: words that owners put on objects, to find them again by."""
 
 from __future__ import annotations
 

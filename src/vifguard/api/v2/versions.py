@@ -18,7 +18,7 @@ from vifguard.api.http.routes import Routes
 root = Routes("server")
 router = Routes("server")
 
-# What Neutron calls the parts of its dialect, listed where it is spoken here; then our own.
+# Neutron's names for its extensions, for those that are served here; then our own.
 _EXTENSIONS: Final = {
     "agent": "agent",
     "allowed-address-pairs": "Allowed Address Pairs",
@@ -90,12 +90,12 @@ COLLECTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "host": "hosts",
     }
 )
-"""Where the objects of each kind are listed."""
+"""The path of each resource's list."""
 
 
 @root.get("/", name="versions")
 def versions(request: Request) -> Response:
-    """What this server speaks."""
+    """The versions of the API that this server has."""
     return JsonResponse({"versions": [_version(request)]})
 
 
@@ -117,7 +117,7 @@ def version_resources(request: Request) -> Response:
 
 @root.get("/openapi.json", name="openapi")
 def openapi(request: Request) -> Response:
-    """This document."""
+    """The OpenAPI document of this server."""
     return JsonResponse(request.app.openapi)
 
 
