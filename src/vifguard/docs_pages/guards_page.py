@@ -66,7 +66,7 @@ _FIRST_CODES: Mapping[int, Guard | None] = MappingProxyType(
         110: Guard.SECURITY_GROUPS,
     }
 )
-"""Whose the codes of reasons are, from each of these on: codes are never renumbered."""
+"""The guard of the reasons' codes from each of these on: codes are never renumbered."""
 
 _PREFACE = """\
 # What the guards mean

@@ -1,4 +1,4 @@
-"""The attack catalogue as data: rows, their frames, and what must become of each."""
+"""The attack catalogue as data: rows, their frames, and the expected outcome of each."""
 
 from __future__ import annotations
 

@@ -26,14 +26,14 @@ class Station:
 
 
 OTHERS_VRID = 0x3D
-"""The router id, in both families, of an IP group of which nobody who plays is a member."""
+"""The router id, in both families, of an IP group of which no actor is a member."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actors:
     """Everyone and everything a frame may name.
 
-    `a` plays the frame (the attacker, or whoever sends a legal one), `v` is the victim whose
+    `a` plays the frame (the attacker, or the sender of a legal one), `v` is the victim whose
     identity is at stake, `p` the peer the frame is addressed to (another guest, the gateway
     or the host, one after the other) and `g` the gateway on the uplink. The IP group of `a`
     has `vip4`, `vip6` and virtual MACs; `routed4` and `routed6` are listed on its port.

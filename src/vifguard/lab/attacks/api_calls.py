@@ -1,7 +1,7 @@
 """Group I, the API: calls that must be refused, and store nothing, or stop nobody else.
 
-Where one call is enough it is data here and the lab makes it; what takes a conversation, two
-users or sixteen writers at once is proved by the tests that a row names.
+Where one call is enough it is data here and the lab makes it; an attack that takes several calls,
+two users or sixteen writers at once is proved by the tests that a row names.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _stack(name: str, *tags: tuple[int, int], effect: Effect = Effect.DELIVERY) 
 
 
 def _odd(name: str, lie: f.Arp) -> Variant:
-    """A request whose hardware addresses cannot be located by what it says of them."""
+    """A request whose hardware addresses cannot be located by its own fields."""
     return _row(name, lambda c: f.arp(c, 1, **lie), _REQUEST, _MAC)
 
 

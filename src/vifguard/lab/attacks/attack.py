@@ -1,4 +1,4 @@
-"""What the catalogue is made of: attacks, their variants and what must become of each."""
+"""The parts of the catalogue: attacks, their variants and the expected outcome of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vifguard.packet import offload as packet
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """What a virtio-net header asks of the device: a checksum, and segmentation.
+    """The work that a virtio-net header leaves to the device: a checksum, and segmentation.
 
     The checksum covers from `start` to the end and is stored at `start` + `offset`; with
     `start` None no checksum is left. `gso` is VIRTIO_NET_HDR_GSO_* (1 TCPv4, 3 UDP that is cut
@@ -44,16 +44,16 @@ class Offload:
 
     @property
     def left(self) -> packet.Offload:
-        """What a guard sees of it."""
+        """The offload as a guard sees it."""
         return packet.Offload(self.checksum, self.size)
 
     def completed(self, frame: bytes) -> bytes:
-        """What a receiver without offloads gets of a frame that stays whole."""
+        """The frame with its checksum completed, as a receiver without offloads gets it."""
         return packet.completed(frame, self.checksum) if self.checksum else frame
 
 
 class Kind(StrEnum):
-    """The networks that a row is judged on, by what guards their ports."""
+    """The networks that a row is judged on, by the guards of their ports."""
 
     STRICT = "S"
     MAC = "M"
@@ -75,7 +75,7 @@ _PROFILES = {
 
 
 class Outcome(Enum):
-    """What becomes of a frame."""
+    """The outcome of a frame."""
 
     DROP = "drop"
     PASS = "pass"
@@ -84,10 +84,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must become of a frame on one kind of network.
+    """The expected outcome of a frame on one kind of network.
 
     DROP: no delivery and no side effect, and a drop record that names `guard` (None: the
-    port was closed). PASS: delivered, once, to whom it is addressed. CONTAINED: no guard
+    port was closed). PASS: delivered, once, to its addressee. CONTAINED: no guard
     objects; it stays on its own segment and never reaches the host.
     """
 
@@ -114,7 +114,7 @@ Expectations = Mapping[Kind, Expected]
 
 
 def on(s: Expected, m: Expected, r: Expected, i: Expected = CONTAINED) -> Expectations:
-    """What must become of a frame on strict, mac, router and isolated (off) networks."""
+    """The expected outcomes of a frame on strict, mac, router and isolated (off) networks."""
     return MappingProxyType({Kind.STRICT: s, Kind.MAC: m, Kind.ROUTER: r, Kind.ISOLATED: i})
 
 
@@ -124,9 +124,9 @@ def everywhere(expected: Expected) -> Expectations:
 
 
 class Actor(StrEnum):
-    """Whose port a frame is played from; in the frame's cast it is always `a`.
+    """The owner of the port that a frame is played from; in the frame's cast it is always `a`.
 
-    TAP stands behind a tap, as a hypervisor: nothing of a guest's kernel does what it leaves.
+    TAP stands behind a tap, as a hypervisor: no guest's kernel completes its offloads.
     """
 
     GUEST = "attacker"
@@ -140,13 +140,13 @@ class Actor(StrEnum):
 
 
 class Prelude(StrEnum):
-    """What happens elsewhere on the host before a row is played."""
+    """An event elsewhere on the host before a row is played."""
 
     ANOTHER_PORT_UPDATED = "another port's guards are taken off and put back"
 
 
 class Path(StrEnum):
-    """Who the peer of a frame is: the same frame is played along each path it makes sense on."""
+    """The peer of a frame: the same frame is played along each path it makes sense on."""
 
     GUEST = "guest to guest"
     UPLINK = "guest to uplink"
@@ -154,7 +154,7 @@ class Path(StrEnum):
 
 
 class Effect(StrEnum):
-    """What an attack gains where nothing guards the port; the control world must show it."""
+    """The gain of an attack where nothing guards the port; the control world must show it."""
 
     DELIVERY = "delivered"
     FORWARDING = "the victim's MAC moves to the attacker's port"
@@ -169,7 +169,7 @@ Frame = Callable[[Actors], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One frame and what must become of it.
+    """One frame and its expected outcome.
 
     `twin` is the id of a variant of section K, played by the same actor, that must pass;
     the referee plays it first, so that each frame is tried cold and after a legal one. A
@@ -188,7 +188,7 @@ class Variant:
 
     @property
     def direction(self) -> Direction:
-        """Seen from the guest whose guard judges it."""
+        """The direction, seen from the guest whose guard judges the frame."""
         return Direction.TO_GUEST if self.actor is Actor.OUTSIDE else Direction.FROM_GUEST
 
 
@@ -205,9 +205,9 @@ class Refused:
 class Attack:
     """A row: an attack of groups A to J, one of our own (X), or a legitimate look-alike (K).
 
-    `published` holds advisories only; empty is a protocol quirk. `waits_for` says which
-    later feature a row needs before it can be played; such a row is counted as waiting.
-    `proved_by` names tests (`file::test`) for what the lab does not play itself.
+    `published` holds advisories only; empty is a protocol quirk. `waits_for` names
+    the later feature that a row needs before it can be played; such a row is counted as waiting.
+    `proved_by` names tests (`file::test`) of attacks that the lab does not play itself.
     """
 
     id: str

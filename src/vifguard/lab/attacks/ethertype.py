@@ -79,7 +79,7 @@ def _length(length: int) -> Frame:
     return lambda c: f.snap(f.arp(c, 1), length=length)
 
 
-# What bridges and switches say to one another
+# Control protocols of bridges and switches
 
 _BRIDGES = "01:80:c2:00:00:0"
 _VENDOR = Mac.parse("01:00:0c:cc:cc:cc")
@@ -127,7 +127,7 @@ _REPEATED = bytes.fromhex("0207040200000a0000" * 3 + "060200780000")
 
 
 def _labels(count: int) -> bytes:
-    """MPLS label stack entries, none of which says it is the bottom."""
+    """MPLS label stack entries, none of which is marked as the bottom."""
     return (16 << 12 | 64).to_bytes(4, "big") * count
 
 

@@ -1,6 +1,7 @@
-"""The shapes that rows are written with: a frame of a cast, with what differs said by name.
+"""The shapes that rows are written with: a frame of a cast, with its forged fields by name.
 
-Every default is what a well-behaved guest `c.a` would send; a row names only what it forges.
+Every default is the value that a well-behaved guest `c.a` would send; a row names only the fields
+that it forges.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ DATA = b"vifguard lab: a frame of the attack catalogue"
 ICMP, IGMP, IPIP, TCP, UDP, IP6_IN_IP, ICMP6, PIM, VRRP = 1, 2, 4, 6, 17, 41, 58, 103, 112
 
 Around = Callable[[Layer], Layer]
-"""An IPv6 extension header: goes around what follows it."""
+"""An IPv6 extension header: goes around the layer behind it."""
 
 
 class Ether(TypedDict, total=False):
@@ -87,7 +88,7 @@ class Bootp(TypedDict, total=False):
 
 
 def mac_of(c: Actors, address: IPAddress) -> Mac:
-    """Where a frame to the address goes: a group, broadcast, whose it is, or else the peer."""
+    """The MAC for frames to the address: a group's, broadcast, the owner's or the peer's."""
     if address.is_multicast:
         return multicast_mac(address)
     if address in (BROADCAST_4, c.net4.broadcast_address):
@@ -157,7 +158,7 @@ def rarp(c: Actors, op: int = 3, **fields: Unpack[Arp]) -> bytes:
 
 
 def ip4(c: Actors, payload: Layer | bytes, protocol: int | None = None, **ip: Unpack[Ip4]) -> bytes:
-    """An IPv4 frame to the peer, or to whom `dst` belongs."""
+    """An IPv4 frame to the peer, or to the owner of `dst`."""
     dst = ip.get("dst", c.p.ip4)
     packet = build.ipv4(
         ip.get("src", c.a.ip4),
@@ -202,7 +203,7 @@ def icmp4(c: Actors, kind: int, code: int = 0, body: bytes = bytes(4), **ip: Unp
 def ip6(
     c: Actors, payload: Layer | bytes, next_header: int | None = None, **ip: Unpack[Ip6]
 ) -> bytes:
-    """An IPv6 frame to the peer, or to whom `dst` belongs, behind its extension headers."""
+    """An IPv6 frame to the peer, or to the owner of `dst`, behind its extension headers."""
     dst = ip.get("dst", c.p.ip6)
     piece = payload
     for around in reversed(ip.get("chain", ())):
@@ -244,7 +245,7 @@ def router_alert(inner: Layer) -> Layer:
 
 
 def atomic(inner: Layer) -> Layer:
-    """A fragment header on what is no fragment (RFC 6946)."""
+    """A fragment header on a packet that is no fragment (RFC 6946)."""
     return build.fragment(inner)
 
 

@@ -25,7 +25,7 @@ from vifguard.lab.attacks.legal import offer, super_frame, tcp4_offload, tcp6_of
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
-# Another's public address: what checks addresses objects, and so does what checks public ones.
+# Another's public address: the guards of addresses and of public addresses object.
 _PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
 # An address outside the provider's prefixes: a router may forward it.
 _FOREIGN = on(drop(Guard.IP), PASS, PASS)

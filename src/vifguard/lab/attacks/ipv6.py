@@ -46,7 +46,7 @@ def _in_prefix(c: Actors) -> IPv6Address:
     return IPv6Address(c.net6.network_address.packed[:8] + c.a.ll.packed[8:])
 
 
-# What hides behind extension headers
+# Messages hidden behind extension headers
 
 _CHAINS: dict[str, tuple[f.Around, ...]] = {
     "hop-by-hop": (build.hop_by_hop,),
@@ -59,7 +59,7 @@ _CHAINS: dict[str, tuple[f.Around, ...]] = {
 _Hidden = Callable[[Actors, tuple[f.Around, ...]], bytes]
 
 _HIDDEN: dict[str, tuple[_Hidden, str, Expectations, Expectations]] = {
-    # name: the frame, its twin, what becomes of it, and what behind a routing header
+    # name: the frame, its twin, its outcome, and its outcome behind a routing header
     "ra": (lambda c, chain: f.ra(c, chain=chain), "L09/link-local", _ND, _ND),
     "na": (lambda c, chain: f.own_na(c, c.v.ip6, chain=chain), "L11/unsolicited", _ND, _ND),
     "na-victims-mac": (

@@ -1,4 +1,4 @@
-"""Group H, as far as these guards go: what reaches the host, and who hears what."""
+"""Group H, as far as these guards go: frames that reach the host, and frames of others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _row(name: str, frame: Frame, expect: Expectations, twin: str = "") -> Varia
 
 
 def _to_host(name: str, frame: Frame) -> Variant:
-    """Legal in itself, to the host: no guard objects, and the host must not hear it."""
+    """A legal frame to the host: no guard objects, and the host must not receive it."""
     return Variant(
         name=name,
         frame=frame,

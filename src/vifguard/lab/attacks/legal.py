@@ -303,7 +303,7 @@ _OFFLOAD = row(
     ),
 )
 
-# Roles, and what is P by policy only
+# Roles, and rows that are P by policy only
 
 
 def prefix(c: Actors) -> bytes:
@@ -312,7 +312,7 @@ def prefix(c: Actors) -> bytes:
 
 
 def offer(c: Actors, message: int = f.OFFER) -> bytes:
-    """What a DHCP server says to the victim."""
+    """A DHCP server's message to the victim, by default an offer."""
     return f.dhcp(c, message, op=2, yiaddr=c.v.ip4, chaddr=c.v.mac)
 
 

@@ -1,9 +1,8 @@
 """Group J, lifecycle: moments in which a guard is not there yet, no more, or half.
 
-Each is a story under a flood of forged frames, of which none may be heard. The scenario
-`lifecycle` plays those that need no more than one whole host; what needs a look inside the
-driver or the agent (killed at each instruction, a map that is full) is a test, which the row
-names.
+Each is a story under a flood of forged frames, of which none may arrive. The scenario
+`lifecycle` plays those that need no more than one whole host; a row that needs a look inside the
+driver or the agent (killed at each instruction, a map that is full) names a test.
 """
 
 from __future__ import annotations

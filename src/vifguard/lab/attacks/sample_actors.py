@@ -44,7 +44,7 @@ ACTORS = {
     Actor.TAP: _station("fa:16:3e:00:00:19", 25),
     Actor.OUTSIDE: ACTORS_ON_PAPER.g,
 }
-"""Who plays; from outside it is the gateway."""
+"""The stations that play; from outside it is the gateway."""
 
 
 HOST = Station(Mac.parse("02:76:67:00:00:01"), IPv4Address("192.168.76.1"), IPv6Address("fd76::1"))
@@ -58,7 +58,7 @@ def actors_of(actor: Actor, path: Path = Path.GUEST) -> Actors:
 
 
 def policy_of(kind: Kind, actor: Actor) -> PortPolicy:
-    """The policy that judges what `actor` plays: its own port's, or from outside the victim's."""
+    """The policy that judges `actor`'s frames: its own port's, or from outside the victim's."""
     station = ACTORS_ON_PAPER.v if actor is Actor.OUTSIDE else ACTORS[actor]
     guards = GUARDS_OF[kind.profile]
     if actor is Actor.IP_GUARD:

@@ -1,4 +1,4 @@
-"""The auditor: plays the catalogue at a site, and tells what the host did with each frame."""
+"""The auditor: plays the catalogue at a site, and reports the fate of each frame."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vifguard.lab.play.referee import on_one_cpu
 from vifguard.lab.result.finding import Finding, Tell
 
 RATE, LIMIT = 200.0, 600.0
-"""Frames a second, and seconds, that an audit takes unless told otherwise."""
+"""Default rate of an audit, in frames a second, and default time limit, in seconds."""
 
 _GRACE = 60.0
 
@@ -41,11 +41,11 @@ def audit(
     limit: float = LIMIT,
     default_route: bool = False,
 ) -> Report:
-    """Play the catalogue at a site; `tell` hears each finding as it is made.
+    """Play the catalogue at a site; `tell` is called with each finding as it is made.
 
     At most `rate` frames a second for at most `limit` seconds. Raises SiteError where the
     site cannot be audited: a device that carries a default route is refused unless
-    `default_route` says that it may be used, since it leads to others than the guests.
+    `default_route` allows its use, since it leads to others than the guests.
     """
     _check(site, rate, limit)
     with ExitStack() as cleanup:
@@ -66,7 +66,7 @@ def examine(
     limit: float = LIMIT,
     patience: float = PATIENCE,
 ) -> Report:
-    """Play the catalogue over a wire that stands; what is not heard in `patience` s is lost."""
+    """Play the catalogue over an open wire; a frame not received in `patience` s is lost."""
     counted = _Counted(wire)
     began = time.monotonic()
     untruths = stacks.poisoned if stacks else frozenset
@@ -85,7 +85,7 @@ def examine(
 def rehearse(site: Site) -> list[Planned]:
     """Every frame that an audit of the site would send, in order; none is sent.
 
-    The auditor itself plays, on paper: there each frame reaches whom it is addressed to. At a
+    The auditor itself plays, on a dry run: there each frame reaches its addressee. At a
     real host more legal datagrams follow where one got lost.
     """
     _check(site, RATE, LIMIT)
@@ -105,7 +105,7 @@ def rehearse(site: Site) -> list[Planned]:
 
 
 class _Playing:
-    """One audit as it goes; `interrupted` says why it cannot go on."""
+    """One audit as it goes; `interrupted` is the reason why it cannot go on."""
 
     def __init__(self, site: Site, bench: Harness, deadline: float) -> None:
         self._site, self._bench, self._deadline = site, bench, deadline
@@ -116,7 +116,7 @@ class _Playing:
             self.interrupted = str(error)
 
     def play(self, case: Case) -> Record:
-        """What is said of a case."""
+        """The record of a case, played if it can be."""
         if case.why:
             return untestable(case, self._site, case.why)
         if not self.interrupted and time.monotonic() > self._deadline:
@@ -132,7 +132,7 @@ class _Playing:
 
 
 def _played(bench: Harness, case: Case) -> Played:
-    """Cold; then, where there is a legal twin, the twin and the same frame right behind it."""
+    """Play a case cold; then, where there is a legal twin, the twin and the frame behind it."""
 
     def play(shot: Probe, *, legal: bool = False) -> Seen:
         return bench.play(case.player, shot.frame, shot.offload, legal=legal)

@@ -1,10 +1,10 @@
-"""The harness of an audit: sends one frame at a site and gathers everything that came of it.
+"""The harness of an audit: sends one frame at a site and gathers all its effects.
 
 Nothing is concluded from silence alone. Behind each frame goes an ordinary datagram from the
-player's own MAC and address to every listener's own: when all have heard it, whatever the
-frame did has been done. Where a datagram is lost, every guest speaks once, so that a host
-that learned something wrong can learn better; if it is lost even then, the bench is dead and
-says nothing more of the host.
+player's own MAC and address to every listener's own: when all have received it, all effects of
+the frame are there. Where a datagram is lost, every guest sends once, so that a host that learned
+something wrong can learn better; if it is lost even then, the bench is dead and judges the host
+no more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SOON = 0.5
 """Seconds within which a host that answers by itself does so."""
 
 _OUR_PORT, _DISCARD = 4242, 9
-"""No frame of the catalogue comes from our port: no datagram is taken for what it follows."""
+"""No frame of the catalogue comes from our port: no datagram is taken for the frame before it."""
 _TRIES = 3
 
 
@@ -38,11 +38,11 @@ class DeadError(LabError):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of one frame.
+    """The effects of one frame.
 
-    `unsent` says why its device refused it. `heard` has the post's name once for each time
-    it was heard; `moved` and `poisoned` say what is believed wrongly since. `served` says
-    how the host did by itself what a legal frame is for, without handing it on.
+    `unsent` is the reason why its device refused it. `heard` has a post's name once for each
+    time it received the frame; `moved` and `poisoned` name the table entries that are wrong since.
+    `served` is how the host itself did the work of a legal frame, without handing it on.
     """
 
     unsent: str = ""
@@ -53,7 +53,7 @@ class Seen:
 
 
 Untruths = Callable[[], frozenset[str]]
-"""What the guests' stacks believe wrongly of one another."""
+"""The wrong beliefs of the guests' stacks about one another."""
 
 
 class Harness:
@@ -78,7 +78,7 @@ class Harness:
         self._unserved: set[tuple[object, ...]] = set()
 
     def prove(self) -> None:
-        """See that everyone's legal datagrams reach everyone; DeadError where they do not."""
+        """Check that everyone's legal datagrams reach everyone; DeadError where they do not."""
         for post in self._posts:
             others = [each for each in self._posts if each is not post]
             if lost := self._mark(post, others):
@@ -92,7 +92,7 @@ class Harness:
         *,
         legal: bool = False,
     ) -> Seen:
-        """Play one frame and tell what came of it; of a `legal` one also how it was served."""
+        """Play one frame and return its effects; of a `legal` one also how it was served."""
         self._frame, self._heard = frame, []
         self._completed = offload.completed(frame) if offload else frame
         self._is_cut = offload is not None and offload.gso > 0
@@ -119,16 +119,16 @@ class Harness:
 
     @property
     def late(self) -> set[bytes]:
-        """Frames that somebody heard only when others were played already."""
+        """Frames that a post received only when others were played already."""
         return {frame for came, frame in self._late if self._is_of(came, frame)}
 
     def _is_of(self, came: bytes, frame: bytes) -> bool:
-        # A guest's own stack may ask what a forged tag was put around. Segments of a frame are
-        # the frame's, though its device sends them.
+        # A guest's own stack may send the packet that a forged tag was put around. Segments of a
+        # frame are the frame's, though its device sends them.
         return came == frame or self._is_cut or came not in self._wire.spoken
 
     def _served(self, player: VantagePoint, frame: bytes) -> str:
-        """How a legal frame that nobody heard was served all the same; empty where it was not."""
+        """The way in which the host served a legal frame that no post received; empty for none."""
         address = proxying.asked_for(frame)
         asked = proxying.owner(address, self._posts) if address else None
         is_part = proxying.is_fragment(frame)
@@ -151,7 +151,7 @@ class Harness:
         return ""
 
     def _overheard(self, post: VantagePoint, enough: Callable[[list[bytes]], bool]) -> bool:
-        """Hear at one post until it was enough; whether it was."""
+        """Receive at one post until `enough` holds; whether it did."""
         came: list[bytes] = []
         deadline = time.monotonic() + min(SOON, self._patience)
         while True:
@@ -166,11 +166,11 @@ class Harness:
     def _asked_for(
         self, owner: VantagePoint, player: VantagePoint, others: Sequence[VantagePoint]
     ) -> list[str]:
-        """Where a datagram to the owner of a forged MAC goes now; then let the owner speak."""
+        """The wrong destinations of a datagram to a forged MAC's owner; then the owner sends."""
         third = next((post for post in others if post is not owner), None)
         if third is None:
             return []  # the player's own datagram to the owner shows it
-        # When the player's datagram has come, the host has done what it does with the frame.
+        # When the player's datagram has come, the host has handled the frame.
         if lost := self._mark(player, [post for post in others if post is not owner]):
             return self._restored(player, lost)
         probe = self._datagram(third, owner)
@@ -185,7 +185,7 @@ class Harness:
         return moved
 
     def _restored(self, player: VantagePoint, lost: Sequence[VantagePoint]) -> list[str]:
-        """Let everyone speak, and see that datagrams get through again."""
+        """Make every post send, and check that datagrams get through again."""
         still = list(lost)
         for _ in range(_TRIES):
             for post in self._posts:
@@ -198,7 +198,7 @@ class Harness:
     def _mark(
         self, sender: VantagePoint, to: Iterable[VantagePoint], *, wait: bool = True
     ) -> list[VantagePoint]:
-        """Send each a datagram; those that did not hear it."""
+        """Send each a datagram, and return the posts that did not receive it."""
         marks = {(post.name, self._datagram(sender, post)): post for post in to}
         for _name, legal in marks:
             self._wire.send(sender, legal)
@@ -208,7 +208,7 @@ class Harness:
         return [post for mark, post in marks.items() if mark not in found]
 
     def _await(self, marks: set[tuple[str, bytes]], *, enough: int) -> set[tuple[str, bytes]]:
-        """Hear until so many of the marks were heard; those that were."""
+        """Receive until so many of the marks came in, and return them."""
         found: set[tuple[str, bytes]] = set()
         deadline = time.monotonic() + self._patience
         while len(found) < enough:
@@ -252,7 +252,7 @@ def datagram(sender: VantagePoint, to: VantagePoint, number: int) -> bytes:
 def bare(frame: bytes) -> bytes:
     """The frame as a receiver takes it: without priority or VLAN tags, and without padding.
 
-    A host that takes tags off, fills the frame up, or cuts what follows the packet's own end
+    A host that takes tags off, fills the frame up, or cuts octets behind the packet's own end
     (as Linux does where it calls iptables for a bridge) has delivered it all the same.
     """
     addresses, rest = frame[:12], frame[12:]
@@ -262,7 +262,7 @@ def bare(frame: bytes) -> bytes:
 
 
 def _end(packet: bytes) -> int | None:
-    """Where the packet behind an Ethernet type ends by its own words; None where it has none."""
+    """The end of the packet behind an Ethernet type, by its length field; None if it has none."""
     kind = packet[:2]
     if kind == b"\x08\x00" and len(packet) >= 6:
         return 2 + int.from_bytes(packet[4:6], "big")
@@ -272,7 +272,7 @@ def _end(packet: bytes) -> int | None:
 
 
 def _flow(frame: bytes) -> bytes:
-    """Who says what to whom from which port: what every segment of a super-packet keeps."""
+    """The headers that every segment of a super-packet keeps: addresses, protocol and ports."""
     if frame[12:14] == b"\x08\x00":
         return frame[:14] + frame[23:24] + frame[26:38]
     return frame[:14] + frame[20:21] + frame[22:58]

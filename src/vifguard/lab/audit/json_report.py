@@ -7,7 +7,7 @@ from typing import Any
 from vifguard.lab.audit.report import Record, Report, Tally
 
 FORMAT, VERSION = "vifguard-audit", 1
-"""What the document says of itself; the version rises when a field changes its meaning."""
+"""The format of the document; the version rises when a field changes its meaning."""
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The judge of an audit: what is said of a frame, by what came of it. Pure."""
+"""The judge of an audit: makes the record of a frame from its effects. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vifguard.packet.describe import describe
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a case: cold, of its twin, and again behind the twin."""
+    """The effects of a case: cold, of its twin, and again behind the twin."""
 
     cold: Seen
     twin: Seen | None = None
@@ -24,7 +24,7 @@ class Played:
 
 
 def judged(case: Case, site: Site, played: Played) -> Record:
-    """What is said of a case that was played."""
+    """The record of a case that was played."""
     plays = [("", played.cold)]
     if played.again is not None:
         plays.append(("after a legal frame: ", played.again))
@@ -38,31 +38,31 @@ def judged(case: Case, site: Site, played: Played) -> Record:
 
 
 def late(record: Record) -> Record:
-    """What is said of a frame after all when somebody heard it later than awaited."""
+    """The final record of a frame that a post received later than awaited."""
     if record.status is Status.FAIL or record.guard in {LEGAL, HARMLESS}:
         return record
     return replace(record, status=Status.FAIL, seen="heard late", why=("delivered after a while",))
 
 
 def untestable(case: Case, site: Site, why: str) -> Record:
-    """What is said of a case that cannot be played."""
+    """The record of a case that cannot be played."""
     return _record(case, site, Status.UNTESTABLE, "not played", (why,))
 
 
 def undelivered(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
-    """Whom a frame that passes should have reached and did not."""
+    """Faults: the posts that a frame that passes should have reached and did not."""
     if seen.served:
         return []
     must = [post for post in site.posts if post is not player and _is_to(frame, post)]
     lost = [f"not delivered to the {post.name}" for post in must if post.name not in seen.heard]
-    # A host may hand a multicast only to whoever asked for it.
+    # A host may hand a multicast only to the members of its group.
     is_multicast = bool(frame[0] & 1) and frame[:6] != _EVERYONE
     return [] if is_multicast and len(lost) < len(must) else lost
 
 
 def strayed(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
-    """Whom a frame that passes reached and should not have."""
-    # Beyond the uplink nobody guards: what is for nobody here may go there.
+    """Faults: the posts that a frame that passes reached and should not have."""
+    # Nothing guards beyond the uplink: a frame to no post may go there.
     guests = [post for post in site.posts if post is not player and post is not site.outside]
     return [
         f"delivered to the {post.name}, to whom it is not addressed"
@@ -90,7 +90,7 @@ def _faults(case: Case, site: Site, seen: Seen) -> list[str]:
     if case.shot.offload is None or not case.shot.offload.gso:
         counts = Counter(seen.heard)
         faults += [f"delivered {n} times to the {name}" for name, n in counts.items() if n > 1]
-    # At a level that does not guard ARP or ND, whoever believes what passes is not at fault.
+    # At a level that does not guard ARP or ND, stacks may believe forged frames that pass.
     return faults + list(seen.moved)
 
 
@@ -102,7 +102,7 @@ def _faults_of_attack(seen: Seen) -> Iterator[str]:
 
 
 def _proves_nothing(case: Case, site: Site, played: Played) -> str:
-    """Why what was seen says nothing of the host; empty where it does."""
+    """Why the effects prove nothing about the host; empty if they do."""
     if played.cold.unsent:
         return f"the {case.player.name}'s device refuses to send it: {played.cold.unsent}"
     if case.must_drop:
@@ -126,7 +126,7 @@ def _twin_lost(case: Case, site: Site, played: Played) -> str:
 
 
 def _word(plays: Sequence[tuple[str, Seen]]) -> str:
-    """What came of a frame, in a few words."""
+    """The effects of a frame, in a few words."""
     unsent = plays[0][1].unsent
     if unsent:
         return "not sent"
@@ -158,9 +158,9 @@ def _record(case: Case, site: Site, status: Status, seen: str, why: tuple[str, .
 
 
 def _guard(case: Case, *, is_leak: bool) -> str:
-    """Whose frame it is: the guard that must refuse it, or what stands in its place.
+    """The guard that must refuse the frame, or LEGAL, or HARMLESS.
 
-    What is for nobody breaks no rule of its sender: each receiver's guard refuses it.
+    A frame to no post breaks no rule of its sender: each receiver's guard refuses it.
     """
     if case.is_legal:
         return LEGAL

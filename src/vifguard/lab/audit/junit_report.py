@@ -8,7 +8,7 @@ from vifguard.lab.audit.report import Record, Report, Status, Tally
 
 
 def junit(report: Report) -> str:
-    """The report as JUnit XML; what cannot be tested is skipped, with the reason."""
+    """The report as JUnit XML; frames that cannot be tested are skipped, with the reason."""
     total = report.total
     suites = Element("testsuites", _figures(total), name=f"vifguard audit: {_plain(report.site)}")
     for tally in report.tallies:

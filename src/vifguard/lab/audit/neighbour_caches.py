@@ -30,7 +30,7 @@ class NeighbourCaches:
             tables.close()
 
     def poisoned(self) -> frozenset[str]:
-        """Who believes the address of a post to be at another MAC than its own."""
+        """The false entries: a post's address that a stack believes at another MAC than its own."""
         return frozenset(
             f"the {name} believes {address} at {self._names.get(mac, mac)}"
             for name, tables in self._tables.items()

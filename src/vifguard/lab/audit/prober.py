@@ -1,4 +1,4 @@
-"""What runs inside a guest: hears and sends frames for an audit that is somewhere else.
+"""The prober inside a guest: receives and sends frames for an audit that runs elsewhere.
 
 Sent as text to a `python3 -` in the guest, so it is of the standard library alone and knows
 nothing of the rest. Commands and answers are JSON, one a line:
@@ -102,7 +102,7 @@ def listen(device: str) -> socket.socket:
 
 
 def heard(ear: socket.socket) -> list[tuple[str, bytes]]:
-    """Every frame since the last time, `heard` or `spoken`, tags where they were on the wire."""
+    """Every frame since the last call, `heard` or `spoken`, tags where they were on the wire."""
     frames: list[tuple[str, bytes]] = []
     while True:
         try:
@@ -160,9 +160,9 @@ def _send(sockets: tuple[socket.socket, socket.socket], command: dict[str, str])
 
 
 def serve(device: str, lifetime: int) -> None:
-    """Tell the facts, then hear and obey until the input ends, `lifetime` seconds at most."""
+    """Report the facts, then frames and commands until the input ends or `lifetime` s pass."""
     signal.alarm(lifetime)
-    # What is sent on two processors may overtake: a datagram the long frame in front of it.
+    # Frames sent on two processors may overtake: a datagram the long frame in front of it.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     ports, pending = _own_ports(), b""
     with listen(device) as ear, offloading(device) as sender:
@@ -183,7 +183,7 @@ def serve(device: str, lifetime: int) -> None:
 
 
 def run(device: str, lifetime: int) -> None:
-    """`serve`, and the end of the process; what went wrong is told before."""
+    """Run `serve`, report an error if there was one, and end the process."""
     try:
         serve(device, lifetime)
     except (OSError, ValueError, KeyError) as error:

@@ -1,6 +1,6 @@
 """Other ways for a host to serve a legal frame than to hand it on as it is. Pure.
 
-Some hosts answer questions of ARP and neighbour discovery themselves, from what they know of
+Some hosts answer requests of ARP and neighbour discovery themselves, from their knowledge of
 their guests; others put the fragments of a datagram together before they judge it, and hold
 one that comes alone. Neither refuses a guest anything.
 """
@@ -21,7 +21,7 @@ from vifguard.packet.ip6 import IPv6
 _REQUEST, _REPLY = 1, 2
 _SOLICITATION, _ADVERTISEMENT = 135, 136
 _WORD, _WORDS = b"vifaudit", 500
-"""What a datagram is full of: fragments are cut at multiples of 8 octets, so between words."""
+"""The word that fills a datagram: fragments are cut at multiples of 8 octets, between words."""
 
 
 def asked_for(frame: bytes) -> IPAddress | None:
@@ -34,7 +34,7 @@ def asked_for(frame: bytes) -> IPAddress | None:
 
 
 def is_answered(frames: Iterable[bytes], address: IPAddress, mac: Mac) -> bool:
-    """Whether one of these says that the address is at this MAC."""
+    """Whether one of these claims that the address is at this MAC."""
     return any(_answers(frame, address, mac) for frame in frames)
 
 
@@ -59,7 +59,7 @@ def _parts(body: IPv4 | IPv6) -> bool:
 
 
 def whole(frame: bytes) -> tuple[bytes, ...]:
-    """All the fragments of a datagram of our own, from and to whom this fragment is."""
+    """All the fragments of a datagram of our own, with the source and destination of this one."""
     body = parse(frame).body
     if not isinstance(body, IPv4 | IPv6):
         return ()
@@ -74,7 +74,7 @@ def is_whole(frames: Iterable[bytes]) -> bool:
 
 
 def owner(address: IPAddress, posts: Iterable[VantagePoint]) -> VantagePoint | None:
-    """Whose address it is."""
+    """The post that has the address; None for none."""
     return next((post for post in posts if address in (post.ip4, post.ip6)), None)
 
 

@@ -1,4 +1,4 @@
-"""What an audit found: one record a frame of the catalogue, and how many of each guard."""
+"""The report of an audit: one record a frame of the catalogue, and the figures by guard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {LEGAL: "legal frames", HARMLESS: "harmless oddities"}
 
 
 class Status(StrEnum):
-    """What is said of one frame."""
+    """The status of one frame."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -27,11 +27,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One frame of the catalogue, and what the host did with it.
+    """One frame of the catalogue, and its fate at the host.
 
-    `guard` is the guard that must refuse it, or LEGAL, or HARMLESS. `why` says what is wrong, or
-    why it cannot be tested here; empty where it passed. `frame` is empty where the site could
-    not even express it; `text` is the frame in one line.
+    `guard` is the guard that must refuse it, or LEGAL, or HARMLESS. `why` has the faults, or the
+    reason why it cannot be tested here; empty where it passed. `frame` is empty where the site
+    could not even express it; `text` is the frame in one line.
     """
 
     guard: str
@@ -54,7 +54,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many frames of one guard (or LEGAL, or HARMLESS) were handled as they must be."""
+    """The frames of one guard (or LEGAL, or HARMLESS), counted by status."""
 
     guard: str
     passed: int
@@ -63,13 +63,13 @@ class Tally:
 
     @property
     def tested(self) -> int:
-        """How many could be tested."""
+        """The number of frames that could be tested."""
         return self.passed + self.failed
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An audit. `interrupted` says why not everything was played, empty where it was.
+    """An audit. `interrupted` is the reason why not everything was played, empty where it was.
 
     `sent` counts every frame that was sent; `seconds` is how long it took.
     """
@@ -118,7 +118,7 @@ class Report:
 
     @property
     def figures(self) -> tuple[tuple[str, Tally], ...]:
-        """What a person reads: the name of each line, and its figures; all together last."""
+        """The lines that a person reads: a name and its figures each; the total last."""
         lines = [(_NAMES.get(tally.guard, tally.guard), tally) for tally in self.tallies]
         return (*lines, ("all", self.total))
 

@@ -1,4 +1,4 @@
-"""What is played at a site: each frame of the catalogue, or why it cannot be played there."""
+"""The schedule at a site: each frame of the catalogue, or why it cannot be played there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FAMILIES = {b"\x08\x00": 4, b"\x08\x06": 4, b"\x86\xdd": 6}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One frame to send, and what a device is asked to do with it."""
+    """One frame to send, and the offload that a device is asked to do."""
 
     frame: bytes
     offload: Offload | None = None
@@ -44,8 +44,8 @@ class Probe:
 class Case:
     """One frame of the catalogue at a site.
 
-    `why` says why it cannot be played there, empty where it can. `twin` is the legal frame
-    that must pass, `no_twin` why there is none here; `warm` is played behind the twin.
+    `why` is the reason why it cannot be played there, empty where it can. `twin` is the legal frame
+    that must pass, `no_twin` the reason why there is none here; `warm` is played behind the twin.
     """
 
     attack: Attack
@@ -70,7 +70,7 @@ class Case:
 
 
 def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> list[Case]:
-    """Every frame that says something of the site's level, in the order of the catalogue.
+    """Every frame that the site's level has an expectation for, in the order of the catalogue.
 
     Those to a MAC that nobody has come first: once an attack has forged that MAC, even a host
     that floods knows where it is, and its silence would prove nothing.
@@ -156,7 +156,7 @@ def _shot(variant: Variant, cast: Actors) -> Probe:
 
 
 def unheard(case: Case) -> str:
-    """Why even an unguarded host would let nobody hear the frame; empty where one would not."""
+    """Why even an unguarded host would not deliver the frame; empty if it would."""
     if case.variant.effect is Effect.HOST:
         return "only the host itself could hear it, so that silence proves nothing"
     if case.variant.effect is Effect.NONE:

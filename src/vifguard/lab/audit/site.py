@@ -1,6 +1,6 @@
-"""A host to be audited, as its guests see it: the posts at which frames are sent and heard.
+"""A host to be audited, as its guests see it: the posts that send and receive frames.
 
-`vifguard.lab.audit.auditor.audit` plays the catalogue at a site and tells a `Report`.
+`vifguard.lab.audit.auditor.audit` plays the catalogue at a site and returns a `Report`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vifguard.model.address import Mac
 
 
 class SiteError(ValueError):
-    """A site that cannot be audited; the message names what is wrong with it."""
+    """A site that cannot be audited; the message names the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ Reach = Namespace | Guest
 
 @dataclass(frozen=True, slots=True)
 class VantagePoint:
-    """A device at which the audit sends and hears: one guest's interface.
+    """A device at which the audit sends and receives: one guest's interface.
 
-    The addresses are those that the host was told of; None where it has none of the family.
+    The addresses are those that the host knows of; None where it has none of the family.
     The link-local address is the MAC's own (EUI-64) unless `ll` is given.
     """
 
@@ -60,11 +60,11 @@ class VantagePoint:
 class Site:
     """A host that is not ours, as seen from its guests; nothing of the host is touched.
 
-    `level` is what the host is asked to hold: S strict, R router, M mac. `outside` is a post
-    beyond the host's uplink. The rest is what the host was told to permit to the attacker:
+    `level` is the one that the host should hold: S strict, R router, M mac. `outside` is a post
+    beyond the host's uplink. The rest is permitted to the attacker by the host's configuration:
     shared addresses, virtual MACs, routed prefixes; and `others_vrid`, the router id, in both
-    families, of a virtual router that is not the attacker's. Rows that need what is None cannot
-    be tested there.
+    families, of a virtual router that is not the attacker's. Rows that need a field that is None
+    cannot be tested there.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""From a site to the names that frames are written in, and what a site cannot express.
+"""The actors of a site, by whose names frames are written, and the things that it lacks.
 
-What a site lacks is given a stand-in from ranges that nobody uses. A frame in which a
+A thing that a site lacks gets a stand-in from ranges that nobody uses. A frame in which a
 stand-in is found names something that is not there: it cannot be played at this site.
 """
 
@@ -36,7 +36,7 @@ _NO_VMAC_4, _NO_VMAC_6 = Mac.parse("5e:d3:9d:e7:b3:04"), Mac.parse("5e:d3:9d:e7:
 
 @dataclass(frozen=True, slots=True)
 class KnownStation(Station):
-    """A station whose link-local address is what the host was told of."""
+    """A station whose link-local address is the one that the host knows of."""
 
     link_local: IPv6Address
 
@@ -48,7 +48,7 @@ class KnownStation(Station):
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that a site has not: the octets of its stand-in, and what is missing."""
+    """Something that a site lacks: the octets of its stand-in, and its name."""
 
     octets: bytes
     why: str
@@ -56,7 +56,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class SiteActors:
-    """Who is who at a site: `cast` as the attacker plays, and what the site lacks."""
+    """The actors of a site: `cast` as the attacker plays, and the things that the site lacks."""
 
     cast: Actors
     stations: Mapping[str, Station]
@@ -67,7 +67,7 @@ class SiteActors:
     def of(cls, site: Site) -> Self:
         """The peer is the third guest, or else the victim; so is the gateway without outside.
 
-        Whoever's identity is stolen is thus somebody who hears.
+        So every victim of a stolen identity is a post that receives.
         """
         stations = {post.name: _station(index, post) for index, post in enumerate(site.posts)}
         peer = stations[(site.third or site.victim).name]
@@ -90,7 +90,7 @@ class SiteActors:
         return cls(cast, stations, tuple(_lacks(site)), site.others_vrid is None)
 
     def lacking(self, frame: bytes) -> str:
-        """What the frame names and the site has not; empty where it has all."""
+        """The thing that the frame names and the site lacks; empty if it lacks nothing."""
         if self.lacks_vrid and _router_id(frame) == self.cast.others_vrid:
             return "no router id of another's virtual router is known here"
         return next((lack.why for lack in self.lacks if lack.octets in frame), "")

@@ -1,4 +1,4 @@
-"""A report for a terminal: the figures of each guard, what failed, what could not be tested."""
+"""A report for a terminal: the figures of each guard, the failures, the untestable frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def figures(report: Report) -> list[dict[str, object]]:
 
 
 def failures(report: Report) -> Iterator[str]:
-    """Lines of each frame that failed: what it was, what was wrong, its text, its octets."""
+    """Lines of each frame that failed: its name, its faults, its text, its octets."""
     for record in report.records:
         if record.status is Status.FAIL:
             yield f"FAIL  {record.guard}  {record.id}: {record.title}"
@@ -34,7 +34,7 @@ def failures(report: Report) -> Iterator[str]:
 
 
 def reasons(report: Report) -> Iterator[str]:
-    """Lines that say why frames could not be tested, the most frequent reason first."""
+    """Lines with the reasons why frames could not be tested, the most frequent first."""
     counts = Counter(
         why for record in report.records if record.status is Status.UNTESTABLE for why in record.why
     )

@@ -27,7 +27,7 @@ ANSWERS_WITHIN = 30.0
 
 
 class Transport(Protocol):
-    """Everything that the posts of a site send and hear.
+    """The devices of a site's posts, to send and to receive.
 
     `spoken` are the frames that the guests' own stacks sent: nobody played them.
     """
@@ -38,12 +38,12 @@ class Transport(Protocol):
         """Send from a post; raises CannotSendError where its device refuses."""
 
     def hear(self, patience: float) -> list[tuple[str, bytes]]:
-        """What came in, by post; waits until something does, `patience` seconds at most."""
+        """Frames that came in, by post; waits for one, `patience` seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a device itself tells: its MAC, `ADDRESS/LENGTH` each, whether it leads out."""
+    """The facts of a device: its MAC, `ADDRESS/LENGTH` each, whether it leads out."""
 
     mac: Mac
     addresses: tuple[str, ...]
@@ -51,7 +51,7 @@ class Facts:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:
-        """From what `prober.facts` tells."""
+        """Parse the result of `prober.facts`."""
         return cls(
             Mac.parse(str(told["mac"])),
             tuple(map(str, told["addresses"])),
@@ -63,16 +63,16 @@ class Device(Protocol):
     """One post's device."""
 
     def fileno(self) -> int:
-        """For poll: readable when something was heard."""
+        """The descriptor for poll: readable when a frame came in."""
 
     def send(self, frame: bytes, offload: Offload | None) -> None:
         """Send one frame."""
 
     def heard(self) -> list[Heard]:
-        """Every frame since the last time: what came in, and what the guest's own stack sent."""
+        """Every frame since the last call: received ones, and those that the guest's stack sent."""
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
 
 
 class _LocalDevice:
@@ -99,7 +99,7 @@ class _LocalDevice:
 class _RemoteDevice:
     """A device of a guest, over a prober's input and output.
 
-    A thread reads what the guest tells: neither side ever waits for the other to read.
+    A thread reads the guest's output: neither side ever waits for the other to read.
     """
 
     def __init__(self, reach: Guest, lifetime: float) -> None:
@@ -184,7 +184,7 @@ class _RemoteDevice:
     def _ended(self) -> str:
         assert self._process.stderr is not None  # noqa: S101 - a pipe, by `_start`
         self._process.kill()
-        # What went wrong, without its prompts.
+        # The error, without the interpreter's prompts.
         said = self._process.stderr.read().decode(errors="replace").replace(">>> ", "").strip()
         return f"the command ended: {said[-500:] or self._process.wait()}"
 
@@ -206,7 +206,7 @@ def _program(device: str, lifetime: float) -> str:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """What a line tells; nothing where it is none of the prober's, such as a login's greeting."""
+    """Parse a line; empty if it is none of the prober's, such as a login's greeting."""
     try:
         told = json.loads(line)
     except ValueError:
@@ -229,7 +229,7 @@ def _clear_signal(bell: int) -> bool:
 class NetworkTransport:
     """The real wire of a site: every post's device, no faster than `rate` frames a second.
 
-    `lifetime` bounds, in seconds, how long a guest's prober lives whatever happens here.
+    `lifetime` bounds the life of a guest's prober, in seconds, whatever happens here.
     """
 
     def __init__(self, site: Site, rate: float, lifetime: float) -> None:
@@ -256,7 +256,7 @@ class NetworkTransport:
         self.close()
 
     def close(self) -> None:
-        """Let go of every device."""
+        """Close every device."""
         self._cleanup.close()
 
     def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
@@ -268,7 +268,7 @@ class NetworkTransport:
         self._lines[post.name].send(frame, offload)
 
     def hear(self, patience: float) -> list[tuple[str, bytes]]:
-        """What came in, by post."""
+        """Frames that came in, by post."""
         ready = self._poll.poll(max(0.0, patience) * 1000)
         came = []
         for name in (self._names[descriptor] for descriptor, _event in ready):
@@ -292,7 +292,7 @@ class NetworkTransport:
 
 
 def facts_here(reach: Namespace) -> Facts:
-    """What a device of a namespace tells of itself; SiteError where there is none."""
+    """The facts of a device of a namespace; SiteError where there is none."""
     try:
         return Facts.of(within(reach.netns, lambda: prober.facts(reach.device)))
     except OSError as error:
@@ -300,7 +300,7 @@ def facts_here(reach: Namespace) -> Facts:
 
 
 def facts_of(reach: Namespace | Guest) -> Facts:
-    """What a device tells of itself, wherever it is."""
+    """The facts of a device, wherever it is."""
     if isinstance(reach, Namespace):
         return facts_here(reach)
     line = _RemoteDevice(reach, ANSWERS_WITHIN)
@@ -309,7 +309,7 @@ def facts_of(reach: Namespace | Guest) -> Facts:
 
 
 class DryRun:
-    """A wire on paper: nothing is sent, and each frame reaches whom it is addressed to."""
+    """A dry run of a wire: nothing is sent, and each frame reaches its addressee."""
 
     def __init__(
         self, posts: Iterable[VantagePoint], told: Callable[[VantagePoint, bytes], None]
@@ -330,7 +330,7 @@ class DryRun:
         ]
 
     def hear(self, patience: float) -> list[tuple[str, bytes]]:
-        """What was noted since the last time."""
+        """Frames that were noted since the last call."""
         del patience
         heard, self._heard = self._heard, []
         return heard

@@ -19,18 +19,18 @@ from vifguard.packet.ip6 import IPv6
 from vifguard.packet.transport import Tcp, Udp
 
 PATIENCE = 10.0
-"""Seconds after which a marker that was not heard is an error."""
+"""Seconds after which a marker that has not arrived is an error."""
 
 _HOST_PROTOCOLS = (
     0x0800, 0x0806, 0x86DD, 0x8035, 0x0004, 0x0001, 0x8100, 0x88A8, 0x88CC, 0x888E, 0x8808,
     0x8809, 0x88E5, 0x88C7, 0x8902, 0x9000, 0x88B5,
 )  # fmt: skip
-"""What daemons of a host listen for; 1 and 4 are the kernel's numbers of raw 802.3 and LLC."""
+"""Protocols that a host's daemons receive; 1 and 4 are the kernel's for raw 802.3 and LLC."""
 
 
 @dataclass(slots=True)
 class Capture:
-    """Everything heard between two marks: by place, at the host's end of it, by the host."""
+    """All frames received between two marks: by place, at the host's end of it, by the host."""
 
     heard: dict[str, list[bytes]] = field(default_factory=dict)
     arrived: dict[str, list[bytes]] = field(default_factory=dict)
@@ -67,22 +67,22 @@ class CaptureSet:
     def send(self, place: Endpoint, frame: bytes, offload: Offload | None = None) -> None:
         """Send a frame from a place; raises CannotSendError."""
         self._ears[place.name].send(frame, offload)
-        self._sent.add(frame)  # a socket does not hear itself
+        self._sent.add(frame)  # a socket does not receive its own frames
         if offload is not None:
             self._sent.add(offload.completed(frame))
 
     def barrier(self, place: Endpoint, listeners: Iterable[Endpoint]) -> Capture:
-        """Send a marker from a place and hear until every listener has heard it.
+        """Send a marker from a place and receive until every listener has it.
 
         The marker is a RARP announcement with a number in its padding: legal on every port,
-        believed by nobody. What was heard before it is returned.
+        believed by nobody. Returns the frames that came in before it.
         """
         marker = self._marker(place)
         self._ears[place.name].send(marker)
         return self._until(marker, place, {each.name for each in listeners} - {place.name})
 
     def announce(self, places: Sequence[Endpoint]) -> None:
-        """Let every place tell where its MAC is; heard by all of them when this returns."""
+        """Announce the MAC of every place; all of them have received it when this returns."""
         for place in places[:-1]:
             self.send(place, self._marker(place))
         self.barrier(places[-1], places)
@@ -94,7 +94,7 @@ class CaptureSet:
         return build.ethernet(mac, "ff:ff:ff:ff:ff:ff", build.rarp(mac)) + number
 
     def is_extra(self, frame: bytes) -> bool:
-        """Whether nobody sent the frame, though somebody heard it."""
+        """Whether nobody sent a frame that was received."""
         return frame not in self._sent and _without_checksum(frame) not in self._sent
 
     def _until(self, marker: bytes, sender: Endpoint, waiting: set[str]) -> Capture:
@@ -108,7 +108,7 @@ class CaptureSet:
                 )
             for fd, _event in ready:
                 self._hear(self._names[fd], marker, waiting, noise)
-        # A frame is noted as sent before it is heard: those who heard were read first.
+        # A frame is noted at its sender before it arrives, but receivers may have been read first.
         for fd, _event in self._poll.poll(0):
             self._hear(self._names[fd], marker, waiting, noise)
         self._hear_host(noise)
@@ -138,7 +138,7 @@ class CaptureSet:
 
 
 def _without_checksum(frame: bytes) -> bytes:
-    """The frame with a TCP or UDP checksum of zero: a stack leaves it to whoever receives."""
+    """The frame with a TCP or UDP checksum of zero: a stack leaves it to the receiver."""
     body = parse(frame).body
     if not isinstance(body, IPv4 | IPv6) or not isinstance(body.upper, Tcp | Udp):
         return frame

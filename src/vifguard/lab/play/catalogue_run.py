@@ -27,7 +27,7 @@ class Case:
 
     @property
     def expected(self) -> Expected:
-        """What must become of it there."""
+        """The expected outcome there."""
         return self.variant.expect[self.segment.kind]
 
     @property
@@ -48,7 +48,7 @@ class _PendingCase:
 
 
 class CatalogueRun:
-    """Plays rows; each finding is told once its drop records are in."""
+    """Plays rows; each finding is reported once its drop records are in."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class CatalogueRun:
         *,
         plays: Callable[[bytes], bool] = lambda _: True,
     ) -> None:
-        """`plays` says of a frame whether it is one for this trial."""
+        """Report to `tell`; `plays` returns whether a frame is one for this trial."""
         self._scenario, self._referee, self._tell = scenario, referee, tell
         self._plays = plays
         self._records = records
@@ -80,7 +80,7 @@ class CatalogueRun:
         self._tell_known()
 
     def close(self) -> None:
-        """Tell the rest, and whether every port dropped what it had to and nothing else."""
+        """Report the rest, and whether every port dropped the frames it had to and no others."""
         self._records.flush()
         self._tell_known()
         wrong = tuple(self._records.wrong())
@@ -100,7 +100,7 @@ class CatalogueRun:
             self._referee.settle()
 
     def _play(self, case: Case) -> None:
-        """Cold; then, where there is a twin, the twin and the same frame right behind it."""
+        """Play a case cold; then, where there is a twin, the twin and the frame right behind it."""
         seen = self._once(case)
         opened = _PendingCase(case, _word(seen), self._judged(case, seen))
         self._await_record(opened, seen)
@@ -118,7 +118,7 @@ class CatalogueRun:
         return self._referee.play(case.segment, variant.actor, case.frame, offload)
 
     def _twin(self, case: Case) -> list[str]:
-        """Play the legal frame on the same path; what is wrong with what came of it."""
+        """Play the legal frame on the same path, and return the faults of its outcome."""
         variant = VARIANTS[case.variant.twin]
         actor = Actor.GUEST if case.variant.actor is Actor.CLOSED else case.variant.actor
         cast = self._referee.arena.cast(case.segment, actor, case.path)
@@ -139,7 +139,7 @@ class CatalogueRun:
     def _await_record(self, opened: _PendingCase, seen: Seen) -> None:
         case = opened.case
         if not case.is_guarded or seen.unsent or seen.heard:
-            return  # what was heard was not dropped: that is the fault
+            return  # a frame that arrived was not dropped: that is the fault
         guard = case.expected.guard
         opened.awaited += 1
 
@@ -153,7 +153,7 @@ class CatalogueRun:
         self._records.expect(port_id, case.frame, on_record)
 
     def _tell_known(self) -> None:
-        """Tell, in the order of playing, what waits for no record any more."""
+        """Report, in the order of playing, findings that wait for no record any more."""
         while self._open and not self._open[0].awaited:
             self._tell(self._finding(self._open.popleft()))
 
@@ -185,7 +185,7 @@ def cases(arena: Topology, attack: Attack, segment: LabSegment) -> Iterator[Case
 
 def _paths(variant: Variant, segment: LabSegment) -> Iterable[Path]:
     if variant.actor is Actor.OUTSIDE:
-        return (Path.GUEST,)  # whoever the peer is, it is addressed to the victim
+        return (Path.GUEST,)  # with any peer it is addressed to the victim
     if segment.outside or variant.paths == (Path.HOST,):
         return variant.paths
     return (Path.GUEST,)  # the segment with the uplink shows the other paths
@@ -197,7 +197,7 @@ def _where(segment: LabSegment, path: Path) -> str:
 
 
 def _word(seen: Seen) -> str:
-    """What came of a frame, in a word; faults tell more."""
+    """The outcome of a frame, in a word; faults have the details."""
     if seen.unsent:
         return "not carried"
     if seen.strangers or seen.host:

@@ -18,12 +18,12 @@ _AWHILE = 0.05
 _EVERY = 0.3
 
 Ask = Callable[[str], Mapping[str, Any]]
-"""The drop records and counts of a port, as the API tells them."""
+"""The drop records and counts of a port, as the API returns them."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropCause:
-    """Who objected to a frame, and why."""
+    """The guard that objected to a frame, and its reason."""
 
     guard: str | None
     reason: str
@@ -39,7 +39,7 @@ Told = Callable[[DropCause], None]
 
 @dataclass(slots=True)
 class _Port:
-    """One port's drops: those not yet heard of, the last that was, and what nobody sent."""
+    """One port's drops: those not yet reported, the last reported, and those of frames not sent."""
 
     outstanding: list[tuple[bytes, Told]] = field(default_factory=list)
     last: float = 0.0
@@ -50,7 +50,7 @@ class _Port:
 class Records:
     """The drop records of the ports that frames are played from.
 
-    After `patience` seconds a drop that was not reported is told as UNREPORTED.
+    After `patience` seconds a drop that was not reported counts as UNREPORTED.
     """
 
     def __init__(self, ask: Ask, patience: float = PATIENCE) -> None:
@@ -61,13 +61,13 @@ class Records:
         self._looked = 0.0
 
     def start(self, port_id: str) -> None:
-        """What the port has dropped so far was not of our doing."""
+        """Ignore the drops of the port so far."""
         answer = self._ask(port_id)
         self._ports[port_id].last = max((record["at"] for record in answer["drops"]), default=0.0)
         self._before[port_id] = self.counts(port_id).total()
 
     def expect(self, port_id: str, frame: bytes, told: Told) -> None:
-        """A frame was dropped at the port; `told` hears by whom and why, sooner or later."""
+        """Expect the drop of a frame at the port; `told` is called with its cause when reported."""
         port = self._ports[port_id]
         port.outstanding.append((frame, told))
         port.expected += 1
@@ -96,7 +96,7 @@ class Records:
             self._match(port_id, port)
 
     def counts(self, port_id: str) -> Counter[str]:
-        """How many frames from the guest each guard of the port has dropped, as told so far."""
+        """The number of frames from the guest that each guard of the port dropped, as reported."""
         counted: Counter[str] = Counter()
         for count in self._ask(port_id)["counts"]:
             if count["direction"] == "from-guest":

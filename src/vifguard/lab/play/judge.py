@@ -1,4 +1,4 @@
-"""The judge: whether what came of a frame is what the catalogue expects. Pure."""
+"""The judge: compares the effects of a frame with the catalogue's expectation. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vifguard.model.address import Mac
 def faults(
     variant: Variant, expected: Expected, segment: LabSegment, path: Path, frame: bytes, seen: Seen
 ) -> list[str]:
-    """What is wrong with what was seen; empty where all is as expected."""
+    """The faults of the effects; empty where all is as expected."""
     if seen.unsent:
         return _unsent(variant, seen)
     return list(_faults(variant, expected, segment, path, frame, seen))
@@ -40,7 +40,7 @@ def _faults(
 
 
 def _after_drop(variant: Variant, segment: LabSegment, seen: Seen) -> Iterator[str]:
-    # What comes from outside has been on the wire already: only guests must not hear it.
+    # A frame from outside has been on the wire already: only guests must not receive it.
     outside = variant.actor is Actor.OUTSIDE
     guests = {place.name for place in segment.guests}
     heard = [name for name in seen.heard if not outside or name in guests]
@@ -63,13 +63,13 @@ def _after_pass(segment: LabSegment, sender: Endpoint, frame: bytes, seen: Seen)
 
 
 def receivers(segment: LabSegment, sender: Endpoint, destination: Mac) -> tuple[set[str], set[str]]:
-    """Who must hear a frame that passes, and who may besides."""
+    """The places that must receive a frame that passes, and those that may besides."""
     others = {place.name: place for place in segment.listeners if place.name != sender.name}
     if destination.is_group:
         return set(others), set()
     owners = {name for name, place in others.items() if place.station.mac == destination}
     if owners or destination == sender.station.mac:
         return owners, set()
-    # Nobody's MAC: a bridge floods it; beyond the uplink nobody guards.
+    # Nobody's MAC: a bridge floods it; nothing guards beyond the uplink.
     unguarded = set(others) if segment.floods else set()
     return set(), unguarded | ({segment.outside.name} if segment.outside else set())

@@ -54,7 +54,7 @@ class Tables:
         )
 
     def neighbours(self) -> dict[IPAddress, Mac]:
-        """Who has which MAC, as the namespace's own stack believes (both families)."""
+        """The MAC of each address, as the namespace's own stack believes (both families)."""
         return {
             ip_address(attributes[_NDA_DST]): Mac(attributes[_NDA_LLADDR])
             for _ifindex, state, attributes in self._dump(socket.AF_UNSPEC)
@@ -62,7 +62,7 @@ class Tables:
         }
 
     def seed(self, ifindex: int, address: IPAddress, mac: Mac) -> None:
-        """Make the stack believe that `address` is at `mac`, as if it had just heard so."""
+        """Make the stack believe that `address` is at `mac`, as if it had just learned it."""
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         body = _NDMSG.pack(family, 0, 0, ifindex, _NUD_STALE, 0, 0)
         body += _attribute(_NDA_DST, address.packed) + _attribute(_NDA_LLADDR, mac.octets)
@@ -103,7 +103,7 @@ def ifindex(netns: str, device: str) -> int:
 
 def _open() -> socket.socket:
     link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-    # The kernel then filters a dump itself, by what the request says.
+    # The kernel then filters a dump itself, by the fields of the request.
     link.setsockopt(_SOL_NETLINK, _STRICT, 1)
     link.settimeout(10)
     link.bind((0, 0))

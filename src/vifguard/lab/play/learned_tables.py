@@ -1,4 +1,4 @@
-"""Forwarding and neighbour tables that bridges and stacks learned, against what is true."""
+"""Forwarding and neighbour tables that bridges and stacks learned, against the true ones."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class LearnedTables:
         self._cleanup.close()
 
     def read(self, segment: LabSegment) -> TableSnapshot:
-        """What is believed now."""
+        """The entries that are believed now."""
         names = [place.name for place in segment.listeners]
         return TableSnapshot(self._forwarding(segment), self._neighbours(names))
 
     def reread(
         self, segment: LabSegment, before: TableSnapshot, heard: Iterable[str]
     ) -> TableSnapshot:
-        """What is believed after these places heard something: no other stack learned."""
+        """The entries that are believed after these places received: no other stack learned."""
         known = [name for name in heard if name in before.neighbours]
         return TableSnapshot(self._forwarding(segment), before.neighbours | self._neighbours(known))
 
@@ -79,7 +79,7 @@ class LearnedTables:
         ]
 
     def restore(self, segment: LabSegment) -> TableSnapshot:
-        """Let everyone believe the truth about everyone's addresses; what is believed then."""
+        """Correct the entries of every place for everyone's addresses, and return the tables."""
         true = true_neighbours(segment)
         belief = self.read(segment)
         for place in segment.listeners:
@@ -115,7 +115,7 @@ class LearnedTables:
 
 
 def true_neighbours(segment: LabSegment) -> dict[IPAddress, Mac]:
-    """Whose address is where: those of everyone, and of the attacker's IP group."""
+    """The true MAC of each address of everyone, and of the attacker's IP group."""
     cast = segment.cast
     true: dict[IPAddress, Mac] = {}
     for place in segment.everyone:
@@ -125,7 +125,7 @@ def true_neighbours(segment: LabSegment) -> dict[IPAddress, Mac]:
 
 
 def _cares(place: Endpoint, address: IPAddress) -> bool:
-    """Whether a place's stack has any use for where the address is."""
+    """Whether a place's stack has any use for the MAC of the address."""
     return address not in _addresses(place) and (place.has_ipv6 or address.version == 4)
 
 

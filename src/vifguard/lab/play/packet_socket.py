@@ -1,4 +1,4 @@
-"""AF_PACKET sockets: what a station sends raw, and every frame that its device saw."""
+"""AF_PACKET sockets: frames that a station sends raw, and every frame that its device saw."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PacketSocket:
     """A socket on one device of a namespace; without a device, on all of them.
 
     With a `protocol` other than ETH_P_ALL it stands where a daemon of the host stands: it
-    hears only what got past every hook in front of the protocol handlers.
+    receives only frames that got past every hook in front of the protocol handlers.
     """
 
     def __init__(self, netns: str, device: str = "", protocol: int = ETH_P_ALL) -> None:
@@ -48,7 +48,7 @@ class PacketSocket:
         self._offloading: socket.socket | None = None
 
     def fileno(self) -> int:
-        """For select."""
+        """The descriptor for select."""
         return self._socket.fileno()
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class PacketSocket:
             except OSError as error:
                 if error.errno != errno.ENETDOWN:
                     raise
-                continue  # the device was down for a while; it is told once
+                continue  # the device was down for a while; the error comes once
             yield Heard(_with_tag(data, ancillary), outgoing=address[2] == _PACKET_OUTGOING)
 
     def _offload_socket(self) -> socket.socket:
@@ -91,7 +91,7 @@ class PacketSocket:
 
 
 def _open(device: str, protocol: int) -> socket.socket:
-    # Protocol 0 until bound to a device: else it would hear the others in between.
+    # Protocol 0 until bound to a device: else it would receive others' frames in between.
     everywhere = 0 if device else socket.htons(protocol)
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, everywhere)
     tap.setblocking(False)  # noqa: FBT003 - the standard library's own signature

@@ -1,8 +1,8 @@
-"""The referee: plays one frame and tells everything that came of it.
+"""The referee: plays one frame and returns all its effects.
 
 Nothing is concluded from silence. Behind each frame a marker that must arrive is sent on the
-same path; veth and bridge hand frames on in order on one CPU, so when the marker has been
-heard everywhere, whatever the frame did has been done. A marker that does not arrive, and a
+same path; veth and bridge hand frames on in order on one CPU, so when the marker has
+arrived everywhere, all effects of the frame are there. A marker that does not arrive, and a
 frame that did not reach the host's end of its interface, are errors of the bench.
 """
 
@@ -24,11 +24,11 @@ from vifguard.lab.world.netns import LabError
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of one frame.
+    """The effects of one frame.
 
-    `unsent` says why no kernel would carry it, empty where it reached the host's end of its
-    interface. `heard` counts it by place on the segment; `strangers` are places elsewhere
-    that heard it; `host` is whether a socket of the host did. `moved` and `poisoned` are the
+    `unsent` is the reason why no kernel would carry it, empty where it reached the host's end of
+    its interface. `heard` counts it by place on the segment; `strangers` are places elsewhere
+    that received it; `host` is whether a socket of the host did. `moved` and `poisoned` are the
     table entries that it made untrue, `extra` the frames that nobody sent.
     """
 
@@ -72,13 +72,13 @@ class Referee:
         self.close()
 
     def close(self) -> None:
-        """Stop listening and let go of the CPU."""
+        """Stop listening and release the CPU."""
         self._cleanup.close()
 
     def play(
         self, segment: LabSegment, actor: Actor, frame: bytes, offload: Offload | None = None
     ) -> Seen:
-        """Play one frame from an actor's place, and tell what came of it."""
+        """Play one frame from an actor's place, and return its effects."""
         place = segment.actors[actor]
         marking = segment.actors[Actor.GUEST] if place.receives_nothing else place
         try:
@@ -109,7 +109,7 @@ class Referee:
         noise: Capture,
         beliefs: tuple[TableSnapshot, TableSnapshot],
     ) -> Seen:
-        """What came of a frame, by the `forms` in which it may be heard: as sent, as completed."""
+        """The effects of a frame, by the `forms` in which it may arrive: as sent, as completed."""
         here = {place.name for place in segment.everyone}
         counts = {
             name: sum(frames.count(form) for form in dict.fromkeys(forms))
@@ -133,7 +133,7 @@ class Referee:
         )
 
     def _settle(self, segment: LabSegment) -> TableSnapshot:
-        """Let every table of the segment be true, and see that it is."""
+        """Correct every table of the segment, and check that it is correct."""
         self._ears.announce(segment.listeners)
         belief = self._beliefs.restore(segment)
         wrong = self._beliefs.displaced(segment, belief)

@@ -1,7 +1,7 @@
 """TCP injection into somebody's session: the forged segments, and that each is dropped.
 
-It is played on a backend network of a database and of those who may ask it, against a session
-that is open all the while.
+It is played on a backend network of a database and its clients, against a session that is open
+all the while.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _DNS = 53
 
 @dataclass(frozen=True, slots=True)
 class _TcpState:
-    """A connection as somebody who heard it knows it: its next numbers, and the client's port."""
+    """A connection as an eavesdropper knows it: its next numbers, and the client's port."""
 
     port: int
     sequence: int
     acknowledged: int
 
     def segment(self, flags: int, sequence: int | None = None) -> Layer:
-        """What the client could send next."""
+        """A segment that the client could send next."""
         data = f.DATA if flags == _DATA else b""
         number = self.sequence if sequence is None else sequence
         return build.tcp(
@@ -48,7 +48,7 @@ class _TcpState:
         )
 
     def answer(self, flags: int) -> Layer:
-        """What the server could send next."""
+        """A segment that the server could send next."""
         return build.tcp(
             DATABASE_PORT,
             self.port,
@@ -61,7 +61,7 @@ class _TcpState:
 
 @dataclass(frozen=True, slots=True)
 class _Forgery:
-    """A frame that some guest sends, and who at which port objects."""
+    """A frame that some guest sends, and the guard and the port that object."""
 
     what: str
     sender: Guest
@@ -126,7 +126,7 @@ def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
 
 
 def _assert_dropped(story: Checks, world: World, forgery: _Forgery, what: str) -> None:
-    """Who should object does, and the one it is meant for never hears it."""
+    """Check that the expected guard objects, and that the target never receives the frame."""
     door = PacketSocket(forgery.sender.netns, _device(forgery.sender, forgery.objector), 0)
     ear = PacketSocket(forgery.target.netns)
     try:
@@ -186,7 +186,7 @@ def _line(frame: bytes, version: int) -> _TcpState | None:
 
 
 def _cast(a: Guest, v: Guest, p: Guest) -> Actors:
-    """Who forges, who is forged, and whom it is sent to, on the last network of each."""
+    """The forger, the forged and the addressee, on the last network of each."""
     one, victim, peer = (endpoint(guest, guest.nics[-1]).station for guest in (a, v, p))
     net = a.nics[-1].net
     return Actors(
@@ -224,7 +224,7 @@ def _error(c: Actors, line: _TcpState, version: int) -> bytes:
 
 
 def _later(c: Actors, version: int) -> bytes:
-    """A fragment that would rewrite what was judged of its first."""
+    """A fragment that would rewrite the judged header of its first."""
     if version == 4:
         return f.ip4(c, f.DATA, f.TCP, offset=1)
     return f.ip6(c, build.fragment(f.DATA, 1, ident=0x7666, next_header=f.UDP))

@@ -11,10 +11,10 @@ from vifguard.lab.attacks.attack import Actor, Kind, Path, Prelude
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A device at which somebody sends and hears.
+    """A device at which somebody sends and receives.
 
-    `tap` is the host's end of it. `port_id` is empty where no port guards it, `deaf` says
-    that nothing at all may arrive, and `six` that its stack speaks IPv6.
+    `tap` is the host's end of it. `port_id` is empty where no port guards it. With
+    `receives_nothing` nothing at all may arrive; with `has_ipv6` its stack speaks IPv6.
     """
 
     name: str
@@ -31,8 +31,8 @@ class Endpoint:
 class LabSegment:
     """One network of the host, and everyone on it.
 
-    `outside` is beyond the uplink, None where there is none. `floods` says that a guest may
-    hear unicast that is not its own.
+    `outside` is beyond the uplink, None where there is none. With `floods` a guest may
+    receive unicast that is not its own.
     """
 
     name: str
@@ -46,12 +46,12 @@ class LabSegment:
 
     @property
     def everyone(self) -> tuple[Endpoint, ...]:
-        """All that hear the segment."""
+        """All places that receive on the segment."""
         return (*self.guests, *((self.outside,) if self.outside else ()))
 
     @property
     def listeners(self) -> tuple[Endpoint, ...]:
-        """All that must hear what is sent to everyone."""
+        """All places that must receive frames to everyone."""
         return tuple(place for place in self.everyone if not place.receives_nothing)
 
 
@@ -59,7 +59,7 @@ class LabSegment:
 class Topology:
     """A host's namespace, its segments, and the host itself as a peer on each of them.
 
-    `preludes` are what can happen elsewhere on the host before a row is played.
+    `preludes` are the events elsewhere on the host that a row may need before it is played.
     """
 
     host_netns: str

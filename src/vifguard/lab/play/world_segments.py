@@ -45,7 +45,7 @@ def three_guest_segment(
 ) -> LabSegment:
     """A network of which three guests have a part to play, and no IP group.
 
-    Whoever else is on it only listens.
+    All others on it only listen.
     """
     places = {
         guest.name: endpoint(guest, nic)
@@ -81,7 +81,7 @@ def three_guest_segment(
 
 
 def bystander_segment(world: World, net: Net, like: LabSegment) -> LabSegment:
-    """A network on which nothing is played, and nothing may be heard."""
+    """A network on which nothing is played, and nothing may arrive."""
     guests = tuple(
         endpoint(guest) for guest in world.guests.values() if guest.nic.net.name == net.name
     )
@@ -89,7 +89,7 @@ def bystander_segment(world: World, net: Net, like: LabSegment) -> LabSegment:
 
 
 def endpoint(guest: Guest, nic: Nic | None = None, *, receives_nothing: bool = False) -> Endpoint:
-    """Where a guest stands, by one of its interfaces (the first)."""
+    """A guest as an endpoint, by one of its interfaces (the first)."""
     nic = nic or guest.nic
     station = Station(
         nic.interface.mac, _address4(nic.net, nic.addresses), _address6(nic.net, nic.addresses)
@@ -166,7 +166,7 @@ def _net6(net: Net) -> IPv6Network:
     return IPv6Network(net.subnets[6]["cidr"])
 
 
-# A guest without an address of a family still needs one to be told about: it forges it.
+# A guest without an address of a family still needs one in its station: it forges it.
 
 
 def _address4(net: Net, given: dict[int, IPAddress]) -> IPv4Address:

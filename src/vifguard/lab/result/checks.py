@@ -11,7 +11,7 @@ from vifguard.lab.result.finding import Finding, Tell
 from vifguard.lab.world.netns import LabError
 
 PATIENCE = 20.0
-"""Seconds after which what should have happened has not."""
+"""Seconds after which an expected event counts as missing."""
 
 _AWHILE = 0.02
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -> T:
-    """What `look` returns once it is neither None nor false; LabError when it stays so."""
+    """Await a result of `look` that is neither None nor false; LabError after `patience` s."""
     deadline = time.monotonic() + patience
     while True:
         found = look()
@@ -31,7 +31,7 @@ def until(what: str, look: Callable[[], T | None], patience: float = PATIENCE) -
 
 
 def worded(value: object) -> str:
-    """What was expected or seen, in words for a table."""
+    """An expected or seen value, in words for a table."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -48,7 +48,7 @@ class Checks:
         self.scenario, self._tell = scenario, tell
 
     def check(self, subject: str, expected: object, seen: object, why: str = "") -> None:
-        """What was seen must equal what was expected."""
+        """Report whether the seen value equals the expected one."""
         want, saw = worded(expected), worded(seen)
         faults = () if expected == seen else (f"{saw} instead of {want}",)
         self._tell(Finding(self.scenario, subject, want, saw, why, faults=faults))
@@ -56,7 +56,7 @@ class Checks:
     def must(
         self, subject: str, what: str, look: Callable[[], T | None], patience: float = PATIENCE
     ) -> T | None:
-        """Something must come about; what `look` found, None where it did not in time."""
+        """Await an event; the result of `look`, None where it did not happen in time."""
         try:
             found = until(subject, look, patience)
         except LabError as error:
@@ -69,7 +69,7 @@ class Checks:
 
     @contextmanager
     def during(self, subject: str) -> Iterator[None]:
-        """What the bench cannot do within is a fault of the scenario, not the end of the run."""
+        """Report a LabError within as a fault of the scenario, instead of ending the run."""
         try:
             yield
         except LabError as error:

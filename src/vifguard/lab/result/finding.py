@@ -1,4 +1,4 @@
-"""Findings: what was expected, what was seen, and why. The rows of every table."""
+"""Findings: expectation, observation and reason. The rows of every table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One expectation of a scenario and what came of it.
+    """One expectation of a scenario and its outcome.
 
     `subject` is a variant of the catalogue or a sentence; `where` the kind of network and
     the path, or empty; `why` the guard and reason of the drop record. No `faults`: as expected.
@@ -29,4 +29,4 @@ class Finding:
 
 
 Tell = Callable[[Finding], None]
-"""Who is told each finding as it is made."""
+"""A callback for each finding as it is made."""

@@ -15,7 +15,7 @@ Findings = Sequence[Finding]
 class Row:
     """Attacks of the catalogue that met the same, or one check of a scenario.
 
-    `attacks` are their ids, none for a check; `frames` counts what was played.
+    `attacks` are their ids, none for a check; `frames` counts the frames that were played.
     """
 
     scenario: str
@@ -40,13 +40,13 @@ def rows(findings: Iterable[Finding]) -> list[Row]:
 
 
 def dropped(findings: Iterable[Finding]) -> Counter[str]:
-    """How many frames each guard dropped, by the drop records that were read."""
+    """The number of frames that each guard dropped, by the drop records that were read."""
     played = (finding for finding in findings if finding.where)
     return Counter(finding.why.partition(":")[0] for finding in played if ": " in finding.why)
 
 
 def delivered(findings: Iterable[Finding]) -> int:
-    """How many frames arrived that had to."""
+    """The number of frames that arrived and had to."""
     return sum(each.where != "" and each.ok and each.expected == "pass" for each in findings)
 
 
@@ -57,7 +57,7 @@ def _key(finding: Finding) -> tuple[str, str]:
 
 
 def _outcome(group: Findings) -> tuple[str, str, str, bool]:
-    """What attacks have in common that share a row; one with a fault shares with no other."""
+    """The common key of attacks that share a row; one with a fault shares with no other."""
     fault = next((each.subject for each in group if each.faults), "")
     return group[0].scenario, _by_kind(group) + fault, _why(group), bool(fault)
 
@@ -92,7 +92,7 @@ def _why(group: Findings) -> str:
 
 
 def _by_kind(group: Findings) -> str:
-    """Such as `S drop arp; M pass`: what is expected on each kind of network."""
+    """The expectation on each kind of network, such as `S drop arp; M pass`."""
     kinds: dict[str, dict[str, None]] = {}
     for each in group:
         place = each.where.rpartition(", ")[0] or each.where

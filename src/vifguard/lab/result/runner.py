@@ -20,7 +20,7 @@ from vifguard.lab.world.netns import LabError
 
 @dataclass(slots=True)
 class ScenarioResult:
-    """A scenario that was played; `error` says why it could not be played to its end."""
+    """A scenario that was played; `error` is the reason why it could not be played to its end."""
 
     scenario: Scenario
     findings: list[Finding] = field(default_factory=list)
@@ -59,12 +59,12 @@ def missing(scenarios: Iterable[Scenario]) -> list[str]:
 
 @contextmanager
 def ending_tidily() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP end the process as an exception would: what was made goes."""
+    """Make SIGTERM and SIGHUP end the process by an exception within, so that cleanup runs."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    # What the parent ignores stays ignored: `nohup` asks for that.
+    # Signals that the parent ignores stay ignored, as `nohup` expects.
     numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
     before: list[Callable[[int, FrameType | None], object] | int | None] = [
         signal.signal(number, leave) for number in numbers
@@ -77,7 +77,7 @@ def ending_tidily() -> Iterator[None]:
 
 
 def _logs(this: Run) -> str:
-    """What the run's servers said last."""
+    """The ends of the logs of the run's servers."""
     return "\n".join(
         f"{path}: {path.read_text(errors='replace')[-2000:]}"
         for path in sorted(this.directory.glob("*/log"))

@@ -1,8 +1,8 @@
 """The lifecycle: group J of the catalogue, in which nothing but time passes.
 
 A guest floods with forged frames from beginning to end. Meanwhile ports come, change, close
-and go, the agent is killed in the midst of it, and others flush what is not theirs. Of the
-flood nobody may ever hear one frame.
+and go, the agent is killed in the midst of it, and others flush rules that are not theirs. No
+frame of the flood may ever arrive.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ _FORGED: Mapping[str, Callable[[Actors], bytes]] = {
 
 
 def forged(c: Actors) -> tuple[bytes, ...]:
-    """What the flood is made of: a frame for each guard whose absence must show at once."""
+    """The frames of the flood: one for each guard whose absence must show at once."""
     return tuple(make(c) for make in _FORGED.values())
 
 
 @dataclass(slots=True)
 class _Stage:
-    """The world, who listens, and the flood that is on."""
+    """The world, its listening sockets, and the flood that is on."""
 
     story: Checks
     world: World
@@ -93,7 +93,7 @@ class _Stage:
         return self.world.guests[name].nic
 
     def listen(self, name: str, inside: str, device: str = "") -> None:
-        """Hear from now on what arrives at a device, or anywhere in a namespace."""
+        """Capture from now on frames that arrive at a device, or anywhere in a namespace."""
         self.ears[name] = PacketSocket(inside, device)
         self.cleanup.callback(self.ears[name].close)
 
@@ -121,16 +121,16 @@ class _Stage:
         return f.udp4(c, data=self.said.to_bytes(8, "big") + f.DATA)
 
     def drain(self) -> None:
-        """Take down what has been heard by now."""
+        """Record the frames that have arrived by now."""
         for name, ear in self.ears.items():
             frames = [each.frame for each in ear.drain() if not each.outgoing]
             self.heard.setdefault(name, []).extend(frames)
 
     def settle(self) -> None:
-        """Return once whatever was on its way has been heard.
+        """Return once every frame on its way has arrived.
 
-        The victim sends a mark beyond the uplink through the queue of each CPU: what was
-        before it in any queue of the host is through.
+        The victim sends a mark beyond the uplink through the queue of each CPU: frames before it
+        in any queue of the host are through.
         """
         cast = self.cast.with_attacker(self.cast.v).with_peer(self.cast.g)
         before = os.sched_getaffinity(0)
@@ -142,22 +142,22 @@ class _Stage:
             os.sched_setaffinity(0, before)
 
     def legal(self, name: str = "attacker", station: Station | None = None) -> None:
-        """Wait until what the guest may send reaches the peer."""
+        """Wait until a legal datagram of the guest reaches the peer."""
         self._mark(name, self.cast.with_attacker(station or self.cast.a), "peer")
 
     def count(self, name: str, *frames: bytes) -> int:
-        """How often someone has heard these, since the last call of `forget`."""
+        """The number of these frames that a listener received since the last call of `forget`."""
         self.settle()
         return sum(frame in frames for frame in self.heard.get(name, ()))
 
     def forget(self) -> None:
-        """What was heard so far is no matter."""
+        """Forget the frames that have arrived so far."""
         self.settle()
         self.heard.clear()
 
     @contextmanager
     def nothing_arrived(self, row: str, what: str, *frames: bytes) -> Iterator[None]:
-        """Of the flood, and of these frames besides, nobody may hear any meanwhile."""
+        """Check that no frame of the flood, and none of these, arrives within the block."""
         self.forget()
         yield
         self.story.check(f"{row}: the victim's MAC elsewhere {what}", 0, self._misled())
@@ -170,11 +170,11 @@ class _Stage:
         self.world.operator.update(PORT, self.nic(name).port_id, body)
 
     def enforced(self, *names: str) -> None:
-        """Wait until the API says that these ports are as they should be."""
+        """Wait until the API reports these ports as enforced."""
         self.world.await_enforced(*(self.nic(name) for name in names))
 
     def _misled(self) -> int:
-        """How often the bridge believes the victim's MAC to be where it is not."""
+        """The number of the bridge's forwarding entries that misplace the victim's MAC."""
         host = self.world.host_netns
         victim = self.nic("victim").interface
         with closing(Tables(host)) as tables:
@@ -183,7 +183,7 @@ class _Stage:
         return sum(each.mac == victim.mac and each.ifindex != true for each in believed)
 
     def _mark(self, name: str, cast: Actors, listener: str) -> None:
-        """Say things until one is heard: a bridge that was just made learns of carriers late."""
+        """Send datagrams until one arrives: a bridge that was just made learns of carriers late."""
         marks: set[bytes] = set()
 
         def heard() -> bool:
@@ -196,7 +196,7 @@ class _Stage:
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Flood, and let each story happen meanwhile."""
+    """Flood, and play each story meanwhile."""
     story = Checks(NAME, tell)
     with standing(run, PLAN) as world, ExitStack() as cleanup:
         segment = three_guest_segment(
@@ -214,7 +214,7 @@ def play(run: Run, tell: Tell) -> None:
 
 
 def _control(stage: _Stage) -> None:
-    """A flood that nobody could hear would prove nothing."""
+    """Check that the flood arrives without guards: else its absence would prove nothing."""
     stage.update("attacker", port_security_enabled=False)
     stage.enforced("attacker")
     for name, make in _FORGED.items():
@@ -229,7 +229,7 @@ def _control(stage: _Stage) -> None:
 
 
 def _plug(row: str, stage: _Stage) -> None:
-    """A guest that floods before there is a port, and would hear what a bridge floods."""
+    """A guest that floods before there is a port, and would receive frames that a bridge floods."""
     guest = Guest("late", stage.world.run.netns(f"{NAME}-late"), _RED)
     stage.world.guests["late"] = guest
     make_guest(guest.netns)
@@ -264,7 +264,7 @@ def _plug(row: str, stage: _Stage) -> None:
 def _receives_nothing(
     row: str, stage: _Stage, what: str, frames: Iterable[bytes], stray: bytes
 ) -> Iterator[None]:
-    """Nobody hears the frames of the guest that comes late, and it hears nothing stray."""
+    """The late guest's frames reach nobody, and no stray frame reaches it."""
     with stage.nothing_arrived(row, what, *frames):
         yield
         strays = stage.count("late", stray)
@@ -297,7 +297,7 @@ def _status(stage: _Stage, nic: Nic) -> str:
 
 
 def _closed(row: str, stage: _Stage) -> None:
-    """Two closed ports whose guests send each other what is legal."""
+    """Two closed ports whose guests send each other legal frames."""
     cast = stage.cast
     to_peer, to_attacker = f.udp4(cast), f.udp4(cast.with_attacker(cast.p).with_peer(cast.a))
     stage.listen("attacker", stage.world.guests["attacker"].netns, "eth0")
@@ -319,7 +319,7 @@ def _closed(row: str, stage: _Stage) -> None:
 
 
 def _changes(row: str, stage: _Stage) -> None:
-    """The port changes again and again; what is legal before and after passes all the while."""
+    """The port changes again and again; frames legal before and after pass all the while."""
     said: set[bytes] = set()
     with stage.nothing_arrived(row, f"while its port changed {_CHANGES} times"):
         for number in range(_CHANGES):
@@ -337,7 +337,7 @@ def _changes(row: str, stage: _Stage) -> None:
 
 
 def _killed(row: str, stage: _Stage) -> None:
-    """The agent dies with changes half made; it comes back to what is wanted."""
+    """The agent dies with changes half made; restarted, it enforces the latest."""
     for turn in range(_KILLS):
         with stage.nothing_arrived(row, f"with {turn + 1} changes under way"):
             for number in range(turn + 1):
@@ -363,7 +363,7 @@ def _down(row: str, stage: _Stage) -> None:
 
 
 def _flush(row: str, stage: _Stage) -> None:
-    """Somebody flushes every rule of the host, and takes off what can be taken off."""
+    """Somebody flushes every rule of the host, and deletes the clsact qdisc of an interface."""
     host, tap = stage.world.host_netns, stage.nic("attacker").interface.host_device
     rules = netns.run(["nft", "list", "ruleset"], netns=host)
     with stage.nothing_arrived(row, "when all rules were flushed"):
@@ -399,7 +399,7 @@ def _bridge(row: str, stage: _Stage) -> None:
 
 
 def _taken_away(row: str, stage: _Stage) -> None:
-    """What the API calls enforced is enforced: a prefix that was taken away is gone."""
+    """A revision that the API reports as enforced is enforced: a prefix taken away is gone."""
     given = f.udp4(stage.cast, src=IPv4Address("10.66.0.5"))
     with stage.flood("attacker", [given]):
         stage.update("attacker", allowed_address_pairs=_pairs(0, 1))

@@ -2,7 +2,7 @@
 
 Beside the strict segment stand one of each other kind (mac, router, and a project's own that
 is off), so that every column of the catalogue is played; and the other project's own network,
-where nothing of it may ever be heard.
+where no frame of it may ever arrive.
 """
 
 from __future__ import annotations
@@ -201,19 +201,19 @@ def play(
 
 
 def _configuration(world: World) -> tuple[str, ...]:
-    """What an advertisement or a redirect could have changed."""
+    """The configuration that an advertisement or a redirect could have changed."""
     looks = (["ip", "-o", "addr"], ["ip", "route", "show", "table", "all"], ["ip", "-6", "route"])
     return tuple(netns.run(look, netns=world.host_netns) for look in looks)
 
 
 def _tracked(world: World) -> int:
-    """How many connections the host's kernel tracks; 0 where it cannot."""
+    """The number of connections that the host's kernel tracks; 0 where it cannot."""
     count = Path("/proc/sys/net/netfilter/nf_conntrack_count")
     return netns.within(world.host_netns, lambda: int(count.read_text()) if count.exists() else 0)
 
 
 def topology(world: World) -> Topology:
-    """Where the catalogue is played in this world."""
+    """The topology on which the catalogue is played in this world."""
     segments = tuple(
         segment(world, kind, world.nets[plan.name], _ROUTED) for kind, plan in _NETWORKS.items()
     )
@@ -240,7 +240,7 @@ def topology(world: World) -> Topology:
 
 
 def _refusal(name: str, world: World, attack: Attack, refused: Refused) -> Finding:
-    """Ask as the operator, who may choose everything: what is refused is refused to all."""
+    """Call as the operator, who may set everything: a call refused to it is refused to all."""
     net = world.nets["s"]
     before = len(world.operator.list(PORT, network_id=net.id))
     faults, seen = [], "stored"

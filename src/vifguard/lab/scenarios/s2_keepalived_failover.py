@@ -44,7 +44,7 @@ _PAIRS = NicPlan(
     "s",
     by_operator={"allowed_address_pairs": [{"ip_address": str(a)} for a in (_PAIR4, _PAIR6)]},
 )
-"""What Octavia gives its load balancers: an address that both list, and no IP group."""
+"""The address of Octavia's load balancers: both ports list it, and there is no IP group."""
 
 PLAN = WorldPlan(
     NAME,
@@ -70,7 +70,7 @@ PLAN = WorldPlan(
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Let the first hold the addresses, take its link away, kill its keepalived."""
+    """Make the first hold the addresses, take its link away, kill its keepalived."""
     story = Checks(NAME, tell)
     with standing(run, PLAN) as world:
         vips = _addresses(world.groups["www"])
@@ -87,7 +87,7 @@ def play(run: Run, tell: Tell) -> None:
             _refuse_stranger(story, world, tell, vips, dies)
             _unseat(story, world, vips, dies)
             dies.kill()
-            # What is left of it would still answer for the addresses.
+            # The addresses that it leaves in its stack would still be answered for.
             netns.ip(["link set eth0 down"], first.netns)
             _holds(story, world, second, vips, "it is killed: the other holds {}")
             lives.must_run()
@@ -179,7 +179,7 @@ def _waits(story: Checks, who: str, lives: Daemon) -> None:
 def _holds(
     story: Checks, world: World, member: Guest, vips: tuple[IPAddress, ...], subject: str
 ) -> None:
-    """The API names the holder, and whoever asks the address is answered by that member."""
+    """Check that the API names the holder, and that this member answers for the addresses."""
     mac, port_id = member.nic.interface.mac, member.nic.port_id
     for vip in vips:
         what = subject.format(vip)

@@ -2,7 +2,7 @@
 
 On the shared side the operator gave its port the profile `router`: any private source may
 pass, of the provider's public addresses only its own. On the private side the project itself
-chose `mac`: what the router brings in from the world has every source there is.
+chose `mac`: packets that the router brings in from the world have any source.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ table {family} nat {{
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Talk through the router; then let the router itself forge."""
+    """Talk through the router; then forge from the router itself."""
     story = Checks(NAME, tell)
     with standing(run, PLAN) as world:
         router, inside = world.guests["router"], world.guests["inside"]
@@ -90,7 +90,7 @@ def _route(router: Guest, inside: Guest) -> None:
 
 
 def _talk(story: Checks, world: World, version: int) -> None:
-    """A ping and a stream from inside to outside, and what was seen of them there."""
+    """A ping and a stream from inside to outside, and their frames as captured there."""
     router, inside = world.guests["router"], world.guests["inside"]
     gateway = _gateway(world, version)
     public, private = router.nic.addresses[version], inside.nic.addresses[version]

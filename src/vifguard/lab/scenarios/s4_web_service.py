@@ -1,9 +1,9 @@
-"""S4, two tiers: web servers that the world may ask, and a database that only they may.
+"""S4, two tiers: web servers that the world may reach, and a database that only they may.
 
-Security groups say who: the world reaches port 80 of the first tier, whoever has the group
-`app` reaches the database on the project's own backend network, and nobody asks the operator.
-Groups, rules and members come and go while real clients talk; what a change ended ends at
-once, and nothing else does.
+Security groups decide: the world reaches port 80 of the first tier, guests with the group
+`app` reach the database on the project's own backend network, and nobody asks the operator.
+Groups, rules and members come and go while real clients talk; connections that a change ended
+end at once, and no others do.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ PLAN = WorldPlan(
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Let the world ask the first tier, the first tier the second, and change the rules."""
+    """Query the first tier from the world, the second from the first, and change the rules."""
     story = Checks(NAME, tell)
     run.directory.chmod(0o711)  # PostgreSQL is not root, and keeps its data there
     with standing(run, PLAN) as world:
@@ -109,7 +109,7 @@ def play(run: Run, tell: Tell) -> None:
 
 
 def _world_asks(story: Checks, world: World) -> None:
-    """Whoever is outside, and another project's guest beside it."""
+    """A client outside, and another project's guest beside the server."""
     www = world.guests["www"].nic
     asking = {"outside": world.outside_netns, "a stranger": world.guests["stranger"].netns}
     for who, inside in asking.items():
@@ -184,7 +184,7 @@ def _rules(story: Checks, world: World, version: int) -> None:
 
 
 def _anew(story: Checks, guest: Guest, over: Session, address: IPAddress, what: str) -> None:
-    """What is allowed again is so for new sessions; what ended stays over."""
+    """Check that new sessions work where allowed again, and that ended ones stay over."""
     with Session(guest.netns, address) as new:
         story.check(f"{address}: {what}: new sessions", expected=True, seen=new.answers())
     seen = over.answers()
@@ -201,7 +201,7 @@ def _over(story: Checks, world: World, session: Session, what: str) -> None:
 
 
 def _dropped(world: World, nic: Nic) -> int:
-    """How many frames to and from a guest its groups have objected to, as told so far."""
+    """The number of frames to and from a guest that its groups dropped, as reported so far."""
     counts = world.drops(nic)["counts"]
     return sum(int(each["frames"]) for each in counts if each["guard"] == "groups")
 
@@ -265,7 +265,7 @@ def _web_address(world: World) -> IPAddress:
 
 
 def _regroup(world: World, nic: Nic, group: str) -> None:
-    """Give a port another group; its host has told it to everyone who follows the members."""
+    """Give a port another group, and wait until it and the database's port are enforced."""
     groups = [world.security_groups[group]["id"]]
     world.client(_RED).update(PORT, nic.port_id, {"security_groups": groups})
     world.await_enforced(nic, world.guests["database"].nic)

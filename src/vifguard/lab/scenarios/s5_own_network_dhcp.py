@@ -1,7 +1,7 @@
 """S5, machines moved from a data centre: a network without subnet, its own DHCP server.
 
-Nobody tells the provider which address a machine uses there. The same server, on the shared
-network, is heard by nobody.
+The provider does not know which address a machine uses there. The same server, on the shared
+network, reaches nobody.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _talk(story: Checks, world: World, leases: list[IPv4Address | None]) -> None
 
 
 def _advertised(story: Checks, guest: Guest) -> None:
-    """The project's own router advertisements configure who wants them."""
+    """The project's own router advertisements configure a guest that accepts them."""
     netns.within(guest.netns, lambda: sysctl.write("eth0", {"ipv6/conf/{}/accept_ra": "2"}))
     network = IPv6Network("fd05::/64")
 

@@ -142,5 +142,5 @@ _WITH_PEER = frozenset({"L02", "L04", "L05", "L11", "L13", "L18", "L29"})
 
 
 def _rows() -> tuple[Attack, ...]:
-    """Legal traffic of every kind: what passes on one network, nobody hears on the other."""
+    """Legal traffic of every kind: frames that pass on one network never reach the other."""
     return tuple(attack for attack in CATALOGUE if attack.id in _WITH_PEER)

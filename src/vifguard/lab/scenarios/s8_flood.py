@@ -1,6 +1,6 @@
 """S8, a flood: forged sources die at the port, and the neighbours lose nothing.
 
-Frames are counted, never timed: what a flood costs is `make bench`'s affair.
+Frames are counted, never timed: `make bench` measures the cost of a flood.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _FLOOD: tuple[tuple[Guard, Callable[[Actors, int], bytes]], ...] = (
 
 @dataclass(slots=True)
 class _Captures:
-    """Who hears what while the flood goes on, told by the frames' first bytes."""
+    """The frames that each place receives during the flood."""
 
     taps: dict[str, PacketSocket]
     heard: dict[str, list[bytes]] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def play(run: Run, tell: Tell) -> None:
 
 
 def _flood(story: Checks, segment: LabSegment, ears: _Captures) -> Counter[str]:
-    """Forge, with the neighbours talking in between; how many frames each guard must drop."""
+    """Forge, with the neighbours talking in between; the frames that each guard must drop."""
     cast = segment.cast
     attacker, victim = ears.taps["attacker"], ears.taps["victim"]
     expected: Counter[str] = Counter()
@@ -122,7 +122,7 @@ def _flood(story: Checks, segment: LabSegment, ears: _Captures) -> Counter[str]:
 
 
 def _storm(story: Checks, world: World, segment: LabSegment, ears: _Captures) -> None:
-    """Legal broadcasts above the port's rate: what is not delivered is counted, to the frame."""
+    """Legal broadcasts above the port's rate: each frame not delivered is counted."""
     cast, attacker = segment.cast, segment.actors[Actor.GUEST]
     ears.heard.clear()
     sent = {f.arp(cast, 1, trailer=number.to_bytes(18, "big")) for number in range(_BROADCASTS)}

@@ -2,7 +2,7 @@
 
 Real stacks, in strict guards: stable-privacy and random link-local addresses (RFC 7217),
 temporary addresses (RFC 8981) by a real router's advertisements, two guests that want one
-address, and one that wants what the gateway or a station beyond the uplink has.
+address, and one that wants the address of the gateway or of a station beyond the uplink.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ PLAN = WorldPlan(
 
 
 def play(run: Run, tell: Tell) -> None:
-    """Let guests choose, and one of them choose what is another's."""
+    """Make guests choose addresses, and one of them choose another's."""
     story = Checks(NAME, tell)
     with standing(run, PLAN) as world:
         stable, random = world.guests["stable"], world.guests["random"]
@@ -183,7 +183,7 @@ def _race(story: Checks, world: World, *racers: Guest) -> None:
 
 
 def _foreign(story: Checks, world: World, guest: Guest) -> None:
-    """What the model, or a station beyond the uplink, has is a duplicate to whoever wants it."""
+    """An address of the model, or of a station beyond the uplink, is a duplicate elsewhere."""
     give(world.outside, [ip_interface(f"{_STATION}/64")])
     for address, whose in ((_GATEWAY, "the gateway's"), (_STATION, "a neighbour's")):
         _adding(guest, address).wait()
@@ -201,7 +201,7 @@ def _foreign(story: Checks, world: World, guest: Guest) -> None:
 
 
 def _outage(story: Checks, world: World, guest: Guest) -> None:
-    """What was learned passes without an agent; what is chosen meanwhile is learned later."""
+    """A learned address passes without an agent; one chosen meanwhile is learned later."""
     router = world.guests["router"].nic.addresses[6]
     world.server.kill()
     story.must("what was learned passes while no agent runs", "answered", _pinging(guest, router))
@@ -222,7 +222,7 @@ def _outage(story: Checks, world: World, guest: Guest) -> None:
 
 
 def _release(story: Checks, world: World, guest: Guest) -> None:
-    """Released, an address is nobody's until it is claimed again."""
+    """A released address is nobody's until it is claimed again."""
     address = min(each for each in _learned(world, guest.nic) if not each.is_link_local)
     world.client(guest.project).release_learned_address(guest.nic.port_id, str(address))
     story.check(
@@ -261,12 +261,12 @@ def _chosen(guest: Guest) -> set[IPv6Address]:
 
 
 def _source(guest: Guest, to: IPAddress) -> IPv6Address:
-    """What its stack sends from."""
+    """The source address that its stack sends from."""
     words = netns.run(["ip", "-6", "route", "get", str(to)], netns=guest.netns).split()
     return IPv6Address(words[words.index("src") + 1])
 
 
 def _learned(world: World, nic: Nic) -> set[IPv6Address]:
-    """What its port has learned."""
+    """The addresses that its port has learned."""
     shown: Iterable[dict[str, str]] = world.operator.show(PORT, nic.port_id)["learned_addresses"]
     return {IPv6Address(each["ip_address"]) for each in shown if not each["tentative"]}

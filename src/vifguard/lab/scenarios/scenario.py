@@ -1,4 +1,4 @@
-"""What a scenario is."""
+"""The type of a scenario."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vifguard.lab.world.world_plan import WorldPlan
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A world with a story; `programs` are what it runs beside our own."""
+    """A world with a story; `programs` are those that it runs beside our own."""
 
     name: str
     title: str

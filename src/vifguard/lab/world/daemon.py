@@ -48,7 +48,7 @@ class Daemon:
 
     @property
     def said(self) -> str:
-        """What it wrote so far."""
+        """Its output so far."""
         return self.log.read_text(errors="replace")
 
     def kill(self) -> None:
@@ -68,6 +68,6 @@ class Daemon:
         return self._process.poll()
 
     def must_run(self) -> None:
-        """Raise LabError, with what it said, where it has ended."""
+        """Raise LabError, with its output, where it has ended."""
         if self.ended() is not None:
             raise LabError(f"{self.log.name} ended with {self.ended()}: {self.said[-2000:]}")

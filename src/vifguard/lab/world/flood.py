@@ -28,7 +28,7 @@ class Flood(Daemon):
 
 
 def came_in(host_netns: str, tap: str) -> int:
-    """How many frames its guest has sent to the host's end of an interface; 0 without one."""
+    """The number of frames from the guest at the host's end of an interface; 0 without one."""
     told = netns.run(["ip", "-s", "-j", "link", "show"], netns=host_netns)
     links = {link["ifname"]: link for link in json.loads(told)}
     return int(links[tap]["stats64"]["rx"]["packets"]) if tap in links else 0

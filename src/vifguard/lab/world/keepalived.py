@@ -75,12 +75,12 @@ def keepalived(
 
 
 def waits(daemon: Daemon) -> int:
-    """How many virtual routers it has and does not hold."""
+    """The number of virtual routers that it has and does not hold."""
     return resigned(daemon) - daemon.said.count("Entering MASTER STATE")
 
 
 def resigned(daemon: Daemon) -> int:
-    """How often it gave a virtual router up, or was no holder when it began."""
+    """The number of times that it gave a virtual router up, or began as no holder."""
     return daemon.said.count("Entering BACKUP STATE")
 
 

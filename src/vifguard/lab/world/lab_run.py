@@ -1,4 +1,4 @@
-"""One run of the lab: its names, its directory, and what a killed one left behind.
+"""One run of the lab: its names, its directory, and the remains of a killed one.
 
 Everything of a run bears its process id: namespaces by prefix, files in one directory. The
 directory's lock is held while the run lives, so that nobody takes a living run for a dead one.
@@ -32,12 +32,12 @@ class Run:
 
     @property
     def prefix(self) -> str:
-        """How the names of its namespaces begin."""
+        """The prefix of the names of its namespaces."""
         return f"{PREFIX}{self.pid}-"
 
     @property
     def directory(self) -> Path:
-        """Where its servers keep their data."""
+        """The directory in which its servers keep their data."""
         return BASE / str(self.pid)
 
     def netns(self, name: str) -> str:
@@ -54,7 +54,7 @@ class Run:
         return (self.directory / _STANDING).exists()
 
     def sweep(self) -> None:
-        """Remove everything of this run; what is gone already is no error."""
+        """Remove everything of this run; a thing that is gone already is no error."""
         names = netns.named(self.prefix)
         for pid in [pid for name in names for pid in netns.processes(name)]:
             # Nobody but this run ever starts anything in these namespaces.

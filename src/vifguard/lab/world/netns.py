@@ -65,7 +65,7 @@ def processes(name: str) -> list[int]:
 
 
 def within(netns: str, work: Callable[[], T]) -> T:
-    """What `work` returns when it runs inside the namespace.
+    """Run `work` inside the namespace and return its result.
 
     A thread of its own enters: a socket made there stays there for good, and no other
     thread of this process ever changes its namespace. Empty `netns` is our own.

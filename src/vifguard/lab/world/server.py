@@ -28,22 +28,22 @@ class Server:
         self._physical = physical
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(mode=0o700)
-        # Mounted here, since the process has a mount namespace of its own: what it pins
-        # must outlive it.
+        # Mounted here, since the process has a mount namespace of its own: its pins must
+        # outlive it.
         bpffs.mount(directory / "bpf")
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"unix:{self.directory / 'api.sock'}"
 
     @property
     def data_dir(self) -> Path:
-        """Where it keeps its store and its users."""
+        """The directory in which it keeps its store and its users."""
         return self.directory / "data"
 
     def start(self) -> None:
-        """Start it and wait until it says that it is ready."""
+        """Start it and wait until it reports that it is ready."""
         reading, writing = os.pipe()
         uplinks = [f"--physical={name}={device}" for name, device in self._physical.items()]
         with (self.directory / "log").open("ab") as log:
@@ -63,7 +63,7 @@ class Server:
                 raise LabError(f"`vifguard up` did not become ready:\n{self.log()}")
 
     def kill(self) -> None:
-        """As an out-of-memory killer would: nothing is tidied up."""
+        """Kill it as an out-of-memory killer would: nothing is tidied up."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -71,7 +71,7 @@ class Server:
         self._end(signal.SIGTERM)
 
     def log(self) -> str:
-        """The end of what it said."""
+        """The end of its log."""
         path = self.directory / "log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
 

@@ -1,4 +1,4 @@
-"""The programs of a web service: nginx, PostgreSQL, and who talks with them."""
+"""The programs of a web service: nginx, PostgreSQL, and their clients."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from vifguard.lab.world.netns import LabError
 from vifguard.model.address import IPAddress
 
 WEB_PORT, HIDDEN_PORT, DATABASE_PORT = 80, 8080, 5432
-"""What they listen on; nginx's second port is for nobody outside."""
+"""The ports that they listen on; nginx's second port is for nobody outside."""
 
 PAGE = "the first tier's page"
-"""What nginx shows."""
+"""The page that nginx shows."""
 
 _USER = "postgres"
 _WITHIN = 3
-"""Seconds in which whoever may be answered is."""
+"""Seconds within which a client that may be answered is answered."""
 
 _NGINX = """
 daemon off;
@@ -66,7 +66,7 @@ def nginx(inside: str, directory: Path) -> Daemon:
 
 
 class PostgreSQL(Daemon):
-    """A database server for everyone who reaches it; it is never root, as its makers want."""
+    """A database server for everyone who reaches it; PostgreSQL refuses to run as root."""
 
     def __init__(self, inside: str, directory: Path) -> None:
         directory.mkdir()

@@ -25,7 +25,7 @@ def pings(namespace: str, address: IPAddress, device: str = "", *, size: int = 5
 
 
 def believes(namespace: str, address: IPAddress) -> Mac | None:
-    """Where the namespace's stack believes the address to be."""
+    """The MAC at which the namespace's stack believes the address; None for none."""
     tables = Tables(namespace)
     try:
         return tables.neighbours().get(address)
@@ -36,7 +36,7 @@ def believes(namespace: str, address: IPAddress) -> Mac | None:
 def echo_stream(
     server: str, client: str, address: IPAddress, port: int, data: bytes
 ) -> tuple[bytes, IPAddress]:
-    """Send data over TCP from one namespace to another; what came, and from which address."""
+    """Send data over TCP from one namespace to another; the received data and its source."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     listening = netns.within(server, lambda: socket.create_server(("", port), family=family))
     with listening:

@@ -56,7 +56,7 @@ class Net:
 
     @property
     def name(self) -> str:
-        """What the plan calls it."""
+        """Its name in the plan."""
         return self.plan.name
 
     @property
@@ -119,7 +119,7 @@ class Guest:
 
 
 class World:
-    """What stands; made by `standing`."""
+    """A world that stands; made by `standing`."""
 
     def __init__(self, run: Run, plan: WorldPlan, cleanup: ExitStack) -> None:
         self.run, self.plan = run, plan
@@ -153,7 +153,7 @@ class World:
         self.security_groups: dict[str, Item] = {}
 
     def client(self, project: str) -> Client:
-        """Who may ask for the project."""
+        """The client that calls the API for the project."""
         return self.operator if project == OPERATOR else self.members[project]
 
     # Making
@@ -259,7 +259,7 @@ class World:
     # Looking
 
     def await_enforced(self, *nics: Nic) -> None:
-        """Wait until the kernel holds what is wanted of these ports, or of all."""
+        """Wait until the desired policies of these ports, or of all, are enforced."""
         chosen = nics or [nic for guest in self.guests.values() for nic in guest.nics]
         for nic in chosen:
             self.operator.wait_for_port(nic.port_id, ENFORCED_WITHIN)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OPERATOR = ""
-"""The project of what is the operator's."""
+"""The project of the operator's nouns."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkPlan:
     """A network and its subnets, by cidr.
 
-    The operator's networks are shared, a project's are its own. `uplink` says that the
+    The operator's networks are shared, a project's are its own. With `uplink` the
     network leads out of the host; `body` holds further fields, `subnet_body` those of the
     subnet of a family.
     """
@@ -33,7 +33,7 @@ class NicPlan:
 
     `families` are the versions of IP that its port gets an address of, and its guest is
     given; `body` are fields that its project sets, `by_operator` those that only the operator
-    may. A `silent` interface has no addresses inside the guest: its stack says nothing.
+    may. A `silent` interface has no addresses inside the guest: its stack sends nothing.
     `security_groups` are by name; a port without any has no guard `groups`. Without `offloads`
     the guest takes complete frames only.
     """
@@ -76,7 +76,7 @@ class SecurityGroupPlan:
     """A security group whose members may speak first, or (`speaks` false) only answer.
 
     Each of `rules` lets something in, of both families; `remote` in it names a security group.
-    Stateful, unless `body` says otherwise.
+    Stateful, unless `body` sets otherwise.
     """
 
     name: str
@@ -98,7 +98,7 @@ class WorldPlan:
 
     @property
     def projects(self) -> tuple[str, ...]:
-        """Whoever has something in it, but the operator."""
+        """The projects that have something in it, but the operator's."""
         named = {network.project for network in self.networks}
         named |= {guest.project for guest in self.guests}
         named |= {group.project for group in self.groups}

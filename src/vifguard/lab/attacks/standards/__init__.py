@@ -1,8 +1,8 @@
 """Group X: our own rows, from the standards: each length, count, pointer and order of headers.
 
-What a filter reads it can misread. Each row takes one field that says how long something is,
-how many there are, or what comes next, and lets it lie, at its ends and one beside them; where
-the lie is harmless the row says so, and the same frame with a stolen identity must still die.
+A filter can misread any field that it reads. Each row falsifies one field that holds a length, a
+count or the type of the next header, at its extremes and one beside them; where the falsehood is
+harmless the row says so, and the same frame with a stolen identity must still die.
 """
 
 from __future__ import annotations

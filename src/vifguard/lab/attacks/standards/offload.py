@@ -1,9 +1,9 @@
-"""What a sender leaves to be done to its frame: a checksum that writes into what was judged.
+"""Offloads that a sender leaves: a checksum that writes into octets that were judged.
 
-Whoever completes a checksum, after every filter, writes two octets wherever the sender said.
-Each row is a legal frame, by which the completion makes what a guard refuses when it is sent
-openly; the sender chooses two octets behind the place where the sum begins, so that it comes
-out right.
+The completion of a checksum, after every filter, writes two octets at the place that the sender
+chose. Each row is a legal frame, of which the completion makes a frame that a guard refuses when it
+is sent openly; the sender chooses two octets behind the place where the sum begins, so that it
+comes out right.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def balanced(frame: bytes, start: int, wanted: bytes) -> bytes:
     return cleared[:knob] + value.to_bytes(2, "big") + cleared[knob + 2 :]
 
 
-def _forged(  # noqa: PLR0913 - what one of these is made of
+def _forged(  # noqa: PLR0913 - the parts of one of these
     name: str,
     frame: Frame,
     start: int,

@@ -41,7 +41,7 @@ def row(
     actor: Actor = Actor.GUEST,
     effect: Effect = Effect.DELIVERY,
 ) -> Variant:
-    """One frame, what must become of it, and its legal twin."""
+    """One frame, its expected outcome, and its legal twin."""
     return Variant(name=name, frame=frame, expect=expect, twin=twin, actor=actor, effect=effect)
 
 

@@ -1,8 +1,8 @@
-"""What a sender leaves to be cut: fragments whose parts would be other packets than the judged.
+"""Frames that a sender leaves to be cut: fragments whose parts would be other packets than judged.
 
-Whoever cuts for UFO, after every filter, counts offsets from 0: of a later fragment it makes a
-first one, with ports that nobody judged. Linux 6.18 cuts no IPv6 packet with a fragment header:
-it drops it where it is sent on, behind the guard.
+UFO, after every filter, counts offsets from 0: of a later fragment it makes a first one, with
+ports that nobody judged. Linux 6.18 cuts no IPv6 packet with a fragment header: it drops it where
+it is sent on, behind the guard.
 """
 
 from __future__ import annotations

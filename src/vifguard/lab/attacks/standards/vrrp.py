@@ -1,4 +1,4 @@
-"""VRRP and CARP: who takes a virtual router from its holder."""
+"""VRRP and CARP: advertisements that take a virtual router from its holder."""
 
 from __future__ import annotations
 
