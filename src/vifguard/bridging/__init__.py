@@ -1,1 +1,1 @@
-"""Bridges and who is on them: what keeps networks apart on a host."""
+"""Bridges and their members, which keep networks apart on a host."""

@@ -1,7 +1,7 @@
-"""Bridges and their members as data: wanted, seen, and the difference. Pure.
+"""Bridges and their members as data: desired, observed, and the difference. Pure.
 
 One bridge a network. It is the operator's where a physical network is mapped to a bridge;
-else it is ours: without address, and deaf to its members as far as the host is concerned.
+else it is ours: without an address, and with a host that receives nothing from its members.
 A device becomes a member only when the caller has seen its guard in the kernel.
 """
 
@@ -35,14 +35,14 @@ class Bridge:
 
     @property
     def mac(self) -> Mac:
-        """A fixed one: a bridge otherwise takes the lowest of its members', and changes it."""
+        """A fixed MAC: a bridge otherwise takes the lowest of its members', and changes it."""
         digest = hashlib.sha256(self.network_id.encode()).digest()
         return Mac(b"\x02\x76\x67" + digest[:3])
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What shall hold for one interface: of which bridge it is a member, empty for none.
+    """The desired state of one interface; `bridge` is the one it is a member of, empty for none.
 
     `port_id` goes into the interface's alias, unless empty. `guest` is the MAC behind the
     interface. `up` None leaves the device up or down.
@@ -65,10 +65,10 @@ class DesiredBridges:
 
 @dataclass(frozen=True, slots=True)
 class ObservedBridges:
-    """The devices in scope by index, and which of our bridges among them the quarantine seals.
+    """The devices in scope by index, and our bridges among them that the quarantine seals.
 
-    In scope are bridges and uplinks by name, and the interfaces of which something is said:
-    those that are members of a bridge of ours and are not wanted there go.
+    In scope are bridges and uplinks by name, and the interfaces concerned: those that are
+    members of a bridge of ours without being desired there are removed from it.
     """
 
     links: Mapping[int, Link]
@@ -78,7 +78,7 @@ class ObservedBridges:
 
 @dataclass(frozen=True, slots=True)
 class BridgeChange:
-    """What to do: bridges to ready, uplinks to join, interfaces to change, what goes.
+    """The steps: bridges to prepare, uplinks to join, interfaces to change, devices to remove.
 
     `joins` names the bridge that a changed interface joins, where that is still to be made
     and has no index for the interface's own change. `let_in`
@@ -96,7 +96,7 @@ class BridgeChange:
 
 
 def bridge_name(network_id: str) -> str:
-    """What the bridge of a network is called; an interface's name has 15 octets."""
+    """The name of a network's bridge; an interface's name has 15 octets."""
     return f"vg{network_id[:11]}"
 
 
@@ -116,7 +116,7 @@ def port_of_mark(link: Link) -> str:
 
 
 def difference(desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
-    """What turns `seen` into `wanted`; None for nothing."""
+    """The change from `observed` to `desired`; None for none."""
     by_name = {link.name: link for link in observed.links.values()}
     bridges = desired.bridges.values()
     here = {i: member for i, member in desired.members.items() if i in observed.links}
@@ -178,7 +178,7 @@ def _member(member: Member, link: Link, by_name: Mapping[str, Link]) -> tuple[Li
 
 
 def _other_mac(link: Link) -> Mac | None:
-    """As libvirt does: a bridge keeps frames for its members' own MACs to itself."""
+    """Another MAC, as libvirt's: a bridge does not forward frames to its members' own MACs."""
     return Mac(bytes((_TAP_OCTET,)) + link.mac.octets[1:]) if link.mac else None
 
 
@@ -190,7 +190,7 @@ def _alias(member: Member, link: Link) -> str | None:
 
 
 def _strays(desired: DesiredBridges, observed: ObservedBridges) -> tuple[Link, ...]:
-    """Members of our bridges that nobody wants there: they have no guard of ours."""
+    """Members of our bridges that are not desired there: they have no guard of ours."""
     ours = {link.index for link in observed.links.values() if is_ours(link)}
     uplinks = {bridge.uplink for bridge in desired.bridges.values()}
     return tuple(

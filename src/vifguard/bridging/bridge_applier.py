@@ -1,4 +1,4 @@
-"""Makes the host's bridges and their members what they should be."""
+"""Applies changes to the host's bridges and their members."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vifguard.kernel.net.netlink import NetlinkError, raise_first
 
 @dataclass(slots=True)
 class BridgeResult:
-    """What could not be done, and why: by name of bridge or uplink, by interface index.
+    """The failures with their reasons, by name of bridge or uplink and by interface index.
 
     `links` are the devices that were changed, as they should be now; `gone` the removed.
     """
@@ -32,7 +32,7 @@ class BridgeResult:
 class BridgeApplier:
     """The bridges of this host; `vlan_floor` where its bridges can hold new members back.
 
-    One thread's. Not a member without the caller's word, and never one more than that.
+    One thread's. Only interfaces that the caller names become members.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class BridgeApplier:
         self._vlan_floor = vlan_floor
 
     def observe(self, links: Iterable[Link]) -> ObservedBridges:
-        """What is there, as far as these devices go."""
+        """The observed state of these devices."""
         found = {link.index: link for link in links}
         held = frozenset(
             x.name for x in found.values() if is_ours(x) and self._floor.is_blocked(x.name)
@@ -60,15 +60,15 @@ class BridgeApplier:
         return self._links.named(name)
 
     def has_vlan_quarantine(self, bridge: str) -> bool:
-        """Whether the quarantine held a bridge when it was last looked at."""
+        """Whether the quarantine sealed a bridge when it was last read."""
         return self._floor.is_blocked(bridge)
 
     def diff(self, desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
-        """What turns `seen` into `wanted`; None for nothing."""
+        """The change from `observed` to `desired`; None for none."""
         return data.difference(desired, observed)
 
     def apply(self, change: BridgeChange) -> BridgeResult:
-        """Make it so, each thing on its own; what failed."""
+        """Apply each step on its own; return the failures."""
         outcome = BridgeResult()
         self._change([(link, LinkChange(link.index, master=0)) for link in change.leave], outcome)
         indexes = {bridge.name: self._prepare(bridge, outcome) for bridge in change.ready}
@@ -112,7 +112,7 @@ class BridgeApplier:
             if uplink.master not in (0, bridge):
                 raise NetlinkError(errno.EBUSY, "it is a member of another bridge")
             if self._links.addresses(uplink.index):
-                # To take it would cut the host off.
+                # Joining it would cut the host off.
                 raise NetlinkError(errno.EBUSY, "the host itself has addresses on it")
             # Else the host's own router solicitations go out among the guests' frames.
             sysctl.write(uplink.name, sysctl.NO_HOST_IPV6)

@@ -1,13 +1,13 @@
-"""Who may send and receive on a bridge of the operator's: a filter of its members.
+"""Filters of the members of a bridge of the operator's: only those let in send and receive.
 
 The hypervisor puts an interface into such a bridge before anybody can guard it. So the kernel
-lets frames pass between those members alone that were let in: uplinks, members that the
-operator trusts, and interfaces whose guards were read back. It holds also while no agent lives.
+passes frames only between members that were let in: uplinks, members that the operator trusts,
+and interfaces whose guards were read back. This stays in force while no agent lives.
 
 `VlanFilter` costs next to nothing: the bridge filters by VLANs (802.1ad, which leaves guests'
 own 802.1Q tags alone), and a new member is in none. `NftFilter` is for kernels whose bridges
-cannot: two lookups for each frame that a bridge of this host forwards; what an unknown member
-sends is dropped, but its MAC is learned before that.
+cannot: two lookups for each frame that a bridge of this host forwards; a frame of an unknown
+member is dropped, but its MAC is learned before that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TABLE = "vifguard-members"
 
 @dataclass(frozen=True, slots=True)
 class OriginalVlans:
-    """What a bridge did with VLANs before it filtered its members."""
+    """The VLAN settings of a bridge before it filtered its members."""
 
     vlan_filtering: bool = False
     vlan_protocol: int = 0
@@ -38,28 +38,28 @@ class MemberFilter(Protocol):
     """One way to hold members back. One thread's."""
 
     name: str
-    """As `vifguard host check` says it."""
+    """The name that `vifguard host check` prints."""
 
     def members(self, bridge: Link, there: Iterable[int]) -> frozenset[int] | None:
-        """Which of the members that are there may forward; None where nothing filters them."""
+        """The members among `there` that may forward; None where nothing filters them."""
 
     def original_vlans(self, bridge: Link) -> OriginalVlans:
-        """What the bridge does with VLANs now."""
+        """The bridge's VLAN settings now."""
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
-        """Let frames pass between these members alone from now on."""
+        """Pass frames only between these members from now on."""
 
     def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Let members forward; those that could not be, and why."""
+        """Allow members to forward; return failures with their reasons."""
 
     def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Let members forward nothing any more; those that could not be, and why."""
+        """Make members forward nothing any more; return failures with their reasons."""
 
     def dropped(self) -> int | None:
-        """How many frames were dropped; None where nobody counts."""
+        """The number of dropped frames; None where nobody counts them."""
 
     def remove(self, bridge: Link, before: OriginalVlans) -> None:
-        """Let all members forward, and the bridge do with VLANs what it did before."""
+        """Make all members forward, and restore the bridge's former VLAN settings."""
 
 
 class VlanFilter:
@@ -71,7 +71,7 @@ class VlanFilter:
         self._bridges = bridges
 
     def members(self, bridge: Link, there: Iterable[int]) -> frozenset[int] | None:
-        """Those in the VLAN, where the bridge is as `put` leaves it."""
+        """The members in the VLAN, where the bridge is as `put` leaves it."""
         settings = self._bridges.settings(bridge.index)
         if settings is None or not settings.vlan_filtering or settings.default_vlan:
             return None
@@ -81,30 +81,30 @@ class VlanFilter:
         return frozenset(i for i in there if THE_VLAN in vlans.get(i, ()))
 
     def original_vlans(self, bridge: Link) -> OriginalVlans:
-        """As the kernel says."""
+        """The settings as read from the kernel."""
         found = self._bridges.settings(bridge.index)
         if found is None:
             raise NetlinkError(errno.ENODEV, f"{bridge.name} is no bridge")
         return OriginalVlans(found.vlan_filtering, found.vlan_protocol, found.default_vlan)
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
-        """Let these into the VLAN, and only then filter: killed in between, nothing is lost."""
+        """Put these into the VLAN, and only then filter: a kill in between loses nothing."""
         self._bridges.set_vlans(bridge.index, default=0)
         self._bridges.set_vlans(bridge.index, protocol=SERVICE_TAG)
         raise_first(self._bridges.allow_vlan([bridge.index], to_self=True))
         here = sorted(members)
         refused = zip(here, self._bridges.allow_vlan(here), strict=True)
-        # Who has left meanwhile is no reason to let everybody forward.
+        # A member that has left meanwhile is no reason to leave the bridge unfiltered.
         raise_first(error for index, error in refused if error and self._is_member(index))
         self._bridges.set_vlans(bridge.index, filtering=True)
 
     def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Into the VLAN."""
+        """Put members into the VLAN."""
         members = sorted(members)
         return _reasons(members, self._bridges.allow_vlan(members))
 
     def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Out of the VLAN."""
+        """Take members out of the VLAN."""
         members = sorted(members)
         return _reasons(members, self._bridges.deny_vlan(members))
 
@@ -117,11 +117,11 @@ class VlanFilter:
             return False
 
     def dropped(self) -> int | None:
-        """The kernel does not count them."""
+        """None: the kernel does not count them."""
         return None
 
     def remove(self, bridge: Link, before: OriginalVlans) -> None:
-        """Filter no more, then give members the VLAN that they had."""
+        """End the filter, then restore the VLAN that members had."""
         self._bridges.set_vlans(bridge.index, filtering=before.vlan_filtering)
         if before.vlan_protocol:
             self._bridges.set_vlans(bridge.index, protocol=before.vlan_protocol)
@@ -137,35 +137,35 @@ class NftFilter:
         self._table = table
 
     def members(self, bridge: Link, there: Iterable[int]) -> frozenset[int] | None:
-        """Those in the set, where the bridge is one that receives by it."""
+        """The members in the set, where the filter is for this bridge too."""
         inside = self._table.members()
         if inside is None or bridge.name not in self._table.bridges():
             return None
         return inside.intersection(there)
 
     def original_vlans(self, bridge: Link) -> OriginalVlans:  # noqa: ARG002  (the protocol's)
-        """Nothing is done with VLANs."""
+        """The defaults: this filter does not change VLANs."""
         return OriginalVlans()
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:
-        """Make the filter anew, for this bridge and for what it still holds for."""
+        """Make the filter anew, for this bridge and its former ones."""
         bridges = self._table.bridges() | {bridge.name}
         self._table.make(bridges, self._table.held().union(members))
 
     def allow_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Into the set."""
+        """Put members into the set."""
         return self._change(add=frozenset(members))
 
     def deny_forwarding(self, members: Iterable[int]) -> Mapping[int, str]:
-        """Out of the set."""
+        """Take members out of the set."""
         return self._change(remove=frozenset(members))
 
     def dropped(self) -> int | None:
-        """As the rules count."""
+        """The count of the rules."""
         return self._table.dropped()
 
     def remove(self, bridge: Link, before: OriginalVlans) -> None:  # noqa: ARG002  (the protocol's)
-        """The filter ends with its last bridge."""
+        """Strike the bridge from the filter, which ends with its last one."""
         others = self._table.bridges() - {bridge.name}
         if others:
             self._table.make(others, self._table.held())
@@ -185,7 +185,7 @@ class NftFilter:
 def forwarding_members(
     filters: Iterable[MemberFilter], bridge: Link, there: Collection[int]
 ) -> frozenset[int] | None:
-    """Which of the members that are there every filter lets forward; None where there is none."""
+    """The members among `there` that every filter lets forward; None without a filter."""
     found: frozenset[int] | None = None
     for each in filters:
         inside = each.members(bridge, there)

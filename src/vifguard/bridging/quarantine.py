@@ -1,8 +1,8 @@
 """The quarantine: drop chains that block a device before, between and without its guard.
 
-One table a host. A chain stands on a device's *name*: where the kernel lets it wait for a
-device (Linux 6.16), an interface is held from its first moment; elsewhere the chain can
-only stand on a device that is there. It also seals our bridges off from the host itself.
+One table a host. A chain is bound to a device's *name*: where the kernel lets it wait for a
+device (Linux 6.16), an interface is blocked from its first moment; elsewhere a chain needs
+a device that is there. It also seals our bridges off from the host itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Quarantine:
         self.read_back()
 
     def close(self) -> None:
-        """Let go; what is held stays held."""
+        """Close the table; blocked devices stay blocked."""
         self._table.close()
 
     def __enter__(self) -> Self:
@@ -38,20 +38,20 @@ class Quarantine:
         self.close()
 
     def watch(self) -> DropTableWatch:
-        """Tells when somebody else changes the quarantine, or a member filter."""
+        """A subscription to changes of the quarantine, or of a member filter, by somebody else."""
         return DropTableWatch(self._table, MEMBERS)
 
     def is_blocked(self, device: str) -> bool:
-        """Whether a device is held both ways, as of the last look or change."""
+        """Whether a device is blocked both ways, as of the last read or change."""
         return _chains(device) <= self._chains
 
     @property
     def devices(self) -> frozenset[str]:
-        """The devices that are held at least one way."""
+        """The devices that are blocked at least one way."""
         return frozenset(chain.device for chain in self._chains | self._spoiled)
 
     def read_back(self) -> None:
-        """Read back what is there: somebody else may have flushed it."""
+        """Read the chains back: somebody else may have flushed them."""
         try:
             self._spoiled = self._table.tampered()
             self._chains = set(self._table.chains() - self._spoiled)
@@ -62,9 +62,9 @@ class Quarantine:
             self._chains, self._spoiled = set(), frozenset()
 
     def update(self, block: Iterable[str] = (), unblock: Iterable[str] = ()) -> Mapping[str, str]:
-        """Hold and release devices; those that could not be, and why.
+        """Block and unblock devices; return failures with their reasons.
 
-        Holding what is held, and releasing what is free, changes nothing.
+        Blocking a blocked device, or unblocking a free one, changes nothing.
         """
         failed: dict[str, str] = {}
         add, remove = self._difference(block, unblock)

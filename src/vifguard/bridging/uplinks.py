@@ -1,4 +1,4 @@
-"""Which members of a bridge lead out of the host, and so are no guest's."""
+"""Uplinks: members of a bridge that lead out of the host, and so are no guest's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def leads_out(link: Link, links: Mapping[int, Link]) -> bool:
     """Whether a member is hardware or a tunnel, or stands on nothing else.
 
     `links` are all of the host, by index. A VLAN of a guest's tap does not, nor does a bond with
-    one, nor what stands on a device that is not among them.
+    one, nor a device that stands on one that is not among them.
     """
     return _leads_out(link, links, frozenset())
 

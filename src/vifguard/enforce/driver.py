@@ -1,4 +1,4 @@
-"""What every driver is: render, observe, diff, apply. No add and no delete.
+"""The protocol of drivers: render, observe, diff, apply. No add and no delete.
 
 wanted = driver.render(attachments)
 change = driver.diff(wanted, driver.observe(scope))
@@ -21,11 +21,11 @@ from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
 
 DesiredT = TypeVar("DesiredT")
-"""The wanted state, as the driver would write it."""
+"""The desired state, as the driver would write it."""
 ObservedT = TypeVar("ObservedT")
 """The state that was read from the kernel."""
 ChangeT = TypeVar("ChangeT")
-"""What must be done about the difference."""
+"""The change from the observed state to the desired one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class RulesetChange:
-    """What groups and sets say from now on, by id. `complete`: all others say nothing.
+    """The rules of groups and the members of sets from now on, by id.
 
-    The rules of a group are told whole; none at all, and nothing is allowed by it.
+    `complete`: all other groups and sets are empty. The rules of a group are complete; a group
+    without any allows nothing.
     """
 
     complete: bool
@@ -57,11 +58,11 @@ class RulesetChange:
 
 
 class DriverError(Exception):
-    """The driver cannot do its work on this host at all; the message says what to do."""
+    """The driver cannot do its work on this host at all; the message names the remedy."""
 
 
 class PortError(Exception):
-    """One port could not be brought to its wanted state; the others were.
+    """One port could not be brought to its desired state; the others were.
 
     It stays on its old state, or closed where it had none.
     """
@@ -77,32 +78,32 @@ class ApplyError(ExceptionGroup[PortError]):
 
 
 class Driver(Protocol[DesiredT, ObservedT, ChangeT]):
-    """Holds the policies of ports in one data plane.
+    """Enforces the policies of ports in one data plane.
 
-    `render` and `diff` are pure. `observe` reads, and of what it reads only its own.
+    `render` and `diff` are pure. `observe` reads this driver's own state only.
     """
 
     @property
     def features(self) -> frozenset[str]:
-        """What this driver can do on this host, as tried, not as guessed."""
+        """The features of this driver on this host, as tried, not as guessed."""
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
-        """Bring what groups and sets say into force for every port that has these groups.
+        """Bring the rules of groups and the sets into force for every port that has these groups.
 
-        The first change must be complete. Returns the groups of which something changed that
-        decides whether a port can be held: their ports are to be rendered anew.
+        The first change must be complete. Returns the groups with a change that decides whether
+        a port can be enforced: their ports are to be rendered anew.
         """
 
     def render(self, attachments: Iterable[Attachment]) -> DesiredT:
-        """The state that holds these policies. A port that cannot be rendered is closed."""
+        """The state that enforces these policies. A port that cannot be rendered is closed."""
 
     def observe(self, scope: frozenset[int] | None) -> ObservedT:
-        """What the kernel holds for the interfaces in `scope`; None means everything."""
+        """The kernel's state of the interfaces in `scope`; None means everything."""
 
     def diff(self, desired: DesiredT, observed: ObservedT) -> ChangeT | None:
-        """What to do so that `seen` becomes `wanted`; None where they are equal.
+        """The change from `observed` to `desired`; None where they are equal.
 
-        What was seen and is not wanted goes.
+        Observed state that is not desired is removed.
         """
 
     def apply(self, change: ChangeT) -> None:
@@ -112,7 +113,7 @@ class Driver(Protocol[DesiredT, ObservedT, ChangeT]):
         """
 
     def enforced(self, desired: DesiredT, observed: ObservedT) -> Mapping[int, int]:
-        """The interfaces whose wanted state was seen in the kernel, with its revision."""
+        """The interfaces whose desired state was observed in the kernel, with its revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,9 @@ class Dropped:
 
 
 class ClaimKind(Enum):
-    """What a claim is about: who has a shared address, or whether a port learns one.
+    """The subject of a claim: a shared address, or one that a port is to learn.
 
-    DEFENDED: a neighbour says that it has an address that is tentative at the port.
+    DEFENDED: a neighbour claims an address that is tentative at the port.
     """
 
     HOLDS = "holds"
@@ -146,9 +147,9 @@ class ClaimKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A guest told its neighbours that it has a shared address, or claims one to be learned.
+    """A guest's claim to its neighbours of a shared address, or of one to be learned.
 
-    `mac` is the sender's. `seen_before` is when this port last sent from it, 0 for never;
+    `mac` is the sender's. `seen_before`: the time this port last sent from it, 0 for never;
     CLOCK_MONOTONIC in ns.
     """
 

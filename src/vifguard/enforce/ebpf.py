@@ -2,7 +2,7 @@
 
 A port's change is one word: a fresh entry is written where nobody reads, then the port's
 slot is pointed at it. Killed at any moment, this leaves the old policy or the new one in
-force; what it leaves over besides is swept by the next complete look.
+force; other leftovers are swept after the next complete `observe`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _ANSWER = "answer"
 _FLOWS = "flows"
 """The map that is the table of connections."""
 _OFFLOAD = "read_offload"
-"""The function of the object that reads what is left to be done to a frame."""
+"""The function of the object that reads a frame's offload."""
 # fmt: off
 NEEDED = frozenset({
     "addresses", "allowed", "buckets", "claims", "continuations", "counters", "directory", "drops",
@@ -67,18 +67,18 @@ _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
 
 
 class EbpfDriver:
-    """Holds ports with eBPF programs at tc hooks.
+    """Enforces policies with eBPF programs at tc hooks.
 
-    `EbpfDriver(directory)` finds what an earlier process pinned there and goes on with it;
-    DriverError says why it cannot.
+    `EbpfDriver(directory)` finds the pins of an earlier process there and goes on with them;
+    DriverError names the reason where it cannot.
     """
 
     def __init__(
         self, bpf_dir: Path | None, *, tcx: bool | None = None, connections: int = 0
     ) -> None:
-        """`tcx` chooses how to attach; None tries what the kernel has.
+        """`tcx`: attach by TCX, or by clsact; None: by TCX where the kernel has it.
 
-        `connections`: how many the table of them has room for; 0 is by the host's memory.
+        `connections`: the capacity of the table of connections; 0: by the host's memory.
         """
         reader = skbuff.reader if bpf_dir else skbuff.test_reader
         code = _object(reader, connections or usual(memory()))
@@ -103,7 +103,7 @@ class EbpfDriver:
     def _load(self, code: ObjectFile, *, tcx: bool) -> None:
         self._attaching: AttachMethod = Detached()
         self._other: AttachMethod = Detached()
-        """The way to attach that is not used: what an earlier start left that way is found."""
+        """The method that is not used: it finds attachments that an earlier start left."""
         if not self._pins:
             self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
@@ -128,11 +128,11 @@ class EbpfDriver:
         self.events = Events(self._maps)
 
     def _continue(self) -> None:
-        """Let the two programs find the one that they go on with."""
+        """Set the program that the two others go on with."""
         self._maps["continuations"].update(state.word(0), state.word(self._programs[_GROUPS].fd))
 
     def close(self) -> None:
-        """Let go; what is pinned and attached stays in force."""
+        """Close all handles; pinned and attached objects stay in force."""
         self.events.close()
         self._ports.close()
         self._settings.close()
@@ -152,15 +152,15 @@ class EbpfDriver:
 
     @property
     def features(self) -> frozenset[str]:
-        """How it attaches: `tcx`, `clsact`, or `none` for a private one; and `groups`."""
+        """The attach method (`tcx`, `clsact`, or `none` for a private driver), and `groups`."""
         return frozenset({"ebpf", self._attaching.name, Guard.SECURITY_GROUPS.value})
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
-        """Bring what groups and sets say into force; the groups that became holdable or not."""
+        """Bring rules and sets into force; return the groups that fit anew or do not any more."""
         return self._book.load(change)
 
     def render(self, attachments: Iterable[Attachment]) -> Desired:
-        """The state that holds these policies; what cannot be held is refused and closed."""
+        """The state that enforces these policies; one that cannot be is refused and closed."""
         ports: dict[int, PortImage] = {}
         refused: dict[int, str] = {}
         running: set[int] = set()
@@ -187,7 +187,7 @@ class EbpfDriver:
         return state.render(attachment, hooks, digests, report_all=self._pins is None)
 
     def observe(self, scope: frozenset[int] | None) -> Observed:
-        """Read back what the kernel holds; complete, it also finds what belongs to no port."""
+        """Read the kernel's state back; without a `scope`, find leftovers of no port too."""
         if scope is None:
             return self._observe_all()
         observed = ((i, self._ports.read(i, self._attaching.observed(i))) for i in scope)
@@ -207,17 +207,17 @@ class EbpfDriver:
 
     @property
     def pins(self) -> Pins | None:
-        """The directory of what outlives this process; None for a private driver."""
+        """The directory of the objects that outlive this process; None for a private driver."""
         return self._pins
 
     def loss(self, held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
-        """What of a port's guard that was held is not so any more; None where all is."""
+        """The first difference between a port's enforced guard and the observed one, or None."""
         return state.loss(held, observed)
 
     def repair(self) -> tuple[str, ...]:
-        """Put back what somebody took away of what all ports have in common; what it was.
+        """Put back lost parts that all ports have in common; return their descriptions.
 
-        Raises OSError or DriverError where that cannot be.
+        Raises OSError or DriverError where that fails.
         """
         lost, self._lost = self._lost, []
         if self._pins and self._pins.repair():
@@ -231,7 +231,7 @@ class EbpfDriver:
         return tuple(lost)
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the maps hold what groups and `sets` say, step by step: `RulesetMaps.compare`."""
+        """Whether the maps hold the rules and `sets`, step by step: `RulesetMaps.compare`."""
         return self._book.compare(sets)
 
     def rules_lost(self) -> bool:
@@ -239,11 +239,11 @@ class EbpfDriver:
         return self._book.is_emptied()
 
     def diff(self, desired: Desired, observed: Observed) -> Change | None:
-        """The ports whose bytes differ, and those that are not wanted."""
+        """The ports whose bytes differ, and those that are not desired."""
         return state.diff(desired, observed)
 
     def enforced(self, desired: Desired, observed: Observed) -> Mapping[int, int]:
-        """The interfaces whose wanted state was seen, with its revision."""
+        """The interfaces whose desired state was observed, with its revision."""
         return {
             ifindex: port.revision
             for ifindex, port in desired.ports.items()
@@ -251,12 +251,12 @@ class EbpfDriver:
         }
 
     def apply(self, change: Change) -> None:
-        """Write, point, attach, let go, sweep; ApplyError names the ports that failed."""
+        """Write, publish, attach, detach, sweep; ApplyError names the ports that failed."""
         failed: list[PortError] = []
         observed = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
         attach = [i for i, port in change.ports.items() if port.hooks != observed[i]]
         if attach:
-            with suppress(OSError, DriverError):  # each port then says what it lacks
+            with suppress(OSError, DriverError):  # each port then reports its own failure
                 self._lost += self.repair()
         guarded = {i for i, hooks in observed.items() if hooks != NO_HOOKS}
         self._ports.put(change.ports, failed, running=guarded | change.running)
@@ -265,8 +265,8 @@ class EbpfDriver:
             for ifindex in attach:
                 with isolated(ifindex, failed):
                     self._attaching.put(ifindex, change.ports[ifindex].hooks, observed[ifindex])
-                    # Left by a start that attached the other way; to ask at each change would
-                    # cost by the number of the host's interfaces.
+                    # Left by a start that attached the other way; reading it at each change
+                    # would cost by the number of the host's interfaces.
                     if ifindex in self._left_at:
                         self._other.remove(ifindex)
                         self._left_at.discard(ifindex)
@@ -274,7 +274,7 @@ class EbpfDriver:
                 with isolated(ifindex, failed):
                     self._attaching.remove(ifindex)
                     self._ports.clear(ifindex)
-            # A program of another build may have judged connections by rules that it held.
+            # A program of another build may have judged connections by its own rules.
             if self._ports.allow_less or guarded.intersection(attach):
                 self._ports.allow_less = False
                 self._settings.raise_generation()
@@ -285,7 +285,7 @@ class EbpfDriver:
             raise ApplyError("ports that could not be brought to their wanted state", failed)
 
     def _sweep(self, failed: frozenset[int]) -> None:
-        """Remove what belongs to no port; what is left of a port that failed guards it still."""
+        """Remove leftovers of no port; those of a port that failed guard it still."""
         self._remove_leftovers(failed)
         self._ports.sweep(frozenset(self._attaching.seen_all()))
         if self._pins:
@@ -296,7 +296,7 @@ class EbpfDriver:
             self._other.remove(ifindex)
 
     def remove_all(self) -> None:
-        """Take every guard of this driver off the host, and everything it pinned."""
+        """Remove every guard of this driver from the host, and all its pins."""
         with rcu.expedited():
             for ifindex in self._attaching.seen_all():
                 self._attaching.remove(ifindex)
@@ -310,11 +310,11 @@ class EbpfDriver:
         return ConnectionMap(self._maps[_FLOWS])
 
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
-        """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
+        """The last time the port sent from each watched address; CLOCK_MONOTONIC, ns, 0: never."""
         return self._ports.sightings(ifindex)
 
     def uses(self, ifindex: int) -> dict[IPAddress, int]:
-        """When the port last used each learned address; CLOCK_MONOTONIC in ns, 0: never."""
+        """The port's last use of each learned address; CLOCK_MONOTONIC in ns, 0: never."""
         return self._ports.uses(ifindex)
 
     def inject_reject(
@@ -322,8 +322,9 @@ class EbpfDriver:
     ) -> None:
         """Send `frame` to the guest of an interface, or as if that guest had sent it.
 
-        It passes through the port's guards like any other, but groups let it by. `swapped` as
-        of an attachment. OSError where the interface is gone or does not take it.
+        It passes through the port's guards like any other, except security groups. `swapped`: the
+        guest's frames leave the interface (macvtap). OSError where the interface is gone or does
+        not take it.
         """
         enters = (direction is Direction.FROM_GUEST) != swapped
         said, _ = self._programs[_ANSWER].test_run(
@@ -337,15 +338,15 @@ class EbpfDriver:
         self._maps["buckets"].delete(state.word(ifindex))
 
     def set_clock(self, now: int) -> None:
-        """Let the programs' time for connections be this (ns); 0: the kernel's. For tests."""
+        """Set the programs' time for connections (ns); 0: the kernel's. For tests."""
         self._settings.set_clock(now)
 
     def set_new(self, ifindex: int, until: int) -> None:
-        """Let the guard be new on a port until then (ns). For tests."""
+        """Make the guard new on a port until then (ns). For tests."""
         self._ports.set_new(ifindex, until)
 
     def set_generation(self, generation: int) -> None:
-        """Let the rules be of this generation, of 32 bits. For tests."""
+        """Set the generation of the rules, of 32 bits. For tests."""
         self._settings.set_generation(generation)
 
     def test(
@@ -355,7 +356,7 @@ class EbpfDriver:
         ifindex: int = 1,
         offload: Offload = NO_OFFLOAD,
     ) -> Dropped | None:
-        """What the program says of a frame: None passes. For a private driver.
+        """The program's verdict on a frame: None passes. For a private driver.
 
         OSError for a frame that `is_testable` does not hold of.
         """
@@ -368,10 +369,10 @@ class EbpfDriver:
         ifindex: int = 1,
         offloads: Iterable[Offload] = (),
     ) -> list[Dropped | None]:
-        """What the program says of each of at most 4096 frames, without `offloads` complete ones.
+        """The program's verdicts on at most 4096 frames; without `offloads` they are complete.
 
-        The records are read behind the last of them: a record that its reader waits for
-        makes the kernel wake him, at three times the cost of a frame.
+        The records are read after the last frame: a record that its reader waits for makes the
+        kernel wake the reader, at three times the cost of a frame.
         """
         self.events.drops()
         run = self._programs[_PROGRAMS[direction]].test_run
@@ -387,7 +388,7 @@ class EbpfDriver:
 
     @staticmethod
     def is_testable(frame: bytes) -> bool:
-        """Whether BPF_PROG_TEST_RUN takes the frame: it wants the header of what it is told.
+        """Whether BPF_PROG_TEST_RUN takes the frame: it needs the whole header of its ethertype.
 
         Interfaces deliver shorter IP packets too: try those on a real one.
         """
@@ -396,7 +397,7 @@ class EbpfDriver:
 
 
 def _control(offload: Offload) -> bytes:
-    """What a test run finds in `cb` for it; `cb[0]` is the program `answer`'s."""
+    """The value of `cb` in a test run for an offload; `cb[0]` is the program `answer`'s."""
     left = offload.checksum
     if left is None:
         return b""
@@ -404,7 +405,7 @@ def _control(offload: Offload) -> bytes:
 
 
 def missing(bpf_dir: Path) -> tuple[str, ...]:
-    """Each thing this driver needs and this host lacks, with what the kernel answered."""
+    """The features that this driver needs and this host lacks, with the kernel's answer."""
     needs = {
         "eBPF programs (CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF)": probe.programs(),
         "eBPF ring buffers (Linux 5.8)": probe.ring_buffer(),

@@ -1,4 +1,4 @@
-"""What the programs tell: drops, claims, counts and the use of watched addresses."""
+"""Events of the programs: drops, claims and counts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Events:
         self._counters = maps["counters"]
 
     def close(self) -> None:
-        """Unmap the buffers; what was not read stays for the next reader."""
+        """Unmap the buffers; unread records stay for the next reader."""
         self._drops.close()
         self._claims.close()
 

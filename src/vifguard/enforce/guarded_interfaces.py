@@ -1,4 +1,4 @@
-"""Where an agent's guards stand, for whoever does not hold its directory of pins."""
+"""The interfaces with an agent's guards, for a process without a lock on its directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vifguard.enforce.tcx_hooks import Tcx
 
 
 def guarded(bpf_dir: Path) -> frozenset[int]:
-    """The interfaces with guards of the agent that pins there; each is asked. Raises OSError.
+    """The interfaces with guards of the agent that pins there, read one by one. Raises OSError.
 
     The agent may be running.
     """
@@ -24,5 +24,5 @@ def guarded(bpf_dir: Path) -> frozenset[int]:
 
 
 def _load_nothing(name: str) -> NoReturn:
-    """Of one who attaches no program."""
+    """Load no program: nothing is attached here."""
     raise LookupError(name)

@@ -1,4 +1,4 @@
-"""Where the programs stand on an interface: TCX hooks, clsact filters, or nowhere."""
+"""Attachment of the programs to an interface: TCX hooks, clsact filters, or none."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from vifguard.kernel.net.tc import PRIORITY, Clsact, Filter, Hook
 
 
 class AttachMethod(Protocol):
-    """One way to attach."""
+    """One way to attach programs."""
 
     name: str
 
     def desired(self, *, swapped: bool) -> Hooks:
-        """Which program should stand at ingress and egress."""
+        """The programs that should be at ingress and egress."""
 
     def observed(self, ifindex: int) -> Hooks:
-        """Which of ours stand there; what is wrong with one that is not as it should be."""
+        """Our programs at ingress and egress; the fault's name for one that is not in order."""
 
     def seen_all(self) -> Mapping[int, Hooks]:
-        """The same of every interface where one of ours stands; each is asked."""
+        """The same of every interface that has one of ours; each is read."""
 
     def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
-        """Let these programs stand there; what was seen of ours is replaced in place."""
+        """Attach these programs; observed ones of ours are replaced in place."""
 
     def remove(self, ifindex: int) -> None:
-        """Take ours away."""
+        """Detach our programs."""
 
     def close(self) -> None:
-        """Close what this holds; the attachments stay."""
+        """Close the handles; the attachments stay."""
 
 
 def guest_hooks(*, swapped: bool) -> Hooks:
-    """A guest's frames enter its interface, those of a macvtap leave it."""
+    """The programs at ingress and egress: a guest's frames enter a tap, and leave a macvtap."""
     return (TO_GUEST, FROM_GUEST) if swapped else (FROM_GUEST, TO_GUEST)
 
 
@@ -47,15 +47,15 @@ class Detached:
     name = "none"
 
     def desired(self, *, swapped: bool) -> Hooks:  # noqa: ARG002  (the protocol's)
-        """Nothing."""
+        """No programs."""
         return NO_HOOKS
 
     def observed(self, ifindex: int) -> Hooks:  # noqa: ARG002  (the protocol's)
-        """Nothing."""
+        """No programs."""
         return NO_HOOKS
 
     def seen_all(self) -> Mapping[int, Hooks]:
-        """None."""
+        """No interfaces."""
         return {}
 
     def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
@@ -71,8 +71,8 @@ class Detached:
 class ClsactFilters:
     """Filters of the clsact qdisc; they live as long as the interface.
 
-    Other software's filters stay where they are, behind ours: a program that stands first and
-    passes a frame for good (TC_ACT_OK) would keep it from us.
+    Other software's filters stay in place, behind ours: a program that runs first and passes a
+    frame for good (TC_ACT_OK) would keep it from ours.
     """
 
     name = "clsact"
@@ -90,17 +90,17 @@ class ClsactFilters:
         return guest_hooks(swapped=swapped)
 
     def observed(self, ifindex: int) -> Hooks:
-        """What our filters run, where they are met first."""
+        """The programs of our filters; BEHIND where other filters come first."""
         ingress, egress = (self._seen(ifindex, hook) for hook in self._hooks)
         return ingress, egress
 
     def seen_all(self) -> Mapping[int, Hooks]:
-        """By asking every interface that has the qdisc."""
+        """Read every interface that has the qdisc."""
         observed = {ifindex: self.observed(ifindex) for ifindex in self._tc.ifindexes()}
         return {ifindex: hooks for ifindex, hooks in observed.items() if hooks != NO_HOOKS}
 
     def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
-        """Add the filters, or replace their programs; OSError where another stands first."""
+        """Add the filters, or replace their programs; OSError where another comes first."""
         for hook, desired, stands in zip(self._hooks, hooks, observed, strict=True):
             if stands != desired:
                 self._put(ifindex, hook, desired)

@@ -1,8 +1,8 @@
-"""What a release left that attached guards by links: pins of them, and second checks.
+"""Leftovers of a release that attached guards by links: pins of them, and second checks.
 
 It pinned each link as `<bpf dir>/links/<ifindex>-<hook>`, and put a program behind each guard,
-without a link, that passed only what that guard had passed. All of this can go once no host
-runs such a release any more.
+without a link, that passed only frames that the guard had passed. All of this can go once no
+host runs such a release any more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LegacyLinks:
                 self._paths[link.about.id] = path
 
     def own(self, attached: Sequence[Attached]) -> list[Attached]:
-        """Which of a hook's programs are there by these links, and the second check of those.
+        """The programs at a hook that are attached by these links, and their second check.
 
         A second check behind another directory's guard is that one's.
         """
@@ -40,7 +40,7 @@ class LegacyLinks:
         return own + [each for each in attached if names[each] == _SECOND_CHECK]
 
     def detach(self, number: int) -> None:
-        """End a link; a kill in between leaves the pin of one that stands nowhere."""
+        """End a link; a kill in between leaves the pin of a detached one."""
         path = self._paths.pop(number)
         with Link.open(path) as link:
             link.detach()
@@ -48,7 +48,7 @@ class LegacyLinks:
         self._remove_empty()
 
     def tidy(self) -> None:
-        """Remove the pins of links that stand nowhere, and the directory where it is empty."""
+        """Remove the pins of detached links, and the directory where it is empty."""
         for number, path in list(self._paths.items()):
             with Link.open(path) as link:
                 stands = bool(link.about.ifindex)

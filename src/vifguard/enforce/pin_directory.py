@@ -1,7 +1,7 @@
-"""Which agent a guard is of: the one that pins in the directory that the guard names.
+"""The agent of a guard: the one that pins in the directory that the guard names.
 
-Several agents of a host pin apart, and nobody but the path says whose a guard is once its pins
-are gone. So a map with a digest of that path is bound to each program, and lives as long as it.
+Several agents of a host pin apart, and only the path shows whose a guard is once its pins are
+gone. So a map with a digest of that path is bound to each program, and lives as long as it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ SPEC = MapSpec("directory", MapType.ARRAY, 4, 16, 1)
 
 
 class PinDirectory:
-    """The directory of pins by which one agent knows its own guards, whichever build's."""
+    """The directory of pins by which one agent knows its own guards, of any build."""
 
     def __init__(self, root: Path) -> None:
         path = os.fsencode(root.resolve())
         self._digest = hashlib.sha256(path).digest()[: SPEC.value_size]
         self._said: dict[int, tuple[str, bytes | None]] = {}
-        """Names and digests of programs by their ids, of which the kernel gives none twice."""
+        """Names and digests of programs by their ids, none of which the kernel gives twice."""
 
     def mark(self, maps: Mapping[str, Map]) -> None:
-        """Let the programs that are loaded with these maps be this directory's."""
+        """Mark programs that are loaded with these maps as this directory's."""
         maps[SPEC.name].update(word(0), self._digest)
 
     def load(self, code: ObjectFile, name: str, maps: Mapping[str, Map]) -> Program:
-        """Put a program into the kernel whose directory its maps say."""
+        """Load a program into the kernel, with the map of its directory bound to it."""
         program = code.load(name, maps)
         try:
             program.bind(maps[SPEC.name])
@@ -56,7 +56,7 @@ class PinDirectory:
         return name in GUARDS and digest not in (None, self._digest)
 
     def name(self, program: int) -> str:
-        """What a program was called when it was loaded; empty for one that is gone."""
+        """The name of a program as it was loaded; empty for one that is gone."""
         return self._about(program)[0]
 
     def _about(self, number: int) -> tuple[str, bytes | None]:
@@ -70,7 +70,7 @@ class PinDirectory:
 
 
 def _digest(program: Program) -> bytes | None:
-    """What a program's map says; None for a program without one."""
+    """The digest in a program's map; None for a program without one."""
     found = program.find(SPEC)
     if found is None:
         return None

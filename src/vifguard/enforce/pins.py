@@ -1,14 +1,14 @@
 """The names under which maps and programs outlive the agent.
 
     <bpf dir>/maps-<digest of the maps' layout>/<map>
-    <bpf dir>/connections-<digest of the layout>/<map of what is known of connections>
+    <bpf dir>/connections-<digest of the layout>/<map of the state of connections>
     <bpf dir>/programs-<digest of the code>/<program>
     <bpf dir>/pins -> <id of this directory>
     <bpf dir>/store -> <id of the store whose ports are guarded>
 
 A new build finds its own maps if their layout is the same, else makes new ones beside them;
-connections that are known outlive every other change of layout. Guards that are attached need no
-pin: an agent finds its own at the interfaces, and knows by the pins which of them are this build's.
+known connections outlive every other change of layout. Attached guards need no pin: an agent
+finds its own at the interfaces, and knows by the pins which of them are this build's.
 Directories appear whole (made aside, then renamed), so a kill leaves none half-filled.
 """
 
@@ -29,7 +29,7 @@ from vifguard.kernel.bpf.elf import ObjectFile
 
 H = TypeVar("H", bound=Handle)
 CONNECTIONS = frozenset({"flows", "settings", "tracking"})
-"""The maps of what is known of connections, and by which time and secret."""
+"""The maps of the state of connections, and of their clock and secret."""
 
 _ASIDE = "aside"
 _ID, _STORE, _NEXT = "pins", "store", "next"
@@ -43,7 +43,7 @@ class HeldError(DriverError):
 class Pins:
     """The directory of one driver. One process at a time holds it.
 
-    `id` names it for as long as it is there: who holds it is the only one who does.
+    `id` names it as long as it exists; its holder is the only one with this id.
     """
 
     def __init__(self, root: Path) -> None:
@@ -67,12 +67,12 @@ class Pins:
         return self._store
 
     def set_store(self, ident: str) -> None:
-        """Note whose ports are guarded here from now on."""
+        """Note the id of the store whose ports are guarded here from now on."""
         if ident != self._store:
             self._store = self._write(_STORE, ident)
 
     def repair(self) -> bool:
-        """Put back what somebody took away; whether anything was.
+        """Put back pins that somebody removed; return whether any were.
 
         Raises OSError, or DriverError where another process holds the directory by now.
         """
@@ -92,13 +92,13 @@ class Pins:
         return lost
 
     def close(self) -> None:
-        """Let another process hold the directory."""
+        """Release the directory for another process."""
         if self._lock >= 0:
             os.close(self._lock)
         self._lock = -1
 
     def maps(self, code: ObjectFile) -> dict[str, Map]:
-        """The maps of this build: those that are there, else new ones."""
+        """The maps of this build: the pinned ones, else new ones."""
         known = {name: spec for name, spec in code.maps.items() if name in CONNECTIONS}
         others = {name: spec for name, spec in code.maps.items() if name not in CONNECTIONS}
         return self._take_maps(f"connections-{code.layout_digest(known)}", known) | self._take_maps(
@@ -113,9 +113,9 @@ class Pins:
         )
 
     def programs(self, code: ObjectFile, load: Callable[[str], Program]) -> dict[str, Program]:
-        """The programs of this build: those that are there, else newly loaded.
+        """The programs of this build: the pinned ones, else newly loaded ones.
 
-        Those that are bound to maps whose pins somebody removed are not taken.
+        Pinned programs that are bound to maps whose pins somebody removed are not taken.
         """
         name = f"programs-{code.code_digest}"
         if self._made:
@@ -127,7 +127,7 @@ class Pins:
         )
 
     def stale(self) -> frozenset[str]:
-        """What other builds left here.
+        """The names of leftovers of other builds here.
 
         Names of another form are other software's, or the kernel's own (maps.debug, where
         the directory is a mount of its own), and are left alone.
@@ -136,7 +136,7 @@ class Pins:
         return names - self._used
 
     def sweep(self) -> None:
-        """Remove what other builds left; those of their programs that are attached live on.
+        """Remove leftovers of other builds; their attached programs live on.
 
         Programs first, each directory whole: programs must never be found without the very
         maps they were bound to.
@@ -198,14 +198,14 @@ class Pins:
             path.rmdir()
 
     def _read(self, name: str) -> str:
-        """The text that a name leads to, of which nothing but that is wanted; empty for none."""
+        """The text that a symbolic link has as its target; empty for none."""
         try:
             return os.readlink(self._root / name)  # noqa: PTH115  it leads to no path
         except OSError:
             return ""
 
     def _write(self, name: str, text: str) -> str:
-        """Let a name lead to a text, from one moment to the next: bpffs holds no files."""
+        """Store a text atomically as the target of a symbolic link: bpffs has no files."""
         following = self._root / _NEXT
         self._remove(following)
         following.symlink_to(text)
@@ -223,7 +223,7 @@ class Pins:
 
 
 def store_of(root: Path) -> str:
-    """The id of the store whose ports are guarded, for whoever does not hold the directory.
+    """The id of the store whose ports are guarded, for a process that does not hold the directory.
 
     Empty where none is noted.
     """

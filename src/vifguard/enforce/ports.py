@@ -1,8 +1,8 @@
-"""The ports' policies in the kernel's maps: written aside, taken into force, collected.
+"""The ports' policies in the kernel's maps: written aside, published, collected.
 
-What goes out of use is not removed at once: a program may still be reading an old entry and
-look up what it leads to. A set of public prefixes that ended under its eyes would let a
-forged source pass. So it is collected after a grace period.
+Objects that go out of use are not removed at once: a program may still be reading an old entry
+and look up its keys. A set of public prefixes that was removed meanwhile would let a forged
+source pass. So they are collected after a grace period.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vifguard.model.address import IPAddress
 
 _TRACKING = "tracking"
 _NEW = (2 * 60 + 4) * 60 * 10**9
-"""For how long a guard is new at a guest that was running before it; ns (RFC 5382, REQ-5)."""
+"""The time a guard is new at a guest that was running before it; ns (RFC 5382, REQ-5)."""
 _KEYED_BY_IFINDEX = ("counters", "buckets", "wanted", _TRACKING)
 
 
@@ -49,17 +49,17 @@ class Ports:
         self._old_policies: set[int] = set()
         self._old_sets: set[int] = set()
         self.allow_less = False
-        """Whether some port's groups changed, or ended, since somebody looked."""
+        """Whether some port's groups changed or ended since the flag was reset."""
 
     def close(self) -> None:
-        """Let go of the maps' memory."""
+        """Unmap the maps' memory."""
         self._table.close()
 
     def __contains__(self, ifindex: int) -> bool:
         return self._table.read(ifindex) is not None
 
     def read(self, ifindex: int, hooks: Hooks) -> PortImage:
-        """One port as the kernel holds it now, beside the hooks that were seen there."""
+        """One port as the kernel has it now, with the hooks that were observed there."""
         entry = self._table.read(ifindex)
         if entry is None:
             return PortImage(b"", NO_OVERFLOW, frozenset(), hooks)
@@ -70,7 +70,7 @@ class Ports:
         return PortImage(bare, extras, public, hooks, claimable, tracked)
 
     def read_all(self) -> Iterator[tuple[int, PortImage]]:
-        """All ports as the kernel holds them now, without their hooks."""
+        """All ports as the kernel has them now, without their hooks."""
         self._sides.scan()
         for ifindex, entry in self._table:
             keys = state.keys_of(entry)
@@ -84,11 +84,11 @@ class Ports:
         return self._maps[_TRACKING].lookup(state.word(ifindex)) is not None
 
     def sightings(self, ifindex: int) -> dict[IPAddress, int]:
-        """When the port last sent from each watched address; CLOCK_MONOTONIC in ns, 0: never."""
+        """The last time the port sent from each watched address; CLOCK_MONOTONIC, ns, 0: never."""
         return self._used(ifindex, Kind.SHARED)
 
     def uses(self, ifindex: int) -> dict[IPAddress, int]:
-        """When the port last used each learned address; CLOCK_MONOTONIC in ns, 0: never."""
+        """The port's last use of each learned address; CLOCK_MONOTONIC in ns, 0: never."""
         return self._used(ifindex, Kind.LEARNED)
 
     def _used(self, ifindex: int, kind: Kind) -> dict[IPAddress, int]:
@@ -101,9 +101,9 @@ class Ports:
         failed: list[PortError],
         running: Collection[int] = frozenset(),
     ) -> None:
-        """Write all entries aside, then let each port's slot point at its own.
+        """Write all entries aside, then point each port's slot at its own.
 
-        Guests of the interfaces `running` may have connections of which nothing is known yet.
+        Guests of the interfaces `running` may have connections that are not tracked yet.
         """
         written: list[tuple[int, int]] = []
         for ifindex, port in ports.items():
@@ -118,16 +118,16 @@ class Ports:
                 self._point(ifindex, number)
 
     def set_new(self, ifindex: int, until: int) -> None:
-        """Let the guard be new on a port until then (CLOCK_MONOTONIC in ns)."""
+        """Make the guard new on a port until then (CLOCK_MONOTONIC in ns)."""
         self._maps[_TRACKING].update(state.word(ifindex), state.tracking(until))
 
     def _track(self, ifindex: int, *, is_running: bool) -> None:
-        """Begin to track the connections of a port of which nothing is known."""
+        """Begin to track the connections of a port that is not tracked yet."""
         if not self._is_tracked(ifindex):
             self.set_new(ifindex, time.monotonic_ns() + _NEW if is_running else 0)
 
     def clear(self, ifindex: int) -> None:
-        """From now on the interface has no port; its counters go too."""
+        """Remove the interface's port and its counters."""
         old = self._table.read(ifindex)
         self._table.clear(ifindex)
         self._changed(old, None)
@@ -136,11 +136,11 @@ class Ports:
 
     @property
     def has_old(self) -> bool:
-        """Whether there is something to collect."""
+        """Whether there are objects to collect."""
         return bool(self._old_policies or self._old_sets)
 
     def collect(self) -> None:
-        """Remove what went out of use, when nobody can be reading it any more."""
+        """Remove objects out of use, once no program can be reading them any more."""
         if not self.has_old:
             return
         rcu.grace_period()
@@ -152,14 +152,14 @@ class Ports:
         self._old_policies, self._old_sets = set(), set()
 
     def leftovers(self, present: frozenset[int]) -> frozenset[str]:
-        """What belongs to no port; `present` are the interfaces whose counters stay."""
+        """The objects of no port; `present` are the interfaces whose counters stay."""
         policies, sets = self._unused()
         found = {f"policy {policy}" for policy in policies}
         found |= {f"set {number}" for number in sets}
         return frozenset(found | {f"{name} of {i}" for name, i in self._unkept(present)})
 
     def sweep(self, present: frozenset[int]) -> None:
-        """Remove such leftovers, or leave it to `collect`."""
+        """Remove such leftovers, or leave them to `collect`."""
         policies, sets = self._unused()
         self._old_policies |= policies
         self._old_sets |= sets
@@ -167,7 +167,7 @@ class Ports:
             self._maps[name].delete(state.word(ifindex))
 
     def _write(self, ifindex: int, port: PortImage) -> int:
-        """A fresh entry for the port; 0 where the present one is right."""
+        """Write a fresh entry for the port; its number, or 0 where the present one is right."""
         old = self._table.read(ifindex)
         keys = state.keys_of(old)
         before = keys.policy
@@ -186,7 +186,7 @@ class Ports:
             raise
 
     def _set_of(self, number: int, prefixes: Prefixes) -> int:
-        """A set that holds these prefixes: the present one, if it does."""
+        """The id of a set of these prefixes: the present one, if it has them."""
         if self._sides.read_set(number) == prefixes:
             return number if prefixes else 0
         return self._sides.set_of(prefixes)
@@ -201,7 +201,7 @@ class Ports:
         self._changed(old, self._table.read(ifindex))
 
     def _changed(self, old: bytes | None, new: bytes | None) -> None:
-        """Note what the old entry was the last to use."""
+        """Note the objects that the old entry was the last to use."""
         before, after = state.keys_of(old), state.keys_of(new)
         if before.policy and before.policy != after.policy:
             self._old_policies.add(before.policy)
@@ -228,7 +228,7 @@ class Ports:
 
 @contextmanager
 def isolated(ifindex: int, failed: list[PortError]) -> Iterator[None]:
-    """One port's failure is noted, and the next port's turn comes."""
+    """Note one port's failure, so that the next port's turn comes."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A port's state as bytes, the same whether wanted or read back. maps.h says what they mean."""
+"""A port's state as bytes, in the layout of maps.h, the same for desired and observed state."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyOverflow:
-    """What of a policy does not fit into an entry.
+    """The parts of a policy that do not fit into an entry.
 
-    Addresses are `struct address` and of which kind, prefixes the number of bits and a
+    Addresses are `struct address` with their kind, prefixes the number of bits and a
     `struct address`, groups a `struct port_groups` where the guard is on, vrids a
     `struct vrids` where some router id is another's.
     """
@@ -84,18 +84,18 @@ class PolicyOverflow:
 NO_OVERFLOW = PolicyOverflow()
 Prefixes = frozenset[tuple[int, bytes]]
 Hooks = tuple[str, str]
-"""The programs at an interface's ingress and egress; empty where none of ours stands.
+"""The programs at an interface's ingress and egress; empty where there is none of ours.
 
-One that is there and not as it should be is one of these instead.
+STALE or BEHIND stands for one that is there and not in order.
 """
 NO_HOOKS: Hooks = ("", "")
 STALE, BEHIND = "stale", "behind"
-"""Of another build, or besides another of ours; behind somebody else's program."""
+"""A program of another build, or besides another of ours; one behind somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortImage:
-    """All of one port: its entry with the keys into other maps blank, and what they lead to."""
+    """All state of one port: its entry, with blank keys into other maps, and their elements."""
 
     entry: bytes
     overflow: PolicyOverflow
@@ -103,16 +103,16 @@ class PortImage:
     hooks: Hooks
     claimable: Prefixes = frozenset()
     tracked: bool = True
-    """Whether there is room for what is known of its connections."""
+    """Whether the port has an element in the map `tracking` of its connections."""
 
     @property
     def revision(self) -> int:
-        """The server's revision that this state is of."""
+        """The server's revision of this state."""
         return int.from_bytes(self.entry[_REVISION_AT : _REVISION_AT + 8], "little")
 
     @property
     def port_id(self) -> str:
-        """The port that this is the state of; empty where there is no entry."""
+        """The id of the port; empty where there is no entry."""
         if not self.entry:
             return ""
         return str(uuid.UUID(bytes=self.entry[_ID_AT : _ID_AT + 16]))
@@ -120,7 +120,7 @@ class PortImage:
 
 @dataclass(frozen=True, slots=True)
 class MapKeys:
-    """What an entry names in other maps: a policy and sets of prefixes; 0 where it has none."""
+    """The keys of an entry into other maps: a policy and sets of prefixes; 0 where it has none."""
 
     policy: int = 0
     public: int = 0
@@ -158,7 +158,7 @@ def word(value: int) -> bytes:
 
 
 def tracking(new_until: int) -> bytes:
-    """`struct tracking` of a port whose guard is new until then (ns)."""
+    """Encode the `struct tracking` of a port whose guard is new until then (ns)."""
     return struct.pack("=QQ", new_until, 0)
 
 
@@ -170,7 +170,7 @@ def pack_address(address: IPAddress) -> bytes:
 def render(
     attachment: Attachment, hooks: Hooks, digests: Digests, *, report_all: bool = False
 ) -> PortImage:
-    """The state that holds a policy; ValueError says what of it cannot be held."""
+    """The state that enforces a policy; ValueError names a part that cannot be enforced."""
     policy = attachment.policy
     addresses = _Addresses.of(policy)
     macs = _Macs.of(policy)
@@ -216,7 +216,7 @@ def render(
 
 
 def closed(attachment: Attachment, hooks: Hooks) -> PortImage:
-    """The state of a port that passes nothing, for a policy that cannot be held."""
+    """The state of a port that passes nothing, for a policy that cannot be enforced."""
     try:
         identity = _port_id(attachment.policy.port_id)
     except ValueError:
@@ -259,7 +259,7 @@ def _vrids(policy: PortPolicy) -> bytes:
 
 
 def _storm(storm: Storm) -> tuple[int, int]:
-    """The ns of a frame, and the ns that the burst is worth; rate 0 passes nothing."""
+    """The nanoseconds of one frame, and of the burst; rate 0 passes nothing."""
     if storm.rate <= 0:
         return 1, 0
     interval = _SECOND // storm.rate
@@ -278,7 +278,7 @@ class _Macs:
 
     @classmethod
     def of(cls, policy: PortPolicy) -> _Macs:
-        """One ordinary MAC into the entry, a VRRP one last; the rest into the map."""
+        """Put one ordinary MAC, a VRRP one last, into the entry; the rest into the map."""
         ordinary = sorted(
             (mac.octets for mac in policy.macs if not (mac.is_group or mac.is_zero)),
             key=lambda octets: (octets.startswith(_VRRP), octets),
@@ -299,7 +299,7 @@ class _Addresses:
 
     @classmethod
     def of(cls, policy: PortPolicy) -> _Addresses:
-        """Two single addresses a family into the entry, the rest and the watched elsewhere."""
+        """Put two single addresses a family into the entry; the rest and watched ones into maps."""
         watched = {address for address in policy.watched if policy.owns(address)}
         single = {n.network_address for n in policy.prefixes if n.prefixlen == n.max_prefixlen}
         wide = [n for n in policy.prefixes if n.prefixlen != n.max_prefixlen]
@@ -307,7 +307,7 @@ class _Addresses:
         inline = {v: [a for a in order if a.version == v and int(a)][:_INLINE] for v in (4, 6)}
         kinds = dict.fromkeys(single.difference(*inline.values()), Kind.OWN)
         kinds |= dict.fromkeys(watched, Kind.SHARED)
-        # What the model gave is the port's in any case; of what was learned the use is noted.
+        # An address of the policy's prefixes is the port's anyway; uses of learned ones are noted.
         claimed = dict.fromkeys(policy.tentative, Kind.TENTATIVE)
         claimed |= dict.fromkeys(policy.learned, Kind.LEARNED)
         kinds |= {a: kind for a, kind in claimed.items() if a not in single}
@@ -331,7 +331,7 @@ class _Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The states of the ports; `refused` says which policy cannot be held, and why.
+    """The states of the ports; `refused` gives the policies that cannot be enforced, and why.
 
     `running` are the interfaces whose guests were there before any guard.
     """
@@ -343,7 +343,7 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The states read back; `leftovers` names what belongs to no port (complete look only)."""
+    """The states read back; `leftovers` names objects of no port (complete reads only)."""
 
     ports: Mapping[int, PortImage]
     leftovers: frozenset[str] = frozenset()
@@ -351,10 +351,10 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The ports to set, the interfaces to let go, and whether to sweep up.
+    """The ports to set, the interfaces to detach from, and whether to sweep.
 
-    `hooks` are the programs that were seen at the ports to set; `running` those whose guests
-    were there before any guard.
+    `hooks` are the programs that were observed at the ports to set; `running` are the
+    interfaces whose guests were there before any guard.
     """
 
     ports: Mapping[int, PortImage]
@@ -365,7 +365,7 @@ class Change:
 
 
 class Loss(StrEnum):
-    """What of a guard was lost, as it is counted."""
+    """The kinds of losses of a guard, as they are counted."""
 
     PROGRAM = "program"
     PLACE = "place"
@@ -383,7 +383,7 @@ _OTHER_HOOK = (Loss.PROGRAM, "another program stands at the interface's {}")
 
 
 def loss(held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
-    """What of a guard that was held is not so any more; None where all is."""
+    """The first difference between an enforced guard and the observed one; None for none."""
     observed = observed or PortImage(b"", NO_OVERFLOW, frozenset(), NO_HOOKS)
     for where, desired, stands in zip(
         ("ingress", "egress"), held.hooks, observed.hooks, strict=True
@@ -399,7 +399,7 @@ def loss(held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None
 
 
 def diff(desired: Desired, observed: Observed) -> Change | None:
-    """What turns `seen` into `wanted`; None for nothing."""
+    """The change from `observed` to `desired`; None for none."""
     ports = {i: state for i, state in desired.ports.items() if observed.ports.get(i) != state}
     removed = frozenset(observed.ports) - frozenset(desired.ports)
     if not (ports or removed or observed.leftovers):

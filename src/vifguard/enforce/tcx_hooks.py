@@ -23,10 +23,10 @@ Load = Callable[[str], Program]
 
 
 class Tcx:
-    """Programs at TCX hooks, whoever lives and whatever is unpinned.
+    """Programs at TCX hooks, which outlive the agent and its pins.
 
-    Of all programs at a hook ours must be the first, as one before it may pass what it would
-    drop, and the only one of ours, as an older one would go on judging by what it last knew.
+    Ours must be the first of all programs at a hook, as one before it may pass a frame that ours
+    would drop, and the only one of ours, as an older one would go on judging by its old policies.
     """
 
     name = "tcx"
@@ -51,28 +51,28 @@ class Tcx:
         return guest_hooks(swapped=swapped)
 
     def observed(self, ifindex: int) -> Hooks:
-        """What stands there, alone of ours and before all others."""
+        """The programs of ours; STALE besides another of ours, BEHIND others' programs."""
         ingress, egress = (self._seen(_attached(ifindex, where)) for where in AttachType)
         return ingress, egress
 
     def seen_all(self) -> Mapping[int, Hooks]:
-        """By asking every interface."""
+        """Read every interface."""
         observed = {ifindex: self.observed(ifindex) for ifindex in interfaces()}
         return {ifindex: hooks for ifindex, hooks in observed.items() if hooks != NO_HOOKS}
 
     def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
-        """Attach before all others, or in the place of what is ours and first."""
+        """Attach before all others, or replace a program of ours that is first."""
         for where, desired, stands in zip(AttachType, hooks, observed, strict=True):
             if stands != desired:
                 self._put(ifindex, where, desired)
 
     def remove(self, ifindex: int) -> None:
-        """Detach what is ours."""
+        """Detach our programs."""
         for where in AttachType:
             self._detach(self._own(_attached(ifindex, where)), ifindex, where)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no handles."""
 
     def _seen(self, attached: Sequence[Attached]) -> str:
         own = self._own(attached)
@@ -83,7 +83,7 @@ class Tcx:
         return self._names.get(own[0].program, STALE) if len(own) == 1 else STALE
 
     def _own(self, attached: Sequence[Attached]) -> list[Attached]:
-        """Those of this directory, of whichever build, in their order."""
+        """The programs of this directory, of any build, in their order."""
         if len(attached) == 1 and not attached[0].link and attached[0].program in self._names:
             return [*attached]
         former = self._former.own(attached)
@@ -107,9 +107,9 @@ class Tcx:
     def _put_first(
         self, ifindex: int, where: AttachType, desired: str, own: Iterable[Attached]
     ) -> None:
-        """Put another instance of the program before all, and let it end those that stand there.
+        """Put another instance of the program before all others, then detach those of ours.
 
-        No hook takes one program twice, and to detach it first would open the port meanwhile.
+        No hook takes one program twice, and detaching it first would open the port meanwhile.
         """
         with self._load(desired) as twin:
             tcx.attach_first(twin, ifindex, where)
@@ -122,7 +122,7 @@ class Tcx:
                 tcx.replace(replaced, self._programs[desired], ifindex, where)
 
     def _detach(self, own: Iterable[Attached], ifindex: int, where: AttachType) -> None:
-        """From the last to the first: what stands behind a guard may pass only what it passed."""
+        """Detach from the last to the first: a second check needs the guard before it."""
         for program, link in reversed([*own]):
             with _gone_is_nothing():
                 if link:
@@ -149,7 +149,7 @@ def _attached(ifindex: int, where: AttachType) -> Sequence[Attached]:
 
 @contextmanager
 def _gone_is_nothing() -> Iterator[None]:
-    """Let an interface or program that is gone by now be none; so is a kernel without TCX."""
+    """Ignore the error of an interface or program that is gone, or of a kernel without TCX."""
     try:
         yield
     except OSError as error:

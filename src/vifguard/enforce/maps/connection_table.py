@@ -1,4 +1,4 @@
-"""The table of connections: how large it is made, and how much of it is in use."""
+"""The table of connections: its size, and its use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 1 << 25
 
 _TAGS = struct.Struct(f"={DEFAULT_CONNECTIONS}H")
 _BUCKET, _FLOWS, _FLOW, _EXPIRES = 576, 64, 64, 56
-"""`struct bucket`: its size, where its flows begin, and of each its size and where `expires` is."""
+"""`struct bucket`: its size, the offset of its flows, a flow's size, the offset of `expires`."""
 
 _TICK_BITS = 28
 _LEAST_BUCKETS = 1 << 12
@@ -34,7 +34,7 @@ def buckets_for(connections: int) -> int:
 
 
 def usual(octets: int) -> int:
-    """How many connections a table has room for on a host with so much memory."""
+    """The default capacity, in connections, of a table on a host with so much memory."""
     buckets = max(_LEAST_BUCKETS, octets // _MEMORY_A_TABLE // _BUCKET)
     return min(MOST, (1 << buckets.bit_length() - 1) * DEFAULT_CONNECTIONS)
 
@@ -45,21 +45,21 @@ def memory() -> int:
 
 
 class ConnectionMap:
-    """The kernel's table, read as it is; whoever has this keeps the table's memory mapped."""
+    """The kernel's table, read in place; its memory stays mapped until `close`."""
 
     def __init__(self, flows: Map, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        """`clock`: the time in ns that its ends are said in."""
+        """`clock`: the time in ns of the clock that the flows' ends are in."""
         self._clock = clock
         self._buckets = flows.spec.max_entries
         self._memory = flows.memory(_BUCKET * self._buckets, write=False)
 
     @property
     def capacity(self) -> int:
-        """How many connections it can hold."""
+        """The number of connections that it has room for."""
         return self._buckets * DEFAULT_CONNECTIONS
 
     def used(self) -> float:
-        """About what part of it is in use, 0 to 1: counted in a thousand buckets.
+        """The part of it that is in use, 0 to 1, estimated from a thousand buckets.
 
         The secret hash spreads connections evenly, so these stand for all.
         """

@@ -1,7 +1,7 @@
 """Digests that name security groups, sets, scopes and classes of remotes in the kernel's maps.
 
-Ids of an owner's choosing never stand in the kernel. A remote prefix is his choice too: 64 bits
-without a key are few enough to search for a prefix whose class is another rule's.
+Ids of an owner's choosing are never in the kernel. A remote prefix is the owner's choice too:
+64 bits without a key are few enough to search for a prefix whose class is another rule's.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ class Digests:
     key: bytes = field(repr=False)
 
     def group(self, group_id: str) -> int:
-        """A security group; its lowest two bits are 0."""
+        """The digest of a security group; its lowest two bits are 0."""
         return self._of(b"group", group_id.encode()) & ~3
 
     def addresses(self, set_id: str, version: int) -> int:
-        """A set's addresses of one IP version; the lowest bit says which."""
+        """The digest of a set's addresses of one IP version, which is the lowest bit."""
         return self._of(b"set", set_id.encode()) & ~1 | (version == 6)
 
     def scope(self, group_id: str, rule: Rule) -> int:
-        """What the rules of a group in one direction and IP version have in common."""
+        """The digest common to the rules of a group in one direction and IP version."""
         is_to_guest, is_ipv6 = rule.direction is Direction.TO_GUEST, rule.version == 6
         return self.group(group_id) | is_to_guest << 1 | is_ipv6
 
     def remote_class(self, scope: int, remote: IPNetwork | str | None) -> int:
-        """Who the remotes of a rule are: a prefix, a set by its id, or anybody."""
+        """The digest of a rule's remotes in a scope: a prefix, a set by its id, or any address."""
         within = scope.to_bytes(8, "little")
         if isinstance(remote, str):
             return self._of(b"set", within, remote.encode())

@@ -25,17 +25,17 @@ class GlobalConfig:
         _, seed, _, mask, mark = _SETTING.unpack_from(self._memory)
         if not seed:
             size = maps["flows"].spec.max_entries
-            # Whoever knew the seed could aim at the bucket of another's connection, and who knew
-            # the mark, pass any rule.
+            # A guest that knew the seed could aim at the bucket of another's connection, and one
+            # that knew the mark could pass any rule.
             seed, mask, mark = secrets.randbits(64) | 1, size - 1, secrets.randbelow(_LAST) + 1
             _SETTING.pack_into(self._memory, 0, 0, seed, 0, mask, mark)
         self._written = seed, mask, mark
-        # An hour that was set once would end nothing any more.
+        # With a time left over from a test, no connection would ever expire.
         self.set_clock(0)
         self.digests = Digests(seed.to_bytes(8, "little"))
 
     def repair(self) -> bool:
-        """Write again what is not what was written; whether anything was not."""
+        """Write the values again where they differ; return whether any did."""
         clock, seed, generation, mask, mark = _SETTING.unpack_from(self._memory)
         if (clock, seed, mask, mark) == (self._set, *self._written):
             return False
@@ -50,13 +50,13 @@ class GlobalConfig:
         self._memory.close()
 
     def raise_generation(self) -> None:
-        """From now on each connection is judged by the rules once more."""
+        """Have each connection judged by the rules once more from now on."""
         self._generation[0] = self._generation[0] + 1 & _LAST
 
     def set_generation(self, generation: int) -> None:
-        """Let it be this one; it wraps at 2^32."""
+        """Set the generation; it wraps at 2^32."""
         self._generation[0] = generation
 
     def set_clock(self, now: int) -> None:
-        """Let the time be this (ns) until it is set again; 0: the kernel's."""
+        """Set the time (ns) until it is set again; 0: the kernel's."""
         self._set = self._clock[0] = now

@@ -18,7 +18,7 @@ _LPM_BITS = 64
 
 @dataclass(slots=True)
 class _Scanned:
-    """The extras of a policy, while they are gathered from the maps."""
+    """The overflow of a policy, while it is gathered from the maps."""
 
     macs: set[bytes] = field(default_factory=set)
     addresses: set[tuple[bytes, Kind]] = field(default_factory=set)
@@ -39,10 +39,10 @@ class _Scanned:
 
 
 class PolicyMaps:
-    """The extras of policies and the sets of prefixes, by their ids."""
+    """The overflow of policies and the sets of prefixes, by their ids."""
 
     def __init__(self, maps: Mapping[str, Map], last: int) -> None:
-        """`last`: no new id is as low as this, nor as any that is found."""
+        """`last`: new ids are higher than this, and than any that is found."""
         self._macs, self._addresses = maps["macs"], maps["addresses"]
         self._prefixes, self._ethertypes = maps["prefixes"], maps["ethertypes"]
         self._sets, self._groups = maps["prefix_sets"], maps["port_groups"]
@@ -74,7 +74,7 @@ class PolicyMaps:
         self.sets = {number: frozenset(content) for number, content in sets.items()}
 
     def read(self, policy: int) -> PolicyOverflow:
-        """The extras of one policy as the kernel has them now."""
+        """The overflow of one policy as the kernel has it now."""
         known = self.policies.get(policy, NO_OVERFLOW)
         if not known:
             return NO_OVERFLOW
@@ -100,12 +100,12 @@ class PolicyMaps:
         return frozenset(address for address, each in known.addresses if each is kind)
 
     def seen(self, policy: int, address: bytes) -> int:
-        """When the port last used an address; CLOCK_MONOTONIC in ns, 0 for never or not noted."""
+        """The port's last use of an address; CLOCK_MONOTONIC in ns, 0 for never or not noted."""
         value = self._addresses.lookup(_key(policy, address))
         return int(_ADDRESS_STATE.unpack(value)[0]) if value else 0
 
     def write(self, extras: PolicyOverflow, before: int) -> int:
-        """Write extras under a new id; what was seen of policy `before` is carried over.
+        """Write an overflow under a new id; the last uses of policy `before` are carried over.
 
         Raises OSError and leaves nothing where a map is full.
         """
@@ -141,12 +141,12 @@ class PolicyMaps:
         return policy
 
     def _used_before(self, before: int, address: bytes, kind: Kind) -> int:
-        """When an address was last used; a learned one counts as used when it comes."""
+        """The last use of an address; a learned one counts as used when it is added."""
         used = self.seen(before, address) if before else 0
         return used or (time.monotonic_ns() if kind is Kind.LEARNED else 0)
 
     def delete(self, policy: int) -> None:
-        """Remove the extras of a policy that no entry names any more."""
+        """Remove the overflow of a policy that no entry names any more."""
         extras = self.policies.pop(policy, NO_OVERFLOW)
         self._macs.delete_many(_mac_key(policy, m) for m in extras.macs)
         self._addresses.delete_many(_key(policy, a) for a, _ in extras.addresses)
@@ -158,7 +158,7 @@ class PolicyMaps:
             self._vrids.delete(_key(policy))
 
     def set_of(self, prefixes: Prefixes) -> int:
-        """The id of a set of prefixes, which is written if nobody has it yet."""
+        """The id of a set of prefixes, which is written if it does not exist yet."""
         if not prefixes:
             return 0
         for number, content in self.sets.items():
@@ -180,7 +180,7 @@ class PolicyMaps:
             return frozenset()
         known = self.sets[number]
         there = frozenset(p for p in known if self._sets.lookup(_prefix_key(number, p)))
-        if there != known:  # nobody new may share what somebody else has torn
+        if there != known:  # no new entry may share a set that somebody else has torn
             self.sets[number] = there
         return there
 

@@ -29,7 +29,7 @@ class PortTable:
         self._crowded = {_number(k): _number(v) for k, v in self._overflow.contents()}
         used = {number for _, number in self._places()}
         room = range(1, maps["entries"].spec.max_entries)
-        # Whoever was here before may have taken something out of use a moment ago.
+        # An earlier process may have taken an entry out of use a moment ago.
         _wait()
         self._free = array("I", (n for n in room if n not in used))
         self._resting = array("I")
@@ -52,7 +52,7 @@ class PortTable:
         return self._entry(number) if number else None
 
     def write(self, entry: bytes) -> int:
-        """Put an entry where nobody reads, and say where; OSError when the table is full."""
+        """Write an entry where nobody reads; return its number. OSError when the table is full."""
         if not self._free:
             _wait()
             self._free, self._resting = self._resting, array("I")
@@ -63,7 +63,7 @@ class PortTable:
         return number
 
     def publish(self, ifindex: int, number: int) -> None:
-        """Let the interface's port be this entry from now on; `rcu.publish` comes before."""
+        """Point the interface's slot at this entry; `rcu.publish` comes before."""
         old, slot = self._find(ifindex), ifindex % self._size * _STRIDE
         holder = self._slots[slot]
         if ifindex in self._crowded or (holder and holder != old):
@@ -75,11 +75,11 @@ class PortTable:
             self._resting.append(old)
 
     def discard(self, number: int) -> None:
-        """Give back an entry that no slot was pointed at."""
+        """Free an entry that no slot was pointed at."""
         self._free.append(number)
 
     def clear(self, ifindex: int) -> None:
-        """From now on the interface has no port, and passes nothing."""
+        """Remove the interface's port; it passes nothing from now on."""
         number = self._find(ifindex)
         if ifindex in self._crowded:
             self._overflow.delete(_word(ifindex))

@@ -26,7 +26,7 @@ _GUARDS: dict[int, Guard] = {code: guard for guard, code in CODES.items()}
 
 @dataclass(frozen=True, slots=True)
 class DropTotal:
-    """How many frames one guard of a port has dropped; None: the port as a whole."""
+    """The number of frames that one guard of a port has dropped; None: the port as a whole."""
 
     ifindex: int
     direction: Direction
@@ -35,7 +35,7 @@ class DropTotal:
 
 
 def dropped(record: bytes) -> Dropped:
-    """`struct drop_record`."""
+    """Decode a `struct drop_record`."""
     (at, ifindex, length, identity, direction, guard, reason, captured, kind, tag, head) = (
         _DROP.unpack_from(record)
     )
@@ -56,7 +56,7 @@ def dropped(record: bytes) -> Dropped:
 
 
 def claimed(record: bytes) -> Claimed:
-    """`struct claim_record`."""
+    """Decode a `struct claim_record`."""
     at, before, ifindex, identity, address, mac, kind = _CLAIM.unpack_from(record)
     return Claimed(
         ifindex, _port_id(identity), at, unpack_address(address), Mac(mac), before, _CLAIMS[kind]
@@ -64,7 +64,7 @@ def claimed(record: bytes) -> Claimed:
 
 
 def counted(ifindex: int, value: bytes) -> Iterator[DropTotal]:
-    """`struct counts`, what is not zero of it."""
+    """The totals of a `struct counts` that are not zero."""
     frames = _FRAMES.unpack_from(value)
     for place, direction in enumerate(_DIRECTIONS):
         for code, number in enumerate(frames[place * 16 : place * 16 + 16]):
@@ -73,7 +73,7 @@ def counted(ifindex: int, value: bytes) -> Iterator[DropTotal]:
 
 
 def unpack_address(data: bytes) -> IPAddress:
-    """`struct address`."""
+    """Decode a `struct address`."""
     if data[0] == 4:
         return IPv4Address(data[4:8])
     return IPv6Address(data[4:20])

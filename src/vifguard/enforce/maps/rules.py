@@ -1,7 +1,7 @@
-"""What groups and sets mean, as the elements of the kernel's maps. rules.h says how they are read.
+"""Groups and sets as elements of the kernel's maps, which rules.h reads.
 
-Everything is named by the host's digests, so that the same groups give the same bytes,
-whenever they are written.
+Everything is named by the host's digests, so that the same groups give the same bytes at any
+time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LOOKUPS = 64
 
 OF_RULES = ("allowed", "remotes", "remote_sets")
 OF_SETS = ("members", "member_prefixes")
-"""The maps that hold what groups say, and those that hold who is in a set."""
+"""The maps of the groups' rules, and those of the sets' members."""
 
 Element = tuple[str, bytes]
 """A map, and a key in it."""
@@ -41,7 +41,7 @@ _PORT_BITS = 16
 
 
 def port_groups(digests: Digests, groups: Iterable[str], *, stateful: bool) -> bytes:
-    """`struct port_groups`; ValueError where there are more than it takes."""
+    """Encode a `struct port_groups`; ValueError for more groups than it has room for."""
     named = sorted(digests.group(group) for group in groups)
     if len(named) > GROUPS_A_PORT:
         raise ValueError(f"{len(named)} security groups at a port; {GROUPS_A_PORT} can be held")
@@ -51,7 +51,7 @@ def port_groups(digests: Digests, groups: Iterable[str], *, stateful: bool) -> b
 
 @dataclass(frozen=True, slots=True)
 class RuleElements:
-    """What one rule of a group needs in the maps; other rules may need some of it too.
+    """The elements that one rule of a group needs in the maps; other rules may share some.
 
     `elements` with their values; `named`: the scope, and the set with its class, of a rule
     whose remote is a set; `length`: the scope, and the bits of the prefix, of any other.
@@ -63,7 +63,7 @@ class RuleElements:
 
 
 def elements_of_rule(digests: Digests, group: str, rule: Rule) -> RuleElements:
-    """What a rule needs."""
+    """The elements of a rule."""
     scope = digests.scope(group, rule)
     class_ = digests.remote_class(scope, rule.remote)
     allowed = tuple((("allowed", key), _PRESENT) for key in _allowed(class_, rule))
@@ -83,7 +83,7 @@ def sets_of_scope(scope: int, named: Iterable[tuple[int, int]]) -> tuple[Element
 
 
 def members_of(digests: Digests, set_id: str, prefixes: Iterable[IPNetwork]) -> Iterator[Element]:
-    """The elements that hold the prefixes of a set; a single address is found without a walk."""
+    """The elements of a set's prefixes; single addresses are in a map of their own, a hash."""
     named = {version: digests.addresses(set_id, version) for version in (4, 6)}
     for prefix in prefixes:
         digest = named[prefix.version]

@@ -1,7 +1,7 @@
 """The ruleset in the kernel: rules of groups and members of sets, written once for all their ports.
 
-What allows more comes before what allows less, and the generation last: from then on each
-connection is judged by the rules once more, when its next packet comes.
+Elements that allow more are written before others are removed, and the generation is raised
+last: from then on each connection is judged by the rules once more, at its next packet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _AT_ONCE = 2000
 
 
 class RulesetMaps:
-    """What groups and sets say. The first change must be complete: it finds what is there."""
+    """The maps of rules and sets. The first change must be complete: it finds former elements."""
 
     def __init__(self, maps: Mapping[str, Map], settings: GlobalConfig) -> None:
         self._maps = maps
@@ -37,7 +37,7 @@ class RulesetMaps:
         self._sizes: Counter[str] = Counter()
 
     def why_not(self, groups: Iterable[str]) -> str:
-        """Why a port with these groups cannot be held; empty when it can."""
+        """Why a port with these groups cannot be enforced; empty when it can."""
         groups = sorted(groups)
         asked = sum(self._lookups(group) for group in groups)
         if asked > rules.MAX_LOOKUPS:
@@ -48,12 +48,12 @@ class RulesetMaps:
         return next((why for group in groups if (why := self._why_not(group))), "")
 
     def load(self, change: RulesetChange) -> frozenset[str]:
-        """Make the kernel say what the change says; the groups whose ports are to be rendered."""
+        """Write the change into the maps; return the groups whose ports are to be rendered anew."""
         touched = set(change.groups)
         if change.complete or self._torn:
             touched |= {*self._groups, *self._unfit}
         before = {group: self._standing(group) for group in touched}
-        # An agent that was killed may have taken something away, and told no connection.
+        # An agent that was killed may have removed rules without raising the generation.
         if change.complete:
             self._replace(change)
         if change.complete or self._change(change):
@@ -63,14 +63,14 @@ class RulesetMaps:
         return frozenset(each for each in touched if before.get(each) != self._standing(each))
 
     def is_emptied(self) -> bool:
-        """Whether a map that should hold something holds nothing at all."""
+        """Whether a map that should have elements is empty."""
         return any(size > 0 and self._maps[name].is_empty() for name, size in self._sizes.items())
 
     def compare(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the kernel holds just what it should: some thousand elements at a time.
+        """Whether the maps hold exactly the expected elements, some thousand at a time.
 
         Ends with the first difference. `sets` are all members; while this goes on, nothing may
-        be changed. What could not be held is left to the next change.
+        be changed. Groups or sets that do not fit are left to the next change.
         """
         if self._torn or self._unfit:
             return
@@ -94,7 +94,7 @@ class RulesetMaps:
             )
 
     def _standing(self, group: str) -> tuple[str, int]:
-        """What of a group decides whether its ports can be held."""
+        """The properties of a group that decide whether its ports can be enforced."""
         return self._why_not(group), self._lookups(group)
 
     def _lookups(self, group: str) -> int:
@@ -111,7 +111,7 @@ class RulesetMaps:
         return known.why_not or next(torn, "")
 
     def _change(self, change: RulesetChange) -> bool:
-        """Whether anything that was allowed may be so no more."""
+        """Write a change; return whether anything that was allowed may be so no more."""
         less = False
         for set_id, said in change.sets.items():
             removed = rules.members_of(self._digests, set_id, said.removed)
@@ -123,7 +123,7 @@ class RulesetMaps:
         return less
 
     def _replace(self, change: RulesetChange) -> None:
-        """Make the kernel say this alone: whatever else it has goes."""
+        """Make the maps hold this change alone: all other elements are removed."""
         self._groups, self._torn = {}, {}
         observed = self._observed()
         self._sizes = Counter(name for name, _ in observed)
@@ -150,7 +150,7 @@ class RulesetMaps:
         return less
 
     def _put_set(self, set_id: str, old: Elements, added: Iterable[Element]) -> bool:
-        """A set that does not fit stays torn, and its groups unheld, until it is said anew."""
+        """Write a set; one that does not fit stays torn, and its groups unfit, until it changes."""
         try:
             less = self._replace_elements(old, dict.fromkeys(added, _PRESENT))
         except OSError as error:
@@ -159,7 +159,7 @@ class RulesetMaps:
         return less
 
     def _replace_elements(self, old: Elements, desired: Elements) -> bool:
-        """Make elements `wanted` that are `old`; whether something went or changed."""
+        """Replace `old` elements by `desired` ones; return whether any was removed or changed."""
         new: dict[str, list[tuple[bytes, bytes]]] = {}
         for (name, key), value in desired.items():
             if old.get((name, key)) != value:

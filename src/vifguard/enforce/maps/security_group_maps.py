@@ -1,6 +1,6 @@
-"""One security group in the kernel's maps: its elements, each counted by how many rules need it.
+"""One security group in the kernel's maps: its elements, with the number of rules that need each.
 
-One rule more or less of thousands is as many steps as the rule has elements.
+Adding or removing one rule of thousands takes as many steps as the rule has elements.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vifguard.model.security_group import Rule
 T = TypeVar("T")
 
 TERMINATING_LOOKUPS = 2
-"""Questions that only find that there are no more prefixes, and no more sets."""
+"""Lookups that a group always costs: the miss that ends the prefixes, that of the sets."""
 
 
 class GroupElements:
-    """A group's rules and the elements that hold them."""
+    """A group's rules and their elements."""
 
     def __init__(self, digests: Digests, group_id: str) -> None:
         self.id = group_id
@@ -45,7 +45,7 @@ class GroupElements:
 
     @property
     def max_lookups(self) -> int:
-        """How many questions a packet may put to it at most: prefixes that nest, then sets."""
+        """The most lookups that a packet may need in it: nested prefixes, then sets."""
         nested = max((len(each) for each in self._lengths.values()), default=0)
         return (
             nested
@@ -55,7 +55,7 @@ class GroupElements:
 
     @property
     def why_not(self) -> str:
-        """Why it cannot be held; empty when it can."""
+        """The reason why the group does not fit into the maps; empty when it does."""
         most = max((len(each) for each in self._sets.values()), default=0)
         if most <= SETS_A_SCOPE:
             return ""
@@ -65,13 +65,13 @@ class GroupElements:
         )
 
     def elements(self) -> Elements:
-        """All that holds it; nothing where it cannot be held."""
+        """All elements of the group; none where it does not fit."""
         if self.why_not:
             return {}
         return dict(self._uses.keys()) | self._set_elements(self._sets)
 
     def change(self, said: frozenset[Rule]) -> tuple[Elements, Elements]:
-        """Take other rules; the elements that this concerns, as they were and as they are."""
+        """Replace the rules; return the elements that this concerns, before and after."""
         removed = [elements_of_rule(self._digests, self.id, rule) for rule in self.rules - said]
         added = [elements_of_rule(self._digests, self.id, rule) for rule in said - self.rules]
         if self.why_not:
@@ -87,7 +87,7 @@ class GroupElements:
     def _take(
         self, said: frozenset[Rule], removed: Iterable[RuleElements], added: Iterable[RuleElements]
     ) -> tuple[Elements, Elements]:
-        """Count anew; the elements that nobody needs any more, and that nobody needed."""
+        """Count anew; return the elements that no rule needs any more, and the new ones."""
         self._named.subtract(_named(self.rules - said))
         self._named.update(_named(said - self.rules))
         self._named = +self._named
@@ -113,7 +113,7 @@ class GroupElements:
             self._lengths[parts.length[0]][parts.length[1]] += by
 
     def _prune(self, parts: RuleElements) -> None:
-        """Forget what is counted nought times."""
+        """Forget elements that no rule needs."""
         for each in parts.elements:
             if not self._uses[each]:
                 del self._uses[each]
