@@ -1,1 +1,1 @@
-"""The only room that touches the machine: thin doors to bpf, nft, netlink and the clock."""
+"""The only room that touches the machine: thin layers over bpf, nft, netlink and the clock."""

@@ -1,4 +1,4 @@
-"""What this kernel can do: each feature is tried, none is guessed from a version number."""
+"""Features of this kernel: each is tried, none is guessed from a version number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOPBACK = 1
 
 
 def error_of(try_it: Callable[[], object]) -> str:
-    """Empty where `try_it` works, else the kernel's answer."""
+    """Call `try_it`; return the error's text, empty where it works."""
     try:
         try_it()
     except (OSError, ValueError) as error:
@@ -47,7 +47,7 @@ def mapped_array() -> str:
 
 
 def clsact() -> str:
-    """Whether the netlink door to the older hooks opens; empty, or why not."""
+    """Whether clsact's hooks can be read by netlink; empty, or why not."""
 
     def look() -> None:
         with tc.Clsact() as hooks:

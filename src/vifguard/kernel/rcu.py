@@ -1,4 +1,4 @@
-"""Grace periods: when nobody can still be reading what was taken out of use."""
+"""Grace periods, after which no program can be reading an object that went out of use."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def expedited() -> Iterator[None]:
     """Make the kernel's grace periods short for the moment, where that may be set.
 
     Attaching a TCX program waits for one under the RTNL lock: 8 ms, 80 us expedited, and 17 us
-    while no processor sleeps, as each of them must be heard. What the setting was stands in a
-    file until it is put back, so that the next one puts back what a killed one left at 1; the
-    file's lock keeps two from doing so at once. Not to be nested.
+    while no processor sleeps, as each of them must report. The former setting is in a file until
+    it is restored, so that the next process restores one that a killed one left at 1; the file's
+    lock keeps two from doing so at once. Not to be nested.
     """
     with _awake(), _short():
         yield
@@ -38,7 +38,7 @@ def expedited() -> Iterator[None]:
 
 @contextmanager
 def _awake() -> Iterator[None]:
-    """Processors do not sleep deeply while the file is open (Documentation/power/pm_qos)."""
+    """Keep processors from deep sleep, by an open file (Documentation/power/pm_qos)."""
     try:
         request = os.open(_LATENCY, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
@@ -96,7 +96,7 @@ def grace_period() -> None:
 
 
 def wait_by_map() -> None:
-    """A grace period where membarrier has none (nohz_full).
+    """Wait for a grace period where membarrier has none (nohz_full).
 
     Replacing an inner map returns to user space only after one (maybe_wait_bpf_programs in
     kernel/bpf/syscall.c).

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 _NUMBER = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
-"""Of bpf(2); on any other machine the kernel says ENOSYS."""
+"""The number of bpf(2); on any other machine the kernel returns ENOSYS."""
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_ulong)
 _syscall.restype = ctypes.c_long
@@ -79,7 +79,7 @@ SCHED_CLS = 3
 
 
 class VerifierError(OSError):
-    """The kernel refused a program; `log` is what its verifier said."""
+    """The kernel refused a program; `log` is its verifier's log."""
 
     def __init__(self, code: int, program: str, log: str) -> None:
         said = log.strip().splitlines()
@@ -90,7 +90,7 @@ class VerifierError(OSError):
 
 
 def call(command: Command, attributes: ctypes.Array[ctypes.c_char]) -> int:
-    """One bpf(2); the kernel may write answers into `attributes`."""
+    """Call bpf(2) once; the kernel may write answers into `attributes`."""
     while True:
         result: int = _syscall(_NUMBER, command, attributes, len(attributes))
         if result >= 0:
@@ -115,7 +115,7 @@ def _text(name: bytes) -> str:
 
 
 class Handle:
-    """A file descriptor of a kernel object; closing it keeps what is pinned."""
+    """A file descriptor of a kernel object; a pinned object outlives its closing."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -125,7 +125,7 @@ class Handle:
         return self.fd
 
     def close(self) -> None:
-        """Let go of the object; calling it twice is harmless."""
+        """Close the descriptor; calling it twice is harmless."""
         if self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
@@ -159,7 +159,7 @@ def open_pin(path: Path | str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """What a map is made from; sizes in bytes."""
+    """The specification of a map; sizes in bytes."""
 
     name: str
     type: MapType
@@ -202,7 +202,7 @@ class Map(Handle):
 
     @classmethod
     def open(cls, path: Path, spec: MapSpec) -> Self:
-        """The map pinned at `path`; ValueError where it is not what `spec` says."""
+        """The map pinned at `path`; ValueError where it does not match `spec`."""
         found = cls(open_pin(path), spec)
         if not found._is_as_specified():
             found.close()
@@ -211,7 +211,7 @@ class Map(Handle):
 
     @classmethod
     def by_id(cls, number: int, spec: MapSpec) -> Self | None:
-        """The map of an id; None where its name is another's, or it is not what `spec` says."""
+        """The map of an id; None where it does not match `spec`, its name included."""
         found = cls(call(Command.MAP_GET_FD_BY_ID, pack("III", number, 0, 0)), spec)
         if _text(found.info(40)[24:]) == spec.name and found._is_as_specified():
             return found
@@ -267,7 +267,7 @@ class Map(Handle):
             self.delete(key)
 
     def is_empty(self) -> bool:
-        """Whether a map of keys, not an array, holds nothing."""
+        """Whether a map with keys, not an array, is empty."""
         following = ctypes.create_string_buffer(self.spec.key_size)
         attributes = pack("IIQQQ", self.fd, 0, 0, ctypes.addressof(following), 0)
         try:
@@ -277,17 +277,17 @@ class Map(Handle):
         return False
 
     def contents(self) -> Iterator[tuple[bytes, bytes]]:
-        """All keys and values. What is changed meanwhile may be missed or met twice."""
+        """All keys and values. Elements that change meanwhile may be missed or found twice."""
         for count, keys, values in self._batches():
             yield from self._elements(count, keys, values)
 
     def counts(self) -> Iterator[int]:
-        """How many there are, in parts."""
+        """The number of elements, in parts to be added up."""
         return (count for count, _, _ in self._batches())
 
     def _elements(self, count: int, keys: _Bytes, values: _Bytes) -> Iterator[tuple[bytes, bytes]]:
         key_size, value_size = self.spec.key_size, self.spec.value_size
-        # One copy of what was found: `raw` would copy the whole buffer for each element.
+        # One copy of the found elements: `raw` would copy the whole buffer for each.
         found_keys = memoryview(keys)[: count * key_size].tobytes()
         found_values = memoryview(values)[: count * value_size].tobytes()
         for i in range(count):
@@ -297,7 +297,7 @@ class Map(Handle):
             )
 
     def _batches(self) -> Iterator[tuple[int, _Bytes, _Bytes]]:
-        """Some thousand elements at a time: how many, their keys and their values."""
+        """Some thousand elements at a time: their number, their keys and their values."""
         key_size, value_size = self.spec.key_size, self.spec.value_size
         room = min(_BATCH * 4, self.spec.max_entries)
         keys = ctypes.create_string_buffer(room * key_size)
@@ -359,7 +359,7 @@ class Program(Handle):
 
     @classmethod
     def load(cls, name: str, code: bytes, licence: str) -> Self:
-        """Verify and translate `code`; VerifierError says why not."""
+        """Verify and translate `code`; VerifierError where the kernel refuses it."""
         try:
             return cls(_load(name, code, licence, None))
         except OSError as error:
@@ -387,7 +387,7 @@ class Program(Handle):
 
     @property
     def name(self) -> str:
-        """What it was called when it was loaded, cut at 15 octets."""
+        """The name by which it was loaded, cut at 15 octets."""
         return _text(self.info(80)[64:])
 
     def bind(self, bound: Map) -> None:
@@ -395,7 +395,7 @@ class Program(Handle):
         call(Command.PROG_BIND_MAP, pack("III", self.fd, bound.fd, 0))
 
     def find(self, spec: MapSpec) -> Map | None:
-        """That of its maps whose name and sizes are those of `spec`; None for none."""
+        """The one of its maps with the name and sizes of `spec`; None for none."""
         ids = (ctypes.c_uint32 * _MAPS_OF_A_PROGRAM)()
         said = pack("52xIQ", len(ids), ctypes.addressof(ids))
         call(Command.OBJ_GET_INFO_BY_FD, pack("IIQ", self.fd, len(said), ctypes.addressof(said)))
@@ -411,9 +411,9 @@ class Program(Handle):
         gso_size: int = 0,
         repeat: int = 1,
     ) -> tuple[int, int]:
-        """Give `frame` to the program as if it stood on `ifindex`; its action and ns a run.
+        """Run the program on `frame`, as at interface `ifindex`; return its action and ns a run.
 
-        `control` is what it finds in `cb`, at most 20 bytes; `gso_size` as in `struct __sk_buff`.
+        `control` is the value of `cb`, at most 20 bytes; `gso_size` as in `struct __sk_buff`.
 
         The frame begins with the Ethernet header; the kernel wants at least 14 bytes, and no
         more than about a page. Not for several threads.
@@ -436,7 +436,7 @@ class Program(Handle):
 def _bench() -> tuple[_Bytes, _Bytes, _Bytes]:
     """A frame, its `struct __sk_buff` and a call's attributes.
 
-    Made once: a million runs would spend a third of their time on making them.
+    Allocated once: a million runs would spend a third of their time on allocating them.
     """
     sizes = (_TEST_BYTES, _SK_BUFF_BYTES, _TEST_RUN.size)
     data, context, attributes = (ctypes.create_string_buffer(size) for size in sizes)

@@ -20,11 +20,11 @@ def is_bpffs(path: Path) -> bool:
 
 
 def outlives_us() -> bool:
-    """Whether what this process mounts stays when it ends.
+    """Whether a mount of this process stays when it ends.
 
-    What is mounted in a mount namespace of a container, or of a unit with PrivateMounts, goes
-    with the last process in it, and with the mount go all pins that nothing else holds. The
-    machine's namespace is that of process 1, or of our oldest ancestor that we may look at.
+    A mount in the mount namespace of a container, or of a unit with PrivateMounts, ends with the
+    last process in it, and with the mount all pins whose objects nothing else holds. The
+    machine's namespace is that of process 1, or of our oldest ancestor that we may read.
     """
     if os.getpid() == 1:
         return False
@@ -38,7 +38,7 @@ def outlives_us() -> bool:
 
 
 def _mount_namespace(pid: int) -> tuple[int, int] | None:
-    """What tells it from others; None where we may not look."""
+    """The device and inode number of a process's mount namespace; None where we may not read it."""
     try:
         found = os.stat(f"/proc/{pid}/ns/mnt")  # noqa: PTH116
     except OSError:
@@ -64,7 +64,7 @@ def mount(path: Path) -> None:
 
 
 def unmount(path: Path) -> None:
-    """Unmount what is mounted at `path`; what is pinned in it and held nowhere else ends."""
+    """Unmount the bpffs at `path`; objects pinned in it and held nowhere else end."""
     if _LIBC.umount2(os.fsencode(path), 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"cannot unmount {path}: {os.strerror(code)}")
@@ -74,8 +74,8 @@ def ensure(path: Path) -> None:
     """Make the directory `path` in a bpffs, mounting one at its mount point if need be.
 
     `/sys/fs/bpf/x` is made in the bpffs at `/sys/fs/bpf`, the usual place, which is mounted
-    where nobody did so; any other path becomes a mount point of its own. Refused with an
-    OSError (EPERM) where such a mount would end with this process.
+    where nobody did so; any other path becomes a mount point of its own. Raises OSError
+    (EPERM) where such a mount would end with this process.
     """
     usual = Path("/sys/fs/bpf")
     if is_bpffs(path):

@@ -14,15 +14,15 @@ class _Type:
     kind: int
     name: str
     size: int
-    """Or the type it refers to, by the kind."""
+    """The size, or the type that it refers to, by the kind."""
     extra: tuple[tuple[int, ...], ...]
     bitfields: bool = False
-    """Whether members' places say how many bits they have."""
+    """Whether members' offsets contain their number of bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a structure: its place in bits from the start, its size if it is a bit field."""
+    """A member of a structure: its offset in bits, its size in bits if it is a bit field."""
 
     bit: int
     bits: int = 0
@@ -35,7 +35,7 @@ class Member:
 
 _POINTER, _ARRAY, STRUCT, UNION, FUNCTION, _VARIABLES = 2, 3, 4, 5, 12, 15
 _ALIASES = (8, 9, 10, 11, 18)
-"""typedef, volatile, const, restrict, type tag: they are what they refer to."""
+"""typedef, volatile, const, restrict, type tag: each stands for the type that it refers to."""
 
 # What follows a type by its kind: (struct layout, whether it is repeated vlen times).
 _EXTRA: dict[int, tuple[str, bool]] = {
@@ -65,7 +65,7 @@ _STEPS = tuple(map(_step, range(32)))
 
 
 class Btf:
-    """The types of an object, or of the running kernel; one is decoded when it is asked for."""
+    """The types of an object, or of the running kernel; each is decoded when it is used."""
 
     def __init__(self, data: bytes) -> None:
         header, types, length, strings, _ = struct.unpack_from("<IIIII", data, 4)
@@ -114,7 +114,7 @@ class Btf:
         raise KeyError(name)
 
     def members(self, structure: str) -> dict[str, Member]:
-        """Where the members of a structure are, those of unnamed ones inside it included.
+        """The members of a structure by name, those of unnamed structures inside it included.
 
         KeyError where there is no such structure.
         """

@@ -1,8 +1,8 @@
 """A compiled eBPF object, read without libbpf: its maps from BTF, its programs from ELF.
 
 Enough for objects that need no relocation against the running kernel's types: maps in
-`.maps`, entry points in section `tc`, functions in `.text`. What depends on those types is in
-functions whose bodies are given when the object is read (kernel/bpf/skbuff.py).
+`.maps`, entry points in section `tc`, functions in `.text`. Code that depends on those types is
+in functions whose bodies are given when the object is read (kernel/bpf/skbuff.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _GO_ON = bytes.fromhex("0500000000000000")
 
 
 class ObjectError(ValueError):
-    """The file is not an object that this loader understands; the message says why."""
+    """The file is not an object that this loader understands; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Elf:
         raise ObjectError(f"the object has no section {name}")
 
     def relocations(self, index: int) -> dict[int, _Symbol]:
-        """Offset in section `index` -> the symbol that stands there."""
+        """The symbols that section `index` refers to, by offset."""
         found: dict[int, _Symbol] = {}
         for section in self.sections:
             if section.type == _RELOCATIONS and section.info == index:
@@ -101,12 +101,12 @@ class _Function:
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """A compiled object: what maps it needs and what programs it gives.
+    """A compiled object: the maps that it needs and its programs.
 
-    `bodies`: instructions that stand in the place of functions' own, by name. `in_line`: such that
-    stand in the place of the calls of a function, where it is called at a label
-    `in_line_<function>_<number>` and nothing but `goto +0` follows for as long as they are.
-    `sizes`: of maps by name, how many entries they have instead of what was compiled.
+    `bodies`: instructions that replace functions' own, by name. `in_line`: instructions that
+    replace the calls of a function, where the call is at a label `in_line_<function>_<number>`
+    and is followed by as many `goto +0` as they need room.
+    `sizes`: numbers of entries by map, which replace the compiled ones.
     """
 
     data: bytes
@@ -134,14 +134,14 @@ class ObjectFile:
         }
 
     def layout_digest(self, names: Collection[str]) -> str:
-        """Changes with these maps' definitions: their sizes, and the layout of what is in them."""
+        """A digest of these maps' definitions: their sizes, and the layout of keys and values."""
         said = sorted(said for spec, said in self._described if spec.name in names)
         sizes = sorted((name, size) for name, size in self.sizes.items() if name in names)
         return hashlib.sha256(("\n".join(said) + repr(sizes)).encode()).hexdigest()[:12]
 
     @cached_property
     def code_digest(self) -> str:
-        """Changes with any instruction, also of those that are given, or any map."""
+        """A digest of all instructions, the given ones included, and of all maps."""
         given = repr([sorted(each.items()) for each in (self.bodies, self.in_line)])
         parts = [self.layout_digest(self.maps).encode(), given.encode()]
         for index, section in enumerate(self.elf.sections):
@@ -211,7 +211,7 @@ class ObjectFile:
         return bytes(body)
 
     def _rooms(self, function: _Function) -> Iterator[tuple[int, bytes]]:
-        """Where in a function a call makes room, and the instructions that stand there."""
+        """The offsets in a function at which a call makes room, with the instructions to put in."""
         for symbol in self.elf.symbols:
             called = symbol.name.removeprefix(_LABEL).rpartition("_")[0]
             at = symbol.value - function.start

@@ -1,12 +1,12 @@
-"""The fields of the kernel's `struct sk_buff` that programs are not given, read all the same.
+"""Instructions that read fields of the kernel's `struct sk_buff` which programs are not given.
 
-`struct __sk_buff` hides how a checksum is to be completed. A program may read the structure
-behind it; where its fields are differs from kernel to kernel, and the kernel's BTF says it. What
-reads them is therefore written here, in instructions with this kernel's offsets: for Linux 6.2 and
-later with `bpf_cast_to_kern_ctx`, whose loads cost nothing, before with `bpf_probe_read_kernel`
-(Linux 5.8), some 30 ns a packet.
+`struct __sk_buff` has no field for a partial checksum. A program may read the structure behind
+it; its offsets differ from kernel to kernel, and are in the kernel's BTF. So the instructions
+are written here, with this kernel's offsets: for Linux 6.2 and later with
+`bpf_cast_to_kern_ctx`, whose loads cost nothing, before with `bpf_probe_read_kernel` (Linux 5.8),
+some 30 ns a packet.
 
-They take the context in r1 and leave 64 bits in r0, 0 where no checksum is left to be completed:
+They take the context in r1 and leave 64 bits in r0, 0 where there is no partial checksum:
 
     0-15   csum_start, from the Ethernet header on
     16-31  csum_offset
@@ -38,12 +38,12 @@ _WINDOW = 128
 
 
 class UnreadableError(OSError):
-    """This kernel does not let a program read how a checksum is to be completed."""
+    """The kernel does not let a program read a partial checksum's fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the fields are; `csum_not_inet` is None in a kernel without SCTP."""
+    """The offsets of the fields; `csum_not_inet` is None in a kernel without SCTP."""
 
     ip_summed: Member
     csum_start: Member
@@ -53,7 +53,7 @@ class Layout:
 
     @property
     def span(self) -> tuple[int, int]:
-        """The first byte of all fields, and how many words of 8 they take from there."""
+        """The first byte of all fields, and their length from there, a multiple of 8 bytes."""
         fields = (self.ip_summed, self.csum_start, self.csum_offset, self.mac_header)
         places = [each.byte for each in fields]
         if self.csum_not_inet:
@@ -64,7 +64,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The instructions that read the fields; `stack`: they need one, so that of a function."""
+    """The instructions that read the fields; `stack`: they need one, so a function of their own."""
 
     code: bytes
     stack: bool
@@ -80,7 +80,7 @@ TEST_WORDS = 4
 
 
 def packed(*, start: int, offset: int, not_inet: bool) -> bytes:
-    """What a test run finds in `cb[1]` to `cb[3]` for a checksum that is left to complete."""
+    """The values of `cb[1]` to `cb[3]` in a test run, for a partial checksum."""
     return struct.pack("=BBHHHI", _CHECKSUM_PARTIAL, not_inet, 0, start, offset, 0)
 
 
@@ -96,9 +96,9 @@ def _kernel() -> Btf:
 
 @lru_cache(maxsize=1)
 def reader() -> Reader:
-    """The instructions for this kernel, by the first way that it takes.
+    """The instructions for this kernel, by the first method that it accepts.
 
-    UnreadableError where it takes none: a kernel without BTF, or in lockdown's confidentiality
+    UnreadableError where it accepts none: a kernel without BTF, or in lockdown's confidentiality
     mode, which forbids programs to read kernel memory.
     """
     layout = layout_of(_kernel())
@@ -113,7 +113,7 @@ def reader() -> Reader:
 
 
 def layout_of(kernel: Btf) -> Layout:
-    """Where the fields are in this kernel; UnreadableError where it has them otherwise."""
+    """The offsets of the fields in this kernel; UnreadableError where it lacks one."""
     found = kernel.members("sk_buff")
     try:
         layout = Layout(
@@ -134,14 +134,14 @@ def layout_of(kernel: Btf) -> Layout:
 
 
 def _loaded(reader: Reader) -> Reader:
-    """The instructions, which the kernel took."""
+    """Return the instructions, once the kernel has accepted them."""
     Program.load("probe", reader.function, "GPL").close()
     return reader
 
 
 @lru_cache(maxsize=1)
 def test_reader() -> Reader:
-    """The instructions for test runs, which cannot set the fields: it takes them from `cb`."""
+    """The instructions for test runs, which cannot set the fields: they read `cb` instead."""
     cb = _kernel().members("sk_buff")["cb"].bit + _kernel().members("qdisc_skb_cb")["data"].bit
     word = [Member(cb + 32 * each) for each in range(TEST_WORDS)]
     return by_copy(
@@ -156,13 +156,13 @@ def test_reader() -> Reader:
 
 
 def by_cast(layout: Layout, function: int) -> Reader:
-    """With `bpf_cast_to_kern_ctx`, whose BTF number is `function`."""
+    """Instructions with `bpf_cast_to_kern_ctx`, whose BTF number is `function`."""
     cast = _instruction(0x85, 0, _KFUNC, 0, function)
     return Reader(cast + _body(layout, _R0, 0), stack=False)
 
 
 def by_copy(layout: Layout) -> Reader:
-    """With one `bpf_probe_read_kernel` of all fields."""
+    """Instructions with one `bpf_probe_read_kernel` of all fields."""
     first, size = layout.span
     copy = (
         _instruction(0xBF, _R3, _R1),  # the address: the context and the first field's place
@@ -176,7 +176,7 @@ def by_copy(layout: Layout) -> Reader:
 
 
 def _body(layout: Layout, base: int, shift: int) -> bytes:
-    """Collect the word from the fields, each `shift` bytes from where `base` points."""
+    """Collect the word from the fields, at `base` plus `shift` and their offsets."""
     is_other = _load_bits(_R1, base, shift, layout.ip_summed)
     collect = _word(layout, base, shift)
     leave = _instruction(0xB7, _R0) + _instruction(0x05, 0, 0, len(collect) // 8)
@@ -210,12 +210,12 @@ def _word(layout: Layout, base: int, shift: int) -> bytes:
 
 
 def _load(register: int, base: int, shift: int, member: Member) -> bytes:
-    """Two bytes."""
+    """Load two bytes."""
     return _instruction(0x69, register, base, member.byte + shift)
 
 
 def _load_bits(register: int, base: int, shift: int, member: Member) -> bytes:
-    """A bit field within one byte, on a little-endian machine."""
+    """Load a bit field within one byte, on a little-endian machine."""
     return (
         _instruction(0x71, register, base, member.byte + shift)
         + _instruction(0x77, register, 0, 0, member.bit % 8)

@@ -1,6 +1,6 @@
 """TCX: the programs at an interface's hooks (Linux 6.6).
 
-OSError as of `bpf`.
+Raises OSError as `bpf_syscall` does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PROGRAMS_AT_A_HOOK = 64
 
 
 class AttachType(IntEnum):
-    """Where on an interface a program stands."""
+    """The hooks of an interface that programs are attached to."""
 
     TCX_INGRESS = 46
     TCX_EGRESS = 47
@@ -48,10 +48,10 @@ def attached(ifindex: int, where: AttachType) -> tuple[Attached, ...]:
 
 
 def attach_first(program: Program, ifindex: int, where: AttachType) -> None:
-    """Let a program stand before whatever stands there: what passes first may end the chain.
+    """Attach a program before all others: an earlier program's verdict may end the chain.
 
-    It has no link, and so stays as long as the interface, whoever ends and whatever is unpinned.
-    OSError(EEXIST) where it stands there already.
+    It has no link, and so stays as long as the interface, also without its process and pins.
+    OSError(EEXIST) where it is attached already.
     """
     call(Command.PROG_ATTACH, pack("IIIIIIQ", ifindex, program.fd, where, _F_BEFORE, 0, 0, 0))
 
@@ -59,19 +59,19 @@ def attach_first(program: Program, ifindex: int, where: AttachType) -> None:
 def replace(old: Program, program: Program, ifindex: int, where: AttachType) -> None:
     """Put a program in the place of one without a link, between two packets.
 
-    OSError(ENOENT) where the old one does not stand there, EEXIST where the other one does.
+    OSError(ENOENT) where the old one is not attached there, EEXIST where the new one is.
     """
     flags = _F_REPLACE
     call(Command.PROG_ATTACH, pack("IIIIIIQ", ifindex, program.fd, where, flags, old.fd, 0, 0))
 
 
 def detach(program: Program, ifindex: int, where: AttachType) -> None:
-    """Take away a program that was attached without a link; OSError(ENOENT): it is not there."""
+    """Detach a program that was attached without a link; OSError(ENOENT): it is not there."""
     call(Command.PROG_DETACH, pack("IIIIIIQ", ifindex, program.fd, where, 0, 0, 0, 0))
 
 
 class LinkInfo(NamedTuple):
-    """A link's own id, which program it runs, and where; `ifindex` 0: it stands nowhere."""
+    """A link's own id, its program, and its hook; `ifindex` 0: it is detached."""
 
     id: int
     program: int
@@ -89,11 +89,11 @@ class Link(Handle):
 
     @property
     def about(self) -> LinkInfo:
-        """What the kernel says of the link."""
+        """The kernel's information on the link."""
         return LinkInfo(*_LINK_INFO.unpack(self.info(_LINK_INFO.size)))
 
     def detach(self) -> None:
-        """Take the program off its interface before this returns.
+        """Detach the program from its interface before this returns.
 
         Unpinning alone leaves that to a work queue of the kernel.
         """

@@ -44,17 +44,17 @@ _TO_MASTER = 0x02
 _NO_ARP, _PERMANENT = 0x40, 0x80
 
 THE_VLAN = 1
-"""The VLAN in which those members of a bridge are that may forward."""
+"""The VLAN of the members of a bridge that may forward."""
 
 SERVICE_TAG = 0x88A8
-"""802.1ad: a bridge that tells these tags apart leaves guests' own 802.1Q tags alone."""
+"""802.1ad: a bridge that filters by these tags leaves guests' own 802.1Q tags alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class BridgeSettings:
-    """What a bridge does with VLANs and how much it learns.
+    """The VLAN settings of a bridge, and the limit of its learning.
 
-    `default_vlan` is where a new member is, 0 for nowhere. `max_learned` is the most forwarding
+    `default_vlan` is a new member's, 0 for none. `max_learned` is the most forwarding
     entries that it learns, 0 for any number, None where the kernel has no such limit (Linux 6.7).
     """
 
@@ -66,9 +66,9 @@ class BridgeSettings:
 
 @dataclass(frozen=True, slots=True)
 class MemberSettings:
-    """What a bridge does with one member.
+    """The settings of one member of a bridge.
 
-    `multicast_router`: 0 never one, 1 found out by queries, 2 always one.
+    `multicast_router`: 0 never one, 1 learned from queries, 2 always one.
     """
 
     hairpin: bool
@@ -102,7 +102,7 @@ class Bridges:
         self.close()
 
     def settings(self, index: int) -> BridgeSettings | None:
-        """The settings of a bridge; None where this is none."""
+        """The settings of a bridge; None where the link is none."""
         info = self._info(index)
         if netlink.read_text(info.get(_KIND, b"")) != _BRIDGE:
             return None
@@ -116,7 +116,7 @@ class Bridges:
         )
 
     def member(self, index: int) -> MemberSettings | None:
-        """The settings of a bridge's member; None where this is none."""
+        """The settings of a bridge's member; None where the link is none."""
         info = self._info(index)
         if netlink.read_text(info.get(_SLAVE_KIND, b"")) != _BRIDGE:
             return None
@@ -135,7 +135,7 @@ class Bridges:
         default: int | None = None,
         filtering: bool | None = None,
     ) -> None:
-        """Set what a bridge does with VLANs; NetlinkError where the kernel's cannot."""
+        """Set the VLAN settings of a bridge; NetlinkError where the kernel's bridges have none."""
         data = b""
         if default is not None:
             data += attribute(_DEFAULT_VLAN, struct.pack("=H", default))
@@ -146,7 +146,7 @@ class Bridges:
         self._set_bridge(index, data)
 
     def set_max_learned(self, index: int, most: int) -> None:
-        """Limit how many forwarding entries a bridge learns; 0: not at all limited."""
+        """Limit the number of forwarding entries that a bridge learns; 0: no limit."""
         self._set_bridge(index, u32(_MAX_LEARNED, most))
 
     def set_member(
@@ -157,7 +157,7 @@ class Bridges:
         learning: bool | None = None,
         multicast_router: int | None = None,
     ) -> NetlinkError | None:
-        """Set what a bridge does with a member; the refusal, if any."""
+        """Set the settings of a member; return the refusal, if any."""
         wanted = {_HAIRPIN: hairpin, _LEARNING: learning, _MULTICAST_ROUTER: multicast_router}
         data = b"".join(u8(kind, value) for kind, value in wanted.items() if value is not None)
         body = _header(index, socket.AF_BRIDGE) + nest(_PROTINFO, data)
@@ -183,7 +183,7 @@ class Bridges:
         return self._change_vlans(_DELETE, indexes, struct.pack("=HH", 0, THE_VLAN))
 
     def add_entries(self, index: int, macs: Iterable[Mac]) -> NetlinkError | None:
-        """Let MACs be behind a member, whatever it sends; the first refusal, if any."""
+        """Add static entries for MACs behind a member; return the first refusal, if any."""
         head = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, _NO_ARP, _TO_MASTER, 0)
         bodies = [head + attribute(_LINK_LAYER, mac.octets) for mac in macs]
         flags = netlink.CREATE | netlink.REPLACE
@@ -231,7 +231,7 @@ def _number(value: bytes | None) -> int:
 
 
 def _vlans_of(body: bytes) -> Iterator[int]:
-    """The VLANs that a notice of AF_BRIDGE tells; a range is told by its ends."""
+    """The VLANs in an AF_BRIDGE message, which gives a range by its ends."""
     spec = netlink.attributes(body, _INFO.size).get(_AF_SPEC, b"")
     at, first = 0, 0
     while at + 4 <= len(spec):

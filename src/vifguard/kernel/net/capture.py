@@ -1,4 +1,4 @@
-"""Reading the frames of a device as they pass, without touching one (packet(7))."""
+"""Capture of a device's frames as they pass, without changing one (packet(7))."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Capture:
         self._socket.bind((device, _EVERY_PROTOCOL))
 
     def close(self) -> None:
-        """Stop."""
+        """Close the socket."""
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class Capture:
         self.close()
 
     def fileno(self) -> int:
-        """For select."""
+        """The descriptor, for select()."""
         return self._socket.fileno()
 
     def frames(self) -> Iterator[Captured]:
@@ -66,11 +66,11 @@ class Capture:
                     return
                 if error.errno != errno.ENETDOWN:
                     raise
-                continue  # the device went down; the socket says so once
+                continue  # the device went down; the socket reports that once
             yield Captured(_with_tag(data, ancillary), address[2] == _OUTGOING)
 
     def lost(self) -> int:
-        """How many frames there was no room for since the last call."""
+        """The number of frames lost for lack of room since the last call."""
         counts = self._socket.getsockopt(_SOL_PACKET, _STATISTICS, _COUNTS.size)
         _, dropped = _COUNTS.unpack(counts)
         return int(dropped)

@@ -1,4 +1,4 @@
-"""Links (network devices): what there is, what changes, and making and changing them.
+"""Links (network devices): reading, watching, making and changing them.
 
 rtnetlink(7), linux/if_link.h, linux/if_bridge.h.
 """
@@ -60,9 +60,9 @@ class Link:
     """A network device. `kind` is empty for hardware, `tun` for a tap.
 
     `master` is the index of the bridge or bond that it is a member of, `lower` that of the
-    device it stands on (macvtap, VLAN), both 0 for none. `mac` is None where the device is
+    device below it (macvtap, VLAN), both 0 for none. `mac` is None where the device is
     not an Ethernet one. `hairpin`: as a bridge's member, it gets its own frames back. `bus` is
-    where its hardware is (`pci`, `virtio`; Linux 5.14), `port_name` which port of it this is;
+    that of its hardware (`pci`, `virtio`; Linux 5.14), `port_name` the name of its port there;
     empty where the kernel has none.
     """
 
@@ -83,7 +83,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class LinkChange:
-    """What shall be different about a link; None leaves it as it is. `master` 0 is none."""
+    """The changes to a link; None leaves a property as it is. `master` 0 is none."""
 
     index: int
     master: int | None = None
@@ -107,10 +107,10 @@ def changed(link: Link, change: LinkChange) -> Link:
 
 @dataclass(frozen=True, slots=True)
 class NewBridge:
-    """A bridge to make: no spanning tree, no snooping; down until somebody raises it.
+    """A bridge to make: no spanning tree, no snooping; down until somebody sets it up.
 
-    `vlan_floor`: a new member forwards nothing until it is let in (`Bridges.let_in`). The
-    bridge then tells apart 802.1ad tags, so that guests' own 802.1Q tags stay opaque to it.
+    `vlan_quarantine`: a new member forwards nothing until `Bridges.allow_vlan`. The bridge
+    then filters by 802.1ad tags, so that guests' own 802.1Q tags stay opaque to it.
     It learns at most `max_learned` forwarding entries, where the kernel can limit them
     (Linux 6.7): a guest without guards would fill the host's memory.
     """
@@ -152,7 +152,7 @@ class Links:
         return self._one(_header(index))
 
     def change(self, changes: Sequence[LinkChange]) -> list[NetlinkError | None]:
-        """Change links, each on its own; what became of each.
+        """Change links, each on its own; return the refusal of each, or None.
 
         Within one change the master comes before up: a link is never up and still free.
         """
@@ -189,7 +189,7 @@ class Links:
             _, length, _, scope, owner = _ADDRESS_INFO.unpack_from(answer.body)
             if owner == index and scope == _SCOPE_GLOBAL:
                 attributes = netlink.attributes(answer.body, _ADDRESS_INFO.size)
-                # Of a point-to-point link the local address is the host's, not the peer's.
+                # On a point-to-point link the local address is the host's, the other the peer's.
                 packed = attributes.get(_LOCAL_ADDRESS) or attributes[_ANY_ADDRESS]
                 found.append(ip_interface((packed, length)))
         return found
@@ -213,7 +213,7 @@ class LinkRemoved:
 
 @dataclass(frozen=True, slots=True)
 class NotificationsLost:
-    """The kernel had more to tell than there was room for: read all links anew."""
+    """The kernel had more notifications than there was room for: read all links anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +227,9 @@ LinkNotification = Link | LinkRemoved | FilterRemoved | NotificationsLost
 
 
 class LinkWatch:
-    """Tells what becomes of the links, and of filters on them, in the maker's namespace.
+    """A subscription to changes of links, and of filters on them, in the maker's namespace.
 
-    It hears what happens from its making on: make it first, then read all links.
+    It gets all changes from its making on: make it first, then read all links.
     """
 
     def __init__(self) -> None:
@@ -237,30 +237,30 @@ class LinkWatch:
         self._ended, self._end = os.pipe()
 
     def close(self) -> None:
-        """Close the socket; `notices` must have ended."""
+        """Close the socket; `notifications` must have ended."""
         self._netlink.close()
         os.close(self._ended)
         os.close(self._end)
 
     def stop(self) -> None:
-        """Let `notices` end; for another thread."""
+        """End `notifications`; for another thread."""
         os.write(self._end, b".")
 
     def notifications(self) -> Iterator[list[LinkNotification]]:
-        """What was told, as it comes, until `stop`; of each link the latest."""
+        """The notifications as they arrive, until `stop`; of each link the latest."""
         poll = select.poll()
         poll.register(self._netlink.fileno(), select.POLLIN)
         poll.register(self._ended, select.POLLIN)
         while all(fd != self._ended for fd, _ in poll.poll()):
             latest: dict[object, LinkNotification] = {}
-            # One change of a link is told in several steps; who acts on the first sees what
-            # no longer is.
+            # The kernel notifies one change of a link in several steps; the first ones are
+            # out of date by then.
             for notice in self._received():
                 latest[_subject(notice)] = notice
             yield list(latest.values())
 
     def _received(self) -> Iterator[LinkNotification]:
-        """All that has been told by now."""
+        """All notifications that have arrived by now."""
         while self._netlink.has_notifications():
             try:
                 messages = self._netlink.notifications()
@@ -286,7 +286,7 @@ def _subject(notice: LinkNotification) -> object:
 def _notice(message: Message) -> LinkNotification | None:
     if message.kind in (_DELETE_QDISC, _DELETE_FILTER):
         return FilterRemoved(_TC_INFO.unpack_from(message.body)[0])
-    # AF_BRIDGE notices speak of membership; the link's own, which follows, says it as well.
+    # AF_BRIDGE notices are of membership, which the link's own, following, contains as well.
     if message.body[0] == socket.AF_BRIDGE:
         return None
     if message.kind == _NEW:
@@ -313,7 +313,7 @@ def _link(body: bytes) -> Link | None:
         Mac(address) if kind == _ETHERNET and len(address) == 6 else None,
         netlink.read_text(info.get(_KIND, b"")),
         _number(found.get(_MASTER, b"")),
-        # The index of a device in another namespace says nothing here.
+        # The index of a device in another namespace has no meaning here.
         0 if _LOWER_NAMESPACE in found else _number(found.get(_LOWER, b"")),
         _number(found.get(_MTU, b"")),
         bool(flags & _UP),

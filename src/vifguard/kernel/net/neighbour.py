@@ -1,4 +1,4 @@
-"""What the host's neighbour tables say, and by which gateway it leaves (rtnetlink(7))."""
+"""The host's neighbour tables, and its default gateways (rtnetlink(7))."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAIN = 254
 
 
 def neighbours(index: int) -> Iterator[tuple[IPAddress, Mac]]:
-    """The addresses that the host knows the MACs of, on one link."""
+    """The addresses on one link whose MACs the host knows, with these."""
     with Netlink(socket.NETLINK_ROUTE) as door:
         request = Message(_GET_NEIGHBOUR, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
         for answer in door.dump(request):

@@ -1,6 +1,6 @@
 """Netlink: requests, answers and attributes (RFC 3549, linux/netlink.h), in host byte order.
 
-Spoken by hand: pyroute2 0.9 takes 370 us to read one link and 490 us to change one, and 25 MB
+Without a library: pyroute2 0.9 takes 370 us to read one link and 490 us to change one, and 25 MB
 of memory; a host with 10,000 ports needs both by the thousand. Here it is 15 us and 10 us.
 """
 
@@ -38,12 +38,12 @@ class NetlinkError(OSError):
 
     @property
     def reason(self) -> str:
-        """What the kernel said, without the number."""
+        """The kernel's text, without the number."""
         return self.strerror or f"error {self.errno}"
 
 
 class Message(NamedTuple):
-    """A request, an answer or a notice: `body` is what follows the netlink header.
+    """A request, an answer or a notice: `body` follows the netlink header.
 
     `cause` is the port of the socket whose request a notice is about, 0 for the kernel's own.
     """
@@ -57,7 +57,7 @@ class Message(NamedTuple):
 class Netlink:
     """One netlink socket in the network namespace of the thread that makes it.
 
-    Not for several threads. A socket with `groups` hears what the kernel tells those
+    Not for several threads. A socket with `groups` receives the kernel's notices to those
     multicast groups; use another for requests.
     """
 
@@ -99,18 +99,18 @@ class Netlink:
             raise error
 
     def do_all(self, messages: Sequence[Message]) -> list[NetlinkError | None]:
-        """Have requests carried out in order, each on its own; what became of each."""
+        """Have requests carried out in order, each on its own; the refusal of each, or None."""
         results: list[NetlinkError | None] = []
         for start in range(0, len(messages), _BATCH):
             results += self._batch(messages[start : start + _BATCH])
         return results
 
     def dump(self, message: Message) -> list[Message]:
-        """What the kernel answers to a request for everything; raises NetlinkError.
+        """The kernel's answers to a request for everything; raises NetlinkError.
 
-        What changes while the kernel walks through its tables may make it skip an entry. It
-        then marks the dump as interrupted (NLM_F_DUMP_INTR), and the dump is repeated; EAGAIN
-        where that comes to no end.
+        A change while the kernel walks through its tables may make it skip an entry. It then
+        marks the dump as interrupted (NLM_F_DUMP_INTR), and the dump is repeated; EAGAIN
+        after twenty interrupted ones.
         """
         for _ in range(_ATTEMPTS):
             answers = self._dump(message)
@@ -148,7 +148,7 @@ class Netlink:
                 return answer
 
     def transact(self, messages: Sequence[Message]) -> None:
-        """Send requests in one datagram, of which one bears ACK; raises what was refused.
+        """Send requests in one datagram, one of them with ACK; raises the first refusal.
 
         For nfnetlink's batches, which the kernel carries out wholly or not at all.
         """
@@ -167,7 +167,7 @@ class Netlink:
                     return
 
     def has_notifications(self) -> bool:
-        """Whether `notices` would not wait."""
+        """Whether `notifications` would not wait."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
@@ -207,7 +207,7 @@ class Netlink:
         except OSError as error:
             raise NetlinkError(error.errno, error.strerror) from None
         if sender[0] != 0:
-            return  # any process may write to our socket; only the kernel is believed
+            return  # any process may write to our socket; only the kernel is trusted
         at = 0
         while at + _HEADER.size <= len(data):
             length, kind, flags, sequence, port = _HEADER.unpack_from(data, at)
@@ -218,7 +218,7 @@ class Netlink:
             at += (length + 3) & ~3
 
     def _drain(self) -> None:
-        """Throw away answers to a batch that is decided."""
+        """Discard answers to a batch that is decided."""
         self._socket.settimeout(0)
         try:
             while True:
@@ -229,7 +229,7 @@ class Netlink:
             self._socket.settimeout(None)
 
     def _room(self) -> None:
-        """Room for bursts of notices: 10,000 interfaces may appear at once."""
+        """Make room for bursts of notices: 10,000 interfaces may appear at once."""
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _FORCE_RECEIVE_BUFFER, _BUFFER)
         except PermissionError:
@@ -281,7 +281,7 @@ def attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
 
 
 def read_text(value: bytes) -> str:
-    """The text of an attribute; what is not UTF-8 in it stays tellable apart."""
+    """The text of an attribute; octets that are not UTF-8 stay distinct."""
     return value.rstrip(b"\0").decode(errors="surrogateescape")
 
 
@@ -292,19 +292,19 @@ def _refusal(answer: Message) -> NetlinkError | None:
         return None
     said = ""
     if answer.flags & _EXTENDED:
-        # With CAP_ACK the request is not repeated: its header alone stands between.
+        # With CAP_ACK the request is not repeated: only its header is in between.
         start = 4 + (_HEADER.size if answer.kind == _ERROR else 0)
         said = read_text(attributes(answer.body, start).get(_MESSAGE_OF_ERROR, b""))
     return NetlinkError(code, said or os.strerror(code))
 
 
 def raise_first(results: Iterable[NetlinkError | None]) -> None:
-    """Raise the first refusal of what `Netlink.do_all` says, if any."""
+    """Raise the first refusal in the results of `Netlink.do_all`, if any."""
     for error in results:
         if error is not None:
             raise error
 
 
 def is_overflow(error: OSError) -> bool:
-    """Whether the kernel had to drop notices: what is there must be read anew."""
+    """Whether the kernel had to drop notices: the state must be read anew."""
     return error.errno == errno.ENOBUFS

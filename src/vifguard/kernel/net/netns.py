@@ -1,4 +1,4 @@
-"""A network namespace of a moment, to try things in."""
+"""A temporary network namespace, for trials."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 def in_throwaway(work: Callable[[], T]) -> T:
-    """What `work` returns when it runs in a new namespace, which ends with it.
+    """Run `work` in a new namespace, which ends with it; return its result.
 
     A thread of its own enters it: no other thread changes its namespace, and the namespace
-    has no name that a kill could leave behind. Raises what `work` raises, or OSError.
+    has no name that a kill could leave behind. Raises the exceptions of `work`, or OSError.
     """
     done: list[T] = []
     failed: list[BaseException] = []
@@ -39,7 +39,7 @@ def in_throwaway(work: Callable[[], T]) -> T:
 
 
 def leave() -> None:
-    """Put the calling thread into a new namespace, without a name, for good; OSError why not."""
+    """Move the calling thread into a new, nameless namespace for good. Raises OSError."""
     if _LIBC.unshare(_CLONE_NEWNET):
         code = ctypes.get_errno()
         raise OSError(code, f"no new network namespace: {os.strerror(code)}")

@@ -25,7 +25,7 @@ NO_HOST_IP: Mapping[str, str] = {
 
 
 def write(interface: str, settings: Mapping[str, str]) -> None:
-    """Set what `settings` says of an interface; `{}` in a name stands for the interface.
+    """Set the `settings` of an interface; `{}` in a name stands for the interface.
 
     A family that this kernel does not have has nothing to set. Raises OSError.
     """
@@ -51,7 +51,7 @@ def _is_on(path: str) -> bool:
 
 
 def read(interface: str, names: Iterable[str]) -> dict[str, str]:
-    """What settings of an interface are; those that this kernel does not have are left out."""
+    """The values of settings of an interface; those that this kernel lacks are left out."""
     found = {}
     for name in names:
         with suppress(FileNotFoundError):
@@ -60,7 +60,7 @@ def read(interface: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def _read(path: str) -> str:
-    """A setting; thousands are read every few seconds, which pathlib makes five times as dear."""
+    """Read a setting: thousands every few seconds, for which pathlib takes five times as long."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(file, 4096).decode("ascii").strip()

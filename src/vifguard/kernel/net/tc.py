@@ -35,7 +35,7 @@ _ETH_P_ALL = 3
 _TCM = struct.Struct("=BxxxiIII")
 
 PRIORITY = 1
-"""First of all filters: what passes first may end the chain."""
+"""First of all filters: an earlier filter's verdict may end the chain."""
 
 
 class Hook(IntEnum):
@@ -72,7 +72,7 @@ class Clsact:
         self.close()
 
     def put(self, ifindex: int, hook: Hook, program: Program, name: str, replaced: int = 0) -> None:
-        """Let `program` stand first at `hook`, as a filter called `name`.
+        """Put `program` first at `hook`, as a filter called `name`.
 
         `replaced` is the handle of the filter at PRIORITY whose program it replaces, between
         two packets; 0 adds a filter in front of all others of that priority (cls_bpf adds at
@@ -86,7 +86,7 @@ class Clsact:
         self._netlink.do(message)
 
     def remove(self, ifindex: int, hook: Hook, handle: int) -> None:
-        """Take away the filter at PRIORITY with this handle; harmless where it is not."""
+        """Remove the filter at PRIORITY with this handle; harmless where there is none."""
         self._delete(Message(_DELETE_FILTER, _filter(ifindex, hook, handle) + text(_KIND, "bpf")))
 
     def remove_clsact(self, ifindex: int) -> None:
@@ -104,9 +104,9 @@ class Clsact:
         ]
 
     def filters(self, ifindex: int, hook: Hook) -> Iterator[Filter]:
-        """All filters that every frame meets at a hook, in the order in which it does.
+        """All filters that every frame passes at a hook, in that order.
 
-        Those of another kind than bpf have program 0.
+        Filters of another kind than bpf have program 0.
         """
         request = Message(_GET_FILTER, _TCM.pack(socket.AF_UNSPEC, ifindex, 0, hook, 0))
         for answer in self._netlink.dump(request):

@@ -1,6 +1,6 @@
 """Chains of nftables at the hooks of network devices that drop everything.
 
-Spoken as nfnetlink messages (linux/netfilter/nf_tables.h): libnftables reads the host's
+Sent as nfnetlink messages (linux/netfilter/nf_tables.h): libnftables reads the host's
 whole ruleset before each command, and text is never glued. Numbers are big-endian here.
 """
 
@@ -39,7 +39,7 @@ _PER_BATCH = 200
 
 
 class Hook(IntEnum):
-    """Where on a device a chain stands: what it receives, or what is sent through it."""
+    """The hook of a device: for frames that it receives, or that are sent through it."""
 
     INGRESS = 0
     EGRESS = 1
@@ -54,7 +54,7 @@ class DropChain:
 
     @property
     def name(self) -> str:
-        """What the chain is called."""
+        """The name of the chain."""
         return f"{self.hook.name.lower()}-{self.device}"
 
 
@@ -77,7 +77,7 @@ class DropTable:
 
     @property
     def port(self) -> int:
-        """The number of the socket: what nftables tells of our own changes bears it."""
+        """The number of the socket, which nftables' notices of our own changes bear."""
         return self._netlink.port
 
     def chains(self) -> frozenset[DropChain]:
@@ -85,9 +85,9 @@ class DropTable:
         return frozenset(self.counts())
 
     def tampered(self) -> frozenset[DropChain]:
-        """Those of them that do not drop every frame: somebody gave them rules, or a policy.
+        """The chains that do not drop every frame: somebody gave them rules, or a policy.
 
-        All, where the table sleeps (`flags dormant`).
+        All, where the table is dormant (`flags dormant`).
         """
         if self._sleeps():
             return self.chains()
@@ -96,7 +96,7 @@ class DropTable:
         return frozenset(chain for chain, body in found if chain and _is_tampered(body))
 
     def counts(self) -> Mapping[DropChain, int]:
-        """The chains that are there, and how many frames each has dropped."""
+        """The chains that are there, with the number of frames that each has dropped."""
         found: dict[DropChain, int] = {}
         for answer in self._netlink.dump(_message(_GET_CHAIN)):
             chain = self._chain(answer.body)
@@ -177,7 +177,7 @@ _COUNTED = nest(
     attribute(_COUNTER_BYTES, bytes(8)),
     attribute(_COUNTER_PACKETS, bytes(8)),
 )
-"""A chain counts what its policy decides; without this it does not."""
+"""Makes a chain count the frames that its policy decides, which it otherwise does not."""
 
 
 def _is_tampered(body: bytes) -> bool:
@@ -187,9 +187,9 @@ def _is_tampered(body: bytes) -> bool:
 
 
 class DropTableWatch:
-    """Tells when a table was changed by anybody else. One thread's.
+    """A subscription to changes of a table by anybody else. One thread's.
 
-    `others` are the names of further tables, of any family, from which something was taken.
+    `others` are the names of further tables, of any family, of which removals are watched.
     """
 
     def __init__(self, table: DropTable, *others: str) -> None:
@@ -204,11 +204,11 @@ class DropTableWatch:
         os.close(self._end)
 
     def stop(self) -> None:
-        """Let `losses` end; for another thread."""
+        """End `losses`; for another thread."""
         os.write(self._end, b".")
 
     def losses(self) -> Iterator[None]:
-        """Once for each time that the table or chains of it went, until `stop`."""
+        """One item for each time that the table or its chains were changed, until `stop`."""
         poll = select.poll()
         poll.register(self._netlink.fileno(), select.POLLIN)
         poll.register(self._ended, select.POLLIN)

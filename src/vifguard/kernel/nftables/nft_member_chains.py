@@ -16,10 +16,10 @@ from vifguard.kernel.net import netlink
 from vifguard.kernel.net.netlink import attribute, nest, text
 
 SET = "members"
-"""What the set is called."""
+"""The name of the set."""
 
 POLICY = 1
-"""What a chain does with a frame that no rule of it decides: it accepts it."""
+"""The policy of a chain, for a frame that none of its rules decides: accept."""
 
 _DROP, _ACCEPT = 0, 1
 _LOCAL_IN, _FORWARD, _INGRESS = 1, 2, 0
@@ -34,7 +34,7 @@ Expression = tuple[str, Mapping[int, bytes]]
 
 
 class _Key(IntEnum):
-    """What nftables reads of a packet besides its bytes."""
+    """The metadata that nftables reads of a packet."""
 
     PRIORITY = 2
     ENTERED_BY = 4
@@ -58,7 +58,7 @@ class Chain:
 
 
 class FoundChain(NamedTuple):
-    """A chain as the kernel tells it: its attributes, and the expressions of each rule."""
+    """A chain as the kernel returns it: its attributes, and the expressions of each rule."""
 
     attributes: Mapping[int, bytes]
     rules: Sequence[bytes]
@@ -103,7 +103,7 @@ def _mark() -> tuple[bytes, bytes]:
 
 
 def _verdict(code: int) -> bytes:
-    # The inner ones bear no flag of a nest, as the kernel tells them.
+    # The inner ones bear no flag of a nest, as the kernel returns them.
     return _expression("immediate", u32(1, _VERDICT), nest(2, attribute(2, u32(1, code))))
 
 
@@ -122,11 +122,11 @@ FORWARDING = (
     ),
     Chain("input", ((_entered_by_member(inverted=True), *_mark()),), _LOCAL_IN),
 )
-"""What judges the frames between members, and marks those that the host is to receive."""
+"""The chains that judge frames between members, and mark those that the host is to receive."""
 
 
 def receiving(bridge: str) -> Chain:
-    """What drops the marked frames that a bridge receives."""
+    """The chain that drops the marked frames that a bridge receives."""
     is_stranger = _meta(_Key.PRIORITY) + _compare(_STRANGER)
     return Chain(bridge, ((is_stranger, _COUNTER, _verdict(_DROP)),), _INGRESS, bridge)
 
@@ -143,7 +143,7 @@ def _is_as_written(found: FoundChain, written: Chain) -> bool:
     policy = int.from_bytes(found.attributes.get(5, b""), "big")
     if not (written.hook.items() <= hook.items() and policy == POLICY):
         return False
-    # The kernel may tell more than was written: what a counter has counted.
+    # The kernel may return more than was written: the counts of a counter.
     return len(found.rules) == len(written.rules) and all(
         _holds(_meaning(there), _meaning(b"".join(rule)))
         for there, rule in zip(found.rules, written.rules, strict=True)

@@ -1,9 +1,9 @@
-"""A filter of nftables that lets frames pass between the members of one set alone.
+"""A filter of nftables that passes frames only between the members of one set.
 
-Bridge family: what enters by a member of the set and leaves by another passes, and so does what
-has to do with neither; all else is dropped. What enters by a device that is not in the set is
-not known to be for a bridge of ours until it is received there: so it is marked by a priority,
-and dropped at the bridges that are named. Numbers on the wire are big-endian, values in
+Bridge family: a frame that enters by a member of the set and leaves by another passes, and so
+does one that concerns no member; any other is dropped. A frame that enters by a device outside
+the set is not known to be for an adopted bridge until it is received there: so it is marked by a
+priority, and dropped at the bridges that are named. Numbers on the wire are big-endian, values in
 registers in host order (linux/netfilter/nf_tables.h).
 """
 
@@ -38,11 +38,11 @@ _BRIDGE, _NETDEV = 7, 5
 _HEADER = struct.Struct("!BBH")
 _MADE = _NEW_TABLE, netlink.CREATE
 _IFINDEX = 20
-"""What `nft list` calls iface_index."""
+"""The type that `nft list` calls iface_index."""
 
 
 class MembersTable:
-    """One such filter; `name` is that of its tables. One thread's."""
+    """One filter of members; `name` is that of its tables. One thread's."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -61,33 +61,33 @@ class MembersTable:
     def members(self) -> frozenset[int] | None:
         """The indexes of the devices in the set; None where nothing filters by it.
 
-        So it is where the set, its table or a chain is gone, and where somebody changed them: the
-        chains must hold the rules that `make` writes, and no other.
+        That is so where the set, its table or a chain is gone, and where somebody changed them:
+        the chains must have the rules that `make` writes, and no other.
         """
         if not are_as_written(self._chains(_BRIDGE), FORWARDING):
             return None
         return self._inside()
 
     def held(self) -> frozenset[int]:
-        """The indexes in the set, whatever filters by it; empty where there is none."""
+        """The indexes in the set, even if no chain filters by it; empty where there is none."""
         return self._inside() or frozenset()
 
     def bridges(self) -> frozenset[str]:
-        """The bridges that receive as the filter says, by name."""
+        """The bridges with the filter's chain for received frames, by name."""
         here = self._chains(_NETDEV)
         return frozenset(
             name for name, found in here.items() if are_as_written({name: found}, [receiving(name)])
         )
 
     def make(self, bridges: Iterable[str], members: Iterable[int]) -> None:
-        """Put the filter up for bridges by name and a set of devices, whatever is there of it.
+        """Make the filter for bridges by name and a set of devices, in place of any former one.
 
-        In one step: what was there filters until the new one does.
+        In one step: the former filter works until the new one does.
         """
         tables = [
             _message(kind, family, self._table(), flags)
             for family in (_BRIDGE, _NETDEV)
-            # What is not there cannot be deleted: so it is made, deleted, and made.
+            # A table that is not there cannot be deleted: so it is made, deleted, and made.
             for kind, flags in (_MADE, (_DELETE_TABLE, 0), _MADE)
         ]
         chains = [(_BRIDGE, chain) for chain in FORWARDING]
@@ -102,7 +102,7 @@ class MembersTable:
         )
 
     def change(self, add: Iterable[int] = (), remove: Iterable[int] = ()) -> None:
-        """Put devices into the set and take them out; what is so already is no error."""
+        """Put devices into the set and take them out; one already in or out is no error."""
         add, remove = frozenset(add), frozenset(remove)
         here = self.held()
         messages = [
@@ -113,7 +113,7 @@ class MembersTable:
             self._transact(messages)
 
     def dropped(self) -> int:
-        """How many frames the filter has dropped since it was made."""
+        """The number of frames that the filter has dropped since it was made."""
         return sum(
             counted(netlink.attributes(answer.body, _HEADER.size).get(4, b""))
             for family in (_BRIDGE, _NETDEV)
@@ -121,7 +121,7 @@ class MembersTable:
         )
 
     def remove(self) -> None:
-        """Take the filter away; one that is gone already is no error."""
+        """Remove the filter; one that is gone already is no error."""
         for family in (_BRIDGE, _NETDEV):
             try:
                 self._transact([_message(_DELETE_TABLE, family, text(1, self._name))])
@@ -137,7 +137,7 @@ class MembersTable:
         return frozenset(index for each in found for index in _indexes(each.get(3, b"")))
 
     def _chains(self, family: int) -> Mapping[str, FoundChain]:
-        """The chains of one of the tables; none where the table sleeps (`flags dormant`)."""
+        """The chains of one of the tables; none where the table is dormant (`flags dormant`)."""
         tables = self._named(self._dump(_GET_TABLE, family))
         if not tables or any(tables[0].get(2, b"")):
             return {}
@@ -150,7 +150,7 @@ class MembersTable:
         return {name: FoundChain(each, rules.get(name, [])) for name, each in names}
 
     def _named(self, answers: Iterable[Message] | None) -> list[dict[int, bytes]]:
-        """The attributes of those that are of this table, whose name is the first."""
+        """The attributes of the answers of this table, whose name is the first attribute."""
         found = (netlink.attributes(each.body, _HEADER.size) for each in answers or ())
         return [each for each in found if netlink.read_text(each.get(1, b"")) == self._name]
 
@@ -158,7 +158,7 @@ class MembersTable:
         return self._dump(_GET_RULE, family, self._table()) or []
 
     def _dump(self, kind: int, family: int, body: bytes = b"") -> list[Message] | None:
-        """What there is; None where there is no such table, or no nftables."""
+        """The answers to a dump; None where there is no such table, or no nftables."""
         try:
             return self._netlink.dump(_message(kind, family, body))
         except NetlinkError as error:
