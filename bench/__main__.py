@@ -20,7 +20,7 @@ BENCHES = {
     "lists": lists,
 }
 APART = {"api-peers": api_peers}
-"""Those that run where they are asked for only."""
+"""Benches that run only where named."""
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _run(names: list[str], *, quick: bool) -> bool:
-    """Whether any goal was missed."""
+    """Run the benches; whether any goal was missed."""
     goals: dict[str, list[result.Goal]] = {}
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)

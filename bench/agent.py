@@ -73,7 +73,7 @@ class MemoryFeed:
             return self._updates.get(after) if self._released > after else None
 
     def report(self, report: Report) -> ReportAnswer:
-        """Count what is enforced."""
+        """Count enforced ports."""
         with self._lock:
             for each in report.ports:
                 if each.state is PortState.ENFORCED:

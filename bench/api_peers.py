@@ -1,7 +1,7 @@
 """One loop of API calls against vifguard, on each of its databases, and against Neutron.
 
-The servers stand side by side and take turns, so that what else the machine does meets them
-all alike. A call's time is the client's, from the request until its answer is read; its CPU the
+The servers stand side by side and take turns, so that other load of the machine meets them all
+alike. A call's time is the client's, from the request until its answer is read; its CPU the
 server's and its database's.
 """
 
@@ -30,7 +30,7 @@ _PAIR = IPv4Address("10.128.0.0")
 
 @dataclass(frozen=True)
 class _Size:
-    """How many ports stand when calls are timed, how many rounds, and calls in each."""
+    """The numbers of ports that stand when calls are timed, of rounds, and of calls in each."""
 
     some: int
     many: int
@@ -46,7 +46,7 @@ _LOOK = _Size(some=20, many=100, most=150, rounds=1, calls=3, at_once=16)
 
 @dataclass
 class _Bench:
-    """A server, and what was made there."""
+    """A server, and the objects that were made there."""
 
     server: Server
     network: str = ""
@@ -186,7 +186,7 @@ _SOME: dict[str, Call] = {
 }
 _MANY: dict[str, Call] = {**_EACH, "list in pages of 100": _walk}
 _DEAR = {"list of all": 2, "list in pages of 100": 1}
-"""Calls a round, of what takes a peer seconds."""
+"""Calls a round, of calls that take a peer seconds."""
 _TOGETHER: dict[str, Call] = {"POST port": _post, "GET port": _get, "PUT port name": _put_name}
 
 
@@ -198,7 +198,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
         benches = [_Bench(server) for server in servers]
         for world in benches:
             world.prepare()
-            world.fill(_AT_ONCE)  # what a first call costs more is not of interest
+            world.fill(_AT_ONCE)  # the extra cost of a first call is not of interest
         rows += _stage(benches, _EACH, _AT_ONCE, size)
         _fill_all(benches, size.some)
         rows += _stage(benches, _SOME, size.some, size)
@@ -279,7 +279,7 @@ def _together(world: _Bench, name: str, call: Call, size: _Size) -> dict[str, An
 
 
 def _ready(world: _Bench) -> ApiClient:
-    """A connection that is there and was used: servers end what idles while others have turns."""
+    """A connection that is there and was used: servers end idle ones while others have turns."""
     door = ApiClient(world.server)
     door.call("GET", "/v2.0/networks?limit=1")
     return door
@@ -311,7 +311,7 @@ def _row(  # noqa: PLR0913, PLR0917  a row has these columns
 
 
 def _ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How many times as long the peer takes, by the medians."""
+    """The peer's time in multiples of ours, by the medians."""
     of = {(r["call"], r["ports"], r["clients"], r["server"]): r["p50_ms"] for r in rows}
     found = []
     for (call, ports, clients, server), median in of.items():
@@ -323,7 +323,7 @@ def _ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """How much longer a call takes with the most ports than with a few, of ours."""
+    """The growth of our calls' time from a few ports to the most, as a ratio."""
     ours = [r for r in rows if r["server"] != PEER and r["clients"] == 1 and r["call"] in _EACH]
     few, most = (pick(r["ports"] for r in ours) for pick in (min, max))
     at = {(r["call"], r["server"], r["ports"]): r["p50_ms"] for r in ours}

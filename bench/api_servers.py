@@ -134,7 +134,7 @@ def _both(room: Path) -> Iterator[tuple[Server, ...]]:
 
 @contextmanager
 def postgresql(room: Path) -> Iterator[tuple[Path, int]]:
-    """A server with an empty database `bench`, as it comes: what is committed is on the disk."""
+    """A server with an empty database `bench`, as it comes: a commit is on the disk."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
     if not programs:
         raise FileNotFoundError("there is no PostgreSQL in /usr/lib/postgresql; run `make setup`")
@@ -261,8 +261,8 @@ def _await_answer(server: Server, process: subprocess.Popen[bytes]) -> None:
 class ApiClient:
     """A connection that stays open; every answer but 2xx ends the bench.
 
-    `seconds` is how long answers took so far, each until it was read; what the client writes
-    and parses as JSON is not counted.
+    `seconds` is the time that answers took so far, each until it was read; the client's writing
+    and parsing of JSON is not counted.
     """
 
     def __init__(self, server: Server) -> None:

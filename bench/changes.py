@@ -1,4 +1,4 @@
-"""What it costs to add a port, a rule or a member, beside others; and what all of it weighs.
+"""The cost of adding a port, a rule or a member, beside others; and the memory of it all.
 
 Ours among 1,000 ports that share a group whose rules refer to a set of 100,000 addresses.
 The others at 100 ports, libvirt at 10: each change of theirs takes longer the more there are.
@@ -35,7 +35,7 @@ _FIRST = IPv4Address("172.16.0.0")
 
 
 def measure(*, quick: bool) -> dict[str, Any]:
-    """Milliseconds a change, by filter; what the kernel holds of ours in MB."""
+    """Milliseconds a change, by filter; the kernel's memory for ours in MB."""
     ports, peers = (100, 10) if quick else (PORTS, PEERS_PORTS)
     with standing_world("changes", ports) as world:
         bpffs.mount(world.bpf_dir.parent)
@@ -146,7 +146,7 @@ def _resident_mb() -> float:
 
 
 def _maps_mb(world: World, driver: EbpfDriver) -> dict[str, float]:
-    """What the kernel says that each map takes; those below a megabyte together."""
+    """The memory of each map, as the kernel reports it; those below a megabyte together."""
     sizes = {
         name: _locked(each.fileno()) / 2**20
         for name, each in driver._maps.items()  # noqa: SLF001 - nobody else asks for their size

@@ -1,4 +1,4 @@
-"""Two guests who talk by UDP: what they say, in both directions, and what is refused them."""
+"""Two guests who talk by UDP: their frames, in both directions, and those to be refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TRIED = 1000
 
 
 def request(world: World, family: str, service: int = SERVICE) -> bytes:
-    """From `a` to `b`, who serves: an Ethernet frame of 60 bytes and more."""
+    """A frame from `a` to `b`, which serves: Ethernet, of 60 bytes and more."""
     said = build.udp(_CLIENT, service, bytes(18))
     if family == "IPv4":
         return build.ethernet(world.a.mac, world.b.mac, build.ipv4(world.a.ip4, world.b.ip4, said))
@@ -20,7 +20,7 @@ def request(world: World, family: str, service: int = SERVICE) -> bytes:
 
 
 def reply(world: World, family: str) -> bytes:
-    """What `b` answers."""
+    """The answer of `b`."""
     said = build.udp(SERVICE, _CLIENT, bytes(18))
     if family == "IPv4":
         return build.ethernet(world.b.mac, world.a.mac, build.ipv4(world.b.ip4, world.a.ip4, said))
@@ -28,7 +28,7 @@ def reply(world: World, family: str) -> bytes:
 
 
 def establish(world: World, family: str) -> None:
-    """One frame each way, so that what follows belongs to a connection that both sides know."""
+    """Send one frame each way, so that later ones belong to a connection that both sides know."""
     world.flood(request(world, family), 1000, 1)
     world.flood(reply(world, family), 1000, 1, back=True)
 

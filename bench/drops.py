@@ -1,4 +1,4 @@
-"""What a forged frame costs the host that drops it."""
+"""The cost of a forged frame to the host that drops it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a packet of an established connection costs, beside no filter and beside other makers'.
+"""The cost of a packet of an established connection, beside no filter and other makers'.
 
 Both directions, both families, interleaved. The peers are each in their own best configuration;
-what that is, and where one ends, stands in its module.
+its module describes it, and its limits.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Variant:
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Those that the filter passes."""
+        """The families that the filter passes."""
         return ("IPv4",) if self.filter == libvirt_nwfilter.NAME else conversation.FAMILIES
 
     def as_json(self) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """The policy of the comparison as libvirt's nwfilter installs it: its own daemon writes it.
 
-libvirtd makes the rules of one port, in a namespace that ends at once, and we write down what
+libvirtd makes the rules of one port, in a namespace that ends at once, and we save the rules that
 it put into ebtables and iptables. All ports get the same with their own names, MACs and
 addresses, loaded at one go: libvirtd itself, a command a rule, would need hours for 1,000.
-The filter is `clean-traffic`, with what passes for IPv4 by `<tcp>` and `<udp>` rules, which
-libvirt tracks by itself. `clean-traffic` passes no IPv6.
+The filter is `clean-traffic`, and IPv4 passes by `<tcp>` and `<udp>` rules, which libvirt tracks
+by itself. `clean-traffic` passes no IPv6.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _BINDING = """\
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What libvirt put into the kernel for the sample, as the tools save it."""
+    """The rules that libvirt put into the kernel for the sample, as the tools save them."""
 
     ebtables: str
     iptables: str
@@ -89,7 +89,7 @@ def changes(ports: int, count: int) -> dict[str, float]:
 
 @contextmanager
 def _libvirtd() -> Iterator[tuple[Host, Callable[[str, str], None]]]:
-    """A host of its own with libvirtd, and a way to tell it a document by a command."""
+    """A host of its own with libvirtd, and a function that passes it a document by a command."""
     with lab.run() as run, standing(run, "bench", iptables=True) as host:
         virsh = libvirtd(host)
 
@@ -122,7 +122,7 @@ def _rule(each: rules.Open) -> str:
 
 
 def put(world: World, count: int) -> None:
-    """Load, for every port of the world, what libvirt wrote for one."""
+    """Load, for every port of the world, the rules that libvirt wrote for one."""
     written = write(count)
     netns.within(world.name, lambda: sysctl.write("", THROUGH_IPTABLES))
     guests = {guest.tap: guest for guest in (world.a, world.b)}

@@ -1,7 +1,7 @@
 """Lists of networks, as clients ask for one: by name, by id, the first; beside showing it.
 
-The answers take turns, so that what else the machine does meets them all alike, and what counts
-is how many times as long as showing one network by its id each takes.
+The answers take turns, so that other load of the machine meets them all alike. The result is each
+one's time in multiples of showing one network by its id.
 """
 
 from __future__ import annotations

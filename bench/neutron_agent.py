@@ -1,8 +1,8 @@
 """Neutron's own iptables driver with many ports, and the time that it takes for each change.
 
 Not of this project's environment: `bench.neutron_iptables` starts it with the Python of the one
-that Neutron is installed in, inside the host's namespace. It is told the ports and the group as
-JSON on stdin, and prints seconds as JSON. What it leaves in the kernel stays.
+that Neutron is installed in, inside the host's namespace. It reads the ports and the group as
+JSON on stdin, and prints seconds as JSON. Its rules in the kernel stay.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SPEC.loader.exec_module(peer)
 
 
 def main() -> None:
-    """Guard the ports, then change what was asked to be changed."""
+    """Guard the ports, then make the requested changes."""
     _, state = sys.argv
     told = json.load(sys.stdin)
     peer.configure(state)

@@ -27,9 +27,9 @@ THROUGH_IPTABLES = {f"bridge/bridge-nf-call-{each}": "1" for each in ("iptables"
 
 
 def put(world: World, count: int, *, changes: bool = False) -> dict[str, float]:
-    """Let Neutron guard all ports; the seconds it took for all, and for each change."""
+    """Guard all ports by Neutron; the seconds it took for all, and for each change."""
     netns.within(world.name, lambda: sysctl.write("", THROUGH_IPTABLES))
-    # Neutron writes no rules for IPv6 where new interfaces are told to have none.
+    # Neutron writes no rules for IPv6 where new interfaces are configured to have none.
     netns.within(world.name, lambda: sysctl.write("default", _WITH_IPV6))
     others = [other_guest(number) for number in range(2, world.ports)]
     # It names chains after the tap, from its fourth letter on.

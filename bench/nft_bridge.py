@@ -1,8 +1,8 @@
 """The policy of the comparison in nftables' bridge family: by us, as well as we know how.
 
 One lookup a check, whatever the number of ports: sets of interface, MAC and address. There is
-no `ct state` in the bridge family without nf_conntrack_bridge, which few kernels have, so who
-opened what stands in a set that packets add to: without TCP's states and with one timeout.
+no `ct state` in the bridge family without nf_conntrack_bridge, which few kernels have, so openings
+are kept in a set that packets add to: without TCP's states and with one timeout.
 That is less than the others do, and cheaper.
 """
 

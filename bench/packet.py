@@ -1,4 +1,4 @@
-"""What a guard adds to a packet, in CPU time, beside the same bridge without any filter."""
+"""The CPU time that a guard adds to a packet, beside the same bridge without any filter."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compare(worlds: dict[str, World], family: str, rounds: int) -> dict[str, Any
 
 
 def prove_live(world: World, profile: Profile | None) -> None:
-    """Raise unless own frames pass and forged ones do what the variant says."""
+    """Raise unless own frames pass and forged ones are dropped where the variant guards."""
     for family in ("IPv4", "IPv6"):
         sent, received, _ = world.flood(own(world, family), 5000, FORGED)
         if received < sent:
@@ -88,7 +88,7 @@ def own(world: World, family: str) -> bytes:
 
 
 def forged(world: World) -> dict[str, bytes]:
-    """What a guard must stop."""
+    """Forged frames that a guard must stop."""
     datagram = build.udp(1024, 2000, bytes(18))
     legal = build.ipv4(world.a.ip4, world.b.ip4, datagram)
     other = build.ipv4("10.9.0.77", world.b.ip4, datagram)

@@ -42,7 +42,7 @@ Row = dict[str, Any]
 
 
 def main(results: Path = RESULTS, directory: Path = DIRECTORY) -> list[Path]:
-    """Draw what there are results of; the files that were written."""
+    """Draw each bench that has results; the files that were written."""
     directory.mkdir(parents=True, exist_ok=True)
     drawn = []
     with mpl.rc_context(_STYLE):

@@ -1,4 +1,4 @@
-"""What a port costs to put in, among 10,000 real interfaces; and the agent's memory."""
+"""The cost of adding a port among 10,000 real interfaces; and the agent's memory."""
 
 from __future__ import annotations
 

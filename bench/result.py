@@ -16,7 +16,7 @@ from bench.machine import describe
 
 RESULTS = Path(__file__).with_name("results")
 LOOKS = Path("build/bench")
-"""Where the figures of a quick look go, which are no results."""
+"""The directory for figures of a quick look, which are no results."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _cell(value: object) -> str:
 
 
 def show_goals(goals: Mapping[str, Iterable[Goal]]) -> None:
-    """Print what was to be reached by all benches, in one table."""
+    """Print the goals of all benches, in one table."""
     table = Table("bench", "goal", "seen", "bound", "")
     for name, each in goals.items():
         for goal in each:

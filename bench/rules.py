@@ -1,7 +1,7 @@
 """The policy of the comparison: one security group that all ports have, of a number of rules.
 
-A guest may open whatever it likes. To it may come UDP and TCP for one port from anywhere; that
-is said in the middle, among rules that name other ports and single addresses.
+A guest may open any connection. UDP and TCP for one port may come to it from anywhere, by rules in
+the middle, among others that name other ports and single addresses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TCP, _UDP = 6, 17
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What may come to a guest; `remote` None is anywhere."""
+    """Packets that may come to a guest; `remote` None is anywhere."""
 
     version: int
     protocol: int
@@ -31,12 +31,12 @@ class Open:
 
     @property
     def protocol_name(self) -> str:
-        """As the tools of others say it."""
+        """The protocol's name in the tools of others."""
         return "tcp" if self.protocol == _TCP else "udp"
 
 
 def incoming(count: int) -> list[Open]:
-    """What may come to a guest, in a group of `count` rules of which two are for what goes out."""
+    """The incoming rules of a group of `count` rules, of which two are for outgoing packets."""
     if count < FEWEST:
         raise ValueError(f"{count} rules are too few; the policy needs {FEWEST}")
     others = [_other(number) for number in range(count - 6)]

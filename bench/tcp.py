@@ -102,7 +102,7 @@ def _rate(world: World, work: str, family: str) -> float:
 
 
 def goals(result: dict[str, Any]) -> list[Goal]:
-    """Streams at 0.97 of the rate without a filter, connections at 0.80; as what it costs."""
+    """Streams at 0.97 of the rate without a filter, connections at 0.80, by CPU time."""
     return [
         Goal(
             f"{row['family']} {work}, {row['rules']} rules",

@@ -35,7 +35,7 @@ UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
 
 @dataclass(frozen=True)
 class Guest:
-    """A namespace behind a tap; the bench is between `a`, who sends, and `b`."""
+    """A namespace behind a tap; the bench is between `a`, which sends, and `b`."""
 
     netns: str
     tap: str
@@ -103,7 +103,7 @@ class World:
                 guest.netns,
             )
             return
-        # The stack behind a tap has another MAC than its port: it discards what arrives at
+        # The stack behind a tap has another MAC than its port: it discards frames at
         # once, so that the path's cost is not drowned in a receiver's.
         netns.ip(["link set eth0 up"], guest.netns)
         netns.run(
@@ -126,7 +126,7 @@ class World:
         shutil.rmtree(self._directory)
 
     def inside(self, work: Callable[[], T]) -> T:
-        """What `work` returns in the host's namespace."""
+        """Run `work` in the host's namespace and return its result."""
         return netns.within(self.name, work)
 
     def interfaces(self) -> dict[str, int]:
@@ -206,7 +206,7 @@ def other_guest(number: int) -> Guest:
 
 
 def policy_of(guest: Guest, number: int, profile: Profile, *groups: str) -> PortPolicy:
-    """What a port of the bench may send: one MAC, one address of each family."""
+    """The policy of a port of the bench: one MAC, one address of each family."""
     guards = GUARDS_OF[profile]
     return PortPolicy(
         port_id=f"00000000-0000-0000-0000-{number:012x}",

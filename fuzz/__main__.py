@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _in_sequences(seconds: float, seed: int) -> int:
-    """How many disagreements whole conversations showed; each is kept."""
+    """Search in whole conversations; the number of disagreements, of which each is kept."""
     tally, found = sequences.search(seed, sequences.lasting(seconds))
     _tell(sequences.told(tally, found, seconds))
     for each in found:
@@ -77,7 +77,7 @@ def _guided(frames: list[bytes], seconds: float, seed: int) -> list[bytes]:
 
 
 def _until(asked: argparse.Namespace, seconds: float) -> Callable[[Tally], bool]:
-    """Whether to go on; it also tells how far the search has come."""
+    """A predicate whether to go on, which also prints the progress of the search."""
     end, told = time.monotonic() + seconds, time.monotonic()
 
     def goes_on(tally: Tally) -> bool:

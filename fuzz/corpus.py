@@ -52,7 +52,7 @@ def encode_choices(random: Random) -> bytes:
 
 
 def seeds(random: Random) -> list[bytes]:
-    """What a search begins with: the corpus, the catalogue, and some of the tiny universe."""
+    """The first frames of a search: the corpus, the catalogue, and some of the tiny universe."""
     tiny = [frame for _, frame in universe.frames()]
     return [*kept(), *catalogue(), *random.sample(tiny, _OF_THE_UNIVERSE)]
 
@@ -76,14 +76,14 @@ def fewest(frames: Iterable[bytes]) -> list[bytes]:
         if not shows <= times.keys():
             shown[frame] = shows
             times.update(shows)
-    for frame in [*shown][::-1]:  # What shorter ones and later ones show together is not needed.
+    for frame in [*shown][::-1]:  # Not needed if shorter and later ones together show as much.
         if all(times[behaviour] > 1 for behaviour in shown[frame]):
             times.subtract(shown.pop(frame))
     return list(shown)
 
 
 def _shown(judges: Iterable[PortPolicy], frame: bytes) -> set[object]:
-    """What the frame shows at the ports of all judges together."""
+    """The behaviours that the frame shows at the ports of all judges together."""
     parsed = parse(frame)
     reasons = {
         verdict(policy, direction, parsed).reason for policy in judges for direction in Direction

@@ -16,7 +16,7 @@ _GRACE = 120
 
 @dataclass(frozen=True, slots=True)
 class Guided:
-    """What it did. `kept` reached code that others did not; `disagreeing` are to be looked at."""
+    """Its result. `kept` reached code that others did not; `disagreeing` are to be looked at."""
 
     frames: int
     compared: int
@@ -26,7 +26,7 @@ class Guided:
 
 
 class GuidedError(RuntimeError):
-    """It did not come to its end; the message is what it said last."""
+    """The search did not come to its end; the message is the end of its output."""
 
 
 def missing() -> str:

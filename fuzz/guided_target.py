@@ -1,7 +1,7 @@
-"""What the guided search does with one input after the other.
+"""The target of the guided search, which judges one input after the other.
 
-An input is a frame and nothing else; at which ports it is judged, and what is left to be done
-to it, follows from its octets, so that the same input always reaches the same code. Half of the
+An input is a frame and nothing else; the ports at which it is judged, and its offloads, follow
+from its octets, so that the same input always reaches the same code. Half of the
 changes are libFuzzer's own, half those of `mutate`.
 """
 
@@ -68,7 +68,7 @@ class _GuidedTarget:
                 said = self._ports.judge(port, direction, frame)
                 if is_testable(data):
                     self._wait(port, direction, frame, said)
-        except Exception:  # noqa: BLE001 - that it raises is what is told, by the search that follows
+        except Exception:  # noqa: BLE001 - the search that follows reports the error
             self._disagreeing.append(data.hex())
         if self._frames % _LOOK == 0:
             self._ask_all()

@@ -8,7 +8,7 @@ from pathlib import Path
 import atheris
 
 ROOMS = ("vifguard.packet", "vifguard.semantics")
-"""Whose code is measured."""
+"""The rooms whose code is measured."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Where a frame's fields are and which values are worth trying there; where its headers begin.
+"""The layout of a frame: its fields, the values worth trying there, and its header borders.
 
 Written from the RFCs a third time, apart from both that are compared, and allowed to be
-wrong: it only says where to look.
+wrong: it only guides the search.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Seed:
 
     @property
     def layout(self) -> Layout:
-        """Where its fields are."""
+        """The layout of its fields."""
         if self._layout is None:
             self._layout = layout(self.frame)
         return self._layout
@@ -150,7 +150,7 @@ class Mutator:
         changed = bytearray(frame[: found.upper] + other.frame[theirs.upper :])
         here, there = found.network, theirs.network
         family = frame[here - 2 : here]
-        # The protocol goes with the upper layer, where one octet says it.
+        # The protocol goes with the upper layer, where one octet names it.
         if family == b"\x08\x00" == other.frame[there - 2 : there]:
             changed[here + 9] = other.frame[there + 9]
         elif family == b"\x86\xdd" and found.upper == here + 40 and theirs.upper == there + 40:

@@ -1,4 +1,4 @@
-"""What is left to be done to a frame of the search: mostly nothing, else near where it belongs."""
+"""Offloads left to a frame of the search: mostly none, else near the place where they belong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many ports held at once by one private driver, and what it and the reference say there.
+"""Many ports enforced at once by one private driver, and its verdicts beside the reference's.
 
 The programs are given frames as if they stood on interfaces that exist: they are made in a
 network namespace that has no name and ends with the process. All ports share the maps, so a
@@ -38,13 +38,13 @@ LONGEST = 3000
 
 
 def is_testable(frame: bytes) -> bool:
-    """Whether the program can be asked."""
+    """Whether the program can be tested with the frame."""
     return len(frame) <= LONGEST and EbpfDriver.is_testable(frame)
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A frame of which two say different things; `program` is text, what was told of it."""
+    """A frame on which the two disagree; `program` is the program's verdict as text."""
 
     policy: PortPolicy
     direction: Direction
@@ -55,7 +55,7 @@ class Disagreement:
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What it has in common with others of the same cause, probably."""
+        """The key that it shares with others of the same cause, probably."""
         return self.direction, *self.reference.split()[:2], self.program
 
     def __str__(self) -> str:
@@ -116,14 +116,14 @@ class Ports:
             raise ValueError("the kernel holds other policies than it was given")
 
     def age(self) -> None:
-        """Let so much time pass that nobody remembers anything; both must have judged the same."""
+        """Advance the clock until every memory has expired; both must have judged the same."""
         self._now += _AN_AGE
         self._driver.set_clock(self._now)
         for memory in self._memories:
             memory.fragments.passed.clear()
 
     def judge(self, number: int, direction: Direction, frame: Frame) -> Verdict:
-        """What the reference says."""
+        """The verdict of the reference."""
         try:
             return verdict(
                 self.policies[number],
@@ -144,7 +144,7 @@ class Ports:
         frames: Sequence[Frame],
         wanted: Sequence[Verdict],
     ) -> list[Disagreement]:
-        """The frames, testable ones, of which the program says something else."""
+        """The frames, of these testable ones, on which the program disagrees."""
         ifindex = self._ifindexes[number]
         octets = [frame.octets for frame in frames]
         told = self._driver.test_all(direction, octets, ifindex, [each.offload for each in frames])
@@ -169,7 +169,7 @@ def _agree(said: Verdict, seen: Dropped | None) -> bool:
 
 
 def _is_of(frame: bytes, seen: Dropped | None, ifindex: int) -> bool:
-    """Whether a drop record tells of this frame."""
+    """Whether a drop record is of this frame."""
     return seen is None or (
         seen.length == len(frame) and seen.ifindex == ifindex and frame.startswith(seen.head)
     )

@@ -1,4 +1,4 @@
-"""What reference and program once disagreed on, one file each, with a sentence.
+"""Frames on which reference and program once disagreed, one file each, with a sentence.
 
 A file is one frame at one port, or, in `sequences`, all steps that led to it.
 """
@@ -28,7 +28,7 @@ _SEQUENCES = "sequences"
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A frame at a port; `sentence` says what it showed and which side was wrong."""
+    """A frame at a port; `sentence` describes the disagreement and the side that was wrong."""
 
     name: str
     sentence: str
@@ -40,7 +40,7 @@ class Regression:
 
 @dataclass(frozen=True, slots=True)
 class SequenceRegression:
-    """Steps that showed something; `sentence` says what, and which side was wrong."""
+    """Steps to a disagreement; `sentence` describes it and the side that was wrong."""
 
     name: str
     sentence: str
@@ -72,7 +72,7 @@ def keep_sequence(steps: list[Step], reference: str, program: str) -> Path:
 
 
 def keep_error(error: DisagreementError) -> Path:
-    """Write a file for what a search in sequences found."""
+    """Write a file for a disagreement that a search in sequences found."""
     reference, program = (str(said) if said else "pass" for said in error.said)
     return keep_sequence(error.steps, reference, program)
 
@@ -96,7 +96,7 @@ def read(path: Path) -> Regression:
 
 
 def keep(found: Disagreement) -> Path:
-    """Write a file for a new one; its sentence waits for somebody who understood it."""
+    """Write a file for a new one; its sentence is to be written once it is understood."""
     if Guard.SECURITY_GROUPS in found.policy.guards and found.offload == NO_OFFLOAD:
         steps = [Held((found.policy,), vocabulary.BOOK), Sent(0, found.direction, found.frame)]
         return keep_sequence(steps, found.reference, found.program)

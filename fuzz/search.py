@@ -25,7 +25,7 @@ _FOUND_AT_MOST = 20_000
 
 @dataclass(slots=True)
 class Tally:
-    """What was done. A comparison is one frame at one port in one direction, judged by both."""
+    """The tally of a search. A comparison is a frame at a port in a direction, judged by both."""
 
     frames: int = 0
     compared: int = 0
@@ -58,7 +58,7 @@ class Tally:
 
 
 class Search:
-    """One search; `frames` are what it begins with."""
+    """One search; `frames` are its first."""
 
     def __init__(self, frames: Iterable[bytes], random: Random) -> None:
         self._random = random
@@ -75,7 +75,7 @@ class Search:
 
     @property
     def frames(self) -> list[bytes]:
-        """What it began with and has found."""
+        """The frames that it began with and has found."""
         return [seed.frame for seed in self._pool]
 
     def run(self, goes_on: Callable[[Tally], bool]) -> Tally:
@@ -89,7 +89,7 @@ class Search:
         return self.tally
 
     def _replay(self) -> None:
-        """Compare what it begins with as it is, at every port that stays."""
+        """Compare its first frames unchanged, at every port that stays."""
         everywhere = [(port, each) for port in range(self._fixed) for each in Direction]
         frames = self.frames
         for at in range(0, len(frames), BATCH):
@@ -147,7 +147,7 @@ class Search:
             self._pool[self._random.randrange(self._began, len(self._pool))] = seed
 
     def shrunk(self, found: Disagreement) -> Disagreement:
-        """The shortest and plainest frame of which the same two say the same two things."""
+        """The shortest and plainest frame with the same disagreement."""
         self._ports.hold({0: found.policy})
 
         def still(frame: bytes) -> Disagreement | None:
@@ -169,7 +169,7 @@ class Search:
 
 
 def read(frame: bytes, draw: Callable[[], float]) -> Frame:
-    """The frame, parsed, with an offload; what is raised meanwhile says of which frame."""
+    """The frame, parsed, with an offload; an error raised meanwhile names the frame."""
     try:
         return offloads.drawn(draw, frame)
     except Exception as error:

@@ -1,7 +1,7 @@
 """The search in sequences: whole conversations at four ports, now and then a frame changed.
 
-What a frame is worth depends here on those before it. The conversations, and the reference and
-program that judge them step by step, are those of `tests.triangle.sequences`; what is found is
+The value of a frame depends here on those before it. The conversations, and the reference and
+program that judge them step by step, are those of `tests.triangle.sequences`; a disagreement is
 made short by leaving steps out.
 """
 
@@ -49,7 +49,7 @@ class Distorting(Stage):
 def search(
     seed: int, goes_on: Callable[[Tally], bool], suspect: Callable[[], Subject] | None = None
 ) -> tuple[Tally, list[DisagreementError]]:
-    """What was done, and what reference and program (or `suspect`) disagreed on, made short."""
+    """The tally, and the disagreements of reference and program (or `suspect`), made short."""
 
     def judged(program: Subject) -> tuple[Tally, list[DisagreementError]]:
         return _search(seed, goes_on, Reference(), program)
@@ -72,7 +72,7 @@ def _search(
 
 
 def told(tally: Tally, found: list[DisagreementError], seconds: float) -> str:
-    """What a search came to, in a line."""
+    """The result of a search, in a line."""
     passed = 100 * tally.said[None] // max(1, tally.frames)
     return (
         f"search in sequences, {seconds:.0f} s: {tally.frames:,} frames "

@@ -1,4 +1,4 @@
-"""What kind of frame it is: what a guard could tell apart, without addresses and numbers."""
+"""The shape of a frame: all that a guard could distinguish, without addresses and numbers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IGMP = frozenset({0x11, 0x12, 0x16, 0x17, 0x22})
 
 
 def behaviours(frame: Frame, reason: Reason | None) -> frozenset[object]:
-    """What a frame and what became of it show together, in parts that others may share.
+    """The behaviours that a frame and its verdict show, in parts that others may share.
 
     Parts, not their product: else nearly every frame would be a kind of its own.
     """
@@ -57,7 +57,7 @@ def _around(body: object) -> tuple[object, ...]:
 
 
 def _inside(body: object) -> object:
-    """The upper layer, or what the frame carries instead of IP."""
+    """The upper layer, or the frame's content other than IP."""
     if isinstance(body, IPv4 | IPv6):
         return type(body), _upper(body.upper)
     if isinstance(body, Arp):

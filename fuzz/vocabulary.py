@@ -1,7 +1,7 @@
 """The names that frames and policies are made of: few, so that they meet often.
 
-They are those of `tests.triangle.universe`; the catalogue is cast with them, and what the
-tapes of `tests.property.strategies` call their own is the IP group's here.
+They are those of `tests.triangle.universe`; the catalogue is cast with them, and the own addresses
+in the tapes of `tests.property.strategies` are the IP group's here.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ _GROUPS: dict[str, frozenset[Rule]] = {
     ),
 }
 BOOK = Ruleset(_GROUPS, {"near": frozenset({CAST.net4, CAST.routed6, host_prefix(CAST.v.ip6)})})
-"""What the groups of all ports say. None of them is stateful here: a frame is judged by itself,
-and only a later fragment by what came before. `sequences` is for the others."""
+"""The rules of the groups of all ports. None of them is stateful here: a frame is judged by itself,
+and only a later fragment by earlier ones. `sequences` is for the others."""
 
 _VRIDS = (0x33, 0x34, 0x3D, 1, 64, 255)
 _STORMS = (universe.UNLIMITED,) * 6 + (Storm(rate=0, burst=5), Storm(rate=1, burst=0))

@@ -1,7 +1,7 @@
 """`python -m peers [bridge libvirt ...]`: audit other makers' hosts, write docs/conformance.md.
 
-Each host goes before the next one comes, also when it fails or the run is told to end; what
-a killed run left, `vifguard lab down` removes.
+Each host is removed before the next one is made, also when it fails or the run is ended by a
+signal; `vifguard lab down` removes the remains of a killed run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _console = Console(width=100, highlight=False)
 def main() -> int:
     """Audit the peers asked for; 1 when vifguard itself does not conform.
 
-    The page is written when all were asked for, or where `--page` says.
+    The page is written when all were asked for, or to the file of `--page`.
     """
     parser = argparse.ArgumentParser(prog="peers", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("peers", nargs="*", choices=[*PEERS, []], default=[])
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _told(peer: Peer) -> Result:
-    """What became of a peer, told as it is known."""
+    """Audit a peer, and print its result as soon as it is known."""
     _console.print(f"{peer.name} ...")
     result = examine(peer)
     if result.report is None:

@@ -1,4 +1,4 @@
-"""A plain Linux bridge: the control. What it lets pass is what the attacks can do."""
+"""A plain Linux bridge: the control. The frames that it passes show the power of the attacks."""
 
 from __future__ import annotations
 

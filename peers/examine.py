@@ -14,7 +14,7 @@ _RATE = 2000.0
 
 
 def examine(peer: Peer) -> Result:
-    """What became of a peer: its report, or in one line why it could not be run here."""
+    """The result of a peer: its report, or in one line why it could not be run here."""
     absent = [program for program in peer.programs if shutil.which(program) is None]
     if absent:
         return _not_run(peer, f"{', '.join(absent)} not found")

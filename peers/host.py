@@ -98,7 +98,7 @@ class Host:
 
 
 def _call_iptables(*, wanted: bool) -> None:
-    """Whether bridged packets of this namespace go through iptables and ip6tables."""
+    """Set whether bridged packets of this namespace go through iptables and ip6tables."""
     if wanted and not Path("/proc/sys/net/bridge").is_dir():
         raise LabError("this kernel has no br_netfilter; try: modprobe br_netfilter")
     settings = {f"bridge/bridge-nf-call-{each}": str(int(wanted)) for each in _TABLES}

@@ -1,8 +1,8 @@
 """Neutron's own code for a host, called as its Linux bridge agent calls it.
 
 Not of this project's environment: `peers.neutron` starts it with the Python of the one that
-Neutron is installed in, inside the host's namespace. Ports come as JSON on stdin. What it
-leaves in the kernel stays when it ends, as it does when the agent ends.
+Neutron is installed in, inside the host's namespace. Ports come as JSON on stdin. Its
+rules in the kernel stay when it ends, as they do when the agent ends.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def configure(state: str) -> None:
 
 
 def _open_group() -> list[dict[str, Any]]:
-    """Whoever a security group keeps out says nothing of the anti-spoofing rules: all may in."""
+    """Rules that let all in: a frame that a group drops proves nothing of the anti-spoofing."""
     return [
         {"security_group_id": _GROUP, "direction": direction, "ethertype": family}
         for direction in ("ingress", "egress")
@@ -61,7 +61,7 @@ def _open_group() -> list[dict[str, Any]]:
 
 
 def port_of(told: dict[str, Any]) -> dict[str, Any]:
-    """What the server tells the agent of a port, for its firewall."""
+    """The port as the server describes it to the agent, for its firewall."""
     return {
         "id": f"{told['device'].removeprefix('tap')}-0000-4000-8000-000000000000",
         "device": told["device"],

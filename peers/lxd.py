@@ -108,9 +108,9 @@ class _Lxd:
 
 
 def _sweep() -> None:
-    """Remove what LXC leaves outside its server's directory, a killed run's as well.
+    """Remove the files of LXC outside its server's directory, a killed run's as well.
 
-    The kernel refuses to remove a control group that anything lives in, whosever it is.
+    The kernel refuses to remove a control group that has any process in it.
     """
     for name in ("lxc.pivot", f"lxc.*.{PREFIX}*"):
         for group in _GROUPS.glob(f"*/{name}"):

@@ -42,7 +42,7 @@ def up(run: Run) -> Iterator[Site]:
     with standing(run, "neutron", iptables=True) as host:
         members.plug(host.netns)
         host.bridge("brq77777777-aa", members.taps)
-        # Neutron writes no rules for IPv6 where new interfaces are told to have none.
+        # Neutron writes no rules for IPv6 where new interfaces are configured to have none.
         netns.within(host.netns, lambda: sysctl.write("default", _WITH_IPV6))
         ports = [
             _port(guest, _pairs(guest) if guest is members.attacker else [])
@@ -58,7 +58,7 @@ def up(run: Run) -> Iterator[Site]:
 
 
 def _port(guest: Guest, pairs: list[dict[str, str]]) -> dict[str, Any]:
-    """What Neutron is told of a port."""
+    """The description of a port for Neutron."""
     return {
         "device": guest.tap,
         "mac_address": str(guest.mac),
@@ -68,7 +68,7 @@ def _port(guest: Guest, pairs: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _pairs(guest: Guest) -> list[dict[str, str]]:
-    """Allowed address pairs: what is shared and routed, with each MAC that uses it.
+    """Allowed address pairs: shared and routed addresses, with each MAC that uses them.
 
     A virtual router advertises itself from its virtual MAC and its own address (RFC 9568).
     """

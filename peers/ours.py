@@ -77,7 +77,7 @@ def _post(guest: Guest) -> VantagePoint:
 
 
 def _outside(world: World) -> VantagePoint:
-    """Who is beyond the uplink: the gateway of both subnets."""
+    """The gateway of both subnets, beyond the uplink."""
     outside = world.outside
     return VantagePoint(
         "outside", Namespace(outside.netns, outside.device), outside.mac, NET4[1], NET6[1]

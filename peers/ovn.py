@@ -52,7 +52,7 @@ def up(run: Run) -> Iterator[Site]:
 
 
 def _shared(guest: Guest) -> tuple[str, str, str]:
-    """Further elements of port_security: what is shared and routed, with each MAC that uses it.
+    """Further elements of port_security: shared and routed addresses, with each MAC that uses them.
 
     A virtual router advertises itself from its virtual MAC and its own address (RFC 9568).
     """
@@ -109,7 +109,7 @@ class _Chassis:
         )  # fmt: skip
 
     def plug(self, guest: Guest, *shared: str) -> None:
-        """A logical port that may use what is the guest's and what is shared; its interface."""
+        """Add a logical port with the guest's addresses and the shared ones, and its interface."""
         identity = " ".join((str(guest.mac), *guest.addresses))
         self.nbctl(
             "lsp-add", "segment", guest.name,

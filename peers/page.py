@@ -1,4 +1,4 @@
-"""docs/conformance.md: what each host made of the catalogue, in counts a guard."""
+"""docs/conformance.md: the results of each host at the catalogue, in counts a guard."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _TWIN = "its legal twin"
 
 
 Reasons = Counter[str]
-"""How many frames were silent or not testable, by reason."""
+"""The numbers of frames that were silent or not testable, by reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one peer: a report, or the reason why there is none."""
+    """The result of one peer: a report, or the reason why there is none."""
 
     peer: Peer
     versions: str
@@ -108,7 +108,7 @@ def _untestable(result: Result) -> str:
 
 
 def _silent(report: Report, guard: str) -> int:
-    """How many frames of a guard nobody heard, where that proves nothing."""
+    """The number of frames of a guard that reached nobody, where that proves nothing."""
     return sum(
         record.guard == guard
         and record.status is Status.UNTESTABLE
@@ -161,7 +161,7 @@ def _remarks(head: str, reasons: Reasons) -> Iterator[str]:
 
 
 def _everywhere(results: Iterable[Result]) -> Reasons:
-    """What every host that ran has in common: the kit's own limits, not the hosts'."""
+    """The reasons common to every host that ran: the kit's own limits, not the hosts'."""
     each = [_reasons(result.report) for result in results if result.report]
     if len(each) < 2:
         return Counter()
@@ -175,7 +175,7 @@ def _reasons(report: Report) -> Reasons:
 
 
 def _reason(report: Report, record: Record) -> str:
-    """The first reason, without what names a frame, or a namespace of this run."""
+    """The first reason, without names of a frame or a namespace of this run."""
     first = record.why[0] if record.why else "no reason was told"
     if first == report.interrupted:
         return "the audit had ended early"

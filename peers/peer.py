@@ -1,4 +1,4 @@
-"""What a peer is: a host that we did not write, its best configuration and its promises."""
+"""The type of a peer: a host that we did not write, its best configuration and its promises."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vifguard.model.guard import Guard
 class Peer:
     """A host to audit.
 
-    `configuration` is the best one that its makers document, `sources` where they do.
-    `promises` says, in our words, what they claim of a guard; a guard that is not in it was
-    never promised, and the page says so. `notes` is what a reader must know to be fair.
+    `configuration` is the best one that its makers document, `sources` are the places.
+    `promises` has, in our words, their claims about a guard; a guard that is not in it was
+    never promised, and the page notes so. `notes` are facts that a reader must know to be fair.
     `programs` must be in PATH. `up` stands the host up under the names of a run; leaving it
     ends all that was started.
     """

@@ -1,4 +1,4 @@
-"""Who is on every peer's segment: the same guests, with the same MACs and addresses."""
+"""Every peer's segment: the same guests, with the same MACs and addresses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UPLINK = "uplink0"
 _DEVICE = "eth0"
 _NAMES = ("attacker", "victim", "third")
 _OUTSIDE_MAC = Mac.parse("02:66:00:00:00:01")
-# What `make_guest` sets for the namespaces that are made here.
+# The settings that `make_guest` makes for the namespaces that are made here.
 _QUIET = {
     "ipv6/conf/{}/accept_ra": "0",
     "ipv6/conf/{}/accept_redirects": "0",
@@ -32,7 +32,7 @@ _QUIET = {
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A guest: its namespace, its interface's end on the host, and who it is."""
+    """A guest: its namespace, its interface's end on the host, its MAC and its addresses."""
 
     name: str
     netns: str
@@ -49,10 +49,10 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Permits:
-    """What a host was told to permit to the attacker beside its own MAC and addresses.
+    """The permissions of the attacker at a host, beside its own MAC and addresses.
 
-    Shared addresses, the virtual MACs that claim them, prefixes that it routes; None is what
-    the host has no documented way to be told of.
+    Shared addresses, the virtual MACs that claim them, prefixes that it routes; None where the
+    host has no documented way to configure it.
     """
 
     vip4: IPv4Address | None = None
@@ -67,7 +67,7 @@ VIP4, VIP6 = NET4[200], NET6[0x200]
 VMAC4, VMAC6 = Mac.parse("00:00:5e:00:01:33"), Mac.parse("00:00:5e:00:02:34")
 ROUTED4, ROUTED6 = IPv4Network("10.66.0.0/24"), IPv6Network("fd66::/64")
 EVERYTHING = Permits(VIP4, VIP6, VMAC4, VMAC6, ROUTED4, ROUTED6)
-"""Where the host can be told of all."""
+"""The permissions at a host that can configure all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Segment:
 
     @property
     def guests(self) -> tuple[Guest, Guest, Guest]:
-        """Whose ports the host guards."""
+        """The guests whose ports the host guards."""
         return self.attacker, self.victim, self.third
 
     @property
