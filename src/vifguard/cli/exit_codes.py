@@ -16,7 +16,7 @@ from vifguard.client.errors import (
 
 
 class ExitCode(IntEnum):
-    """What the command's end tells a program. Documented in docs/cli.md."""
+    """The exit code of the command, for programs. Documented in docs/cli.md."""
 
     OK = 0
     REFUSED = 1
@@ -28,11 +28,11 @@ class ExitCode(IntEnum):
 
 
 class InputError(Exception):
-    """What the user gave cannot be used; the message names it and says what to write."""
+    """An input of the user that cannot be used; the message names it and gives the remedy."""
 
 
 class HalfwayError(Exception):
-    """A step of several failed; `cause` is why, `report` what became of those before it."""
+    """A step of several failed; `cause` is its error, `report` the results of those before it."""
 
     def __init__(self, what: str, cause: BaseException, report: Sequence[str]) -> None:
         why = str(cause) or "interrupted"

@@ -1,4 +1,4 @@
-"""Names and ids: what a user types, what the API wants, and what a shell completes."""
+"""Names and ids: names as a user types them, ids for the API, and completions for a shell."""
 
 from __future__ import annotations
 

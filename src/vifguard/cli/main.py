@@ -84,7 +84,7 @@ def options(
 
 
 def main() -> None:
-    """Run the command; what went wrong ends on stderr and in the exit code."""
+    """Run the command; errors end on stderr and in the exit code."""
     try:
         app()
     except (ClientError, InputError, HalfwayError) as error:

@@ -1,4 +1,4 @@
-"""Projects that the operator can have meant: a misspelt one is taken, and said to be new.
+"""Projects that the operator can have meant: a misspelt one is taken, with a note that it is new.
 
 The server keeps no list of projects; the operator may give to one that is still to come.
 """
@@ -30,7 +30,7 @@ def note_if_new(session: Session, project: str) -> None:
 
 
 def _known(session: Session) -> set[str] | None:
-    """The projects with users, quotas, networks or groups; None where that is not told."""
+    """The projects with users, quotas, networks or groups; None for users that may not see them."""
     client = session.client
     try:
         found = {one["project_id"] for one in client.call("GET", "quotas")["quotas"]}
@@ -43,7 +43,7 @@ def _known(session: Session) -> set[str] | None:
 
 
 def _with_users(session: Session) -> set[str]:
-    """The projects of the users of a server on this machine; of another they are not told."""
+    """The projects of the users of a server on this machine; none for a server elsewhere."""
     from vifguard.cli.service import users
     from vifguard.cli.service.data_dir import DataDir
 

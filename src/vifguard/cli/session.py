@@ -1,4 +1,4 @@
-"""What every command that asks the server has in common: its options and its client."""
+"""The session of a command with the server: common options, and the client."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Session:
         return self._client
 
     def endpoint(self) -> Endpoint:
-        """Where the server is, from --url or from the data directory."""
+        """The server's endpoint, from --url or from the data directory."""
         from vifguard.client.endpoint import Endpoint, read_data_dir
 
         if not self.url:
@@ -106,7 +106,7 @@ class Session:
             raise InputError(str(error)) from None
 
     def show(self, item: Mapping[str, Any]) -> None:
-        """One object, for programs or, with the names of what it refers to, for people."""
+        """Print an object: for programs, or for people with the names of its references."""
         from vifguard.cli.show.references import with_names
 
         if self.json:
@@ -122,7 +122,7 @@ class Session:
             print_table(columns, items)
 
     def done(self, text: str, result: Mapping[str, Any]) -> None:
-        """Say that something is done where there is no object left to show."""
+        """Report that something is done where there is no object left to show."""
         if self.json:
             print_json(result)
         else:
@@ -157,7 +157,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 
 
 def with_session(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is the session; its options are added to the command's."""
+    """Add the session's options to a command whose first parameter is the session."""
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     shared = [
         inspect.Parameter(
@@ -182,12 +182,12 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _FREE_TEXT = frozenset({"description", "device_id", "device_owner"})
-"""Parameters of which an empty text says something."""
+"""Parameters of which an empty text has a meaning."""
 
 
 def _refuse_empty(arguments: Mapping[str, Any]) -> None:
-    # The empty text is what a shell makes of a variable that is not set; to the API it is the
-    # name of everything that has none.
+    # A shell makes the empty text of a variable that is not set; to the API it is the name of
+    # every object without one.
     for parameter, value in arguments.items():
         given = value if isinstance(value, list) else [value]
         if parameter not in _FREE_TEXT and "" in given:

@@ -83,7 +83,7 @@ def add_delete(app: typer.Typer, resource: ResourceType) -> None:
 
 
 def _delete(client: "Client", resource: ResourceType, named: Mapping[str, str]) -> None:
-    """Delete objects, which `named` has by their ids; HalfwayError says which of them are gone."""
+    """Delete objects, which `named` has by their ids; HalfwayError names those deleted so far."""
     names = list(named.values())
     for place, key in enumerate(named):
         try:

@@ -1,4 +1,4 @@
-"""`vifguard apply`: bring what a file declares into being, and say what that changes."""
+"""`vifguard apply`: create and change the objects that a file declares, and report each change."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def apply(
 
 
 def _ask(deleted: Sequence[str]) -> None:
-    """Ask whether these go; whoever cannot be asked must say --yes."""
+    """Confirm that these are deleted; without a terminal that takes --yes."""
     if not deleted:
         return
     if not sys.stdin.isatty():

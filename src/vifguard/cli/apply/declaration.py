@@ -71,7 +71,7 @@ def named_projects(document: Any) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One walk through a document, gathering what is wrong on the way."""
+    """One walk through a document that collects its faults."""
 
     problems: list[str]
 
@@ -95,7 +95,7 @@ class _Reading:
     def _parts(
         self, noun: FileResource, entry: Any, where: str
     ) -> Iterator[tuple[FileResource, dict[str, Any]]]:
-        """A noun's own part of an entry, and what else the entry says."""
+        """A noun's own part of an entry, and the entry's other part."""
         part = PARTS.get(noun.resource)
         beside = tuple(part.by_name) if part else ()
         given = self._mapping(entry, where, (*noun.by_name, *beside))
@@ -154,7 +154,7 @@ class _Reading:
 
 
 def _faults(field: FileField, value: Any) -> Iterator[tuple[str, str]]:
-    """What is wrong with a value, and at which place of a list; what all say together, last."""
+    """The faults of a value with their places in a list; a fault of the whole has no place."""
     try:
         field.read(value)
     except ValueError as error:

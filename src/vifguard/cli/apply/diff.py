@@ -1,4 +1,4 @@
-"""What must change so that a cloud becomes what a file declares; pure."""
+"""The steps from the present state of a cloud to the one that a file declares; pure."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Create:
 
     @property
     def made(self) -> CreatedReference:
-        """What others refer to it by."""
+        """The reference to it in other objects."""
         return CreatedReference(self.resource, self.project, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An object that differs; `values` are the differing ones, `current` what is there."""
+    """An object that differs; `values` are the differing ones, `current` is the present object."""
 
     resource: ResourceType
     project: str
@@ -79,7 +79,7 @@ Reference = str | CreatedReference | NamedReference
 
 
 class _Comparing:
-    """One comparison, gathering what is wrong on the way."""
+    """One comparison, which collects the faults of the file."""
 
     def __init__(self, declared: Iterable[Declared], present: Present) -> None:
         self.problems: list[str] = []
@@ -167,7 +167,7 @@ class _Comparing:
     def _candidates(
         self, project: str, wanted: NamedReference, network: Reference | None
     ) -> list[Reference]:
-        """What a name can mean: an id, then the project's own, then what is shared."""
+        """The objects that a name can mean: by id, then the project's own, then shared ones."""
         resource, name = wanted.resource, wanted.name
         if resource is SUBNET:
             return self._subnets.get((network, name), [])
@@ -180,7 +180,7 @@ class _Comparing:
         return self._shared_ones(resource, project, name) if resource in SHARED else []
 
     def _shared_ones(self, resource: ResourceType, project: str, name: str) -> list[Reference]:
-        """What others share with a project under a name, and what they will."""
+        """The objects of a name that others share with a project, those to be created included."""
         there: list[Reference] = [
             one["id"]
             for one in self._shared[resource].get(name, ())
@@ -213,7 +213,7 @@ class _Comparing:
 
 
 def _shared_of(found: Sequence[Item]) -> Mapping[str, list[Item]]:
-    """What is shared with anybody, by its name."""
+    """The objects that are shared with any project, by name."""
     index: dict[str, list[Item]] = {}
     for one in found:
         if one.get("shared") or one.get("shared_with"):

@@ -26,7 +26,7 @@ Tell = Callable[[Step], None]
 
 
 def carry_out(client: Client, steps: Sequence[Step], tell: Tell) -> None:
-    """Take the steps in order; `tell` hears of each one taken.
+    """Take the steps in order; `tell` is called for each one taken.
 
     When one fails, those taken are undone, the last first, and HalfwayError is raised. A
     deletion cannot be undone: deletions are the last steps.
@@ -54,7 +54,7 @@ def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
 
 
 class _Run:
-    """One run: what was taken, and what is known of the objects by then."""
+    """One run: the steps taken, and the ids and revisions of objects known by then."""
 
     def __init__(self, client: Client, tell: Tell) -> None:
         self._client = client
@@ -71,7 +71,7 @@ class _Run:
         return f"{first} and {len(others)} more" if others else str(first)
 
     def explained(self, error: BaseException) -> BaseException:
-        """The error, and what it means where somebody else was quicker."""
+        """The error, with an explanation where another change came first."""
         is_old = not isinstance(self._under_way[0], Create)
         if isinstance(error, ChangedError):
             why = f"it {_QUICKER}"
@@ -134,7 +134,7 @@ class _Run:
         return [*self._client.create_many(resource, bodies)]
 
     def _finish(self, step: Create, item: Item) -> None:
-        """Mark a new object, and give it what it cannot be created with."""
+        """Mark a new object, and set the values that it cannot be created with."""
         if MARK not in item["tags"]:
             self._client.set_tags(step.resource, item["id"], [MARK])
         self._set(step.resource, item["id"], _bodies(step, self._ids)[1], None)
@@ -142,7 +142,7 @@ class _Run:
     def _set(
         self, resource: ResourceType, key: str, body: Mapping[str, Any], revision: int | None
     ) -> None:
-        """Change an object of a revision, and what is beside it, which no update of it changes."""
+        """Change an object of a revision, and then its values that take requests of their own."""
         beside = {
             field.attribute.name: field.beside
             for field in NOUN_OF[resource].fields
@@ -166,7 +166,7 @@ class _Run:
             raise ChangedError(412, "RevisionNumberConstraintFailed", f"it has revision {found}")
 
     def find_again(self, error: BaseException) -> Iterator[str]:
-        """After no answer: take in what was created all the same; a line where that is unknown."""
+        """After no answer: find objects that were created all the same; a line where unknown."""
         if isinstance(error, RefusedError):
             return
         for step in self._under_way:
@@ -198,7 +198,7 @@ class _Run:
         )
 
     def undo(self) -> Iterator[str]:
-        """Take steps back; a line for each that says what became of it."""
+        """Take steps back; a line for each with its result."""
         if not self._taken:
             yield "nothing was changed"
         for step in reversed(self._taken):
@@ -240,7 +240,7 @@ def _group_of(step: Create) -> CreatedReference:
 def _bodies(
     step: Create, ids: Mapping[CreatedReference, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a new object is created with, and what it is given once it is there."""
+    """The values that a new object is created with, and those that are set afterwards."""
     body = api_body(step.resource, step.values, {}, ids)
     later = {each.attribute.name for each in NOUN_OF[step.resource].fields if not each.posted}
     return (
@@ -262,13 +262,13 @@ def api_body(
     current: Item,
     ids: Mapping[CreatedReference, str],
 ) -> dict[str, Any]:
-    """The values as the API takes them, with the ids of what this run has created."""
+    """The values as the API takes them, with the ids of objects that this run has created."""
     fields = NOUN_OF[resource].by_name
     body = {fields[name].attribute.name: with_ids(value, ids) for name, value in values.items()}
     if values.get("physical_network") is not None:
         body["provider:network_type"] = "flat"
     if "interface" in values:
-        # The profile may carry more than ours: a hypervisor's own words stay.
+        # The profile may carry more than ours: a hypervisor's own keys stay.
         profile = current.get("binding:profile", {})
         others = {key: value for key, value in profile.items() if key != "interface"}
         body["binding:profile"] = others | values["interface"]
@@ -276,7 +276,7 @@ def api_body(
 
 
 def with_ids(value: Any, ids: Mapping[CreatedReference, str]) -> Any:
-    """The value, with ids for what this run has created."""
+    """The value, with ids for objects that this run has created."""
     match value:
         case CreatedReference():
             return ids[value]

@@ -18,7 +18,7 @@ MAX_DEPTH = 12
 
 
 class DocumentError(Exception):
-    """The file cannot be read as a cloud file; the message says where and why."""
+    """The file cannot be read as a cloud file; the message has the place and the reason."""
 
 
 class RepeatedKeyError(DocumentError):

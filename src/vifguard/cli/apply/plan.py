@@ -27,9 +27,9 @@ from vifguard.client.resource import RBAC_POLICY
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps to what a file declares, and the name of each object that is there, by its id.
+    """The steps to the state that a file declares, and the names of present objects by id.
 
-    `kept` is what would be pruned, but for others that refer to it.
+    `kept` are the objects that would be pruned, but for others that refer to them.
     """
 
     steps: tuple[Step, ...]
@@ -38,9 +38,9 @@ class Plan:
 
 
 def plan(client: Client, file: Path, *, prune: bool) -> Plan:
-    """What must change so that the server holds what the file declares.
+    """The steps after which the server holds the state that the file declares.
 
-    Raises InputError with everything that is wrong with the file; changes nothing.
+    Raises InputError with all faults of the file; changes nothing.
     """
     problems: list[str] = []
     document = _document(file, problems)
@@ -85,7 +85,7 @@ def _declared(document: Any, problems: list[str]) -> tuple[Declared, ...]:
 
 
 def _present(client: Client, declared: Sequence[Declared]) -> Present:
-    """What the server has, as far as this user may see it."""
+    """The server's objects, as far as this user may see them."""
     lists: dict[str, list[dict[str, Any]]] = {}
     for resource in NOUN_OF.keys() - {quotas.QUOTA}:
         if resource.path not in lists:

@@ -1,7 +1,7 @@
-"""What a file made and declares no more: what of it goes, and what stays since others refer to it.
+"""Objects that a file made and declares no more: they are deleted, unless others refer to them.
 
 The server deletes a network with its subnets, and a security group with the rules of other groups
-that name it. Nothing goes along here that `apply` did not make.
+that name it. Nothing is deleted along here that `apply` did not make.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A surplus object that stays, and what `stands` in the way of its deletion."""
+    """A surplus object that stays; `stands` are the obstacles to its deletion."""
 
     surplus: Delete
     stands: tuple[str, ...]
@@ -40,10 +40,10 @@ def surplus(
     present: Present,
     steps: Sequence[Step],
 ) -> tuple[tuple[Delete, ...], tuple[Kept, ...]]:
-    """What `apply` made in the named projects and is declared no more, dependents first.
+    """Objects that `apply` made in the named projects and that are declared no more.
 
-    Second, what of it stays: something that is not to be deleted refers to it, once the `steps`
-    are taken.
+    First those to delete, dependents first. Second those that stay: an object that is not to be
+    deleted refers to them, once the `steps` are taken.
     """
     going = {one.current["id"]: one for one in _undeclared(projects, declared, present)}
     stands = _shared_with_all(going)
@@ -59,7 +59,7 @@ def surplus(
 
 
 def _add(stands: dict[str, list[str]], who: str, item: Mapping[str, Any]) -> None:
-    """Note what an object refers to; a group's rules refer to the group itself."""
+    """Note the references of an object, without those to itself, as a group's rules have."""
     for key in {key for _, key in references(item)} - {item.get("id")}:
         stands.setdefault(key, []).append(who)
 

@@ -49,7 +49,7 @@ def change_of(step: Step) -> Mapping[str, Any]:
 
 
 def kept_of(kept: Kept) -> Mapping[str, Any]:
-    """What is not deleted, as a program reads it, and what stands in the way."""
+    """An object that is not deleted, and the obstacles, as a program reads them."""
     one = kept.surplus
     known = {"noun": one.resource.noun, "project_id": one.project, "name": one.name}
     return {**known, "id": one.current["id"], "stands": [*kept.stands]}

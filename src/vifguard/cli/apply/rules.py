@@ -1,4 +1,4 @@
-"""The rules of a security group as a file has them: together, and known by what they mean."""
+"""The rules of a security group as a file has them: together, and identified by their meaning."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def said(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def meaning_of(value: Any) -> Rule:
-    """What one rule means; ValueError where the API would refuse it."""
+    """The meaning of one rule; ValueError where the API would refuse it."""
     if not isinstance(value, dict) or _OWNER in value:
         raise InvalidValueError(f"{quoted(value)} is no rule, which has a direction and more")
     try:
@@ -75,7 +75,7 @@ def set_rules(
     has = {meaning_of(rule): one["id"] for rule, one in zip(said(found), found, strict=True)}
     wants = {meaning_of(rule): rule for rule in said(wanted)}
     new = [rule | {_OWNER: group_id} for key, rule in wants.items() if key not in has]
-    # First what is new: a connection that both allow lives on.
+    # New rules first: a connection that old and new ones allow lives on.
     if new:
         client.create_many(SECURITY_GROUP_RULE, new)
     for key, rule_id in has.items():

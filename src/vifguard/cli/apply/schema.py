@@ -1,7 +1,7 @@
-"""The schema of a cloud file: what it may say of each noun, in the API's words and by its refusals.
+"""The schema of a cloud file: the keys of each noun, in the API's words and with its refusals.
 
-A file refers by name where the API wants an id, and has short words for what Neutron spells
-with a prefix; everything else is the API's attribute of the same name.
+A file refers by name where the API takes an id, and has short keys for attributes that Neutron
+spells with a prefix; every other key is the API's attribute of the same name.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ Beside = Callable[["Client", ResourceType, str, Any], None]
 class FileField:
     """One key that a file may give a noun.
 
-    `attribute` is the API's; `refer` puts references where the file has names; `holds` says
-    whether an object of the server already has a declared value, `told` is what is told of the
-    one it has. What is beside the object no update of it changes: `beside` does. A value that
-    is not `posted` is given once the object is there.
+    `attribute` is the API's; `refer` puts references where the file has names; `same` compares a
+    declared value with an object of the server; `told` is the present value in the report of a
+    change. `beside` sets a value that no update of the object changes. A value that is not
+    `posted` is set once the object is there.
     """
 
     name: str
@@ -122,7 +122,7 @@ def with_stand_ins(value: Any) -> Any:
 
 
 def _named(resource: ResourceType) -> Callable[[Any], Any]:
-    """A name becomes a reference; what is no name is left for the converter to refuse."""
+    """A name becomes a reference; any other value is left for the converter to refuse."""
     return lambda value: (
         NamedReference(resource, value) if isinstance(value, str) and value else value
     )
@@ -195,7 +195,7 @@ def _same_guards(field: FileField, value: Any, item: Item) -> bool:
 
 
 def _same_security(field: FileField, value: Any, item: Item) -> bool:
-    # null is "as the network says": whatever the port has, that was once so.
+    # null is "as the network has it": any value of the port was once that.
     return value is None or field.read(value) == item["port_security_enabled"]
 
 
@@ -209,7 +209,7 @@ def _same_interface(_: FileField, value: Any, item: Item) -> bool:
 
 @dataclass(frozen=True)
 class FileResource:
-    """A noun of a file: what it is to a client, to the API, and its fields."""
+    """A noun of a file: its resource in the API, and its fields."""
 
     resource: ResourceType
     fields: tuple[FileField, ...]
@@ -229,7 +229,7 @@ def _same_targets(_: FileField, value: Any, item: Item) -> bool:
 
 
 def _targets(shared_with: Sequence[str]) -> list[str]:
-    """The projects by name: whether with every one, `shared` says, or the operator."""
+    """The projects by name; `shared`, or the operator, is for sharing with every one."""
     return [target for target in shared_with if target != EVERY]
 
 
@@ -288,7 +288,7 @@ NOUNS: Mapping[str, FileResource] = {
         SUBNET,
         (
             _network(SUBNETS),
-            # A file says which range it means; one from a pool would be another each time.
+            # A file names the range; one from a subnet pool would be another each time.
             FileField("cidr", replace(SUBNETS.by_name["cidr"], converter=cidr, default=REQUIRED)),
             *_plain(SUBNETS, "gateway_ip", "enable_dhcp", "dns_nameservers"),
             *_plain(SUBNETS, "ipv6_ra_mode", "ipv6_address_mode", "description"),
@@ -379,7 +379,7 @@ PARTS: Mapping[ResourceType, FileResource] = {
         ),
     ),
 }
-"""What a noun's entry also says, carried out once all objects of the noun are there.
+"""Further parts of a noun's entry, carried out once all objects of the noun are there.
 
 A group's rules refer to other groups, which may refer to it.
 """
@@ -389,7 +389,7 @@ QUOTA = FileResource(
     quotas.QUOTA,
     tuple(FileField(key, QUOTAS.by_name[key], quotas.limit) for key in quotas.KEYS),
 )
-"""How much a project may have; it has one of these, and no name."""
+"""The quotas of a project: one for each, without a name."""
 
 
 def _by_resource() -> dict[ResourceType, FileResource]:
@@ -402,4 +402,4 @@ def _by_resource() -> dict[ResourceType, FileResource]:
 
 
 NOUN_OF: Mapping[ResourceType, FileResource] = _by_resource()
-"""The nouns and their parts by what they are to a client, in the same order."""
+"""The nouns and their parts by resource, in the same order."""

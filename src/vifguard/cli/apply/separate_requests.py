@@ -1,4 +1,4 @@
-"""What no update of an object changes: its tags, a set's addresses, whom it is shared with."""
+"""Requests for values that no update changes: tags, a set's addresses, the sharing projects."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from vifguard.client.client import Client
 
 MARK: Final = "vifguard-apply"
-"""The tag of what a file created: `--prune` deletes nothing else."""
+"""The tag of objects that a file created: `--prune` deletes no others."""
 
 EVERY: Final = "*"
 """The target of an RBAC policy that shares with every project."""
 
 SHARED: Final = (NETWORK, SECURITY_GROUP, ADDRESS_GROUP, SUBNET_POOL)
-"""What RBAC policies share."""
+"""The resources that RBAC policies share."""
 
 
 def unmarked(tags: Sequence[str]) -> list[str]:

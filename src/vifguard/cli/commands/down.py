@@ -1,4 +1,4 @@
-"""`vifguard down`: stop what runs here; the guards stay unless they are to be removed."""
+"""`vifguard down`: stop server and agent; the guards stay unless they are to be removed."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def down(
 
 
 def _ask(settings: Settings, *, remove: bool) -> None:
-    """Say which interfaces will be cut off; whoever cannot be asked must say --yes."""
+    """List the interfaces that will be cut off and confirm; without a terminal that takes --yes."""
     from vifguard.agent.host.restore import cut_off_by_release
     from vifguard.agent.host.teardown import cut_off_by_removal
     from vifguard.agent.wiring.unguarded_members import unguarded
@@ -126,7 +126,7 @@ def _stop(layout: Layout) -> list[int]:
     from vifguard.cli.service import pid_file
 
     try:
-        # The agent first: else it could not say that it ends, and its host would seem to live.
+        # The agent first: else it could not report its end, and its host would seem to live.
         pids = [pid_file.stop(layout.pid_file(duty), PATIENCE) for duty in ("agent", "server")]
     except TimeoutError as error:
         note(f"vifguard: {error}")
@@ -136,7 +136,7 @@ def _stop(layout: Layout) -> list[int]:
 
 @contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    """No agent may start meanwhile: it would guard again what loses its guard here."""
+    """Keep any agent from starting meanwhile: it would guard again the interfaces freed here."""
     from vifguard.cli.service import pid_file
     from vifguard.enforce.driver import DriverError
 

@@ -151,7 +151,7 @@ def _new_records(session: Session, port_id: str | None, asked: Record) -> Iterat
     """Records as they come, for ever; the server's recent ones first."""
     filters = {name: value for name, value in asked.items() if name != "limit"}
     seen: frozenset[str] = frozenset()
-    # The first look alone is cut: what comes later is shown, however much it is.
+    # Only the first look is cut: later records are all shown.
     most = asked.get("limit")
     while True:
         found = {repr(one): one for one in session.client.drops(port_id, **filters)["drops"]}

@@ -1,4 +1,4 @@
-"""`vifguard extension` and `vifguard capabilities`: what the server offers."""
+"""`vifguard extension` and `vifguard capabilities`: the features of the server."""
 
 from __future__ import annotations
 

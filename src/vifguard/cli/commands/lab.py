@@ -1,4 +1,4 @@
-"""`vifguard lab`: worlds of namespaces, the attack catalogue, and what became of each frame."""
+"""`vifguard lab`: worlds of namespaces, the attack catalogue, and the verdict on each frame."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def shell(guest: GuestName, command: Inside = None) -> None:
     if this is None:
         raise InputError("no world stands: `vifguard lab up` makes one")
     names = [name.removeprefix(this.prefix) for name in netns.named(this.prefix)]
-    # The first network's guests come first: they are who is usually meant.
+    # The first network's guests come first: they are usually meant.
     found = [name for name in names if name.endswith(f"-{guest}")]
     if not found:
         raise InputError(f"there is no guest {guest!r} in it: choose among {', '.join(names)}")
@@ -121,7 +121,7 @@ def shell(guest: GuestName, command: Inside = None) -> None:
     if not command:
         note(f"in {there}; leave with exit")
     inside = ["ip", "netns", "exec", there, *(command or [os.environ.get("SHELL", "/bin/sh")])]
-    os.execvp(inside[0], inside)  # noqa: S606  the command becomes the shell, or what is run
+    os.execvp(inside[0], inside)  # noqa: S606  the process becomes the shell or the given command
 
 
 @app.command()
@@ -167,7 +167,7 @@ def _require_bench(scenarios: Sequence[Scenario]) -> None:
 
 @contextmanager
 def _progress(scenario: Scenario) -> Iterator[Tell]:
-    """Yield what takes each finding as it is made: a moving line for a person, faults for a log."""
+    """Yield the receiver of each finding: a moving line for a person, faults for a log."""
     note(f"{scenario.name}: {scenario.title}")
     if sys.stderr.isatty():
         with _moving(scenario.name) as tell:

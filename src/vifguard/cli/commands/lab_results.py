@@ -102,7 +102,7 @@ def _summary(performance: ScenarioResult) -> dict[str, object]:
 
 
 def _print_waiting(performances: Sequence[ScenarioResult]) -> None:
-    """What of the catalogue needs what this lab has not."""
+    """Print the rows of the catalogue that need a feature this lab does not have."""
     if any(each.scenario.name == "s1" for each in performances):
         waiting = _waiting()
         print_line("")
@@ -113,7 +113,7 @@ def _print_waiting(performances: Sequence[ScenarioResult]) -> None:
 
 
 def _waiting() -> dict[str, list[str]]:
-    """The ids of rows, by what they, or some of their frames, need."""
+    """The ids of rows, by the feature that they, or some of their frames, need."""
     from vifguard.lab.attacks import CATALOGUE
     from vifguard.lab.attacks.attack import Actor
 

@@ -80,7 +80,7 @@ Room = Annotated[
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """What an operator says of a host besides where things are."""
+    """An operator's choices for a host, paths and addresses aside."""
 
     physical: Sequence[str]
     trusted: Sequence[str]
@@ -250,7 +250,7 @@ def _process(
 
 
 def _announce_cut(settings: Settings) -> None:
-    """Log whom the agent is to cut off; InputError where the host cannot be read."""
+    """Log the members that the agent is to cut off; InputError where the host cannot be read."""
     from vifguard.agent.wiring.unguarded_members import announce_cut
 
     try:
@@ -270,7 +270,7 @@ def _run_parts(parts: Sequence[Part], url: str, ready_fd: int | None) -> ExitCod
     from vifguard.cli.service.process import PartError, run_parts
 
     def announce() -> None:
-        # Whoever started us may have stopped listening; that is no reason to end.
+        # The process that started us may have closed our output; that is no reason to end.
         with suppress(OSError):
             print_line(f"READY {url}")
         if ready_fd is not None:
@@ -327,7 +327,7 @@ def _mapping(texts: Iterable[str]) -> dict[str, str]:
 
 
 def uses_tcx(attach: Hook | None) -> bool | None:
-    """What `--attach` says to the agent."""
+    """The agent's setting for `--attach`; None where it is not given."""
     return None if attach is None else attach is Hook.TCX
 
 

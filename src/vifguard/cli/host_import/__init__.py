@@ -1,1 +1,1 @@
-"""Putting a host under vifguard whose guests run already: survey, declaration, rehearsal."""
+"""Putting a host with running guests under vifguard: survey, declaration, rehearsal."""

@@ -1,4 +1,4 @@
-"""`vifguard host adopt`: who is on a bridge, a file for `vifguard apply`, and a rehearsal."""
+"""`vifguard host adopt`: a bridge's members, a file for `vifguard apply`, and a rehearsal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file for `vifguard apply` that declares what a survey found."""
+"""The file for `vifguard apply` that declares the results of a survey."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LENGTHS = {4: 24, 6: 64}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the operator says of the declaration: names, the project, the guests' profile."""
+    """The operator's choices for the declaration: names, the project, the guests' profile."""
 
     network: str
     physical: str
@@ -34,7 +34,7 @@ def document(found: Survey, choice: Choice) -> dict[str, Any]:
             "network": choice.network,
             "cidr": str(cidr),
             "gateway_ip": _gateway(found, cidr),
-            # Nobody told which addresses are free on this segment.
+            # The free addresses of this segment are not known.
             "allocation_pools": [],
             "enable_dhcp": False,
         }
@@ -55,7 +55,7 @@ def document(found: Survey, choice: Choice) -> dict[str, Any]:
 
 
 def port_names(found: Survey) -> dict[str, str]:
-    """What each guest's port is called, by interface: as that, or as the guest where that lasts.
+    """The name of each guest's port, by interface: as that, or as the guest where that lasts.
 
     A guest's further interfaces have a number.
     """
@@ -71,12 +71,12 @@ def _is_of_domain(member: Member) -> bool:
 
 
 def unseen(found: Survey) -> list[str]:
-    """The guests whose MAC nothing showed."""
+    """The guests whose MAC was not found."""
     return [each.name for each in found.guests if each.mac is None]
 
 
 def comments(found: Survey) -> Iterator[str]:
-    """What the reader of the file must know besides."""
+    """Comments for the reader of the file."""
     yield f"What `vifguard host adopt` saw on {found.bridge}. Read it before `vifguard apply`."
     for each in found.own:
         yield f"{each.ip} is the host's own on {found.bridge}, and no port's."
@@ -131,7 +131,7 @@ def _port(member: Member, mac: Mac, ranges: list[IPNetwork], choice: Choice) -> 
 
 
 def _ranges(found: Survey) -> Iterator[IPNetwork]:
-    """The ranges on the segment: the host's own; failing that, around what guests have."""
+    """The ranges on the segment: the host's own; without those, around the guests' addresses."""
     own = {each.network for each in found.own}
     yield from sorted(own, key=str)
     guessed = set()

@@ -1,4 +1,4 @@
-"""What `vifguard host adopt` found, for people and for programs."""
+"""The findings of `vifguard host adopt`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _CAUSES = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A survey, the document that declares it, from or for a file, and what was rehearsed.
+    """A survey, the document that declares it, from or for a file, and a rehearsal's result.
 
-    `absent` are its ports without an interface, `others` members that bear a port it has not.
+    `absent` are its ports without an interface, `others` members with a port that it has not.
     """
 
     survey: Survey

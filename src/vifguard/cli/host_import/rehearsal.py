@@ -1,7 +1,7 @@
-"""What would be dropped: frames are read as they pass, judged, counted, and all delivered.
+"""Rehearsal: frames are read as they pass, judged, counted, and all delivered.
 
-They are judged by the reference (`semantics`), of the policies that a file declares or that a
-host holds already. What a sender left to be done to a frame (offload) is not seen here, and
+They are judged by the reference (`semantics`), with the policies that a file declares or that a
+host holds already. Work that a sender left to be done to a frame (offload) is not seen here, and
 security groups, which need the connections from their beginning, are not rehearsed.
 """
 
@@ -43,7 +43,7 @@ class Cause:
 
 @dataclass(slots=True)
 class Result:
-    """What was seen: frames that would pass and be dropped, by cause, with an example each.
+    """The frames seen: those that would pass and be dropped, by cause, with an example each.
 
     `cut_off` are the frames from and to each member that no port is for. `lost` frames were too
     many to be read in time.
@@ -59,7 +59,7 @@ class Result:
 def rehearse(
     policies: Mapping[str, PortPolicy], seconds: float, portless: Iterable[str] = ()
 ) -> Result:
-    """Judge what passes at interfaces, by name, for some seconds; count it at the `portless`.
+    """Judge the frames of interfaces, by name, for some seconds; count those of `portless`.
 
     Raises OSError.
     """

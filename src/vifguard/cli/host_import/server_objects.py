@@ -1,4 +1,4 @@
-"""What hypervisors and DHCP servers of this host have written down of its guests."""
+"""Records of this host's hypervisors and DHCP servers on its guests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LEASES = (Path("/var/lib/misc/dnsmasq.leases"), Path("/var/lib/libvirt/dnsmasq"
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
-    """What libvirt wrote of an interface: the name of its guest (a domain), and the guest's MAC."""
+    """Libvirt's record of an interface: the name of its guest (a domain), and the guest's MAC."""
 
     domain: str
     mac: Mac
 
 
 def plugged(directory: Path = _DOMAINS) -> dict[str, Plugged]:
-    """What libvirt wrote of each interface of a running guest, by the interface's name."""
+    """Libvirt's records of the interfaces of running guests, by the interface's name."""
     found = {}
     for path in sorted(directory.glob("*.xml")) if directory.is_dir() else ():
         with suppress(OSError, ET.ParseError):
@@ -40,7 +40,7 @@ def plugged(directory: Path = _DOMAINS) -> dict[str, Plugged]:
 
 
 def leases(paths: Iterable[Path] = ()) -> Iterator[tuple[IPAddress, Mac]]:
-    """What dnsmasq has leased: its own file (`leases`), or libvirt's (`*.status`)."""
+    """The leases of dnsmasq: from its own file (`leases`), or libvirt's (`*.status`)."""
     for path in (*_LEASES, *paths):
         for file in sorted(path.iterdir()) if path.is_dir() else (path,):
             try:

@@ -1,4 +1,4 @@
-"""Who is on a bridge of the operator's, as the kernel, leases and frames show it."""
+"""The members of a bridge of the operator's, as the kernel, leases and frames show them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Member:
     """One member of the bridge. `macs` are those behind it, by how often each was seen.
 
     `addresses` are those of each MAC. `port_id` is the port that has it already, or empty.
-    `own` is the MAC of the interface itself. `domain` is what libvirt calls the guest, or empty.
+    `own` is the MAC of the interface itself. `domain` is libvirt's name of the guest, or empty.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A bridge, what the host itself has on it, and its members by name."""
+    """A bridge, the host's own addresses and gateways on it, and its members by name."""
 
     bridge: str
     mtu: int
@@ -83,10 +83,10 @@ def survey(
     known: Mapping[str, Plugged] | None = None,
     leases: Iterable[tuple[IPAddress, Mac]] = (),
 ) -> Survey:
-    """Look at a bridge, and for some seconds at what its guests send.
+    """Survey a bridge, and for some seconds the frames that its guests send.
 
-    `known` is what a hypervisor has written down, by interface. ValueError where there is
-    no such bridge; OSError where the host cannot be read.
+    `known` are a hypervisor's records, by interface. ValueError where there is no such bridge;
+    OSError where the host cannot be read.
     """
     with Links() as links, Bridges() as bridges:
         found = links.named(bridge)
@@ -103,7 +103,7 @@ def survey(
     for name, plugged in (known or {}).items():
         if name in members:
             members[name].domain = plugged.domain
-            # What a hypervisor gave it counts for more than what it was seen to send.
+            # The MAC from a hypervisor counts for more than those of the frames it sent.
             members[name].macs[plugged.mac] += 1_000_000
     _listen([each for each in members.values() if not each.leads_out], seconds)
     _attribute(members.values(), [*neighbours(found.index), *leases])
@@ -122,7 +122,7 @@ def _read_entries(bridges: Bridges, members: Mapping[int, Member]) -> None:
 
 
 def _listen(guests: list[Member], seconds: float) -> None:
-    """Take in the sources of what guests send."""
+    """Record the sources of the frames that guests send."""
     with ExitStack() as open_:
         captures = {each.name: open_.enter_context(Capture(each.name)) for each in guests}
         by_name = {each.name: each for each in guests}

@@ -1,4 +1,4 @@
-"""`vifguard default-security-group-rule`: what new security groups begin with."""
+"""`vifguard default-security-group-rule`: the rules that new security groups begin with."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
 
 
 def _agent(bpf_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """What the agent that runs here says of itself, and what is wrong with it."""
+    """The state that the agent running here reports, and its faults."""
     from vifguard.agent.reporting.run_file import running
 
     found = running(bpf_dir)

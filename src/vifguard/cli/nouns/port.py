@@ -295,9 +295,9 @@ def _change(
 
 
 def _show_changed(session: Session, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """A port that was ACTIVE, once its host holds the change, which takes it a moment.
+    """Show a changed port; one that was ACTIVE, once its host holds the change, in a moment.
 
-    Where it does not in time, as it is: the reason says what is missing.
+    Where the host does not in time, the port is shown as it is: its reason names the fault.
     """
     from vifguard.client.errors import NotInTimeError
 
@@ -323,7 +323,7 @@ def _given(
 def _lists(
     groups: tuple[list[str], list[str]], pairs: tuple[list[dict[str, str]], list[dict[str, str]]]
 ) -> dict[str, Any]:
-    """The lists that something was given for; who may not set the other, may set this."""
+    """The lists that options were given for; users that may not set the other may set this."""
     named = ("security_groups", *groups), ("allowed_address_pairs", *pairs)
     return {name: after for name, given, after in named if given}
 

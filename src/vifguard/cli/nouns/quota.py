@@ -70,7 +70,7 @@ def reset(session: Session, project: Project) -> None:
 
 
 def _path(project: str) -> str:
-    # What a user typed cannot climb to another path.
+    # A user's text cannot climb to another path.
     return f"quotas/{quote(project, safe='')}"
 
 

@@ -1,4 +1,4 @@
-"""`vifguard rbac-policy`: which other projects may use what."""
+"""`vifguard rbac-policy`: the sharing of objects with other projects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vifguard security-group`: who may talk with the ports that have it."""
+"""`vifguard security-group`: sets of rules that allow traffic of the ports that have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vifguard security-group-rule`: what a security group allows to be opened."""
+"""`vifguard security-group-rule`: the flows that a security group allows to be opened."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def body_of(
     icmp: str | None,
     remote_prefix: str | None,
 ) -> dict[str, Any]:
-    """What a rule allows, as the API takes it; a usage error where ports and type contradict."""
+    """The body of a rule for the API; a usage error where ports and type contradict."""
     if port is not None and icmp is not None:
         raise typer.BadParameter("give --port or --icmp, not both")
     if port is not None and protocol in _ICMP:
@@ -148,7 +148,7 @@ def rule_columns(
 
 
 def _remote(session: Session, kind: Any, name: str, owner: Mapping[str, Any]) -> str:
-    # A project's groups have names of their own: the rule's project says which is meant.
+    # A project's groups have names of their own: the name is looked up in the rule's project.
     found: str = find_usable(session, kind, name, owner["project_id"])["id"]
     return found
 

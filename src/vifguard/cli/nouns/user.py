@@ -1,4 +1,4 @@
-"""`vifguard user`: who may ask the server; works on the server's data directory."""
+"""`vifguard user`: the users of the server; works on the server's data directory."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def set_user(
         user = before.principal
         roles = tuple(role or user.roles)
         project_id = user.project_id if project is None else project
-        # It is read as a new one is, so that what cannot be is refused.
+        # It is checked as a new one is, so that an impossible one is refused.
         sound = users.new_account(name, project_id, roles, users.new_password(), user.host)
         everyone[index] = replace(sound, password_hash=before.password_hash)
     if json:
@@ -199,7 +199,7 @@ def _write_clouds(file: Path | None, name: str, password: str, data_dir: Path) -
 
 
 def _hand_over(name: str, password: str, given: Path | None, data_dir: Path, *, json: bool) -> None:
-    """Tell the password where it was made here, and keep the operator's file true."""
+    """Print the password where it was made here, and keep the operator's file true."""
     from vifguard.cli.service import users
     from vifguard.cli.service.data_dir import DataDir as Layout
 

@@ -1,4 +1,4 @@
-"""The words of `vifguard audit` as a site: who the guests are, and what the host was told."""
+"""The options of `vifguard audit` as a site: the guests, and the host's settings for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditOptions:
-    """What the command line says of a site."""
+    """The options of a site on the command line."""
 
     name: str
     level: str
@@ -57,7 +57,7 @@ def level_of(text: str) -> Kind:
 
 
 def site_of(words: AuditOptions) -> Site:
-    """The site that was meant; what was not said is read from the devices."""
+    """The site of the options; values that were not given are read from the devices."""
     level = level_of(words.level)
     for name in ("attacker", "victim"):
         if not words.posts[name]:
@@ -100,7 +100,7 @@ def _site(words: AuditOptions, level: Kind) -> Site:
 
 @dataclass(frozen=True, slots=True)
 class _DeclaredGuest:
-    """A post as it was written, and what its device tells where that is needed."""
+    """A post as it was written, and the facts of its device where they are needed."""
 
     name: str
     reach: Reach
@@ -117,7 +117,7 @@ class _DeclaredGuest:
         return cls(name, reach, fields, None if is_told else facts_of(reach))
 
     def post(self) -> VantagePoint:
-        """The post: what was said of it, else what the device tells."""
+        """The post: from the given values, else from the device."""
         mac = (
             Mac.parse(self.fields["mac"]) if "mac" in self.fields else self._read_from_device().mac
         )

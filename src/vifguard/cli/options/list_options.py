@@ -50,7 +50,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def with_list_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose second parameter is the query of a list; the options for it are added."""
+    """Add the options of a list to a command whose second parameter is the list's query."""
     session, _, *own = inspect.signature(command, eval_str=True).parameters.values()
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -63,7 +63,7 @@ def with_list_options(command: Callable[..., None]) -> Callable[..., None]:
 
     mine = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     run.__signature__ = inspect.Signature([session, *mine, *added])  # type: ignore[attr-defined]  # PEP 362
-    del run.__wrapped__  # whoever looks further sees other options
+    del run.__wrapped__  # inspect would follow it to other options
     run.__annotations__ = {each.name: each.annotation for each in (*mine, *added)}
     return run
 

@@ -1,4 +1,4 @@
-"""What `vifguard up` and `vifguard serve` have in common: how the API is served, and to whom."""
+"""Options common to `vifguard up` and `vifguard serve`: serving the API, and its users."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How an operator wants the API to be served."""
+    """An operator's choices for serving the API."""
 
     listen: str
     insecure_listen: bool
@@ -227,7 +227,7 @@ class ServerOptions:
 
 
 def with_server_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter says how to serve; the options are added to its own."""
+    """Add the options of serving to a command whose first parameter is ServerOptions."""
     _, *own = inspect.signature(command, eval_str=True).parameters.values()
     shared = [
         inspect.Parameter(

@@ -1,4 +1,4 @@
-"""Values on the command line: text in, what the API takes out, and the reverse for tables."""
+"""Values on the command line: from text to the API's form, and the reverse for tables."""
 
 from __future__ import annotations
 

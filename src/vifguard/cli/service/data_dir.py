@@ -1,4 +1,4 @@
-"""The data directory: what is where, and private files written whole or not at all."""
+"""The data directory: its files, and private files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vifguard.client.endpoint import CLOUDS_FILE
 
 @dataclass(frozen=True, slots=True)
 class DataDir:
-    """Where a server or an agent keeps what it must not lose."""
+    """The directory in which a server or an agent keeps the files that it must not lose."""
 
     path: Path
 
@@ -25,7 +25,7 @@ class DataDir:
 
     @property
     def users(self) -> Path:
-        """Who may ask, with hashes of their passwords."""
+        """The users of the server, with hashes of their passwords."""
         return self.path / "users.yaml"
 
     @property
@@ -40,7 +40,7 @@ class DataDir:
 
     @property
     def former(self) -> Path:
-        """What interfaces and bridges were before the agent changed them."""
+        """The state of interfaces and bridges before the agent changed them."""
         return self.path / "former.jsonl"
 
     def pid_file(self, duty: str) -> Path:
@@ -48,11 +48,11 @@ class DataDir:
         return self.path / f"{duty}.pid"
 
     def remember_bpf_dir(self, bpf_dir: Path) -> None:
-        """Note where the agent pins what it must be able to take away."""
+        """Note the directory in which the agent pins, so that its guards can be removed."""
         write_private(self.path / "bpf-dir", f"{bpf_dir}\n")
 
     def bpf_dir(self) -> Path | None:
-        """Where the last agent pinned; None where there was none."""
+        """The directory in which the last agent pinned; None where there was none."""
         try:
             return Path((self.path / "bpf-dir").read_text(encoding="utf-8").rstrip("\n"))
         except FileNotFoundError:

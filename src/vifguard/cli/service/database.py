@@ -20,6 +20,6 @@ def require_unseen(url: str) -> None:
 def _has_password(url: str) -> bool:
     try:
         parts = urlsplit(url)
-    except ValueError:  # no URL: opening it says so
+    except ValueError:  # no URL: opening it reports that
         return False
     return bool(parts.password) or "password=" in parts.query

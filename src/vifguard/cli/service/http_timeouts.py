@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol with a deadline and a size limit for request heads (slow clients).
 
-uvicorn ends a connection that is idle between requests; one that says a byte now and then, and
-never a whole request, it would keep, and a head that never ends it would store. A few thousand
-of those are all a process may have.
+uvicorn ends a connection that is idle between requests; it would keep one that sends a byte now
+and then, and never a whole request, and would store a head that never ends. A process may have
+a few thousand connections at most.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 30.0
-"""How long a client may take to send the head of a request."""
+"""Seconds that a client may take to send the head of a request."""
 
 MAX_HEAD = 64 * 1024
 """Bytes of a head that is not complete; a complete one of more than 16 KiB is answered 431."""
@@ -36,7 +36,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """It ends."""
+        """A head ends."""
         self._in_head = False
         super().on_headers_complete()
 

@@ -1,4 +1,4 @@
-"""Where the API listens: loopback, or a unix socket; elsewhere only when insisted on."""
+"""The address at which the API listens: loopback, a unix socket, or another if insisted on."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _open_tcp(address: IPAddress, port: int) -> tuple[socket.socket, str]:
 
 
 def _reachable(address: IPAddress) -> str:
-    """What a client on this machine writes to reach a socket bound to `address`."""
+    """The host part of a URL by which this machine reaches a socket bound to `address`."""
     if address.version == 6:
         return "[::1]" if address.is_unspecified else f"[{address}]"
     return "127.0.0.1" if address.is_unspecified else str(address)
@@ -137,7 +137,7 @@ def _open_unix(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what a killed server left; never a file, nor a socket that somebody answers."""
+    """Remove the socket of a killed server; never a file, nor a socket that a process answers."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise InputError(f"{path} exists and is no socket: choose another with --listen")

@@ -13,7 +13,7 @@ from vifguard.api.http import request_id
 
 
 class LogFormat(StrEnum):
-    """How a line of the log looks."""
+    """The format of a line of the log."""
 
     TEXT = "text"
     JSON = "json"
@@ -23,7 +23,7 @@ _FIELDS = ("request_id", "global_request_id", "action", "user", "project")
 
 
 def configure(log_format: LogFormat) -> None:
-    """Send what this process logs to stderr."""
+    """Send the log of this process to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Json()

@@ -30,7 +30,7 @@ ports takes 1.6 times the processor time.
 """
 
 DRAIN_SECONDS = 5
-"""How long requests that are being answered may take once the server is told to stop."""
+"""Seconds that requests in progress may take once the server is to stop."""
 
 
 class ApiServer:
@@ -57,8 +57,8 @@ class ApiServer:
                 ready()
 
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                # Just before uvicorn's own end, which answers what it cancels with 500: that says
-                # of a change that it failed, while it may have been made.
+                # Just before uvicorn's own end, which answers cancelled requests with 500: a client
+                # would take a change for failed that may have been made.
                 asyncio.get_running_loop().call_later(DRAIN_SECONDS, self._cut_off)
                 await super().shutdown(sockets)
 
@@ -66,7 +66,7 @@ class ApiServer:
                 for connection in list(self.server_state.connections):
                     connection.transport.abort()
 
-        # What is loaded by now stays for good.
+        # Objects loaded by now stay for good.
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
         self._server = Server(self._config())
@@ -74,7 +74,7 @@ class ApiServer:
         self._server.run(sockets=[self._listening])
 
     def stop(self) -> None:
-        """Accept nothing more, let the running requests end and those go who wait."""
+        """Accept nothing more, finish running requests, and answer those that wait for an event."""
         from vifguard.api.app import drain
 
         self._stopped = True
@@ -102,7 +102,7 @@ class ApiServer:
 
 
 class HostAgent:
-    """Holds this host's ports as the feed says."""
+    """The agent: enforces the ports of this host by the updates of a feed."""
 
     name = "agent"
 

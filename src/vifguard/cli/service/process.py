@@ -1,6 +1,6 @@
 """Processes: parts start, readiness is announced, and all end cleanly.
 
-Ending is leaving: the guards stay in the kernel whatever becomes of this process.
+Ending is leaving: the guards stay in the kernel however this process ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NoReturn, Protocol
 log = logging.getLogger("vifguard")
 
 STOP_SECONDS = 6.0
-"""How long the parts may take to end; they do at once where no request is being answered."""
+"""Seconds that the parts may take to end; they end at once where no request is in progress."""
 
 
 class Part(Protocol):
@@ -35,11 +35,11 @@ class Part(Protocol):
 
 
 class PartError(Exception):
-    """A part ended that should have gone on; raised by a part, the message says what to do."""
+    """A part ended that should have gone on; raised by a part, the message has advice."""
 
 
 class _Signal:
-    """Wakes the main thread. A pipe: a signal handler may write to it, whoever holds a lock."""
+    """Wakes the main thread. A pipe: a signal handler may write to it while any lock is held."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -56,10 +56,10 @@ class _Signal:
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
-        """Within, signals call it too, and at once.
+        """Make signals call it too, and at once.
 
-        What Python runs for a signal, it runs when it comes to it: one that arrives just before
-        the main thread waits would wait with it.
+        Python runs its handlers some time after the signal: one that arrives just before the main
+        thread waits would wait with it.
         """
         before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         try:
@@ -69,7 +69,7 @@ class _Signal:
 
 
 class _Running(threading.Thread):
-    """A part in its thread, and what became of it."""
+    """A part in its thread, and its state or end."""
 
     def __init__(self, part: Part, wake: _Signal) -> None:
         super().__init__(name=part.name, daemon=True)
@@ -82,7 +82,7 @@ class _Running(threading.Thread):
     def run(self) -> None:
         try:
             self.part.run(self._say_ready)
-        except BaseException as error:  # noqa: BLE001  the end of a thread is told, whatever it is
+        except BaseException as error:  # noqa: BLE001  every end of a thread is reported
             self.failure = error
         self.ended = True
         self._wake.call()
@@ -95,8 +95,8 @@ class _Running(threading.Thread):
 def run_parts(parts: Sequence[Part], announce: Callable[[], None]) -> None:
     """Run the parts until SIGTERM or SIGINT; `announce` is called once all are ready.
 
-    Raises PartError when a part ends by itself: what is left would be half a service, and
-    whoever supervises the process must know.
+    Raises PartError when a part ends by itself: the rest would be half a service, and the
+    supervisor of the process must know.
     """
     wake = _Signal()
     running = [_Running(part, wake) for part in parts]
@@ -121,7 +121,7 @@ def exit_now(code: int) -> NoReturn:
 def _watch(
     running: Sequence[_Running], wake: _Signal, told: list[int], announce: Callable[[], None]
 ) -> None:
-    """Wait until told to stop or until a part has ended."""
+    """Wait for a signal to stop, or until a part has ended."""
     announced = False
     while not told and not any(thread.ended for thread in running):
         if not announced and all(thread.ready for thread in running):

@@ -1,4 +1,4 @@
-"""Whose ports the guards of this host hold, asked before a server is started."""
+"""The store whose ports the guards of this host hold, checked before a server is started."""
 
 from __future__ import annotations
 

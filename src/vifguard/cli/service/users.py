@@ -88,7 +88,7 @@ def create_first_users(data_dir: DataDir) -> bool:
 
 
 def refresh_clouds(data_dir: DataDir, url: str, ca_file: Path | None = None) -> None:
-    """Write where the server listens now; an operator who took the password away is obeyed."""
+    """Write the server's present URL; nothing where the operator took the password away."""
     if data_dir.admin_password.exists():
         password = data_dir.admin_password.read_text(encoding="utf-8").rstrip("\n")
         write_clouds(data_dir.clouds, Endpoint(url, ADMIN, password, str(ca_file or "")))

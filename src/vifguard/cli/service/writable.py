@@ -17,7 +17,7 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO})
 
 @contextmanager
 def required(data_dir: Path) -> Iterator[None]:
-    """Within, what cannot be written is an InputError that names the directory and the cause."""
+    """Turn failures to write into an InputError that names the directory and the cause."""
     try:
         yield
     except OSError as error:
@@ -31,7 +31,7 @@ def required(data_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def wished(data_dir: Path) -> Iterator[None]:
-    """Within, what cannot be written is left out, and logged."""
+    """Log failures to write, and go on without the file."""
     try:
         yield
     except OSError as error:

@@ -12,7 +12,7 @@ from vifguard.model.address import AddressError, parse_address
 def fixed_ips(
     session: Session, network_id: str, texts: list[str] | None
 ) -> list[dict[str, str]] | None:
-    """What the API takes; a subnet is one of that network, by name, id or cidr."""
+    """The fixed addresses for the API; a subnet is one of that network, by name, id or cidr."""
     wanted = values.many(texts)
     if wanted is None:
         return None

@@ -1,4 +1,4 @@
-"""What people and programs see: data on stdout, everything else on stderr.
+"""Output for people and programs: data on stdout, everything else on stderr.
 
 Values come from tenants: nothing of them is markup, and no control character reaches a
 terminal as itself.
@@ -82,7 +82,7 @@ def print_table(
 
 
 def print_item(item: Mapping[str, Any]) -> None:
-    """A line a field; none for what says nothing (null and empty ones)."""
+    """Print a line for each field; none for null and empty ones."""
     from rich.table import Table
     from rich.text import Text
 
@@ -132,7 +132,7 @@ def of_field(name: str, value: object) -> str:
         try:
             return moment(value)
         except (ValueError, OverflowError, OSError):
-            pass  # what a hypervisor wrote into a port's profile may have any name
+            pass  # keys of a hypervisor in a port's profile may have any name
     return plain(value)
 
 
@@ -154,7 +154,7 @@ def plain(value: object) -> str:
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """The text with what a terminal would obey written out as an escape."""
+    """The text with escapes for characters that a terminal would obey."""
     if text.isprintable():
         return text
     return "".join(

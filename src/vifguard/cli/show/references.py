@@ -32,10 +32,10 @@ FIELDS: Final[Mapping[str, ResourceType]] = {
     "remote_group_id": SECURITY_GROUP,
     "remote_address_group_id": ADDRESS_GROUP,
 }
-"""What the fields of objects refer to."""
+"""The resources that the fields of objects refer to."""
 
 _AT_ONCE = 100
-"""Ids in one question."""
+"""Ids in one request."""
 
 
 def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _ask(client: Client, resource: ResourceType, keys: set[str]) -> Iterator[tup
 
 
 def references(value: Any, field: str = "") -> Iterator[tuple[ResourceType, str]]:
-    """What a value refers to: kinds and ids."""
+    """The references of a value: kinds and ids."""
     match value:
         case str() if field in FIELDS and value:
             yield FIELDS[field], value
