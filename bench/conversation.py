@@ -34,7 +34,7 @@ def establish(world: World, family: str) -> None:
 
 
 def prove(world: World, family: str, *, guarded: bool, grouped: bool) -> None:
-    """Raise unless the world passes and refuses what its filter should: none is idle."""
+    """Raise unless the world passes and drops frames as its filter should: none is idle."""
     closed = request(world, family, SERVICE + 1)
     _expect(world, f"{family}: forged", _forged(world, family), passes=not guarded)
     if grouped:

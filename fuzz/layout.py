@@ -36,7 +36,7 @@ _DHCP_OPTIONS = tuple(bytes((n,)) for n in (0, 1, 52, 53, 61, 81, 82, 83, 254, 2
 _DHCP6 = tuple(bytes((n,)) for n in range(15))
 _FIXED = {133: 8, 134: 16, 135: 24, 136: 24, 137: 40}
 _MOST = 24
-"""Options, headers and tags that are told apart; behind them a frame is only octets."""
+"""Options, headers and tags that are distinguished; behind them a frame is only octets."""
 
 Field = tuple[int, int, tuple[bytes, ...]]
 """Offset, offset behind it, and values."""

@@ -41,7 +41,7 @@ class Host:
         self.directory.mkdir(mode=0o700)
         self._cleanup = cleanup
         netns.add(self.netns)
-        # The host says nothing by itself on the segment that is judged.
+        # The host sends nothing by itself on the segment that is judged.
         netns.within(self.netns, lambda: sysctl.write("default", sysctl.NO_HOST_IPV6))
         netns.within(self.netns, lambda: _call_iptables(wanted=iptables))
 

@@ -52,7 +52,7 @@ def configure(state: str) -> None:
 
 
 def _open_group() -> list[dict[str, Any]]:
-    """Rules that let all in: a frame that a group drops proves nothing of the anti-spoofing."""
+    """Rules that allow all: a frame that a group drops proves nothing of the anti-spoofing."""
     return [
         {"security_group_id": _GROUP, "direction": direction, "ethertype": family}
         for direction in ("ingress", "egress")

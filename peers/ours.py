@@ -51,7 +51,7 @@ _PLAN = WorldPlan(
 
 @contextmanager
 def up(run: Run) -> Iterator[Site]:
-    """A shared network with a guest of each of three projects; nothing is said of guards."""
+    """A shared network with a guest of each of three projects, with the default guards."""
     with standing(run, _PLAN) as world:
         attacker, victim, third = (_post(world.guests[name]) for name in _NAMES)
         shared = [each["ip_address"] for each in world.groups["group"]["addresses"]]

@@ -28,7 +28,7 @@ has unreadable headers: a filter that cannot find the upper layer must not let i
 objects before anything else it checks; so the guard named is the first enabled one, in
 order, that needs it:
 
-| what | IPv4 | IPv6 |
+| needed | IPv4 | IPv6 |
 |---|---|---|
 | the IP header | ethertype, ip, public-ip, dhcp, ra, vrrp | the same, mac and nd |
 | the upper layer | ip, dhcp, ra, vrrp | the same, mac and nd |

@@ -1,4 +1,4 @@
-"""Always on: a guest never speaks to the control protocols of the host and of its links.
+"""Always on: a guest takes no part in the control protocols of the host and of its links.
 
 - Both ways, a frame shorter than an Ethernet header is dropped.
 - From the guest, a source address that is a group or all zero is dropped: no station has one

@@ -10,8 +10,8 @@ Where a port has no link-local addresses at all (`none`), a frame that `nd` or `
 is counted as others are, and recorded at most once a minute: guests send them all day.
 
 **Learned addresses.** IPv6 hosts choose identifiers of their own (RFC 7217, RFC 8981). A port
-has *claimable* prefixes: fe80::/64 where its network says `learned`, and the prefixes of the
-network's SLAAC subnets; and a limit for each kind: where its network says no other, one link-local
+has *claimable* prefixes: fe80::/64 where its network has `learned`, and the prefixes of the
+network's SLAAC subnets; and a limit for each kind: where its network sets no other, one link-local
 address for each of its MACs, and 16 others (`vifguard network set NAME --learned-limits 1/16`;
 `vifguard port release NAME ADDRESS` takes one away; [api.md](api.md#addresses-that-guests-choose)).
 An address may be claimed if a claimable

@@ -1,11 +1,11 @@
 """TCP connections: their openings, their segments, their states (RFC 9293).
 
-Of each side two numbers are known: what is *acknowledged*, at first the number behind its SYN,
-and what was *sent*, the number behind the highest octet that it sent; SYN and FIN count as one
+Of each side two numbers are known: the *acknowledged* number, at first the one behind its SYN,
+and the *sent* number, the one behind the highest octet that it sent; SYN and FIN count as one
 octet each, and a segment that comes in fragments as 2^16. The windows that the sides announce are
 not followed: a sequence number is *in the window* if it is less than 2^30 ahead of its sender's
-acknowledged number and at most 2^16 behind. An ACK *fits* if it acknowledges no more than was
-sent, and not less than 2^16 before what was acknowledged already (RFC 5961, 5.2). A segment that
+acknowledged number and at most 2^16 behind. An ACK *fits* if it acknowledges no more than the
+sent number, and at most 2^16 less than was acknowledged already (RFC 5961, 5.2). A segment that
 passes *without effect* changes nothing here and prolongs nothing; its receiver knows better than a
 filter how to treat it.
 
@@ -21,15 +21,15 @@ more than one of SYN, FIN and RST. While nothing but the opener's SYN was seen:
 * ACK alone is legal from the other side only (a challenge, RFC 9293, 3.5.1).
 
 It is open once something of both sides was acknowledged. Of one that was picked up, the first ACK
-of the other side may acknowledge up to 2^16 less or more than what was seen.
+of the other side may acknowledge up to 2^16 less or more than was seen.
 
 **Open.** An ACK that does not fit passes without effect. A FIN must be in the window, else it is
 invalid. Until it is acknowledged the connection is *closing*; then it is *half-closed*, and the
 other side may go on sending, or, with the FINs of both sides, *finished*.
 
-**RST.** One that hits exactly what of its sender is acknowledged, or all that it sent, ends the
+**RST.** One at exactly its sender's acknowledged number, or its sent number, ends the
 connection (RFC 5961, 3.2). Elsewhere in the window it passes; between the two it may be right,
-when what its sender sent before it was lost: the connection then lives for 10 s, and on with the
+if its sender's segments before it were lost: the connection then lives for 10 s, and on with the
 next packet. Outside of the window it is invalid. While nothing of its sender was acknowledged, it
 must follow its SYN, or the challenge to it; where its sender sent nothing, it must
 acknowledge the SYN, with any of its data. After an RST segments pass without effect; an ICMP
@@ -42,7 +42,7 @@ then a new connection begins with the numbers of the two. The SYN of the side th
 the old one asks the rules first, as any SYN does, unless the other's was noted. Of a connection
 that has ended, a SYN opens a new one.
 
-An old SYN that comes late, at most 2^16 behind what is acknowledged of its sender, is not noted,
+An old SYN that comes late, at most 2^16 behind its sender's acknowledged number, is not noted,
 and begins nothing in the place of a finished one (RFC 9293, 3.10.7.4).
 
 **A guard that is new** at a guest that was running before it does not know the connections that
@@ -127,7 +127,7 @@ class Side:
         return (self.ahead(sequence) + _BEHIND) % _SPACE < _AHEAD + _BEHIND
 
     def has_sent(self, sequence: int) -> bool:
-        """Whether a sequence number is of what may be on its way, or was a moment ago."""
+        """Whether a sequence number may be of a segment on its way, now or a moment ago."""
         behind = _BEHIND if self.acknowledged else 1
         return (self.ahead(sequence) + behind) % _SPACE <= self.in_flight + behind
 
@@ -145,7 +145,7 @@ class Side:
         return (self.ahead(acknowledgement) + behind) % _SPACE <= self.in_flight + behind
 
     def is_near(self, acknowledgement: int) -> bool:
-        """Whether the other side may be the first to acknowledge this, of what was picked up."""
+        """Whether the other side's first ACK of a picked up connection may acknowledge this."""
         ahead = (self.ahead(acknowledgement) + _BEHIND) % _SPACE
         return not self.acknowledged and ahead <= self.in_flight + 2 * _BEHIND
 
@@ -194,7 +194,7 @@ class TcpFlow(Flow):
         return is_opening(segment) and self.may_be_replaced and not late
 
     def is_sent(self, by: Direction, sequence: int) -> bool:
-        """Whether a sequence number can be of what a side sent (RFC 5927, 4.1)."""
+        """Whether a side can have sent a sequence number (RFC 5927, 4.1)."""
         asked = self.state is FlowState.HALF_OPEN and by is not self.opening.direction
         if asked or self.state is FlowState.RESET:
             return False

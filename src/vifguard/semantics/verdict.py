@@ -3,7 +3,7 @@
 A frame meets the guards in the order below; the first that objects is the verdict, and
 within a guard the first rule that is broken is the reason. A guard that is not enabled judges
 nothing, except `host`, which is always enabled. No guard depends on the verdict of another: a
-port with more guards never passes what it would drop with fewer.
+port with more guards never passes a frame that it would drop with fewer.
 
 A port that is held closed passes nothing either way, before anything is looked at.
 
@@ -67,7 +67,7 @@ CHECKS: Mapping[Direction, tuple[tuple[Guard, Check], ...]] = MappingProxyType(
 """Every check that has no memory; then come those that have one: storm, and groups."""
 
 
-def verdict(  # noqa: PLR0913 - what a verdict depends on
+def verdict(  # noqa: PLR0913 - all that a verdict depends on
     policy: PortPolicy,
     direction: Direction,
     frame: bytes | Frame,
@@ -81,7 +81,7 @@ def verdict(  # noqa: PLR0913 - what a verdict depends on
     return judge(policy, direction, frame, tag=tag, now=now, bucket=bucket, memory=memory)[0]
 
 
-def judge(  # noqa: PLR0913 - what a verdict depends on
+def judge(  # noqa: PLR0913 - all that a verdict depends on
     policy: PortPolicy,
     direction: Direction,
     frame: bytes | Frame,

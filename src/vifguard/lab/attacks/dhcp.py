@@ -148,7 +148,7 @@ def _declined_overloaded(c: Actors) -> bytes:
 
 
 def _declined_last(c: Actors) -> bytes:
-    """The type behind the address, and said twice: a request, then a decline."""
+    """The type behind the address, and there twice: a request, then a decline."""
     tail = b"".join(
         (
             build.dhcp_option(50, c.v.ip4.packed),

@@ -106,12 +106,12 @@ def _snap_to(dst: Mac, oui: int, pid: int) -> Frame:
 
 
 def _to_bridges(name: str, kind: int, last: str, payload: bytes = bytes(46)) -> Variant:
-    """To a group that a bridge keeps for itself: only the host's own sockets could hear it."""
+    """A frame to a group that a bridge keeps for itself: only the host could receive it."""
     return _row(name, _plain(kind, _reserved(last), payload), "L02/own", _HOST, Effect.HOST)
 
 
 def _pause(name: str, payload: bytes) -> Variant:
-    """To the group of MAC control, which a Linux bridge throws away itself."""
+    """A frame to the group of MAC control, which a Linux bridge drops itself."""
     return _row(name, _plain(0x8808, _reserved("1"), payload), "L02/own", _HOST, Effect.NONE)
 
 

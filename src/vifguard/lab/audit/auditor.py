@@ -147,7 +147,7 @@ def _played(bench: Harness, case: Case) -> Played:
 
 
 class _Counted:
-    """A wire that counts what is sent."""
+    """A wire that counts the frames it sends."""
 
     def __init__(self, wire: Transport) -> None:
         self._wire = wire

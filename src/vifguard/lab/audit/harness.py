@@ -108,7 +108,7 @@ class Harness:
         before, self._believed = self._believed, self._untruths()
         self._played |= {bare(frame): frame, bare(self._completed): frame}
         heard = [name for name, came in self._heard if self._is_of(came, frame)]
-        if frame in self._wire.spoken:  # the player's own stack said the same
+        if frame in self._wire.spoken:  # the player's own stack sent the same
             heard = list(dict.fromkeys(heard))
         return Seen(
             heard=tuple(heard),

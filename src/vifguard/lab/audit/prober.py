@@ -89,7 +89,7 @@ def _lines(name: str) -> list[str]:
 
 
 def listen(device: str) -> socket.socket:
-    """A socket that hears every frame of the device, and sends on it."""
+    """A socket that receives every frame of the device, and sends on it."""
     ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     ear.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     ear.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 16 << 20)
@@ -143,7 +143,7 @@ def _say(answer: dict[str, Any]) -> None:
 
 
 def offloading(device: str) -> socket.socket:
-    """A socket that sends frames behind a virtio-net header, and hears nothing."""
+    """A socket that sends frames behind a virtio-net header, and receives none."""
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     sender.setsockopt(_SOL_PACKET, _VNET_HEADER, 1)
     sender.bind((device, 0))

@@ -190,7 +190,7 @@ class _RemoteDevice:
 
 
 def _start(reach: Guest) -> subprocess.Popen[bytes]:
-    # With -i it takes one line at a time: a program, then what the program itself reads.
+    # With -i it takes one line at a time: a program, then that program's input.
     command = [*reach.command[:-1], "-i", "-"]
     pipe = subprocess.PIPE
     try:

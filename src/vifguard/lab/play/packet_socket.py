@@ -32,7 +32,7 @@ class Heard:
 
 
 class CannotSendError(LabError):
-    """The kernel refused to take the frame from the socket: nothing is said of any guard."""
+    """The kernel refused to take the frame from the socket: this proves nothing of any guard."""
 
 
 class PacketSocket:

@@ -1,4 +1,4 @@
-"""The runner of scenarios: each in a run of its own, errors of the bench told apart."""
+"""The runner of scenarios: each in a run of its own, errors of the bench apart from faults."""
 
 from __future__ import annotations
 

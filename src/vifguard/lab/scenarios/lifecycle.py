@@ -109,7 +109,7 @@ class _Stage:
         until(f"a flood from {name}", lambda: came_in(host, tap) >= before + _ENOUGH)
 
     def send(self, name: str, frame: bytes) -> None:
-        """Send one frame from a guest; its socket is kept, and hears nothing."""
+        """Send one frame from a guest; its socket is kept, and receives nothing."""
         if name not in self.doors:
             self.doors[name] = PacketSocket(self.world.guests[name].netns, "eth0", 0)
             self.cleanup.callback(self.doors[name].close)

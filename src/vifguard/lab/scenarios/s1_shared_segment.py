@@ -1,4 +1,4 @@
-"""S1, the shared segment: guests of two projects, and an attacker who plays the catalogue.
+"""S1, the shared segment: guests of two projects, and an attacker that plays the catalogue.
 
 Beside the strict segment stand one of each other kind (mac, router, and a project's own that
 is off), so that every column of the catalogue is played; and the other project's own network,
@@ -162,7 +162,7 @@ def _grouped(name: str, many: int) -> WorldPlan:
 
 
 def stands_alone(frame: bytes) -> bool:
-    """Whether groups that let everything pass have nothing against it, whatever came before.
+    """Whether groups that let everything pass always pass the frame, whatever came before.
 
     They drop later fragments whose first they have not seen, and headers that nobody can read.
     """

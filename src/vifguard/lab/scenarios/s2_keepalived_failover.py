@@ -199,7 +199,7 @@ def _answers(world: World, vip: IPAddress, mac: Mac) -> bool:
 def _moved(
     story: Checks, world: World, before: Guest, after: Guest, vips: tuple[IPAddress, ...]
 ) -> None:
-    """The history tells the move, and how long nobody had the address."""
+    """Check that the history has the move, and the time for which nobody had the address."""
     for vip in vips:
         move = story.must(
             f"the move of {vip} is in the history", "with its gap", _find(world, before, after, vip)

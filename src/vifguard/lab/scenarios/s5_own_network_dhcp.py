@@ -76,7 +76,7 @@ def play(run: Run, tell: Tell) -> None:
 
 
 def _dnsmasq(world: World, server: Guest) -> Daemon:
-    """The project's server: it would serve the shared network too, if it were let."""
+    """The project's server: it would serve the shared network too, if it could."""
     shared = server.nics[1].addresses[4]
     command = (
         "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root",

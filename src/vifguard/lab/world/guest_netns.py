@@ -12,7 +12,7 @@ from vifguard.model.address import Mac
 
 _GUEST = {
     # A victim that would configure itself by the attacker's advertisements, or that spends a
-    # second on DAD, says nothing about the guard.
+    # second on DAD, proves nothing about the guard.
     "ipv6/conf/{}/accept_dad": "0",
     "ipv6/conf/{}/accept_ra": "0",
     "ipv6/conf/{}/addr_gen_mode": "0",

@@ -53,7 +53,7 @@ def keepalived(
     version: int = 3,
     run: str = "",
 ) -> Daemon:
-    """Keepalived of a guest; `run` tells one start from the next."""
+    """Keepalived of a guest; `run` distinguishes one start from the next."""
     directory = world.run.directory / f"keepalived-{guest.name}{run}"
     directory.mkdir()
     path = directory / "keepalived.conf"

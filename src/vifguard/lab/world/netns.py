@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class LabError(RuntimeError):
-    """The test bench itself failed: nothing is said about any guard."""
+    """The test bench itself failed: this proves nothing about any guard."""
 
 
 def ip(lines: Iterable[str], netns: str = "") -> None:

@@ -138,7 +138,7 @@ class World:
         make_guest(self.outside_netns)
         self.outside = Interface(self.outside_netns, "eth0", self.host_netns, UPLINK, _OUTSIDE_MAC)
         plug(self.outside)
-        # An uplink that its operator gave to guests alone: the host does not speak on it.
+        # An uplink that its operator gave to guests alone: the host sends nothing on it.
         netns.within(self.host_netns, lambda: sysctl.write(UPLINK, sysctl.NO_HOST_IPV6))
         self.server = Server(run.directory / plan.name, self.host_netns, {PHYSICAL: UPLINK})
         self.server.start()

@@ -73,7 +73,7 @@ class GroupPlan:
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroupPlan:
-    """A security group whose members may speak first, or (`speaks` false) only answer.
+    """A security group whose members may open connections, or (`speaks` false) only answer.
 
     Each of `rules` lets something in, of both families; `remote` in it names a security group.
     Stateful, unless `body` sets otherwise.
