@@ -1,6 +1,6 @@
 """MAC and IP addresses: the only place where text becomes an address.
 
-The parsers accept exactly one spelling family and refuse what merely *can* be understood:
+The parsers accept exactly one spelling family and refuse text that merely *can* be understood:
 `ipaddress` itself takes scope ids with newlines in them, host masks as prefix lengths and
 integers as addresses (CVE-2021-29921, CVE-2021-40085 are of this kind).
 """

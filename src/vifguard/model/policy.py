@@ -70,7 +70,7 @@ class PortPolicy:
         return isinstance(address, IPv6Address) and self._owns_link_local(address)
 
     def may_claim(self, address: IPAddress) -> bool:
-        """Whether the guest may claim the address, if it is nobody's."""
+        """Whether the guest may claim the address, if it has no owner."""
         return may_be_claimed(address, self.claimable)
 
     def _owns_link_local(self, address: IPv6Address) -> bool:

@@ -25,7 +25,7 @@ LARGEST = 0xFFFF
 """The most octets that the length field of an IP header can count."""
 
 DEPTH_AT_MOST = 16
-"""Tags and SNAP headers that are followed; more are nobody's traffic."""
+"""The most tags and SNAP headers that are followed; no traffic has more."""
 
 
 @dataclass(frozen=True, slots=True)
