@@ -1,1 +1,1 @@
-"""Who has which address, MAC and interface, and who may have it."""
+"""Ownership of addresses, MACs and interfaces, and the checks before it changes."""

@@ -1,4 +1,4 @@
-"""Who gets an address that a guest claims: the first whom nothing in the model contradicts."""
+"""Address claims: the first port gets an address, unless the model contradicts it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from vifguard.store.schema.tables import allocations
 from vifguard.store.transaction import WriteTransaction
 
 _ANYBODY = ""
-"""No project: what every project has is another's."""
+"""No project: the pairs of every project are another's."""
 
 
 def decide(
     change: WriteTransaction, host: str, claims: Iterable[AddressClaim], now: float
 ) -> list[RefusedClaim]:
-    """Give claimed addresses to their ports, tentatively; those refused.
+    """Give claimed addresses to their ports, tentatively; return the refused claims.
 
-    A host's word counts for its own ports only.
+    Claims from a host count for its own ports only.
     """
     refused = []
     for claim in claims:
@@ -40,7 +40,7 @@ def decide(
 
 
 def conclude(change: WriteTransaction, host: str, detections: Iterable[Detection]) -> None:
-    """Let ports keep what duplicate address detection found unique, and lose what it did not."""
+    """Prove tentative addresses that duplicate address detection found unique; release others."""
     for found in detections:
         for stored in ports.by_id(change, [found.port_id]):
             tentative = {each.address for each in stored.port.learned if not each.proven}
@@ -57,7 +57,7 @@ def _decide(
 ) -> list[RefusedClaim]:
     port, network, address = stored.port, stored.network, claim.address
     if any(each.address == address for each in port.learned):
-        return []  # it was told before, and the answer was lost
+        return []  # a repeated claim: the answer was lost
     beside = subnets.of_network(change, network.id)
     if not isinstance(address, IPv6Address) or not _may_claim(port, network, beside, claim):
         return [RefusedClaim(port.id, address, taken=False)]
@@ -80,7 +80,7 @@ def _may_claim(port: Port, network: Network, beside: Iterable[Subnet], claim: Ad
 def _is_taken(
     change: WriteTransaction, network: Network, beside: Iterable[Subnet], address: IPAddress
 ) -> bool:
-    """Whether the model gave the address away, or another port claimed it."""
+    """Whether the model gave the address to another, or another port claimed it."""
     allocated = exists().where(
         allocations.c.network_id == network.id, allocations.c.address == key(address)
     )
@@ -100,7 +100,7 @@ def _release_oldest(
     wanted: LearnedAddress,
     unused: Iterable[IPAddress],
 ) -> bool:
-    """Whether there is room for one more of its kind, once an unused one is released."""
+    """Release an unused address of its kind if the limit is reached; return whether it fits."""
     alike = {each.address for each in port.learned if _is_same_prefix(each, wanted)}
     limit = limits.link_local if wanted.address.is_link_local else limits.others
     if len(alike) < limit:

@@ -1,4 +1,4 @@
-"""What a port wishes for beside what its owner names: addresses that its guest forms itself."""
+"""Requests beside those of a port's owner: for addresses that its guest forms itself."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from vifguard.model.port import Port
 from vifguard.store.addressing.allocation import AddressRequest
 
 _ROUTER: Final = "network:router_"
-"""What the owners of routers' ports begin with."""
+"""The first part of the device owners of routers' ports."""
 
 
 def with_automatic(
     wishes: tuple[AddressRequest, ...], choice: Iterable[Subnet], port: Port
 ) -> tuple[AddressRequest, ...]:
-    """Wishes, and one for each automatic subnet that none is of: its guest forms that address.
+    """The requests, and one for each automatic subnet without any: its guest forms that address.
 
-    Not for a router's port (Neutron, `_allocate_ips_for_port` of `ipam_pluggable_backend`).
+    A router's port gets none (Neutron, `_allocate_ips_for_port` of `ipam_pluggable_backend`).
     """
     if port.device_owner.startswith(_ROUTER):
         return wishes

@@ -1,7 +1,7 @@
-"""Who has which address: allocation from pools, and the prefixes that others may use.
+"""Owners of addresses: allocation from pools, and the prefixes that others may use.
 
-`allocations` holds what is taken, unique on a network; `free_ranges` what is left of the
-pools, so that the lowest free address is one row away however many are taken.
+`allocations` holds the taken addresses, unique on a network; `free_ranges` the free ones of
+the pools, so that the lowest free address is one row away however many are taken.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _NEIGHBOURING = Statement(
 )
 _HERE = address_pairs.c.network_id == bindparam("network_id")
 _PROJECT = bindparam("project_id", type_=String)
-# The ends of an index, where "another" would walk along all that are the project's own.
+# The ends of an index: a test for another project would walk along all of the project's own.
 ANY_FOREIGN_PAIR = or_(
     select(func.min(address_pairs.c.project_id)).where(_HERE).scalar_subquery() < _PROJECT,
     select(func.max(address_pairs.c.project_id)).where(_HERE).scalar_subquery() > _PROJECT,
@@ -107,7 +107,7 @@ _IS_TAKEN = Statement(select(exists().where(_TAKEN).label("taken")))
 
 
 def open_pools(change: WriteTransaction, subnet: Subnet) -> None:
-    """Write what the pools leave free, given what is taken."""
+    """Write the free ranges of the pools, without the taken addresses."""
     change.connection.execute(delete(free_ranges).where(free_ranges.c.subnet_id == subnet.id))
     rows = [
         {"subnet_id": subnet.id, "first": first, "last": last}
@@ -145,7 +145,7 @@ def allocate(
     subnets: Sequence[Subnet],
     position: int,
 ) -> Allocation:
-    """Take one address, as `choose` does, and write whose it is."""
+    """Take one address, as `choose` does, and write its owner."""
     (taken,) = choose(change, taker, (wish,), subnets)
     assign(change, taker, taken(), position)
     return taken()
@@ -154,10 +154,10 @@ def allocate(
 def allocate_link_local(
     change: WriteTransaction, taker: AddressOwner, address: IPv6Address, position: int
 ) -> None:
-    """Take an IPv6 link-local address, and write whose it is.
+    """Take an IPv6 link-local address, and write its owner.
 
     WrongAddressError for one that a MAC address gives its station (EUI-64, RFC 4291, appendix
-    A), AddressTakenError for one that somebody on the network has.
+    A), AddressTakenError for one that is taken on the network.
     """
     identifier = address.packed[8:]
     if identifier[3:5] == b"\xff\xfe" or not any(identifier):
@@ -176,7 +176,7 @@ def allocate_link_local(
 def release_link_local(
     change: WriteTransaction, network_id: str, removed: Iterable[IPAddress]
 ) -> None:
-    """Give link-local addresses back."""
+    """Release link-local addresses."""
     for address in removed:
         change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
         wide_pair_pieces.own(change, network_id, [host_prefix(address)])
@@ -188,9 +188,10 @@ def choose(
     wishes: Iterable[AddressRequest],
     subnets: Sequence[Subnet],
 ) -> list[Deferred[Allocation]]:
-    """Take addresses out of what is free, once each is heard; `subnets` are the network's.
+    """Queue the choice of free addresses; calling a result takes its address.
 
-    Both may raise WrongAddressError, and to hear AddressTakenError or NoAddressLeftError.
+    `subnets` are the network's. Raises WrongAddressError; a result may raise that too,
+    AddressTakenError or NoAddressLeftError.
     """
     wide_pair_pieces.expect(change, taker.network_id)
     asked: list[tuple[Subnet, Deferred[Allocation]]] = []
@@ -198,13 +199,13 @@ def choose(
         subnet = _subnet_of(taker, wish, subnets)
         for other, answer in asked:
             if other == subnet:
-                answer()  # what is taken before is not free
+                answer()  # an address taken before is not free
         asked.append((subnet, _queue_choice(change, taker, subnet, wish.address)))
     return [answer for _, answer in asked]
 
 
 def assign(change: WriteTransaction, taker: AddressOwner, taken: Allocation, position: int) -> None:
-    """Write whose a taken address is, and its place among those of its port or group."""
+    """Write the owner of a taken address, and its place among those of its port or group."""
     _assign(change, taker, taken.address, taken.subnet_id, position)
 
 
@@ -335,7 +336,7 @@ def _queue_choice(
 def _queue_lowest(
     change: WriteTransaction, taker: AddressOwner, subnet: Subnet
 ) -> Deferred[Allocation]:
-    """The lowest address that is free and in nobody else's pair."""
+    """Queue the choice of the lowest address that is free and in no other project's pair."""
     here = _of(taker, subnet) | {"at_least": key(subnet.cidr.network_address)}
 
     def read(rows: list[Record]) -> Allocation:
@@ -368,7 +369,7 @@ def _queue_lowest(
 
 
 def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> Allocation | None:
-    """An address that rests still, where a pool has nothing else."""
+    """An address that still rests, for pools without a free one."""
     for address in resting.first(change, subnet, taker.project_id):
         is_inside = any(pool.start <= address <= pool.end for pool in subnet.pools)  # type: ignore[operator]
         is_hosts = wiring.host_with(change, taker.network_id, address)
@@ -381,9 +382,9 @@ def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> A
 def _queue_this(
     change: WriteTransaction, taker: AddressOwner, subnet: Subnet, address: IPAddress
 ) -> Deferred[Allocation]:
-    """One address, out of the free range that holds it.
+    """Queue the choice of one address, out of the free range that holds it.
 
-    What a free range holds is nobody's; what none does may lie beyond the pools.
+    An address in a free range has no owner; one in none may lie beyond the pools.
     """
     this = key(address)
 
@@ -466,7 +467,7 @@ def covering_pair(
 ) -> IPNetwork | None:
     """The widest address pair of another project that covers all of `prefix`.
 
-    Asks for each prefix that could, by its exact key: the cost does not grow with the pairs.
+    Looks up each prefix that could, by its exact key: the cost does not grow with the pairs.
     """
     firsts = {key(prefix.supernet(new_prefix=n).network_address) for n in range(prefix.prefixlen)}
     here = {

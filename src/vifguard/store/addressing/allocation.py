@@ -10,26 +10,26 @@ from vifguard.model.network import Subnet
 
 @dataclass(frozen=True, slots=True)
 class AddressRequest:
-    """An address that a port or a group asks for; None leaves the choice to the store."""
+    """An address that a port or a group requests; None leaves the choice to the store."""
 
     subnet_id: str | None = None
     address: IPAddress | None = None
 
     def is_of(self, subnet: Subnet) -> bool:
-        """Whether it asks for an address of a subnet."""
+        """Whether it requests an address of a subnet."""
         if self.subnet_id is not None or self.address is None:
             return self.subnet_id == subnet.id
         return self.address in subnet.cidr
 
     @property
     def is_link_local(self) -> bool:
-        """Whether it asks for an IPv6 link-local address, which no subnet has."""
+        """Whether it requests an IPv6 link-local address, which no subnet has."""
         return self.subnet_id is None and self.address in LINK_LOCAL_64
 
 
 @dataclass(frozen=True, slots=True)
 class AddressOwner:
-    """Who takes an address: a port or an IP group, of a project, on a network."""
+    """The owner of an address: a port or an IP group, of a project, on a network."""
 
     network_id: str
     project_id: str

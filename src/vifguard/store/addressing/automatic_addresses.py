@@ -23,7 +23,7 @@ def assign_automatic(change: WriteTransaction, subnet: Subnet) -> frozenset[str]
     """Give each port of an automatic subnet's network its address there (as Neutron does).
 
     A port goes without where another project's address pair holds that address. Returns the
-    projects whose ports these are.
+    projects of these ports.
     """
     found = ports.read(change, table.c.network_id == subnet.network_id)
     for stored in found:
@@ -36,9 +36,9 @@ def assign_automatic(change: WriteTransaction, subnet: Subnet) -> frozenset[str]
 
 
 def release_automatic(change: WriteTransaction, subnet: Subnet) -> None:
-    """Take the addresses of a subnet that keep nobody from deleting it.
+    """Release the addresses of a subnet that do not keep it from being deleted.
 
-    They are all of an automatic one, and of others those of the ports that serve the network.
+    These are all of an automatic subnet, and of others those of ports that serve the network.
     """
     change.allocate_revision()
     has_one = select(allocations.c.port_id).where(allocations.c.subnet_id == subnet.id)

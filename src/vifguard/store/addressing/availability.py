@@ -1,4 +1,4 @@
-"""How many addresses the pools of subnets have, and how many are taken."""
+"""Availability: the number of addresses in the pools of subnets, and of those taken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _USED = select(allocations.c.subnet_id, func.count().label("used")).group_by(
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """The addresses of a subnet: those in its pools, and those that somebody has."""
+    """The number of addresses of a subnet: those in its pools, and those taken."""
 
     subnet: Subnet
     total: int

@@ -1,4 +1,4 @@
-"""Whether the interface that a port names on its host is another port's."""
+"""Ownership of interfaces: no two ports name the same one of a host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OTHER = Statement(
 
 
 def queue_free_check(change: WriteTransaction, port: Port) -> list[Deferred[None]]:
-    """To hear them raises InterfaceTakenError where another port names the same interface.
+    """Queue the check that raises InterfaceTakenError where another port names the interface.
 
     A port that names none, or is on no host yet, takes none.
     """

@@ -1,4 +1,4 @@
-"""Addresses that guests chose themselves: whose each is on its network, and how it ends."""
+"""Addresses that guests chose themselves: the port of each on its network, and its release."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _T = learned_addresses.c
 
 
 def of_port(snapshot: Snapshot, port_id: str) -> tuple[LearnedAddress, ...]:
-    """What a port learned, by address."""
+    """The learned addresses of a port, in their order."""
     rows = snapshot.connection.execute(
         select(learned_addresses).where(_T.port_id == port_id).order_by(_T.address)
     )
@@ -34,7 +34,7 @@ def port_with(snapshot: Snapshot, network_id: str, address: IPAddress) -> str | 
 
 
 def add(change: WriteTransaction, port_id: str, network_id: str, learned: LearnedAddress) -> None:
-    """Let a port have an address that is nobody's on the network."""
+    """Give a port an address that has no owner on the network."""
     row = {
         "network_id": network_id,
         "address": key(learned.address),
@@ -48,7 +48,7 @@ def add(change: WriteTransaction, port_id: str, network_id: str, learned: Learne
 
 
 def prove(change: WriteTransaction, port_id: str, address: IPAddress) -> None:
-    """A tentative address of a port is its own from now on; nothing where it has none such."""
+    """Make a tentative address of a port its own; do nothing where it has none such."""
     which = (_T.port_id == port_id) & (_T.address == key(address)) & ~_T.proven
     found = change.connection.execute(select(learned_addresses).where(which)).all()
     if found:
@@ -58,7 +58,7 @@ def prove(change: WriteTransaction, port_id: str, address: IPAddress) -> None:
 
 
 def release(change: WriteTransaction, network_id: str, prefix: IPNetwork) -> None:
-    """No port of a network has a learned address of this prefix any more."""
+    """Release the learned addresses of a network within this prefix."""
     if prefix.version == 6:
         within = _T.address.between(key(prefix[0]), key(prefix[-1]))
         _forget(change, (_T.network_id == network_id) & within)
@@ -73,7 +73,7 @@ def _forget(change: WriteTransaction, which: ColumnElement[bool]) -> None:
 
 
 def _update_sets(change: WriteTransaction, rows: Iterable[Record], *, added: bool) -> None:
-    """Proven addresses come to, or go from, the sets of their ports' security groups."""
+    """Add proven addresses to the sets of their ports' security groups, or remove them."""
     for row in rows:
         address = address_of(row.address)
         if address.is_link_local:
@@ -89,9 +89,9 @@ def _update_sets(change: WriteTransaction, rows: Iterable[Record], *, added: boo
 
 
 def _journal_ports(change: WriteTransaction, port_ids: set[str]) -> None:
-    """Journal the ports, without a new revision of what their owners want.
+    """Journal the ports, without a new policy revision.
 
-    So a port does not count as DOWN until its host has what its own guest chose.
+    So a port does not count as DOWN until its host has the address that its own guest chose.
     """
     these = ports.c.id.in_(sorted(port_ids))
     change.connection.execute(update(ports).where(these).values(updated_at=change.timestamp))

@@ -1,7 +1,7 @@
-"""Whether a MAC or a prefix that a port wants is another project's on the same network.
+"""Ownership of MACs and prefixes: none is two projects' on the same network.
 
 Within one project two ports may list the same prefix or MAC (a virtual address that moves
-between them); across projects nobody lists what another has.
+between them); across projects no port lists a prefix or MAC that another has.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def generate() -> Mac:
 
 
 def free(change: WriteTransaction, network_id: str) -> Mac:
-    """A MAC such as `generate` chooses, which nobody on a network has."""
+    """A MAC such as `generate` chooses, which no port of a network has or lists."""
     while True:
         mac = generate()
         if not queue_known_macs(change, network_id, mac)():
@@ -107,12 +107,12 @@ def is_generated(mac: Mac) -> bool:
 
 
 def queue_mac_check(change: WriteTransaction, port: Port) -> Deferred[None]:
-    """To hear it raises MacTakenError where the port's own MAC is another's, or is listed by it."""
+    """Queue the check that raises MacTakenError where another has or lists the port's own MAC."""
     return _queue_mac_check(change, port, port.mac, lambda has: has.one or has.listed)
 
 
 def queue_pairs_check(change: WriteTransaction, port: Port) -> list[Deferred[None]]:
-    """To hear them raises MacTakenError, AddressTakenError where a pair holds what is another's."""
+    """Queue the checks that raise MacTakenError, AddressTakenError where a pair holds another's."""
     asked = [_queue_prefix_check(change, port, pair.prefix) for pair in port.address_pairs]
     macs = [pair.mac for pair in port.address_pairs if pair.mac not in (None, port.mac)]
     return asked + [
@@ -139,7 +139,7 @@ def require_vrids_free(change: WriteTransaction, group: IpGroup) -> None:
 
 
 def vrid_taken(group: IpGroup) -> ConflictError:
-    """The refusal of a router id, which does not say whose it is."""
+    """The error for a router id in use; it does not name the owner."""
     wanted = (("vrid4", group.vrid4), ("vrid6", group.vrid6))
     ids = " or ".join(f"{name} {vrid}" for name, vrid in wanted if vrid is not None)
     return ConflictError(
@@ -161,7 +161,7 @@ def queue_known_macs(snapshot: Snapshot, network_id: str, mac: Mac) -> Deferred[
 
 
 def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
-    """The refusal of a MAC that is in use."""
+    """The error for a MAC that is in use."""
     return MacTakenError(
         f"Unable to complete operation for network {network_id}. The mac address {mac} is in use."
     )
@@ -175,7 +175,7 @@ def _queue_mac_check(
     groups = virtual and change.queue(virtual, here | {"vrid": mac.octets[5]}, list)
 
     def read(rows: list[Record]) -> None:
-        # The virtual MAC of an IP group is nobody's own.
+        # The virtual MAC of an IP group is no port's own.
         if (groups and groups()) or is_refused(rows[0]):
             raise mac_taken(mac, port.network_id)
 

@@ -1,4 +1,4 @@
-"""Which addresses a port takes and keeps, of those that the subnets of its network offer."""
+"""The addresses that a port takes and keeps, of those that its network's subnets offer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ask(
     wishes: tuple[AddressRequest, ...] | None,
     choice: Sequence[Subnet],
 ) -> Callable[[], list[Allocation]]:
-    """The addresses of a new port, which are taken once they are heard."""
+    """Queue the choice of a new port's addresses; calling the result takes them."""
     if wishes is None:
         served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
         return _ask_usual(change, port, served)
@@ -34,7 +34,7 @@ def ask(
 def _ask_usual(
     change: WriteTransaction, port: Port, choice: Sequence[Subnet]
 ) -> Callable[[], list[Allocation]]:
-    """An address of each family from the first subnet that has one, and the automatic ones."""
+    """Queue an address of each family, of the first subnet that has one, and the automatic ones."""
     automatic = [subnet for subnet in choice if subnet.is_automatic]
     offered = [
         [s for s in choice if s.cidr.version == family and s not in automatic] for family in (4, 6)
@@ -72,7 +72,7 @@ def fixed(taken: Allocation) -> FixedIp:
 
 
 def taker(port: Port) -> AddressOwner:
-    """Who takes the addresses of a port."""
+    """The owner of a port's addresses."""
     return AddressOwner(port.network_id, port.project_id, port_id=port.id, mac=port.mac)
 
 
@@ -82,7 +82,7 @@ def retake(
     after: Port,
     wishes: tuple[AddressRequest, ...] | None,
 ) -> tuple[FixedIp, ...]:
-    """Keep what is still wished for, give back the rest, take what is new."""
+    """Keep the addresses that are still requested, release the others, take the new ones."""
     before = stored.port
     choice = subnets.of_network(change, after.network_id)
     by_id = {subnet.id: subnet for subnet in choice}

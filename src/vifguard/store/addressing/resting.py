@@ -1,8 +1,8 @@
-"""Addresses that rest: given back on a shared network, and for a while no other project's.
+"""Addresses that rest: released on a shared network, and for a while no other project's.
 
 Neighbours, allow-lists and the DNS go on naming an address after its port is gone. Until the
-time is over by the database's clock it is in no free range: the choice of the store passes it
-by, while a pool has another, and it is the same project's again where that names it.
+time is over by the database's clock it is in no free range: the store chooses another while a
+pool has one, and the same project gets it again by naming it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vifguard.store.schema.tables import resting
 from vifguard.store.transaction import WriteTransaction
 
 _AT_ONCE = 64
-"""Addresses that one change looks at: what has rested longer than its time waits for no other."""
+"""The most addresses that one change reads: any whose time is over will do."""
 
 
 class now(FunctionElement[float]):  # noqa: N801  written as the function it is
@@ -75,7 +75,7 @@ _FIRST = Statement(
 
 
 def rest(change: WriteTransaction, subnet: Subnet, address: IPAddress, project_id: str) -> None:
-    """An address that a project gave back rests from now on."""
+    """Make an address that a project released rest from now on."""
     whose = {"subnet_id": subnet.id, "project_id": project_id, "seconds": change.rest}
     change.write(_REST, _this(subnet, address) | whose)
 
@@ -83,10 +83,10 @@ def rest(change: WriteTransaction, subnet: Subnet, address: IPAddress, project_i
 def require_given(
     change: WriteTransaction, subnet: Subnet, address: IPAddress, project_id: str | None
 ) -> None:
-    """Let an address rest no more, as somebody takes it.
+    """End the rest of an address that is to be taken.
 
-    Raises AddressTakenError where it rests for another than this project; None is of nobody's
-    choice but the operator's, who may give it at once.
+    Raises AddressTakenError where it rests for another than this project; None stands for the
+    operator's choice, who may give it at once.
     """
     for row in change.rows(_AT, _this(subnet, address)):
         if row.rests and project_id not in {None, row.project_id}:
@@ -100,12 +100,12 @@ def require_given(
 
 
 def wake(change: WriteTransaction, subnet: Subnet, address: IPAddress) -> None:
-    """An address rests no more."""
+    """End the rest of an address."""
     change.write(_WAKE, _this(subnet, address))
 
 
 def rested(change: WriteTransaction, subnet: Subnet) -> Iterator[IPAddress]:
-    """The addresses of a subnet whose time is over, the longest first; they rest no more."""
+    """End the rest of a subnet's addresses whose time is over; yield them, the longest first."""
     for row in change.rows(_RESTED, {"subnet_id": subnet.id}):
         address = address_of(row.address)
         wake(change, subnet, address)
@@ -113,7 +113,7 @@ def rested(change: WriteTransaction, subnet: Subnet) -> Iterator[IPAddress]:
 
 
 def first(change: WriteTransaction, subnet: Subnet, project_id: str) -> list[IPAddress]:
-    """What may be taken of a subnet that has nothing else: the project's own, then the oldest."""
+    """Addresses to take of a subnet with no free one: the project's own, then the oldest."""
     rows = change.rows(_FIRST, {"subnet_id": subnet.id, "project_id": project_id})
     return [address_of(row.address) for row in rows]
 

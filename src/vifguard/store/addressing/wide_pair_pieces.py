@@ -1,8 +1,8 @@
-"""The pieces of wide address pairs as rows, and who is told when they change.
+"""The pieces of wide address pairs as rows, rebuilt when owners change.
 
-What `resolve.pieces` says of a network is kept, and made anew around what has another owner than
-before, once at the end of a change: an address within a wide pair concerns the one piece that it
-is in, whatever else is on the network.
+The pieces that `resolve.wide_pair_pieces` gives of a network are kept, and rebuilt around each
+prefix with another owner than before, once at the end of a change: an address within a wide pair
+concerns the one piece that it is in, whatever else is on the network.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ _P = pair_pieces.c
 _BITS: Final = {4: 32, 6: 128}
 _EVERYTHING: Final = Prefix(0, 0)
 _ONE_BY_ONE: Final = 64
-"""Prefixes of a change that are looked after each for itself; beyond, one pass is cheaper."""
+"""The most prefixes of a change that are rebuilt one by one; beyond, one pass is cheaper."""
 _ON = bindparam("network_id", type_=String)
 _FIRST, _LAST = (bindparam(name, type_=LargeBinary) for name in ("lowest", "highest"))
 _FIRSTS: BindParameter[Any] = bindparam("firsts", expanding=True)
 
 COUNTS = or_(networks.c.pieces <= MOST_PIECES, _P.length == _P.pair_length)
-"""Whether a piece is its pair's in security groups: one of a network with too many is not."""
+"""Whether a piece counts in security groups: with too many on a network, only whole pairs do."""
 
 _LISTED = address_pairs.c.network_id == _ON
 _IPV6 = bytes((6,))
-# Each is one look into an index; a pair of every address but one may have no piece at all.
+# Each is one look-up in an index; a pair of every address but one may have no piece at all.
 _IS_WIDE = or_(
     address_pairs.c.length < 32,
     address_pairs.c.length.between(33, 127),
@@ -61,7 +61,7 @@ TOO_MANY = case(
     (exists().where(address_pairs.c.port_id == ports.c.id, _IS_WIDE), networks.c.pieces),
     else_=0,
 ).label("too_many")
-"""Of a port with a wide pair: the pieces of its network's, where they are too many; else 0."""
+"""The pieces of its network's pairs, for a port with a wide pair, if they are too many; else 0."""
 
 _HAS_PAIRS = Statement(
     select(
@@ -118,15 +118,15 @@ class Piece:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nobody else has anything of the pair."""
+        """Whether no other owner has anything of the pair."""
         return self.prefix == self.pair
 
 
 @dataclass(slots=True)
 class Moved:
-    """What became of a network's pieces: those that went and came, how many broken ones there were.
+    """The delta of a network's pieces, and the number of broken ones before.
 
-    `rebuilt` are the prefixes, by family, in which it is known already.
+    `rebuilt` are the prefixes, with their family, within which the pieces are rebuilt already.
     """
 
     network_id: str
@@ -137,7 +137,7 @@ class Moved:
 
     @property
     def after(self) -> int:
-        """How many broken ones there are."""
+        """The number of broken pieces after the change."""
         removed, added = (
             sum(not each.is_whole for each in some) for some in (self.gone, self.come)
         )
@@ -155,7 +155,7 @@ def is_wide(prefix: IPNetwork) -> bool:
 
 
 def expect(change: WriteTransaction, network_id: str) -> None:
-    """Ask, with what is asked next, whether an owner on a network could be within a wide pair."""
+    """Queue the query whether an owner on a network could be within a wide pair."""
     if network_id not in change.owned:
         change.owned[network_id] = set()
         change.paired[network_id] = change.queue(
@@ -164,13 +164,13 @@ def expect(change: WriteTransaction, network_id: str) -> None:
 
 
 def own(change: WriteTransaction, network_id: str, prefixes: Iterable[IPNetwork]) -> None:
-    """Somebody on a network owns these who did not, or does no more."""
+    """Note that prefixes of a network have an owner more, or one less."""
     expect(change, network_id)
     change.owned[network_id] |= {*prefixes}
 
 
 def moved(change: WriteTransaction) -> list[Moved]:
-    """Make the pieces anew where a change has moved owners; what became of them, by network."""
+    """Rebuild the pieces where a change has moved owners; return the deltas, by network."""
     found = []
     for network_id, prefixes in change.owned.items():
         if prefixes and (any(map(is_wide, prefixes)) or change.paired[network_id]()):
@@ -214,7 +214,7 @@ def _rebuild_all(change: WriteTransaction, network_id: str, prefixes: Iterable[I
 
 
 def _rebuild(change: WriteTransaction, so_far: Moved, version: int, moved: Prefix) -> None:
-    """Make the pieces anew in the piece that a prefix is in, or within the prefix itself."""
+    """Rebuild the pieces in the piece that a prefix is in, or within the prefix itself."""
     region = _region(change, so_far.network_id, version, moved)
     so_far.rebuilt.append((version, region))
     bits = _BITS[version]
@@ -259,7 +259,7 @@ def _around(
 
 
 def _joined(change: WriteTransaction, network_id: str, piece: Piece) -> tuple[Prefix, set[Piece]]:
-    """The widest piece that this one makes with those beside it of the same pair, and those."""
+    """The widest piece that this one makes with pieces beside it of the same pair, and these."""
     bits = _BITS[piece.version]
     lengths = range(piece.prefix.length, piece.pair.length, -1)
     beside = [_sibling(piece.prefix.first, length, bits) for length in lengths]
@@ -310,7 +310,7 @@ def in_row(piece: Piece) -> Values:
 
 
 def by_pair(pieces: Iterable[Piece]) -> Mapping[tuple[int, Prefix], set[Piece]]:
-    """Pieces, by the pair that they are of."""
+    """Index pieces by their pair."""
     found: dict[tuple[int, Prefix], set[Piece]] = defaultdict(set)
     for each in pieces:
         found[each.version, each.pair].add(each)

@@ -1,7 +1,7 @@
-"""What wide address pairs bring to the sets of their ports' security groups: their pieces.
+"""Contributions of wide address pairs to the sets of their ports' security groups: the pieces.
 
-Who follows a set is told of each piece that came or went; where that would be much, the set is
-told whole.
+A host that follows a set gets each piece that was added or removed; if these are many, it gets
+the set whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vifguard.store.transaction import WriteTransaction
 from vifguard.store.updates import address_sets
 
 MOST_JOURNALED: Final = 4096
-"""Lines of the journal that one change writes of a network's pieces."""
+"""The most lines of the journal that one change writes of a network's pieces."""
 
 _Pair = tuple[int, Prefix]
 """A wide pair and its family."""
@@ -40,7 +40,7 @@ _SETS = (
 
 
 def settle(change: WriteTransaction) -> None:
-    """Make pieces anew where owners have moved, and let those hear of it whom it concerns."""
+    """Rebuild pieces where owners have moved, and notify the hosts that follow their sets."""
     moved = {each.network_id: each for each in wide_pair_pieces.moved(change)}
     for network_id in moved.keys() | change.listed.keys():
         listed = {
@@ -76,7 +76,7 @@ def _tell(change: WriteTransaction, moved: Moved, listed: Iterable[tuple[str, _P
 
 
 def _turned(change: WriteTransaction, moved: Moved) -> set[str]:
-    """The sets whose broken pairs begin to count, or end."""
+    """The sets with broken pairs that begin to count, or cease to."""
     if not moved.is_turned:
         return set()
     broken = (
