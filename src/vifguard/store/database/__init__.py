@@ -1,1 +1,1 @@
-"""What a database is to the store, SQLite and PostgreSQL, and statements as they are run."""
+"""The protocol of a database, SQLite and PostgreSQL behind it, and statements as they are run."""

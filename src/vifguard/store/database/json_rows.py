@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class _Rows(TypeDecorator[list[list[Any]]]):
-    """Text that we had a database write as JSON."""
+    """Text that a database wrote as JSON for us."""
 
     impl = Text
     cache_ok = True

@@ -12,11 +12,11 @@ _ROOM = 3500
 """Bytes of names of each kind in a text; both kinds and the frame stay below 8,000 bytes."""
 
 _TEXTS = 16
-"""Texts that a change is worth; with more names than fit, everyone is woken."""
+"""The most texts of a change; with more names than fit, all are notified."""
 
 
 def encode(sender: str, news: Notification) -> list[str]:
-    """The payloads of a notification; none where it concerns nobody.
+    """The payloads of a notification; none where it concerns no host or port.
 
     ASCII, each shorter than the 8,000 bytes that a notification can carry.
     """

@@ -5,7 +5,7 @@ serial however many servers there are: none ever deadlocks with another or has t
 READ COMMITTED shows each statement after the lock all that was committed before it. A view is
 REPEATABLE READ: one state for all of its statements.
 
-News travels by NOTIFY in the transaction of the change. A server that lost its listening
+Notifications travel by NOTIFY in the transaction of the change. A server that lost its listening
 connection may have missed some, and joins anew.
 """
 
@@ -52,7 +52,7 @@ _PRESENCE: Final = _LOCK + 1
 _CHANNEL: Final = "vifguard"
 
 CONNECTIONS = 16
-"""Connections a server opens at most, beside the one that listens."""
+"""The most connections that a server opens, beside the one that listens."""
 
 _PATIENCE = 10.0
 """Seconds of silence after which the listening connection is tried."""
@@ -60,7 +60,7 @@ _PATIENCE = 10.0
 _PAUSE = 1.0
 """Seconds between attempts to listen again."""
 
-# A server that freezes, or whose machine loses power, within its turn must not keep the others
+# A server that freezes or loses power within its turn must not keep the others
 # from theirs for long: they wait for the lock longer than one may be idle with it.
 _SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "10s",
@@ -101,7 +101,7 @@ class PostgresDatabase:
     def start_listening(
         self, on_connect: Callable[[], None], on_notification: Callable[[Notification], None]
     ) -> None:
-        """Listen, call `joined`, and go on listening in a thread of its own."""
+        """Listen, call `on_connect`, and go on listening in a thread of its own."""
 
         def read(text: str) -> None:
             sender, news = decode(text)
@@ -112,7 +112,7 @@ class PostgresDatabase:
         self._listener.start()
 
     def is_only_server(self, change: Connection) -> bool:
-        """Whether nobody shares the lock of those present."""
+        """Whether no server shares the presence lock."""
         return bool(change.scalar(_IS_ONLY_SERVER))
 
     def execute_batch(
@@ -121,7 +121,7 @@ class PostgresDatabase:
         statements: Sequence[BoundStatement],
         then: Callable[[], None] | None = None,
     ) -> list[list[Record]]:
-        """Several in a pipeline: one way to go for all, and one back."""
+        """Execute statements in a pipeline: one round trip for all."""
         alone = len(statements) + (then is not None) <= 1
         driver = _driver_of(connection)
         try:
@@ -131,16 +131,16 @@ class PostgresDatabase:
                     then()
         except DBAPIError:
             if then is not None:
-                # SQLAlchemy takes for ended what it told to end, whatever was said before it.
+                # SQLAlchemy takes a transaction for ended once it sent COMMIT, whatever failed.
                 with suppress(psycopg.Error):
                     driver.rollback()
             raise
         return [each.records() for each in pending]
 
     def was_committed(self, turn: Sequence[Record], _revision: int) -> bool | None:
-        """PostgreSQL remembers of each transaction how it ended (its manual, 9.27.8).
+        """Read the outcome of the transaction, which PostgreSQL keeps (its manual, 9.27.8).
 
-        Who has the turn knows that it has: it may go on for a while without its client.
+        With the lock taken, it is known to have ended: it may go on for a while without its client.
         """
         if not turn:
             return None
@@ -176,7 +176,7 @@ class _Listener:
         self._thread = threading.Thread(target=self._run, name="listen", daemon=True)
 
     def start(self) -> None:
-        """Begin; returns once joined, and raises what keeps us from it."""
+        """Begin; returns once joined, and raises the error that prevents it."""
         self._thread.start()
         self._first.result()
 
@@ -196,12 +196,12 @@ class _Listener:
             try:
                 with self._listening() as connection:
                     self._joined()
-                    # Only now: until then, nobody was told that we are there.
+                    # Only now: until then, this server counts as absent.
                     connection.execute(_SHARE_PRESENCE)
                     if not self._first.done():
                         self._first.set_result(None)
                     self._read_notifications(connection)
-            except Exception as error:  # noqa: BLE001 - told where it can be: to the opener, or the log
+            except Exception as error:  # noqa: BLE001 - raised to the opener, or logged
                 if not self._first.done():
                     self._first.set_exception(error)
                     return
@@ -236,7 +236,7 @@ def _parsed(url: str) -> URL:
     try:
         return make_url(url).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
-        # Not said which: there may be a password in it.
+        # The message omits the URL: there may be a password in it.
         raise DatabaseError("the database URL is none; write postgresql://USER@HOST/NAME") from None
 
 
@@ -247,7 +247,7 @@ def _engine_of(url: URL) -> Engine:
         url,
         pool_size=CONNECTIONS,
         max_overflow=0,
-        # Who asks now and then has the connection that knows its statements.
+        # A caller now and then gets the connection that has its statements prepared.
         pool_use_lifo=True,
         connect_args={name: each for name, each in defaults.items() if name not in url.query},
     )
@@ -256,8 +256,8 @@ def _engine_of(url: URL) -> Engine:
 
 
 def _taken(driver: psycopg.Connection[Any], _record: object, _proxy: object) -> None:
-    # Whoever is asked nothing says nothing, but that it ends: what the database closed meanwhile
-    # is replaced before it is used. To ask each time costs as much as to read a port.
+    # An idle connection is readable only once the database has closed it: it is replaced before
+    # it is used. A query each time would cost as much as reading a port.
     readable = select.poll()
     readable.register(driver.fileno(), select.POLLIN)
     if readable.poll(0):
@@ -268,8 +268,8 @@ def _taken(driver: psycopg.Connection[Any], _record: object, _proxy: object) -> 
 def _pipeline(driver: psycopg.Connection[Any]) -> Iterator[None]:
     """A pipeline that ends with its Sync.
 
-    psycopg asks for a Flush behind it, and PostgreSQL (15) does not hold who did so for idle: it
-    would never take its turn from a server that freezes.
+    psycopg sends a Flush behind it, after which PostgreSQL (15) does not take a connection for
+    idle: it would never take the lock from a server that freezes.
     """
     with driver.pipeline() as pipeline:
 

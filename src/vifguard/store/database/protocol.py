@@ -29,9 +29,9 @@ class Database(Protocol):
     def start_listening(
         self, on_connect: Callable[[], None], on_notification: Callable[[Notification], None]
     ) -> None:
-        """Call `on_connect` now and after each reconnection, `on_notification` for others.
+        """Call `on_connect` now and after each reconnection, `on_notification` for other servers'.
 
-        Returns after the first call, and raises what it raises.
+        Returns after the first call, and raises its errors.
         """
 
     def is_only_server(self, change: Connection) -> bool:
@@ -52,7 +52,7 @@ class Database(Protocol):
         """Whether a change was committed whose COMMIT was not answered; None where that is unknown.
 
         `turn` are the rows of `lock_statements`, `revision` is the allocated one or 0. The
-        caller has the write lock of this server. Raises what SQLAlchemy raises.
+        caller has the write lock of this server. Raises SQLAlchemy's errors.
         """
 
     def notify_statements(self, notification: Notification) -> Iterator[BoundStatement]:

@@ -1,7 +1,7 @@
 """SQLite: the one file that knows it. One server, so no other is notified.
 
 WAL: readers never wait for the writer. synchronous=NORMAL: a power cut may lose the last
-changes, never corrupt them; `Change.restart` says what becomes of agents that saw them.
+changes, never corrupt them; `WriteTransaction.restart` is for agents that saw them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vifguard.store.schema.mapping import Record
 _LOG = logging.getLogger("vifguard")
 
 OLDEST: Final = (3, 35)
-"""The first with RETURNING."""
+"""The first SQLite with RETURNING."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -41,7 +41,7 @@ class SqliteDatabase:
     """A SQLite file; it is created (mode 0600) where there is none."""
 
     lock_statements: Sequence[BoundStatement] = ()
-    """Who begins to write has it."""
+    """Empty: BEGIN IMMEDIATE already takes SQLite's write lock."""
 
     def __init__(self, path: Path) -> None:
         self.reading: Engine = engine_of(path)
@@ -55,7 +55,7 @@ class SqliteDatabase:
         on_connect()
 
     def is_only_server(self, _change: Connection) -> bool:
-        """The file is one server's."""
+        """True: the file is one server's."""
         return True
 
     def execute_batch(
@@ -72,14 +72,14 @@ class SqliteDatabase:
                     then()
         except DBAPIError:
             if then is not None:
-                # SQLAlchemy takes for ended what it told to end, whatever was said before it.
+                # SQLAlchemy takes a transaction for ended once it sent COMMIT, whatever failed.
                 with suppress(sqlite3.Error):
                     connection.connection.rollback()
             raise
         return answers
 
     def was_committed(self, _lock_result: Sequence[Record], revision: int) -> bool:
-        """Nobody else writes: the file is at the change's revision, or at the one before."""
+        """Compare revisions: with no other writer, the file has the change's or the one before."""
         with self.autocommit.connect() as connection:
             found: int = connection.scalar(select(tables.revision.c.value)) or 0
         return 0 < revision <= found
@@ -108,7 +108,7 @@ def engine_of(path: Path) -> Engine:
         f"sqlite:///{path}",
         pool_size=16,
         max_overflow=64,
-        # The one that wrote last has in its cache what is there; the others read anew.
+        # The connection that wrote last has the rows in its cache; the others read anew.
         pool_use_lifo=True,
         connect_args={"check_same_thread": False},
         # Parameters by name, as the other database takes them.
@@ -124,8 +124,8 @@ def engine_of(path: Path) -> Engine:
 class _File:
     """The file that was opened, which must stay the one of its name.
 
-    SQLite goes on with a file that somebody removed, or put another in the place of: what it
-    writes there is gone with the process, and a new connection sees the other.
+    SQLite goes on with a file that was removed or replaced: its writes are lost with the process,
+    and a new connection sees the other file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -134,7 +134,7 @@ class _File:
         self._is_told = False
 
     def require(self, _connection: Connection) -> None:
-        """Raise ReplacedError where it is not."""
+        """Raise ReplacedError where the file is removed or replaced."""
         if self._there() == self._opened:
             self._is_told = False
             return
@@ -157,7 +157,7 @@ class _File:
 
 def _connected(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own idea of when a transaction begins leaves reads outside of any: two
-    # SELECTs would see two states. We say BEGIN ourselves.
+    # SELECTs would see two states. We send BEGIN ourselves.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(pragma).close()
@@ -166,6 +166,6 @@ def _connected(connection: sqlite3.Connection, _record: object) -> None:
 def _begun(connection: Connection) -> None:
     options = connection.get_execution_options()
     if not options.get("looking", False):
-        # What begins as a reader cannot become the writer once another has written.
+        # A reader cannot become the writer once another has written.
         begin = "BEGIN IMMEDIATE" if options.get("writing", False) else "BEGIN"
         connection.exec_driver_sql(begin)

@@ -1,7 +1,7 @@
-"""Statements that are run often: SQLAlchemy writes each once, the driver runs it as it is.
+"""Statements that are run often: SQLAlchemy compiles each once, the driver runs it as it is.
 
-What SQLAlchemy does around an execution, to find its text and to describe the columns of the
-answer, takes several times as long as a database takes to find a row by its key.
+SQLAlchemy's work around an execution, to find its text and to describe the columns of the
+result, takes several times as long as a database takes to find a row by its key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Statement:
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
     def compiled_for(self, dialect: Dialect, values: Values) -> _Compiled:
-        """The statement in a database's words, with parameters of the names that `values` has."""
+        """The statement in a database's dialect, with parameters of the names in `values`."""
         which = (dialect.name, *values)
         compiled = self._compiled.get(which)
         if compiled is None:
@@ -72,12 +72,12 @@ class PendingResult:
     cursor: DBAPICursor
 
     def records(self) -> list[Record]:
-        """The rows of the answer."""
+        """The rows of the result."""
         return self.compiled.records(self.cursor)
 
 
 class _Compiled:
-    """A statement in one database's words, and what becomes of values on their way and back."""
+    """A statement in one database's dialect, and the conversions of its parameters and rows."""
 
     def __init__(
         self, statement: SelectBase | UpdateBase, dialect: Dialect, values: Values
@@ -106,7 +106,7 @@ class _Compiled:
         return given
 
     def records(self, cursor: DBAPICursor) -> list[Record]:
-        """The rows that a cursor has to give."""
+        """The rows of a cursor."""
         if not self._columns:
             return []
         if self._back is None:
@@ -117,7 +117,7 @@ class _Compiled:
         return [self._record(row) for row in rows]
 
     def _record_type(self, cursor: DBAPICursor) -> list[tuple[int, _Process]]:
-        """What becomes of the columns of an answer, each of a type that the driver tells."""
+        """The conversions of a result's columns, by the types that the driver reports."""
         found = zip(self._columns, cursor.description or (), strict=True)
         return _processed(
             (place, _of(column.type, self._dialect).result_processor(self._dialect, told[1]))
@@ -133,7 +133,7 @@ def _read(row: Sequence[Any], back: Iterable[tuple[int, _Process]]) -> list[Any]
 
 
 class _Texts(TypeDecorator[list[str]]):
-    """Several texts as one parameter: however many there are, it is the same statement."""
+    """Several texts as one parameter: the statement is the same with any number of them."""
 
     impl = Text
     cache_ok = True

@@ -47,7 +47,7 @@ _BY_TEXT: Final[Mapping[type[UnavailableError], str]] = MappingProxyType(
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Within, what drivers raise is raised as UnavailableError, or as UnstorableError."""
+    """Raise errors of drivers within the block as UnavailableError, or as UnstorableError."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError) as error:
@@ -58,7 +58,7 @@ def translated_errors() -> Iterator[None]:
 
 
 def _store_error(error: DBAPIError | PoolTimeoutError) -> StoreError | None:
-    """What an error means to who asked; None for a fault of ours."""
+    """The store's error for a database's; None for a fault of ours."""
     if isinstance(error, DataError):
         return UnstorableError(f"A value cannot be stored: {error.orig}")
     kind = _CODES.get(_code(error))
@@ -74,7 +74,7 @@ def _store_error(error: DBAPIError | PoolTimeoutError) -> StoreError | None:
 
 
 def _code(error: DBAPIError | PoolTimeoutError) -> str:
-    """What the database calls an error; a name of SQLite's without its refinement."""
+    """The database's name or code of an error; a name of SQLite's without its refinement."""
     of_driver = getattr(error, "orig", None)
     name = getattr(of_driver, "sqlite_errorname", None) or getattr(of_driver, "sqlstate", None)
     return "_".join(str(name or "").split("_")[:2])
