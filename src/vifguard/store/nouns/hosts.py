@@ -1,4 +1,4 @@
-"""Hosts: what each said of itself, when it was last heard, and which agent is its."""
+"""Hosts: the report of each about itself, its last heartbeat, and the run of its agent."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from vifguard.store.updates import subscriptions
 
 @dataclass(frozen=True, slots=True)
 class StoredHost:
-    """A host, what it said of itself, and when (seconds since the epoch).
+    """A host, its report about itself, and its last heartbeat (seconds since the epoch).
 
-    `wiring` is a WiringReport as JSON: whoever makes a port reads every host, and none of that.
-    `silent_since`: when a host that is silent was last heard; 0 for one that lives. `instance`
-    is the run of its agent.
+    `wiring` is a WiringReport as JSON: creating a port reads every host, and no wiring.
+    `silent_since`: the last heartbeat of a silent host; 0 for one that lives. `instance` is the
+    run of its agent.
     """
 
     name: str
@@ -40,7 +40,7 @@ class StoredHost:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was heard a moment ago."""
+        """Whether its last heartbeat was a moment ago."""
         return not self.silent_since
 
 
@@ -94,26 +94,26 @@ def get(snapshot: Snapshot, name: str) -> StoredHost:
 
 
 def write_reached(change: WriteTransaction, name: str, revision: int) -> None:
-    """Store up to which revision a host says that it holds everything."""
+    """Store the revision up to which a host reports that it enforces everything."""
     change.connection.execute(update(hosts).where(hosts.c.name == name).values(reached=revision))
 
 
 def only_host(known: Sequence[StoredHost]) -> str:
-    """The host where every port is whose owner names none; empty where there is not just one."""
+    """The host of every port that names none; empty where there is not just one host."""
     return known[0].name if len(known) == 1 else ""
 
 
 def isolation_unsupported(snapshot: Snapshot, *, named: bool) -> str:
-    """Why isolated networks cannot be offered; empty when a host that lives can hold them.
+    """Why isolated networks cannot be offered; empty when a host that lives supports them.
 
-    One that cannot holds their ports closed, and is no reason to refuse them elsewhere. `named`:
-    the hosts are told by name.
+    One that does not keeps their ports closed, and is no reason to refuse them elsewhere. `named`:
+    the reason names the hosts.
     """
     return _unsupported(snapshot, lambda about: about.isolation, "keep networks apart", named=named)
 
 
 def security_groups_unsupported(snapshot: Snapshot, *, named: bool) -> str:
-    """Why no host can hold security groups; empty when one that lives can. `named`: see above."""
+    """Why no host can enforce security groups; empty when a living one can. `named`: see above."""
     return _unsupported(
         snapshot,
         lambda about: Guard.SECURITY_GROUPS in about.features,
@@ -136,14 +136,14 @@ def _unsupported(
 
 
 def with_liveness(known: Sequence[StoredHost]) -> Sequence[StoredHost]:
-    """The hosts by which is judged what can be offered: those that live, else all there are."""
+    """The hosts whose features decide what is offered: those that live, else all there are."""
     return [host for host in known if host.is_alive] or known
 
 
 def claim(change: WriteTransaction, name: str, instance: Instance) -> None:
-    """Let a run of an agent be the host's; raises SecondAgentError where another's is, and lives.
+    """Make a run of an agent the host's; raises SecondAgentError where another is, and lives.
 
-    Who holds the same pins as the one before is its successor: two cannot hold them.
+    A run with the same pins as the one before is its successor: two cannot hold them.
     """
     known = _known(change, name)
     if known is None:
@@ -201,7 +201,7 @@ def delete(change: WriteTransaction, name: str, *, force: bool) -> None:
 def write(
     change: WriteTransaction, name: str, about: HostReport, instance: Instance, now: float
 ) -> None:
-    """Store what a host says of itself; the first host ever takes the ports without one."""
+    """Store a host's report about itself; the first host ever takes the ports without one."""
     values = {
         "kernel": about.kernel,
         "driver": about.driver,
@@ -221,7 +221,7 @@ def write(
 
 
 def write_heard(change: WriteTransaction, heard: Mapping[str, float]) -> None:
-    """Store when hosts were last heard."""
+    """Store the last heartbeats of hosts."""
     rows = [{"this_host": name, "this_moment": at} for name, at in sorted(heard.items())]
     change.connection.execute(_HEARD, rows)
 

@@ -1,4 +1,4 @@
-"""IP groups: read, create, update, delete; who holds an address is `holders`' matter."""
+"""IP groups: read, create, update, delete. The holders of addresses are in `reports.holders`."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def update_group(
 
 
 def delete_group(change: WriteTransaction, stored: StoredIpGroup) -> None:
-    """Delete an IP group; its addresses are free."""
+    """Delete an IP group, and release its addresses."""
     address_sets.update_contribution(
         change,
         stored.group.id,
@@ -194,7 +194,7 @@ def delete_group(change: WriteTransaction, stored: StoredIpGroup) -> None:
 
 
 def forget_member(change: WriteTransaction, port_id: str) -> None:
-    """A port goes: it is no member, no pin and no holder any more."""
+    """Remove a port that is deleted from its IP groups: as member, as pin, and from a freeze."""
     for before in _OF_MEMBER.run(change, {"port_id": port_id}):
         brought = address_sets.contribution_of_ip_group(change, before.group.id)
         mine = ip_groups.c.id == before.group.id
@@ -266,7 +266,7 @@ def _allocate(
 def _reallocate(
     change: WriteTransaction, before: StoredIpGroup, wishes: tuple[AddressRequest, ...]
 ) -> None:
-    """Keep what is still wished for, give back the rest, take what is new."""
+    """Keep the addresses that are still requested, release the others, take the new ones."""
     spare = dict(before.subnet_of)
     kept = [_keep(spare, wish) for wish in wishes]
     _release(change, before, spare)

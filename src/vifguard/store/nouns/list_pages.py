@@ -1,4 +1,4 @@
-"""Lists: their order, and where they are cut. What is in one a condition on its table selects."""
+"""Lists: their order and their pages. A condition on its table selects the rows of a list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Order = tuple[ColumnElement[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What to read of a list: at most so many (0: all), behind a row or backwards before it.
+    """A page of a list: at most so many rows (0: all), behind a row or backwards before it.
 
     `sort` goes before the order in which the rows were made; its columns hold texts, never null.
     """
@@ -55,7 +55,7 @@ def creation_order(table: Table) -> tuple[Column[Any], ...]:
 
 
 def _order(snapshot: Snapshot, table: Table, where: Page) -> list[Order]:
-    # By code points, as everything else here compares texts; a database may know better.
+    # By code points, as everything else here compares texts; a database may have another order.
     plain = "C" if snapshot.connection.dialect.name == "postgresql" else "BINARY"
     sort = [(collate(column, plain), descending) for column, descending in where.sort]
     order: list[Order] = [*sort, *((column, False) for column in creation_order(table))]
@@ -70,6 +70,6 @@ def _after(order: Sequence[Order], marked: Sequence[Any]) -> ColumnElement[bool]
         later.append(and_(alike, column < value if descending else column > value))
         alike = and_(alike, column == value)
     column, descending = order[0]
-    # Which the rest implies; by this alone an index finds where to begin.
+    # The rest implies this bound; by it alone an index finds the first row.
     bound = column <= marked[0] if descending else column >= marked[0]
     return and_(bound, or_(*later))

@@ -79,7 +79,7 @@ def create(change: WriteTransaction, network: Network) -> StoredNetwork:
 def update_network(
     change: WriteTransaction, before: StoredNetwork, changes: Mapping[str, Any]
 ) -> StoredNetwork:
-    """Change fields of a network; raises ConflictError where others stand on them.
+    """Change fields of a network; raises ConflictError where others depend on them.
 
     `shared` means with every project; it stays shared while single ones have it.
     """
@@ -93,9 +93,9 @@ def update_network(
 def recheck_sharing(
     change: WriteTransaction, network_id: str, lost: str | None = None
 ) -> StoredNetwork:
-    """Let a network be shared while anybody shares it; `lost` is a target that does no more.
+    """Make a network shared while an RBAC policy shares it; `lost` is a target that lost its own.
 
-    Raises SharedInUseError where who loses it uses it.
+    Raises SharedInUseError where a project that loses the network uses it.
     """
     before = get(change, network_id)
     others = rbac_policies.targets(change, network_id) - {before.network.project_id}
@@ -148,7 +148,7 @@ def _write(change: WriteTransaction, before: StoredNetwork, after: Network) -> S
 
 
 def _with_all(change: WriteTransaction, network: Network) -> bool:
-    """Share a network with every project, or no more; whether it is shared with any then."""
+    """Share a network with every project, or no more; return whether any still shares it."""
     targets = rbac_policies.targets(change, network.id)
     if network.shared:
         if EVERY_PROJECT not in targets:
@@ -170,7 +170,7 @@ def _share_with_all(change: WriteTransaction, network: Network) -> None:
 
 
 def _affected(before: Network, after: Network) -> AffectedPorts:
-    # What hosts are not told of must not make a port wait for them.
+    # A change that hosts do not get must not make a port wait for them.
     if _fields_of_policy(before) == _fields_of_policy(after):
         return NOTHING
     return affected_by_network(before, after)
@@ -204,7 +204,7 @@ def _require_uplink_free(change: WriteTransaction, network: Network) -> None:
 
 
 def _require_unused(change: WriteTransaction, network: Network, lost: str) -> None:
-    """Who loses a network has nothing on it; what becomes isolated is on one host."""
+    """Raise SharedInUseError where a loser of a network uses it, or it cannot be isolated."""
     remaining = rbac_policies.targets(change, network.id)
     if EVERY_PROJECT in remaining:
         return

@@ -1,4 +1,4 @@
-"""The address pairs of a port as rows; what they hold has other owners when they change."""
+"""The address pairs of a port as rows; with a change of them, prefixes change owners."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DELETE = Statement(delete(address_pairs).where(address_pairs.c.port_id == bindp
 
 
 def write(change: WriteTransaction, before: Port | None, after: Port | None) -> None:
-    """A port has other pairs than before; None before it comes, and once it is gone."""
+    """Replace the pairs of a port; `before` is None for a new port, `after` for a deleted one."""
     had = before.address_pairs if before is not None else ()
     has = after.address_pairs if after is not None else ()
     port = after or before

@@ -1,4 +1,4 @@
-"""Lists of ports: which versions of the ports are in them."""
+"""Lists of ports: the versions of the ports in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vifguard.store.schema.tables import (
 from vifguard.store.transaction import Snapshot
 
 Version = tuple[Any, ...]
-"""Equal for a port only where all is that may be shown of it, but for its progress."""
+"""A value that is equal only where all that may be shown of a port is, but for its progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PortListEntry:
 
     @property
     def progress(self) -> EnforcementProgress:
-        """How far its host has come with it."""
+        """The progress of its host in enforcing it."""
         policy, host, port_up, network_up, broken, rules, reached, *reported, silent_since = (
             self.progress_key
         )
@@ -57,7 +57,7 @@ _STATEMENT = (
         ports.c.updated_at,
         networks.c.revision_number,
         networks.c.updated_at,
-        # With it the version ends, and the word begins.
+        # The last column of the version, and the first of the progress.
         ports.c.policy_revision,
         ports.c.host,
         ports.c.admin_state_up,
@@ -73,7 +73,7 @@ _STATEMENT = (
         enforcements.c.state,
         enforcements.c.interface,
         enforcements.c.reason,
-        # In the word it is since when the host is silent: that seldom changes.
+        # The progress has the start of the host's silence in its place: that seldom changes.
         hosts.c.seen_at,
     )
     .join_from(ports, networks)

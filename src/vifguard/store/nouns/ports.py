@@ -67,9 +67,9 @@ from vifguard.store.updates.membership import MembershipChange
 
 @dataclass(frozen=True, slots=True)
 class NewPort:
-    """A port before the store has chosen what its owner left open.
+    """A port before the store has chosen the values that its owner left open.
 
-    `port.mac` and `port.fixed_ips` are not meant yet: `mac` None asks for a free one, and
+    `port.mac` and `port.fixed_ips` do not count yet: `mac` None requests a free one, and
     `wishes` None for an address of each family that the network's subnets offer.
     """
 
@@ -132,7 +132,7 @@ _BESIDE = (hosts.c.reached, hosts.c.seen_at.label("heard_at"), wide_pair_pieces.
 
 @dataclass(frozen=True, slots=True)
 class PortContext:
-    """What a new port stands on: its network, the subnets there, and the hosts there are."""
+    """The nouns that a new port depends on: its network, the subnets there, and all hosts."""
 
     network: Network
     subnets: Sequence[Subnet]
@@ -140,7 +140,7 @@ class PortContext:
 
 
 def _query(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """What reads the ports a condition on their table selects, with all their parts."""
+    """The statement that reads the ports a condition selects, with all their parts."""
     reported = (column.label(f"reported_{column.name}") for column in enforcements.c)
     on = (column.label(f"on_{column.name}") for column in networks.c)
     return (
@@ -154,7 +154,7 @@ def _query(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 
 class PortQuery:
-    """What reads, again and again, the ports a condition with parameters selects."""
+    """The query, run often, of the ports that a condition with parameters selects."""
 
     def __init__(self, which: ColumnElement[bool]) -> None:
         self._statement = Statement(_query(which))
@@ -206,7 +206,7 @@ _DELETE = Statement(delete(ports).where(ports.c.id == bindparam("this")))
 _BOUND = select(ports.c.host).where(
     ports.c.network_id == bindparam("network_id"), ports.c.id != bindparam("id")
 )
-# Two looks into the index, where "another" would walk along all ports that are on this one.
+# Two look-ups in the index: a test for another host would walk along all ports that are on this.
 _INTERFACE_ELSEWHERE = Statement(
     union_all(
         _BOUND.where(ports.c.host > "", ports.c.host < bindparam("host"))
@@ -311,7 +311,7 @@ def update_port(
         move.write(after)
     if (after.host, after.security_groups) == (before.port.host, before.port.security_groups):
         return stored
-    return get(change, after.id)  # another host's word counts, and the rules of other groups
+    return get(change, after.id)  # another host's reports count, and the rules of other groups
 
 
 def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[Subnet]) -> None:
@@ -334,7 +334,7 @@ def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[S
 
 
 def _still_learned(change: WriteTransaction, after: Port) -> tuple[LearnedAddress, ...]:
-    """What a port keeps of what it learned, when its MACs or address pairs have changed."""
+    """Release learned addresses that new MACs or address pairs of a port end; return the rest."""
     macs = {after.mac, *(pair.mac for pair in after.address_pairs)}
     for each in after.learned:
         if each.mac not in macs:
@@ -344,7 +344,7 @@ def _still_learned(change: WriteTransaction, after: Port) -> tuple[LearnedAddres
 
 
 def _displace(change: WriteTransaction, port: Port) -> None:
-    """What the model gives to a port is no other's, whoever claimed it."""
+    """Release the learned addresses in a port's address pairs, whichever port claimed them."""
     for pair in port.address_pairs:
         learned.release(change, port.network_id, pair.prefix)
 
@@ -360,10 +360,10 @@ def _membership_fields(port: Port) -> tuple[object, ...]:
 
 
 def write(change: WriteTransaction, before: StoredPort, after: Port) -> StoredPort:
-    """Store what a port is after a change; its addresses and pairs have been seen to."""
+    """Store the row of a port after a change; its addresses and pairs are written already."""
     stamp = change.updated_stamp(before.stamp)
     policy_revision = before.policy_revision
-    # What hosts are not told of must not make the port wait for them; what they are told of
+    # A change that hosts do not get must not make the port wait for them; one that they get
     # touches this port's policy and no other's.
     if _fields_of_policy(before.port) != _fields_of_policy(after):
         policy_revision = change.revision
@@ -394,7 +394,7 @@ def _fields_of_policy(port: Port) -> Port:
 def _queue_placement(
     change: WriteTransaction, before: StoredPort, after: Port
 ) -> list[Deferred[None]]:
-    """To hear them raises ConflictError where a port cannot be on its new host or interface."""
+    """Queue the checks that raise ConflictError where the new host or interface cannot be."""
     checks: list[Deferred[None]] = []
     if after.host != before.port.host:
         checks += _queue_interface_elsewhere(change, before.network, after)
@@ -406,7 +406,7 @@ def _queue_placement(
 def _queue_interface_elsewhere(
     change: WriteTransaction, network: Network, port: Port
 ) -> list[Deferred[None]]:
-    """To hear them raises ConflictError where an isolated network would be on two hosts."""
+    """Queue the check that raises ConflictError where an isolated network would be on two hosts."""
     if network.shared or not port.host:
         return []
 

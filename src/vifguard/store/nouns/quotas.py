@@ -1,4 +1,4 @@
-"""Quotas of single projects: how many of a resource each may have."""
+"""Quotas of single projects: the most that each may have of a resource."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def write(change: WriteTransaction, project_id: str, limits: Mapping[str, int]) 
 
 
 def drop(change: WriteTransaction, project_id: str) -> bool:
-    """Give a project the usual quotas again; whether it had others."""
+    """Give a project the usual quotas again; return whether it had others."""
     change.allocate_revision()
     mine = delete(quotas).where(quotas.c.project_id == project_id)
     return change.connection.execute(mine).rowcount > 0

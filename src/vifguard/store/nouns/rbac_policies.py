@@ -1,4 +1,4 @@
-"""RBAC policies as rows: read, create, retarget, delete. What they mean is `sharing`'s."""
+"""RBAC policies as rows: read, create, retarget, delete. Their effects are in `sharing`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def is_shared(snapshot: Snapshot, object_id: str, project_id: str) -> bool:
 
 
 def shared_of(snapshot: Snapshot, ids: Collection[str], project_id: str) -> frozenset[str]:
-    """Which of these objects are shared with a project, or with every one."""
+    """The ids of these objects that are shared with a project, or with every one."""
     these = {"ids": sorted(ids), "project_id": project_id}
     return frozenset(row.object_id for row in snapshot.rows(_AMONG, these))
 
@@ -84,7 +84,7 @@ def shared_with(kind: Sharable, project_id: str) -> Select[tuple[str]]:
 
 
 def targets(snapshot: Snapshot, object_id: str) -> frozenset[str]:
-    """With whom an object is shared."""
+    """The targets that an object is shared with."""
     return frozenset(snapshot.connection.scalars(_TARGETS, {"object_id": object_id}))
 
 
@@ -120,7 +120,7 @@ def withdraw(change: WriteTransaction, object_id: str, target: str) -> None:
 
 
 def forget(change: WriteTransaction, object_id: str) -> None:
-    """Delete the policies of an object that is gone."""
+    """Delete the policies of a deleted object."""
     change.connection.execute(delete(rbac_policies).where(rbac_policies.c.object_id == object_id))
 
 

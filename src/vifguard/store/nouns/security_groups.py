@@ -27,7 +27,7 @@ from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions
 
 _NEW = Stamp(revision_number=1, created_at=0, updated_at=0)
-"""That of what nobody has made: it has always been so."""
+"""The stamp of a group or rule that has no row yet: as if it had always existed."""
 
 _SOME = Statement(select(security_groups).where(in_list(security_groups.c.id, "ids")))
 _SEEN = Statement(
@@ -91,7 +91,7 @@ def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
 
 
 def meanings(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, frozenset[Rule]]:
-    """What the rules of these groups say; of a group without rules, nothing."""
+    """The canonical rules of these groups; empty for a group without rules."""
     found: dict[str, set[Rule]] = {group_id: set() for group_id in ids}
     for row in snapshot.rows(_RULES, {"ids": sorted(found)}):
         found[row.group_id].add(rule_of(row).rule.canonical())
@@ -152,7 +152,7 @@ def by_default_rule_id(snapshot: Snapshot, project_id: str, rule_id: str) -> lis
 def update_group(
     change: WriteTransaction, before: StoredSecurityGroup, changes: Mapping[str, Any]
 ) -> StoredSecurityGroup:
-    """Change fields of a group; raises InUseError where ports would change their kind with it."""
+    """Change fields of a group; raises InUseError if `stateful` changes while a port has it."""
     after = replace(before.group, **changes)
     if after.stateful != before.group.stateful:
         _require_unused(change, after.id)
@@ -193,7 +193,7 @@ def create_rule(change: WriteTransaction, rule: SecurityGroupRule) -> StoredRule
 
 
 def delete_rules(change: WriteTransaction, rules: Iterable[StoredRule]) -> None:
-    """Delete rules; what they alone allowed is allowed no more."""
+    """Delete rules; traffic that they alone allowed is allowed no more."""
     by_group: dict[str, list[SecurityGroupRule]] = defaultdict(list)
     for each in rules:
         by_group[each.rule.group_id].append(each.rule)
@@ -205,7 +205,7 @@ def delete_rules(change: WriteTransaction, rules: Iterable[StoredRule]) -> None:
 
 
 def _insert(change: WriteTransaction, rule: SecurityGroupRule) -> StoredRule:
-    # Changes are serial: what is not there now is not there when the row is written.
+    # Changes are serial: a rule that is absent now is absent when the row is written.
     this = {"group_id": rule.group_id, "meaning": meaning_of(rule.rule)}
     for same in change.rows(_SAME, this):
         raise RuleExistsError(f"Security group rule already exists. Rule id is {same.id}.")

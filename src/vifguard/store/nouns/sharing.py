@@ -1,4 +1,4 @@
-"""Sharing an object with other projects, and taking it back while they do not use it."""
+"""Sharing of objects with other projects, and its end while they do not use them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vifguard.store.transaction import WriteTransaction
 
 _THIS: Final = bindparam("object_id", type_=String)
 
-# The projects that use an object of each kind. A network's are `networks`' to know.
+# The projects that use an object of each kind. `networks` finds those of a network.
 _USERS: Mapping[Sharable, Executable] = MappingProxyType(
     {
         Sharable.SECURITY_GROUP: union(
@@ -65,7 +65,7 @@ def unshare(change: WriteTransaction, policy: RbacPolicy, owner: str) -> None:
 
 
 def _require_unused(change: WriteTransaction, policy: RbacPolicy, owner: str) -> None:
-    """Of the projects that use the object, each is its owner or still shares it."""
+    """Raise InUseError where a user of the object is not its owner, and no longer shares it."""
     if policy.kind is Sharable.NETWORK:
         try:
             networks.recheck_sharing(change, policy.object_id, lost=policy.target)

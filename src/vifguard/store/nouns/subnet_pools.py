@@ -89,7 +89,7 @@ def take(
 
     Raises PoolQuotaError, or PrefixTakenError where there is none.
     """
-    change.allocate_revision()  # What is free stays free until this change ends.
+    change.allocate_revision()  # A free prefix stays free until this change ends.
     rows = change.connection.execute(_TAKEN, {"pool_id": pool.id}).all()
     taken = [ip_network(row.cidr) for row in rows]
     found = wanted or first_free(pool.prefixes, taken, length)

@@ -140,7 +140,7 @@ def delete_subnet(change: WriteTransaction, network: Network, subnet: Subnet) ->
 
 
 def _network_changed(change: WriteTransaction, network_id: str) -> None:
-    """A network shows its subnets: it has another revision with others."""
+    """Raise the revision number of a network, as its JSON lists its subnets."""
     this = networks.c.id == network_id
     row = change.connection.execute(select(networks).where(this)).one()
     stamp = change.updated_stamp(stamp_of(row))
@@ -155,7 +155,7 @@ def _by_network(rows: Iterable[Record]) -> dict[str, set[IPNetwork]]:
 
 
 def _displace(change: WriteTransaction, before: Subnet | None, after: Subnet | None) -> None:
-    """What guests claimed ends with the range they claimed it in, and gives way to a gateway."""
+    """Release learned addresses whose range is automatic no more, and the one of a new gateway."""
     was = before or after
     if was is None or was.cidr.version == 4:
         return

@@ -13,7 +13,7 @@ from vifguard.store.transaction import WriteTransaction
 def write(
     change: WriteTransaction, table: Table, ident: str, stamp: Stamp, tags: Iterable[str]
 ) -> None:
-    """Give a noun these tags and no others; to have the same is no change."""
+    """Give a noun these tags and no others; the same tags are no change."""
     wanted = sorted(set(tags))
     if wanted == list(stamp.tags):
         return
