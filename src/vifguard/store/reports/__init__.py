@@ -1,1 +1,1 @@
-"""What hosts report: port states, holders, drops, heartbeats, wiring."""
+"""Reports of hosts: port states, holders, drops, heartbeats, wiring."""

@@ -1,4 +1,4 @@
-"""Dropped frames, in memory only: the last of each port, of which kinds, and how many in all.
+"""Dropped frames, in memory only: the last of each port, their kinds, and their number.
 
 A flood must not fill a disk: each port has a ring for each direction, and only so many ports
 have one.
@@ -25,7 +25,7 @@ PORTS = 2000
 
 @dataclass(frozen=True, slots=True)
 class DropKind:
-    """The records that a server was told of one kind, also of those that it keeps no more."""
+    """The number of records of one kind that a server got, those it keeps no more included."""
 
     port_id: str
     direction: Direction
@@ -38,7 +38,7 @@ class DropKind:
 
 @dataclass(frozen=True, slots=True)
 class DropFilter:
-    """Which drops are asked for; None is any. `since`: in seconds since the epoch."""
+    """A filter of drops; None is any. `since`: in seconds since the epoch."""
 
     guards: AbstractSet[Guard] | None = None
     directions: AbstractSet[Direction] | None = None
@@ -46,13 +46,13 @@ class DropFilter:
     since: float = 0.0
 
     def takes(self, one: DropRecord | DropKind | DropCount) -> bool:
-        """Whether one is asked for by where and by whom it was dropped."""
+        """Whether guard and direction match."""
         return (self.guards is None or one.guard in self.guards) and (
             self.directions is None or one.direction in self.directions
         )
 
     def has(self, one: DropRecord | DropKind) -> bool:
-        """Whether one is asked for, by why and when as well."""
+        """Whether guard, direction, reason and time match."""
         at = one.last if isinstance(one, DropKind) else one.at
         return (
             self.takes(one)
@@ -63,7 +63,7 @@ class DropFilter:
 
 @dataclass(frozen=True, slots=True)
 class Drops:
-    """What is remembered: records by age, the oldest first; kinds; and counts."""
+    """Remembered drops: records by age, the oldest first; kinds; and counts."""
 
     records: list[DropRecord]
     kinds: list[DropKind]
@@ -96,7 +96,7 @@ class DropLog:
         self._ports: OrderedDict[str, _Port] = OrderedDict()
 
     def add(self, records: Iterable[DropRecord], counts: Iterable[DropCount]) -> None:
-        """Remember what a host reports of its ports; a count replaces the one before."""
+        """Remember drops that a host reports; a count replaces the one before."""
         with self._lock:
             for record in records:
                 self._port(record.port_id).add(record)
@@ -104,12 +104,12 @@ class DropLog:
                 self._port(count.port_id).counts[count.direction, count.guard] = count
 
     def ports(self) -> list[str]:
-        """The ids of the ports of which something is remembered."""
+        """The ids of the ports with remembered drops."""
         with self._lock:
             return list(self._ports)
 
     def of(self, port_ids: Iterable[str], which: DropFilter, limit: int) -> Drops:
-        """What of these ports is asked for; of the records the latest `limit`."""
+        """The drops of these ports that a filter selects; of the records the latest `limit`."""
         with self._lock:
             ports = [self._ports[port_id] for port_id in port_ids if port_id in self._ports]
             records = [one for port in ports for ring in port.rings.values() for one in ring]

@@ -1,4 +1,4 @@
-"""Who holds the addresses of IP groups: learnt from claims, kept with the history of moves.
+"""Holders of the addresses of IP groups: learnt from claims, kept with the history of moves.
 
 A claim is a gratuitous ARP, ARP reply or unsolicited NA that passed the guards of a member.
 """
@@ -28,7 +28,7 @@ CONTEST = 5.0
 """Seconds within which the earlier holder's claim contests another's."""
 
 FREEZE_SECONDS = 60.0
-"""Seconds that a group which moved too often stays with its holder, and the moves' minute."""
+"""Seconds that a group is frozen after too many moves, and in which its moves are counted."""
 
 EVENTS_KEPT = 1000
 """Events remembered for each group."""
@@ -39,7 +39,7 @@ TWO_CLAIMANTS = "two-claimants"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Which member holds an address, since when, and when it was last seen with it."""
+    """The member that holds an address, the start of that, and the last sighting."""
 
     address: IPAddress
     port_id: str
@@ -49,7 +49,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A move or a contest; `gap` is how long nobody was seen with the address (seconds)."""
+    """A move or a contest; `gap` is the time without a sighting before it (seconds)."""
 
     at: float
     kind: str
@@ -89,17 +89,17 @@ def record(
     sightings: Iterable[Sighting],
     now: float,
 ) -> None:
-    """Take in what a host saw; its word counts for members that are its own ports."""
+    """Record the claims and sightings of a host; they count for its own ports only."""
     observed: list[Claim | Sighting] = sorted([*claims, *sightings], key=lambda each: each.at)
     for each in observed:
         group = _group_of(change, host, each.port_id, each.address)
         if group is not None:
-            # A host whose clock runs ahead must not make the next move look instant.
+            # A host with a clock that runs ahead must not make the next move look instant.
             _observe(change, group, replace(each, at=min(each.at, now)))
 
 
 def release_expired(change: WriteTransaction, now: float) -> None:
-    """End the holds whose time has come: any member may take the addresses again."""
+    """End the freezes whose time has come: any member may take the addresses again."""
     expired = change.connection.scalars(
         select(ip_groups.c.id).where(ip_groups.c.held_until <= now)
     ).all()
@@ -108,7 +108,7 @@ def release_expired(change: WriteTransaction, now: float) -> None:
 
 
 def next_release(snapshot: Snapshot) -> float | None:
-    """When the next hold ends."""
+    """The time at which the next freeze ends; None for none."""
     ends: float | None = snapshot.connection.scalar(select(func.min(ip_groups.c.held_until)))
     return ends
 
@@ -116,7 +116,7 @@ def next_release(snapshot: Snapshot) -> float | None:
 def _group_of(
     change: WriteTransaction, host: str, port_id: str, address: IPAddress
 ) -> Record | None:
-    """The group whose address this is, where the port is a member that may hold it."""
+    """The group that has the address, where the port is a member that may hold it."""
     row = change.connection.execute(
         select(ip_groups)
         .join(allocations, allocations.c.group_id == ip_groups.c.id)

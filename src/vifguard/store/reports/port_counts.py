@@ -1,4 +1,4 @@
-"""How many there are: counted by the database, however many ports it holds."""
+"""The number of ports, counted by the database, however many it holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COUNT_BY_STATUS = (
 
 
 def ports_by_status(snapshot: Snapshot, silent: Container[str]) -> dict[str, int]:
-    """How many ports are ACTIVE, and how many are DOWN, as the API says of each.
+    """The number of ports that are ACTIVE and that are DOWN, as the API shows each.
 
     Those of `silent` hosts are DOWN.
     """

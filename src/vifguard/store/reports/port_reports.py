@@ -1,4 +1,4 @@
-"""What hosts say of their ports."""
+"""Reports of hosts about their ports."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _UPDATE = (
 
 
 def write(change: WriteTransaction, host: str, reports: Iterable[PortReport]) -> list[str]:
-    """Store what a host says of its ports; returns the ports it spoke of.
+    """Store a host's reports about its ports; return the ids of these ports.
 
-    A host's word counts for its own ports only.
+    Reports of a host count for its own ports only.
     """
     latest = {report.port_id: report for report in reports}
     ids = sorted(latest)

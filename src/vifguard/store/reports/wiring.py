@@ -1,4 +1,4 @@
-"""What of the hosts' wiring is not a port's; above all, addresses that hosts themselves have."""
+"""The wiring of hosts that is no port's; above all, addresses that hosts themselves have."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def host_with(snapshot: Snapshot, network_id: str, address: IPAddress) -> str:
 
 
 def write(change: WriteTransaction, host: str, wiring: WiringReport) -> None:
-    """Store what a host says of its wiring; it replaces what it said before.
+    """Store a host's report of its wiring; it replaces the one before.
 
-    What the host itself has, no port has learned any more.
+    Learned addresses that the host itself has are released.
     """
     values = {"wiring": encode(wiring)}
     change.connection.execute(update(hosts).where(hosts.c.name == host).values(values))
@@ -85,7 +85,7 @@ def _rows(host: str, found: Iterable[tuple[str, bytes]]) -> Iterable[dict[str, o
 
 
 def _warn(change: WriteTransaction, host: str) -> None:
-    """Say which addresses were given away before the host said that they are its own."""
+    """Log the addresses that were allocated before the host reported them as its own."""
     for row in change.connection.execute(_TAKEN, {"host": host}):
         whose = f"port {row.port_id}" if row.port_id else f"IP group {row.group_id}"
         _LOG.warning(
