@@ -1,1 +1,1 @@
-"""Tables, migrations, and how rows become the frozen dataclasses of `model`."""
+"""Tables, migrations, and the mapping of rows to the frozen dataclasses of `model`."""

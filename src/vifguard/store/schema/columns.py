@@ -29,7 +29,7 @@ def json(name: str) -> Column[object]:
 
 
 def stamp() -> tuple[Column[Any], ...]:
-    """How often a noun was changed, and when (microseconds since the epoch); its tags."""
+    """The columns of a stamp: revision number, times (microseconds since the epoch), and tags."""
     return (
         Column("revision_number", Integer, nullable=False),
         Column("created_at", BigInteger, nullable=False),

@@ -43,7 +43,7 @@ class PrefixedRow:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How often a noun was changed, when it was made and last changed, and its tags in order.
+    """The revision number of a noun, the times it was made and last changed, its tags in order.
 
     Times are microseconds since the epoch.
     """
@@ -82,9 +82,9 @@ class StoredSubnetPool:
 class StoredIpGroup:
     """An IP group as it is kept.
 
-    `subnet_of` has None for a link-local address. `group.pinned` is what holds now; `pinned` is
-    what the owner asked for. They differ while the group, having moved too often, is held by
-    one member until `held_until`.
+    `subnet_of` has None for a link-local address. `group.pinned` is the pin in force; `pinned` is
+    the owner's. They differ while the group, having moved too often, is frozen at one member
+    until `held_until`.
     """
 
     group: IpGroup
@@ -96,7 +96,7 @@ class StoredIpGroup:
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """What the port's host last said of it."""
+    """The last report of the port's host about it."""
 
     host: str
     revision: int
@@ -111,9 +111,9 @@ NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
 def enforcement_of(
     host: str, by: str | None, revision: int, state: str, interface: str, reason: str
 ) -> Enforcement:
-    """What was said `by` a host of a port that is now on `host`.
+    """The report made `by` a host about a port that is now on `host`.
 
-    A report from a host that the port has left says nothing of where it is now.
+    A report from a host that the port has left does not count.
     """
     if by is None or by != host:
         return NOT_REPORTED
@@ -122,14 +122,14 @@ def enforcement_of(
 
 @dataclass(frozen=True, slots=True)
 class EnforcementProgress:
-    """How far a port's host has come with it.
+    """The progress of a port's host in enforcing it.
 
     `policy_revision` is the last that changed the port's own policy, `rules_revision` the last
-    at which a rule of its security groups changed; `reached` the one up to which its host holds
-    everything. `port_up` and `network_up` are what their owners want. `silent_since` is when the
-    host was last heard (seconds since the epoch), where it is silent; else 0. `pieces` is into
-    how many pieces the wide address pairs of its network break, where it has one of those and
-    they are too many to count in security groups; else 0.
+    at which a rule of its security groups changed; `reached` the one up to which its host enforces
+    everything. `port_up` and `network_up` are the owners' admin_state_up. `silent_since` is the
+    last heartbeat of the host (seconds since the epoch), where it is silent; else 0. `pieces` is
+    the number of pieces into which the wide address pairs of its network break, where the port has
+    such a pair and they are too many to count in security groups; else 0.
     """
 
     host: str
@@ -145,9 +145,9 @@ class EnforcementProgress:
 
 @dataclass(frozen=True, slots=True)
 class StoredPort:
-    """A port as it is kept, its network, and how far its host has come with it.
+    """A port as it is kept, its network, and the progress of its host in enforcing it.
 
-    `ip_groups` are those it is a member of; the rest is told of `Progress`.
+    `ip_groups` are those that it is a member of; `EnforcementProgress` explains the other fields.
     """
 
     port: Port
@@ -163,7 +163,7 @@ class StoredPort:
 
     @property
     def progress(self) -> EnforcementProgress:
-        """How far its host has come with it."""
+        """The progress of its host in enforcing it."""
         return EnforcementProgress(
             self.port.host,
             self.port.admin_state_up,
@@ -414,12 +414,12 @@ def prefix_of(row: Record) -> IPNetwork:
 
 
 def prefix_at(first: bytes, length: int) -> IPNetwork:
-    """The prefix whose first address has this key."""
+    """The prefix of a length that begins with the address of this key."""
     return ip_network((first[1:], length))
 
 
 def ip_group_values(group: IpGroup) -> Values:
-    """The columns of an IP group, without its stamp; `pinned` as its owner asks."""
+    """The columns of an IP group, without its stamp; `pinned` is the owner's."""
     return {
         "id": group.id,
         "network_id": group.network_id,
@@ -434,7 +434,7 @@ def ip_group_values(group: IpGroup) -> Values:
 
 
 def ip_group_of(row: Record, addresses: Sequence[IPAddress], members: Iterable[str]) -> IpGroup:
-    """The IP group of a row; who may hold it now is the one it is held by, if any."""
+    """The IP group of a row; while it is frozen, its pin is the member that it is frozen at."""
     return IpGroup(
         id=row.id,
         project_id=row.project_id,

@@ -116,7 +116,7 @@ def range_of(rule: Rule) -> tuple[int | None, int | None]:
 
 
 def rule_in(row: Record, remote_set: str | None) -> Rule:
-    """What a rule of a row means, of a group or a default one; `remote_set` is its remote's id."""
+    """The rule in a row of a group's or a default rule; `remote_set` is its remote's id."""
     text = row.remote_prefix
     prefix = None if text is None else ip_network(text, strict=False)
     is_icmp = row.protocol == ICMP_OF[row.version]

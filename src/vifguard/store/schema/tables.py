@@ -53,10 +53,10 @@ networks = Table(
     Column("dns_domain", String(255), nullable=False, server_default=""),
     json("zone_hints"),
     Column("external", Boolean, nullable=False, server_default=false()),
-    # How many addresses ports may learn: link-local ones for each MAC, and others.
+    # The most addresses that ports may learn: link-local ones for each MAC, and others.
     Column("learned_link_local", Integer, nullable=False, server_default="0"),
     Column("learned_others", Integer, nullable=False, server_default="0"),
-    # How many pieces there are of its wide address pairs that others' prefixes break.
+    # The number of pieces of its wide address pairs that others' prefixes break.
     Column("pieces", Integer, nullable=False, server_default="0"),
     Index(None, "name"),
     Index(None, "created_at", "id"),
@@ -108,10 +108,10 @@ ports = Table(
     text("vnic_type", 32),
     json("binding_profile"),
     text("description"),
-    # The revision of the last change that touched what the host must hold for the port.
+    # The revision of the last change to the policy that the host must enforce for the port.
     Column("policy_revision", BigInteger, nullable=False),
     *stamp(),
-    # Whether security groups filter the port; with none of them, they let nothing pass.
+    # Whether security groups filter the port; without any, nothing passes.
     Column("grouped", Boolean, nullable=False, server_default=false()),
     Column("dns_name", String(255), nullable=False, server_default=""),
     Column("dns_domain", String(255), nullable=False, server_default=""),
@@ -153,7 +153,7 @@ address_pairs = Table(
     Index(None, "network_id", "length", "first"),
 )
 
-# What remains of wide address pairs, without what is another's by an address or a narrower pair.
+# The pieces of wide address pairs, without others' addresses and narrower pairs.
 # No two of a network overlap.
 pair_pieces = Table(
     "pair_pieces",
@@ -195,7 +195,7 @@ ip_group_members = Table(
     Column("port_id", ID, ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
-# Every address that is taken on a network, whoever has it: nobody else gets it.
+# Every address that is taken on a network, by any owner: no other gets it.
 allocations = Table(
     "allocations",
     metadata,
@@ -209,7 +209,7 @@ allocations = Table(
     Column("position", Integer, nullable=False),
 )
 
-# What guests chose themselves: each address of a network is one port's. Not proven: tentative.
+# Addresses that guests chose themselves: each of a network is one port's. Not proven: tentative.
 learned_addresses = Table(
     "learned_addresses",
     metadata,
@@ -221,7 +221,7 @@ learned_addresses = Table(
     Column("since", Float, nullable=False),
 )
 
-# What is left of the pools: taking the lowest free address reads one row, not all that are taken.
+# Free ranges of the pools: taking the lowest free address reads one row, not all that are taken.
 free_ranges = Table(
     "free_ranges",
     metadata,
@@ -230,7 +230,7 @@ free_ranges = Table(
     Column("last", KEY, nullable=False),
 )
 
-# What was given back on a shared network a while ago: in no free range, and no other project's.
+# Addresses released on a shared network a while ago: in no free range, and no other project's.
 resting = Table(
     "resting",
     metadata,
@@ -301,7 +301,7 @@ host_addresses = Table(
 # One row, made with the database: a backup that is restored has it again, another store does not.
 identity = Table("identity", metadata, Column("id", ID, primary_key=True))
 
-# Which port changed for which host at which revision. No port: any port of the host may have;
+# Ports that changed, by host and revision. No port: any port of the host may have;
 # no host: of every host.
 journal = Table(
     "journal",
@@ -322,7 +322,7 @@ security_groups = Table(
     text("description"),
     Column("stateful", Boolean, nullable=False),
     Column("reject", Boolean, nullable=False),
-    # The project whose default it is: it has one.
+    # The project that has it as its default, of which there is one.
     Column("default_of", String(64), unique=True),
     # The revision of the last change of its rules.
     Column("rules_revision", BigInteger, nullable=False, index=True),
@@ -375,7 +375,8 @@ port_security_groups = Table(
     Column("group_id", ID, ForeignKey("security_groups.id"), primary_key=True, index=True),
 )
 
-# What each set holds, and which port brought it there; nobody's is an address group's own.
+# The prefixes of each set, and the port or IP group that contributes each; empty for an address
+# group's own.
 # A set has the id of its security group or address group.
 set_prefixes = Table(
     "set_prefixes",
@@ -386,7 +387,7 @@ set_prefixes = Table(
     Column("port_id", ID, primary_key=True),
 )
 
-# Which prefix came to or went from which set at which revision, of the sets that hosts follow.
+# Prefixes that were added to or removed from sets that hosts follow, by revision.
 set_journal = Table(
     "set_journal",
     metadata,
@@ -397,8 +398,8 @@ set_journal = Table(
     Column("length", Integer, nullable=False),
 )
 
-# The groups that the ports of a host have, how many ports, and since which revision there is
-# one; and the sets that rules of these groups refer to.
+# The groups that the ports of a host have, the number of ports, and the revision since which there
+# is one; and the sets that rules of these groups refer to.
 host_groups = Table(
     "host_groups",
     metadata,
@@ -418,7 +419,7 @@ host_sets = Table(
     Index(None, "host", "since"),
 )
 
-# Which other projects may use an object: see and refer to it, not change it.
+# The other projects that may use an object: see and refer to it, not change it.
 rbac_policies = Table(
     "rbac_policies",
     metadata,
@@ -431,7 +432,7 @@ rbac_policies = Table(
     Index(None, "target", "kind"),
 )
 
-# What every new security group begins with; `remote_group_id` is the word for its members.
+# The rules that new security groups begin with; `remote_group_id` is the word for its members.
 default_rules = Table(
     "default_rules",
     metadata,
@@ -451,7 +452,7 @@ default_rules = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-# How many of a resource a project may have, where it is not the usual; -1 is any number.
+# The most that a project may have of a resource, where it is not the usual; -1 is any number.
 quotas = Table(
     "quotas",
     metadata,
@@ -469,7 +470,7 @@ subnet_pools = Table(
     text("description"),
     json("prefixes"),
     Column("version", Integer, nullable=False),
-    # How long the prefixes of its subnets may be, and are where nobody says.
+    # The lengths that prefixes of its subnets may have, and the length where none is given.
     Column("shortest", Integer, nullable=False),
     Column("longest", Integer, nullable=False),
     Column("usual", Integer, nullable=False),

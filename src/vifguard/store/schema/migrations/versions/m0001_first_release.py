@@ -23,7 +23,7 @@ def upgrade() -> None:
     _free_ranges()
     _holders()
     _ip_group_members()
-    # 0 is what an agent that knows nothing names, so the first revision is 1.
+    # An agent that knows nothing names 0, so the first revision is 1.
     op.execute("INSERT INTO revision (id, value, journal_from) VALUES (1, 1, 1)")
 
 

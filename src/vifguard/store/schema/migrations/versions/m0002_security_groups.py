@@ -1,4 +1,4 @@
-"""Security groups, their rules, address groups, and who must be told of what of them."""
+"""Security groups, their rules, address groups, and the subscriptions of hosts to them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""How far each host has come."""
+"""The revision that each host has reached."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the revision up to which a host says that it holds everything."""
+    """Add the revision up to which a host reports that it enforces everything."""
     op.add_column(
         "hosts", sa.Column("reached", sa.BigInteger(), server_default="0", nullable=False)
     )

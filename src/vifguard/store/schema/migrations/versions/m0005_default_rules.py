@@ -1,4 +1,4 @@
-"""What new security groups begin with, which the operator may choose."""
+"""The rules that new security groups begin with, which the operator may choose."""
 
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add the table, and in it what new groups began with before there was a choice."""
+    """Add the table, and in it the rules that new groups began with before there was a choice."""
     table = op.create_table(
         "default_rules",
         sa.Column("id", sa.String(length=36), nullable=False),

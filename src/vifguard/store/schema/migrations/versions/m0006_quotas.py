@@ -1,4 +1,4 @@
-"""How much single projects may have, where it is not the usual."""
+"""Quotas of single projects, where they are not the usual."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Subnet pools, and subnets from them; which ports a subnet is for."""
+"""Subnet pools, and subnets from them; the ports that a subnet is for."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What clients say of DNS, DHCP and zones, which is kept and shown again."""
+"""Clients' attributes of DNS, DHCP and zones, which are kept and shown again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Add the columns; nobody said anything so far."""
+    """Add the columns, empty."""
     for noun, name in (("networks", "dns_domain"), ("ports", "dns_domain"), ("ports", "dns_name")):
         column = sa.Column(name, sa.String(length=255), server_default="", nullable=False)
         op.add_column(noun, column)

@@ -1,4 +1,4 @@
-"""Security groups that tell whom they refuse."""
+"""Security groups that answer the peers that they turn away."""
 
 import sqlalchemy as sa
 from alembic import op

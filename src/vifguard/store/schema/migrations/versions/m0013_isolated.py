@@ -1,4 +1,4 @@
-"""Where an isolated network is has an index: to know it costs the same with any number of ports."""
+"""The host of an isolated network has an index: finding it costs the same with any ports."""
 
 from alembic import op
 

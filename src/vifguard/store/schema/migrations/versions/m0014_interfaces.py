@@ -1,4 +1,4 @@
-"""Which port names an interface has an index: to know it costs the same with any number."""
+"""The port that names an interface has an index: finding it costs the same with any number."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What of a host's wiring is not a port's, and the addresses that hosts themselves have."""
+"""The wiring of a host that is no port's, and the addresses that hosts themselves have."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0014"
 
 
 def upgrade() -> None:
-    """Add the column and the table; hosts tell both anew."""
+    """Add the column and the table; hosts report both anew."""
     op.add_column("hosts", sa.Column("wiring", sa.JSON(none_as_null=True), nullable=True))
     op.create_table(
         "host_addresses",

@@ -8,6 +8,6 @@ down_revision = "0015"
 
 
 def upgrade() -> None:
-    """Let an address be taken without a subnet; so far each had one."""
+    """Allow taking an address without a subnet; so far each had one."""
     with op.batch_alter_table("allocations") as batch:
         batch.alter_column("subnet_id", existing_type=sa.String(36), nullable=True)

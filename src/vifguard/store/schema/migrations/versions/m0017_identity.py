@@ -1,4 +1,4 @@
-"""The store has an identity; a host's row says which run of its agent is its, and how it does."""
+"""The store has an identity; a host's row has the run of its agent, and the agent's state."""
 
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Name this store, and add what hosts say of themselves."""
+    """Give this store its identity, and add columns of the hosts' reports."""
     identity = op.create_table("identity", sa.Column("id", sa.String(36), primary_key=True))
     op.bulk_insert(identity, [{"id": str(uuid4())}])
     for column in (

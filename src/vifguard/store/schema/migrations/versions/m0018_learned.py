@@ -1,4 +1,4 @@
-"""Addresses that guests choose themselves; networks that are there learn none until told to."""
+"""Addresses that guests choose themselves; existing networks learn none until limits are set."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0017"
 
 
 def upgrade() -> None:
-    """Add the table, and to each network how many addresses its ports may learn: none."""
+    """Add the table, and to each network the most addresses that its ports may learn: none."""
     op.create_table(
         "learned_addresses",
         sa.Column("network_id", sa.String(length=36), nullable=False),

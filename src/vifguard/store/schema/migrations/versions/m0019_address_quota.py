@@ -7,5 +7,5 @@ down_revision = "0018"
 
 
 def upgrade() -> None:
-    """Find the addresses of a project without looking at all."""
+    """Add the index that finds a project's addresses without reading all."""
     op.create_index("ix_allocations_project_id", "allocations", ["project_id"])

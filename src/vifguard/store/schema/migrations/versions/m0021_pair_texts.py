@@ -1,4 +1,4 @@
-"""Address pairs as their owners wrote them; those that are there are shown as before."""
+"""Address pairs as their owners wrote them; existing ones are shown as before."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0020"
 
 
 def upgrade() -> None:
-    """Add the texts, empty for what was not kept."""
+    """Add the texts, empty where they were not kept."""
     for name, length in (("prefix_text", 64), ("mac_text", 17)):
         column = sa.Column(name, sa.String(length), server_default="", nullable=False)
         op.add_column("address_pairs", column)

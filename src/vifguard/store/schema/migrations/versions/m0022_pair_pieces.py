@@ -1,4 +1,4 @@
-"""What remains of wide address pairs, without what another port or IP group of the network has."""
+"""The pieces of wide address pairs, without addresses of other ports or IP groups there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def _owned() -> dict[str, set[tuple[bytes, int]]]:
-    """The prefixes that somebody has, of networks that a port lists pairs on."""
+    """The owned prefixes of networks that a port lists pairs on."""
     found: dict[str, set[tuple[bytes, int]]] = defaultdict(set)
     ask = op.get_bind().execute
     for row in ask(sa.text("SELECT network_id, first, length FROM address_pairs")):
@@ -57,7 +57,7 @@ def _owned() -> dict[str, set[tuple[bytes, int]]]:
 
 
 def _pieces(owned: set[tuple[bytes, int]]) -> list[dict[str, Any]]:
-    """Of each wide prefix, what no narrower one holds; what encloses comes before what it holds."""
+    """The pieces of each wide prefix that no narrower one holds; enclosing prefixes come first."""
     rows: list[dict[str, Any]] = []
     open_: list[list[Any]] = []
 

@@ -10,7 +10,7 @@ _CAME_WITH_IT = 4
 
 
 def upgrade() -> None:
-    """Describe those of them that nobody has deleted."""
+    """Describe those of them that were not deleted."""
     rules = sa.table(
         "default_rules",
         *(sa.column(name) for name in ("direction", "description", "created_at")),
