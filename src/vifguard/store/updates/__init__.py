@@ -1,1 +1,1 @@
-"""What a host is told: intents, its subscriptions, address sets and membership."""
+"""Updates of a host: intents, its subscriptions, address sets and membership."""

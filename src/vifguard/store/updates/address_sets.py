@@ -1,8 +1,8 @@
 """Address sets: the prefixes that ports and address groups contribute to each.
 
-A set is told to a host whole when the host begins to follow it (`followers`), then by change:
-the journal names each prefix that came or went, and what became of it is what is there now.
-Of a wide address pair a set holds the pieces (`pieces`), which `wide_pairs` journals.
+A host gets a set whole when it begins to follow it (`subscriptions`), then by change: the journal
+lists the prefixes that changed; whether one was added or removed is read from the current rows.
+Of a wide address pair a set holds the pieces (`wide_pair_pieces`), which `wide_pairs` journals.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from vifguard.store.schema.tables import (
 from vifguard.store.transaction import BEFORE_ALL, Deferred, Snapshot, WriteTransaction
 
 Contribution = frozenset[tuple[str, IPNetwork]]
-"""Sets, and the prefixes that one port or address group brings to them."""
+"""Sets, and the prefixes that one port, IP group or address group contributes to them."""
 
 Subscribers = list[tuple[str, str]]
 """Sets, and the hosts that follow them."""
 
 _OWN = ""
-"""Who brings what an address group holds: no port."""
+"""The contributor of an address group's own prefixes: no port."""
 
 _SHARED_BY = (
     select(port_security_groups.c.group_id)
@@ -87,7 +87,7 @@ _IN_PAIR = and_(
 
 
 def _with_pieces(some: Select[Any]) -> Select[Any]:
-    """What selects of the pieces of sets' wide pairs, where they count."""
+    """A selection from the pieces of sets' wide pairs, where they count."""
     return (
         some.select_from(set_prefixes)
         .join(ports, ports.c.id == set_prefixes.c.port_id)
@@ -168,10 +168,10 @@ def is_contributed(learned: LearnedAddress) -> bool:
 def contribution_of_ip_group(
     snapshot: Snapshot, ip_group: str, *, but: str = "", plus: Iterable[str] = ()
 ) -> Contribution:
-    """What an IP group brings: its addresses, to the sets of all its members' security groups.
+    """The contribution of an IP group: its addresses, to the sets of all members' security groups.
 
-    Whichever member holds an address, it is what the others of its security groups hear from.
-    `but` leaves out a member, and `plus` names sets in its stead.
+    Whichever member holds an address, it is a source of packets to the others of its security
+    groups. `but` leaves out a member, and `plus` names sets in its stead.
     """
     this = {"ip_group": ip_group, "but": but}
     sets = {*plus, *snapshot.connection.scalars(_SHARED_BY, this)}
@@ -195,10 +195,10 @@ def update_contribution(
     subscribers: Deferred[Subscribers] | None = None,
     network_id: str = "",
 ) -> None:
-    """A port, or an IP group, brings other prefixes than before, or the same to other sets.
+    """Replace the contribution of a port, an IP group or an address group.
 
-    `following` is who follows those sets, where that was asked; `network_id` is that of a port
-    which may bring wide address pairs.
+    `subscribers` are the hosts that follow those sets, where these were queried; `network_id` is
+    that of a port that may contribute wide address pairs.
     """
     if removed := before - after:
         change.write(_DELETE, [_this(port_id, *each) for each in _sorted(removed)])
@@ -222,7 +222,7 @@ def set_members(
 
 
 def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[IPNetwork]]:
-    """What these sets hold; one that holds nothing is left out."""
+    """The prefixes of these sets; an empty set is left out."""
     found: dict[str, set[IPNetwork]] = defaultdict(set)
     for row in snapshot.rows(_CONTENT, {"sets": sorted(set_ids)}):
         found[row.set_id].add(prefix_of(row))
@@ -230,7 +230,7 @@ def content(snapshot: Snapshot, set_ids: Iterable[str]) -> dict[str, frozenset[I
 
 
 def changes(snapshot: Snapshot, host: str, after: int) -> dict[str, SetChange]:
-    """What a host must be told of the sets it follows; of all of them, whole, after BEFORE_ALL."""
+    """The changes of the sets that a host follows; all of them, whole, after BEFORE_ALL."""
     here = {"host": host, "after": after}
     begun = snapshot.connection.scalars(_NEWLY_SUBSCRIBED, here).all()
     held = content(snapshot, begun) if begun else {}
@@ -252,7 +252,7 @@ def _changed_since(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, 
 def tell(
     change: WriteTransaction, moved: Iterable[tuple[str, Values]], following: Subscribers
 ) -> None:
-    """Journal what moved in sets that somebody follows, and wake who does."""
+    """Journal the prefixes that moved in followed sets, and notify the hosts that follow them."""
     followed = {set_id for set_id, _ in following}
     rows = [
         {"revision": change.revision, "set_id": set_id, **prefix}
@@ -265,7 +265,7 @@ def tell(
 
 
 def restart(change: WriteTransaction, set_ids: Iterable[str], following: Subscribers) -> None:
-    """Let sets be told whole to who follows them, and wake those."""
+    """Make the hosts that follow sets get them whole, and notify these hosts."""
     followed = {set_id for set_id, _ in following} & {*set_ids}
     if followed:
         now = change.revision

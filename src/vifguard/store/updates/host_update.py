@@ -1,4 +1,4 @@
-"""Updates: what one host must enforce, cut out of an Intent. Pure."""
+"""Updates: the part of an Intent that one host must enforce. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def update_for_host(
     """The host's ports in `intent`; complete when `gone` is None, else a change.
 
     `revisions` gives for each port the revision that last changed it; `groups` and `sets` are
-    what the host must be told beside its ports.
+    the rules and address sets that the host gets beside its ports.
     """
     ports = tuple(
         host_port(intent, port, revisions[port.id])
@@ -37,7 +37,7 @@ def update_for_host(
 
 
 def host_port(intent: Intent, port: Port, revision: int) -> HostPort:
-    """One port as its host must hold it."""
+    """One port as its host must enforce it."""
     network = intent.networks.get(port.network_id)
     return HostPort(
         resolve(intent, port), _segment(port, network), port.mac, port.interface, revision

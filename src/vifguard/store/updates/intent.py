@@ -1,4 +1,4 @@
-"""Read an Intent: all nouns, or just those that some ports depend on."""
+"""Queries of an Intent: all nouns, or just those that some ports depend on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vifguard.store.transaction import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class JournalPosition:
-    """Where the journal stands: deltas are known after any revision `since` to `revision`."""
+    """The span of the journal: deltas are known after any revision `since` to `revision`."""
 
     revision: int
     since: int
@@ -29,7 +29,7 @@ _POSITION = select(revision.c.value, revision.c.journal_from)
 
 
 def position(snapshot: Snapshot) -> JournalPosition:
-    """The revision of the snapshot, and from where on the journal is whole."""
+    """The revision of the snapshot, and the one from which the journal is whole."""
     row = snapshot.connection.execute(_POSITION).one()
     return JournalPosition(row.value, row.journal_from)
 

@@ -1,6 +1,6 @@
 """Membership of a port in security groups, and its effect on subscriptions and address sets.
 
-First is asked what must be known, together with all else that a change asks; then it is written.
+The queries are queued first, together with all others of a change; then the rows are written.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REMOVE_MEMBER = Statement(
 
 
 class MembershipChange:
-    """What a port was, None where it comes, and what it becomes, None where it goes.
+    """A port before a change, None for a new one, and after it, None for a deleted one.
 
     Its addresses may still be open. `member_of` are the IP groups it is a member of.
     """
@@ -60,7 +60,7 @@ class MembershipChange:
         """Write the port's security groups, subscriptions and contributions."""
         change, before = self._change, self._before
         if before is not None and after is not None:
-            # What is no longer learned was taken out of the sets where it was released.
+            # An address no longer learned was taken out of the sets where it was released.
             before = replace(before, learned=after.learned)
         _write_groups(change, before, after)
         if self._counts is not None:
@@ -76,7 +76,7 @@ class MembershipChange:
             change, this.id, old, new, self._subscribers, this.network_id
         )
         if before is None or after is None:
-            return  # who comes or goes is a member of no IP group
+            return  # a new or deleted port is a member of no IP group
         old_groups, new_groups = map(effective_security_groups, (before, after))
         if old_groups != new_groups:
             for ip_group in self._member_of:

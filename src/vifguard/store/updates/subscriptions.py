@@ -1,8 +1,8 @@
 """Subscriptions of hosts to security groups and address sets, each since a revision.
 
 A host follows a group while a port of it has the group, and a set while a rule of a group
-that it follows refers to the set. What it begins to follow it is told whole, later what
-changes; what it follows no longer it is told no more, and whole when it begins again.
+that it follows refers to the set. It gets a group or set whole when it begins to follow it, then
+the changes until it follows it no longer; when it begins again, whole again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _UNSUBSCRIBE = Statement(delete(host_groups).where(_OF_HOST, _OF_GROUP))
 
 
 def _subscribe_sets(which: ColumnElement[bool]) -> Insert:
-    """Begin to follow what rules of followed groups refer to, where that is not so already."""
+    """The statement that adds sets to which rules of followed groups refer, if not followed yet."""
     remote = func.coalesce(_RULE.remote_group_id, _RULE.remote_address_group_id)
     wanted = (
         select(host_groups.c.host, remote.label("set_id"))
@@ -116,11 +116,11 @@ _Subscription = tuple[str, str]
 """A host, and a group."""
 
 Counts = dict[_Subscription, int]
-"""How many ports of a host have a group."""
+"""The number of ports of a host that have a group."""
 
 
 def queue_counts(snapshot: Snapshot, before: Port | None, after: Port | None) -> Deferred[Counts]:
-    """Queue the query of how many ports of each host have these groups."""
+    """Queue the query of the number of ports of each host that have these groups."""
     places = _subscriptions(before) ^ _subscriptions(after)
     hosts, groups = (sorted({place[part] for place in places}) for part in (0, 1))
     return snapshot.queue(
@@ -138,7 +138,7 @@ def is_changed(before: Port | None, after: Port | None) -> bool:
 def update_counts(
     change: WriteTransaction, before: Port | None, after: Port | None, counts: Counts
 ) -> None:
-    """Subscribe and unsubscribe the hosts of a port that was before, and is after."""
+    """Subscribe and unsubscribe the hosts of a port, before and after a change."""
     old, new = _subscriptions(before), _subscriptions(after)
     for place in sorted(old - new):
         _unsubscribe(change, place, counts.get(place, 0))
@@ -165,7 +165,7 @@ def rebuild(change: WriteTransaction, host: str) -> None:
 def rules_changed(
     change: WriteTransaction, group_id: str, removed: tuple[SecurityGroupRule, ...] = ()
 ) -> None:
-    """A group has other rules, without those that are gone; who follows it is woken."""
+    """Update subscriptions to sets after a change of a group's rules; notify the group's hosts."""
     this = {"this_group": group_id}
     hosts = [row.host for row in change.rows(_HOSTS, this)]
     if not hosts:
@@ -178,7 +178,7 @@ def rules_changed(
 
 
 def changed_groups(snapshot: Snapshot, host: str, after: int) -> frozenset[str]:
-    """The groups whose rules a host must be told; those of all it follows, after BEFORE_ALL."""
+    """The groups whose rules a host must get; all that it follows, after BEFORE_ALL."""
     here = {"host": host, "after": after}
     return frozenset(snapshot.connection.scalars(_NEW_OR_CHANGED, here))
 
