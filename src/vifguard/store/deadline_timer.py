@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class DeadlineTimer:
-    """Calls `ring`, in a thread of its own, when the clock has come to the time last set."""
+    """A timer that calls `ring`, in a thread of its own, at the time last set."""
 
     def __init__(self, clock: Callable[[], float], ring: Callable[[], None]) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class DeadlineTimer:
         self._stopped = False
 
     def schedule(self, at: float) -> None:
-        """Call at `at` (seconds since the epoch), at once where that is past, and not earlier."""
+        """Call at `at` (seconds since the epoch), at once if that is past, and not earlier."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -27,7 +27,7 @@ class DeadlineTimer:
                 self._timer.start()
 
     def stop(self) -> None:
-        """Call never again."""
+        """Cancel the call, and take no other."""
         with self._lock:
             self._stopped = True
             if self._timer is not None:

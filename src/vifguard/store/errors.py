@@ -1,13 +1,13 @@
-"""Why the store refuses a change. Each message names the value and what to do."""
+"""The errors of the store. Each message names the value and the way out."""
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """A change or a read that cannot be; but for UnknownOutcomeError, nothing was stored.
+    """A change or a read failed; but for UnknownOutcomeError, nothing was stored.
 
-    `discreet` says it to those from whom hosts and other projects are kept: the message itself
-    where it names none.
+    `discreet` is the message for users who may not see hosts and other projects: the message
+    itself where it names none.
     """
 
     def __init__(self, message: str, discreet: str = "") -> None:
@@ -16,7 +16,7 @@ class StoreError(Exception):
 
 
 class MissingError(StoreError):
-    """There is no such noun: `kind` is its word, `id` what was asked for."""
+    """No such noun exists: `kind` is its word, `id` the id that was looked up."""
 
     def __init__(self, kind: str, ident: str) -> None:
         super().__init__(f"{kind.capitalize()} {ident} could not be found.")
@@ -25,7 +25,7 @@ class MissingError(StoreError):
 
 
 class InUseError(StoreError):
-    """A noun of `kind` that others stand on cannot go."""
+    """A noun of `kind` cannot be removed or changed while others depend on it."""
 
     def __init__(self, kind: str, message: str, discreet: str = "") -> None:
         super().__init__(message, discreet)
@@ -53,11 +53,11 @@ class OffNetworkError(WrongAddressError):
 
 
 class OffSubnetError(WrongAddressError):
-    """The address is not in the subnet that it is asked of."""
+    """The address is not in the subnet that it is requested from."""
 
 
 class ConflictError(StoreError):
-    """The change contradicts what is there."""
+    """The change contradicts stored rows."""
 
 
 class RuleExistsError(ConflictError):
@@ -125,7 +125,7 @@ class ReplacedError(UnavailableError):
 
 
 class UnknownOutcomeError(StoreError):
-    """The database was told to commit and did not answer: all was stored, or nothing."""
+    """The database did not answer COMMIT: all was stored, or nothing."""
 
 
 class UnstorableError(StoreError):

@@ -16,7 +16,7 @@ Callback = Callable[[], None]
 
 
 class Notifier:
-    """Calls back, by topic, in the thread that notifies. Callbacks must not block."""
+    """Callbacks by topic, called in the thread that notifies. They must not block."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Notifier:
 
     @contextmanager
     def subscribe(self, topic: str, callback: Callback) -> Iterator[None]:
-        """Within, `callback` is called whenever `topic` is notified."""
+        """Call `callback` whenever `topic` is notified, until the block ends."""
         with self._lock:
             self._ears.setdefault(topic, set()).add(callback)
         try:

@@ -1,4 +1,4 @@
-"""Whether the database can be asked, and is at the migration of this release."""
+"""Readiness: the database answers, can be written, and is at the migration of this release."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from vifguard.store.store import Store
 _TRIED_EVERY = 1.0
 
 _PATIENCE = 0.5
-"""Seconds that who asks waits for an attempt: most end in a few milliseconds."""
+"""Seconds that a caller waits for an attempt: most end in a few milliseconds."""
 
 
 class WriteProbe:
-    """What became of the last attempt to write, which is made once a second: anybody may ask.
+    """The result of the last attempt to write, at most one a second: calls may come at any rate.
 
-    An attempt waits for its turn behind the changes there are, in a thread of its own; who asks
-    does not, and is told what became of the one before.
+    An attempt waits for its turn behind the changes there are, in a thread of its own; a caller
+    does not, and gets the result of the one before.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""The store: views and changes of the rows, reports taken in, and who is woken by what."""
+"""The store: views and changes of the rows, recording of reports, and notifications."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ _LOG = logging.getLogger(__name__)
 class Store:
     """All that the server keeps. Threads share one; servers may share one database.
 
-    `changes` notifies the names of the hosts that a commit concerns, `reports` the ids
-    of the ports that a host spoke of, or that changed, and with `host_ports_topic` of a host that
-    said how far it has come with all; whichever server committed it.
+    The topics of `changes` are the names of the hosts that a commit concerns. The topics of
+    `reports` are the ids of the ports that a host reported or that changed, and `host_ports_topic`
+    of a host that reported the revision it has reached. The commit may be any server's.
     """
 
     patience = 10.0
@@ -65,7 +65,7 @@ class Store:
     ) -> None:
         self._database = database
         # Changes are serial anyway, each raising the one revision; waiting here, and not in
-        # the database, a thread is woken at once and keeps no connection meanwhile.
+        # the database, a thread goes on at once and keeps no connection meanwhile.
         self._write_lock = threading.Lock()
         self._saving = threading.Lock()
         self._clock = clock
@@ -83,7 +83,7 @@ class Store:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Store:
-        """The store in a database, migrated to this release.
+        """Open the store in a database, migrated to this release.
 
         `where` is the path of a SQLite file, `sqlite:///PATH` or `postgresql://...`. Raises
         DatabaseError where that cannot be.
@@ -126,7 +126,7 @@ class Store:
     def change(self) -> Iterator[WriteTransaction]:
         """A change: committed as a whole when the block ends, undone when it raises.
 
-        Raises UnavailableError; UnknownOutcomeError where nobody knows whether it was committed.
+        Raises UnavailableError; UnknownOutcomeError where it is unknown whether it was committed.
         """
         database = self._database
         change = None
@@ -148,7 +148,7 @@ class Store:
                         change.write(each.statement, each.values)
                     change.commit(whole)
             except (OperationalError, InterfaceError) as error:
-                # Of anything else the database told before it could commit.
+                # Any other error comes from a database that did not commit.
                 if change is None or not change.is_committing:
                     raise
                 self._require_committed(change, error)
@@ -156,7 +156,7 @@ class Store:
 
     @contextmanager
     def _write_locked(self) -> Iterator[None]:
-        """Within, no other change of this server is made; raises BusyError."""
+        """Keep other changes of this server out until the block ends; raises BusyError."""
         if not self._write_lock.acquire(timeout=self.patience):
             raise BusyError(f"Another change has kept the database for {self.patience:g} s.")
         try:
@@ -165,9 +165,9 @@ class Store:
             self._write_lock.release()
 
     def _require_committed(self, change: WriteTransaction, error: DBAPIError) -> None:
-        """Return where a change was committed though its end was not told.
+        """Return where a change was committed although COMMIT was not answered.
 
-        Raises what the database said where it was not, UnknownOutcomeError where nobody knows.
+        Raises `error` where it was not, UnknownOutcomeError where that is unknown.
         """
         try:
             made = self._database.was_committed(change.lock_result, change.allocated_revision)
@@ -175,7 +175,7 @@ class Store:
             _LOG.exception("the database cannot be asked what became of a change")
             made = None
         if made is None:
-            # Whom it concerns looks, and finds it or not.
+            # Subscribers read the rows, and find the change or not.
             self._dispatch(change.notification())
             raise UnknownOutcomeError(
                 "The database did not answer when it was told to commit: the change may or may "
@@ -186,7 +186,7 @@ class Store:
         _LOG.warning("a change was made, and the database did not say so: %s", error.orig)
 
     def update_after(self, host: str, after: int) -> Update | None:
-        """What changed for a host after a revision; None when nothing did.
+        """The update of a host after a revision; None when nothing changed.
 
         Complete where `after` is 0, unknown, or no longer in the journal.
         """
@@ -211,7 +211,7 @@ class Store:
         )
 
     def record_report(self, report: Report) -> ReportAnswer:
-        """Take in what an agent reports. A host's word counts for its own ports only.
+        """Record an agent's report. It counts for ports of its own host only.
 
         Raises SecondAgentError where another agent is the host's, and lives.
         """
@@ -222,7 +222,7 @@ class Store:
             try:
                 refused = self._record(report)
             except UnavailableError:
-                # Whoever keeps the database: that the host lives is heard.
+                # Whatever keeps the database from answering, the heartbeat counts.
                 self.require_own(report.host, report.instance.id)
                 self._record_heartbeat(report)
                 raise
@@ -233,7 +233,7 @@ class Store:
         return ReportAnswer(tuple(refused))
 
     def _record_heartbeat(self, report: Report) -> bool:
-        """Whether a report is a heartbeat; it counts then."""
+        """Record the heartbeat of a report that is one; return whether it is."""
         is_heartbeat = report.read_back or bool(report.ports)
         if is_heartbeat:
             self.heartbeats.record(report.host)
@@ -246,13 +246,13 @@ class Store:
 
     @cached_property
     def identity(self) -> str:
-        """What this store is known by, wherever its database is kept."""
+        """The identity of this store, wherever its database is kept."""
         with self.autocommit() as snapshot:
             found: str = snapshot.connection.scalar(select(identity.c.id)) or ""
         return found
 
     def release_holds(self) -> None:
-        """Let go the IP groups whose hold has ended."""
+        """Release the IP groups whose freeze has ended."""
         try:
             with self.change() as change:
                 holders.release_expired(change, self._clock())
@@ -262,7 +262,7 @@ class Store:
             self._release_timer.schedule(self._clock() + 1)
 
     def _is_new(self, report: Report) -> bool:
-        """Whether a host says something of itself that its row does not."""
+        """Whether a host reports something about itself that its row does not have."""
         with self.autocommit() as snapshot:
             known = next((each for each in hosts.read(snapshot) if each.name == report.host), None)
         if known is None:
@@ -271,12 +271,12 @@ class Store:
         return not is_its or report.about not in (None, known.about)
 
     def _save_heartbeats(self) -> None:
-        """Let other servers, and this one when it starts again, see when hosts were heard.
+        """Save heartbeats for other servers, and for this one when it starts again.
 
-        Where that cannot be written, what was heard here counts all the same.
+        Where they cannot be written, heartbeats received here count all the same.
         """
         if not self._saving.acquire(blocking=False):
-            return  # While nothing can be written, one waits for it, and the others hear on.
+            return  # While nothing can be written, one thread waits, the others go on.
         try:
             unsaved = self.heartbeats.take_unsaved()
             if unsaved:
@@ -292,7 +292,7 @@ class Store:
             _LOG.warning("the heartbeats of %d hosts could not be saved: %s", len(heard), error)
 
     def _on_connect(self) -> None:
-        """Begin, or begin again after news may have been missed."""
+        """Begin, or begin again after notifications may have been missed."""
         with self.change() as change:
             if self._database.is_only_server(change.connection):
                 change.restart()
@@ -300,7 +300,7 @@ class Store:
         self._dispatch(Notification(None, None))
 
     def _dispatch(self, notification: Notification) -> None:
-        """Wake those whom news concerns; what is stored says it too, whoever dies before."""
+        """Notify subscribers; the rows hold the change too, whichever process dies before."""
         if notification.release is not None:
             self._release_timer.schedule(notification.release)
         self.changes.notify(notification.hosts)
@@ -348,6 +348,6 @@ def _complete(snapshot: Snapshot, host: str) -> Update:
 def _ruleset_changes(
     snapshot: Snapshot, host: str, after: int
 ) -> tuple[dict[str, frozenset[Rule]], dict[str, SetChange]]:
-    """What a host must be told of groups and sets, beside its ports."""
+    """The changed rules and address sets of a host, beside its ports."""
     changed = subscriptions.changed_groups(snapshot, host, after)
     return security_groups.meanings(snapshot, changed), address_sets.changes(snapshot, host, after)

@@ -37,7 +37,7 @@ ResultT = TypeVar("ResultT")
 ExecuteBatch = Callable[
     [Connection, Sequence[BoundStatement], Callable[[], None] | None], list[list[Record]]
 ]
-"""How a database is asked: `Database.run`."""
+"""The type of `Database.execute_batch`."""
 
 JOURNAL_LENGTH = 8192
 """Revisions that the journal remembers; an agent further behind gets a complete update."""
@@ -47,7 +47,7 @@ _TRIM_EVERY = 256
 _RESTART_GAP = 10_000
 """Revisions left out at a start: more changes than a power cut can take."""
 
-# Inline: nobody asks which number the line got.
+# Inline: the number of the new line is not read back.
 _JOURNAL = Statement(insert(journal).inline())
 _VALUE = Statement(select(revision.c.value))
 _RAISE = Statement(update(revision))
@@ -76,7 +76,7 @@ BEFORE_ALL = -1
 """A revision before every other."""
 
 DELTA_LIMIT = 500
-"""Ports of a change that are named one by one; beyond, everything is sent, and said to be."""
+"""The most ports of a change that are named one by one; beyond, the update is complete."""
 
 _ON_THIS_NETWORK = ports.c.network_id == bindparam("this_network")
 _MORE_THAN_LIMIT = Statement(
@@ -141,7 +141,7 @@ class Snapshot:
         return self.queue(statement, values, list)()
 
     def flush(self, then: Callable[[], None] | None = None) -> None:
-        """Send queued statements in their order, and then do `then`."""
+        """Send queued statements in their order, and then call `then`."""
         queued, self._queued = self._queued, []
         if queued or then:
             found = self._execute_batch(self._connection, [asked for asked, _ in queued], then)
@@ -151,11 +151,11 @@ class Snapshot:
 
 
 class WriteTransaction(Snapshot):
-    """All or nothing: committed as a whole, at one revision, made at the time `now` (seconds).
+    """A change: committed as a whole, at one revision, made at the time `now` (seconds).
 
     By network: `owned` are the prefixes that have other owners than before, `paired` whether any
-    has a wide address pair, `listed` the sets that a wide pair came to or went from. `rest` is
-    how many seconds an address rests that is given back.
+    has a wide address pair, `listed` the sets that a wide pair was added to or removed from.
+    `rest` is the time that a released address rests (seconds).
     """
 
     def __init__(
@@ -186,14 +186,14 @@ class WriteTransaction(Snapshot):
         self.is_committing = False
 
     def write(self, statement: Statement, values: Values | Sequence[Values]) -> None:
-        """Queue a statement whose result nobody needs.
+        """Queue a statement whose result is not needed.
 
-        What would not fit, as a row that is there, must be known before: changes are serial.
+        A conflict, as with an existing row, must be ruled out before: changes are serial.
         """
         self._queued.append((BoundStatement(statement, values), None))
 
     def commit(self, transaction: RootTransaction) -> None:
-        """Commit, with what is still to be sent. Where it raises, it may be committed."""
+        """Send queued statements and commit. Where it raises, it may be committed."""
         self.is_committing = True
         self.flush(transaction.commit)
 
@@ -215,7 +215,7 @@ class WriteTransaction(Snapshot):
 
     @property
     def timestamp(self) -> int:
-        """When the change is made (microseconds since the epoch)."""
+        """The time of the change (microseconds since the epoch)."""
         return self._now
 
     def allocate_revision(self) -> None:
@@ -232,7 +232,7 @@ class WriteTransaction(Snapshot):
         return Notification(hosts, frozenset(self.ports_to_notify), self.release)
 
     def restart(self) -> None:
-        """Forget the journal and leave a gap, so that no agent is behind by a known way.
+        """Forget the journal and leave a gap, so that every agent gets a complete update.
 
         A power cut, or a database restored from elsewhere, may have taken the last changes with
         it. An agent that saw them must not find its revision used again for other ones.
