@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The connections of all ports, in one table that nobody has to clean.
+ * The connections of all ports, in one table that needs no cleaning.
  *
- * A connection lives in one of the eight places of the bucket that its hash names. Its key
- * holds the interface, so that a port in effect has a table of its own. conntrack_evict.h says whose
- * place a newcomer takes where a bucket is full.
+ * A connection is in one of the eight slots of the bucket that its hash names. Its key has the
+ * interface, so that a port in effect has a table of its own. conntrack_evict.h chooses the
+ * slot of a new connection where a bucket is full.
  *
- * Reading takes no lock: a place is read only while its tag fits and compared key by key.
+ * Reading takes no lock: a slot is read only while its tag fits, and compared key by key.
  * Writing takes the bucket's. The fast path writes the time and the numbers of an open
- * connection without it: a late write to a place that was just given away spoils no more
- * than these of that one newcomer.
+ * connection without it: a late write to a slot that was just reused spoils no more than
+ * these of the one new connection.
  *
- * The hash has a secret seed: who could aim at a bucket could fill it.
+ * The hash has a secret seed: a guest that could aim at a bucket could fill it.
  */
 #pragma once
 
@@ -25,7 +25,7 @@
 #define TICK_BITS 28
 
 enum flow_state {
-	HALF_OPEN = 1, /* of TCP: a SYN was seen */
+	HALF_OPEN = 1, /* TCP: a SYN was seen */
 	PICKED_UP, /* an ACK of a connection that was not known */
 	ANSWERED,
 	OPEN,
@@ -36,14 +36,14 @@ enum flow_state {
 	REVOKED,
 };
 
-/* `bits`: of each side, which is FROM_GUEST or TO_GUEST, and who opened it. */
+/* `bits`: of each side, FROM_GUEST or TO_GUEST, and the opener's side. */
 #define ACKNOWLEDGED(side) (1 << (side)) /* the other side has acknowledged its number */
 #define FIN_SEEN(side) (4 << (side))
 #define NOTED(side) (16 << (side)) /* `sent` is the number behind a SYN without effect */
 #define OPENED_FROM_OUTSIDE 64
 #define HAS_PORTS 128 /* UDP and others: the packet that opened it had ports */
 
-/* `kind`: the IP version, and whether it is what passed of one packet in fragments. */
+/* `kind`: the IP version, and whether it is a packet's fragments that passed. */
 #define OF_FRAGMENTS 0x10
 #define FRAGMENT_TO_GUEST 0x20
 
@@ -52,7 +52,7 @@ struct flow {
 	union {
 		struct {
 			__u32 ifindex;
-			/* local, remote; or an echo's identifier and who asked; network byte order */
+			/* local, remote; an echo's identifier and requester; network byte order */
 			__u32 ports;
 		};
 		__u64 ends;
@@ -67,7 +67,7 @@ struct flow {
 	};
 	__u32 number[DIRECTIONS]; /* TCP: of each side; others: [0] the field that a rule sees */
 	__u32 sent[DIRECTIONS]; /* TCP: behind the highest octet of each side */
-	__u32 expires; /* the tick at which it is over */
+	__u32 expires; /* the tick at which it expires */
 	union {
 		struct {
 			__u8 protocol;
@@ -81,26 +81,26 @@ struct flow {
 
 struct bucket {
 	__u16 tag[BUCKET_SLOTS]; /* 0: free */
-	__u32 generation[BUCKET_SLOTS]; /* of the rules that the flow's opening was last judged by */
+	__u32 generation[BUCKET_SLOTS]; /* of the rules that last judged the flow's opening */
 	__u32 lock;
 	__u32 zero[3];
 	struct flow flow[BUCKET_SLOTS];
 };
 
-/* The same for all ports; written by the agent. */
+/* Common to all ports; written by the agent. */
 struct global_config {
 	__u64 clock; /* a test's own time, ns; 0: the kernel's */
 	__u64 seed;
-	__u32 generation; /* raised whenever something that was allowed may be so no more */
+	__u32 generation; /* raised by each change that may allow less */
 	__u32 mask; /* number of buckets - 1 */
 	__u32 mark; /* secret: of the frames that the agent answers with */
 	__u32 zero;
 };
 
-/* What concerns the connections of one port, by interface. */
+/* The state common to the connections of one port, by interface. */
 struct tracking {
 	__u64 new_until; /* ns: the guard is new on the port */
-	__u64 fragments; /* theoretical arrival time of the next that may come before its first */
+	__u64 fragments; /* theoretical arrival time of the next early one */
 };
 
 MAP(tracking, BPF_MAP_TYPE_HASH, __u32, struct tracking, ENTRIES, BPF_F_NO_PREALLOC);
@@ -113,7 +113,7 @@ static __always_inline const struct global_config *global_config(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Whether the agent answers with it: nobody else knows the mark. */
+/* Whether the agent sent it as an answer: nobody else knows the mark. */
 static __always_inline int is_answer(const struct __sk_buff *skb, const struct global_config *global_config)
 {
 	return global_config && global_config->mark && skb->mark == global_config->mark;
@@ -168,21 +168,21 @@ static __always_inline int is_same(const struct flow *flow, const struct flow *k
 }
 
 /*
- * A search for a flow, or for a place for it. In memory, and not on the stack: what the
- * verifier knows of a value there is nothing, so that the paths of the loops do not multiply.
+ * A search for a flow, or for a slot for it. In memory, and not on the stack: the verifier
+ * knows nothing of a value there, so that the paths of the loops do not multiply.
  */
 struct search {
 	__u64 now;
 	__u32 index; /* of the bucket */
 	__u32 generation;
 	__u16 tag;
-	__u32 place; /* what was found */
+	__u32 place; /* the slot that was found */
 	__u32 best;
-	__u32 own; /* flows of the newcomer's port nearby */
-	__u32 count[BUCKET_SLOTS]; /* and of the port of each place */
+	__u32 own; /* flows of the new flow's port nearby */
+	__u32 count[BUCKET_SLOTS]; /* and of the port of each slot */
 };
 
-/* The flow at a place, NULL for PLACES. */
+/* The flow in a slot, NULL for BUCKET_SLOTS. */
 static __always_inline struct flow *flow_at(struct bucket *bucket, __u32 place)
 {
 	if (place >= BUCKET_SLOTS)
@@ -217,7 +217,7 @@ static __always_inline __u32 slot_of(const struct search *search)
 	return *(const volatile __u32 *)&search->place;
 }
 
-/* Where the flow is, or NULL. */
+/* The flow of a key, or NULL; the search then has its slot. */
 static __noinline struct flow *find(struct search *search, struct bucket *bucket,
 				    const struct flow *key)
 {
@@ -281,13 +281,13 @@ static __always_inline __u32 end_of(__u8 protocol, __u8 state, __u64 now)
 	return (now + seconds_of(protocol, state) * NS_A_SECOND) >> TICK_BITS;
 }
 
-/* Of what is known of fragments: as long as a receiver waits for more (RFC 8200, 4.5). */
+/* The end of a fragments' entry: as long as a receiver waits for more (RFC 8200, 4.5). */
 static __always_inline __u32 end_of_fragments(__u8 kind, __u64 now)
 {
 	return (now + ((kind & 0xf) == 6 ? 60 : 30) * NS_A_SECOND) >> TICK_BITS;
 }
 
-/* The line of the flow is written only when the tick is another one. */
+/* The flow's cache line is written only when the tick is another one. */
 static __always_inline void refresh(struct flow *flow, __u64 now)
 {
 	__u32 end = end_of(flow->protocol, flow->state, now);

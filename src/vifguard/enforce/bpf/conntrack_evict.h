@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * Room in the table of connections: whose place a newcomer takes. docs/guards.md,
- * "Connections", says why.
+ * Eviction in the table of connections: the slot that a new flow takes. The reasons are in
+ * docs/guards.md, "Connections".
  *
- * How much of the table a port has is counted in the eight buckets around the newcomer's,
- * which no port can choose: one that fills the table has more there than others.
+ * A port's share of the table is counted in the eight buckets around the new flow's, which no
+ * port can choose: one that fills the table has more there than others.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #define NEIGHBOURS 8
 
-/* What goes first, of what is not over: what has ended, is not open yet or closing, is open. */
+/* The order of eviction of living flows: ended, then opening or closing, then open ones. */
 enum rank { OPENED = 1, TRANSITORY, ENDED };
 
 #define RANK_BITS 30
@@ -21,7 +21,7 @@ enum rank { OPENED = 1, TRANSITORY, ENDED };
 
 static __always_inline enum rank rank_of(const struct flow *flow)
 {
-	/* What is recalled goes on to be so only while it is remembered. */
+	/* A revoked flow stays revoked only while it is in the table. */
 	if (flow->state >= FINISHED && flow->state != REVOKED)
 		return ENDED;
 	return flow->state == OPEN || flow->state == HALF_CLOSED ? OPENED : TRANSITORY;
@@ -36,7 +36,7 @@ static __always_inline __u32 idle(const struct flow *flow, __u64 now)
 	return ticks < LONGEST_IDLE ? ticks : LONGEST_IDLE;
 }
 
-/* How willingly a place is given to a newcomer; 0: not at all. */
+/* The flow with the highest score gives its slot to the new one; 0: never. */
 static __always_inline __u32 eviction_score(const struct flow *flow, __u32 count, __u32 own, int is_own,
 				   __u64 now)
 {
@@ -45,13 +45,13 @@ static __always_inline __u32 eviction_score(const struct flow *flow, __u32 count
 	if (rank != ENDED) {
 		if (!is_own && count <= own)
 			return 0;
-		/* One's own before that of a port that has one more, and behind two more. */
+		/* An own flow before one of a port that has one more, and behind two more. */
 		share = 2 * count + (is_own ? 3 : 0);
 	}
 	return (__u32)rank << RANK_BITS | share << SHARE_BITS | idle(flow, now);
 }
 
-/* Add how many living flows of each place's port, and of the newcomer's, are in a bucket. */
+/* Add up the living flows in a bucket of each slot's port, and of the new flow's. */
 static __noinline int count_in(struct search *search, const struct bucket *bucket, __u32 index,
 			       __u32 ifindex)
 {
@@ -71,7 +71,7 @@ static __noinline int count_in(struct search *search, const struct bucket *bucke
 	return 0;
 }
 
-/* The same of all buckets nearby; a small table has fewer. */
+/* The same in all buckets nearby; a small table has fewer. */
 static __always_inline void count_near(struct search *search, const struct bucket *bucket,
 				       __u32 ifindex)
 {
@@ -83,7 +83,7 @@ static __always_inline void count_near(struct search *search, const struct bucke
 		count_in(search, bucket, (search->index & ~(NEIGHBOURS - 1)) + i, ifindex);
 }
 
-/* Choose the place that a newcomer may have, PLACES: none. */
+/* Choose the slot of a new flow, BUCKET_SLOTS: none. */
 static __noinline int choose_slot(struct search *search, const struct bucket *bucket, __u32 ifindex)
 {
 	volatile struct search *chosen = search;
@@ -109,8 +109,8 @@ static __noinline int choose_slot(struct search *search, const struct bucket *bu
 }
 
 /*
- * Place a flow in a locked bucket, instead of an older one with the same key; false when no
- * place may be taken. The tag goes first and comes last: nobody reads what is half written.
+ * Put a flow into a locked bucket, in place of an older one with the same key; false when no
+ * slot may be taken. The tag is cleared first and set last: nobody reads a flow half written.
  */
 static __noinline int take_slot(struct search *search, struct bucket *bucket, const struct flow *flow)
 {
@@ -127,7 +127,7 @@ static __noinline int take_slot(struct search *search, struct bucket *bucket, co
 	return to != 0;
 }
 
-/* Lock the bucket, and place a flow there. */
+/* Lock the bucket, and put a flow into it. */
 static __noinline int insert_flow(struct search *search, struct bucket *bucket, const struct flow *flow)
 {
 	if (!lock(bucket))

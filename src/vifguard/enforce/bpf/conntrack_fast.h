@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The fast path of groups: whether a packet belongs to an open connection and changes no
- * more of it than what the other side has acknowledged, and how long it lives. It asks no
- * rule. `packet` is an IP packet without options, extensions and fragments; its other end's
- * headers are read as far as `end`.
+ * The fast path of groups: whether a packet belongs to an open connection and changes no more
+ * of it than the numbers of both sides, and its end. It needs no rule. `packet` is an IP
+ * packet without options, extensions and fragments; its headers are readable up to `end`.
  */
 #pragma once
 
 #include "tcp_state.h"
 
-/* The place of a connection; PLACES where it is not there. */
+/* The slot of a connection; BUCKET_SLOTS where it is not there. */
 static __always_inline __u32 find_open(const struct bucket *bucket, const struct flow *key,
 				       __u16 tag, int is_ipv6)
 {
@@ -31,8 +30,8 @@ static __always_inline __u32 find_open(const struct bucket *bucket, const struct
 }
 
 /*
- * TCP: an ACK, with data or without, of an open connection, that fits and is in the window; all
- * else is not for here. `bytes` of the segment, its header included.
+ * TCP: an ACK, with data or without, of an open connection, that fits and is in the window; any
+ * other goes the slow path. `bytes` of the segment, its header included.
  */
 static __always_inline int tcp_fast_ack(struct flow *flow, const __u8 *upper, const __u8 *end,
 					__u32 bytes, __u32 sender)
@@ -60,7 +59,7 @@ static __always_inline int tcp_fast_ack(struct flow *flow, const __u8 *upper, co
 	return 1;
 }
 
-/* Others: the first answer opens it, and is not for here. */
+/* Others: the first answer opens the connection, and goes the slow path. */
 static __always_inline int is_known(const struct flow *flow, __u32 sender)
 {
 	return flow->state == OPEN || sender == side_of_opener(flow);
@@ -96,7 +95,7 @@ static __always_inline int lookup_established(const struct port *port, struct fl
 
 /*
  * `packet`: IPv4, 20 bytes of header, no fragment, TCP or UDP whole as far as its header;
- * `bytes` are those behind the header.
+ * `bytes`: the length behind the IP header.
  */
 static __noinline int fast_established4(const struct port *port, const __u8 *packet, const __u8 *end,
 				   __u32 bytes, __u32 sender)

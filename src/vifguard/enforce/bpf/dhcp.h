@@ -11,7 +11,7 @@ static __always_inline int is_udp(const struct frame *frame)
 
 enum dhcp4_seen { TYPE_SEEN = 1, ADDRESS_SEEN = 2, IDENTIFIER_SEEN = 4 };
 
-/* How far the options are read, and what they said, each once. */
+/* The position in the options, and the values found, each once. */
 struct dhcp4_walk {
 	__u32 at;
 	__u32 seen; /* dhcp4_seen */
@@ -166,11 +166,11 @@ static __always_inline __u32 differ(const struct address *a, const struct addres
 	return (bits | -bits) >> 31;
 }
 
-/* How far the options are read. */
+/* The position in the options. */
 struct dhcp6_walk {
 	__u32 at;
 	__u32 inside; /* the end of the association that is being read, else 0 */
-	__u32 found; /* where the last option has an address, else 0 */
+	__u32 found; /* offset of the address in the last option, else 0 */
 	__u32 seen; /* addresses before it */
 	__u32 registers; /* RFC 9686: one address, the source */
 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * What is told of a frame: a count and a record for a drop, the time and a record for the use
- * of a shared address, a record for a claim. Records are limited: a flood costs the reader
- * nothing.
+ * Events of a frame: a count and a record for a drop, the time and a record for the use of a
+ * shared address, a record for a claim. Records are limited: a flood costs the reader nothing.
  */
 #pragma once
 
@@ -54,7 +53,7 @@ static __noinline int record_drop(struct __sk_buff *skb, const struct port *port
 	return 0;
 }
 
-/* Each direction has its own: what neighbours send leaves what the guest forges its records. */
+/* Each direction has its own: frames of neighbours use up no records of the guest's. */
 static __always_inline int is_recorded(struct counts *counts, enum direction direction,
 				       __u32 objection)
 {
@@ -77,7 +76,7 @@ static __noinline int drop(struct __sk_buff *skb, const struct port *port,
 	return TC_ACT_SHOT;
 }
 
-/* When something was seen, and the port's last use of the address before that. */
+/* The time of a use of an address, and that of the port's last use before. */
 struct times {
 	__u64 now, before;
 };
@@ -100,7 +99,7 @@ static __noinline int record_claim(const struct port *port, const struct address
 	return 0;
 }
 
-/* The port sent from `address`; with `mac`, it told its neighbours so. */
+/* Note that the port sent from `address`; with `mac`, that it claimed it to its neighbours. */
 static __noinline int note_address_use(const struct port *port, const struct address *address, const __u8 *mac)
 {
 	struct address_state *state = state_of(port, address);
@@ -129,7 +128,7 @@ static __noinline int claims_address(const struct port *port, const struct addre
 	return 1;
 }
 
-/* What `nd` says of an address that is not the port's: that the guest claims it, if it may. */
+/* The reason of `nd` for an address that is not the port's: ND_CLAIM, if the guest may claim it. */
 static __always_inline int claim(const struct port *port, const struct frame *frame,
 				 const struct nd *nd, int reason)
 {
@@ -143,7 +142,7 @@ static __always_inline int claim(const struct port *port, const struct frame *fr
 	return claims_address(port, address, frame->from) ? ND_CLAIM : reason;
 }
 
-/* The same of a source that `ip` or `public-ip` drops; their reasons stay as they are. */
+/* The same for a source that `ip` or `public-ip` drops; their reasons stay as they are. */
 static __always_inline int claim_source(const struct port *port, const struct frame *frame,
 					int reason)
 {
@@ -152,7 +151,7 @@ static __always_inline int claim_source(const struct port *port, const struct fr
 	return reason;
 }
 
-/* A neighbour's answer to DAD for a tentative address, on its way to the guest. */
+/* Note a neighbour's answer to DAD for a tentative address, on its way to the guest. */
 static __noinline int note_defence(struct __sk_buff *skb, const struct port *port,
 				  const struct frame *frame)
 {
@@ -171,7 +170,7 @@ static __noinline int note_defence(struct __sk_buff *skb, const struct port *por
 	return 0;
 }
 
-/* Which shared address an accepted frame uses, and whether it claims it. */
+/* Note the shared address that an accepted frame uses, and a claim of it. */
 static __noinline int note_frame_use(struct __sk_buff *skb, const struct port *port,
 				const struct frame *frame, const struct nd *nd)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * Fragments, in any order. docs/guards.md, "Fragments", is what this does. What passed of one
- * packet stands in the table of connections for some seconds: number[0] is where the judged
- * header of its first fragment ends (0: not seen), number[1] where the lowest of the others
- * begins, both in units of 8 octets of the fragmented part.
+ * Fragments, in any order, by docs/guards.md, "Fragments". The fragments of one packet that
+ * passed have an entry in the table of connections for some seconds: number[0] is the end of
+ * the judged header in the first fragment (0: not seen), number[1] the lowest offset of the
+ * others, both in units of 8 octets of the fragmented part.
  */
 #pragma once
 
@@ -44,7 +44,7 @@ static __noinline int fragment_key(struct __sk_buff *skb, const struct frame *fr
 	return 0;
 }
 
-/* Where a fragment begins. */
+/* The offset of a fragment, in units of 8 octets. */
 static __always_inline __u32 units_of(struct __sk_buff *skb, const struct frame *frame)
 {
 	__u8 bytes[2] = {};
@@ -56,13 +56,13 @@ static __always_inline __u32 units_of(struct __sk_buff *skb, const struct frame 
 	return (bytes[0] & 0x1f) << 8 | bytes[1];
 }
 
-/* Whether a later fragment begins in the header of TCP; of IPv6, whatever it says that it is. */
+/* Whether a later fragment begins in the header of TCP; in IPv6, of any next header. */
 static __always_inline int reaches_into_tcp(const struct frame *frame, __u32 units)
 {
 	return units < SURELY_KEPT && (frame->type == ETH_P_IPV6 || frame->protocol == IPPROTO_TCP);
 }
 
-/* Where the judged header of a first fragment ends. */
+/* The end of the judged header of a first fragment, in units of 8 octets. */
 static __always_inline __u32 judged_of(const struct frame *frame)
 {
 	__u32 header = frame->protocol == IPPROTO_TCP ? 20 : 8;
@@ -77,7 +77,7 @@ static __always_inline struct flow *find_passed(struct group_ctx *p, struct buck
 	return passed && !is_expired(passed, p->search.now) ? passed : 0;
 }
 
-/* Note what `key` says, beside what is known of the packet; whether there was a place. */
+/* Merge `key` into the packet's entry; false where there is no slot for one. */
 static __noinline int remember(struct group_ctx *p, struct bucket *bucket)
 {
 	int is_kept = 1;
@@ -108,7 +108,7 @@ static __noinline int overlaps(struct __sk_buff *skb, const struct frame *frame,
 	return passed && passed->number[1] < judged_of(frame);
 }
 
-/* Note a first fragment; 0 without a place: its later ones then count as early. */
+/* Note a first fragment; 0 without a slot: its later ones then count as early. */
 static __noinline int remember_first(struct __sk_buff *skb, const struct frame *frame,
 				     struct group_ctx *p)
 {
@@ -118,7 +118,7 @@ static __noinline int remember_first(struct __sk_buff *skb, const struct frame *
 	return bucket && remember(p, bucket);
 }
 
-/* Ready a later fragment; what is said of it already, or a negative number: ask the rules. */
+/* Prepare a later fragment; its verdict, or a negative number: the rules decide. */
 static __noinline int read_later(struct __sk_buff *skb, const struct frame *frame,
 				 struct group_ctx *p)
 {
@@ -141,7 +141,7 @@ static __noinline int read_later(struct __sk_buff *skb, const struct frame *fram
 	return units >= passed->number[1] || remember(p, bucket) ? 0 : FLOW_TABLE_FULL;
 }
 
-/* Rules let a later fragment pass that comes before its first. */
+/* Pass and note a later fragment before its first, which the rules allow. */
 static __always_inline int pass_early(struct group_ctx *p)
 {
 	__u32 ifindex = p->key.ifindex;

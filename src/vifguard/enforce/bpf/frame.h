@@ -2,7 +2,7 @@
 /*
  * Reading a frame, on the slow path. Every read goes through bpf_skb_load_bytes, which
  * works where the packet is not linear (GSO, zero copy), and stops at the IP packet's own
- * end: what lies behind it is padding, and padding is nobody's header.
+ * end: the octets behind it are padding, which is nobody's header.
  */
 #pragma once
 
@@ -136,8 +136,8 @@ static __always_inline struct address ipv6(const void *bytes)
 }
 
 /*
- * The verifier follows each value along each path, and gives up where paths multiply. What
- * is known of a value after this is nothing: paths that differ in it become one again.
+ * The verifier follows each value along each path, and gives up where paths multiply. After
+ * this it knows nothing of a value: paths that differ in it become one again.
  */
 static __always_inline __u32 verifier_opaque(struct __sk_buff *skb, __u32 value)
 {
@@ -156,9 +156,9 @@ static __always_inline void verifier_forget(struct __sk_buff *skb, void *words, 
 }
 
 /*
- * What is judged must not be the sender's to write: a zero-copy sender (vhost-net) keeps all
- * but a frame's first octets in its own memory, and a frame is read here more than once. So
- * what may be judged is copied into the packet's linear memory, where it is not yet.
+ * The sender must not be able to write octets that are judged: a zero-copy sender (vhost-net)
+ * keeps all but a frame's first octets in its own memory, and a frame is read here more than
+ * once. So octets that may be judged are copied into the packet's linear memory.
  */
 #define JUDGED 2048 /* more than the longest DHCP message and chain of headers */
 
@@ -169,7 +169,7 @@ static __always_inline int take_into_memory(struct __sk_buff *skb)
 	return linear < wanted && bpf_skb_pull_data(skb, wanted) ? NO_MEMORY : 0;
 }
 
-/* The first bytes of the upper layer, where `least` of them are there. */
+/* Read the first bytes of the upper layer, where at least `least` are there. */
 static __always_inline int read_upper(struct __sk_buff *skb, struct frame *frame, __u32 least)
 {
 	if (frame->upper + least > frame->end)
@@ -295,7 +295,7 @@ static __noinline int read_extension(struct __sk_buff *skb, struct frame *frame,
 static __noinline int read_extensions(struct __sk_buff *skb, struct frame *frame)
 {
 	for (__u32 i = 0; i < 9; i++) {
-		/* What follows in a later fragment is in the first one. */
+		/* The header behind that of a later fragment is in the first one. */
 		if (!is_extension(frame->protocol) || frame->fragment & LATER)
 			break;
 		if (read_extension(skb, frame, i))

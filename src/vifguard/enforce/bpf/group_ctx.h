@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* A packet as the guard groups sees it: whose connection it is of, and what rules may ask. */
+/* A packet as the guard groups judges it: its connection's key, and the query to the rules. */
 #pragma once
 
 #include "guards_l2.h"
@@ -7,25 +7,25 @@
 #include "rules.h"
 #include "tcp_state.h"
 
-/* How a packet is judged. */
+/* The ways to judge a packet. */
 enum judged_by { BY_RULES, BY_FLOW, AS_ANSWER, AS_ERROR, AS_FRAGMENT };
 
 /* One packet on its way through this guard. Not on the stack, which is small. */
 struct group_ctx {
 	struct frame frame;
-	struct flow key; /* which connection; the rest of it is what a new one begins with */
+	struct flow key; /* of the connection; its other fields are a new one's initial values */
 	struct flow found; /* the connection as it was found */
-	struct rule_query query; /* what rules are asked of the packet */
-	struct rule_query asked; /* ... or of the one that opened the connection */
+	struct rule_query query; /* of the packet to the rules */
+	struct rule_query asked; /* ... or of the packet that opened the connection */
 	struct segment segment;
 	struct search search;
 	struct rule_cursor cursor;
 	__u32 direction;
 	__u32 is_tcp;
 	__u32 judged_by;
-	__u32 is_reversed; /* the rules are asked as if the other side had opened it */
-	__u32 sent_by; /* of an error: who sent what it quotes */
-	__u32 sequence; /* ... and with what number */
+	__u32 is_reversed; /* the query is as if the other side had opened it */
+	__u32 sent_by; /* of an error: the side that sent the quoted packet */
+	__u32 sequence; /* ... and its sequence number */
 };
 
 /* The guards before this one leave the frame here, and the direction. */
@@ -83,7 +83,7 @@ static __always_inline void swap_ends(__u32 *ports)
 	*ports = *ports << 16 | *ports >> 16;
 }
 
-/* An echo's identifier, and who asked: 0 the guest, 1 the other side. */
+/* An echo's identifier, and its requester: 0 the guest, 1 the other side. */
 static __always_inline __u32 echo_ports(__u16 identifier, int asked_by_guest)
 {
 	return identifier | (asked_by_guest ? 0 : (__u32)bpf_htons(1) << 16);
@@ -117,7 +117,7 @@ static __always_inline void read_segment(struct __sk_buff *skb, const struct fra
 	__u32 rest = bpf_ntohl(words[2]), at = frame->upper + (rest >> 28 << 2);
 	__u32 data = at < frame->end ? frame->end - at : 0;
 	if (frame->fragment & MORE)
-		data = BEHIND; /* or less: the others tell */
+		data = BEHIND; /* or less: the other fragments decide */
 	segment->sequence = bpf_ntohl(words[0]);
 	segment->acknowledged = bpf_ntohl(words[1]);
 	segment->flags = rest >> 16 & 0xff;
@@ -125,7 +125,7 @@ static __always_inline void read_segment(struct __sk_buff *skb, const struct fra
 		       !!(segment->flags & FIN);
 }
 
-/* Whose the packet is, and what rules may ask of it. */
+/* Read the packet's connection, and its query to the rules. */
 static __noinline int read_group_ctx(struct __sk_buff *skb, const struct frame *frame,
 				   struct group_ctx *p)
 {
@@ -171,7 +171,7 @@ static __always_inline __u64 hash_of_key(const struct global_config *global_conf
 	return hash_of(global_config->seed, key, (key->kind & 15) == 6);
 }
 
-/* The bucket of what `key` names, NULL for a table that is not there. */
+/* The bucket of `key`, NULL without a table. */
 static __always_inline struct bucket *bucket_for(struct group_ctx *p)
 {
 	const struct global_config *set = global_config();
@@ -183,7 +183,7 @@ static __always_inline struct bucket *bucket_for(struct group_ctx *p)
 	return bucket_of(p->search.index);
 }
 
-/* What rules are asked of a connection that the other side opened. */
+/* Turn a query into that of a connection that the other side opened. */
 static __always_inline void reverse(struct rule_query *rule_query, const struct flow *key,
 				    __u32 direction)
 {
@@ -192,7 +192,7 @@ static __always_inline void reverse(struct rule_query *rule_query, const struct 
 	rule_query->field = other == FROM_GUEST ? key->ports >> 16 : key->ports;
 }
 
-/* What rules are asked of the packet that opened a connection. */
+/* The query of the packet that opened a connection. */
 static __always_inline void read_first(const struct flow *flow, struct rule_query *first)
 {
 	__u32 opener = side_of_opener(flow);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * groups: who may talk with the port. docs/guards.md, `groups` and "Connections", is what
- * this does; a rule is asked only by what belongs to no connection.
+ * groups: the connections that the port may have, by docs/guards.md, `groups` and
+ * "Connections"; the rules judge only packets that belong to no connection.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ static __always_inline int is_membership(struct __sk_buff *skb, const struct fra
 	return type == 0x11 || type == 0x12 || type == 0x16 || type == 0x17 || type == 0x22;
 }
 
-/* What no rule should cut a machine from: DHCP, neighbour and listener discovery. */
+/* Packets that no rule should drop: DHCP, neighbour and listener discovery. */
 static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *frame,
 				    __u32 direction)
 {
@@ -55,7 +55,7 @@ static __always_inline int is_basic(struct __sk_buff *skb, const struct frame *f
 	return 0;
 }
 
-/* What becomes of a packet of a living connection; 0 for what belongs to it. */
+/* The reason to drop a packet of a living connection; 0 where it belongs to it. */
 static __noinline int update_flow(struct bucket *bucket, struct group_ctx *p)
 {
 	int lookup_established = 0;
@@ -104,9 +104,9 @@ static __always_inline int judge_error(const struct group_ctx *p)
 	return 0;
 }
 
-/* What a connection says of a packet, beside 0 and reasons. */
+/* Results of the look-up of a packet's connection, beside 0 and reasons. */
 #define OPENS -1 /* it belongs to none, and may open one if the rules allow */
-#define RECHECK -2 /* ask the rules whether its connection may still live */
+#define RECHECK -2 /* judge by the rules whether its connection may still live */
 #define REPLACES -3 /* it belongs to one if the rules allow it to open another */
 
 /* Whether a segment may be of a connection that the guard, new on the port, does not know. */
@@ -120,8 +120,8 @@ static __noinline int may_be_open(const struct group_ctx *p)
 }
 
 /*
- * A global generation says whether anything that was allowed may be so no more. Then each
- * connection is judged once again when its next packet comes, and nobody walks the table.
+ * A global generation is raised by each change that may allow less. Then each connection is
+ * judged once again at its next packet, and nobody walks the table.
  */
 static __noinline int judge_by_flow(struct group_ctx *p)
 {
@@ -168,7 +168,7 @@ static __noinline int revalidate_flow(struct group_ctx *p, int lives)
 	if (flow && lives) {
 		*generation_at(bucket, slot_of(&p->search)) = p->search.generation;
 	} else if (flow && flow->protocol == IPPROTO_TCP) {
-		/* Forgotten, it would be taken up by the next ACK of the other side. */
+		/* Forgotten, it would be picked up by the next ACK of the other side. */
 		flow->state = REVOKED;
 		refresh(flow, p->search.now);
 	} else if (flow)
@@ -177,7 +177,7 @@ static __noinline int revalidate_flow(struct group_ctx *p, int lives)
 	return AGAIN;
 }
 
-/* What no rule allows may be of a connection that the other side was allowed to open. */
+/* A packet that no rule allows may be of a connection that the other side was allowed to open. */
 static __always_inline int refuse(struct group_ctx *p, int said, int may_answer)
 {
 	int may_reverse = p->judged_by == AS_FRAGMENT ? may_answer : said == OPENS && may_be_open(p);
@@ -188,7 +188,7 @@ static __always_inline int refuse(struct group_ctx *p, int said, int may_answer)
 	return p->judged_by == AS_FRAGMENT ? FRAGMENT_UNKNOWN : NOT_ALLOWED;
 }
 
-/* What is allowed to open something. */
+/* Open the connection, or pass the packet, that the rules allow. */
 static __always_inline int open_what(struct group_ctx *p, int said)
 {
 	switch (p->judged_by) {
@@ -204,7 +204,7 @@ static __always_inline int open_what(struct group_ctx *p, int said)
 	return open_flow(p);
 }
 
-/* The one place where rules are asked, so that verifiers walk through them once. */
+/* The only call of the rules, so that verifiers walk through them once. */
 static __noinline int judge_group_ctx(struct group_ctx *p, const struct port_groups *groups)
 {
 	int said = p->judged_by == BY_FLOW || p->judged_by == AS_ANSWER || p->judged_by == AS_ERROR ? judge_by_flow(p) :
@@ -238,7 +238,7 @@ static __always_inline enum judged_by judged_by_of(const struct frame *frame, in
 	return is_icmp_request(frame->protocol, frame->icmp_type) ? BY_FLOW : BY_RULES;
 }
 
-/* What is said of a packet before any rule is asked, or a negative number. */
+/* The verdict on a packet without any rule, or a negative number. */
 static __always_inline int read_packet(struct __sk_buff *skb, const struct frame *frame,
 				       struct group_ctx *p, int is_stateful)
 {
@@ -282,6 +282,6 @@ static __noinline int groups(struct __sk_buff *skb, const struct port *port, str
 		reason = judge_group_ctx(p, groups);
 	if (reason || (frame->fragment & (MORE | LATER)) != MORE || remember_first(skb, frame, p))
 		return reason;
-	/* Nobody would know that a later one lies in its header, but for the shortest ones. */
+	/* Without an entry, a later one in its header is missed, except in the shortest ones. */
 	return judged_of(frame) > SURELY_KEPT ? FLOW_TABLE_FULL : 0;
 }

@@ -3,10 +3,10 @@
  * The guards of every port, in two programs: from_guest and to_guest.
  *
  * Deny by default: an interface without an entry passes nothing. TC_ACT_UNSPEC passes a
- * frame on to whatever program stands behind this one; TC_ACT_SHOT ends it.
+ * frame on to the next program at the hook; TC_ACT_SHOT drops it.
  *
- * The fast path proves of a packet that no guard whatever could object, and knows nothing
- * else; all other frames are judged on the slow path, guard by guard.
+ * The fast path only proves that no guard at all could object to a packet; all other frames
+ * are judged on the slow path, guard by guard.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -28,7 +28,7 @@
 			return DROP_CODE(guard, reason); \
 	} while (0)
 
-/* Nobody objects so far, and groups, in a program of its own, has the last word. */
+/* No guard objects so far; groups, in a program of its own, decides. */
 #define ASK_GROUPS 0xffff
 
 static __always_inline __u32 asks_groups(const struct port *port, const struct frame *frame,
@@ -152,7 +152,7 @@ static __noinline int note_source_use(const struct port *port, __u32 family, con
 
 #define OTHER_SOURCES (ANY_SOURCE | NOT_PUBLIC | MORE_ADDRESSES | HAS_PREFIXES)
 
-/* Whether a source that is not inline is fine with every guard. */
+/* Whether no guard objects to a source that is not inline. */
 static __noinline int may_pass(const struct port *port, __u32 family, const void *bytes)
 {
 	struct address address = address_of(family, bytes);
@@ -177,7 +177,7 @@ static __always_inline int is_plain(__u8 protocol, __u32 bytes, const __u8 *uppe
 	return source > 1 && destination > 1;
 }
 
-/* `packet`: IPv4, of which 24 bytes are readable; `length`: what Ethernet carries. */
+/* `packet`: IPv4, of which 24 bytes are readable; `length`: of Ethernet's payload. */
 static __always_inline int fast_ipv4(const struct port *port, const __u8 *packet, __u32 length)
 {
 	__u32 total = bpf_ntohs(load16(packet + 2));
@@ -210,7 +210,7 @@ static __always_inline int fast_ipv6(const struct port *port, const __u8 *packet
 	return 1;
 }
 
-/* To the guest: what `fast_ipv4` proves of the other direction, as far as groups need it. */
+/* To the guest: the checks of `fast_ipv4` for this direction, as far as groups need them. */
 static __always_inline int answered4(const struct port *port, const __u8 *packet,
 				     const __u8 *end, __u32 total)
 {
@@ -250,7 +250,7 @@ static __always_inline int passes_from_guest(struct __sk_buff *skb, const struct
 	return 0;
 }
 
-/* The checksum of a whole TCP or UDP header is left to be completed; `bytes` are behind IP. */
+/* Whether the partial checksum is that of a whole TCP or UDP header; `bytes` are behind IP. */
 static __always_inline int completes_header(__u64 offload, __u32 upper, __u8 protocol,
 					    __u32 bytes)
 {
@@ -259,8 +259,8 @@ static __always_inline int completes_header(__u64 offload, __u32 upper, __u8 pro
 }
 
 /*
- * A packet of IPv6 that is neither TCP nor UDP may defend an address that the guest claims, and
- * be a fragment that is left to be cut.
+ * An IPv6 packet that is neither TCP nor UDP may defend an address that the guest claims, and
+ * be a fragment that is left to be segmented.
  */
 static __always_inline int is_looked_into(const struct __sk_buff *skb, const struct port *port,
 					  __u8 protocol)
@@ -296,9 +296,9 @@ static __always_inline int passes_to_guest(struct __sk_buff *skb, const struct p
 }
 
 /*
- * Groups are a program of their own: their rules are walked through by the verifier once,
- * and only ports that have the guard pay for the way there. Where the program is not to be
- * reached, nothing passes.
+ * Groups are a program of their own: the verifier walks through their rules once, and only
+ * ports that have the guard pay for the call. Where the program cannot be reached, nothing
+ * passes.
  */
 static __always_inline int ask_groups(struct __sk_buff *skb, const struct port *port,
 				      enum direction direction)
@@ -354,9 +354,9 @@ int by_groups(struct __sk_buff *skb)
 }
 
 /*
- * Run by the agent, on the answer to a frame that groups refused, which then goes the way of
- * the port's frames, through its guards: cb[0] says whether it enters the interface as those
- * of the one side, or leaves it as those of the other. Only groups know it by its mark.
+ * Run by the agent, on the answer to a frame that groups rejected. The answer then takes the
+ * way of the port's frames, through its guards: by cb[0] it enters the interface, or leaves it.
+ * Only groups know it by its mark.
  */
 SEC("tc")
 int answer(struct __sk_buff *skb)

@@ -8,7 +8,7 @@
 #include "offload.h"
 #include "ownership.h"
 
-/* host: what no profile turns off. */
+/* host: the checks that no profile turns off. */
 
 static __always_inline int is_control_group(const __u8 *mac)
 {
@@ -50,7 +50,7 @@ static __always_inline int host(struct __sk_buff *skb, const struct frame *frame
 	return segmentation_offload(skb, frame, direction);
 }
 
-/* ethertype: what can be judged at all, in the shape in which it can be judged. */
+/* ethertype: the types that can be judged at all, in the shape in which they can be. */
 
 static __always_inline int is_tag(__u16 type)
 {
@@ -64,8 +64,8 @@ static __always_inline int is_listed_ethertype(const struct port *port, __u16 ty
 }
 
 /*
- * Whether a tag, listed, is none to whoever takes it off: VID 0 is a priority alone, and VID 1
- * of 802.1ad is what a bridge that filters VLANs sends on without its tag.
+ * Whether a listed tag names no VLAN to a receiver that removes it: VID 0 is a priority alone,
+ * and a bridge that filters VLANs forwards frames of 802.1ad with VID 1 without their tag.
  */
 static __always_inline int names_no_vlan(struct __sk_buff *skb, const struct frame *frame)
 {
@@ -79,7 +79,7 @@ static __always_inline int names_no_vlan(struct __sk_buff *skb, const struct fra
 	return !(tag & 0xfff) || (frame->type == 0x88a8 && (tag & 0xfff) == 1);
 }
 
-/* RARP is let out as an announcement of one's own MAC (QEMU, after a migration) only. */
+/* RARP passes as an announcement of one's own MAC (QEMU, after a migration) only. */
 static __always_inline int rarp_shape(struct __sk_buff *skb, const struct frame *frame)
 {
 	struct arp arp;
@@ -110,7 +110,7 @@ static __always_inline int ethertype(struct __sk_buff *skb, const struct port *p
 	return is_tag(frame->type) ? TAGGED : ETHERTYPE_UNLISTED;
 }
 
-/* What a guard says first that needs headers which cannot be read. */
+/* The first reasons of a guard that needs headers which cannot be read. */
 
 static __always_inline int malformed(const struct frame *frame)
 {
@@ -156,7 +156,7 @@ static __always_inline __u32 nd_fixed(__u8 type)
 	return 24;
 }
 
-/* RFC 4861, 4.5: a router tells the link-layer address of the better hop. */
+/* RFC 4861, 4.5: a router announces the link-layer address of the better hop. */
 static __always_inline int tells_better_hop(const struct port *port, const struct nd *nd,
 					    const __u8 *option)
 {
@@ -271,7 +271,7 @@ static __noinline int arp(struct __sk_buff *skb, const struct port *port,
 	return ARP_PROBE;
 }
 
-/* nd: the whole legal shape (RFC 4861, RFC 6980), and whose address it is about. */
+/* nd: the whole legal shape (RFC 4861, RFC 6980), and the owner of its address. */
 
 static __always_inline int is_solicited_node(const struct address *group,
 					     const struct address *target)

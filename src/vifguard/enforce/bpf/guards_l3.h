@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The guards above it: ip, public-ip, ra. A guard returns the reason of its first
+ * The guards of the network layer: ip, public-ip, ra. A guard returns the reason of its first
  * objection, or 0.
  */
 #pragma once
@@ -29,7 +29,7 @@ static __always_inline int may_be_unspecified4(struct __sk_buff *skb, const stru
 	return igmp_report(skb, frame);
 }
 
-/* RFC 791, 3.1. Source routing (131, 137) lets the sender choose who answers. */
+/* RFC 791, 3.1. Source routing (131, 137) lets the sender choose the host that answers. */
 static __noinline int ipv4_options(struct __sk_buff *skb, const struct frame *frame)
 {
 	__u32 at = ETH_HLEN + 20;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * ICMP errors: the connection that one speaks of is that of the packet it quotes; a later
- * fragment tells no ports, but which packet it is of.
+ * ICMP errors: the connection of an error is that of the packet it quotes; a quoted later
+ * fragment has no ports, but the identification of its packet.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct quoted {
 	__u32 source[4];
 	__u32 destination[4];
 	__u8 upper[8];
-	__u32 at; /* of what comes next in the quote */
+	__u32 at; /* offset of the next header in the quote */
 	__u8 protocol;
 	__u8 is_fragment;
 	__u8 is_later;
@@ -80,7 +80,7 @@ static __always_inline int is_word_same(const __u32 *a, const __u32 *b)
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
-/* What stands for the ports of a quoted packet, source first; false: nothing does. */
+/* Set the key's ports by a quoted packet; false for an ICMP message without an identifier. */
 static __always_inline int quoted_ports(struct group_ctx *p, const struct quoted *quoted)
 {
 	const __u8 *upper = quoted->upper;
@@ -101,7 +101,7 @@ static __always_inline int quoted_ports(struct group_ctx *p, const struct quoted
 	return 1;
 }
 
-/* An ICMP error: the connection that it speaks of becomes the one to look for. */
+/* Read an ICMP error: `key` becomes that of the quoted packet's connection. */
 static __noinline int read_error(struct __sk_buff *skb, const struct frame *frame,
 				 struct group_ctx *p)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * What the kernel holds. layout.py packs and unpacks the same structures.
+ * The maps of the kernel. state.py and maps/ of this package pack and unpack the same structures.
  *
- * A port is found in two array reads: slots[ifindex mod SLOTS] names an entry, the entry
- * says whose it is. Entries are immutable while anybody may read them: a change writes a
+ * A port is found in two array reads: slots[ifindex mod SLOTS] names an entry, the entry has
+ * its port's ifindex. Entries are immutable while anybody may read them: a change writes a
  * fresh entry and then stores one word in the slot. (A hash map would be simpler and wrong:
  * its elements are reused at once after a replacement, so a program that still reads the
  * old element could see another port's policy in it. It also costs 20 ns a lookup more.)
  *
- * What does not fit in an entry stands in maps keyed by a policy id, equally immutable.
+ * Parts of a policy that do not fit in an entry are in maps keyed by a policy id, equally
+ * immutable.
  *
  * Addresses and ports are in network byte order, all else in the host's.
  */
@@ -58,7 +59,7 @@ struct port {
 	__u64 storm_limit; /* ns of interval that the burst is worth */
 	__u8 id[16]; /* the port's UUID */
 	__u64 revision;
-	__u32 claimable; /* key into prefix_sets: where the guest may claim addresses, 0: nowhere */
+	__u32 claimable; /* key into prefix_sets: the guest's claimable prefixes, 0: none */
 	__u8 reserved[12];
 };
 
@@ -82,7 +83,7 @@ struct address_key {
 enum address_kind { OWN, SHARED, LEARNED, TENTATIVE };
 
 struct address_state {
-	__u64 seen; /* when the port last sent from it; kept for shared and learned addresses */
+	__u64 seen; /* time the port last sent from it; kept for shared and learned addresses */
 	__u64 claims; /* theoretical arrival time of the next record about it */
 	__u32 kind;
 	__u32 zero;
@@ -107,7 +108,7 @@ struct vrids {
 struct counts {
 	__u64 frames[DIRECTIONS][16]; /* dropped, by guard */
 	__u64 records[DIRECTIONS]; /* theoretical arrival time of the next drop record */
-	__u64 expected[DIRECTIONS]; /* ... of what is recorded once a minute */
+	__u64 expected[DIRECTIONS]; /* ... of drops that are recorded once a minute */
 };
 
 struct drop_record {
@@ -124,13 +125,13 @@ struct drop_record {
 	__u8 head[CAPTURED];
 };
 
-/* HOLDS: the port told its neighbours that it has a shared address. WANTS: the guest claims an
+/* HOLDS: the port claims a shared address to its neighbours. WANTS: the guest claims an
  * address to be learned. DEFENDED: a neighbour has the tentative address. */
 enum claim_kind { HOLDS, WANTS, DEFENDED };
 
 struct claim_record {
 	__u64 at;
-	__u64 seen_before; /* when this port last sent from it, 0: never */
+	__u64 seen_before; /* time this port last sent from it, 0: never */
 	__u32 ifindex;
 	__u8 id[16];
 	struct address address;
@@ -170,7 +171,7 @@ MAP(vrids, BPF_MAP_TYPE_HASH, __u32, struct vrids, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(counters, BPF_MAP_TYPE_HASH, __u32, struct counts, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(buckets, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
 MAP(wanted, BPF_MAP_TYPE_HASH, __u32, __u64, ENTRIES, BPF_F_NO_PREALLOC);
-/* Of no use to a program: bound to each guard, it says which agent's it is (directory.py). */
+/* Of no use to a program: bound to each guard, it names its agent (pin_directory.py). */
 MAP(directory, BPF_MAP_TYPE_ARRAY, __u32, struct directory, 1, 0);
 RING(drops, 1 << 20);
 RING(claims, 1 << 17);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * What the sender leaves to be done to a frame behind this program, and whether that would
- * write into anything that is judged here. docs/guards.md, "Offloads", is the text.
+ * The offload that the sender leaves to be done behind this program, and whether that would
+ * write into octets that are judged here, by docs/guards.md, "Offloads".
  */
 #pragma once
 
@@ -19,10 +19,9 @@
 #define TAG_END 18 /* Ethernet header and four octets: a tag, if the type is one */
 
 /*
- * The checksum that is left to be completed, 0 for none: start in the frame (bits 0 to 15),
- * offset from there (16 to 31), and the bits above. The loader puts another body in the place
- * of this one, which reads sk_buff as this kernel lays it out (kernel/bpf/skbuff.py); without
- * that, no frame passes.
+ * The partial checksum, 0 for none: start in the frame (bits 0 to 15), offset from there
+ * (16 to 31), and the bits above. The loader replaces this body by another, which reads sk_buff
+ * in this kernel's layout (kernel/bpf/skbuff.py); without that, no frame passes.
  */
 __attribute__((weak, noinline)) __u64 read_offload(struct __sk_buff *skb)
 {
@@ -30,7 +29,7 @@ __attribute__((weak, noinline)) __u64 read_offload(struct __sk_buff *skb)
 }
 
 /*
- * Calls it, and leaves room behind the label: a return costs 8 ns, so the loader writes the
+ * Call it, and leave room behind the label: a return costs 8 ns, so the loader writes the
  * instructions themselves there if they need no stack. `goto +0` is removed by the kernel.
  */
 static __always_inline __u64 offload_of(struct __sk_buff *skb)
@@ -79,7 +78,7 @@ static __always_inline int is_ip(const struct frame *frame)
 	return frame->type == ETH_P_IP || frame->type == ETH_P_IPV6;
 }
 
-/* The first octet that may be written inside what the frame carries, 0: none. */
+/* The first octet that may be written inside the frame's payload, 0: none. */
 static __always_inline __u32 carried_from(const struct frame *frame)
 {
 	if (frame->type == ETH_P_ARP || frame->type == TYPE_RARP)
@@ -117,8 +116,8 @@ static __noinline int checksum_offload(const struct frame *frame, __u64 offload)
 }
 
 /*
- * A fragment that is cut once more gets offsets from 0 on (UFO), and its first part ports that
- * nobody judged. From the guest: of a DHCP message that is cut, only the first part was judged.
+ * A fragment that is segmented once more gets offsets from 0 on (UFO), and its first part ports
+ * that were not judged. From the guest: of a segmented DHCP message only the first part was.
  */
 static __always_inline int segmentation_offload(struct __sk_buff *skb, const struct frame *frame,
 						enum direction direction)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* What a port may call its own: MACs, addresses, prefixes. */
+/* A port's own MACs, addresses and prefixes. */
 #pragma once
 
 #include "frame.h"
 
 /*
- * Beside a reason: it is counted as others are, and recorded once a minute. A guest speaks from
- * its link-local address all day, also where its network says that it has none.
+ * A flag beside a reason: the drop is counted as others are, and recorded once a minute. A guest
+ * sends from its link-local address all day, also where its network gives it none.
  */
 #define EXPECTED (1 << 16)
 
@@ -73,7 +73,7 @@ static __always_inline struct address_state *state_of(const struct port *port,
 	return bpf_map_lookup_elem(&addresses, &key);
 }
 
-/* Of learned addresses the longest unused one makes room for another: note the use. */
+/* The learned address that is unused the longest makes room for another: note the use. */
 static __always_inline int has_address(const struct port *port, const struct address *address)
 {
 	struct address_state *state = state_of(port, address);
@@ -86,7 +86,7 @@ static __always_inline int has_address(const struct port *port, const struct add
 
 static __noinline int owns(const struct port *port, const struct address *address)
 {
-	/* :: means "no address yet", whatever prefix it lies in. */
+	/* :: means "no address yet", in any prefix. */
 	if (address->family == 6 && is_unspecified(address))
 		return 0;
 	if (is_inline(port, address) || owns_link_local(port, address))

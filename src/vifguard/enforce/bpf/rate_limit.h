@@ -6,7 +6,7 @@
 
 /*
  * Generic cell rate algorithm on one word, the theoretical arrival time of the next frame:
- * no lock, no timer. Whoever loses the race eight times has met a flood.
+ * no lock, no timer. A frame that loses the race eight times is part of a flood.
  */
 static __always_inline int gcra_allow(__u64 *arrival, __u64 interval, __u64 limit, __u64 now)
 {

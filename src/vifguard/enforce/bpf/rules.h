@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * What security groups allow. Rules stand once for all ports that have the group, and so
- * that a question costs the same with ten rules and with thousands:
+ * The rules of security groups. They are stored once for all ports that have the group, so that
+ * a look-up costs the same with ten rules and with thousands:
  *
  * - A *scope* is a group, a direction and an IP version; a *class* is all rules of a scope
- *   with the same remote. Both are digests, so that nothing has to be handed out.
+ *   with the same remote. Both are digests, so that no numbers have to be assigned.
  * - `remotes`: scope and address -> the class of the longest prefix that holds it; the next
- *   shorter one is found by asking again for less.
+ *   shorter one is found by another look-up with fewer bits.
  * - `remote_sets`: scope -> the sets that its rules name, with the class of each.
  * - `allowed`: class, protocol and port -> whether some rule of the class allows it. Ports
  *   are cut into prefixes, so any match is enough.
  *
- * `field` is what a rule may ask of a packet beside its protocol: the port it is addressed
- * to, or an ICMP type and code.
+ * `field` is the part of a packet that a rule may match beside its protocol: the destination
+ * port, or an ICMP type and code.
  */
 #pragma once
 
@@ -20,14 +20,14 @@
 
 #define GROUPS_A_PORT 16
 #define SETS_A_SCOPE 32
-#define MAX_LOOKUPS 64 /* that a packet may put to the rules of its port */
+#define MAX_LOOKUPS 64 /* of a packet in the rules of its port */
 #define SCOPE_BITS 64
 #define LONGEST (SCOPE_BITS + 128)
 
-/* Bits of `allowed_key` that a question has. */
+/* Bits of `allowed_key` in a look-up. */
 #define WITHOUT_FIELD 72
 #define WITH_FIELD 88
-#define ANY_RULE 0 /* of a question that any rule about the remote answers */
+#define ANY_RULE 0 /* of a look-up that any rule with the remote matches */
 
 struct port_groups {
 	__u32 count;
@@ -35,10 +35,10 @@ struct port_groups {
 	__u64 group[GROUPS_A_PORT]; /* the two lowest bits are 0: direction, version */
 };
 
-/* Which question is next. */
+/* The next look-up. */
 struct rule_cursor {
 	__u32 group;
-	__u32 length; /* of prefixes to ask for, 0: none is left */
+	__u32 length; /* of prefixes to look up, 0: none is left */
 	__u32 set;
 };
 
@@ -55,7 +55,7 @@ struct remote {
 };
 
 struct set_class {
-	__u64 set; /* the lowest bit says the IP version */
+	__u64 set; /* the lowest bit is the IP version */
 	__u64 class;
 };
 
@@ -92,7 +92,7 @@ MAP(member_prefixes, BPF_MAP_TYPE_LPM_TRIE, struct member_prefix_key, __u8, 1048
     BPF_F_NO_PREALLOC);
 MAP(allowed, BPF_MAP_TYPE_LPM_TRIE, struct allowed_key, __u8, 4194304, BPF_F_NO_PREALLOC);
 
-/* The packet that opens something, as far as a rule can ask. */
+/* The fields of the opening packet that a rule can match. */
 struct rule_query {
 	__u32 remote[4];
 	__u32 length; /* WITH_FIELD, or not */
@@ -106,7 +106,7 @@ static __always_inline __u8 scope_bits(__u32 direction, int is_ipv6)
 	return (direction == TO_GUEST) << 1 | !!is_ipv6;
 }
 
-/* Functions of their own: what they leave on the stack would multiply the verifier's paths. */
+/* Functions of their own: their values on the stack would multiply the verifier's paths. */
 static __noinline int class_allows(const struct rule_query *rule_query, __u64 class)
 {
 	struct allowed_key key = {};
@@ -150,9 +150,9 @@ static __noinline int is_member(const struct rule_query *rule_query, __u64 set)
 }
 
 /*
- * Whether some rule of the port's groups allows to open it: one question after another, group
- * by group, first of its prefixes, from the longest to the shortest, then of its sets. Where
- * it stands is in memory, so that for the verifier each round is like the one before.
+ * Whether some rule of the port's groups allows to open it: one look-up after another, group
+ * by group, first of its prefixes, from the longest to the shortest, then of its sets. The
+ * position is in memory, so that for the verifier each round is like the one before.
  */
 static __noinline int rules_allow(const struct port_groups *groups, volatile struct rule_cursor *rule_cursor,
 				  const struct rule_query *rule_query)
@@ -179,7 +179,7 @@ static __noinline int rules_allow(const struct port_groups *groups, volatile str
 			rule_cursor->set = 0;
 			continue;
 		}
-		/* Few rules meet most packets: the cheaper question first. */
+		/* Few rules match most packets: the cheaper look-up first. */
 		if (class_allows(rule_query, sets->of[set].class) &&
 		    is_member(rule_query, sets->of[set].set))
 			return 1;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * TCP as a port sees it: how far a connection comes by a segment, and whether the segment
- * belongs to it. docs/guards.md, "TCP connections", is what this does.
+ * TCP at a port: the state of a connection after a segment, and whether the segment belongs to
+ * it, by docs/guards.md, "TCP connections".
  *
- * All numbers of a side that are known are counted from its acknowledged number. Of a side
- * that sent nothing, and was only asked, `number` is that of a challenge to the opener, or
- * the opener's own: an RST may hit either.
+ * All known numbers of a side are counted from its acknowledged number. Of a side that sent
+ * nothing, and only got a SYN, `number` is that of a challenge to the opener, or the opener's
+ * own: an RST may match either.
  */
 #pragma once
 
@@ -70,7 +70,7 @@ static __always_inline void set_sent(struct flow *flow, __u32 side, __u32 sent)
 		flow->sent[0] = sent;
 }
 
-/* Nothing is known of a side but these numbers. */
+/* Begin a side with these numbers, and nothing else known of it. */
 static __always_inline void begin(struct flow *flow, __u32 side, __u32 number, __u32 sent)
 {
 	set_number(flow, side, number);
@@ -93,14 +93,14 @@ static __always_inline int is_within(const struct flow *flow, __u32 side, __u32 
 	return ahead(flow, side, sequence) + BEHIND < AHEAD + BEHIND;
 }
 
-/* Whether a number is of what may be on its way, or was a moment ago: `behind` the first. */
+/* Whether a number is of octets that are or were on their way, up to `behind` the first. */
 static __always_inline int is_on_its_way(const struct flow *flow, __u32 side, __u32 number,
 					 __u32 behind)
 {
 	return ahead(flow, side, number) + behind <= in_flight(flow, side) + behind;
 }
 
-/* Whether a sequence number can be of what a side sent (RFC 5927, 4.1). */
+/* Whether a side can have sent a sequence number (RFC 5927, 4.1). */
 static __always_inline int is_sent(const struct flow *flow, __u32 side, __u32 sequence)
 {
 	int is_asked = flow->state == HALF_OPEN && side != side_of_opener(flow);
@@ -115,14 +115,14 @@ static __always_inline int fits(const struct flow *flow, __u32 side, __u32 numbe
 	return is_on_its_way(flow, side, number, flow->bits & ACKNOWLEDGED(side) ? BEHIND : 0);
 }
 
-/* Whether the other side may be the first to acknowledge this, of what was picked up. */
+/* Whether the other side may be the first to acknowledge this, of a picked up connection. */
 static __always_inline int is_near(const struct flow *flow, __u32 side, __u32 number)
 {
 	return !(flow->bits & ACKNOWLEDGED(side)) &&
 	       ahead(flow, side, number) + BEHIND <= in_flight(flow, side) + 2 * BEHIND;
 }
 
-/* The other side has all before a number that fits. */
+/* Note that the other side has all octets before a number that fits. */
 static __always_inline void acknowledge(struct flow *flow, __u32 side, __u32 number)
 {
 	if (ahead(flow, side, number) <= in_flight(flow, side)) {
@@ -131,7 +131,7 @@ static __always_inline void acknowledge(struct flow *flow, __u32 side, __u32 num
 	}
 }
 
-/* A segment of a side, in the window, ended there. */
+/* Note the end of a side's segment in the window. */
 static __always_inline void reach(struct flow *flow, __u32 side, __u32 end)
 {
 	__u32 before = in_flight(flow, side), now = ahead(flow, side, end);
@@ -141,14 +141,14 @@ static __always_inline void reach(struct flow *flow, __u32 side, __u32 end)
 	flow->bits &= ~NOTED(side);
 }
 
-/* Whether a number is what is acknowledged of a side, or all that it sent. */
+/* Whether a number is a side's acknowledged one, or the one behind all that it sent. */
 static __always_inline int matches_exactly(const struct flow *flow, __u32 side, __u32 number)
 {
 	__u32 distance = ahead(flow, side, number);
 	return !distance || distance == in_flight(flow, side);
 }
 
-/* An RST while nothing of its sender was acknowledged. */
+/* Whether an RST ends a connection while nothing of its sender was acknowledged. */
 static __always_inline int resets_early(const struct flow *flow, const struct segment *segment,
 					__u32 sender)
 {
@@ -180,7 +180,7 @@ static __always_inline int take_reset(struct flow *flow, const struct segment *s
 	return ends || is_known;
 }
 
-/* Where a connection has come by the FINs that were seen. */
+/* Set the state of a connection by the FINs that were seen. */
 static __always_inline void close(struct flow *flow)
 {
 	int first = flow->bits & FIN_SEEN(0), second = flow->bits & FIN_SEEN(1);
@@ -190,7 +190,7 @@ static __always_inline void close(struct flow *flow)
 		flow->state = first && second ? FINISHED : HALF_CLOSED;
 }
 
-/* Where a connection has come by what was acknowledged, and by FINs. */
+/* Set the state of a connection by acknowledgements and FINs. */
 static __always_inline void advance(struct flow *flow, __u64 now)
 {
 	if (flow->state < OPEN && (flow->bits & BOTH_ACKNOWLEDGED) == BOTH_ACKNOWLEDGED)
@@ -230,7 +230,7 @@ static __always_inline int asks_rules(const struct flow *flow, const struct segm
 	       !(flow->bits & NOTED(opener));
 }
 
-/* Both sides agree on a connection of which the receiver's noted SYN was the first. */
+/* Begin the new connection that the receiver's noted SYN opened and both sides agree on. */
 static __always_inline void begin_anew(struct flow *flow, const struct segment *segment,
 				       __u32 sender, __u64 now)
 {
@@ -333,7 +333,7 @@ static __always_inline int take_ack(struct flow *flow, const struct segment *seg
 	return 1;
 }
 
-/* Whether the segment belongs to the connection, which is then as far as it says. */
+/* Whether the segment belongs to the connection, whose state it then changes. */
 static __noinline int take_segment(struct flow *flow, const struct segment *segment, __u32 sender,
 				   __u64 now)
 {
@@ -349,7 +349,7 @@ static __noinline int take_segment(struct flow *flow, const struct segment *segm
 			     take_ack(flow, segment, sender, now);
 }
 
-/* What is known of a connection by the segment that opened it. */
+/* Set the state of a connection by the segment that opened it. */
 static __always_inline void open_with(struct flow *flow, const struct segment *segment,
 				      __u32 opener)
 {

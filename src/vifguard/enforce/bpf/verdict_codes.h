@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
 /*
- * The words of a verdict as numbers. They equal model.Guard (in the order of its members,
+ * The codes of a verdict. They equal model.Guard (in the order of its members,
  * from 1; 0 means that the port itself is closed) and model.Reason; a test compares them.
  */
 #pragma once

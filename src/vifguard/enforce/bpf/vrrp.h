@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0 */
-/* vrrp: whose id and addresses an advertisement claims. CARP shares the protocol number. */
+/* vrrp: the id and addresses that an advertisement claims. CARP shares the protocol number. */
 #pragma once
 
 #include "guards_l2.h"
@@ -14,7 +14,7 @@ static __always_inline int is_foreign_vrid(const struct port *port, __u32 is_ipv
 	return ids && ids->foreign[is_ipv6 & 1][id >> 6 & 3] >> (id & 63) & 1;
 }
 
-/* To the group with TTL 255, or to one station. */
+/* Whether it is to the group with TTL 255, or to one station. */
 static __always_inline int goes_where_vrrp_goes(const struct frame *frame)
 {
 	const struct address *to = &frame->destination;
