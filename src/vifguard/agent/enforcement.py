@@ -169,7 +169,7 @@ class Enforcement:
         return {}
 
     def _there(self, plan: Plan) -> set[int]:
-        """The interfaces whose wanted state the kernel has now."""
+        """The interfaces whose desired state the kernel has now."""
         seen = dict(plan.seen.ports)
         if plan.change is not None and plan.change.ports:
             anew = self._driver.observe(frozenset(plan.change.ports)).ports

@@ -81,8 +81,8 @@ class BridgeChange:
     """The steps: bridges to prepare, uplinks to join, interfaces to change, devices to remove.
 
     `joins` names the bridge that a changed interface joins, where that is still to be made
-    and has no index for the interface's own change. `let_in`
-    are members that a VLAN quarantine holds back, or may: nobody tells which it lets through.
+    and has no index for the interface's own change. `allow_forwarding` are members that a VLAN
+    quarantine blocks, or may block: the observed state does not show which.
     """
 
     ready: tuple[Bridge, ...] = ()

@@ -19,7 +19,7 @@ from vifguard.kernel.net.netlink import NetlinkError, raise_first
 class BridgeResult:
     """The failures with their reasons, by name of bridge or uplink and by interface index.
 
-    `links` are the devices that were changed, as they should be now; `gone` the removed.
+    `links` are the devices that were changed, as they should be now; `removed` the removed ones.
     """
 
     bridges: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class BridgeResult:
 
 
 class BridgeApplier:
-    """The bridges of this host; `vlan_floor` where its bridges can hold new members back.
+    """The bridges of this host; `vlan_floor` where its bridges can block new members.
 
     One thread's. Only interfaces that the caller names become members.
     """

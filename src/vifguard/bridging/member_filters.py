@@ -35,7 +35,7 @@ class OriginalVlans:
 
 
 class MemberFilter(Protocol):
-    """One way to hold members back. One thread's."""
+    """One way to keep members from forwarding. One thread's."""
 
     name: str
     """The name that `vifguard host check` prints."""
@@ -63,7 +63,7 @@ class MemberFilter(Protocol):
 
 
 class VlanFilter:
-    """By VLANs: a member forwards once it is in the one VLAN that there is."""
+    """A filter by VLANs: a member forwards once it is in the one VLAN that there is."""
 
     name = "vlan"
 
@@ -129,7 +129,7 @@ class VlanFilter:
 
 
 class NftFilter:
-    """By nftables: a member forwards once its index is in a set."""
+    """A filter by nftables: a member forwards once its index is in a set."""
 
     name = "nft"
 

@@ -56,7 +56,7 @@ class Quarantine:
             self._spoiled = self._table.tampered()
             self._chains = set(self._table.chains() - self._spoiled)
         except NetlinkError as error:
-            # A kernel without nftables holds nothing.
+            # A kernel without nftables has no chains.
             if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
                 raise
             self._chains, self._spoiled = set(), frozenset()

@@ -30,7 +30,7 @@ ChangeT = TypeVar("ChangeT")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A policy and the interface that it holds for.
+    """A policy and the interface that it is for.
 
     `swapped`: the guest's frames leave the interface instead of entering it (macvtap).
     `revision` is the server's, at which the policy last changed. `running`: its guest was there

@@ -106,7 +106,7 @@ def probe_bridges() -> BridgeFeatures:
 def _rewriters() -> tuple[str, ...]:
     """Settings by which something may rewrite or redirect a guest's frame between its two guards.
 
-    With br_netfilter the host's own rules see bridged packets: DNAT rewrites what was judged,
+    With br_netfilter the host's own rules see bridged packets: DNAT rewrites a judged packet,
     a FORWARD policy drops it, and fragments of two networks with equal addresses meet in one
     reassembly queue. Docker and Kubernetes load the module; its default is on.
     """

@@ -15,7 +15,7 @@ _NAME = "vifguard-agent"
 
 
 def only_agent() -> closing[NetnsLock]:
-    """The lock of whoever changes this network namespace; freed with the process at the latest.
+    """The lock of the process that changes this network namespace; freed at its end at the latest.
 
     Raises HeldError where another process has it, and OSError.
     """

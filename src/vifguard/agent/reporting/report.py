@@ -56,7 +56,7 @@ class LastSeen(Protocol):
     def __call__(
         self, degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool
     ) -> None:
-        """As of a HostReport; `read_back`: all guards were read back just now."""
+        """Note the fields of a HostReport; `read_back`: all guards were read back just now."""
 
 
 def _nobody(degraded: tuple[str, ...], lost: Mapping[str, int], *, read_back: bool) -> None:

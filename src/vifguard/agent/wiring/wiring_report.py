@@ -125,7 +125,7 @@ def _held(quarantine: DropTable) -> tuple[HeldDevice, ...]:
         for chain, dropped in quarantine.counts().items():
             frames[chain.device] += dropped
     except NetlinkError as error:
-        # A kernel without nftables holds nothing.
+        # A kernel without nftables has no chains.
         if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
             raise
     return tuple(HeldDevice(device, dropped) for device, dropped in sorted(frames.items()))

@@ -37,7 +37,7 @@ _POINTER, _ARRAY, STRUCT, UNION, FUNCTION, _VARIABLES = 2, 3, 4, 5, 12, 15
 _ALIASES = (8, 9, 10, 11, 18)
 """typedef, volatile, const, restrict, type tag: each stands for the type that it refers to."""
 
-# What follows a type by its kind: (struct layout, whether it is repeated vlen times).
+# The data behind a type, by its kind: (struct layout, whether it is repeated vlen times).
 _EXTRA: dict[int, tuple[str, bool]] = {
     1: ("I", False),
     3: ("III", False),

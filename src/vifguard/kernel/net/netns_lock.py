@@ -11,7 +11,7 @@ import socket
 import struct
 
 _WAITING = 4096
-"""Processes that may be told the holder's id and go: nobody accepts what they opened."""
+"""Processes that may read the holder's id and close: nobody accepts their connections."""
 
 _CREDENTIALS = struct.Struct("=iII")
 """`struct ucred`: process, user, group."""
@@ -41,7 +41,7 @@ class NetnsLock:
             raise NetnsLockedError(_holder(name)) from None
 
     def close(self) -> None:
-        """Let another take it."""
+        """Release it for another process."""
         self._socket.close()
 
 

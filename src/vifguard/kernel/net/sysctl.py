@@ -13,7 +13,7 @@ NO_HOST_IPV6: Mapping[str, str] = {
     "ipv6/conf/{}/disable_ipv6": "1",
     "ipv6/conf/{}/accept_ra": "0",
 }
-"""The host itself does not speak IPv6 on an interface, nor is configured through it."""
+"""The host itself has no IPv6 on an interface, nor is configured through it."""
 
 NO_HOST_IP: Mapping[str, str] = {
     **NO_HOST_IPV6,
