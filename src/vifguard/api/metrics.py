@@ -51,7 +51,7 @@ class Metrics:
         self._seconds.labels(action).observe(seconds)
 
     def text(self) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """All metrics, in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
@@ -66,7 +66,7 @@ class _State(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """One reading of the store; where that fails, this alone."""
+        """The metrics of one reading of the store; where that fails, only the failure."""
         usable = GaugeMetricFamily(
             "vifguard_database_usable",
             "Whether the database answers, and is the one opened: 1 or 0.",

@@ -1,4 +1,4 @@
-"""The status of a port and its reason, from how far its host has come."""
+"""The status of a port and its reason, from the progress of its host."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def enforced_revision(port: EnforcementProgress) -> int:
 
 
 def is_enforced(port: EnforcementProgress) -> bool:
-    """Whether the kernel holds all that is wanted, the rules of its security groups included.
+    """Whether the kernel holds the desired revision, rules of its security groups included.
 
-    Of a host that is silent nobody knows.
+    False for a silent host, whose state is not known.
     """
     return not port.silent_since and enforced_revision(port) >= desired_revision(port)
 

@@ -1,4 +1,4 @@
-"""Exit codes, and which error ends the command with which."""
+"""Exit codes, and the code for each error."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _TOLD: Final = 10
 
 
 def note_if_new(session: Session, project: str) -> None:
-    """Note that a project has no user and nothing here, where the operator asks; which have."""
+    """Note to the operator that a project has no user and nothing here; name projects that have."""
     known = None if project == EVERY else _known(session)
     if known is None or project in known:
         return

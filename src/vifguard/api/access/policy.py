@@ -40,7 +40,7 @@ class ActionPolicy:
     anonymous: Scope = _NONE
 
     def scope(self, roles: Iterable[UserRole]) -> Scope:
-        """The farthest that one of the roles goes, from wherever it asks."""
+        """The widest scope of the roles."""
         found = {self.of(role) for role in roles}
         return next((reach for reach in _SCOPES_WITH_ACCESS if reach in found), _NONE)
 
@@ -51,7 +51,7 @@ class ActionPolicy:
 
     @property
     def is_open(self) -> bool:
-        """Whether a name is not needed, at least on this machine."""
+        """Whether no authentication is needed, at least on this machine."""
         return self.anonymous is not _NONE
 
     @property
@@ -158,7 +158,7 @@ ACTIONS: Mapping[str, ActionPolicy] = MappingProxyType(
 
 
 def action_policy(action: str) -> ActionPolicy:
-    """The line of an action; that of nobody where it has none."""
+    """The policy of an action; an unlisted one is denied to all."""
     return ACTIONS.get(action, _DENIED)
 
 

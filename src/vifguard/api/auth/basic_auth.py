@@ -1,6 +1,6 @@
 """HTTP Basic authentication against a file of users, read again when it changes.
 
-Without the file, or where it is not sound, nobody is anybody.
+Without the file, or where it is not sound, no caller is authenticated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Version = tuple[int, int, int]
 
 
 class UsersFileError(Exception):
-    """A file of users that cannot be used; the message says why."""
+    """A file of users that cannot be used; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class BasicAuth:
 
 
 def read_accounts(path: Path) -> list[Account]:
-    """The accounts of a file of users; raises IdentityError."""
+    """The accounts of a file of users; raises UsersFileError."""
     try:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
@@ -152,7 +152,7 @@ def write_accounts(path: Path, accounts: Iterable[Account]) -> None:
 def account(
     name: str, project_id: str, roles: Iterable[str], password: str, host: str = ""
 ) -> Account:
-    """A new account; raises IdentityError where a part is not sound."""
+    """A new account; raises UsersFileError where a part is not sound."""
     raw = {"name": name, "project_id": project_id, "roles": list(roles)}
     of_host = {"host": host} if host else {}
     return _account(Path("user"), raw | of_host | {"password_hash": _HASHER.hash(password)})

@@ -50,7 +50,7 @@ class Keystone:
     max_concurrent = 8
 
     def __init__(self, configuration: Path, clock: Callable[[], float] = time.time) -> None:
-        """Raises IdentityError where the file cannot be used."""
+        """Raises UsersFileError where the file cannot be used."""
         # Tokens are not for logs, and each refused one would be a line.
         logging.getLogger("keystonemiddleware").setLevel(logging.ERROR)
         self._middleware, where = _middleware(configuration)
@@ -163,7 +163,7 @@ def _may_be_token(value: str) -> bool:
 
 
 def _environ(token: str, service: str) -> dict[str, Any]:
-    """The least that is a request, with the user's token and the service's, if there is one."""
+    """The smallest request, with the user's token and the service's, if there is one."""
     return ({"HTTP_X_SERVICE_TOKEN": service} if service else {}) | {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",

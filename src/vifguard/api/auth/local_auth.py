@@ -1,7 +1,7 @@
 """Local access without authentication, by loopback or unix socket: each caller is the operator.
 
-The Host header alone is checked: a web page whose name was made to point at
-127.0.0.1 (DNS rebinding) sends its own name there, and could otherwise read every answer.
+The Host header alone is checked: a web page whose name was made to point at 127.0.0.1 (DNS
+rebinding) sends its own name there, and could otherwise read every answer.
 """
 
 from __future__ import annotations

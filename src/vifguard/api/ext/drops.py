@@ -1,4 +1,4 @@
-"""Dropped frames: the last of each port with the reason, their kinds, and how many in all."""
+"""Dropped frames: the last of each port with the reason, their kinds, and their number."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def deliver_report(call: RequestContext, request: Request, host: str) -> R
     reports = call.threads.reports
     with reports.only(host):
         body = await body_of(request, MAX_REPORT)
-        # Not among the changes: a heartbeat must be taken in however many wait for a turn.
+        # Not among the changes: a heartbeat must be taken in however many changes wait.
         return await reports.run(len(body), partial(_take_in, call, host, body))
 
 
@@ -71,7 +71,7 @@ def _look(call: RequestContext, host: str, instance: str, after: int) -> Respons
 
 
 def _require_host(call: RequestContext, name: str) -> None:
-    """Raise Refusal where it is no host's name, or not the host that the user is the agent of."""
+    """Raise Refusal where it is no host's name, or a host that the user is not the agent of."""
     try:
         host_name.read(name)
     except ValueError:

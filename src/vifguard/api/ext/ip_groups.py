@@ -205,7 +205,7 @@ def _require_free_choice(
     wished: Sequence[AddressRequest],
     before: StoredIpGroup | None,
 ) -> None:
-    """On a shared network an address comes from a pool: outside are the provider's machines."""
+    """Require pool addresses on a shared network: outside are the provider's machines."""
     if not network.shared:
         return
     has = before.subnet_of if before is not None else {}
@@ -271,7 +271,7 @@ def _show(stored: StoredIpGroup, held: Sequence[Holder]) -> dict[str, Any]:
 
 
 def _show_address(address: IPAddress, subnet_id: str | None) -> dict[str, str]:
-    """As it may be asked for: a link-local address is of no subnet."""
+    """An address as a request may have it: a link-local one is of no subnet."""
     subnet = {"subnet_id": subnet_id} if subnet_id is not None else {}
     return subnet | {"ip_address": str(address)}
 

@@ -29,7 +29,7 @@ async def wait_port(call: RequestContext, port_id: str) -> Response:
 
     async def look() -> Response | None:
         stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
-        # The progress of its host with rules is notified by host, not by port.
+        # The progress with rules is notified once per host, not per port.
         topics.add(host_ports_topic(stored.port.host))
         return (
             call.show_one(PORTS, show(stored, call.user)) if is_enforced(stored.progress) else None

@@ -125,7 +125,7 @@ class RequestContext:
         return given
 
     def flag(self, name: str) -> bool:
-        """Whether something is wished in the query; raises Refusal."""
+        """Whether a flag is set in the query; raises Refusal."""
         try:
             value: bool = boolean.read(self._last(name, "false"))
         except ValueError as error:

@@ -1,7 +1,7 @@
 """The id of a request, as OpenStack has it: `req-` and a UUID.
 
-Each request has one of its own, which the answer tells. A caller that is itself a service may
-send the id of the request that made it ask; it goes to the log, and connects the two.
+Each request has one of its own, which is in the answer. A caller that is itself a service may
+send the id of the request that it serves; it goes to the log, and connects the two.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class ParsedBody:
 
 @dataclass(frozen=True)
 class ResourceSchema:
-    """A kind of object: its words, its action's noun, its attributes, and which tells it apart."""
+    """A kind of object: its name, its plural, its attributes, and the one that identifies it."""
 
     one: str
     many: str

@@ -83,7 +83,7 @@ class Listing:
         return self.cut_page(ids, dict(zip(ids, found, strict=True)))
 
     def cut_page(self, ids: Sequence[str], shown: Mapping[str, Any]) -> dict[str, Any]:
-        """The same where they are in order, and shown as each is to be written."""
+        """The same for objects in order, each shown as it is to be written."""
         more = 0 < self.limit < len(ids)
         if more:
             ids = ids[1:] if self.backwards else ids[:-1]
@@ -170,7 +170,7 @@ def _tagged(has: set[str], name: str, wanted: set[str]) -> bool:
 
 
 def _has_address(entries: Sequence[Mapping[str, str]], values: Sequence[str]) -> bool:
-    """Whether one entry has, of each key that is asked for, one of the values."""
+    """Whether one entry has, for each key of the filter, one of its values."""
     asked: dict[str, set[str]] = defaultdict(set)
     for value in values:
         key, _, wanted = value.partition("=")

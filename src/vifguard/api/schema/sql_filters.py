@@ -32,7 +32,7 @@ def columns(table: Table, *names: str, **others: str) -> dict[str, Column[Any]]:
 
 
 def text(column: Column[Any]) -> SqlFilter:
-    """For a column of texts; an empty value means null too."""
+    """A filter for a column of texts; an empty value means null too."""
 
     def narrow(_name: str, values: Values) -> ColumnElement[bool]:
         found = column.in_(values)
@@ -60,7 +60,7 @@ def mac(column: Column[Any]) -> SqlFilter:
 
 
 def fixed_ips(port_id: Column[str]) -> SqlFilter:
-    """For the addresses of a port: it has one that is asked for, or one on such a subnet."""
+    """A filter for the addresses of a port: it has a given one, or one on a given subnet."""
 
     def narrow(_name: str, values: Values) -> ColumnElement[bool]:
         asked = [value.partition("=")[::2] for value in values]

@@ -1,4 +1,4 @@
-"""The allowed address pairs of a port: how they are read and shown, and when they do not count."""
+"""The allowed address pairs of a port: read, shown, and not counted in some security groups."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def show_quota_project(call: RequestContext) -> Response:
 
 @router.get("/quotas/tenant", name="show_quota_tenant")
 def show_quota_tenant(call: RequestContext) -> Response:
-    """The same, in the old word."""
+    """The project whose quotas are the user's own, under its old name `tenant`."""
     return JsonResponse({"tenant": {"tenant_id": call.user.project_id}})
 
 

@@ -114,7 +114,7 @@ def show_rbac_policy(call: RequestContext, policy_id: str) -> Response:
 
 @router.put("/rbac-policies/{policy_id}", name="update_rbac_policy")
 def update_rbac_policy(call: RequestContext, policy_id: str) -> Response:
-    """Share with another project instead, while the one there was does not use the object."""
+    """Share with another project instead, while the former one does not use the object."""
     given = RBAC_POLICIES.read_put(call.document)
     with call.store.change() as change:
         policy = visibility.rbac_policy(change, call.user, policy_id)
@@ -129,7 +129,7 @@ def update_rbac_policy(call: RequestContext, policy_id: str) -> Response:
 
 @router.delete("/rbac-policies/{policy_id}", name="delete_rbac_policy", status_code=204)
 def delete_rbac_policy(call: RequestContext, policy_id: str) -> Response:
-    """Share an object no more, while the project that has it does not use it."""
+    """End the sharing of an object, while the project it is shared with does not use it."""
     with call.store.change() as change:
         policy = visibility.rbac_policy(change, call.user, policy_id)
         _require_may(call.user, policy)

@@ -57,7 +57,7 @@ _SQL_FILTERS: Final = SqlFilters(
 
 @router.get("/security-groups", name="list_security_groups")
 def list_security_groups(call: RequestContext) -> Response:
-    """The security groups of the user's project, its default one among them. Asking makes none."""
+    """The security groups of the user's project, its default one among them. Listing makes none."""
     listing = call.listing(SECURITY_GROUPS)
     seen = visibility.security_groups_of(call.user)
     with call.store.read() as snapshot:

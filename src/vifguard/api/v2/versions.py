@@ -1,4 +1,4 @@
-"""The versions document, the extensions, and whether the server lives."""
+"""The versions document, the extensions, and the probe of the server's life."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ def versions(request: Request) -> Response:
 
 @root.get("/v2.0", name="version")
 def version(request: Request) -> Response:
-    """The same, for clients that look one step further down."""
+    """The versions of the API, for clients that begin at this path."""
     return JsonResponse({"versions": [_version(request)]})
 
 
 @root.get("/v2.0/", name="version_slash")
 def version_resources(request: Request) -> Response:
-    """The same, and the collections that there are."""
+    """The versions of the API, and its collections."""
     resources = [
         {"name": one, "collection": many, "links": [_link(request, many)]}
         for one, many in COLLECTIONS.items()
@@ -129,13 +129,13 @@ async def healthz() -> Response:
 
 @router.get("/extensions", name="list_extensions")
 def list_extensions(_: RequestContext) -> Response:
-    """The parts of the dialect that this server speaks."""
+    """The extensions of the API that this server has."""
     return JsonResponse({"extensions": [_extension(*each) for each in _EXTENSIONS.items()]})
 
 
 @router.get("/extensions/{alias}", name="show_extension")
 def show_extension(_: RequestContext, alias: str) -> Response:
-    """One part of the dialect."""
+    """One extension of the API."""
     if alias not in _EXTENSIONS:
         raise Refusal(
             404, "ExtensionNotFound", f"Extension with alias {alias!r} could not be found."

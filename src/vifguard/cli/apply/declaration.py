@@ -1,4 +1,4 @@
-"""The objects that a document declares, or everything that is wrong with it."""
+"""The objects that a document declares, or all its faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUOTAS = QUOTA.resource.plural
 
 
 class DeclarationError(Exception):
-    """Everything that is wrong with a cloud file; `problems` has a line each.
+    """The faults of a cloud file; `problems` has a line each.
 
     `objects` are the declared, as far as they could be read.
     """
@@ -64,7 +64,7 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
 def named_projects(document: Any) -> frozenset[str]:
     """The projects that a document names, whatever it declares in them.
 
-    The document is one of which `declared_objects` had no problem to tell.
+    The document must be one for which `declared_objects` raised no DeclarationError.
     """
     return frozenset(((document or {}).get("projects") or {}).keys())
 

@@ -1,4 +1,4 @@
-"""Takes the steps, new objects of one noun together, and takes them back when one fails."""
+"""The execution of steps: new objects of one noun together; taken back when one fails."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class _Run:
         except RefusedError:
             if len(steps) == 1:
                 raise
-            # None of them was made. One by one it is seen which it was.
+            # None of them was made. Taken one by one, the first that fails is found.
             for step in steps:
                 self.take([step])
             return

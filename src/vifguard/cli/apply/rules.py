@@ -34,7 +34,7 @@ _SAID = tuple(
 
 
 def said(shown: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rules as their owner may have written them: without what the server adds."""
+    """Rules as their owner may have written them: without the server's additions."""
     return [{key: one[key] for key in _SAID if one.get(key) not in (None, "")} for one in shown]
 
 

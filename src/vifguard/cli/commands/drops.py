@@ -1,4 +1,4 @@
-"""`vifguard drops`: which frames were refused, by which guard, and why."""
+"""`vifguard drops`: the dropped frames, with the guard and the reason of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vifguard quota`: how much a project may have, and has."""
+"""`vifguard quota`: the quotas of a project, and their use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that every list has: which objects, and how many at once."""
+"""Options that every list has: filters, and the page."""
 
 # Annotations here are read when the module is, so they are not postponed.
 

@@ -66,7 +66,7 @@ class ApiServer:
                 for connection in list(self.server_state.connections):
                     connection.transport.abort()
 
-        # Objects loaded by now stay for good.
+        # Objects that are loaded by now stay for good.
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
         self._server = Server(self._config())
@@ -113,7 +113,7 @@ class HostAgent:
         self._stop = threading.Event()
 
     def run(self, ready: Ready) -> None:
-        """Reconcile until stopped; ready once all that the server wants is taken in.
+        """Reconcile until stopped; ready once the server's desired state is taken in.
 
         Raises PartError where another agent holds this host's guards, or is this host.
         """
@@ -126,5 +126,5 @@ class HostAgent:
             raise PartError(str(error)) from None
 
     def stop(self) -> None:
-        """Stop reconciling; what the kernel holds stays in force."""
+        """Stop reconciling; the state in the kernel stays in force."""
         self._stop.set()

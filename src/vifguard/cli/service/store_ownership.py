@@ -34,7 +34,7 @@ def require_own(store: str, bpf_dir: Path) -> None:
 
 
 def _standing(bpf_dir: Path) -> tuple[str, int]:
-    """The store whose ports are guarded, and how many interfaces are."""
+    """The store whose ports are guarded, and the number of guarded interfaces."""
     from vifguard.enforce.guarded_interfaces import guarded
     from vifguard.enforce.pins import store_of
 

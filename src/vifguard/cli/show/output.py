@@ -49,7 +49,7 @@ class Column:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout. ASCII, so that no value can speak to a terminal."""
+    """One JSON document on stdout. ASCII, so that no value can control a terminal."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
     sys.stdout.flush()
 
@@ -69,7 +69,7 @@ def print_line(text: str) -> None:
 def print_table(
     columns: Sequence[Column], items: Sequence[Mapping[str, Any]], *, width: int = UNWRAPPED
 ) -> None:
-    """Print a row an object; no rows, only the headings. `width` is for where nobody looks."""
+    """Print a row an object; no rows, only the headings. `width` is for output to no terminal."""
     from rich.table import Table
     from rich.text import Text
 
