@@ -259,7 +259,7 @@ class Worker:
         return dirty
 
     def _due(self) -> Dirty:
-        """The ports and links that are due for another try."""
+        """The ports and links that are due for another try; all, where a comparison is due."""
         now = time.monotonic()
         if now >= self._compare_at:
             return self._compare()
