@@ -111,7 +111,7 @@ class AgentState:
         return self._all_links(event.links)
 
     def dirtied_by(self, index: int) -> Dirty:
-        """A link and its ports, to reconcile after a change at it but not of it, as to its filters."""
+        """A link and its ports, to reconcile after a change at it, such as to its filters."""
         return Dirty(self._ports_concerned(self.links.get(index)), frozenset({index}))
 
     def take_left(self) -> frozenset[int]:
