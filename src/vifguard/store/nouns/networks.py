@@ -93,7 +93,7 @@ def update_network(
 def recheck_sharing(
     change: WriteTransaction, network_id: str, lost: str | None = None
 ) -> StoredNetwork:
-    """Make a network shared while an RBAC policy shares it; `lost` is a target that lost its own.
+    """Make a network shared while an RBAC policy shares it; `lost` is a target that lost it.
 
     Raises SharedInUseError where a project that loses the network uses it.
     """
@@ -204,7 +204,7 @@ def _require_uplink_free(change: WriteTransaction, network: Network) -> None:
 
 
 def _require_unused(change: WriteTransaction, network: Network, lost: str) -> None:
-    """Raise SharedInUseError where a loser of a network uses it, or it cannot be isolated."""
+    """Raise SharedInUseError where a project loses a network it uses, or isolation cannot be."""
     remaining = rbac_policies.targets(change, network.id)
     if EVERY_PROJECT in remaining:
         return

@@ -111,7 +111,7 @@ ports = Table(
     # The revision of the last change to the policy that the host must enforce for the port.
     Column("policy_revision", BigInteger, nullable=False),
     *stamp(),
-    # Whether security groups filter the port; without any, nothing passes.
+    # Whether security groups filter the port; if they do and it has none, nothing passes.
     Column("grouped", Boolean, nullable=False, server_default=false()),
     Column("dns_name", String(255), nullable=False, server_default=""),
     Column("dns_domain", String(255), nullable=False, server_default=""),
