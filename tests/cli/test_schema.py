@@ -12,6 +12,7 @@ from command import Service, Shell, execute
 
 from vifguard.cli.main import app
 from vifguard.client.client import Client
+from vifguard.client.endpoint import read_clouds
 from vifguard.client.resource import NETWORK, PORT
 
 numbers = itertools.count(1)
@@ -312,6 +313,36 @@ def test_a_user_whose_file_cannot_be_written_is_not_made(vifguard: Shell, tmp_pa
     assert "eve" not in vifguard("user", "list").out
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "clouds: {vifguard: {auth: {username: carol}}}",
+        "clouds: {vifguard: {auth: {username: bob}}, devstack: {}}",
+        "clouds: {devstack: {}}",
+        "a note",
+        "][",
+    ],
+)
+def test_a_clouds_file_of_another_is_written_over_by_force_alone(
+    vifguard: Shell, tmp_path: Path, content: str
+) -> None:
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text(content)
+    create = ("user", "create", "bob", "--project", "acme", "--clouds-file", clouds)
+    said = vifguard(*create, code=2).err
+    assert str(clouds) in said
+    assert "--force" in said
+    assert clouds.read_text() == content
+    assert "bob" not in vifguard("user", "list").out
+    assert vifguard.json(*create, "--force")["password"] is None
+    first = read_clouds(clouds)
+    assert first.user == "bob"
+    # It holds nobody but the user now.
+    vifguard("user", "set-password", "bob", "--clouds-file", clouds)
+    assert read_clouds(clouds).password != first.password
+    vifguard("user", "delete", "bob")
+
+
 def test_a_role_that_is_none_is_told_with_those_there_are(vifguard: Shell) -> None:
     said = vifguard("user", "create", "eve", "--project", "acme", "--role", "boss", code=2).err
     assert "'boss' is none of admin, agent, member, reader, service" in " ".join(said.split())
@@ -322,7 +353,8 @@ def test_a_user_is_made_may_do_what_the_role_says_and_is_removed(
 ) -> None:
     clouds = tmp_path / "clouds.yaml"
     run = vifguard("user", "create", "ann", "--project", "acme", "--clouds-file", clouds)
-    password = run.out.strip()
+    password = read_clouds(clouds).password
+    assert (run.out, password in run.err, str(clouds) in run.err) == ("", False, True)
     assert clouds.stat().st_mode & 0o777 == 0o600
     ann = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
     assert isinstance(ann.json("port", "list"), list)

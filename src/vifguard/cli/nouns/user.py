@@ -40,11 +40,18 @@ Host = Annotated[
 ]
 NewPassword = Annotated[
     Path | None,
-    typer.Option("--password-file", help="A file with the password; else one is made and printed."),
+    typer.Option("--password-file", help="A file with the password; else one is made."),
 ]
 Clouds = Annotated[
     Path | None,
-    typer.Option("--clouds-file", help="Write a clouds.yaml there with which the user can ask."),
+    typer.Option(
+        "--clouds-file",
+        help="Write a clouds.yaml there with which the user can ask; else a password that is made "
+        "here is printed.",
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write over a clouds file that holds more than this user.")
 ]
 
 
@@ -78,6 +85,7 @@ def create(
     clouds_file: Clouds = None,
     data_dir: DataDir = DATA_DIR,
     *,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Add a user, a member of the project unless --role says otherwise; by --host, an agent."""
@@ -90,8 +98,8 @@ def create(
         if any(one.principal.name == name for one in everyone):
             raise InputError(f"there is a user {name!r} already: see `vifguard user set-password`")
         everyone.append(account)
-        _write_clouds(clouds_file, name, password, data_dir)
-    _hand_over(name, password, password_file, data_dir, json=json)
+        _write_clouds(clouds_file, name, password, data_dir, force=force)
+    _hand_over(name, password, password_file or clouds_file, data_dir, json=json)
 
 
 @app.command("set")
@@ -130,6 +138,7 @@ def set_password(
     clouds_file: Clouds = None,
     data_dir: DataDir = DATA_DIR,
     *,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Give a user another password; the old one ends at once."""
@@ -141,8 +150,8 @@ def set_password(
         user = everyone[index].principal
         roles = tuple(user.roles)
         everyone[index] = users.new_account(name, user.project_id, roles, password, user.host)
-        _write_clouds(clouds_file, name, password, data_dir)
-    _hand_over(name, password, password_file, data_dir, json=json)
+        _write_clouds(clouds_file, name, password, data_dir, force=force)
+    _hand_over(name, password, password_file or clouds_file, data_dir, json=json)
 
 
 @app.command()
@@ -184,7 +193,9 @@ def _password(file: Path | None) -> str:
     return password
 
 
-def _write_clouds(file: Path | None, name: str, password: str, data_dir: Path) -> None:
+def _write_clouds(
+    file: Path | None, name: str, password: str, data_dir: Path, *, force: bool
+) -> None:
     """Write a user's clouds.yaml; InputError where that cannot be, and nothing is changed then."""
     from vifguard.cli.service import users
     from vifguard.client.endpoint import read_data_dir
@@ -193,19 +204,26 @@ def _write_clouds(file: Path | None, name: str, password: str, data_dir: Path) -
         return
     known = read_data_dir(data_dir)
     try:
+        if not force and users.holds_others(file, name):
+            raise InputError(
+                f"{file} holds more than {name!r}: say --force to write over it, or another name; "
+                "nothing was changed"
+            )
         users.write_clouds(file, replace(known, user=name, password=password))
     except OSError as error:
         raise InputError(f"cannot write {file}: {error.strerror}; nothing was changed") from None
 
 
-def _hand_over(name: str, password: str, given: Path | None, data_dir: Path, *, json: bool) -> None:
-    """Print the password where it was made here, and keep the operator's file true."""
+def _hand_over(name: str, password: str, file: Path | None, data_dir: Path, *, json: bool) -> None:
+    """Print the password where no file has it, and keep the operator's file true."""
     from vifguard.cli.service import users
     from vifguard.cli.service.data_dir import DataDir as Layout
 
     users.remember(Layout(data_dir), name, password)
     if json:
-        print_json({"name": name, "password": password if given is None else None})
-    elif given is None:
+        print_json({"name": name, "password": password if file is None else None})
+    elif file is not None:
+        note(f"the password of {name} is in {file}")
+    else:
         note(f"the password of {name} is shown only now:")
         print_line(password)

@@ -103,6 +103,21 @@ def remember(data_dir: DataDir, name: str, password: str) -> None:
             write_clouds(data_dir.clouds, replace(known, user=ADMIN, password=password))
 
 
+def holds_others(path: Path, user: str) -> bool:
+    """Whether a file is there with more in it than this user's clouds.yaml. Raises OSError."""
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return True
+    try:
+        clouds = found["clouds"]
+        return len(clouds) > 1 or bool(clouds[CLOUD]["auth"]["username"] != user)
+    except (KeyError, TypeError):
+        return found is not None
+
+
 def write_clouds(path: Path, endpoint: Endpoint) -> None:
     """A clouds.yaml for our own command, openstacksdk and the `openstack` command.
 
