@@ -271,6 +271,9 @@ def test_this_host_is_checked_and_left_as_it_was(machine: Host) -> None:
     found = json.loads(run.stdout)
     assert found["missing"] == []
     assert found["isolation"] is True
+    assert found["agent"] is None
+    told = machine.run(COMMAND, "host", "check", "--bpf-dir", machine.bpf_dir).stdout
+    assert "agent none runs" in " ".join(told.split())
     assert (machine.ip("-o", "link"), pinned(machine)) == before
 
 

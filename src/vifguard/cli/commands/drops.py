@@ -75,7 +75,9 @@ Reasons = Annotated[
 Since = Annotated[
     str | None,
     typer.Option(
-        metavar="AGO|TIME", help="Only those of the last 30s, 10m, 2h or 1d, or since a time."
+        metavar="AGO|TIME",
+        help="Only those of the last 30s, 10m, 2h or 1d, or since a time; and the kinds that came "
+        "again in it, with the count of all their records.",
     ),
 ]
 Limit = Annotated[

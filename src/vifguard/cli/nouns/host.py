@@ -87,7 +87,7 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
     if json:
         print_json(found)
     else:
-        print_item(found)
+        print_item(found | ({} if agent else {"agent": f"none runs (--bpf-dir {bpf_dir})"}))
     if report.missing or why:
         raise typer.Exit(ExitCode.REFUSED)
 

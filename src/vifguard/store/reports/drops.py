@@ -51,6 +51,10 @@ class DropFilter:
             self.directions is None or one.direction in self.directions
         )
 
+    def counts(self, one: DropCount) -> bool:
+        """Whether a count is asked for: none is by reason or time, since it has neither."""
+        return self.takes(one) and self.reasons is None and self.since <= 0
+
     def has(self, one: DropRecord | DropKind) -> bool:
         """Whether guard, direction, reason and time match."""
         at = one.last if isinstance(one, DropKind) else one.at
@@ -119,7 +123,7 @@ class DropLog:
         return Drops(
             latest[max(len(latest) - limit, 0) :],
             sorted(filter(which.has, kinds), key=lambda kind: kind.last),
-            [*filter(which.takes, counts)],
+            [*filter(which.counts, counts)],
         )
 
     def totals(self) -> dict[tuple[str, str], int]:
