@@ -143,7 +143,7 @@ class Mutator:
         return frame[:12] + bytes.fromhex(tag) + frame[12:]
 
     def _spliced(self, frame: bytes, found: Layout, other: Seed) -> bytes:
-        """This frame's headers around the other's upper layer."""
+        """The headers of one frame around the other's upper layer."""
         theirs = other.layout
         if not found.upper or not theirs.upper:
             return frame[: self._edge(found)] + other.frame[self._edge(theirs) :]

@@ -61,7 +61,7 @@ class _TcpState:
 
 @dataclass(frozen=True, slots=True)
 class _Forgery:
-    """A frame that some guest sends, and the guard and the port that object."""
+    """A frame that some guest sends, the port that objects, and its guard or reason."""
 
     what: str
     sender: Guest
@@ -126,7 +126,7 @@ def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
 
 
 def _assert_dropped(story: Checks, world: World, forgery: _Forgery, what: str) -> None:
-    """Check that the expected guard objects, and that the target never receives the frame."""
+    """Check that the expected port objects, and that the target never receives the frame."""
     door = PacketSocket(forgery.sender.netns, _device(forgery.sender, forgery.objector), 0)
     ear = PacketSocket(forgery.target.netns)
     try:
