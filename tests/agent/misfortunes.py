@@ -218,12 +218,12 @@ def _wired() -> Iterator[Misfortune]:
     yield Misfortune(what, "member", partial(_ip, words=("set", TAP, "nomaster")), "taken out")
     yield Misfortune(what, "member", _other_bridge, "taken out")
     yield Misfortune(what, "member", partial(_ip, words=("set", TAP, "down")), "taken down")
-    what = "flushed nftables, or took away the table or a chain of the floor"
+    what = "flushed nftables, or took away the table or a chain of the quarantine"
     for words in (("flush", "ruleset"), ("delete", "table", "netdev", "vifguard-floor")):
         yield Misfortune(what, "floor", partial(_nft, words=words), "not sealed off")
     yield Misfortune(what, "floor", partial(_chain, device=BRIDGE), "not sealed off")
     yield Misfortune(what, "floor", partial(_chain, device=tap_of(AWAITED)))
-    what = "let a chain of the floor accept, or its table sleep"
+    what = "let a chain of the quarantine accept, or its table sleep"
     chain = ("netdev", "vifguard-floor", f"ingress-{BRIDGE}")
     for words in (
         ("add", "chain", *chain, "{ policy accept; }"),

@@ -58,7 +58,9 @@ class Bench:
         self.adopted = AdoptedBridges(state, host.settings, SavedState(None, self.bridges), door)
         self.hands = Reconciler(state, guards, wirer, self.floor, self.adopted, by_name=True)
         reading = Verifier(guards, state, health, self.hands.port_by_ifindex, 300.0)
-        acting = Actors(self.hands, reading, StoreOwnership(guards, take_over=False), self._look)
+        acting = Actors(
+            self.hands, reading, StoreOwnership(guards, dict, take_over=False), self._look
+        )
         self.worker = Worker(state, acting, Startup(), self.outbox, health, 300.0)
 
     def do(self, work: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.agent.host_facts import complete, link, port, port_id, tap, update
@@ -20,9 +21,10 @@ from vifguard.agent.reporting.health import Health
 from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.supervise import Supervised
-from vifguard.agent.verify import Checked
+from vifguard.agent.verify import Checked, Verifier
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.worker import Actors, Startup, Worker
+from vifguard.enforce.state import Loss
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 
@@ -245,7 +247,7 @@ def test_a_lost_guard_is_down_before_it_is_put_back() -> None:
 def guards(*numbers: int, store: str = "s1") -> Any:
     noted: list[str] = []
     ports = frozenset(map(port_id, numbers))
-    return SimpleNamespace(ports=lambda: ports, store=store, set_store=noted.append, noted=noted)
+    return SimpleNamespace(ports=lambda _: ports, store=store, set_store=noted.append, noted=noted)
 
 
 @pytest.mark.parametrize(
@@ -265,12 +267,12 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 ) -> None:
     said = replace(complete(*map(port, known)), store=store)
     held = guards(1, 2, 3, 4)
-    owner = StoreOwnership(held, take_over=False)
+    owner = StoreOwnership(held, dict, take_over=False)
     assert why in owner.why_not(said)
     assert bool(owner.why_not(said)) == bool(why)
     assert owner.why_not(update()) == ""
-    assert StoreOwnership(guards(), take_over=False).why_not(said) == ""
-    taking = StoreOwnership(held, take_over=True)
+    assert StoreOwnership(guards(), dict, take_over=False).why_not(said) == ""
+    taking = StoreOwnership(held, dict, take_over=True)
     assert taking.why_not(said) == ""
     taking.accept(said)
     assert held.noted == [store]
@@ -278,7 +280,7 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 
 
 def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
-    bench = begun(owner=StoreOwnership(guards(1, 2), take_over=False))
+    bench = begun(owner=StoreOwnership(guards(1, 2), dict, take_over=False))
     bench.worker.reconcile(bench.worker._take(replace(complete(port(1), port(2)), store="s1")))
     bench.worker._take(replace(complete(port(3)), store="s2", revision=9))
     bench.worker._take(update(port(3), revision=10))
@@ -291,3 +293,27 @@ def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
     assert not bench.outbox._read_back
     bench.worker._take(replace(complete(port(1), port(2)), store="s1", revision=11))
     assert bench.said.degraded[-1] == ()
+
+
+def test_guards_are_read_back_although_what_they_share_cannot_be_put_back() -> None:
+    reported: list[str] = []
+    found = {7: (Loss.PROGRAM, "it was detached")}
+    held = SimpleNamespace(
+        enforced=(7,),
+        repair=Mock(side_effect=OSError("another process holds the pins")),
+        lost=lambda _: found,
+        rules_lost=lambda: False,
+        compare_rules=lambda _: iter(()),
+        changes=0,
+    )
+    health = SimpleNamespace(
+        degrade=lambda part, _: reported.append(part), recover=reported.remove, lost=lambda _: None
+    )
+    state = SimpleNamespace(book=SimpleNamespace(sets={}))
+    verifier = Verifier(held, state, health, {7: port_id(1)}, 60.0)
+    for now in (1.0, 9.0):
+        assert verifier.step(now).lost == {port_id(1): "it was detached"}
+    assert set(reported) == {"read-back"}
+    held.repair = tuple
+    verifier.step(20.0)
+    assert "read-back" in reported

@@ -51,6 +51,12 @@ def heard(host: Host) -> list[bytes]:
     return one.heard_by(two, forged(1), legal(1))
 
 
+def degraded(host: Host) -> Iterator[str]:
+    """Each reason that the agent has told of what it cannot do."""
+    for report in list(host.reports):
+        yield from report.about.degraded if report.about else ()
+
+
 def is_guarded_by(host: Host, before: list[tuple[int, ...]]) -> bool:
     """Whether other programs than before stand there, one at a hook."""
     there = hooks(host)
@@ -163,3 +169,21 @@ def test_what_is_left_without_pins_is_removed_whatever_way_is_used_then(
     with within(host.name, lambda: EbpfDriver(host.bpf_dir, tcx=way)) as driver:
         within(host.name, driver.remove_all)
     assert hooks(host) == [(), ()]
+
+
+@pytest.mark.parametrize("lost", ["pins", "layout"])
+def test_the_ports_of_guards_whose_maps_are_unknown_are_not_taken_for_none(
+    host: Host, lost: str
+) -> None:
+    """Another store without a port begins where the pins are gone, or the maps are of a build."""
+    before = hooks(host)
+    if lost == "pins":
+        shutil.rmtree(host.bpf_dir)
+    else:
+        for path in host.bpf_dir.glob("maps-*"):
+            path.rename(path.with_name("maps-0123456789ab"))
+    host.ports = {}
+    host.start()
+    eventually(lambda: any("knows 0 of the 2 ports" in why for why in degraded(host)))
+    assert hooks(host) == before
+    assert heard(host) == [legal(1)]

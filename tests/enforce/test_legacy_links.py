@@ -198,3 +198,25 @@ def test_another_agents_are_not_touched(world, pair, tmp_path):
         assert stands(bob) == [2, 2]
     finally:
         bpffs.unmount(elsewhere)
+
+
+def test_a_program_that_is_called_like_a_second_check_is_left_alone(world, pair):
+    """It stands at an interface that has no guard of ours, and is to have none."""
+    alice, bob = pair
+    with Program.load("second_check", CHECKING, "GPL") as stranger:
+        for where in AttachType:
+            tcx.attach_first(stranger, bob.ifindex, where)
+    with EbpfDriver(world.bpf_dir) as driver:
+        assert bob.ifindex not in driver.observe(None).ports
+        hold(driver, attach(alice))
+        assert stands(bob) == [1, 1]
+        driver.remove_all()
+    assert stands(bob) == [1, 1]
+
+
+def test_what_is_no_link_among_the_pins_is_left_alone(world, pair):
+    (world.bpf_dir / "links" / "somebodys").mkdir(parents=True)
+    with EbpfDriver(world.bpf_dir) as driver:
+        hold(driver, attach(pair[0]))
+        assert stands(pair[0]) == [1, 1]
+        driver.remove_all()

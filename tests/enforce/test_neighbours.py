@@ -157,7 +157,7 @@ def test_names_of_another_form_in_the_directory_are_left_alone(tmp_path):
 ENSURE = """
 import sys
 from pathlib import Path
-from vifguard.kernel import bpffs
+from vifguard.kernel.bpf import bpffs
 bpffs.ensure(Path(sys.argv[1]))
 """
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.kernel
 # A run with a namespace, a process in it, and a bpffs; then it waits to be killed.
 HOLDER = """
 import subprocess, sys
-from vifguard.kernel import bpffs
-from vifguard.lab import netns
+from vifguard.kernel.bpf import bpffs
+from vifguard.lab.world import netns
 from vifguard.lab.result.runner import ending_tidily
 from vifguard.lab.world.lab_run import run
 with ending_tidily(), run() as this:

@@ -298,7 +298,7 @@ import sys
 from uuid import uuid4
 sys.path.insert(0, sys.argv[2])
 from tests.store.world import World
-from vifguard.store.database.sqlite import SqliteFile
+from vifguard.store.database.sqlite import SqliteDatabase
 from vifguard.store.store import Store
 world = World(Store.open(sys.argv[1]))
 network = world.network()

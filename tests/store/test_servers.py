@@ -217,7 +217,7 @@ import sys
 import threading
 sys.path.insert(0, sys.argv[2])
 from tests.store.world import World
-from vifguard.store import networks
+from vifguard.store.nouns import networks
 from vifguard.store.store import Store
 world = World(Store.open(sys.argv[1]))
 with world.store.read() as snapshot:

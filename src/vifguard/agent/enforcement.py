@@ -7,6 +7,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from vifguard.agent.placement import Placement, has_reversed_hooks
+from vifguard.bridging.bridge import port_of_mark
 from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
@@ -68,10 +69,18 @@ class Enforcement:
         if self._driver.pins and ident:
             self._driver.pins.set_store(ident)
 
-    def ports(self) -> frozenset[str]:
-        """The ports that have a guard at an interface that is there, put there by any agent."""
-        seen = self._driver.observe(None).ports.values()
-        return frozenset(port.port_id for port in seen if port.hooks != NO_HOOKS) - {"", _NO_PORT}
+    def ports(self, links: Mapping[int, Link]) -> frozenset[str]:
+        """The ports that have a guard at an interface that is there, put there by any agent.
+
+        `links` are those of the host, by index: without the maps that a guard was put there with
+        (another layout, pins that are gone), its port is the one that the interface's alias names.
+        """
+        found = {
+            port.port_id or (port_of_mark(links[index]) if index in links else "")
+            for index, port in self._driver.observe(None).ports.items()
+            if port.hooks != NO_HOOKS
+        }
+        return frozenset(found) - {"", _NO_PORT}
 
     @property
     def enforced(self) -> Collection[int]:

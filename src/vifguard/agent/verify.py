@@ -69,6 +69,7 @@ class Verifier:
         self._left: list[int] = []
         self._began = 0.0
         self._pace = EVERY
+        self._unrepaired = False
 
     def step(self, now: float) -> Checked:
         """Read the next guards back; `due` is then the time of the next step (monotonic s)."""
@@ -78,7 +79,7 @@ class Verifier:
             self._left, self.due = [], now + _PATIENCE
             self._health.degrade("read-back", f"the guards cannot be read back: {error}")
             return Checked()
-        if checked.is_round:
+        if checked.is_round and not self._unrepaired:
             self._health.recover("read-back")
         return checked
 
@@ -99,12 +100,21 @@ class Verifier:
         self._began = now
         self._left = sorted(self._guards.enforced)
         self._pace = EVERY / max(1, -(-len(self._left) // AT_ONCE))
-        for what in self._guards.repair():
-            log.error("%s; it was put back", what)
-            self._health.lost([Loss.COMMON])
+        self._repair()
         if now >= self._rules_at[0]:
             self._begin_rules(now)
         return self._rules_again() if self._guards.rules_lost() else NOTHING
+
+    def _repair(self) -> None:
+        """Put back what all guards have in common; each guard is read back all the same."""
+        self._unrepaired = False
+        try:
+            for what in self._guards.repair():
+                log.error("%s; it was put back", what)
+                self._health.lost([Loss.COMMON])
+        except (OSError, DriverError) as error:
+            self._unrepaired = True
+            self._health.degrade("read-back", f"what was lost cannot be put back: {error}")
 
     def _begin_rules(self, now: float) -> None:
         self._rules_at = now + self._rules_every, self._guards.changes

@@ -104,11 +104,12 @@ class EbpfDriver:
         self._attaching: AttachMethod = Detached()
         self._other: AttachMethod = Detached()
         """The method that is not used: it finds attachments that an earlier start left."""
+        self._directory: PinDirectory | None = None
         if not self._pins:
             self._maps = {name: Map.create(spec) for name, spec in code.maps.items()}
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
         else:
-            directory = PinDirectory(self._pins.root)
+            self._directory = directory = PinDirectory(self._pins.root)
             self._maps = self._pins.maps(code)
             directory.mark(self._maps)
             load = partial(directory.load, code, maps=self._maps)
@@ -226,6 +227,8 @@ class EbpfDriver:
         if continued != state.word(self._programs[_GROUPS].id):
             self._continue()
             lost.append("the program of security groups was not where the others go on")
+        if self._directory and self._directory.repair(self._maps):
+            lost.append("the mark by which this agent knows its guards was gone")
         if self._settings.repair():
             lost.append("the settings of all ports were not what was written")
         return tuple(lost)

@@ -23,21 +23,29 @@ class LegacyLinks:
     def __init__(self, root: Path, directory: PinDirectory) -> None:
         self._pins = root / "links"
         self._directory = directory
+        self._was_here = self._pins.is_dir()
         self._paths: dict[int, Path] = {}
         for path in self._pins.glob("*"):
+            if path.is_dir():
+                continue
             with Link.open(path) as link:
                 self._paths[link.about.id] = path
 
-    def own(self, attached: Sequence[Attached]) -> list[Attached]:
+    def own(self, attached: Sequence[Attached], *, is_port: bool) -> list[Attached]:
         """The programs at a hook that are attached by these links, and their second check.
 
-        A second check behind another directory's guard is that one's.
+        `is_port`: the hook is to have a guard. A second check behind another directory's guard is
+        that one's; one where no guard of this directory is, or is to be, is nobody's
+        where that release left no pins.
         """
         own = [each for each in attached if each.link in self._paths]
         names = {each: self._directory.name(each.program) for each in attached}
         if any(names[each] in GUARDS for each in attached if each.link and each not in own):
             return own
-        return own + [each for each in attached if names[each] == _SECOND_CHECK]
+        guarded = own or is_port or any(self._directory.has(each.program) for each in attached)
+        if not (guarded or self._was_here):
+            return []  # anybody's program may be called like that
+        return own + [x for x in attached if not x.link and names[x] == _SECOND_CHECK]
 
     def detach(self, number: int) -> None:
         """End a link; a kill in between leaves the pin of a detached one."""

@@ -35,6 +35,13 @@ class PinDirectory:
         """Mark programs that are loaded with these maps as this directory's."""
         maps[SPEC.name].update(word(0), self._digest)
 
+    def repair(self, maps: Mapping[str, Map]) -> bool:
+        """Mark these maps again where they are not; whether they were not."""
+        if maps[SPEC.name].lookup(word(0)) == self._digest:
+            return False
+        self.mark(maps)
+        return True
+
     def load(self, code: ObjectFile, name: str, maps: Mapping[str, Map]) -> Program:
         """Load a program into the kernel, with the map of its directory bound to it."""
         program = code.load(name, maps)

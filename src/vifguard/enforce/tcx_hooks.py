@@ -82,18 +82,18 @@ class Tcx:
             return BEHIND
         return self._names.get(own[0].program, STALE) if len(own) == 1 else STALE
 
-    def _own(self, attached: Sequence[Attached]) -> list[Attached]:
+    def _own(self, attached: Sequence[Attached], *, is_port: bool = False) -> list[Attached]:
         """The programs of this directory, of any build, in their order."""
         if len(attached) == 1 and not attached[0].link and attached[0].program in self._names:
             return [*attached]
-        former = self._former.own(attached)
+        former = self._former.own(attached, is_port=is_port)
         linkless = (x for x in attached if not x.link)
         own = {x for x in linkless if self._directory.has(x.program)}.union(former)
         return [x for x in attached if x in own]
 
     def _put(self, ifindex: int, where: AttachType, desired: str) -> None:
         number, attached = self._ids[desired], _attached(ifindex, where)
-        own = self._own(attached)
+        own = self._own(attached, is_port=True)
         if number in [each.program for each in own] and attached[0].program != number:
             self._put_first(ifindex, where, desired, own)
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from vifguard.agent.enforcement import Enforcement
 from vifguard.feed.messages import Update
+from vifguard.kernel.net.link import Link
 
 _TAKE_OVER = "start it once with --take-over if it is meant"
 
@@ -15,15 +18,23 @@ class StoreOwnership:
     would take the guests of this host off their networks. `take_over`: the next one is meant.
     """
 
-    def __init__(self, guards: Enforcement, *, take_over: bool) -> None:
+    def __init__(
+        self,
+        guards: Enforcement,
+        links: Callable[[], Mapping[int, Link]],
+        *,
+        take_over: bool,
+    ) -> None:
+        """`links` gives those of the host, by index, when an update comes."""
         self._guards = guards
+        self._links = links
         self._take_over = take_over
 
     def why_not(self, update: Update) -> str:
         """The reason why an update is not taken in; empty where it may be."""
         if not update.complete or self._take_over:
             return ""
-        guarded = self._guards.ports()
+        guarded = self._guards.ports(self._links())
         if not guarded:
             return ""
         if stranger := not_our_store_reason(self._guards.store, update.store, len(guarded)):

@@ -15,9 +15,10 @@ def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
     from vifguard.cli.service.data_dir import DataDir
 
     own, guarded = _standing(bpf_dir)
-    if own and guarded and not database and not DataDir(data_dir).database.exists():
+    if guarded and not database and not DataDir(data_dir).database.exists():
         raise InputError(
-            f"{guarded} interfaces of this host are guarded for the store {own}, and --data-dir "
+            f"{guarded} interfaces of this host are guarded for "
+            f"{f'the store {own}' if own else 'a store that is not noted'}, and --data-dir "
             f"{data_dir} has no store: is it the right one, and its disk mounted? The guards stay "
             "in force. To begin with an empty store all the same, and cut their guests off, say "
             "--take-over"
@@ -34,12 +35,14 @@ def require_own(store: str, bpf_dir: Path) -> None:
 
 
 def _standing(bpf_dir: Path) -> tuple[str, int]:
-    """The store whose ports are guarded, and the number of guarded interfaces."""
+    """The store whose ports are guarded (empty: none is noted), and the number of interfaces."""
     from vifguard.enforce.guarded_interfaces import guarded
     from vifguard.enforce.pins import store_of
 
     own = store_of(bpf_dir)
     try:
-        return own, len(guarded(bpf_dir)) if own else 0
+        return own, len(guarded(bpf_dir))
     except OSError as error:
+        if not own:
+            return "", 0  # whoever may not look has put no guard here either
         raise InputError(f"cannot look what is guarded here: {error}") from None
