@@ -59,7 +59,7 @@ class Bench:
         self.hands = Reconciler(state, guards, wirer, self.floor, self.adopted, by_name=True)
         reading = Verifier(guards, state, health, self.hands.port_by_ifindex, 300.0)
         acting = Actors(
-            self.hands, reading, StoreOwnership(guards, dict, take_over=False), self._look
+            self.hands, reading, StoreOwnership(guards, tuple, take_over=False), self._look
         )
         self.worker = Worker(state, acting, Startup(), self.outbox, health, 300.0)
 

@@ -267,12 +267,12 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 ) -> None:
     said = replace(complete(*map(port, known)), store=store)
     held = guards(1, 2, 3, 4)
-    owner = StoreOwnership(held, dict, take_over=False)
+    owner = StoreOwnership(held, tuple, take_over=False)
     assert why in owner.why_not(said)
     assert bool(owner.why_not(said)) == bool(why)
     assert owner.why_not(update()) == ""
-    assert StoreOwnership(guards(), dict, take_over=False).why_not(said) == ""
-    taking = StoreOwnership(held, dict, take_over=True)
+    assert StoreOwnership(guards(), tuple, take_over=False).why_not(said) == ""
+    taking = StoreOwnership(held, tuple, take_over=True)
     assert taking.why_not(said) == ""
     taking.accept(said)
     assert held.noted == [store]
@@ -280,7 +280,7 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
 
 
 def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
-    bench = begun(owner=StoreOwnership(guards(1, 2), dict, take_over=False))
+    bench = begun(owner=StoreOwnership(guards(1, 2), tuple, take_over=False))
     bench.worker.reconcile(bench.worker._take(replace(complete(port(1), port(2)), store="s1")))
     bench.worker._take(replace(complete(port(3)), store="s2", revision=9))
     bench.worker._take(update(port(3), revision=10))

@@ -152,7 +152,7 @@ class Agent:
         tools.start("settings watcher", quiet.work, told.stop.set)
         listener = EventReader(driver, told.outbox, told.stop, hands)
         tools.start("listener", listener.work, told.stop.set)
-        owner = StoreOwnership(guards, lambda: state.links, take_over=settings.take_over)
+        owner = StoreOwnership(guards, tools.links.all, take_over=settings.take_over)
         return Actors(hands, reading, owner, tools.look)
 
 

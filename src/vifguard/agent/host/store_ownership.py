@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 
 from vifguard.agent.enforcement import Enforcement
 from vifguard.feed.messages import Update
@@ -21,11 +21,11 @@ class StoreOwnership:
     def __init__(
         self,
         guards: Enforcement,
-        links: Callable[[], Mapping[int, Link]],
+        links: Callable[[], Iterable[Link]],
         *,
         take_over: bool,
     ) -> None:
-        """`links` gives those of the host, by index, when an update comes."""
+        """`links` reads those of the host: an update may come before the state has any."""
         self._guards = guards
         self._links = links
         self._take_over = take_over
@@ -34,7 +34,7 @@ class StoreOwnership:
         """The reason why an update is not taken in; empty where it may be."""
         if not update.complete or self._take_over:
             return ""
-        guarded = self._guards.ports(self._links())
+        guarded = self._guards.ports({link.index: link for link in self._links()})
         if not guarded:
             return ""
         if stranger := not_our_store_reason(self._guards.store, update.store, len(guarded)):
