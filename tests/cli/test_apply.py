@@ -238,6 +238,14 @@ def test_a_project_applies_its_own_and_may_not_more(
     write(file, project, ports={"p": {"network": lan, "fixed_ips": [{"subnet": "s"}]}})
     assert tenant("apply", "-f", file).out.startswith(f"+ port {project}/p")
     assert tenant("apply", "-f", file).out == "no changes\n"
+    others = {"projects": {project: {}, "acme": {"networks": {"n": {}}}, "zeta": None}}
+    file.write_text(json.dumps(others))
+    for options in (("--dry-run",), ()):
+        refused = tenant("apply", "-f", file, *options, code=2)
+        assert "nothing was changed" in refused.err
+        for other in ("acme", "zeta"):
+            assert f"project {other} is not yours: you are of project {project}" in refused.err
+    assert vifguard("apply", "-f", file, "--dry-run").out == "+ network acme/n\n"
     pairs = [{"ip_address": "10.7.0.99"}]
     write(file, project, ports={"p": {"network": lan, "allowed_address_pairs": pairs}})
     run = tenant("apply", "-f", file, code=4)

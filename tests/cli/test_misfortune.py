@@ -236,6 +236,7 @@ def test_a_dead_agent_is_noticed_and_its_host_can_be_forgotten(machine: Host) ->
         refused = shell("host", "delete", machine.name, code=None)
         assert refused.code == 1
         assert "2 ports are on host" in refused.err
+        assert "`vifguard port set --host`, delete them, or say --force" in refused.err
         shell("host", "delete", machine.name, "--force")
         assert shell.json("host", "list") == []
         with start():

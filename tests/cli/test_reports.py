@@ -133,6 +133,9 @@ def test_a_project_sees_the_drops_of_its_own_ports(
     deliver(agent, drops=(drop(port, 1.0), drop(made, 2.0)))
     assert {one["port_id"] for one in tenant.json("drops")["drops"]} == {made["id"]}
     assert "own" in tenant("drops").out
+    nobody = tenant("drops", "unknown", code=3).err
+    assert "there is no port 'unknown'" in nobody
+    assert "host show" not in nobody
     tenant("port", "delete", "own")
     vifguard("user", "delete", "tenant")
 

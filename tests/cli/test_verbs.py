@@ -109,6 +109,10 @@ def test_a_member_is_added_and_removed_and_shown_by_name(vifguard: Shell, lan: s
     assert f"{lan}-ha1" in shown
     assert f"{lan}-ha2" in shown
     (member,) = vifguard.json("ip-group", "remove", lan, f"{lan}-ha1")["members"]
+    both = vifguard.json("ip-group", "add", lan, "--member", f"{lan}-ha1")["members"]
+    assert len(both) == 2
+    assert vifguard.json("ip-group", "remove", lan, "--member", f"{lan}-ha1")["members"] == [member]
+    assert "--member" in vifguard("ip-group", "add", lan, code=2).err
     assert vifguard.json("port", "show", member)["name"] == f"{lan}-ha2"
 
 

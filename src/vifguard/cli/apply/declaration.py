@@ -62,11 +62,12 @@ def declared_objects(document: Any) -> tuple[Declared, ...]:
 
 
 def named_projects(document: Any) -> frozenset[str]:
-    """The projects that a document names, whatever it declares in them.
-
-    The document must be one for which `declared_objects` raised no DeclarationError.
-    """
-    return frozenset(((document or {}).get("projects") or {}).keys())
+    """The projects that a document names, whatever it declares in them."""
+    match document:
+        case {"projects": dict(projects)}:
+            return frozenset(map(str, projects))
+        case _:
+            return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

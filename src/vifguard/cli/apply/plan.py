@@ -21,7 +21,7 @@ from vifguard.cli.apply.schema import NOUN_OF
 from vifguard.cli.apply.separate_requests import SHARED, with_targets
 from vifguard.cli.exit_codes import InputError
 from vifguard.client.client import Client
-from vifguard.client.errors import ClientError
+from vifguard.client.errors import ClientError, NotAllowedError
 from vifguard.client.resource import RBAC_POLICY
 
 
@@ -45,7 +45,9 @@ def plan(client: Client, file: Path, *, prune: bool) -> Plan:
     problems: list[str] = []
     document = _document(file, problems)
     declared = _declared(document, problems)
+    projects = named_projects(document)
     try:
+        problems += _of_others(client, projects)
         present = _present(client, declared)
     except ClientError:
         if not problems:
@@ -58,9 +60,7 @@ def plan(client: Client, file: Path, *, prune: bool) -> Plan:
     if problems:
         raise _faulty(file, problems)
     names = {one["id"]: one["name"] for found in present.values() for one in found}
-    deleted, kept = (
-        surplus(named_projects(document), declared, present, steps) if prune else ((), ())
-    )
+    deleted, kept = surplus(projects, declared, present, steps) if prune else ((), ())
     return Plan((*steps, *deleted), names, kept)
 
 
@@ -82,6 +82,26 @@ def _declared(document: Any, problems: list[str]) -> tuple[Declared, ...]:
     except DeclarationError as error:
         problems += error.problems
         return error.objects
+
+
+def _of_others(client: Client, projects: frozenset[str]) -> list[str]:
+    """A problem for each project in which this user changes nothing; the operator has none."""
+    own = client.call("GET", "quotas/project")["project"]["project_id"]
+    others = sorted(projects - {own})
+    if not others or _is_operator(client):
+        return []
+    return [
+        f"projects.{each}: project {each} is not yours: you are of project {own}" for each in others
+    ]
+
+
+def _is_operator(client: Client) -> bool:
+    """Whether this user may read every project's quotas, as the operator alone may."""
+    try:
+        client.call("GET", "quotas")
+    except NotAllowedError:
+        return False
+    return True
 
 
 def _present(client: Client, declared: Sequence[Declared]) -> Present:

@@ -20,8 +20,8 @@ from vifguard.cli.show.output import (
     print_table,
 )
 from vifguard.cli.show.times import epoch, moment
-from vifguard.client.errors import NotFoundError
-from vifguard.client.resource import PORT
+from vifguard.client.errors import NotAllowedError, NotFoundError
+from vifguard.client.resource import HOST, PORT
 
 Record = dict[str, Any]
 
@@ -135,8 +135,18 @@ def _port_id(session: Session, which: str) -> str:
     try:
         return id_of(session, PORT, which)
     except NotFoundError as error:
+        if not _sees_hosts(session):
+            raise
         elsewhere = "interfaces without a port are named by `vifguard host show`"
         raise NotFoundError(error.status, error.kind, f"{error.message}; {elsewhere}") from None
+
+
+def _sees_hosts(session: Session) -> bool:
+    try:
+        session.client.list(HOST)
+    except NotAllowedError:
+        return False
+    return True
 
 
 def _follow(session: Session, port_id: str | None, asked: Record) -> NoReturn:

@@ -15,7 +15,8 @@ from vifguard.cli.session import Json, Session, with_session
 from vifguard.cli.show.output import Column, print_item, print_json, waiting
 from vifguard.cli.show.times import moment
 from vifguard.cli.standard_commands import add_show, noun_app
-from vifguard.client.resource import HOST
+from vifguard.client.errors import RefusedError
+from vifguard.client.resource import HOST, PORT
 
 app = noun_app(HOST, "Hosts: what each can enforce, and what it lacks.")
 add_show(app, HOST)
@@ -54,7 +55,17 @@ def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = Fals
 
     With --force it may have ports; they wait until it reports again.
     """
-    session.client.delete(HOST, name, force=force)
+    try:
+        session.client.delete(HOST, name, force=force)
+    except RefusedError as error:
+        bound = [] if force else session.client.list(PORT, **{"binding:host_id": name})
+        if not bound or session.client.show(HOST, name)["alive"]:
+            raise
+        why = (
+            f"{len(bound)} ports are on host {name}: put them on another by `vifguard port set "
+            "--host`, delete them, or say --force; they then wait until it reports again"
+        )
+        raise RefusedError(error.status, error.kind, why) from None
     session.done(f"deleted {name}", {"deleted": [name]})
 
 

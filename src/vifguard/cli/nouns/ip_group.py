@@ -40,7 +40,12 @@ Member = Annotated[
     typer.Option("--member", help="A port; repeatable; or none.", autocompletion=completer(PORT)),
 ]
 Ports = Annotated[
-    list[str], typer.Argument(metavar="PORT...", help="Ports.", autocompletion=completer(PORT))
+    list[str] | None,
+    typer.Argument(metavar="PORT...", help="Ports.", autocompletion=completer(PORT)),
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--member", help="One more; repeatable.", autocompletion=completer(PORT)),
 ]
 Vrid4 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv4, or none.")]
 Vrid6 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv6, or none.")]
@@ -140,9 +145,9 @@ def set_ip_group(
 
 @app.command()
 @with_session
-def add(session: Session, which: Which, ports: Ports) -> None:
+def add(session: Session, which: Which, ports: Ports = None, member: Also = None) -> None:
     """Make ports members, beside those it has."""
-    given = [id_of(session, PORT, port) for port in ports]
+    given = _given(session, ports, member)
 
     def change(group: dict[str, Any]) -> dict[str, Any]:
         return {"members": [*dict.fromkeys([*group["members"], *given])]}
@@ -153,9 +158,9 @@ def add(session: Session, which: Which, ports: Ports) -> None:
 
 @app.command()
 @with_session
-def remove(session: Session, which: Which, ports: Ports) -> None:
+def remove(session: Session, which: Which, ports: Ports = None, member: Also = None) -> None:
     """Let ports be members no more; the others stay."""
-    given = {id_of(session, PORT, port) for port in ports}
+    given = _given(session, ports, member)
 
     def change(group: dict[str, Any]) -> dict[str, Any]:
         return {"members": [key for key in group["members"] if key not in given]}
@@ -189,6 +194,14 @@ def events(session: Session, which: Which) -> None:
 def _members(session: Session, names: list[str] | None) -> list[str] | None:
     ports = values.many(names)
     return None if ports is None else [id_of(session, PORT, name) for name in ports]
+
+
+def _given(session: Session, ports: list[str] | None, members: list[str] | None) -> list[str]:
+    """The ids of the ports that are named either way."""
+    names = [*(ports or ()), *(members or ())]
+    if not names:
+        raise typer.BadParameter("name a port: PORT or --member")
+    return [id_of(session, PORT, name) for name in names]
 
 
 def _pinned(session: Session, name: str | None) -> dict[str, str | None]:
