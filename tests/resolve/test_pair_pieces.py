@@ -1,12 +1,12 @@
 """Each address of a network is the most specific owner's: against every address, one by one."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from random import Random
 
 import pytest
 
-from vifguard.resolve.wide_pair_pieces import Prefix, divide
+from vifguard.resolve.wide_pair_pieces import Prefix, TooManyPiecesError, divide
 
 BITS = 4
 EVERY = [
@@ -34,14 +34,14 @@ def assert_divided(owned: Iterable[Prefix], pieces: Mapping[Prefix, Prefix]) -> 
 @pytest.mark.parametrize("many", range(4))
 def test_of_every_few_owners_each_has_what_no_narrower_one_has(many: int) -> None:
     for owned in combinations(EVERY, many):
-        assert_divided(owned, divide(owned, BITS))
+        assert_divided(owned, divide(sorted(owned), BITS))
 
 
 def test_of_many_owners_each_has_what_no_narrower_one_has() -> None:
     random = Random(1)
     for _ in range(2000):
         owned = random.choices(EVERY, k=random.randint(4, 20))
-        assert_divided(owned, divide(owned, BITS))
+        assert_divided(owned, divide(sorted(owned), BITS))
 
 
 def test_within_a_region_it_is_as_in_the_whole() -> None:
@@ -49,13 +49,13 @@ def test_within_a_region_it_is_as_in_the_whole() -> None:
     for _ in range(2000):
         owned = random.choices(EVERY, k=random.randint(1, 12))
         region = random.choice(EVERY)
-        whole = divide(owned, BITS)
+        whole = divide(sorted(owned), BITS)
         if any(piece.holds(region, BITS) and piece != region for piece in whole):
             continue
         encloses = [e for e in owned if e.length < region.length and e.holds(region, BITS)]
         around = max(encloses, key=lambda each: each.length, default=None)
         inner = [each for each in owned if region.holds(each, BITS)]
-        found = divide(inner, BITS, around, region)
+        found = divide(sorted(inner), BITS, around, region)
         assert found == {p: pair for p, pair in whole.items() if region.holds(p, BITS)}
 
 
@@ -65,4 +65,20 @@ def test_pieces_grow_with_the_owners_however_they_are_nested(bits: int) -> None:
     nested = [Prefix(0, length) for length in range(bits)]
     assert len(divide(nested, bits)) == bits
     scattered = [Prefix(977 * n << bits // 4, bits) for n in range(1, 1000)]
-    assert len(divide([*nested, *scattered], bits)) <= bits * (len(scattered) + 1)
+    most = bits * (len(scattered) + 1)
+    assert len(divide(sorted([*nested, *scattered]), bits, most=most)) <= most
+
+
+def test_no_more_is_read_and_made_than_shows_that_there_are_too_many() -> None:
+    read = []
+
+    def owned() -> Iterator[Prefix]:
+        for each in [Prefix(0, 0), *(Prefix(977 * n << 32, 128) for n in range(1, 4000))]:
+            read.append(each)
+            yield each
+
+    with pytest.raises(TooManyPiecesError):
+        divide(owned(), 128, most=1024)
+    assert len(read) < 100
+    whole = [Prefix(n << 8, 24) for n in range(2000)]
+    assert len(divide(whole, 32, most=0)) == 2000

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, func, insert, select, true
+from sqlalchemy import MetaData, func, insert, select, true, update
 from tests.databases import Databases
 from tests.store.world import Clock, World
 
@@ -452,3 +452,31 @@ def test_what_was_taken_stays_taken_and_what_was_free_is_given(databases: Databa
         made = [world.port(network, AddressRequest("front-4"), project_id="p2") for _ in range(3)]
         assert [port.fixed_ips[0].address for port in made] == [V4[10], V4[12], V4[21]]
         assert world.port(network, AddressRequest("front-6")).fixed_ips[0].address == V6 + 1
+
+
+def test_a_network_with_too_many_pieces_keeps_those_of_whole_pairs(databases: Databases) -> None:
+    """An earlier release kept them all, and counted them."""
+    broken, whole = (key(ip_address(each)) for each in ("fd00::1", "fd01::"))
+    pair = key(ip_address("fd00::"))
+    columns = ("first", "length", "pair_first", "pair_length")
+    rows = [(broken, 128, pair, 64), (whole, 64, whole, 64)]
+    with databases.unmigrated() as where:
+        write_as_the_first_release(where)
+        database = open_database(where)
+        migrations.upgrade(database, "0024")
+        with database.writing.begin() as connection:
+            for network, many in (("front", 62_287), ("own", 1)):
+                given = [dict(zip(columns, row, strict=True), network_id=network) for row in rows]
+                connection.execute(insert(tables.pair_pieces), given)
+                this = tables.networks.c.id == network
+                connection.execute(update(tables.networks).where(this).values(pieces=many))
+        migrations.upgrade(database)
+        with database.writing.begin() as connection:
+            found = connection.execute(
+                select(tables.pair_pieces.c.network_id, tables.pair_pieces.c.first)
+            ).all()
+            counts = connection.execute(select(tables.networks.c.id, tables.networks.c.pieces))
+            assert {row.id: row.pieces for row in counts} == {"front": 1025, "own": 1}
+        database.close()
+    left = {(each.network_id, each.first) for each in found if each.first in (broken, whole)}
+    assert left == {("front", whole), ("own", broken), ("own", whole)}

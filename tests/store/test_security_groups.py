@@ -1,5 +1,6 @@
 """Security groups as they are kept, and what hosts are told of them: rules and sets, once each."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import collapse_addresses, ip_address, ip_network
@@ -83,8 +84,13 @@ def applied(
     return (sets[set_id] - change.removed) | change.added
 
 
-def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str, set[IPNetwork]]]:
-    """All ports, all rules by group and the prefixes of all sets, from the nouns alone."""
+def everything(
+    world: World, closed: Collection[str] = ()
+) -> tuple[list[Port], dict[str, set[Rule]], dict[str, set[IPNetwork]]]:
+    """All ports, all rules by group and the prefixes of all sets, from the nouns alone.
+
+    `closed` are the networks whose broken pairs count for nothing.
+    """
     with world.store.read() as snapshot:
         nouns = intent.of_all(snapshot)[0]
         ports = list(nouns.ports.values())
@@ -97,7 +103,8 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
     }
     for port in ports:
         for group, prefix in contribution_of_port(port):
-            sets.setdefault(group, set()).update(remaining(prefix, port, ports, shared))
+            left = remaining(prefix, port, ports, shared, closed)
+            sets.setdefault(group, set()).update(left)
         held = (a for each in nouns.ip_groups_of.get(port.id, ()) for a in each.addresses)
         for address in held:
             for group in effective_security_groups(port):
@@ -106,10 +113,16 @@ def everything(world: World) -> tuple[list[Port], dict[str, set[Rule]], dict[str
 
 
 def remaining(
-    prefix: IPNetwork, port: Port, ports: list[Port], groups: list[IpGroup]
+    prefix: IPNetwork,
+    port: Port,
+    ports: list[Port],
+    groups: list[IpGroup],
+    closed: Collection[str] = (),
 ) -> list[IPNetwork]:
     """A prefix that a port brings, without what others on its network own within."""
-    others = [each for each in ports if each.network_id == port.network_id and each is not port]
+    is_closed = port.network_id in closed
+    there = [each for each in ports if each.network_id == port.network_id]
+    others = [each for each in there if is_closed or each is not port]
     owned = [host_prefix(fixed.address) for each in others for fixed in each.fixed_ips]
     owned += [pair.prefix for each in others for pair in each.address_pairs]
     shared = [each for each in groups if each.network_id == port.network_id]
@@ -118,7 +131,7 @@ def remaining(
     for own in owned:
         if prefix.version == own.version and own.prefixlen > prefix.prefixlen:
             left = [rest for each in left for rest in excluded(each, own)]
-    return left
+    return [] if is_closed and left != [prefix] else left
 
 
 def excluded(one: IPNetwork, own: IPNetwork) -> list[IPNetwork]:
@@ -139,9 +152,9 @@ def meaning(sets: dict[str, Any]) -> dict[str, set[IPNetwork]]:
     }
 
 
-def assert_told_all(world: World, agent: Agent) -> None:
+def assert_told_all(world: World, agent: Agent, closed: Collection[str] = ()) -> None:
     """The host knows what its ports refer to, as it is now, and nothing else."""
-    ports, rules, sets = everything(world)
+    ports, rules, sets = everything(world, closed)
     mine = {port.id: effective_security_groups(port) for port in ports if port.host == agent.host}
     groups = {group: rules[group] for groups in mine.values() for group in groups}
     named = {

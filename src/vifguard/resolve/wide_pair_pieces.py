@@ -10,10 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, NamedTuple
 
 MOST_PIECES: Final = 1024
-"""The most pieces of all pairs of a network that others' prefixes break: beyond, none counts."""
+"""The most pieces of all pairs of a network that others' prefixes break: beyond, none counts.
+
+They are not even kept then: the network is **closed**.
+"""
+
+
+class TooManyPiecesError(Exception):
+    """Pairs that others' prefixes break have more pieces than were allowed."""
 
 
 class Prefix(NamedTuple):
@@ -41,27 +49,40 @@ class _Open:
 
 
 def divide(
-    owned: Iterable[Prefix], bits: int, around: Prefix | None = None, region: Prefix | None = None
+    owned: Iterable[Prefix],
+    bits: int,
+    around: Prefix | None = None,
+    region: Prefix | None = None,
+    most: int = MOST_PIECES,
 ) -> Mapping[Prefix, Prefix]:
     """Each piece of the wide prefixes among the owned ones, and the prefix that it is a piece of.
 
-    `around` encloses all of a region, and owns the addresses there that have no other owner. One
-    pass over the prefixes in order, with a stack of those that enclose the next: the pieces of
-    all of them together grow with their number, however they are nested.
+    The owned prefixes come in order (`sorted`); one may come again right after itself. `around`
+    encloses all of a region, and owns the addresses there that have no other owner. One pass,
+    with a stack of the prefixes that enclose the next: the pieces of all of them together grow
+    with their number, however they are nested.
+
+    Raises TooManyPiecesError, and reads no further, where the pairs that others' prefixes break
+    have more pieces than `most`.
     """
     found: dict[Prefix, Prefix] = {}
     enclosing: list[_Open] = []
+    broken = 0
 
     def give(until: int) -> None:
         """Give the rest, up to an address, to the innermost enclosing prefix."""
+        nonlocal broken
         inner = enclosing[-1]
         for piece in _cover(inner.next, until, bits):
+            broken += piece != inner.owned
+            if broken > most:
+                raise TooManyPiecesError
             found[piece] = inner.owned
         inner.next = max(inner.next, until + 1)
 
     if around is not None and region is not None:
         enclosing.append(_Open(around, region.first, region.last(bits)))
-    for each in sorted(set(owned)):
+    for each, _ in groupby(owned):
         while enclosing and enclosing[-1].last < each.first:
             give(enclosing[-1].last)
             enclosing.pop()

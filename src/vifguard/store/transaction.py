@@ -155,7 +155,8 @@ class WriteTransaction(Snapshot):
 
     By network: `owned` are the prefixes that have other owners than before, `paired` whether any
     has a wide address pair, `listed` the sets that a wide pair was added to or removed from.
-    `rest` is the time that a released address rests (seconds).
+    `freed` are the networks on which an owner went. `rest` is the time that a released address
+    rests (seconds).
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class WriteTransaction(Snapshot):
         self.ports_to_notify: set[str] = set()
         self.notify_all_hosts = False
         self.owned: dict[str, set[IPNetwork]] = {}
+        self.freed: set[str] = set()
         self.paired: dict[str, Deferred[bool]] = {}
         self.listed: dict[str, set[tuple[str, IPNetwork]]] = {}
         self.release: float | None = None

@@ -19,7 +19,7 @@ from vifguard.api.schema.convert import (
 from vifguard.model.address import Mac
 from vifguard.model.port import AddressPair
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES
-from vifguard.store.addressing.wide_pair_pieces import is_wide
+from vifguard.store.addressing.wide_pair_owners import is_wide
 from vifguard.store.schema.mapping import EnforcementProgress
 
 MOST: Final = 64
@@ -58,12 +58,11 @@ PAIRS: Final = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MOST
 
 def why_uncounted(port: EnforcementProgress) -> str:
     """Why wide address pairs of a port do not count in its security groups."""
-    if not port.pieces:
+    if not port.uncounted:
         return ""
     return (
-        f"the wide address pairs of the network break into {port.pieces} pieces around what other "
-        f"ports have, and {MOST_PIECES} are the most: those that do count for nothing in security "
-        f"groups"
+        f"the wide address pairs of the network break into too many pieces around what other ports "
+        f"have, {MOST_PIECES} are the most: those that do count for nothing in security groups"
     )
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.network import Subnet
-from vifguard.store.addressing import resting, wide_pair_pieces
+from vifguard.store.addressing import resting, wide_pair_owners
 from vifguard.store.addressing.allocation import AddressOwner, AddressRequest, Allocation
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import (
@@ -179,7 +179,7 @@ def release_link_local(
     """Release link-local addresses."""
     for address in removed:
         change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
-        wide_pair_pieces.own(change, network_id, [host_prefix(address)])
+        wide_pair_owners.disown(change, network_id, [host_prefix(address)])
 
 
 def choose(
@@ -193,7 +193,7 @@ def choose(
     `subnets` are the network's. Raises WrongAddressError; a result may raise that too,
     AddressTakenError or NoAddressLeftError.
     """
-    wide_pair_pieces.expect(change, taker.network_id)
+    wide_pair_owners.expect(change, taker.network_id)
     asked: list[tuple[Subnet, Deferred[Allocation]]] = []
     for wish in wishes:
         subnet = _subnet_of(taker, wish, subnets)
@@ -226,7 +226,7 @@ def _assign(
         "position": position,
     }
     change.write(_ALLOCATE, row)
-    wide_pair_pieces.own(change, taker.network_id, [host_prefix(address)])
+    wide_pair_owners.own(change, taker.network_id, [host_prefix(address)])
 
 
 def release(
@@ -242,7 +242,7 @@ def release(
     by_id = {subnet.id: subnet for subnet in subnets}
     for subnet_id, address in removed:
         subnet = by_id[subnet_id]
-        wide_pair_pieces.own(change, subnet.network_id, [host_prefix(address)])
+        wide_pair_owners.disown(change, subnet.network_id, [host_prefix(address)])
         if rests_for and change.rest and not subnet.is_automatic:
             resting.rest(change, subnet, address, rests_for)
         else:

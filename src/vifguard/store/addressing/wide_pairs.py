@@ -64,26 +64,13 @@ def _tell(change: WriteTransaction, moved: Moved, listed: Iterable[tuple[str, _P
     )
     for set_id, pair in listed:
         told[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
-    turned = _turned(change, moved)
-    following = (
-        address_sets.queue_subscribers(change, told.keys() | turned)() if told or turned else []
-    )
-    if sum(map(len, told.values())) > MOST_JOURNALED:
-        turned |= told.keys()
-    address_sets.restart(change, turned, following)
-    lines = ((each, prefixes) for each, prefixes in told.items() if each not in turned)
-    address_sets.tell(change, _lines(lines), following)
-
-
-def _turned(change: WriteTransaction, moved: Moved) -> set[str]:
-    """The sets with broken pairs that begin to count, or cease to."""
-    if not moved.is_turned:
-        return set()
-    broken = (
-        wide_pair_pieces.broken_pairs(change, moved.network_id)
-        | wide_pair_pieces.by_pair(moved.gone).keys()
-    )
-    return {set_id for set_id, _ in _sets_of(change, moved.network_id, broken)}
+    if not told:
+        return
+    following = address_sets.queue_subscribers(change, told.keys())()
+    if moved.is_turned or sum(map(len, told.values())) > MOST_JOURNALED:
+        address_sets.restart(change, told.keys(), following)
+    else:
+        address_sets.tell(change, _lines(told.items()), following)
 
 
 def _sets_of(

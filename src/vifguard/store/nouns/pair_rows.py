@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, insert
 
 from vifguard.model.port import Port
-from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.addressing import wide_pair_owners
 from vifguard.store.database.statements import Statement
 from vifguard.store.schema.mapping import pair_values
 from vifguard.store.schema.tables import address_pairs
@@ -26,5 +26,6 @@ def write(change: WriteTransaction, before: Port | None, after: Port | None) -> 
         change.write(_DELETE, {"this": port.id})
     if after is not None and has:
         change.write(_INSERT, pair_values(after))
-    moved = {pair.prefix for pair in had} ^ {pair.prefix for pair in has}
-    wide_pair_pieces.own(change, port.network_id, moved)
+    old, new = ({pair.prefix for pair in pairs} for pairs in (had, has))
+    wide_pair_owners.disown(change, port.network_id, old - new)
+    wide_pair_owners.own(change, port.network_id, new - old)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
-from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.addressing import wide_pair_owners
 from vifguard.store.nouns.list_pages import creation_order
 from vifguard.store.schema.mapping import EnforcementProgress, enforcement_of
 from vifguard.store.schema.tables import (
@@ -62,7 +62,7 @@ _STATEMENT = (
         ports.c.host,
         ports.c.admin_state_up,
         networks.c.admin_state_up,
-        wide_pair_pieces.TOO_MANY,
+        wide_pair_owners.TOO_MANY,
         select(func.max(security_groups.c.rules_revision))
         .join_from(port_security_groups, security_groups)
         .where(port_security_groups.c.port_id == ports.c.id)

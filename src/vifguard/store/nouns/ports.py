@@ -27,7 +27,7 @@ from vifguard.store.addressing import (
     learned,
     ownership,
     port_addresses,
-    wide_pair_pieces,
+    wide_pair_owners,
 )
 from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.database.json_rows import json_rows
@@ -127,7 +127,7 @@ _IP_GROUPS = (
     .label("ip_groups")
 )
 
-_BESIDE = (hosts.c.reached, hosts.c.seen_at.label("heard_at"), wide_pair_pieces.TOO_MANY)
+_BESIDE = (hosts.c.reached, hosts.c.seen_at.label("heard_at"), wide_pair_owners.TOO_MANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort
         row.reached or 0,
         tuple(group_id for (group_id,) in row.ip_groups),
         0.0 if heard is None else heartbeats.silent_since(row.host, heard),
-        row.too_many,
+        bool(row.too_many),
     )
 
 

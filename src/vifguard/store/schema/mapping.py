@@ -127,9 +127,9 @@ class EnforcementProgress:
     `policy_revision` is the last that changed the port's own policy, `rules_revision` the last
     at which a rule of its security groups changed; `reached` the one up to which its host enforces
     everything. `port_up` and `network_up` are the owners' admin_state_up. `silent_since` is the
-    last heartbeat of the host (seconds since the epoch), where it is silent; else 0. `pieces` is
-    the number of pieces into which the wide address pairs of its network break, where the port has
-    such a pair and they are too many to count in security groups; else 0.
+    last heartbeat of the host (seconds since the epoch), where it is silent; else 0. `uncounted`
+    is whether the port has a wide address pair, and those of its network break into too many
+    pieces to count in security groups.
     """
 
     host: str
@@ -140,7 +140,7 @@ class EnforcementProgress:
     reached: int
     enforcement: Enforcement
     silent_since: float = 0.0
-    pieces: int = 0
+    uncounted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class StoredPort:
     reached: int = 0
     ip_groups: tuple[str, ...] = ()
     silent_since: float = 0.0
-    pieces: int = 0
+    uncounted: bool = False
 
     @property
     def progress(self) -> EnforcementProgress:
@@ -173,7 +173,7 @@ class StoredPort:
             self.reached,
             self.enforcement,
             self.silent_since,
-            self.pieces,
+            self.uncounted,
         )
 
 

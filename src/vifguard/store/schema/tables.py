@@ -56,7 +56,8 @@ networks = Table(
     # The most addresses that ports may learn: link-local ones for each MAC, and others.
     Column("learned_link_local", Integer, nullable=False, server_default="0"),
     Column("learned_others", Integer, nullable=False, server_default="0"),
-    # The number of pieces of its wide address pairs that others' prefixes break.
+    # The number of pieces of its wide address pairs that others' prefixes break; 1025 where they
+    # are too many, and none of them is kept.
     Column("pieces", Integer, nullable=False, server_default="0"),
     Index(None, "name"),
     Index(None, "created_at", "id"),

@@ -18,14 +18,13 @@ from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import effective_security_groups
-from vifguard.store.addressing import wide_pair_pieces
+from vifguard.store.addressing import wide_pair_owners
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.schema.mapping import Values, address_of, key, prefix_of
 from vifguard.store.schema.tables import (
     allocations,
     host_sets,
     ip_group_members,
-    networks,
     pair_pieces,
     port_security_groups,
     ports,
@@ -87,13 +86,11 @@ _IN_PAIR = and_(
 
 
 def _with_pieces(some: Select[Any]) -> Select[Any]:
-    """A selection from the pieces of sets' wide pairs, where they count."""
+    """A selection from the pieces of sets' wide pairs."""
     return (
         some.select_from(set_prefixes)
         .join(ports, ports.c.id == set_prefixes.c.port_id)
         .join(pair_pieces, _IN_PAIR)
-        .join(networks, networks.c.id == ports.c.network_id)
-        .where(wide_pair_pieces.COUNTS)
     )
 
 
@@ -205,7 +202,7 @@ def update_contribution(
     if added := after - before:
         change.write(_INSERT, [_row(port_id, *each) for each in _sorted(added)])
     if network_id:
-        wide = {each for each in removed | added if wide_pair_pieces.is_wide(each[1])}
+        wide = {each for each in removed | added if wide_pair_owners.is_wide(each[1])}
         change.listed.setdefault(network_id, set()).update(wide)
         removed, added = removed - wide, added - wide
     if moved := removed | added:
