@@ -1,13 +1,14 @@
 """What the pages promise of every command."""
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer.main
-from command import COMMAND, execute
+from command import COMMAND, execute, started
 
 from vifguard.cli.exit_codes import ExitCode
 from vifguard.cli.main import app
@@ -46,6 +47,25 @@ def test_every_command_that_asks_or_changes_speaks_json(path: tuple[str, ...]) -
 def test_the_page_tells_every_exit_code() -> None:
     told = {int(code) for code in re.findall(r"^\| (\d) \|", PAGE.read_text(), re.MULTILINE)}
     assert told == set(ExitCode)
+
+
+KERNELS = ("port wait", "--follow", "port release")
+"""Lines of the page that need a host, or a guest."""
+
+
+def test_the_pages_commands_work_one_behind_the_other(tmp_path: Path) -> None:
+    sections = ("A port, from nothing", "Addresses that several", "Security groups of", "Sharing")
+    blocks = [
+        re.search(rf"^## {each}.*?```\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        for each in sections
+    ]
+    lines = [line for block in blocks if block for line in block[1].splitlines()]
+    assert len(lines) > 20
+    with started("serve", "--listen", "127.0.0.1:0", data_dir=tmp_path / "data") as service:
+        shell = service.shell()
+        for line in lines:
+            if not any(word in line for word in KERNELS):
+                shell(*shlex.split(line, comments=True)[1:])
 
 
 def test_a_shell_can_be_taught_to_complete() -> None:
