@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -143,6 +144,15 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
             assert three.heard_by(two, legal(3)) == [legal(3)]
             one.send(forged(1))
             assert forged(1) not in two.ear.until(*three.send_marks())
+
+
+def test_an_interface_that_is_gone_before_its_guard_is_no_error(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each restart of a guest logged that its tap had no guard: No such device."""
+    bench.host.guests[0].unplug()
+    bench.take(Update(8, complete=False, ports=(replace(port(1), revision=8),)))
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
 def test_an_interface_that_its_bridge_does_not_let_go_keeps_its_guard_closed(

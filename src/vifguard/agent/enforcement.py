@@ -11,7 +11,7 @@ from vifguard.bridging.bridge import port_of_mark
 from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
-from vifguard.kernel.net.link import Link
+from vifguard.kernel.net.link import Link, interfaces
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
 
@@ -206,7 +206,8 @@ class Enforcement:
         there = self._there(closing)
         self._note(closing, there)
         bare = closing.wanted.ports.keys() - there
-        for index in bare:
+        # A guest that ends takes its interface along at any moment: what is gone needs no guard.
+        for index in bare.intersection(interfaces()):
             place, why = places.get(index), reasons.get(index, lacking[index])
             log.error("%s has no guard: %s", _named(index, place), why)
         return frozenset(bare)
