@@ -104,6 +104,10 @@ class Cloud:
     http: httpx.Client
     store: Store
 
+    def __post_init__(self) -> None:
+        """Let hosts live on after they reported once: a test takes as long as it takes."""
+        self.store.heartbeats._monotonic = lambda: 0.0
+
     def __getattr__(self, name: str) -> User:
         if name not in PASSWORDS:
             raise AttributeError(name)

@@ -1,9 +1,12 @@
 """What is said to be spoken is spoken, and what is not is refused as Neutron refuses it."""
 
+import time
 from typing import Any
 
 import pytest
 from tests.api.cloud import Cloud, User, refusal
+
+from vifguard.feed.messages import Report
 
 EVIDENCE: dict[str, tuple[str, ...]] = {
     "address-group": ("/v2.0/address-groups", "/v2.0/address-groups/{group_id}/add_addresses"),
@@ -224,10 +227,30 @@ def test_what_can_be_had_is_said_before_it_is_refused(cloud: Cloud) -> None:
     cloud.has_host("h2", isolation=False)
     assert offered()["project_networks"] == {"offered": True, "reason": ""}
     cloud.has_host("h1", isolation=False)
-    why = "no host can keep networks apart"
+    why = "no host that lives can keep networks apart"
     assert offered()["project_networks"]["reason"] == why
     assert why in cloud.alice.refused("network", name="x")[2]
     assert "h1, h2" in offered(cloud.admin)["project_networks"]["reason"]
+
+
+def test_what_a_silent_host_could_hold_cannot_be_had(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project's network was made, and `offered` said yes, while the only agent was dead."""
+    cloud.has_host("h1", groups=True)
+    cloud.alice.make("network", name="before")
+    beats = cloud.store.heartbeats
+    monkeypatch.setattr(beats, "_monotonic", lambda: time.monotonic() + 11)
+    why = "no host that lives can keep networks apart"
+    assert why in cloud.alice.refused("network", name="after")[2]
+    said = cloud.alice.get("vifguard/capabilities")["capabilities"]
+    assert said["project_networks"] == {"offered": False, "reason": why}
+    assert said["security_groups"]["offered"] is False
+    said = cloud.admin.get("vifguard/capabilities")["capabilities"]
+    silent = "host h1 can keep networks apart, but is silent"
+    assert said["project_networks"]["reason"] == silent
+    cloud.store.record_report(Report("h1", read_back=True))
+    cloud.alice.make("network", name="after")
 
 
 def test_versions(cloud: Cloud) -> None:

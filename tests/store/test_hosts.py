@@ -149,9 +149,13 @@ def test_what_can_be_offered_is_judged_by_the_hosts_that_live(world: World) -> N
 
     assert why() == ("", "")
     world.clock.now += 11
-    assert why() == ("", "")  # nobody lives: all are asked
+    assert all("h1 can" in each and "is silent" in each for each in why())
     said(world, "ghost", about=unable)
-    assert all("ghost" in each for each in why())
+    assert all("h1 can" in each and "is silent" in each for each in why())
+    said(world)
+    assert why() == ("", "")
+    said(world, about=unable)
+    assert all("ghost, h1 cannot" in each for each in why())
 
 
 def deleted(world: World, name: str, *, force: bool = False) -> None:

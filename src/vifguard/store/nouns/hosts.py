@@ -125,19 +125,17 @@ def security_groups_unsupported(snapshot: Snapshot, *, named: bool) -> str:
 def _unsupported(
     snapshot: Snapshot, can: Callable[[HostReport], bool], what: str, *, named: bool
 ) -> str:
-    known = with_liveness(read(snapshot))
+    known = read(snapshot)
     if not known:
         return "no host has reported yet"
-    if any(can(host.about) for host in known):
+    able = [host for host in known if can(host.about)]
+    if any(host.is_alive for host in able):
         return ""
     if not named:
-        return f"no host can {what}"
+        return f"no host that lives can {what}"
+    if able:
+        return f"host {', '.join(host.name for host in able)} can {what}, but is silent"
     return f"host {', '.join(host.name for host in known)} cannot {what}"
-
-
-def with_liveness(known: Sequence[StoredHost]) -> Sequence[StoredHost]:
-    """The hosts whose features decide what is offered: those that live, else all there are."""
-    return [host for host in known if host.is_alive] or known
 
 
 def claim(change: WriteTransaction, name: str, instance: Instance) -> None:
