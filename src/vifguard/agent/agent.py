@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from uuid import uuid4
 
 from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host import capabilities
 from vifguard.agent.host.capabilities import BridgeFeatures
+from vifguard.agent.host.capability_watch import CapabilityWatcher
 from vifguard.agent.host.no_driver import NoDriver, NothingEnforced
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedState
@@ -73,8 +75,9 @@ class Agent:
             run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
             wire = capabilities.probe_bridges()
-            about = capabilities.report(wire, driver.features if driver else frozenset(), missing)
-            outbox.put_host_report(about)
+            features = driver.features if driver else frozenset[str]()
+            look = partial(capabilities.report, wire, features, missing)
+            outbox.put_host_report(about := look())
             health = Health(outbox.put_health)
             refused: list[SecondAgentError] = []
 
@@ -100,13 +103,12 @@ class Agent:
             # It may be waiting for the server's answer when all else ends: nobody waits for it.
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
-
             state = AgentState(self._settings.physical, capabilities.isolation_unsupported(about))
-            if driver is None:
-                nothing = NothingEnforced()
-                acting = Actors(NoDriver(state, "; ".join(missing)), nothing, nothing, tools.look)
-            else:
-                acting = self._acting(state, driver, tools, _Channels(outbox, health, put, stop))
+            told = _Channels(outbox, health, put, stop)
+            nothing = _without_driver(state, missing, tools)
+            acting = self._acting(state, driver, tools, told) if driver else nothing
+            watching = CapabilityWatcher(look, about, outbox, put, stop)
+            start("capability watcher", watching.work, stop.set)
             intake, every = Startup(events, feed.again, ready), self._settings.compare_every
             Worker(state, acting, intake, outbox, health, every).run()
         if refused:
@@ -189,6 +191,12 @@ class _Channels:
     health: Health
     put: Callable[[Notice], None]
     stop: threading.Event
+
+
+def _without_driver(state: AgentState, missing: tuple[str, ...], tools: _Tools) -> Actors:
+    """Actors on a host that lacks what a driver needs: they act on nothing."""
+    nothing = NothingEnforced()
+    return Actors(NoDriver(state, "; ".join(missing)), nothing, nothing, tools.look)
 
 
 def _member_filter(

@@ -30,7 +30,14 @@ class AllLinks:
     links: tuple[Link, ...]
 
 
-Event = Update | Link | LinkRemoved | AllLinks
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """Whether the host can keep networks apart: `unsupported` says why not, empty where it can."""
+
+    unsupported: str
+
+
+Event = Update | Link | LinkRemoved | AllLinks | Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ class AgentState:
             return self._link(event.index, event)
         if isinstance(event, LinkRemoved):
             return self._link(event.index, None)
+        if isinstance(event, Isolation):
+            return self._isolation(event.unsupported)
         return self._all_links(event.links)
 
     def dirtied_by(self, index: int) -> Dirty:
@@ -154,6 +163,13 @@ class AgentState:
     def segments(self) -> Iterable[Segment]:
         """The networks that have ports here."""
         return (presence.segment for presence in self._networks.values())
+
+    def _isolation(self, unsupported: str) -> Dirty:
+        if unsupported == self.no_isolation:
+            return NOTHING
+        self.no_isolation = unsupported
+        isolated = (i for i, port in self.ports.items() if not port.segment.shared)
+        return Dirty(frozenset(isolated))
 
     def _update(self, update: Update) -> Dirty:
         if update.complete:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from vifguard.agent.reporting.report import pauses
+from vifguard.agent.state import Isolation
 from vifguard.feed.messages import Feed, FeedError, Update
 from vifguard.kernel.net.link import LinkNotification, LinkWatch, NotificationsLost
 from vifguard.kernel.nftables.nft import DropTableWatch
@@ -32,7 +33,7 @@ class Stop:
     """The notice that the worker is to end."""
 
 
-Notice = Update | LinkNotification | QuarantineLost | Stop
+Notice = Update | LinkNotification | QuarantineLost | Isolation | Stop
 Put = Callable[[Notice], None]
 
 

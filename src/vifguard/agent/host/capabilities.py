@@ -69,7 +69,11 @@ def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
 
 
 def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
-    """The report of a host, from the features of its bridges (`wire`) and of its driver."""
+    """The report of a host as it is now, from the features of its bridges (`wire`) and its driver.
+
+    What the kernel can do it goes on to do; whether the host's own rules see bridged packets is
+    looked up at each call, in the calling thread's network namespace.
+    """
     floors = {
         BY_GUARD: not missing,
         BY_NAME: wire.by_name,
@@ -77,13 +81,14 @@ def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, .
         f"{BY_MEMBERS} ({wire.members})": bool(wire.members),
     }
     hooks = sorted(features & {"tcx", "clsact"})
+    lacking = (*missing, *wire.missing, *_rewriters())
     return HostReport(
         kernel=platform.release(),
         driver=f"ebpf ({hooks[0]})" if hooks else "none",
         features=features | wire.features,
-        missing=(*missing, *wire.missing),
+        missing=lacking,
         floor=tuple(name for name, holds in floors.items() if holds),
-        isolation=not (missing or wire.missing),
+        isolation=not lacking,
     )
 
 
@@ -93,14 +98,13 @@ def isolation_unsupported(about: HostReport) -> str:
 
 
 def probe_bridges() -> BridgeFeatures:
-    """Try bridges and drop chains, and check whether anything else judges bridged packets."""
+    """Try bridges and drop chains."""
     try:
-        wire = in_throwaway(_probe_bridges)
+        return in_throwaway(_probe_bridges)
     except OSError as error:
         return BridgeFeatures(
             (f"network namespaces: {error}",), by_name=False, vlan_quarantine=False
         )
-    return replace(wire, missing=(*wire.missing, *_rewriters()))
 
 
 def _rewriters() -> tuple[str, ...]:

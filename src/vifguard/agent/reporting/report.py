@@ -98,7 +98,7 @@ class Outbox:
     def put_host_report(self, about: HostReport) -> None:
         """Put the report of this host; sent at once."""
         with self._filled:
-            self._about = about
+            self._about = replace(about, degraded=self._degraded, lost=self._lost)
             self._news = True
             self._wake(urgent=True)
 
