@@ -210,7 +210,7 @@ def test_what_another_project_was_given_is_not_taken_from_it(
     (web,) = (one for one in of(client, SECURITY_GROUP, project) if one["name"] == "web")
     theirs = client.create(SECURITY_GROUP, {"name": "theirs", "project_id": "acme"})["id"]
     rule = rule_of(client, theirs, remote_group_id=web["id"], protocol="tcp")
-    run = tenant("apply", "-f", write(**REST), "--prune", "--yes", code=1)
+    run = tenant("apply", "-f", write(), "--prune", "--yes", code=1)
     assert "acme" in run.err
     assert client.show(SECURITY_GROUP_RULE, rule["id"])["remote_group_id"] == web["id"]
     client.delete(SECURITY_GROUP_RULE, rule["id"])
