@@ -81,3 +81,12 @@ def test_an_agent_in_another_namespace_is_not_hindered(host: Host) -> None:
         other.enforced(2)
     host.set(port(1))
     host.enforced(1)
+
+
+def test_a_user_with_other_rights_who_has_the_name_locks_nobody_out(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel lets everybody take it; here it is the agent that is somebody else."""
+    monkeypatch.setattr("os.geteuid", lambda: 65534)
+    with within(host.name, only_agent):
+        assert "it is not locked" in caplog.text

@@ -67,7 +67,7 @@ def test_a_subnet_has_the_usual_gateway_and_pools(cloud: Cloud) -> None:
         ),
         (
             {"cidr": "10.1.0.0/24", "allocation_pools": [{"start": "10.1.0.5", "end": "10.1.1.9"}]},
-            "InvalidAllocationPool",
+            "OutOfBoundsAllocationPool",
         ),
         (
             {
@@ -81,7 +81,7 @@ def test_a_subnet_has_the_usual_gateway_and_pools(cloud: Cloud) -> None:
         ),
         (
             {"cidr": "10.1.0.0/24", "allocation_pools": [{"start": "10.1.0.9", "end": "10.1.0.5"}]},
-            "HTTPBadRequest",
+            "InvalidAllocationPool",
         ),
         ({"cidr": "10.1.0.0/24", "ip_version": 6}, "InvalidInput"),
         ({"cidr": "10.1.0.0/24", "ipv6_ra_mode": "slaac"}, "InvalidInput"),

@@ -18,11 +18,14 @@ _CREDENTIALS = struct.Struct("=iII")
 
 
 class NetnsLockedError(Exception):
-    """Another process has the lock; `pid` is its id, 0 where that cannot be known."""
+    """Another process has the lock.
 
-    def __init__(self, pid: int) -> None:
-        super().__init__(f"process {pid}")
-        self.pid = pid
+    `pid` is its id, 0 where that cannot be known, `user` the one that it runs as.
+    """
+
+    def __init__(self, pid: int, user: int) -> None:
+        super().__init__(f"process {pid} of user {user}")
+        self.pid, self.user = pid, user
 
 
 class NetnsLock:
@@ -38,21 +41,24 @@ class NetnsLock:
             self._socket.close()
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise NetnsLockedError(_holder(name)) from None
+            raise NetnsLockedError(*_holder(name)) from None
 
     def close(self) -> None:
         """Release it for another process."""
         self._socket.close()
 
 
-def _holder(name: str) -> int:
-    """The process that listens at a name, by SO_PEERCRED; 0 where that cannot be known."""
+def _holder(name: str) -> tuple[int, int]:
+    """The process that listens at a name, and its user, by SO_PEERCRED.
+
+    Process 0 of user 0 where that cannot be known.
+    """
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(0)
         try:
             asking.connect(f"\0{name}")
             found = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         except OSError:
-            return 0
-    pid: int = _CREDENTIALS.unpack(found)[0]
-    return pid
+            return 0, 0
+    pid, user, _ = _CREDENTIALS.unpack(found)
+    return pid, user
