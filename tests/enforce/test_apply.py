@@ -364,7 +364,7 @@ HOLDER = """
 import sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from tests.enforce.world import hold, policy_of
+from tests.enforce.guarded_port import hold, policy_of
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.driver import Attachment
 driver = EbpfDriver(Path({bpf_dir!r}), tcx={tcx})
