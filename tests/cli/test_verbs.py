@@ -244,9 +244,13 @@ def test_what_new_groups_begin_with_is_the_operators(vifguard: Shell, lan: str) 
     vifguard("default-security-group-rule", "show", made["id"], code=3)
 
 
-def test_what_is_offered_and_how_full_networks_are_is_shown(vifguard: Shell, lan: str) -> None:
+def test_what_is_offered_and_how_full_networks_are_is_shown(
+    served: Service, vifguard: Shell, lan: str
+) -> None:
     assert "ip-groups" in vifguard("extension", "list").out
     assert vifguard.json("extension", "show", "ip-groups")["alias"] == "ip-groups"
+    with Client.from_data_dir(served.data_dir) as client:
+        HttpFeed(client, "h1").report(Report("h1", read_back=True))
     assert vifguard.json("capabilities")["security_groups"]["offered"] is True
     vifguard("port", "create", lan, "--network", lan)
     (row,) = vifguard.json("network", "availability", lan)

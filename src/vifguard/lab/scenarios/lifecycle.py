@@ -41,6 +41,8 @@ TITLE = "a port's whole life, and its agent's deaths, under a flood of forged fr
 _RED, _BLUE = "red", "blue"
 _LATE, _LATE_4 = Mac.parse("02:00:00:00:1a:7e"), IPv4Address("203.0.113.200")
 _CHANGES, _PER_CHANGE = 200, 5
+_WIDE_PAIRS = 10
+"""The most pairs of a port that may hold more than one address."""
 _PLUGS = _KILLS = 3
 _ENOUGH = 300
 """Frames that must come in at a port before its flood counts as one."""
@@ -413,7 +415,9 @@ def _taken_away(row: str, stage: _Stage) -> None:
 
 def _pairs(start: int, count: int) -> list[dict[str, str]]:
     """Prefixes that hold nobody's address; the first of them is 10.66.0.0/24."""
-    return [{"ip_address": f"10.66.{start + number}.0/24"} for number in range(count)]
+    prefixes = [f"10.66.{start + number}.0" for number in range(count)]
+    wide = [f"{prefix}/24" for prefix in prefixes[:_WIDE_PAIRS]]
+    return [{"ip_address": each} for each in [*wide, *prefixes[_WIDE_PAIRS:]]]
 
 
 STORIES: Mapping[str, Callable[[str, _Stage], None]] = MappingProxyType(
