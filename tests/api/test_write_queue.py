@@ -248,7 +248,7 @@ import sys
 from vifguard.store.store import Store
 store = Store.open(sys.argv[1])
 with store.change() as change:
-    change.mark()
+    change.allocate_revision()
     change.connection.exec_driver_sql("SELECT 1")
     print("in its turn", flush=True)
     sys.stdin.readline()

@@ -66,8 +66,7 @@ def test_a_misspelt_project_is_told_to_the_operator(vifguard: Shell, tmp_path: P
     give = ("rbac-policy", "create", "network", "given", "--with")
     for words in (("quota", "set", "shoping", "port=5"), (*give, "shoping")):
         told = vifguard(*words).err
-        assert "project 'shoping' has no user and nothing here so far" in told
-        assert "shopping" in told
+        assert "project 'shoping' has no user and nothing here so far; there are" in told
         vifguard("quota", "reset", "shoping", code=None)
     for words in (("quota", "set", "shopping", "port=5"), (*give, "shopping"), (*give, "all")):
         assert vifguard(*words).err == ""

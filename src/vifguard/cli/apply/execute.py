@@ -31,7 +31,8 @@ def carry_out(client: Client, steps: Sequence[Step], tell: Tell) -> None:
     When one fails, those taken are undone, the last first, and HalfwayError is raised. A
     deletion cannot be undone: deletions are the last steps.
     """
-    run = _Run(client, tell)
+    deleted = frozenset(step.current["id"] for step in steps if isinstance(step, Delete))
+    run = _Run(client, tell, deleted)
     try:
         for batch in _batches(steps):
             run.take(batch)
@@ -56,11 +57,12 @@ def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
 class _Run:
     """One run: the steps taken, and the ids and revisions of objects known by then."""
 
-    def __init__(self, client: Client, tell: Tell) -> None:
+    def __init__(self, client: Client, tell: Tell, deleted: frozenset[str]) -> None:
         self._client = client
         self._tell = tell
         self._ids: dict[CreatedReference, str] = {}
         self._revisions: dict[str, int | None] = {}
+        self._deleted = deleted
         self._taken: list[Step] = []
         self._under_way: Sequence[Step] = ()
 
@@ -97,7 +99,7 @@ class _Run:
                 body = api_body(step.resource, step.values, step.current, self._ids)
                 self._set(step.resource, key, body, revision)
             case Delete() as step:
-                prune.delete(self._client, step.resource, step.current)
+                prune.delete(self._client, step.resource, step.current, self._deleted)
         self._took(steps[0])
 
     def _took(self, step: Step) -> None:

@@ -110,8 +110,13 @@ def _attributes(step: Create | Update) -> dict[str, Any]:
     return {fields[name].attribute.name: value for name, value in step.values.items()}
 
 
-def delete(client: Client, resource: ResourceType, item: Item) -> None:
-    """Delete an object, with nothing that came to it since the plan: RefusedError otherwise."""
+def delete(
+    client: Client, resource: ResourceType, item: Item, deleted: Container[str] = ()
+) -> None:
+    """Delete an object, with nothing that came to it since the plan: RefusedError otherwise.
+
+    `deleted` are the ids of all that the plan deletes: they may refer to it.
+    """
     key, revision = item["id"], None
     if item.get("shared_with"):
         # Refused while others use it, which their owner does not see.
@@ -122,7 +127,8 @@ def delete(client: Client, resource: ResourceType, item: Item) -> None:
         revision = found["revision_number"]
     elif resource == SECURITY_GROUP:
         rules = client.list(SECURITY_GROUP_RULE, remote_group_id=key)
-        _refuse("rule", [one["id"] for one in rules if one["security_group_id"] != key])
+        others = [one for one in rules if one["security_group_id"] != key]
+        _refuse("rule", [x["id"] for x in others if x["security_group_id"] not in deleted])
     client.delete(resource, key, revision=revision)
 
 
