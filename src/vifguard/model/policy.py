@@ -59,10 +59,6 @@ class PortPolicy:
     reject: bool = False
     closed: str = ""
 
-    def owns_mac(self, mac: Mac) -> bool:
-        """Whether the MAC is the port's."""
-        return mac in self.macs
-
     def owns(self, address: IPAddress) -> bool:
         """Whether the address is the port's own, a link-local one included."""
         if address in self.learned or any(address in prefix for prefix in self.prefixes):

@@ -18,10 +18,6 @@ _CARP4, _CARP6 = "L17/carp-v4", "L17/carp-v6"
 _HIGHEST = 255
 
 
-def _sent4(name: str, piece: Layer, twin: str = _V4) -> Variant:
-    return row(name, lambda c: f.vrrp4(c, piece), VRRP, twin)
-
-
 def _sent6(name: str, piece: Layer, twin: str = _V6) -> Variant:
     return row(name, lambda c: f.vrrp6(c, piece), VRRP, twin)
 
