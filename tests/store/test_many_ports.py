@@ -42,8 +42,14 @@ BIG |= {"port_security_groups", "set_prefixes", "set_journal", "host_groups", "h
 @pytest.fixture(scope="module")
 def crowd(databases: Databases) -> Iterator[World]:
     """A network with ten thousand ports on one host, one group, one public network."""
-    with opened(databases) as world:
+    with opened(databases, first_use=True) as world:
         populate(world)
+        yield world
+
+
+@pytest.fixture
+def world(databases: Databases) -> Iterator[World]:
+    with opened(databases, first_use=True) as world:
         yield world
 
 
