@@ -142,6 +142,54 @@ def test_a_security_group_is_used_and_not_changed(groups: Cloud) -> None:
     assert refusal(cloud.bob.call("GET", f"security-groups/{group['id']}"))[0] == 404
 
 
+def test_what_others_do_with_a_shared_group_is_counted_and_not_named(groups: Cloud) -> None:
+    """An owner reads the ids of its own objects alone, and takes nobody's rules along."""
+    cloud = groups
+    network = cloud.admin.network("10.0.0.0/24", shared=True)
+    group = cloud.alice.make("security_group", name="web")
+    share(cloud.alice, "security_group", group)
+    asked = {"network_id": network["id"], "security_groups": [group["id"]]}
+    theirs, own = cloud.bob.make("port", **asked), cloud.alice.make("port", **asked)
+    path = f"security-groups/{group['id']}"
+    put = {"security_group": {"stateful": False}}
+    for method, body in (("DELETE", None), ("PUT", put)):
+        status, kind, message = refusal(cloud.alice.call(method, path, body))
+        assert (status, kind) == (409, "SecurityGroupInUse")
+        assert f"{own['id']}, 1 of other projects" in message
+        assert theirs["id"] not in message
+        assert theirs["id"] in refusal(cloud.admin.call(method, path, body))[2]
+    for user, port in ((cloud.bob, theirs), (cloud.alice, own)):
+        user.call("DELETE", f"ports/{port['id']}")
+    rules = []
+    for user in (cloud.alice, cloud.bob):
+        refers = {"direction": "ingress", "remote_group_id": group["id"]}
+        mine = user.make("security_group", name="mine")
+        rules.append(user.make("security_group_rule", security_group_id=mine["id"], **refers))
+    status, kind, message = refusal(cloud.alice.call("DELETE", path))
+    assert (status, kind) == (409, "SecurityGroupInUse")
+    assert "rules whose remote group it is: 1 of other projects" in message
+    assert rules[1]["id"] in refusal(cloud.admin.call("DELETE", path))[2]
+    cloud.bob.call("DELETE", f"security-group-rules/{rules[1]['id']}")
+    assert cloud.alice.call("DELETE", path).status_code == 204
+    assert refusal(cloud.alice.call("GET", f"security-group-rules/{rules[0]['id']}"))[0] == 404
+
+
+def test_the_owner_of_a_network_reads_no_ids_of_others_ports(cloud: Cloud) -> None:
+    """The operator put another project's port there."""
+    cloud.has_host()
+    network = cloud.alice.network("10.0.0.0/24")
+    given = {"network_id": network["id"], "project_id": "p2", "mac_address": "02:00:00:00:00:01"}
+    port = cloud.admin.make("port", **given)
+    for answer in (
+        cloud.alice.call("DELETE", f"networks/{network['id']}"),
+        cloud.alice.call(
+            "POST", "rbac-policies", {"rbac_policy": _policy("network", network, "p2")}
+        ),
+    ):
+        status, _, message = refusal(answer)
+        assert (status, "other" in message, port["id"] in message) == (409, True, False)
+
+
 def test_an_address_group_is_referred_to_and_not_changed(groups: Cloud) -> None:
     cloud = groups
     addresses = cloud.alice.make("address_group", addresses=["192.0.2.0/24"])

@@ -134,7 +134,7 @@ class World:
 
     def drop_security_group(self, group: SecurityGroup) -> None:
         with self.store.change() as change:
-            security_groups.delete_group(change, group.id)
+            security_groups.delete_group(change, group)
 
     def address_group(self, *cidrs: str, **fields: Any) -> AddressGroup:
         prefixes = frozenset(map(ip_network, cidrs))

@@ -111,7 +111,7 @@ def update_security_group(call: RequestContext, group_id: str) -> Response:
 
 @router.delete("/security-groups/{group_id}", name="delete_security_group", status_code=204)
 def delete_security_group(call: RequestContext, group_id: str) -> Response:
-    """Delete a security group that no port has, and the rules that refer to it."""
+    """Delete a security group that no port has, and its project's rules that refer to it."""
     with call.store.change() as change:
         found = visibility.own_security_group(change, call.user, group_id)
         call.require_revision(found.stamp)
@@ -120,7 +120,7 @@ def delete_security_group(call: RequestContext, group_id: str) -> Response:
                 "SecurityGroupCannotRemoveDefault",
                 "Insufficient rights for removing default security group.",
             )
-        security_groups.delete_group(change, group_id)
+        security_groups.delete_group(change, found.group)
     return Response(status_code=204)
 
 

@@ -16,6 +16,7 @@ from vifguard.api.errors import conflict
 from vifguard.api.schema.attributes import ResourceSchema
 from vifguard.api.v2.ports import MAX_SHARED, PORTS
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
+from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.store.addressing.ownership import is_generated
@@ -79,16 +80,23 @@ def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
             names.append("mac_address")
         if len(port.fixed_ips) > MAX_SHARED:
             names.append(f"more than {MAX_SHARED} fixed_ips")
-        yield from (f"{name} of port {port.id}" for name in names)
+        this = _words_for("port", port, network)
+        yield from (f"{name} of {this}" for name in names)
         for address in _outside(beside, (fixed.address for fixed in port.fixed_ips)):
-            yield f"fixed_ips {address} of port {port.id}"
+            yield f"fixed_ips {address} of {this}"
 
 
 def _in_groups(snapshot: Snapshot, network: Network) -> Iterator[str]:
     beside = subnets.of_network(snapshot, network.id)
     for stored in ip_groups.read(snapshot, group_table.c.network_id == network.id):
         for address in _outside(beside, stored.group.addresses):
-            yield f"addresses {address} of IP group {stored.group.id}"
+            yield f"addresses {address} of {_words_for('IP group', stored.group, network)}"
+
+
+def _words_for(noun: str, each: Port | IpGroup, network: Network) -> str:
+    """The object by its id, which other projects than its own do not read."""
+    is_own = each.project_id == network.project_id
+    return f"{noun} {each.id}" if is_own else f"another project's {noun}"
 
 
 def _chosen(

@@ -424,10 +424,8 @@ def _covering(snapshot: Snapshot, taker: AddressOwner, address: IPAddress) -> IP
 
 def _require_no_hosts(snapshot: Snapshot, network_id: str, address: IPAddress) -> None:
     if host := wiring.host_with(snapshot, network_id, address):
-        raise AddressTakenError(
-            f"IP address {address} already allocated in network {network_id}: it is "
-            f"host {host}'s own."
-        )
+        head = f"IP address {address} already allocated in network {network_id}: it is"
+        raise AddressTakenError(f"{head} host {host}'s own.", f"{head} a host's own.")
 
 
 def _cut_free_range(

@@ -18,8 +18,8 @@ from vifguard.resolve.affected import NOTHING, AffectedPorts, affected_by_networ
 from vifguard.store.addressing import learned
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
+from vifguard.store.nouns import dependents, rbac_policies, subnets
 from vifguard.store.nouns import ports as stored_ports
-from vifguard.store.nouns import rbac_policies, subnets
 from vifguard.store.schema.mapping import (
     Record,
     StoredNetwork,
@@ -112,14 +112,14 @@ def delete_network(change: WriteTransaction, network: Network) -> None:
     """
     serving = ports.c.device_owner.in_(SERVING)
     for table, which, noun in ((ports, ~serving, "port"), (ip_groups, true(), "IP group")):
-        users = select(table.c.id).where(table.c.network_id == network.id, which).limit(3)
-        ids = ", ".join(change.connection.scalars(users))
+        here = (table.c.network_id == network.id) & which
+        ids, discreet = dependents.words_for(change, table, here, network.project_id)
         if ids:
-            raise InUseError(
-                "network",
+            head = (
                 f"Unable to complete operation on network {network.id}. There are one or more "
-                f"{noun}s still in use on the network, id for these {noun}s is: {ids}.",
+                f"{noun}s still in use on the network, id for these {noun}s is:"
             )
+            raise InUseError("network", f"{head} {ids}.", f"{head} {discreet}.")
     beside = subnets.of_network(change, network.id)
     for stored in stored_ports.read(change, (ports.c.network_id == network.id) & serving):
         stored_ports.delete_port(change, stored, beside)

@@ -13,7 +13,7 @@ from vifguard.model.security_group import Rule, SecurityGroup, SecurityGroupRule
 from vifguard.resolve.affected import affected_by_security_group
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
-from vifguard.store.nouns import default_rules, rbac_policies
+from vifguard.store.nouns import default_rules, dependents, rbac_policies
 from vifguard.store.schema.mapping import Record, Stamp, StoredRule, StoredSecurityGroup, stamp_of
 from vifguard.store.schema.security_group_mapping import (
     meaning_of,
@@ -22,7 +22,12 @@ from vifguard.store.schema.security_group_mapping import (
     security_group_of,
     security_group_values,
 )
-from vifguard.store.schema.tables import port_security_groups, security_group_rules, security_groups
+from vifguard.store.schema.tables import (
+    port_security_groups,
+    ports,
+    security_group_rules,
+    security_groups,
+)
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions
 
@@ -155,26 +160,27 @@ def update_group(
     """Change fields of a group; raises InUseError if `stateful` changes while a port has it."""
     after = replace(before.group, **changes)
     if after.stateful != before.group.stateful:
-        _require_unused(change, after.id)
+        _require_unused(change, after)
     values = security_group_values(after) | change.updated_stamp(before.stamp)
     _update(change, after.id, values)
     change.journal_affected(affected_by_security_group(before.group, after))
     return get(change, after.id)
 
 
-def delete_group(change: WriteTransaction, group_id: str) -> None:
-    """Delete a group, its rules, and other groups' rules that refer to it.
+def delete_group(change: WriteTransaction, group: SecurityGroup) -> None:
+    """Delete a group, its rules, and the rules of its project's other groups that refer to it.
 
-    Raises InUseError while a port has it.
+    Raises InUseError while a port has it, or a rule of another project refers to it.
     """
-    _require_unused(change, group_id)
-    refers = security_group_rules.c.remote_group_id == group_id
-    others = read_rules(change, refers & (security_group_rules.c.group_id != group_id))
+    _require_unused(change, group)
+    refers = security_group_rules.c.remote_group_id == group.id
+    _require_no_stranger(change, group, refers)
+    others = read_rules(change, refers & (security_group_rules.c.group_id != group.id))
     delete_rules(change, others)
-    mine = security_group_rules.c.group_id == group_id
+    mine = security_group_rules.c.group_id == group.id
     change.connection.execute(delete(security_group_rules).where(mine))
-    rbac_policies.forget(change, group_id)
-    change.connection.execute(delete(security_groups).where(security_groups.c.id == group_id))
+    rbac_policies.forget(change, group.id)
+    change.connection.execute(delete(security_groups).where(security_groups.c.id == group.id))
     change.allocate_revision()
 
 
@@ -228,11 +234,20 @@ def _update(change: WriteTransaction, group_id: str, values: Mapping[str, Any]) 
     change.connection.execute(update(security_groups).where(this).values(values))
 
 
-def _require_unused(change: WriteTransaction, group_id: str) -> None:
-    users = select(port_security_groups.c.port_id).where(
-        port_security_groups.c.group_id == group_id
-    )
-    if port_id := change.connection.scalar(users.limit(1)):
-        raise InUseError(
-            "security-group", f"Security Group {group_id} in use: port {port_id} has it."
-        )
+def _require_unused(change: WriteTransaction, group: SecurityGroup) -> None:
+    have = select(port_security_groups.c.port_id).where(port_security_groups.c.group_id == group.id)
+    users, discreet = dependents.words_for(change, ports, ports.c.id.in_(have), group.project_id)
+    if users:
+        head = f"Security Group {group.id} in use by ports"
+        raise InUseError("security-group", f"{head}: {users}.", f"{head}: {discreet}.")
+
+
+def _require_no_stranger(
+    change: WriteTransaction, group: SecurityGroup, refers: ColumnElement[bool]
+) -> None:
+    # Their traffic would end without a word to them.
+    theirs = refers & (security_group_rules.c.project_id != group.project_id)
+    rules, discreet = dependents.words_for(change, security_group_rules, theirs, group.project_id)
+    if rules:
+        head = f"Security Group {group.id} in use by rules whose remote group it is"
+        raise InUseError("security-group", f"{head}: {rules}.", f"{head}: {discreet}.")
