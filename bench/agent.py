@@ -18,7 +18,8 @@ from typing import Any
 from bench.world import World, other_guest, policy_of, standing_world
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
-from vifguard.feed.messages import HostPort, Report, ReportAnswer, Segment, Update
+from vifguard.feed.messages import HostPort, Report, ReportAnswer, Update
+from vifguard.feed.segment import Segment
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
@@ -94,7 +95,7 @@ class MemoryFeed:
 
 def _host_port(name: str, number: int) -> HostPort:
     guest = other_guest(number)
-    segment = Segment(f"{number // PER_NETWORK:011d}-network", shared=True, physical="", mtu=1500)
+    segment = Segment(f"{number // PER_NETWORK:011d}-network", shared=True, mtu=1500)
     return HostPort(
         policy_of(guest, number, Profile.STRICT), segment, Mac.parse(guest.mac), name, 1
     )

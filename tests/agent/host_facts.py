@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vifguard.feed.messages import HostPort, Segment, Update
+from vifguard.feed.messages import HostPort, Update
+from vifguard.feed.segment import Flat, Local, Segment, SegmentKind
 from vifguard.kernel.net.link import Link
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, Profile
@@ -39,6 +40,7 @@ def port(
     own: Mac | None = None,
     shared: bool = True,
     physical: str = "",
+    kind: SegmentKind | None = None,
     revision: int = 1,
     closed: str = "",
 ) -> HostPort:
@@ -46,7 +48,8 @@ def port(
     prefixes = frozenset({parse_prefix(f"10.9.0.{number}")})
     guards = GUARDS_OF[Profile.STRICT]
     policy = PortPolicy(port_id(number), guards, frozenset({own}), prefixes, closed=closed)
-    segment = Segment(network_id(network), shared, physical, 1500)
+    kind = kind or (Flat(physical) if physical else Local())
+    segment = Segment(network_id(network), shared, 1500, kind)
     return HostPort(policy, segment, own, interface, revision)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vifguard.feed.messages import HostPort, Segment
+from vifguard.feed.messages import HostPort
+from vifguard.feed.segment import Segment
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.policy import PortPolicy, Storm
@@ -50,7 +51,7 @@ def port(
 ) -> HostPort:
     """Port `number`, which has the MAC and the address of that number."""
     own = mac or mac_of(number)
-    wide = segment or {"shared": True, "physical": "", "mtu": 1500}
+    wide = segment or {"shared": True, "mtu": 1500}
     values = {
         "guards": GUARDS_OF[profile],
         "macs": frozenset({own}),

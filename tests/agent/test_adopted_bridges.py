@@ -17,6 +17,7 @@ from tests.agent.netns import eventually, within
 from tests.agent.ports import BROADCAST, address_of, bridge_of, forged, legal, mac_of, port, port_id
 
 from vifguard.feed.messages import Report
+from vifguard.feed.segment import Flat
 from vifguard.kernel.net.bridge import Bridges, MemberSettings
 from vifguard.model.address import Mac
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
@@ -27,7 +28,7 @@ from vifguard.packet.build import arp, ethernet, ipv4, ipv6, tcp, udp
 from vifguard.semantics.tcp import ACK, SYN
 
 pytestmark = pytest.mark.kernel
-LAN = {"shared": True, "physical": "lan", "mtu": 1500}
+LAN = {"shared": True, "mtu": 1500, "kind": Flat("lan")}
 
 
 @pytest.fixture

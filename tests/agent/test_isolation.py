@@ -16,7 +16,7 @@ from vifguard.model.port import PortState
 
 pytestmark = pytest.mark.kernel
 
-ISOLATED = {"shared": False, "physical": "", "mtu": 1500}
+ISOLATED = {"shared": False, "mtu": 1500}
 SWITCH = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 

@@ -9,6 +9,7 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually
 from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, stray_unicast, tap_of
 
+from vifguard.feed.segment import Flat
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState
@@ -136,7 +137,7 @@ def test_law_5_one_bad_port_never_stops_another(pair):
     bad = {
         3: port(3, interface="lo"),
         4: port(4, interface="br-x"),
-        5: port(5, network=5, segment={"shared": True, "physical": "nowhere", "mtu": 1500}),
+        5: port(5, network=5, segment={"shared": True, "mtu": 1500, "kind": Flat("nowhere")}),
     }
     pair.guest(5).plug()
     pair.set(*bad.values(), port(1, prefixes=port(1).policy.prefixes | port(99).policy.prefixes))

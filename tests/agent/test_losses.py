@@ -26,6 +26,7 @@ from tests.agent.misfortunes import (
 from tests.agent.netns import eventually, within
 from tests.agent.ports import forged, legal, port, port_id, stray_unicast
 
+from vifguard.feed.segment import Flat
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.net import sysctl
 from vifguard.model.address import parse_prefix
@@ -48,7 +49,7 @@ class Stage:
     def __init__(self, host: Host) -> None:
         self.host = host
         many = frozenset(parse_prefix(f"10.9.0.{n}") for n in (1, 11, 12, 13))
-        lan = {"shared": True, "physical": "lan", "mtu": 1500}
+        lan = {"shared": True, "mtu": 1500, "kind": Flat("lan")}
         host.ip("link", "add", ADOPTED, "type", "bridge", "forward_delay", "0")
         host.ip("link", "set", ADOPTED, "up")
         for number in (1, 2, 7):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.agent.host_facts import complete, link, mac, port, port_id, tap
 
@@ -9,6 +11,7 @@ from vifguard.agent.placement import CONTESTED, Placement, locate
 from vifguard.agent.state import AgentState, AllLinks
 from vifguard.bridging.bridge import mark
 from vifguard.feed.messages import HostPort
+from vifguard.feed.segment import UnknownKind
 from vifguard.kernel.net.link import Link
 
 
@@ -151,13 +154,27 @@ def test_two_networks_whose_bridges_would_have_one_name_never_share_it():
     other = f"{second.segment.network_id[:12]}ffff"
     twin = HostPort(
         second.policy,
-        type(second.segment)(other, second.segment.shared, "", 1500),
+        replace(second.segment, network_id=other),
         second.mac,
         "",
         1,
     )
     found = placed([first, twin], [link(3, tap(1)), link(4, tap(2))])
     assert sorted(bool(found[n].closed) for n in (1, 2)) == [False, True]
+
+
+def test_a_network_of_an_unknown_kind_closes_its_ports_and_no_others():
+    later, known = port(1, network=1, kind=UnknownKind("vxlan")), port(2, network=2)
+    found = placed([later, known], [link(3, tap(1)), link(4, tap(2))])
+    assert "vxlan" in found[1].closed
+    assert (found[1].link, found[1].bridge) == (link(3, tap(1)), None)
+    assert not found[2].closed
+
+
+def test_an_interface_of_an_unknown_kind_is_closed_on_the_operators_bridge_too():
+    links = [link(3, tap(1), master=4), link(4, "br0", kind="bridge")]
+    found = placed([port(1, kind=UnknownKind("vxlan"))], links)[1]
+    assert (bool(found.closed), found.stays) == (True, False)
 
 
 def test_a_closed_policy_closes_the_place():

@@ -30,6 +30,7 @@ from vifguard.enforce.driver import ApplyError, PortError
 from vifguard.enforce.ebpf import EbpfDriver
 from vifguard.enforce.state import Change
 from vifguard.feed.messages import Update
+from vifguard.feed.segment import Flat
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Links
 from vifguard.kernel.net.netlink import NetlinkError
@@ -132,7 +133,7 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
 
             monkeypatch.setattr(bench.driver, "apply", refuse)
             bench.compare()
-            lan = {"shared": True, "physical": "lan", "mtu": 1500}
+            lan = {"shared": True, "mtu": 1500, "kind": Flat("lan")}
             ports = tuple(port(number, segment=lan) for number in (1, 2, 3))
             bench.take(Update(7, complete=True, ports=ports))
             bench.compare()

@@ -28,12 +28,13 @@ from tests.agent.ports import (
     tap_of,
 )
 
+from vifguard.feed.segment import Flat
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.port import PortState
 from vifguard.packet.build import arp, ethernet, ipv4, tcp, udp
 
 pytestmark = pytest.mark.kernel
-PHYSICAL = {"shared": True, "physical": "physnet1", "mtu": 1500}
+PHYSICAL = {"shared": True, "mtu": 1500, "kind": Flat("physnet1")}
 _TUNSETIFF = 0x400454CA
 _TAP_WITHOUT_INFO = 0x1002
 
@@ -267,9 +268,7 @@ def _read(device: int) -> bytes:
 
 
 def test_a_macvtap_is_never_on_an_isolated_network(host, macvtap):
-    host.ports[port_id(3)] = port(
-        3, network=3, segment={"shared": False, "physical": "", "mtu": 1500}
-    )
+    host.ports[port_id(3)] = port(3, network=3, segment={"shared": False, "mtu": 1500})
     host.start()
     assert "isolated" in host.until(3, PortState.HELD_CLOSED).reason
     beyond = Ear(host.name, "beyond")

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from vifguard.agent.state import AgentState, claimed_name, is_of_guest, is_of_libvirt
 from vifguard.bridging.bridge import Bridge, bridge_name, is_ours, port_of_mark
-from vifguard.feed.messages import HostPort, Segment
+from vifguard.feed.messages import HostPort
+from vifguard.feed.segment import Segment, UnknownKind
 from vifguard.kernel.net.link import BRIDGE, Link
 
 CONTESTED = "contested"
@@ -70,12 +71,14 @@ def locate(state: AgentState, port: HostPort) -> Placement:
     if state.no_isolation and not port.segment.shared:
         why = f"the host cannot keep networks apart, and this one is isolated: {state.no_isolation}"
         return Placement(port, found.link, closed=port.policy.closed or why)
-    bridge, why = _bridge(state, state.segment(port.segment.network_id))
+    segment = state.segment(port.segment.network_id)
+    bridge, why = _bridge(state, segment)
     if found.reversed_hooks:
         bridge, why = None, _why_not_reversed(port, found.link)
     closed = port.policy.closed or why
     note = f"uplink {bridge.uplink} does not exist" if bridge and _lacks(state, bridge) else ""
-    if (why or note) and is_on_operators_bridge(state, found.link):
+    is_known = not isinstance(segment.kind, UnknownKind)
+    if (why or note) and is_known and is_on_operators_bridge(state, found.link):
         # Taking it out of there for a network that cannot take it would only cut it off.
         note = f"{why or note}; interface {found.link.name} stays where it is, without a guard"
         return Placement(port, found.link, None, port.policy.closed, note, stays=True)
@@ -191,6 +194,12 @@ def _why_not_reversed(port: HostPort, link: Link) -> str:
 
 def _bridge(state: AgentState, segment: Segment) -> tuple[Bridge | None, str]:
     """The bridge of a network, or the reason why it can have none."""
+    if isinstance(segment.kind, UnknownKind):
+        name = segment.kind.type
+        return (
+            None,
+            f"its network is of the kind {name}, which this agent does not know: upgrade it",
+        )
     name, network_id = bridge_name(segment.network_id), segment.network_id
     if network_id != min(state.networks_of_bridge(name)):
         return None, f"another network has the bridge {name}"

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from vifguard.agent.ruleset import RulesetTracker
 from vifguard.bridging.bridge import bridge_name, is_ours
-from vifguard.feed.messages import HostPort, Segment, Update
+from vifguard.feed.messages import HostPort, Update
+from vifguard.feed.segment import Segment
 from vifguard.kernel.net.link import Link, LinkRemoved
 from vifguard.model.address import Mac
 
@@ -72,10 +73,10 @@ _EVERYTHING = Dirty(everything=True)
 
 @dataclass(slots=True)
 class _Network:
-    """A network and its ports here; `said` is its segment's revision, and fields to break a tie."""
+    """A network and its ports here; `revision` is that of its segment."""
 
     segment: Segment
-    said: tuple[int, str, bool, int] = (0, "", False, 0)
+    revision: int = 0
     ports: set[str] = field(default_factory=set)
 
 
@@ -269,11 +270,10 @@ class AgentState:
             self._index_network(presence.segment, _removed)
         else:
             presence = self._networks[segment.network_id] = _Network(segment)
-        said = (port.revision, segment.physical, segment.shared, segment.mtu)
         if present:
             presence.ports.add(port_id)
-            if said >= presence.said:
-                presence.segment, presence.said = segment, said
+            if _is_newer(segment, port.revision, presence):
+                presence.segment, presence.revision = segment, port.revision
         else:
             presence.ports.discard(port_id)
         if presence.ports:
@@ -348,6 +348,13 @@ class AgentState:
             ports.update(self._same_tail(link.mac))
         networks = (*self.networks_of_bridge(link.name), *self.networks_of_uplink(link.name))
         return frozenset(ports | self._ports_of(networks))
+
+
+def _is_newer(segment: Segment, revision: int, than: _Network) -> bool:
+    """Whether a port's segment replaces a network's; of one revision, by any order but time's."""
+    if revision != than.revision or segment == than.segment:
+        return revision >= than.revision
+    return repr(segment) > repr(than.segment)
 
 
 def _is_removed(old: Link, link: Link | None) -> bool:

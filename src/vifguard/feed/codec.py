@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
-from vifguard.feed.messages import Segment
+from vifguard.feed.segment import Segment, SegmentKind, decode_kind, encode_kind
 from vifguard.model.address import (
     IPAddress,
     IPNetwork,
@@ -177,6 +177,8 @@ def _converter() -> Converter:
     converter.register_structure_hook_factory(_is_set, _set_reader)
     converter.register_unstructure_hook_factory(_is_set, _set_writer)
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
+    converter.register_structure_hook(SegmentKind, lambda raw, _: decode_kind(raw))
+    converter.register_unstructure_hook(SegmentKind, encode_kind)
     for shared in (Segment, Storm):
         converter.register_structure_hook(shared, _sharing(converter, shared))
     converter.register_structure_hook(Rule, _remembering(converter, Rule))

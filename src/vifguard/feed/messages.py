@@ -6,22 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from vifguard.feed.segment import Segment
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import PortState
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """The network as a host sees it: one bridge, with an uplink where `physical` names one."""
-
-    network_id: str
-    shared: bool
-    physical: str
-    mtu: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vifguard.feed.messages import HostPort, Segment, SetChange, Update
+from vifguard.feed.messages import HostPort, SetChange, Update
+from vifguard.feed.segment import Flat, Local, Segment
 from vifguard.model.intent import Intent
 from vifguard.model.network import Network
 from vifguard.model.port import Port
@@ -46,5 +47,6 @@ def host_port(intent: Intent, port: Port, revision: int) -> HostPort:
 
 def _segment(port: Port, network: Network | None) -> Segment:
     if network is None:
-        return Segment(port.network_id, shared=False, physical="", mtu=1500)
-    return Segment(network.id, network.shared, network.physical, network.mtu)
+        return Segment(port.network_id, shared=False, mtu=1500)
+    kind = Flat(network.physical) if network.physical else Local()
+    return Segment(network.id, network.shared, network.mtu, kind)
