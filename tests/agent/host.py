@@ -87,7 +87,7 @@ class Host:
         return run("nsenter", f"--net=/run/netns/{self.name}", "tc", *command)
 
     def held(self) -> set[str]:
-        """The devices at which the floor drops everything, both ways."""
+        """The devices at which the quarantine drops everything, both ways."""
         chain = r'hook (\w+) device "(\S+)" priority \S+ policy drop;[^}a-z]*\}'
         found = re.findall(chain, self.nft("list", "ruleset"))
         return {d for h, d in found if h == "ingress"} & {d for h, d in found if h == "egress"}

@@ -142,7 +142,7 @@ def _nft(host: Host, words: Sequence[str]) -> None:
 
 def _chain(host: Host, device: str) -> None:
     for hook in ("ingress", "egress"):
-        host.nft("delete", "chain", "netdev", "vifguard-floor", f"{hook}-{device}")
+        host.nft("delete", "chain", "netdev", "vifguard-quarantine", f"{hook}-{device}")
 
 
 def filter_of_members(host: Host) -> list[str]:
@@ -219,18 +219,18 @@ def _wired() -> Iterator[Misfortune]:
     yield Misfortune(what, "member", _other_bridge, "taken out")
     yield Misfortune(what, "member", partial(_ip, words=("set", TAP, "down")), "taken down")
     what = "flushed nftables, or took away the table or a chain of the quarantine"
-    for words in (("flush", "ruleset"), ("delete", "table", "netdev", "vifguard-floor")):
-        yield Misfortune(what, "floor", partial(_nft, words=words), "not sealed off")
-    yield Misfortune(what, "floor", partial(_chain, device=BRIDGE), "not sealed off")
-    yield Misfortune(what, "floor", partial(_chain, device=tap_of(AWAITED)))
+    for words in (("flush", "ruleset"), ("delete", "table", "netdev", "vifguard-quarantine")):
+        yield Misfortune(what, "quarantine", partial(_nft, words=words), "not sealed off")
+    yield Misfortune(what, "quarantine", partial(_chain, device=BRIDGE), "not sealed off")
+    yield Misfortune(what, "quarantine", partial(_chain, device=tap_of(AWAITED)))
     what = "let a chain of the quarantine accept, or its table sleep"
-    chain = ("netdev", "vifguard-floor", f"ingress-{BRIDGE}")
+    chain = ("netdev", "vifguard-quarantine", f"ingress-{BRIDGE}")
     for words in (
         ("add", "chain", *chain, "{ policy accept; }"),
         ("add", "rule", *chain, "accept"),
         ("add", "table", *chain[:2], "{ flags dormant; }"),
     ):
-        yield Misfortune(what, "floor", partial(_nft, words=words), "not sealed off")
+        yield Misfortune(what, "quarantine", partial(_nft, words=words), "not sealed off")
     what = "set sysctls of an interface or a bridge, or those of all"
     for name, value in (
         (f"ipv6/conf/{TAP}/disable_ipv6", "0"),

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 import pytest
 from tests.agent.guest import Guest
 from tests.agent.host import Host, hosts
-from tests.agent.netns import eventually
+from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, stray_unicast, tap_of
 
+from vifguard.agent.host.teardown import teardown
+from vifguard.bridging.quarantine import FORMER_TABLE, TABLE
+from vifguard.kernel.nftables.nft import DropTable
 from vifguard.model.address import Mac
 from vifguard.model.guard import Profile
 from vifguard.model.port import PortState
@@ -107,7 +110,7 @@ def test_from_plug_to_guard_nothing_passes_either_way(host, bridge):
     assert all(flood.end() > 0 for flood in floods)
 
 
-def test_the_floor_holds_while_no_agent_runs(host):
+def test_the_quarantine_holds_while_no_agent_runs(host):
     """A guest that starts while the agent is down waits for it, closed."""
     other, guest = host.guests[0], host.guest(1)
     host.set(port(1))
@@ -125,8 +128,45 @@ def test_the_floor_holds_while_no_agent_runs(host):
     assert flood.end() > 0
 
 
+def test_the_quarantine_of_an_earlier_release_is_taken_over_with_no_moment_open(host):
+    other, guest = host.guests[0], host.guest(1)
+    host.set(port(1))
+    eventually(lambda: tap_of(1) in host.held())
+    host.kill()
+    within(host.name, _as_an_earlier_release)
+    flood = guest.flood(forged(1))
+    guest.plug(bridge=bridge_of(1))
+    other.send(legal(2))
+    eventually(guest.is_flooding)
+    blocked = host.held()
+    host.start(complete=False)
+    eventually(lambda: FORMER_TABLE not in host.nft("list", "tables"))
+    assert host.held() == blocked
+    assert other.ear.heard() == []
+    assert guest.ear.heard() == []
+    host.send_all()
+    host.enforced(1)
+    assert settled(guest, other) == [legal(1)]
+    assert flood.end() > 0
+
+
+def test_a_teardown_removes_the_quarantine_of_an_earlier_release(host):
+    host.set(port(1))
+    eventually(lambda: tap_of(1) in host.held())
+    host.kill()
+    within(host.name, _as_an_earlier_release)
+    within(host.name, lambda: teardown(host.settings))
+    assert "netdev" not in host.nft("list", "tables")
+
+
+def _as_an_earlier_release() -> None:
+    with DropTable(TABLE) as found, DropTable(FORMER_TABLE) as former:
+        former.change(add=sorted(found.chains()))
+        found.remove()
+
+
 def test_a_flood_on_an_unnamed_interface_is_held_once_its_port_is_known(host):
-    """Found by MAC: the floor could not wait for a name, so the interface stayed outside."""
+    """Found by MAC: the quarantine could not wait for a name, so the interface stayed outside."""
     other, guest = host.guests[0], host.guest(1)
     flood = guest.flood(forged(1))
     host.set(port(1))

@@ -206,7 +206,7 @@ def test_a_removed_port_leaves_its_interface_cut_off_and_its_bridge_goes_last(pa
     eventually(lambda: not pair.guards() and not pair.held())
 
 
-def test_a_port_removed_before_it_came_leaves_no_floor(pair):
+def test_a_port_removed_before_it_came_leaves_no_quarantine(pair):
     pair.set(port(3))
     eventually(lambda: tap_of(3) in pair.held())
     pair.remove(3)

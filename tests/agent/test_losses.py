@@ -77,7 +77,7 @@ class Stage:
             "first programs": [programs[:1] for programs in hooks(host)],
             "members": {bridge: host.members(bridge) for bridge in bridges},
             "up": {name for name in (TAP, *bridges) if links[name].up},
-            "floor": host.held(),
+            "quarantine": host.held(),
             "sysctls": {
                 name: within(host.name, partial(sysctl.read, name, wanted))
                 for name, wanted in ((TAP, sysctl.NO_HOST_IPV6), (BRIDGE, sysctl.NO_HOST_IP))

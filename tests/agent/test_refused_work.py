@@ -49,16 +49,16 @@ class Bench:
         self.missed: set[int] = set()
         self.outbox = Outbox("h")
         self.driver = within(host.name, lambda: EbpfDriver(host.bpf_dir))
-        self.links, self.floor = within(host.name, lambda: (Links(), Quarantine()))
+        self.links, self.quarantine = within(host.name, lambda: (Links(), Quarantine()))
         self.bridges = within(host.name, Bridges)
         state, health = AgentState(host.settings.physical), Health(self.outbox.put_health)
         guards = Enforcement(self.driver)
-        wirer = BridgeApplier(self.links, self.bridges, self.floor, vlan_floor=False)
+        wirer = BridgeApplier(self.links, self.bridges, self.quarantine, vlan_quarantine=False)
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None
         door = HostLinks(self.links, self.bridges, members)
         self.adopted = AdoptedBridges(state, host.settings, SavedState(None, self.bridges), door)
-        self.hands = Reconciler(state, guards, wirer, self.floor, self.adopted, by_name=True)
+        self.hands = Reconciler(state, guards, wirer, self.quarantine, self.adopted, by_name=True)
         reading = Verifier(guards, state, health, self.hands.port_by_ifindex, 300.0)
         acting = Actors(
             self.hands, reading, StoreOwnership(guards, tuple, take_over=False), self._look
@@ -78,7 +78,7 @@ class Bench:
         return [link for link in self.links.all() if link.index not in self.missed]
 
     def close(self) -> None:
-        for each in (self.links, self.bridges, self.floor, self.driver, self.table):
+        for each in (self.links, self.bridges, self.quarantine, self.driver, self.table):
             each.close()
 
 
@@ -111,7 +111,7 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
 ) -> None:
     """The kernel takes neither its policy nor a closed one, and somebody raises it again.
 
-    Its port does not name it, so that the floor does not hold it.
+    Its port does not name it, so that the quarantine does not hold it.
     """
     with hosts({"lan": "br0"}) as host:
         host.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")

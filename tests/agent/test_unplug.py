@@ -80,7 +80,7 @@ class NoneAdopted:
         return False
 
 
-class FakeFloor:
+class FakeQuarantine:
     """Takes whatever it is told."""
 
     devices: frozenset[str] = frozenset()
@@ -92,7 +92,7 @@ class FakeFloor:
 def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
     state, wirer = AgentState({}), FakeWirer()
-    hands = Reconciler(state, FakeGuards(), wirer, FakeFloor(), NoneAdopted(), by_name=False)
+    hands = Reconciler(state, FakeGuards(), wirer, FakeQuarantine(), NoneAdopted(), by_name=False)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))

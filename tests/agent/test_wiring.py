@@ -171,7 +171,7 @@ def _listener(number: int) -> socket.socket:
 
 
 class _heard_at:  # noqa: N801  reads as the sentence that it is in
-    """How many frames the bridge has handed to the host's stack since (and the floor ate)."""
+    """How many frames the bridge has handed to the host's stack since, to be dropped there."""
 
     def __init__(self, host: Host, bridge: str) -> None:
         self._ear = Ear(host.name, bridge)

@@ -121,7 +121,7 @@ def test_what_failed_is_tried_again(bench, monkeypatch):
     assert bench.worker._due().ports == frozenset()
 
 
-def test_lost_notices_and_a_lost_floor_are_answered_by_one_look(bench, monkeypatch):
+def test_lost_notices_and_a_lost_quarantine_are_answered_by_one_look(bench, monkeypatch):
     monkeypatch.setattr(worker, "MIN_INTERVAL", 0.0)
     bench.settle(complete(port(1)))
     bench.links = [link(3, tap(1))]

@@ -426,7 +426,7 @@ def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
         "driver": "ebpf",
         "features": ["tcx"],
         "missing": [],
-        "floor": ["x"],
+        "quarantine": ["x"],
         "isolation": True,
         "connections": None,
         "seen_at": 0,
@@ -438,6 +438,14 @@ def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
     }
     assert cloud.admin.get("hosts/h1")["host"]["name"] == "h1"
     assert refusal(cloud.admin.call("GET", "hosts/h2"))[1] == "HostNotFound"
+
+
+@pytest.mark.parametrize("name", ["quarantine", "floor"])
+def test_a_list_of_hosts_knows_the_former_name_of_the_quarantine(cloud: Cloud, name: str) -> None:
+    cloud.has_host("h1")
+    wanted = {name: "x", "fields": name, "sort_key": name}
+    assert cloud.admin.get("hosts", **wanted)["hosts"] == [{"quarantine": ["x"]}]
+    assert cloud.admin.get("hosts", **{name: "y"})["hosts"] == []
 
 
 def test_what_a_host_itself_has_on_a_network_is_nobodys(cloud: Cloud) -> None:
@@ -475,7 +483,7 @@ def test_what_a_host_itself_has_on_a_network_is_nobodys(cloud: Cloud) -> None:
         labels = f'bridge="br0",forwarding="{forwarding}",host="h1"'
         assert f"vifguard_unguarded_members{{{labels}}} 1.0" in metrics
     assert 'vifguard_held_frames{by="members",host="h1"} 5.0' in metrics
-    assert 'vifguard_held_frames{by="floor",host="h1"} 3.0' in metrics
+    assert 'vifguard_held_frames{by="quarantine",host="h1"} 3.0' in metrics
     assert 'vifguard_connections_room{host="h1"} 524288.0' in metrics
     assert 'vifguard_connections_used_ratio{host="h1"} 0.25' in metrics
     port = cloud.alice.make("port", network_id=network["id"])

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -131,3 +132,16 @@ def test_a_large_report_waits_for_large_ones_alone() -> None:
         assert all(await asyncio.gather(*large))
 
     asyncio.run(take_in())
+
+
+def test_an_agent_of_an_earlier_release_reports_the_quarantine_by_its_former_name(
+    cloud: Cloud,
+) -> None:
+    body = encode(Report("h1", about=replace(ABOUT, quarantine=("x",), lost={"quarantine": 2})))
+    about = body["about"]
+    about["floor"], about["lost"] = about.pop("quarantine"), {"floor": 2}
+    content = orjson.dumps(body)
+    answer = cloud.http.post("/v2.0/feed/h1/reports", content=content, auth=AGENT, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    shown = cloud.admin.get("hosts/h1")["host"]
+    assert (shown["quarantine"], shown["lost"]) == (["x"], {"quarantine": 2})

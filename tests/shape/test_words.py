@@ -14,7 +14,6 @@ METAPHORS = {
     "tally", "tiers", "told", "uncollected", "woken",
 }  # fmt: skip
 ALLOWED = {
-    "FLOOR",  # the name that users have in JSON
     "Tally",  # what an audit counts
     "tally",
     "tallies",

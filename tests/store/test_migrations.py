@@ -434,6 +434,20 @@ def test_hosts(old: World) -> None:
     assert (found.name, found.about, found.seen_at) == ("h1", about, 999_999.5)
 
 
+def test_a_loss_of_the_quarantine_is_counted_by_its_name(databases: Databases) -> None:
+    with databases.unmigrated() as where:
+        write_as_the_first_release(where)
+        database = open_database(where)
+        migrations.upgrade(database, "0025")
+        lost = update(tables.hosts).values(lost={"floor": 2, "bridge": 1})
+        with database.writing.begin() as connection:
+            connection.execute(lost)
+        database.close()
+        with closing(Store.open(where, Clock())) as store, store.read() as snapshot:
+            (found,) = hosts.read(snapshot)
+    assert found.about.lost == {"quarantine": 2, "bridge": 1}
+
+
 def test_hosts_are_told_all_of_it(old: World) -> None:
     told = {port.policy.port_id: port.policy for port in old.complete().ports}
     assert told.keys() == {"a", "b"}

@@ -92,7 +92,7 @@ class Agent:
                 cleanup.callback(thread.join, PATIENCE)
                 cleanup.callback(end)
 
-            links, quarantine = cleanup.enter_context(Links()), cleanup.enter_context(Quarantine())
+            links, quarantine = cleanup.enter_context(Links()), _open_quarantine(cleanup)
             events: SimpleQueue[Notice] = SimpleQueue()
             put = events.put
             tools = _Tools(links, quarantine, wire, cleanup, start)
@@ -139,10 +139,10 @@ class Agent:
         former = SavedState(settings.record, bridges)
         adopted = AdoptedBridges(state, settings, former, door, told.health.lost)
         wirer = BridgeApplier(
-            tools.links, bridges, tools.floor, vlan_floor=tools.wire.vlan_quarantine
+            tools.links, bridges, tools.quarantine, vlan_quarantine=tools.wire.vlan_quarantine
         )
         by_name = tools.wire.by_name
-        hands = Reconciler(state, guards, wirer, tools.floor, adopted, by_name=by_name)
+        hands = Reconciler(state, guards, wirer, tools.quarantine, adopted, by_name=by_name)
         reading = Verifier(
             guards, state, told.health, hands.port_by_ifindex, settings.compare_every
         )
@@ -163,21 +163,21 @@ class _Tools:
     """Handles of the worker's thread; `start` begins another thread: name, work, end."""
 
     links: Links
-    floor: Quarantine
+    quarantine: Quarantine
     wire: BridgeFeatures
     cleanup: ExitStack
     start: Callable[[str, Callable[[], None], Callable[[], None]], None]
 
     def look(self) -> list[Link]:
         """Read the host anew: all links, and the chains of the quarantine."""
-        self.floor.read_back()
+        self.quarantine.read_back()
         return self.links.all()
 
     def watch(self, put: Callable[[Notice], None]) -> None:
         """Watch links and quarantine from now on; a read afterwards misses nothing."""
         for name, watcher in (
             ("link watcher", link_watcher(put)),
-            ("floor watcher", quarantine_watcher(self.floor.watch, put)),
+            ("quarantine watcher", quarantine_watcher(self.quarantine.watch, put)),
         ):
             self.cleanup.callback(watcher.close)
             self.start(name, watcher.work, watcher.stop)
@@ -197,6 +197,13 @@ def _without_driver(state: AgentState, missing: tuple[str, ...], tools: _Tools) 
     """Actors on a host that lacks what a driver needs: they act on nothing."""
     nothing = NothingEnforced()
     return Actors(NoDriver(state, "; ".join(missing)), nothing, nothing, tools.look)
+
+
+def _open_quarantine(cleanup: ExitStack) -> Quarantine:
+    """Open the quarantine; devices that an earlier release blocks stay blocked."""
+    quarantine = cleanup.enter_context(Quarantine())
+    quarantine.take_over()
+    return quarantine
 
 
 def _member_filter(

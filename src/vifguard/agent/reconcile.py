@@ -223,7 +223,8 @@ class Reconciler:
         ]
         self._set_quarantine(hold=awaited.values())
         return {
-            i: (WiringLoss.FLOOR, f"the quarantine did not wait for {awaited[i]}") for i in lost
+            i: (WiringLoss.QUARANTINE, f"the quarantine did not wait for {awaited[i]}")
+            for i in lost
         }
 
     def _scope(self, places: Mapping[int, Placement], dirty: Dirty) -> frozenset[int]:

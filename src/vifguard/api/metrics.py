@@ -122,10 +122,10 @@ def _wiring(known: Iterable[StoredHost]) -> Iterator[Metric]:
         labels=("host", "by"),
     )
     for each in known:
-        floor = sum(device["dropped"] for device in each.wiring.get("held", ()))
+        quarantine = sum(device["dropped"] for device in each.wiring.get("held", ()))
         # The filter counts for all bridges of a host.
         members = max((b["dropped"] or 0 for h, b in bridges if h == each.name), default=0)
-        held.add_metric((each.name, "floor"), floor)
+        held.add_metric((each.name, "quarantine"), quarantine)
         held.add_metric((each.name, "members"), members)
     yield held
     yield from _connections(known)

@@ -30,26 +30,26 @@ class BridgeResult:
 
 
 class BridgeApplier:
-    """The bridges of this host; `vlan_floor` where its bridges can block new members.
+    """The bridges of this host; `vlan_quarantine` where its bridges can block new members.
 
     One thread's. Only interfaces that the caller names become members.
     """
 
     def __init__(
-        self, links: Links, bridges: Bridges, quarantine: Quarantine, *, vlan_floor: bool
+        self, links: Links, bridges: Bridges, quarantine: Quarantine, *, vlan_quarantine: bool
     ) -> None:
         self._links = links
         self._bridges = bridges
-        self._floor = quarantine
-        self._vlan_floor = vlan_floor
+        self._quarantine = quarantine
+        self._vlan_quarantine = vlan_quarantine
 
     def observe(self, links: Iterable[Link]) -> ObservedBridges:
         """The observed state of these devices."""
         found = {link.index: link for link in links}
         held = frozenset(
-            x.name for x in found.values() if is_ours(x) and self._floor.is_blocked(x.name)
+            x.name for x in found.values() if is_ours(x) and self._quarantine.is_blocked(x.name)
         )
-        return ObservedBridges(found, held, self._vlan_floor)
+        return ObservedBridges(found, held, self._vlan_quarantine)
 
     def link(self, index: int) -> Link | None:
         """The device with this index as the kernel knows it now; None for none. Raises OSError."""
@@ -61,7 +61,7 @@ class BridgeApplier:
 
     def has_vlan_quarantine(self, bridge: str) -> bool:
         """Whether the quarantine sealed a bridge when it was last read."""
-        return self._floor.is_blocked(bridge)
+        return self._quarantine.is_blocked(bridge)
 
     def diff(self, desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
         """The change from `observed` to `desired`; None for none."""
@@ -89,7 +89,7 @@ class BridgeApplier:
             if link.kind != BRIDGE:
                 raise NetlinkError(errno.EEXIST, f"there is a device {bridge.name}, not a bridge")
             sysctl.write(bridge.name, sysctl.NO_HOST_IP)
-            failed = self._floor.update(block=[bridge.name])
+            failed = self._quarantine.update(block=[bridge.name])
             if failed:
                 raise NetlinkError(errno.EPERM, f"cannot seal it: {failed[bridge.name]}")
             alias = f"vifguard network {bridge.network_id}"
@@ -102,7 +102,7 @@ class BridgeApplier:
         return link.index
 
     def _make(self, bridge: Bridge) -> Link:
-        new = NewBridge(bridge.name, bridge.mac, bridge.mtu, vlan_quarantine=self._vlan_floor)
+        new = NewBridge(bridge.name, bridge.mac, bridge.mtu, vlan_quarantine=self._vlan_quarantine)
         return self._links.make_bridge(new)
 
     def _join_uplink(self, uplink: Link, bridge: int, outcome: BridgeResult) -> None:
@@ -118,7 +118,7 @@ class BridgeApplier:
             sysctl.write(uplink.name, sysctl.NO_HOST_IPV6)
             change = LinkChange(uplink.index, master=bridge, up=True)
             raise_first(self._links.change([change]))
-            if self._vlan_floor:
+            if self._vlan_quarantine:
                 raise_first(self._bridges.allow_vlan([uplink.index]))
             outcome.links.append(replace(uplink, master=bridge, up=True))
         except OSError as error:
@@ -170,7 +170,7 @@ class BridgeApplier:
         try:
             self._links.remove(link.index)
             outcome.removed.append(link.index)
-            self._floor.update(unblock=[link.name])
+            self._quarantine.update(unblock=[link.name])
         except OSError as error:
             outcome.bridges[link.name] = f"bridge {link.name}: {error.strerror or error}"
 

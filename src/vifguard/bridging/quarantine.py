@@ -7,15 +7,16 @@ a device that is there. It also seals our bridges off from the host itself.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Mapping
 from typing import Self
 
 from vifguard.bridging.member_filters import TABLE as MEMBERS
 from vifguard.kernel.net.netlink import NetlinkError
-from vifguard.kernel.nftables.nft import DropChain, DropTable, DropTableWatch, Hook
+from vifguard.kernel.nftables.nft import NO_TABLE, DropChain, DropTable, DropTableWatch, Hook
 
-TABLE = "vifguard-floor"
+TABLE = "vifguard-quarantine"
+FORMER_TABLE = "vifguard-floor"
+"""The name that the table has of an agent of an earlier release."""
 
 
 class Quarantine:
@@ -37,6 +38,20 @@ class Quarantine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def take_over(self) -> None:
+        """Block what an agent of an earlier release blocks, and then remove its table.
+
+        A device is free at no moment: its new chains are there before the former ones go. Raises
+        OSError where a device cannot be blocked; the former table then stays in force.
+        """
+        with DropTable(FORMER_TABLE) as former:
+            failed = self.update(block={chain.device for chain in _chains_of(former)})
+            # The chain of a device that is gone is gone as well.
+            for device in sorted(failed.keys() & {chain.device for chain in _chains_of(former)}):
+                why = f"{device} cannot be blocked by the table {TABLE}: {failed[device]}"
+                raise OSError(f"{why}; the table {FORMER_TABLE} of an earlier release stays")
+            former.remove()
+
     def watch(self) -> DropTableWatch:
         """A subscription to changes of the quarantine, or of a member filter, by somebody else."""
         return DropTableWatch(self._table, MEMBERS)
@@ -52,14 +67,9 @@ class Quarantine:
 
     def read_back(self) -> None:
         """Read the chains back: somebody else may have flushed them."""
-        try:
-            self._spoiled = self._table.tampered()
-            self._chains = set(self._table.chains() - self._spoiled)
-        except NetlinkError as error:
-            # A kernel without nftables has no chains.
-            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
-                raise
-            self._chains, self._spoiled = set(), frozenset()
+        there = _chains_of(self._table)
+        self._spoiled = self._table.tampered() if there else frozenset()
+        self._chains = set(there - self._spoiled)
 
     def update(self, block: Iterable[str] = (), unblock: Iterable[str] = ()) -> Mapping[str, str]:
         """Block and unblock devices; return failures with their reasons.
@@ -80,8 +90,10 @@ class Quarantine:
         return failed
 
     def remove(self) -> None:
-        """Remove the quarantine altogether."""
+        """Remove the quarantine altogether, that of an earlier release included."""
         self._table.remove()
+        with DropTable(FORMER_TABLE) as former:
+            former.remove()
         self._chains.clear()
 
     def _difference(
@@ -111,6 +123,16 @@ class Quarantine:
             self._chains.difference_update(remove)
             self._chains.update(add)
             self._spoiled -= add | remove
+
+
+def _chains_of(table: DropTable) -> frozenset[DropChain]:
+    """The chains of a table; none where the kernel has no nftables."""
+    try:
+        return table.chains()
+    except NetlinkError as error:
+        if error.errno not in NO_TABLE:
+            raise
+        return frozenset()
 
 
 def _chains(device: str) -> frozenset[DropChain]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
+from vifguard.feed.messages import HostReport
 from vifguard.feed.segment import Segment, SegmentKind, decode_kind, encode_kind
 from vifguard.model.address import (
     IPAddress,
@@ -41,6 +42,8 @@ _REMEMBERED = 16384
 """The number of rules remembered."""
 _LONGEST = 64
 """The most members of a set that is remembered; a larger one is of one group alone."""
+_FORMER_NAMES = {"floor": "quarantine"}
+"""What agents of an earlier release call a field of a host's report, or a cause of a loss."""
 _INTEGERS = 1 << 63
 """The bound of integers: a database holds those below it, and not below its negative."""
 
@@ -182,7 +185,29 @@ def _converter() -> Converter:
     for shared in (Segment, Storm):
         converter.register_structure_hook(shared, _sharing(converter, shared))
     converter.register_structure_hook(Rule, _remembering(converter, Rule))
+    converter.register_structure_hook(HostReport, _by_former_names(converter))
     return converter
+
+
+def _by_former_names(converter: Converter) -> Callable[[object, object], HostReport]:
+    """Make a reader of a host's report that reads former names as well."""
+    read: Any = converter.get_structure_hook(HostReport)
+
+    def read_any(raw: object, kind: object) -> HostReport:
+        report = _renamed(raw)
+        if isinstance(report, dict) and "lost" in report:
+            report["lost"] = _renamed(report["lost"])
+        found: HostReport = read(report, kind)
+        return found
+
+    return read_any
+
+
+def _renamed(raw: object) -> object:
+    if not isinstance(raw, dict):
+        return raw
+    former = {old: new for old, new in _FORMER_NAMES.items() if new not in raw}
+    return {former.get(name, name): value for name, value in raw.items()}
 
 
 def _remembering(converter: Converter, kind: type[T]) -> Callable[[object, object], T]:

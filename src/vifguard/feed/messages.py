@@ -157,6 +157,8 @@ class DropCount:
 class HostReport:
     """A host's kernel and features; `missing` names each needed one that it lacks, and why.
 
+    `quarantine` says in words by what an interface is blocked until it has its guard.
+
     `degraded` names each part of its agent that cannot do its work now, with the reason; `lost`
     counts by cause the guards that the agent has found lost, and put back, since it started.
     """
@@ -165,7 +167,7 @@ class HostReport:
     driver: str
     features: frozenset[str]
     missing: tuple[str, ...]
-    floor: tuple[str, ...]
+    quarantine: tuple[str, ...]
     isolation: bool
     degraded: tuple[str, ...] = ()
     lost: Mapping[str, int] = field(default_factory=dict)

@@ -74,7 +74,7 @@ def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, .
     What the kernel can do it goes on to do; whether the host's own rules see bridged packets is
     looked up at each call, in the calling thread's network namespace.
     """
-    floors = {
+    quarantine = {
         BY_GUARD: not missing,
         BY_NAME: wire.by_name,
         BY_VLAN: wire.vlan_quarantine,
@@ -87,7 +87,7 @@ def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, .
         driver=f"ebpf ({hooks[0]})" if hooks else "none",
         features=features | wire.features,
         missing=lacking,
-        floor=tuple(name for name, holds in floors.items() if holds),
+        quarantine=tuple(name for name, holds in quarantine.items() if holds),
         isolation=not lacking,
     )
 

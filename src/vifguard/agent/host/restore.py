@@ -38,7 +38,7 @@ class Restore:
     ) -> None:
         self._links = links
         self._bridges = bridges
-        self._floor = quarantine
+        self._quarantine = quarantine
         self._former = former
         self._here = {link.index: link for link in links.all()}
         self._back: dict[str, str] = {}
@@ -53,7 +53,7 @@ class Restore:
             if is_ours(link):
                 self._links.remove(link.index)
         restore_bridges(self._links, self._bridges, self._former)
-        self._floor.remove()
+        self._quarantine.remove()
         return Restored(self._back, tuple(self._failed))
 
     def _restore_interface(self, link: Link) -> None:

@@ -15,7 +15,7 @@ class WiringLoss(StrEnum):
 
     BRIDGE = "bridge"
     MEMBER = "member"
-    FLOOR = "floor"
+    QUARANTINE = "quarantine"
     SYSCTL = "sysctl"
     FILTER = "filter"
 
@@ -70,7 +70,7 @@ class AppliedWiring:
         if link.mtu != bridge.mtu:
             return WiringLoss.BRIDGE, f"bridge {bridge.name} had the MTU {link.mtu}"
         if not self._wirer.has_vlan_quarantine(bridge.name):
-            return WiringLoss.FLOOR, f"bridge {bridge.name} was not sealed off from the host"
+            return WiringLoss.QUARANTINE, f"bridge {bridge.name} was not sealed off from the host"
         return None
 
     def _member(self, told: Link, member: Member) -> Lost | None:

@@ -7,7 +7,6 @@ use of the table of connections.
 
 from __future__ import annotations
 
-import errno
 import threading
 import time
 from collections import Counter
@@ -19,13 +18,13 @@ from vifguard.agent.watch import QuarantineLost
 from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
 from vifguard.bridging.member_filters import TABLE as MEMBERS
 from vifguard.bridging.member_filters import MemberFilter, NftFilter, VlanFilter, forwarding_members
-from vifguard.bridging.quarantine import TABLE as FLOOR
+from vifguard.bridging.quarantine import TABLE as QUARANTINE
 from vifguard.enforce.maps.connection_table import ConnectionMap
 from vifguard.feed.messages import AdoptedBridge, ConnectionTable, HeldDevice, WiringReport
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, Links
 from vifguard.kernel.net.netlink import NetlinkError
-from vifguard.kernel.nftables.nft import DropTable
+from vifguard.kernel.nftables.nft import NO_TABLE, DropTable
 from vifguard.kernel.nftables.nft_members import MembersTable
 
 EVERY = 5.0
@@ -68,7 +67,7 @@ class WiringWatcher:
         with (
             Links() as links,
             Bridges() as bridges,
-            DropTable(FLOOR) as quarantine,
+            DropTable(QUARANTINE) as quarantine,
             MembersTable(MEMBERS) as members,
             self._connections() as table,
         ):
@@ -126,6 +125,6 @@ def _held(quarantine: DropTable) -> tuple[HeldDevice, ...]:
             frames[chain.device] += dropped
     except NetlinkError as error:
         # A kernel without nftables has no chains.
-        if error.errno not in (errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP):
+        if error.errno not in NO_TABLE:
             raise
     return tuple(HeldDevice(device, dropped) for device, dropped in sorted(frames.items()))

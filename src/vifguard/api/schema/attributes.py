@@ -29,7 +29,7 @@ class Attribute:
     `post` and `put` are the rules for setting it then; None: nobody may. `field` is the model's
     name where it differs; `default` is our value where a POST leaves it out. `visible_to` None:
     to all users that see the resource. `is_filter`: lists may be filtered by it, and nothing
-    shows it.
+    shows it. `former`: its name in an earlier release, which lists still accept.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Attribute:
     field: str = ""
     visible_to: AttributeRule | None = None
     is_filter: bool = False
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class ResourceSchema:
     def by_name(self) -> Mapping[str, Attribute]:
         """The attributes by name."""
         return {attribute.name: attribute for attribute in self.attributes}
+
+    @cached_property
+    def former_names(self) -> Mapping[str, str]:
+        """The names of attributes by their names in an earlier release."""
+        return {each.former: each.name for each in self.attributes if each.former}
 
     def read_post(self, document: Mapping[str, Any]) -> list[ParsedBody]:
         """The objects of a POST, one or in bulk; raises Refusal naming attribute and value."""

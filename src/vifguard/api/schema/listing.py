@@ -49,7 +49,7 @@ class Listing:
         """Read a query; raises Refusal for an unknown attribute, or a value it cannot have."""
         given: dict[str, list[str]] = defaultdict(list)
         for name, value in query:
-            given["project_id" if name == "tenant_id" else name].append(value)
+            given["project_id" if name == "tenant_id" else _current(resource, name)].append(value)
         filters = {name: tuple(values) for name, values in given.items() if name not in _WORDS}
         for name, values in filters.items():
             _require_filter(resource, name, values)
@@ -59,8 +59,12 @@ class Listing:
             url,
             query,
             filters,
-            frozenset(field for field in given["fields"] if field),
-            _sort(resource, given["sort_key"], given["sort_dir"]),
+            frozenset(_current(resource, field) for field in given["fields"] if field),
+            _sort(
+                resource,
+                [_current(resource, key) for key in given["sort_key"]],
+                given["sort_dir"],
+            ),
             _number("limit", _last(given["limit"]) or "0"),
             _last(given["marker"]),
             _flag("page_reverse", _last(given["page_reverse"]) or "false"),
@@ -151,6 +155,10 @@ class Listing:
         reverse = [("page_reverse", "True")] if backwards else []
         query = urlencode([*rest, ("marker", marker), *reverse])
         return {"rel": rel, "href": f"{self.url}?{query}"}
+
+
+def _current(resource: ResourceSchema, name: str) -> str:
+    return resource.former_names.get(name, name)
 
 
 def _has_value(each: Shown, name: str, values: Sequence[str]) -> bool:

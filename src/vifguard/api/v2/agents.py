@@ -124,7 +124,7 @@ def _show(host: StoredHost) -> dict[str, Any]:
             "driver": about.driver,
             "features": sorted(about.features),
             "missing": list(about.missing),
-            "floor": list(about.floor),
+            "quarantine": list(about.quarantine),
             "isolation": about.isolation,
             "degraded": list(about.degraded),
         },

@@ -119,7 +119,7 @@ def _print(done: dict[str, Any]) -> None:
     for why in done.get("failed", ()):
         note(f"vifguard: not given back: {why}")
     if done["removed"]:
-        print_line(f"removed the guards in {done['removed']}, the bridges and the floor")
+        print_line(f"removed the guards in {done['removed']}, the bridges and the quarantine")
 
 
 def _stop(layout: Layout) -> list[int]:

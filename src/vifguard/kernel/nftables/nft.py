@@ -37,6 +37,9 @@ _DROP = 0
 _FIRST = -(1 << 31)
 _PER_BATCH = 200
 
+NO_TABLE = frozenset({errno.ENOENT, errno.EINVAL, errno.EOPNOTSUPP})
+"""The errors of a kernel that does not have the table, or has no nftables."""
+
 
 class Hook(IntEnum):
     """The hook of a device: for frames that it receives, or that are sent through it."""
@@ -119,12 +122,12 @@ class DropTable:
             self._commit(messages[start : start + _PER_BATCH])
 
     def remove(self) -> None:
-        """Remove the table with all its chains; one that is gone already is no error."""
+        """Remove the table with all its chains; one that is not there is no error."""
         message = _message(_DELETE_TABLE, text(_TABLE_NAME, self.name))
         try:
             self._transact([message])
         except NetlinkError as error:
-            if error.errno != errno.ENOENT:
+            if error.errno not in NO_TABLE:
                 raise
 
     def _sleeps(self) -> bool:

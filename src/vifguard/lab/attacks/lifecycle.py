@@ -76,7 +76,7 @@ ROWS: tuple[Attack, ...] = (
         ("CVE-2014-0187",),
         (
             f"{_APPLY}::test_the_guard_outlives_a_kill",
-            f"{_FLOOD}::test_the_floor_holds_while_no_agent_runs",
+            f"{_FLOOD}::test_the_quarantine_holds_while_no_agent_runs",
             "tests/agent/test_restart.py::test_a_server_that_is_gone_changes_nothing",
             "tests/agent/test_restart.py::test_an_end_leaves_everything_in_force",
         ),

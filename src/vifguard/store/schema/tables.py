@@ -277,7 +277,7 @@ hosts = Table(
     text("driver", 64),
     json("features"),
     json("missing"),
-    json("floor"),
+    json("quarantine"),
     Column("isolation", Boolean, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("reached", BigInteger, server_default="0", nullable=False),
