@@ -20,7 +20,7 @@ from bench.groups import GROUPS
 from bench.result import Goal
 from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import IPNetwork

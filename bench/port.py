@@ -11,7 +11,7 @@ from bench import agent
 from bench.result import Goal
 from bench.world import World, standing_world
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.guard import Profile
 

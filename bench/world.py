@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from bench import rules
 from vifguard.enforce.driver import Attachment, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.net import sysctl

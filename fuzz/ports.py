@@ -15,7 +15,7 @@ from typing import Self
 
 from fuzz import vocabulary
 from vifguard.enforce.driver import Attachment, Dropped, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.net import netns
 from vifguard.lab.world.netns import ip

@@ -13,8 +13,8 @@ from tests.agent.host import Host
 from tests.agent.netns import within
 from tests.agent.ports import bridge_of, tap_of
 
-from vifguard.enforce.ebpf import OBJECT
-from vifguard.enforce.maps.connection_table import buckets_for, memory, usual
+from vifguard.enforce.ebpf.driver import OBJECT
+from vifguard.enforce.ebpf.maps.connection_table import buckets_for, memory, usual
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Map, Program
 from vifguard.kernel.bpf.elf import ObjectFile

@@ -11,7 +11,7 @@ from vifguard.agent.kernel_events.address_detection import AddressDetector
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
 from vifguard.enforce.driver import Attachment, ClaimKind
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import Detection, RefusedClaim, ReportAnswer
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
 from vifguard.model.verdict import Direction

@@ -27,8 +27,8 @@ from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, NftFilter
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.driver import ApplyError, PortError
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.state import Change
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.state import Change
 from vifguard.feed.messages import Update
 from vifguard.feed.segment import Flat
 from vifguard.kernel.net.bridge import Bridges

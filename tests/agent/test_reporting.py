@@ -9,7 +9,7 @@ import pytest
 from tests.agent.host import Host, hosts
 from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port, port_id
 
-from vifguard.enforce.maps.connection_table import memory, usual
+from vifguard.enforce.ebpf.maps.connection_table import memory, usual
 from vifguard.feed.messages import ConnectionTable, Report
 from vifguard.model.address import parse_address
 from vifguard.model.guard import Guard, Profile

@@ -24,7 +24,7 @@ from vifguard.agent.supervise import Supervised
 from vifguard.agent.verify import Checked, Verifier
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.worker import Actors, Startup, Worker
-from vifguard.enforce.state import Loss
+from vifguard.enforce.ebpf.state import Loss
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 

@@ -13,8 +13,8 @@ from tests.agent.misfortunes import detach, hooks, index
 from tests.agent.netns import eventually, within
 from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port, port_id
 
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.guarded_interfaces import guarded
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.guarded_interfaces import guarded
 from vifguard.kernel import probe
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.bpf.tcx import AttachType

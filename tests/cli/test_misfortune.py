@@ -17,7 +17,7 @@ from command import COMMAND, Shell
 from host import LIMIT, Host, eventually, host
 from tests.agent.netns import within
 
-from vifguard.enforce.guarded_interfaces import guarded as interfaces_guarded
+from vifguard.enforce.ebpf.guarded_interfaces import guarded as interfaces_guarded
 
 pytestmark = pytest.mark.kernel
 

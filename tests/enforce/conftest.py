@@ -7,7 +7,7 @@ not how programs come to be in force, it shares its host and its driver with tho
 import pytest
 from tests.enforce.guarded_port import World, let_go, mounted, nowhere
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 
 
 @pytest.fixture

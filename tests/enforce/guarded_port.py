@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import Mac, parse_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, LinkLocal, Profile

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
-from vifguard.enforce import state
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf import state
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.elf import ObjectFile
@@ -365,7 +365,7 @@ import sys, time
 sys.path.insert(0, {root!r})
 from pathlib import Path
 from tests.enforce.guarded_port import hold, policy_of
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.driver import Attachment
 driver = EbpfDriver(Path({bpf_dir!r}), tcx={tcx})
 hold(driver, *[Attachment(policy_of(n), i, False, 1) for n, i in {ports!r}])

@@ -7,8 +7,8 @@ import pytest
 from tests.enforce.guarded_port import attach, hold
 
 from vifguard.enforce.driver import RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.maps.global_config import GlobalConfig
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.maps.global_config import GlobalConfig
 from vifguard.kernel.bpf.elf import ObjectFile
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.security_group import PortRange, Rule

@@ -2,20 +2,20 @@
 
 import re
 import struct
-from pathlib import Path
 
 import pytest
 
-from vifguard.enforce import ebpf, pin_directory, state
 from vifguard.enforce.driver import DriverError
-from vifguard.enforce.pin_directory import GUARDS
-from vifguard.enforce.state import ENTRY, Flag
+from vifguard.enforce.ebpf import driver as ebpf
+from vifguard.enforce.ebpf import pin_directory, state
+from vifguard.enforce.ebpf.pin_directory import GUARDS
+from vifguard.enforce.ebpf.state import ENTRY, Flag
 from vifguard.kernel.bpf.elf import ObjectFile
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Reason
 
 WIDE, CALL, EXIT, ALWAYS, JUMPS = 0x18, 0x85, 0x95, 0, (5, 6)
-ROOM = Path(ebpf.__file__).parent / "bpf"
+ROOM = ebpf.OBJECT.parent
 
 
 def enum(header: str, name: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vifguard.enforce.maps.connection_table import MOST, buckets_for, usual
+from vifguard.enforce.ebpf.maps.connection_table import MOST, buckets_for, usual
 
 GIB = 1 << 30
 

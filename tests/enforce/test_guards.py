@@ -3,9 +3,9 @@
 import pytest
 from tests.enforce.guarded_port import hold, let_go, mac_of, nowhere, policy_of
 
-from vifguard.enforce import state
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf import state
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.address import Mac, parse_address, parse_network, parse_prefix
 from vifguard.model.guard import ALWAYS, GUARDS_OF, SELECTABLE, LinkLocal, Profile, Role
 from vifguard.model.policy import Storm

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.enforce.ebpf import missing
+from vifguard.enforce.ebpf.driver import missing
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program, VerifierError

@@ -10,10 +10,10 @@ import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of
 from tests.enforce.test_apply import from_
 
-from vifguard.enforce.ebpf import OBJECT, EbpfDriver
-from vifguard.enforce.guarded_interfaces import guarded
-from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
-from vifguard.enforce.state import NO_HOOKS
+from vifguard.enforce.ebpf.driver import OBJECT, EbpfDriver
+from vifguard.enforce.ebpf.guarded_interfaces import guarded
+from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST
+from vifguard.enforce.ebpf.state import NO_HOOKS
 from vifguard.kernel import probe
 from vifguard.kernel.bpf import bpffs, skbuff, tcx
 from vifguard.kernel.bpf.bpf_syscall import Command, Program, call, pack

@@ -11,7 +11,7 @@ from tests.enforce.guarded_port import attach, hold, mounted, run
 from tests.enforce.test_apply import from_
 
 from vifguard.enforce.driver import ApplyError
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel import probe
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Program

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vifguard.enforce.maps import rules
-from vifguard.enforce.maps.digests import Digests
-from vifguard.enforce.maps.security_group_maps import GroupElements
+from vifguard.enforce.ebpf.maps import rules
+from vifguard.enforce.ebpf.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.security_group_maps import GroupElements
 from vifguard.model.address import parse_network
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction

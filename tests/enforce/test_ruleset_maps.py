@@ -11,7 +11,7 @@ from tests.semantics.guarded import GUARDED
 from tests.semantics.world import MAC_A
 
 from vifguard.enforce.driver import Attachment, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import Mac, parse_network
 from vifguard.model.policy import PortPolicy

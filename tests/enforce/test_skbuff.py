@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from vifguard.enforce import ebpf
 from vifguard.enforce.driver import DriverError
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST
+from vifguard.enforce.ebpf import driver as ebpf
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.btf import STRUCT, Btf, Member

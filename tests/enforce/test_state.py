@@ -4,9 +4,9 @@ import pytest
 from tests.enforce.guarded_port import mac_of, policy_of, uuid_of
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.maps.digests import Digests
-from vifguard.enforce.maps.rules import GROUPS_A_PORT
-from vifguard.enforce.state import (
+from vifguard.enforce.ebpf.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.rules import GROUPS_A_PORT
+from vifguard.enforce.ebpf.state import (
     NO_MAP_KEYS,
     NO_OVERFLOW,
     Change,

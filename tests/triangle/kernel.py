@@ -1,7 +1,7 @@
 """The eBPF program's own decision on a frame, without an interface: BPF_PROG_TEST_RUN."""
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Action, Direction, Verdict
 from vifguard.packet.offload import NO_OFFLOAD, Offload

@@ -5,7 +5,7 @@ from tests.triangle import universe
 from tests.triangle.agreement import disagreement
 from tests.triangle.kernel import Kernel, takes
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse
 

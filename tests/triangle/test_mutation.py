@@ -8,7 +8,7 @@ from tests.property import strategies
 from tests.triangle.agreement import disagreement
 from tests.triangle.kernel import Kernel, takes
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse

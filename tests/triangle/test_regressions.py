@@ -16,7 +16,7 @@ from tests.triangle.sequences.stage import replay
 from tests.triangle.sequences.subject import Reference
 from tests.triangle.sequences.test_kit import Forgetful
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction

@@ -4,7 +4,7 @@ import pytest
 from tests.triangle import universe
 from tests.triangle.kernel import Kernel
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.guard import Guard
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import PASS, Direction, Reason

@@ -41,8 +41,8 @@ from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.driver import DriverError
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.pins import HeldError
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.pins import HeldError
 from vifguard.feed.messages import Feed, Instance, SecondAgentError
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, Links

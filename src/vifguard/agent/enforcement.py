@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from vifguard.agent.placement import Placement, has_reversed_hooks
 from vifguard.bridging.bridge import port_of_mark
 from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
 from vifguard.kernel.net.link import Link, interfaces
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy

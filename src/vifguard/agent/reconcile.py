@@ -19,7 +19,7 @@ from vifguard.agent.wiring.applied_wiring import AppliedWiring, Lost, WiringLoss
 from vifguard.bridging.bridge import Bridge, DesiredBridges, Member, is_ours
 from vifguard.bridging.bridge_applier import BridgeApplier, BridgeResult
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.state import Loss
+from vifguard.enforce.ebpf.state import Loss
 from vifguard.feed.messages import PortReport
 from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.link import Link, LinkRemoved

@@ -14,7 +14,7 @@ from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.state import NOTHING, AgentState, Dirty
 from vifguard.enforce.driver import DriverError
-from vifguard.enforce.state import Loss
+from vifguard.enforce.ebpf.state import Loss
 
 log = logging.getLogger("vifguard")
 

@@ -15,7 +15,7 @@ from vifguard.agent.reporting.report import Outbox, pauses
 from vifguard.agent.state import NOTHING, AgentState, AllLinks, Dirty
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import Notice, QuarantineLost, Stop
-from vifguard.enforce.state import Loss
+from vifguard.enforce.ebpf.state import Loss
 from vifguard.feed.messages import PortReport, Update
 from vifguard.kernel.net.link import FilterRemoved, Link, NotificationsLost
 from vifguard.model.port import PortState

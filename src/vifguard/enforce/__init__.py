@@ -1,1 +1,1 @@
-"""Drivers: one PortPolicy in, the kernel's guards out. A driver is one file."""
+"""Drivers: policies in, a data plane's guards out. `driver` is their protocol."""

@@ -11,7 +11,7 @@ from tests.oracles.conntrack.trial import BUCKETS, Trial
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.verdict import Direction
 
 pytestmark = pytest.mark.kernel

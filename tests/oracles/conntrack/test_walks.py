@@ -16,7 +16,7 @@ from tests.oracles.conntrack.walk import tcp_case
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 
 pytestmark = pytest.mark.kernel
 

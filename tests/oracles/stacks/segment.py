@@ -17,8 +17,8 @@ from tests.agent.host import Host
 from tests.agent.netns import no_ipv6, no_netfilter, run, within
 from tests.agent.ports import mac_of, port, tap_of
 
-from vifguard.enforce.ebpf import OBJECT
-from vifguard.enforce.maps import records
+from vifguard.enforce.ebpf.driver import OBJECT
+from vifguard.enforce.ebpf.maps import records
 from vifguard.feed.messages import DropRecord
 from vifguard.kernel.bpf.bpf_syscall import Map
 from vifguard.kernel.bpf.elf import ObjectFile

@@ -6,7 +6,7 @@ import pytest
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
 from vifguard.enforce.driver import Attachment, RulesetChange
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.maps.connection_table import DEFAULT_CONNECTIONS
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.lab.world.netns import ip

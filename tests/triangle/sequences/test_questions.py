@@ -12,7 +12,7 @@ from tests.triangle.sequences.stage import Stage
 from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.security_group import PortRange, Rule, Ruleset
 from vifguard.packet import build
 

@@ -13,7 +13,7 @@ from tests.triangle.sequences.stage import DisagreementError, Stage, shrunk
 from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Ruleset
 from vifguard.packet import build

@@ -13,8 +13,8 @@ from tests.triangle.sequences.program import Program
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.talk import Talk, frame, other
 
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.maps.connection_table import DEFAULT_CONNECTIONS, ConnectionMap
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS, ConnectionMap
 from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Ruleset
 from vifguard.model.verdict import Direction, Reason

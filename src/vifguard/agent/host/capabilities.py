@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vifguard.bridging.member_filters import NftFilter, VlanFilter
 from vifguard.enforce.driver import ApplyError, Attachment, DriverError
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import HostReport
 from vifguard.kernel import probe
 from vifguard.kernel.bpf import bpffs

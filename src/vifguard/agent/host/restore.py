@@ -13,8 +13,8 @@ from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.guarded_interfaces import guarded
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.guarded_interfaces import guarded
 from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links

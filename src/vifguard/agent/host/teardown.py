@@ -11,8 +11,8 @@ from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.ebpf import EbpfDriver
-from vifguard.enforce.guarded_interfaces import guarded
+from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.ebpf.guarded_interfaces import guarded
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
 from vifguard.enforce.driver import Claimed, ClaimKind
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import AddressClaim, Detection, RefusedClaim
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.verdict import Direction

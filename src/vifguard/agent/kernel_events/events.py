@@ -16,7 +16,7 @@ from vifguard.agent.kernel_events.reject import reject_packet, wants_reject
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
 from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
-from vifguard.enforce.ebpf import EbpfDriver
+from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
 from vifguard.kernel.clock import monotonic_to_epoch
 

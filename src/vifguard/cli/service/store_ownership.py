@@ -36,8 +36,8 @@ def require_own(store: str, bpf_dir: Path) -> None:
 
 def _standing(bpf_dir: Path) -> tuple[str, int]:
     """The store whose ports are guarded (empty: none is noted), and the number of interfaces."""
-    from vifguard.enforce.guarded_interfaces import guarded
-    from vifguard.enforce.pins import store_of
+    from vifguard.enforce.ebpf.guarded_interfaces import guarded
+    from vifguard.enforce.ebpf.pins import store_of
 
     own = store_of(bpf_dir)
     try:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 
 from vifguard.enforce.driver import Attachment
-from vifguard.enforce.maps.digests import Digests
-from vifguard.enforce.maps.rules import port_groups
+from vifguard.enforce.ebpf.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.rules import port_groups
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard, LinkLocal, Role
 from vifguard.model.policy import PortPolicy, Storm

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from vifguard.enforce import state
 from vifguard.enforce.driver import PortError
-from vifguard.enforce.maps.policy_maps import PolicyMaps
-from vifguard.enforce.maps.port_table import PortTable
-from vifguard.enforce.maps.records import unpack_address
-from vifguard.enforce.state import (
+from vifguard.enforce.ebpf import state
+from vifguard.enforce.ebpf.maps.policy_maps import PolicyMaps
+from vifguard.enforce.ebpf.maps.port_table import PortTable
+from vifguard.enforce.ebpf.maps.records import unpack_address
+from vifguard.enforce.ebpf.state import (
     NO_MAP_KEYS,
     NO_OVERFLOW,
     Hooks,

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vifguard.enforce.state import NO_OVERFLOW, Kind, PolicyOverflow, Prefixes
+from vifguard.enforce.ebpf.state import NO_OVERFLOW, Kind, PolicyOverflow, Prefixes
 from vifguard.kernel.bpf.bpf_syscall import Map
 
 _ADDRESS_STATE = struct.Struct("=QQI4x")

@@ -15,7 +15,6 @@ from itertools import repeat
 from pathlib import Path
 from typing import Self
 
-from vifguard.enforce import state
 from vifguard.enforce.driver import (
     ApplyError,
     Attachment,
@@ -24,17 +23,18 @@ from vifguard.enforce.driver import (
     PortError,
     RulesetChange,
 )
-from vifguard.enforce.events import Events
-from vifguard.enforce.hooks import AttachMethod, ClsactFilters, Detached
-from vifguard.enforce.legacy_links import LegacyLinks
-from vifguard.enforce.maps.connection_table import ConnectionMap, buckets_for, memory, usual
-from vifguard.enforce.maps.global_config import GlobalConfig
-from vifguard.enforce.maps.ruleset_maps import RulesetMaps
-from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
-from vifguard.enforce.pins import Pins
-from vifguard.enforce.ports import Ports, isolated
-from vifguard.enforce.state import NO_HOOKS, Change, Desired, Hooks, Loss, Observed, PortImage
-from vifguard.enforce.tcx_hooks import Tcx
+from vifguard.enforce.ebpf import state
+from vifguard.enforce.ebpf.events import Events
+from vifguard.enforce.ebpf.hooks import AttachMethod, ClsactFilters, Detached
+from vifguard.enforce.ebpf.legacy_links import LegacyLinks
+from vifguard.enforce.ebpf.maps.connection_table import ConnectionMap, buckets_for, memory, usual
+from vifguard.enforce.ebpf.maps.global_config import GlobalConfig
+from vifguard.enforce.ebpf.maps.ruleset_maps import RulesetMaps
+from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
+from vifguard.enforce.ebpf.pins import Pins
+from vifguard.enforce.ebpf.ports import Ports, isolated
+from vifguard.enforce.ebpf.state import NO_HOOKS, Change, Desired, Hooks, Loss, Observed, PortImage
+from vifguard.enforce.ebpf.tcx_hooks import Tcx
 from vifguard.kernel import probe, rcu
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Map, Program, VerifierError
@@ -45,7 +45,7 @@ from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.offload import NO_OFFLOAD, Offload
 
-OBJECT = Path(__file__).parent / "bpf" / "guard.bpf.o"
+OBJECT = Path(__file__).parents[1] / "bpf" / "guard.bpf.o"
 _BATCH = 2
 _GROUPS = "by_groups"
 """The program that the two others go on with at ports that have groups."""

@@ -6,7 +6,7 @@ import secrets
 import struct
 from collections.abc import Mapping
 
-from vifguard.enforce.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.digests import Digests
 from vifguard.kernel.bpf.bpf_syscall import Map
 
 _SETTING = struct.Struct("=QQIII4x")

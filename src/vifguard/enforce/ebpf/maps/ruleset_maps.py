@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from vifguard.enforce.driver import RulesetChange
-from vifguard.enforce.maps import rules
-from vifguard.enforce.maps.global_config import GlobalConfig
-from vifguard.enforce.maps.rules import Element, Elements
-from vifguard.enforce.maps.security_group_maps import TERMINATING_LOOKUPS, GroupElements
+from vifguard.enforce.ebpf.maps import rules
+from vifguard.enforce.ebpf.maps.global_config import GlobalConfig
+from vifguard.enforce.ebpf.maps.rules import Element, Elements
+from vifguard.enforce.ebpf.maps.security_group_maps import TERMINATING_LOOKUPS, GroupElements
 from vifguard.kernel.bpf.bpf_syscall import Map
 from vifguard.model.address import IPNetwork
 

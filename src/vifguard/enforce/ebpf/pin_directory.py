@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from vifguard.enforce.state import word
+from vifguard.enforce.ebpf.state import word
 from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program
 from vifguard.kernel.bpf.elf import ObjectFile
 

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from vifguard.enforce.maps.digests import Digests
-from vifguard.enforce.maps.rules import (
+from vifguard.enforce.ebpf.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.rules import (
     SETS_A_SCOPE,
     Element,
     Elements,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 
-from vifguard.enforce.state import ENTRY
+from vifguard.enforce.ebpf.state import ENTRY
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf.bpf_syscall import Map
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
-from vifguard.enforce.state import CODES
+from vifguard.enforce.ebpf.state import CODES
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason

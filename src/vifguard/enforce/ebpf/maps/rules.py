@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 
-from vifguard.enforce.maps.digests import Digests
+from vifguard.enforce.ebpf.maps.digests import Digests
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import ICMP_OF, Rule
 

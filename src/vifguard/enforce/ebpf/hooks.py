@@ -6,8 +6,8 @@ import errno
 from collections.abc import Mapping
 from typing import Protocol
 
-from vifguard.enforce.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
-from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
+from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
+from vifguard.enforce.ebpf.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.net.tc import PRIORITY, Clsact, Filter, Hook
 

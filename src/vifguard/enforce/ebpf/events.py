@@ -6,8 +6,8 @@ import select
 from collections.abc import Iterator, Mapping
 
 from vifguard.enforce.driver import Claimed, Dropped
-from vifguard.enforce.maps import records
-from vifguard.enforce.maps.records import DropTotal
+from vifguard.enforce.ebpf.maps import records
+from vifguard.enforce.ebpf.maps.records import DropTotal
 from vifguard.kernel.bpf.bpf_syscall import Map
 from vifguard.kernel.bpf.ringbuf import RingBuffer
 

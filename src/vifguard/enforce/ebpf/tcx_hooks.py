@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from vifguard.enforce.hooks import guest_hooks
-from vifguard.enforce.legacy_links import LegacyLinks
-from vifguard.enforce.pin_directory import PinDirectory
-from vifguard.enforce.state import BEHIND, NO_HOOKS, STALE, Hooks
+from vifguard.enforce.ebpf.hooks import guest_hooks
+from vifguard.enforce.ebpf.legacy_links import LegacyLinks
+from vifguard.enforce.ebpf.pin_directory import PinDirectory
+from vifguard.enforce.ebpf.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.tcx import Attached, AttachType

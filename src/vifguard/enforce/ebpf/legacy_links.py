@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vifguard.enforce.pin_directory import GUARDS, PinDirectory
+from vifguard.enforce.ebpf.pin_directory import GUARDS, PinDirectory
 from vifguard.kernel.bpf.tcx import Attached, Link
 
 _SECOND_CHECK = "second_check"

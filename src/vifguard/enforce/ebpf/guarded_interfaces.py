@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
-from vifguard.enforce.hooks import ClsactFilters
-from vifguard.enforce.legacy_links import LegacyLinks
-from vifguard.enforce.pin_directory import PinDirectory
-from vifguard.enforce.tcx_hooks import Tcx
+from vifguard.enforce.ebpf.hooks import ClsactFilters
+from vifguard.enforce.ebpf.legacy_links import LegacyLinks
+from vifguard.enforce.ebpf.pin_directory import PinDirectory
+from vifguard.enforce.ebpf.tcx_hooks import Tcx
 
 
 def guarded(bpf_dir: Path) -> frozenset[int]:
