@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.access.principal import UserRole
 from vifguard.feed.messages import HostReport, PortReport, Report
 from vifguard.model.port import PortState
 from vifguard.store.schema.tables import metadata

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.access.principal import UserRole
 from vifguard.api.auth.basic_auth import (
     BasicAuth,
     UsersFileError,

@@ -14,12 +14,12 @@ from tests.api.keystone_server import KeystoneServer, keystone
 from tests.api.serving import served
 from tests.databases import Databases
 
-from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.access.principal import UserRole
 from vifguard.api.app import Application, create_app
 from vifguard.api.auth.authenticator import service_token
 from vifguard.api.auth.basic_auth import BasicAuth, UsersFileError
 from vifguard.api.auth.keystone import CACHE_SECONDS, Keystone
-from vifguard.api.errors import Refusal
+from vifguard.attributes.refusal import Refusal
 from vifguard.store.store import Store
 
 # The SDK deprecates parts of itself that it goes on calling; that is between it and itself.

@@ -12,10 +12,10 @@ from sqlalchemy import Engine, event
 from tests.api.cloud import PAIRS, PASSWORDS, Cloud, User, path_of, refusal
 
 from vifguard.api.access import quota
-from vifguard.api.access.attribute_policy import UserRole
 from vifguard.api.access.policy import ACTIONS, Scope, action_policy
+from vifguard.api.access.principal import UserRole
 from vifguard.api.app import RESOURCES
-from vifguard.api.schema.attributes import ResourceSchema
+from vifguard.attributes.schema import ResourceSchema
 from vifguard.docs_pages.policy_page import actions, page
 
 NOBODY = "11111111-1111-1111-1111-111111111111"

@@ -10,7 +10,7 @@ from tests.api.cloud import Cloud, refusal
 from tests.api.test_openstacksdk import connect
 
 from vifguard.api.access import quota
-from vifguard.api.schema.protocol import NUMBERS
+from vifguard.attributes.values.protocol import NUMBERS
 from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
 from vifguard.client.feed import HttpFeed

@@ -18,13 +18,13 @@ from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
 from tests.databases import Databases
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
+from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.app import Application, create_app, drain
 from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.api.auth.rate_limit import BURST_SECONDS, RateLimiter
-from vifguard.api.errors import Refusal
 from vifguard.api.http import middleware, request
 from vifguard.api.settings import Settings
+from vifguard.attributes.refusal import Refusal
 from vifguard.store.errors import UnavailableError
 from vifguard.store.store import Store
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
+from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.auth.verification import MAX_QUEUED, MAX_QUEUED_PER_CLIENT, Verification
-from vifguard.api.errors import Refusal
+from vifguard.attributes.refusal import Refusal
 
 ALICE = Principal("alice", "p1", frozenset({UserRole.MEMBER}))
 

@@ -21,10 +21,10 @@ from tests.databases import Databases, PostgresqlServer
 
 from vifguard.api.app import Application, create_app
 from vifguard.api.auth.basic_auth import BasicAuth
-from vifguard.api.errors import Refusal
 from vifguard.api.http import worker_threads
 from vifguard.api.http.worker_threads import WorkerThreads, WriteQueue
 from vifguard.api.settings import Settings
+from vifguard.attributes.refusal import Refusal
 from vifguard.feed.codec import encode
 from vifguard.feed.messages import Report
 from vifguard.store.store import Store

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from tests.store.world import World
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import AddressPair, FixedIp
 from vifguard.store.addressing.addresses import eui64, usable
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import (
     AddressTakenError,
     MacTakenError,

@@ -13,13 +13,13 @@ from vifguard.feed.messages import (
     WiringReport,
 )
 from vifguard.model.address import Mac
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.guard import LinkLocal, Profile
 from vifguard.model.learned import LearnedLimits
 from vifguard.model.port import AddressPair
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction
 from vifguard.store.addressing import learned
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError
 from vifguard.store.nouns import networks, ports, subnets
 from vifguard.store.updates import address_sets

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 from tests.store.world import World
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.port import AddressPair
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError, WrongAddressError
 from vifguard.store.nouns import ip_groups
 

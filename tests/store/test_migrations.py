@@ -12,6 +12,7 @@ from tests.store.world import Clock, World
 
 from vifguard.feed.messages import HostReport
 from vifguard.model.address import Mac
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.guard import Guard, LinkLocal, Profile, Role
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.learned import LearnedLimits
@@ -19,7 +20,6 @@ from vifguard.model.network import HostRoute, Network, Pool, Subnet
 from vifguard.model.policy import Storm
 from vifguard.model.port import AddressPair, FixedIp, Port, PortState
 from vifguard.model.rbac_policy import Sharable
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.database.open import open_database
 from vifguard.store.errors import AddressTakenError
 from vifguard.store.nouns import hosts, ip_groups, networks, ports, rbac_policies, subnets

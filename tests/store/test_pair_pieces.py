@@ -14,13 +14,13 @@ from tests.store.test_security_groups import Agent, agent_of, assert_told_all, i
 from tests.store.world import ANY_MAC, World
 
 from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Network
 from vifguard.model.port import AddressPair, Port
 from vifguard.model.security_group import Rule, SecurityGroup
 from vifguard.model.verdict import Direction
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, divide
 from vifguard.store.addressing import wide_pair_owners, wide_pair_pieces
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.database import statements
 from vifguard.store.errors import StoreError
 from vifguard.store.nouns import hosts, ip_groups, networks, ports, subnets

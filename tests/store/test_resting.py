@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, select, update
 from tests.store.world import World
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Network, Pool
 from vifguard.store.addressing import resting
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError, NoAddressLeftError
 from vifguard.store.nouns import ip_groups, networks, subnets
 from vifguard.store.schema import tables

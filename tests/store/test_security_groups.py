@@ -17,6 +17,7 @@ from tests.store.world import World, held
 
 from vifguard.feed.messages import HostReport, Report, SetChange, Update
 from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.guard import Guard
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.policy import PortPolicy
@@ -26,7 +27,6 @@ from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.resolve.policy import effective_security_groups
 from vifguard.store import transaction
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import InUseError, RuleExistsError, StoreError
 from vifguard.store.nouns import address_groups, ip_groups, security_groups
 from vifguard.store.schema import tables

@@ -7,12 +7,12 @@ from uuid import uuid4
 
 from vifguard.feed.messages import HostPort, Update
 from vifguard.model.address import Mac
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Pool, Subnet
 from vifguard.model.port import Port
 from vifguard.model.security_group import AddressGroup, Rule, SecurityGroup, SecurityGroupRule
 from vifguard.store.addressing.addresses import usable
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.nouns import (
     address_groups,
     hosts,

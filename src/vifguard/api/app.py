@@ -23,7 +23,6 @@ from vifguard.api.ext import (
     wait,
 )
 from vifguard.api.ext.hosts import HOSTS
-from vifguard.api.ext.ip_groups import IP_GROUPS
 from vifguard.api.http import long_poll
 from vifguard.api.http.middleware import RequestMiddleware
 from vifguard.api.http.router import PathRouter
@@ -34,6 +33,7 @@ from vifguard.api.openapi import Document, document
 from vifguard.api.schema.json_cache import JsonCache
 from vifguard.api.settings import Settings
 from vifguard.api.v2 import registry, versions
+from vifguard.attributes.ip_groups import IP_GROUPS
 from vifguard.store.readiness import WriteProbe
 from vifguard.store.store import Store
 

@@ -8,8 +8,8 @@ from typing import Any
 import vifguard
 from vifguard.api.access.policy import action_policy
 from vifguard.api.http.routes import Route
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ResourceSchema
-from vifguard.api.schema.convert import Schema
+from vifguard.attributes.schema import REQUIRED, Attribute, ResourceSchema
+from vifguard.attributes.values.converters import Schema
 
 Document = dict[str, Any]
 

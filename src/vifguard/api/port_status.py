@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from vifguard.model.port import PortState
+from vifguard.resolve.wide_pair_pieces import MOST_PIECES
 from vifguard.store.schema.mapping import EnforcementProgress
 
 
@@ -111,4 +112,14 @@ def _why_behind(port: EnforcementProgress, host: str) -> str:
     return (
         f"{host} holds revision {port.enforcement.revision} of the port; "
         f"{port.policy_revision} is wanted"
+    )
+
+
+def why_uncounted(port: EnforcementProgress) -> str:
+    """Why wide address pairs of a port do not count in its security groups."""
+    if not port.uncounted:
+        return ""
+    return (
+        f"the wide address pairs of the network break into too many pieces around what other ports "
+        f"have, {MOST_PIECES} are the most: those that do count for nothing in security groups"
     )

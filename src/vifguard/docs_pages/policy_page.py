@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from vifguard.api.access.attribute_policy import OWNER, AttributeRule
 from vifguard.api.access.policy import ROLES, action_policy
 from vifguard.api.app import RESOURCES, SERVED
-from vifguard.api.schema.attributes import ResourceSchema
+from vifguard.attributes.rules import OWNER, AttributeRule
+from vifguard.attributes.schema import ResourceSchema
 
 _PREFACE = """\
 # Who may do what

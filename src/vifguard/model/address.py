@@ -135,3 +135,8 @@ def _unmapped(address: IPAddress, text: str) -> IPAddress:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         raise AddressError(f"{text!r} is IPv4-mapped; write the IPv4 address itself")
     return address
+
+
+def is_wide(prefix: IPNetwork) -> bool:
+    """Whether a prefix holds more than one address."""
+    return prefix.prefixlen < prefix.max_prefixlen

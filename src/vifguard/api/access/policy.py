@@ -11,7 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from vifguard.api.access.attribute_policy import Principal, User, UserRole
+from vifguard.api.access.principal import Principal, UserRole
+from vifguard.attributes.rules import User
 
 
 class Scope(StrEnum):

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from sqlalchemy import Select, String, Table, bindparam, func, literal, select, union_all
 
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import conflict
+from vifguard.attributes.quotas import UNLIMITED
+from vifguard.attributes.refusal import conflict
+from vifguard.attributes.rules import User
 from vifguard.store.database.statements import Statement
 from vifguard.store.nouns import quotas
-from vifguard.store.nouns.quotas import UNLIMITED
 from vifguard.store.schema.tables import (
     address_groups,
     allocations,
@@ -67,9 +67,6 @@ NAMES: Final[Mapping[Table, str]] = MappingProxyType(
     }
 )
 """The name of each in a quota."""
-
-RESOURCES: Final = (*NAMES.values(), _ADDRESSES, _OWN_ADDRESSES)
-"""Everything that has a quota."""
 
 
 _HOW_MANY = func.count().label("how_many")

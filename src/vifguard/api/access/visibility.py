@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Table, or_, select, true
 
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import forbidden
+from vifguard.attributes.refusal import forbidden
+from vifguard.attributes.rules import User
 from vifguard.model.network import Network
 from vifguard.model.rbac_policy import RbacPolicy, Sharable
 from vifguard.model.security_group import SecurityGroup

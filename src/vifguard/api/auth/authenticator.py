@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Protocol
 
-from vifguard.api.access.attribute_policy import Principal
+from vifguard.api.access.principal import Principal
 
 service_token: ContextVar[str] = ContextVar("service_token", default="")
 """X-Service-Token of the request that is being answered; empty where it has none.

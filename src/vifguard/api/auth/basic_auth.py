@@ -22,8 +22,8 @@ import yaml
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
-from vifguard.api.schema.convert import host_name, project, quoted, word
+from vifguard.api.access.principal import Principal, UserRole
+from vifguard.attributes.values.converters import host_name, project, quoted, word
 
 _LOG = logging.getLogger(__name__)
 _KEYS = frozenset({"name", "project_id", "roles", "password_hash"})

@@ -21,11 +21,11 @@ from keystoneauth1.exceptions import ClientException
 from keystonemiddleware.auth_token import AuthProtocol
 from oslo_config import cfg
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
+from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.auth.authenticator import service_token
 from vifguard.api.auth.basic_auth import UsersFileError
-from vifguard.api.errors import Refusal
-from vifguard.api.schema.convert import project
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.values.converters import project
 
 _MAX_TOKEN = 8192
 _MAX_CACHED = 4096

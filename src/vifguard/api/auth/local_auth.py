@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
+from vifguard.api.access.principal import Principal, UserRole
 
 _LOOPBACK = re.compile(
     r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE

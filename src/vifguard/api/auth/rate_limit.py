@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from vifguard.api.access.attribute_policy import Principal, UserRole
-from vifguard.api.errors import Refusal
+from vifguard.api.access.principal import Principal, UserRole
+from vifguard.attributes.refusal import Refusal
 
 BURST_SECONDS = 10.0
 """Seconds whose share of requests a project may save up while it sends none."""

@@ -12,9 +12,9 @@ from typing import Final
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from vifguard.api.access.attribute_policy import Principal
+from vifguard.api.access.principal import Principal
 from vifguard.api.auth.authenticator import Authenticator
-from vifguard.api.errors import Refusal
+from vifguard.attributes.refusal import Refusal
 
 MAX_QUEUED: Final = 64
 MAX_QUEUED_PER_CLIENT: Final = 8

@@ -12,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 
 from vifguard.api.access import visibility
 from vifguard.api.drop_hints import REASONS, hint_for
-from vifguard.api.errors import bad_request
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.convert import quoted
+from vifguard.attributes.refusal import bad_request
+from vifguard.attributes.values.converters import quoted
 from vifguard.feed.messages import DropCount, DropRecord
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason

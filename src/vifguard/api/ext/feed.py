@@ -8,12 +8,12 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.errors import Refusal, bad_request, conflict, forbidden
 from vifguard.api.http.body import MAX_REPORT, parse_body
 from vifguard.api.http.long_poll import wait_for
 from vifguard.api.http.request import REPORTS, RequestContext, body_of
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.convert import host_name
+from vifguard.attributes.refusal import Refusal, bad_request, conflict, forbidden
+from vifguard.attributes.values.converters import host_name
 from vifguard.feed.codec import CodecError, decode, encode
 from vifguard.feed.messages import SECOND_AGENT, Report, SecondAgentError
 

@@ -8,9 +8,17 @@ from starlette.responses import JSONResponse, Response
 
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import seconds, strings
-from vifguard.api.schema.attributes import Attribute, ResourceSchema
-from vifguard.api.schema.convert import Converter, boolean, integer, list_of, nullable, record, text
+from vifguard.attributes.schema import Attribute, ResourceSchema
+from vifguard.attributes.shared_attributes import seconds, strings
+from vifguard.attributes.values.converters import (
+    Converter,
+    boolean,
+    integer,
+    list_of,
+    nullable,
+    record,
+    text,
+)
 from vifguard.store.nouns import hosts
 from vifguard.store.nouns.hosts import StoredHost
 

@@ -10,25 +10,19 @@ from sqlalchemy import ColumnElement
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OWNER, Subject
 from vifguard.api.access.quota import check_quota, queue_own_address_check
-from vifguard.api.errors import bad_request, conflict, forbidden
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import (
-    address_requests,
-    seconds,
-    shared_attributes,
-    show_stamp,
-    with_stamp,
-)
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import integer, list_of, nullable, record, set_of, text, uuid
 from vifguard.api.schema.sql_filters import SqlFilters, columns
+from vifguard.api.schema.stamp import show_stamp
+from vifguard.attributes.ip_groups import IP_GROUPS
+from vifguard.attributes.refusal import bad_request, conflict, forbidden
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.schema import ParsedBody
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import ip_groups, networks, ports, subnets
 from vifguard.store.reports import holders
@@ -39,32 +33,6 @@ from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("ip-groups")
-
-_MAX_ADDRESSES = 32
-_MAX_MEMBERS = 64
-_VRID = nullable(integer(1, 255))
-_HOLDER = record({"ip_address": text(), "port_id": uuid, "since": seconds}, {})
-
-IP_GROUPS: Final = ResourceSchema(
-    "ip_group",
-    "ip_groups",
-    (
-        *shared_attributes(),
-        Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
-        Attribute("addresses", address_requests(_MAX_ADDRESSES), OWNER, OWNER, ()),
-        Attribute("members", set_of(uuid, _MAX_MEMBERS), OWNER, OWNER, frozenset(), "members"),
-        Attribute("vrid4", _VRID, OWNER, OWNER, field="vrid4"),
-        Attribute("vrid6", _VRID, OWNER, OWNER, field="vrid6"),
-        Attribute("pinned_port_id", nullable(uuid), OWNER, OWNER, field="pinned"),
-        Attribute(
-            "max_moves_per_minute", nullable(integer(0, 1000)), OWNER, OWNER, field="max_moves"
-        ),
-        Attribute("holders", list_of(_HOLDER, _MAX_ADDRESSES)),
-        Attribute("held_until", nullable(seconds)),
-        *with_stamp(),
-    ),
-)
-
 
 _SQL_FILTERS: Final = SqlFilters(
     IP_GROUPS, table, columns(table, "id", "name", "project_id", "description", "network_id")

@@ -6,12 +6,13 @@ from anyio.to_thread import run_sync
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.errors import Refusal
 from vifguard.api.http.long_poll import wait_for
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
 from vifguard.api.port_status import is_enforced, status_reason
-from vifguard.api.v2.ports import PORTS, show
+from vifguard.api.v2.ports import show
+from vifguard.attributes.ports import PORTS
+from vifguard.attributes.refusal import Refusal
 from vifguard.store.notifier import host_ports_topic
 from vifguard.store.schema.mapping import StoredPort
 

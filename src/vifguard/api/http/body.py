@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from vifguard.api.errors import Refusal, bad_request
+from vifguard.attributes.refusal import Refusal, bad_request
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of a request's body."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from vifguard.api.errors import bad_request
-from vifguard.api.schema.convert import integer
+from vifguard.attributes.refusal import bad_request
+from vifguard.attributes.values.converters import integer
 
 _WORD: Final = "revision_number="
 

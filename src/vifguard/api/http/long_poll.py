@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 from weakref import WeakSet
 
-from vifguard.api.errors import Refusal
+from vifguard.attributes.refusal import Refusal
 from vifguard.store.notifier import Notifier
 
 T = TypeVar("T")

@@ -13,9 +13,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vifguard.api.auth.authenticator import service_token
-from vifguard.api.errors import Refusal, answer
+from vifguard.api.errors import answer
 from vifguard.api.http import request_id
 from vifguard.api.metrics import Metrics
+from vifguard.attributes.refusal import Refusal
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024

@@ -14,20 +14,21 @@ from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vifguard.api.access.attribute_policy import Principal, User
 from vifguard.api.access.policy import action_policy, user_of
+from vifguard.api.access.principal import Principal
 from vifguard.api.auth.rate_limit import RateLimiter, project_to_charge
 from vifguard.api.auth.verification import Verification
-from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.http.body import MAX_BODY, objects_in, parse_body, too_large
 from vifguard.api.http.if_match import revision_of
 from vifguard.api.http.links import link_to
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.worker_threads import WorkerThreads
-from vifguard.api.schema.attributes import ResourceSchema
-from vifguard.api.schema.convert import boolean, integer, quoted
 from vifguard.api.schema.json_cache import JsonCache
 from vifguard.api.schema.listing import Listing
+from vifguard.attributes.refusal import Refusal, bad_request, forbidden
+from vifguard.attributes.rules import User
+from vifguard.attributes.schema import ResourceSchema
+from vifguard.attributes.values.converters import boolean, integer, quoted
 from vifguard.store.schema.mapping import Stamp
 from vifguard.store.store import Store
 

@@ -18,12 +18,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import Refusal, answer, refusal_of
+from vifguard.api.errors import answer, refusal_of
 from vifguard.api.http import request_id
 from vifguard.api.http.request import RequestContext, context_of
 from vifguard.api.http.routes import Route
 from vifguard.api.http.worker_threads import WorkerThreads
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.rules import User
 from vifguard.store.errors import StoreError
 
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

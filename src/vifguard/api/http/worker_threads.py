@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from vifguard.api.errors import Refusal
+from vifguard.attributes.refusal import Refusal
 
 T = TypeVar("T")
 

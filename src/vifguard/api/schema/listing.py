@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import Refusal, bad_request, invalid_input
-from vifguard.api.schema.attributes import ResourceSchema
-from vifguard.api.schema.convert import NUMERAL, boolean, integer, quoted
+from vifguard.attributes.refusal import Refusal, bad_request, invalid_input
+from vifguard.attributes.rules import User
+from vifguard.attributes.schema import ResourceSchema
+from vifguard.attributes.values.converters import NUMERAL, boolean, integer, quoted
 from vifguard.model.address import AddressError, Mac, parse_address
 
 Shown = dict[str, Any]

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, or_, select
 
-from vifguard.api.errors import invalid_input
-from vifguard.api.schema.attributes import ResourceSchema
-from vifguard.api.schema.convert import boolean
 from vifguard.api.schema.listing import Listing, Shown
+from vifguard.attributes.refusal import invalid_input
+from vifguard.attributes.schema import ResourceSchema
+from vifguard.attributes.values.converters import boolean
 from vifguard.model.address import AddressError, IPAddress, Mac, parse_address
 from vifguard.store.nouns import list_pages
 from vifguard.store.nouns.list_pages import Page

@@ -10,25 +10,17 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OWNER, Subject
 from vifguard.api.access.quota import check_address_quota, check_quota
-from vifguard.api.errors import Refusal, bad_request
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
-from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import (
-    Converter,
-    InvalidValueError,
-    boolean,
-    many_of,
-    mapped,
-    or_none_at_all,
-    quoted,
-)
 from vifguard.api.schema.sql_filters import SqlFilters, columns
-from vifguard.model.address import IPNetwork, parse_interface
+from vifguard.api.schema.stamp import show_stamp
+from vifguard.attributes.address_groups import ADDRESS_GROUPS, ADDRESSES
+from vifguard.attributes.refusal import Refusal, bad_request
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.schema import ParsedBody
+from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.nouns import address_groups, rbac_policies
 from vifguard.store.schema.mapping import StoredAddressGroup
@@ -36,38 +28,6 @@ from vifguard.store.schema.tables import address_groups as table
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
-
-_MAX_ADDRESSES = 10_000
-
-
-def _read_prefix(value: Any) -> IPNetwork:
-    prefix = parse_interface(value).network
-    if prefix.prefixlen == 0:
-        # Not every kind of table that holds sets can hold this one.
-        raise InvalidValueError(
-            f"{quoted(value)} is every address; a rule without a remote says that"
-        )
-    return prefix
-
-
-_addresses = mapped(
-    or_none_at_all(
-        many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES)
-    ),
-    frozenset,
-)
-
-ADDRESS_GROUPS: Final = ResourceSchema(
-    "address_group",
-    "address_groups",
-    (
-        *shared_attributes(),
-        Attribute("addresses", _addresses, OWNER, None, frozenset(), "addresses"),
-        Attribute("shared", boolean),
-        *with_stamp(),
-    ),
-)
-
 
 _SQL_FILTERS: Final = SqlFilters(
     ADDRESS_GROUPS, table, columns(table, "id", "name", "project_id", "description")
@@ -185,7 +145,7 @@ def _given_addresses(call: RequestContext) -> frozenset[IPNetwork]:
     if set(call.document) != {"addresses"}:
         raise bad_request("Unable to find 'addresses' in request body")
     try:
-        found: frozenset[IPNetwork] = _addresses.read(call.document["addresses"])
+        found: frozenset[IPNetwork] = ADDRESSES.read(call.document["addresses"])
     except ValueError as error:
         raise bad_request(f"Invalid input for addresses. Reason: {error}.") from None
     return found

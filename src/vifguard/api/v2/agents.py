@@ -12,8 +12,8 @@ from vifguard.api.access import visibility
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attributes import Attribute, ResourceSchema
-from vifguard.api.schema.convert import Converter, boolean, nullable, text, uuid
+from vifguard.attributes.schema import Attribute, ResourceSchema
+from vifguard.attributes.values.converters import Converter, boolean, nullable, text, uuid
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import hosts
 from vifguard.store.nouns.hosts import StoredHost

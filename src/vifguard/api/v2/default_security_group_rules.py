@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from starlette.responses import Response
 
-from vifguard.api.access.attribute_policy import OPERATOR
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import description
-from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import boolean, exactly, nullable, uuid
-from vifguard.api.v2.security_group_rules import meaning, said, show_meaning
-from vifguard.model.security_group import MEMBERS, DefaultRule
+from vifguard.api.v2.security_group_rules import show_meaning
+from vifguard.attributes.default_security_group_rules import DEFAULT_RULES
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.security_group_rules import meaning
+from vifguard.model.security_group import DefaultRule
 from vifguard.store.nouns import default_rules
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
-
-DEFAULT_RULES: Final = ResourceSchema(
-    "default_security_group_rule",
-    "default_security_group_rules",
-    (
-        Attribute("id", uuid),
-        Attribute("description", description, OPERATOR, None, "", "description"),
-        *said(OPERATOR),
-        Attribute("remote_group_id", nullable(exactly(MEMBERS)), OPERATOR),
-        # A group of one project is not for the groups of all.
-        Attribute("remote_address_group_id", exactly(None), OPERATOR),
-        Attribute("used_in_default_sg", boolean, OPERATOR, None, default=False, field="in_default"),
-        Attribute(
-            "used_in_non_default_sg", boolean, OPERATOR, None, default=True, field="in_others"
-        ),
-    ),
-)
 
 
 @router.get("/default-security-group-rules", name="list_default_security_group_rules")

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attributes import Attribute, ResourceSchema
-from vifguard.api.schema.convert import Converter, project, text, uuid
 from vifguard.api.schema.sql_filters import SqlFilters, columns
+from vifguard.attributes.schema import Attribute, ResourceSchema
+from vifguard.attributes.values.converters import Converter, project, text, uuid
 from vifguard.model.network import Network
 from vifguard.store.addressing import availability
 from vifguard.store.addressing.availability import Availability

@@ -12,54 +12,20 @@ from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import (
-    BINDER,
-    NETWORK_OWNER,
-    OPERATOR,
-    OWNER,
-    STORM,
-    Subject,
-    User,
-)
 from vifguard.api.access.quota import check_quota
-from vifguard.api.errors import bad_request, forbidden
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import (
-    NO_ONE,
-    admin_state_up,
-    guards,
-    learned_limits,
-    profile,
-    shared_attributes,
-    show_guards,
-    show_stamp,
-    show_storm,
-    storm,
-    strings,
-    with_stamp,
-)
-from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import (
-    boolean,
-    dns,
-    exactly,
-    integer,
-    list_of,
-    nullable,
-    one_of,
-    physical,
-    text,
-)
 from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
-from vifguard.api.v2.dhcp_options import only_null
+from vifguard.api.schema.stamp import show_stamp
 from vifguard.api.v2.sharing_conditions import require_shareable
 from vifguard.api.v2.subnet_mtu import require_mtu
-from vifguard.model.guard import LinkLocal
-from vifguard.model.learned import DEFAULT_LEARNED_LIMITS
+from vifguard.attributes.networks import NETWORKS
+from vifguard.attributes.refusal import bad_request, forbidden
+from vifguard.attributes.rules import Subject, User
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.shared_attributes import show_guards, show_storm
 from vifguard.model.network import Network
-from vifguard.model.policy import DEFAULT_STORM
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.nouns import hosts, networks, rbac_policies, subnets
@@ -71,69 +37,6 @@ from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("networks")
 
-
-NETWORKS: Final = ResourceSchema(
-    "network",
-    "networks",
-    (
-        *shared_attributes(),
-        admin_state_up(),
-        Attribute("shared", boolean, OPERATOR, OPERATOR, default=False, field="shared"),
-        Attribute("mtu", integer(68, 65535), NETWORK_OWNER, NETWORK_OWNER, 1500, "mtu"),
-        Attribute(
-            "port_security_enabled",
-            boolean,
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            default=True,
-            field="port_security_enabled",
-        ),
-        Attribute(
-            "provider:network_type",
-            nullable(exactly("flat", "local")),
-            OPERATOR,
-            visible_to=BINDER,
-        ),
-        Attribute(
-            "provider:physical_network",
-            nullable(physical),
-            OPERATOR,
-            visible_to=BINDER,
-        ),
-        Attribute("provider:segmentation_id", exactly(None), OPERATOR, visible_to=BINDER),
-        # There are no routers, and so nobody is let out by it: a word that is kept and shown.
-        Attribute("router:external", boolean, OPERATOR, OPERATOR, default=False, field="external"),
-        Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
-        Attribute("guards", guards, NETWORK_OWNER, NETWORK_OWNER, None, "guards"),
-        Attribute("public", boolean, OPERATOR, OPERATOR, default=False, field="public"),
-        Attribute(
-            "link_local",
-            one_of(LinkLocal),
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            LinkLocal.LEARNED,
-            "link_local",
-        ),
-        Attribute(
-            "learned_limits",
-            learned_limits,
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            DEFAULT_LEARNED_LIMITS,
-            "learned_limits",
-        ),
-        Attribute("storm", storm, STORM, STORM, DEFAULT_STORM, "storm"),
-        Attribute("status", exactly("ACTIVE")),
-        Attribute("subnets", strings),
-        Attribute(
-            "availability_zone_hints", list_of(text(), 10), NETWORK_OWNER, None, (), "zone_hints"
-        ),
-        Attribute("dns_domain", dns, NETWORK_OWNER, NETWORK_OWNER, "", "dns_domain"),
-        Attribute("qos_policy_id", only_null, OWNER, OWNER, visible_to=NO_ONE),
-        Attribute("availability_zones", strings),
-        *with_stamp(),
-    ),
-)
 
 _SUBNETS: Final = Statement(
     select(subnet_table.c.network_id, subnet_table.c.id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import NETWORKS_OWN
-from vifguard.api.errors import Refusal, conflict
-from vifguard.api.schema.attributes import ParsedBody
+from vifguard.attributes.refusal import Refusal, conflict
+from vifguard.attributes.rules import NETWORKS_OWN
+from vifguard.attributes.schema import ParsedBody
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
 from vifguard.store.nouns import security_groups

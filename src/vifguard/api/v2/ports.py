@@ -14,68 +14,32 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import (
-    ADDRESSES,
-    BINDER,
-    DEVICE,
-    DEVICE_OWNER,
-    NETWORK_OWNER,
-    OWNER,
-    STORM,
-    Subject,
-    User,
-)
 from vifguard.api.access.quota import queue_own_address_check, queue_quota_check
-from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.port_status import desired_revision, enforced_revision, status, status_reason
+from vifguard.api.port_status import (
+    desired_revision,
+    enforced_revision,
+    status,
+    status_reason,
+    why_uncounted,
+)
 from vifguard.api.schema import sql_filters
-from vifguard.api.schema.attribute_sets import (
-    NO_ONE,
-    address_requests,
-    admin_state_up,
-    guards,
-    moment,
-    profile,
-    shared_attributes,
-    show_guards,
-    show_stamp,
-    show_storm,
-    storm,
-    strings,
-    tags,
-    with_stamp,
-)
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.binding_profile import binding_profile
-from vifguard.api.schema.convert import (
-    Converter,
-    boolean,
-    dns,
-    exactly,
-    host_name,
-    integer,
-    list_of,
-    mac,
-    many_of,
-    mapped,
-    nullable,
-    one_of,
-    record,
-    set_of,
-    text,
-    uuid,
-)
 from vifguard.api.schema.json_cache import Render
 from vifguard.api.schema.sql_filters import SqlFilters
-from vifguard.api.v2 import address_pairs, port_security_groups
-from vifguard.api.v2.dhcp_options import dhcp_options, merged, only_null
-from vifguard.api.v2.dhcp_options import show as show_options
+from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.v2 import port_security_groups
 from vifguard.api.v2.port_security_groups import RequestedGroups
+from vifguard.attributes.ports import PORTS
+from vifguard.attributes.refusal import Refusal, bad_request, conflict
+from vifguard.attributes.rules import Subject, User
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.shared_attributes import moment, show_guards, show_storm
+from vifguard.attributes.values import address_pairs
+from vifguard.attributes.values.dhcp_options import merged
+from vifguard.attributes.values.dhcp_options import show as show_options
 from vifguard.model.address import Mac
-from vifguard.model.guard import Role
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
@@ -90,84 +54,9 @@ from vifguard.store.transaction import WriteTransaction
 
 router = Routes("ports")
 
-MAX_ADDRESSES = 64
-"""Fixed addresses of a port."""
-
 MAX_SHARED = 5
 """Fixed addresses of a port on a shared network, but for what the operator gives it; Neutron's
 max_fixed_ips_per_port."""
-
-_MAX_GROUPS = 32
-
-_fixed_ips = address_requests(MAX_ADDRESSES)
-_groups = nullable(mapped(many_of(uuid, _MAX_GROUPS), frozenset))
-_host = Converter(
-    {"anyOf": [host_name.schema, {"const": ""}, {"type": "null"}]},
-    lambda value: "" if value in (None, "") else host_name.read(value),
-)
-_dictionary = record({}, {})
-
-PORTS: Final = ResourceSchema(
-    "port",
-    "ports",
-    (
-        *shared_attributes(),
-        Attribute("network_id", uuid, OWNER, default=REQUIRED, field="network_id"),
-        admin_state_up(),
-        Attribute("mac_address", nullable(mac), NETWORK_OWNER, NETWORK_OWNER),
-        Attribute("fixed_ips", nullable(_fixed_ips), ADDRESSES, ADDRESSES),
-        Attribute(
-            "allowed_address_pairs",
-            address_pairs.PAIRS,
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            (),
-            "address_pairs",
-        ),
-        Attribute("port_security_enabled", nullable(boolean), NETWORK_OWNER, NETWORK_OWNER),
-        Attribute("guard_profile", profile, NETWORK_OWNER, NETWORK_OWNER, None, "profile"),
-        Attribute("guards", guards, NETWORK_OWNER, NETWORK_OWNER, None, "guards"),
-        Attribute(
-            "roles", set_of(one_of(Role), 8), NETWORK_OWNER, NETWORK_OWNER, frozenset(), "roles"
-        ),
-        Attribute(
-            "ethertypes",
-            set_of(integer(0x0600, 0xFFFF), 16),
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            frozenset(),
-            "ethertypes",
-        ),
-        Attribute("storm", nullable(storm), STORM, STORM, None, "storm"),
-        Attribute("device_id", text(), DEVICE, DEVICE, "", "device_id"),
-        Attribute("device_owner", text(), DEVICE_OWNER, DEVICE_OWNER, "", "device_owner"),
-        Attribute("dns_name", dns, OWNER, OWNER, "", "dns_name"),
-        Attribute("dns_domain", dns, OWNER, OWNER, "", "dns_domain"),
-        Attribute("extra_dhcp_opts", dhcp_options, OWNER, OWNER, ()),
-        Attribute("qos_policy_id", only_null, OWNER, OWNER, visible_to=NO_ONE),
-        Attribute("security_groups", _groups, OWNER, OWNER),
-        Attribute("security_groups_enabled", boolean, OWNER, OWNER),
-        Attribute("binding:host_id", _host, BINDER, BINDER, "", "host", BINDER),
-        Attribute("binding:profile", binding_profile, BINDER, BINDER, visible_to=BINDER),
-        Attribute(
-            "binding:vnic_type",
-            exactly("normal", "macvtap"),
-            NETWORK_OWNER,
-            NETWORK_OWNER,
-            "normal",
-            "vnic_type",
-        ),
-        Attribute("binding:vif_type", text(), visible_to=BINDER),
-        Attribute("binding:vif_details", _dictionary, visible_to=BINDER),
-        Attribute("learned_addresses", list_of(_dictionary, MAX_ADDRESSES)),
-        Attribute("status", exactly("ACTIVE", "DOWN")),
-        Attribute("status_reason", text()),
-        Attribute("effective_guards", strings),
-        Attribute("policy_revision", integer(0, 2**63)),
-        Attribute("enforced_revision", integer(0, 2**63)),
-        *with_stamp(Attribute("tags", tags, OWNER, None, ())),
-    ),
-)
 
 SQL_FILTERS: Final = SqlFilters(
     PORTS,
@@ -428,7 +317,7 @@ def show(stored: StoredPort, user: User) -> dict[str, Any]:
 def _show_progress(port: EnforcementProgress, user: User) -> dict[str, Any]:
     reasons = (
         status_reason(port, sees_hosts_and_others=user.sees_hosts_and_others),
-        address_pairs.why_uncounted(port),
+        why_uncounted(port),
     )
     return {
         "status": status(port),

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
 from vifguard.api.access import quota
-from vifguard.api.access.attribute_policy import OPERATOR, Subject
-from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attributes import Attribute, ResourceSchema
-from vifguard.api.schema.convert import boolean, integer, project
+from vifguard.attributes.quotas import QUOTAS, RESOURCES, UNLIMITED
+from vifguard.attributes.refusal import Refusal, bad_request, forbidden
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.values.converters import project
 from vifguard.store.nouns import quotas
-from vifguard.store.nouns.quotas import UNLIMITED
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("quotas")
-
-_MOST = integer(UNLIMITED, 2**31 - 1)
-
-QUOTAS: Final = ResourceSchema(
-    "quota",
-    "quotas",
-    (
-        *(Attribute(name, _MOST, None, OPERATOR) for name in quota.RESOURCES),
-        # The path names the project; clients name it again.
-        Attribute("project_id", project, None, OPERATOR),
-        Attribute("tenant_id", project),
-        # A quota below the present use is accepted only with `force`.
-        Attribute("force", boolean, None, OPERATOR),
-        Attribute("check_limit", boolean, None, OPERATOR),
-    ),
-)
 
 
 @router.get("/quotas", name="list_quotas")
@@ -97,7 +80,7 @@ def update_quota(call: RequestContext, project_id: str) -> Response:
         raise bad_request(f"'project_id' does not match: the path says {project_id!r}")
     with call.store.change() as change:
         QUOTAS.authorize_put(given, Subject(call.user, project_id))
-        limits = {name: given[name] for name in quota.RESOURCES if name in given}
+        limits = {name: given[name] for name in RESOURCES if name in given}
         if not given.get("force"):
             _require_enough(change, project_id, limits)
         quotas.write(change, _known(project_id), limits)

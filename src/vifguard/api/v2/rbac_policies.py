@@ -10,18 +10,18 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, AttributeRule, Subject, User
 from vifguard.api.access.quota import check_quota
-from vifguard.api.errors import Refusal, bad_request, forbidden
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import NO_ONE
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import Converter, InvalidValueError, project, quoted, text, uuid
 from vifguard.api.schema.sql_filters import SqlFilters, columns
-from vifguard.api.v2.networks import NETWORKS
 from vifguard.api.v2.sharing_conditions import require_shareable
+from vifguard.attributes.networks import NETWORKS
+from vifguard.attributes.rbac_policies import RBAC_POLICIES
+from vifguard.attributes.refusal import Refusal, bad_request, forbidden
+from vifguard.attributes.rules import Subject, User
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.values.converters import quoted
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.nouns import rbac_policies, sharing
 from vifguard.store.schema.tables import rbac_policies as table
@@ -30,48 +30,6 @@ from vifguard.store.transaction import Snapshot, WriteTransaction
 router = Routes("rbac policies")
 
 _ACTION: Final = "access_as_shared"
-
-
-def _read_kind(value: Any) -> Sharable:
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if word in {kind.value for kind in Sharable}:
-        return Sharable(word)
-    raise InvalidValueError(f"{quoted(value)} is not a valid RBAC object type", "InvalidInput")
-
-
-def _read_target(value: Any) -> str:
-    try:
-        return EVERY_PROJECT if value == EVERY_PROJECT else str(project.read(value))
-    except ValueError:
-        raise InvalidValueError(
-            f"{quoted(value)} is not a valid target project ID; expected a project's id or '*'",
-            "InvalidInput",
-        ) from None
-
-
-_kind = Converter({"type": "string", "enum": [kind.value for kind in Sharable]}, _read_kind)
-_target = Converter({"type": "string", "maxLength": 64}, _read_target)
-
-_SHARER = AttributeRule(
-    "the operator to '*', and otherwise by who shares",
-    lambda standing, value: standing.user.is_operator or value != EVERY_PROJECT,
-)
-
-RBAC_POLICIES: Final = ResourceSchema(
-    "rbac_policy",
-    "rbac_policies",
-    (
-        Attribute("id", uuid),
-        Attribute("project_id", project, OWN_PROJECT),
-        Attribute("tenant_id", project),
-        Attribute("object_type", _kind, OWNER, default=REQUIRED),
-        Attribute("object_id", uuid, OWNER, default=REQUIRED),
-        # The same twice: the old word is the one that clients still send.
-        Attribute("target_tenant", _target, _SHARER, _SHARER),
-        Attribute("target_project", _target, _SHARER, _SHARER, visible_to=NO_ONE),
-        Attribute("action", text(), OWNER, default=REQUIRED),
-    ),
-)
 
 
 _SQL_FILTERS: Final = SqlFilters(

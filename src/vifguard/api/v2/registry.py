@@ -20,6 +20,15 @@ from vifguard.api.v2 import (
     tags,
     versions,
 )
+from vifguard.attributes.address_groups import ADDRESS_GROUPS
+from vifguard.attributes.default_security_group_rules import DEFAULT_RULES
+from vifguard.attributes.networks import NETWORKS
+from vifguard.attributes.ports import PORTS
+from vifguard.attributes.rbac_policies import RBAC_POLICIES
+from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES
+from vifguard.attributes.security_groups import SECURITY_GROUPS
+from vifguard.attributes.subnet_pools import SUBNET_POOLS
+from vifguard.attributes.subnets import SUBNETS
 
 MODULES: Final = (
     versions,
@@ -41,15 +50,15 @@ MODULES: Final = (
 ROUTERS: Final = tuple(module.router for module in MODULES)
 
 RESOURCES: Final = (
-    networks.NETWORKS,
-    subnets.SUBNETS,
-    ports.PORTS,
-    security_groups.SECURITY_GROUPS,
-    security_group_rules.SECURITY_GROUP_RULES,
-    default_security_group_rules.DEFAULT_RULES,
-    address_groups.ADDRESS_GROUPS,
-    rbac_policies.RBAC_POLICIES,
-    subnet_pools.SUBNET_POOLS,
+    NETWORKS,
+    SUBNETS,
+    PORTS,
+    SECURITY_GROUPS,
+    SECURITY_GROUP_RULES,
+    DEFAULT_RULES,
+    ADDRESS_GROUPS,
+    RBAC_POLICIES,
+    SUBNET_POOLS,
     ip_availability.AVAILABILITY,
     agents.AGENTS,
 )

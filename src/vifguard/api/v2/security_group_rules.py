@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -11,40 +10,21 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, Subject
-from vifguard.api.access.attribute_policy import AttributeRule as Who
 from vifguard.api.access.quota import check_quota
-from vifguard.api.errors import Refusal, bad_request, conflict
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import description, show_stamp, with_stamp
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import (
-    Converter,
-    InvalidValueError,
-    boolean,
-    exactly,
-    integer,
-    nullable,
-    project,
-    quoted,
-    text,
-    uuid,
-)
-from vifguard.api.schema.protocol import ONLY_IPV6, Protocol, protocol
 from vifguard.api.schema.sql_filters import SqlFilters, columns
-from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface
+from vifguard.api.schema.stamp import show_stamp
+from vifguard.attributes.refusal import Refusal, bad_request, conflict
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES, WORD, meaning
 from vifguard.model.security_group import (
-    ICMP_OF,
-    PORTS_OF,
-    IcmpType,
-    PortRange,
     Rule,
     SecurityGroup,
     SecurityGroupRule,
 )
-from vifguard.model.verdict import Direction
 from vifguard.store.nouns import security_groups
 from vifguard.store.schema.mapping import StoredRule
 from vifguard.store.schema.security_group_mapping import meaning_of, range_of
@@ -52,79 +32,6 @@ from vifguard.store.schema.tables import security_group_rules as table
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("security groups")
-
-_DIRECTION: Mapping[str, Direction] = MappingProxyType(
-    {"ingress": Direction.TO_GUEST, "egress": Direction.FROM_GUEST}
-)
-_WORD = {direction: word for word, direction in _DIRECTION.items()}
-_VERSION = {"ipv4": 4, "ipv6": 6}
-_INTEGER = integer(0, 65535)
-
-
-def _read_port(value: Any) -> int:
-    try:
-        port: int = _INTEGER.read(value)
-    except ValueError:
-        raise InvalidValueError(
-            f"Invalid value for port {quoted(value)}", "SecurityGroupInvalidPortValue"
-        ) from None
-    return port
-
-
-def _read_ethertype(value: Any) -> int:
-    if isinstance(value, str) and value.lower() in _VERSION:
-        return _VERSION[value.lower()]
-    raise InvalidValueError(
-        f"Security group rule for ethertype {quoted(value)} not supported. Allowed values are "
-        f"['IPv4', 'IPv6']",
-        "SecurityGroupRuleInvalidEtherType",
-    )
-
-
-def _read_prefix(value: Any) -> IPInterface | None:
-    if value == "":
-        return None
-    try:
-        return parse_interface(value)
-    except AddressError as error:
-        raise InvalidValueError(str(error), "InvalidCIDR") from None
-
-
-_port = nullable(Converter(_INTEGER.schema, _read_port))
-_ethertype = Converter({"enum": ["IPv4", "IPv6"]}, _read_ethertype)
-_prefix = nullable(Converter({"type": "string", "format": "cidr"}, _read_prefix))
-
-
-def said(who: Who) -> tuple[Attribute, ...]:
-    """The attributes of a rule's meaning, for `who` to set."""
-    return (
-        Attribute("direction", exactly(*_DIRECTION), who, default=REQUIRED),
-        Attribute("ethertype", _ethertype, who, default=4),
-        Attribute("protocol", protocol, who),
-        Attribute("port_range_min", _port, who),
-        Attribute("port_range_max", _port, who),
-        Attribute("remote_ip_prefix", _prefix, who),
-    )
-
-
-SECURITY_GROUP_RULES: Final = ResourceSchema(
-    "security_group_rule",
-    "security_group_rules",
-    (
-        Attribute("id", uuid),
-        Attribute("project_id", project, OWN_PROJECT),
-        Attribute("tenant_id", project),
-        Attribute("description", description, OWNER, None, "", "description"),
-        Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
-        *said(OWNER),
-        # A text that is no id is not found, as any unknown id is.
-        Attribute("remote_group_id", nullable(text(36)), OWNER),
-        Attribute("remote_address_group_id", nullable(text(36)), OWNER),
-        Attribute("normalized_cidr", nullable(text())),
-        Attribute("belongs_to_default_sg", boolean),
-        *with_stamp(),
-    ),
-)
 
 _SQL_FILTERS: Final = SqlFilters(
     SECURITY_GROUP_RULES,
@@ -158,7 +65,8 @@ def create_security_group_rule(call: RequestContext) -> Response:
     """Add one rule to a security group, or several at once."""
     given = SECURITY_GROUP_RULES.read_post(call.document)
     if len({each["security_group_id"] for each in given}) > 1:
-        raise _refused(
+        raise Refusal(
+            400,
             "SecurityGroupNotSingleGroupRules",
             "Only allowed to update rules for one security profile at a time",
         )
@@ -224,94 +132,6 @@ def _rule(
     )
 
 
-def meaning(given: ParsedBody) -> tuple[Rule, Protocol | None]:
-    """The rule of a request, and its word for the protocol; the remote's owner is not checked.
-
-    Raises Refusal (400) where its attributes contradict each other.
-    """
-    version, named = given["ethertype"], given["protocol"]
-    known = None if named is None else named.of(version)
-    remote = _remote(given, version)
-    ports, icmp = _range(known, version, given["port_range_min"], given["port_range_max"])
-    if known is not None and version == 4 and known.number in ONLY_IPV6:
-        raise _refused(
-            "SecurityGroupEthertypeConflictWithProtocol",
-            f"Invalid ethertype IPv4 for protocol {known.word}.",
-        )
-    number = None if known is None else known.number
-    return Rule(_DIRECTION[given["direction"]], version, number, ports, icmp, remote), known
-
-
-def _remote(given: ParsedBody, version: int) -> IPNetwork | str | None:
-    """The one remote that a request names."""
-    prefix, group_id = given["remote_ip_prefix"], given["remote_group_id"]
-    address_group_id = given["remote_address_group_id"]
-    if sum(each is not None for each in (prefix, group_id, address_group_id)) > 1:
-        raise _refused(
-            "SecurityGroupMultipleRemoteEntites",
-            "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be "
-            "provided.",
-        )
-    if prefix is not None and prefix.version != version:
-        raise _refused(
-            "SecurityGroupRuleParameterConflict",
-            f"Conflicting value ethertype IPv{version} for CIDR {prefix}",
-        )
-    if prefix is not None:
-        network: IPNetwork = prefix.network
-        return network
-    remote: str | None = group_id or address_group_id
-    return remote
-
-
-def _range(
-    known: Protocol | None, version: int, low: int | None, high: int | None
-) -> tuple[PortRange | None, IcmpType | None]:
-    """Ports, or an ICMP type and code: Neutron has the same words for both."""
-    if low is None and high is None:
-        return None, None
-    if known is None:
-        raise _refused(
-            "SecurityGroupProtocolRequiredWithPorts",
-            "Must also specify protocol if port range is given.",
-        )
-    if known.number in PORTS_OF:
-        if low is None or high is None or low > high:
-            raise _refused(
-                "SecurityGroupInvalidPortRange",
-                f"For TCP/UDP protocols, port_range_min must be <= port_range_max: they are "
-                f"{low} and {high}",
-            )
-        return PortRange(low, high), None
-    if known.number != ICMP_OF[version]:
-        raise _refused(
-            "SecurityGroupInvalidProtocolForPort",
-            f"Ports cannot be specified for protocol {known.word}. Ports are only supported for "
-            f"DCCP, SCTP, TCP, UDP, UDPLITE.",
-        )
-    return None, _icmp(low, high)
-
-
-def _icmp(kind: int | None, code: int | None) -> IcmpType:
-    for value, field, name in ((kind, "type", "port_range_min"), (code, "code", "port_range_max")):
-        if value is not None and value > 0xFF:
-            raise _refused(
-                "SecurityGroupInvalidIcmpValue",
-                f"Invalid value for ICMP {field} ({name}) {value}. It must be 0 to 255.",
-            )
-    if kind is None:
-        raise _refused(
-            "SecurityGroupMissingIcmpType",
-            f"ICMP code (port-range-max) {code} is provided but ICMP type (port-range-min) is "
-            f"missing.",
-        )
-    return IcmpType(kind, code)
-
-
-def _refused(kind: str, message: str) -> Refusal:
-    return Refusal(400, kind, message)
-
-
 def _shown(snapshot: Snapshot, found: Sequence[StoredRule]) -> list[dict[str, Any]]:
     by_id = security_groups.by_id(snapshot, {each.rule.group_id for each in found})
     return [show(each, by_id[each.rule.group_id]) for each in found]
@@ -344,7 +164,7 @@ def show_meaning(rule: Rule, protocol: str | None) -> dict[str, Any]:
     low, high = range_of(rule)
     prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
     return {
-        "direction": _WORD[rule.direction],
+        "direction": WORD[rule.direction],
         "ethertype": f"IPv{rule.version}",
         "protocol": protocol,
         "port_range_min": low,

@@ -10,18 +10,17 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OWNER, Subject
 from vifguard.api.access.quota import check_quota
-from vifguard.api.errors import conflict
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
-from vifguard.api.schema.attributes import Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import Converter, boolean
 from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
+from vifguard.api.schema.stamp import show_stamp
 from vifguard.api.v2 import security_group_rules
-from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES
+from vifguard.attributes.refusal import conflict
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.security_groups import SECURITY_GROUPS
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store.nouns import default_rules, rbac_policies, security_groups
 from vifguard.store.schema.mapping import StoredSecurityGroup
@@ -30,22 +29,6 @@ from vifguard.store.schema.tables import security_groups as table
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
-
-_rules = Converter({"type": "array", "items": SECURITY_GROUP_RULES.schema}, lambda value: value)
-
-SECURITY_GROUPS: Final = ResourceSchema(
-    "security_group",
-    "security_groups",
-    (
-        *shared_attributes(),
-        Attribute("stateful", boolean, OWNER, OWNER, default=True, field="stateful"),
-        Attribute("reject", boolean, OWNER, OWNER, default=False, field="reject"),
-        Attribute("shared", boolean),
-        Attribute("security_group_rules", _rules),
-        *with_stamp(),
-    ),
-)
-
 
 _SQL_FILTERS: Final = SqlFilters(
     SECURITY_GROUPS,

@@ -11,10 +11,11 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any, Final
 
-from vifguard.api.access.attribute_policy import Subject, User
-from vifguard.api.errors import conflict
-from vifguard.api.schema.attributes import ResourceSchema
-from vifguard.api.v2.ports import MAX_SHARED, PORTS
+from vifguard.api.v2.ports import MAX_SHARED
+from vifguard.attributes.ports import PORTS
+from vifguard.attributes.refusal import conflict
+from vifguard.attributes.rules import Subject, User
+from vifguard.attributes.schema import ResourceSchema
 from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet

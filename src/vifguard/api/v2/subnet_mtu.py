@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from vifguard.api.errors import conflict
+from vifguard.attributes.refusal import conflict
 from vifguard.model.network import Network
 
 _LEAST: Final = {4: 68, 6: 1280}

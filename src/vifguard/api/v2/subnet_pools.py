@@ -11,73 +11,24 @@ from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import OPERATOR, OWNER, Subject
 from vifguard.api.access.quota import check_quota
-from vifguard.api.errors import Refusal
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import shared_attributes, show_stamp, with_stamp
-from vifguard.api.schema.attributes import REQUIRED, Attribute, ParsedBody, ResourceSchema
-from vifguard.api.schema.convert import (
-    NUMERAL,
-    Converter,
-    InvalidValueError,
-    boolean,
-    cidr,
-    exactly,
-    integer,
-    list_of,
-    mapped,
-    nullable,
-)
 from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
-from vifguard.model.address import IPNetwork
+from vifguard.api.schema.stamp import show_stamp
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.rules import Subject
+from vifguard.attributes.schema import ParsedBody
+from vifguard.attributes.subnet_pools import SUBNET_POOLS
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
-from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, compact, holds
+from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, holds
 from vifguard.store.nouns import rbac_policies, sharing, subnet_pools
 from vifguard.store.schema.mapping import StoredSubnetPool
 from vifguard.store.schema.tables import subnet_pools as table
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnet pools")
-
-_MAX_PREFIXES = 100
-
-
-def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
-    if not given:
-        raise InvalidValueError("the list of prefixes is empty", "EmptySubnetPoolPrefixList")
-    if len({prefix.version for prefix in given}) > 1:
-        raise InvalidValueError(
-            "a subnet pool has prefixes of IPv4 or of IPv6, and not of both",
-            "PrefixVersionMismatch",
-        )
-    return compact(given)
-
-
-_prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
-# Shown as a text: typed clients read that.
-_length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read))
-
-SUBNET_POOLS: Final = ResourceSchema(
-    "subnetpool",
-    "subnetpools",
-    (
-        *shared_attributes(),
-        Attribute("prefixes", _prefixes, OWNER, OWNER, REQUIRED, "prefixes"),
-        Attribute("ip_version", integer(4, 6)),
-        Attribute("default_prefixlen", _length, OWNER, OWNER),
-        Attribute("min_prefixlen", _length, OWNER, OWNER),
-        Attribute("max_prefixlen", _length, OWNER, OWNER),
-        Attribute("default_quota", nullable(integer(0, 2**31 - 1)), OWNER, OWNER, None, "quota"),
-        Attribute("is_default", boolean, OPERATOR, OPERATOR, default=False, field="is_default"),
-        Attribute("shared", boolean, OPERATOR, None, default=False),
-        Attribute("address_scope_id", exactly(None), OWNER, OWNER),
-        *with_stamp(),
-    ),
-)
-
 
 _SQL_FILTERS: Final = SqlFilters(
     SUBNET_POOLS,

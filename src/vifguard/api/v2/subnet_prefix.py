@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import Refusal
-from vifguard.api.schema.attributes import ParsedBody
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.rules import User
+from vifguard.attributes.schema import ParsedBody
 from vifguard.model.address import IPNetwork
 from vifguard.model.subnet_pool import SubnetPool
 from vifguard.store.nouns import subnet_pools, subnets

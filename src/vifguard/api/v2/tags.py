@@ -10,13 +10,13 @@ from sqlalchemy import Table
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
-from vifguard.api.access.attribute_policy import User
-from vifguard.api.errors import Refusal
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.attribute_sets import MAX_TAGS
-from vifguard.api.schema.convert import list_of, word
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.rules import User
+from vifguard.attributes.shared_attributes import MAX_TAGS
+from vifguard.attributes.values.converters import list_of, word
 from vifguard.store.nouns import tags as rows
 from vifguard.store.schema import tables
 from vifguard.store.schema.mapping import Stamp

@@ -9,11 +9,11 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vifguard.api.errors import Refusal
 from vifguard.api.http.links import link_to
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
+from vifguard.attributes.refusal import Refusal
 
 root = Routes("server")
 router = Routes("server")

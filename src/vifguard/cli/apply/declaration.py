@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vifguard.api.schema import convert
+from vifguard.attributes.values import converters
 from vifguard.cli.apply.schema import NOUN_OF, NOUNS, PARTS, QUOTA, FileField, FileResource
 from vifguard.client.resource import ResourceType
 from vifguard.model.security_group import DEFAULT
@@ -78,7 +78,7 @@ class _Reading:
 
     def objects(self, document: Any) -> Iterator[Declared]:
         top = self._mapping(document, "the file", ("projects",))
-        for project, nouns in self._named(top.get("projects"), "projects", convert.project):
+        for project, nouns in self._named(top.get("projects"), "projects", converters.project):
             where = f"projects.{project}"
             given = self._mapping(nouns, where, (*NOUNS, _QUOTAS))
             if _QUOTAS in given:
@@ -87,7 +87,7 @@ class _Reading:
                 yield Declared(QUOTA.resource, project, "", values)
             for plural, entries in given.items():
                 noun = NOUNS[plural]
-                for name, entry in self._named(entries, f"{where}.{plural}", convert.word()):
+                for name, entry in self._named(entries, f"{where}.{plural}", converters.word()):
                     place = f"{where}.{plural}.{name}"
                     for each, said in self._parts(noun, entry, place):
                         values = self._values(each, said, place)
@@ -128,21 +128,21 @@ class _Reading:
             return {}
         if not isinstance(value, dict):
             self.problems.append(
-                f"{where}: {convert.quoted(value)} is not a mapping of {', '.join(known)}"
+                f"{where}: {converters.quoted(value)} is not a mapping of {', '.join(known)}"
             )
             return {}
         for key in sorted(value.keys() - set(known)):
             self.problems.append(
-                f"{where}: {convert.quoted(key)} is unknown here; known: {', '.join(known)}"
+                f"{where}: {converters.quoted(key)} is unknown here; known: {', '.join(known)}"
             )
         return {key: inner for key, inner in value.items() if key in known}
 
     def _named(
-        self, value: Any, where: str, converter: convert.Converter
+        self, value: Any, where: str, converter: converters.Converter
     ) -> Iterator[tuple[str, Any]]:
         """The entries of a mapping from names."""
         if not isinstance(value, dict | None):
-            self.problems.append(f"{where}: {convert.quoted(value)} is not a mapping from names")
+            self.problems.append(f"{where}: {converters.quoted(value)} is not a mapping from names")
             return
         for name, inner in (value or {}).items():
             try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vifguard.api.access.quota import RESOURCES
+from vifguard.attributes.quotas import RESOURCES, UNLIMITED
 from vifguard.client.resource import ResourceType
-from vifguard.store.nouns.quotas import UNLIMITED
 
 if TYPE_CHECKING:
     from vifguard.client.client import Client

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vifguard.api.access.attribute_policy import OWNER
-from vifguard.api.errors import Refusal
-from vifguard.api.schema.attributes import Attribute
-from vifguard.api.schema.convert import Converter, InvalidValueError, quoted
-from vifguard.api.v2.security_group_rules import SECURITY_GROUP_RULES, meaning
+from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.rules import OWNER
+from vifguard.attributes.schema import Attribute
+from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES, meaning
+from vifguard.attributes.values.converters import Converter, InvalidValueError, quoted
 from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
 from vifguard.model.security_group import Rule
 

@@ -12,19 +12,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from vifguard.api.access.attribute_policy import OWNER
-from vifguard.api.ext.ip_groups import IP_GROUPS
-from vifguard.api.schema import attributes, convert
-from vifguard.api.schema.attribute_sets import tags
-from vifguard.api.schema.attributes import REQUIRED, Attribute
-from vifguard.api.schema.convert import cidr
-from vifguard.api.v2.address_groups import ADDRESS_GROUPS
-from vifguard.api.v2.networks import NETWORKS
-from vifguard.api.v2.ports import PORTS
-from vifguard.api.v2.quotas import QUOTAS
-from vifguard.api.v2.security_groups import SECURITY_GROUPS
-from vifguard.api.v2.subnet_pools import SUBNET_POOLS
-from vifguard.api.v2.subnets import SUBNETS
+from vifguard.attributes.address_groups import ADDRESS_GROUPS
+from vifguard.attributes.ip_groups import IP_GROUPS
+from vifguard.attributes.networks import NETWORKS
+from vifguard.attributes.ports import PORTS
+from vifguard.attributes.quotas import QUOTAS
+from vifguard.attributes.rules import OWNER
+from vifguard.attributes.schema import REQUIRED, Attribute, ResourceSchema
+from vifguard.attributes.security_groups import SECURITY_GROUPS
+from vifguard.attributes.shared_attributes import tags
+from vifguard.attributes.subnet_pools import SUBNET_POOLS
+from vifguard.attributes.subnets import SUBNETS
+from vifguard.attributes.values import converters
+from vifguard.attributes.values.converters import cidr
 from vifguard.cli.apply import quotas, rules
 from vifguard.cli.apply.separate_requests import EVERY, set_addresses, set_tags, share, unmarked
 from vifguard.client.resource import (
@@ -175,12 +175,12 @@ def _same_addresses(field: FileField, value: Any, item: Item) -> bool:
 
 
 def _canonical(key: str, value: Any) -> Any:
-    return str(convert.address.read(value)) if key == "ip_address" else value
+    return str(converters.address.read(value)) if key == "ip_address" else value
 
 
 def _same_pairs(field: FileField, value: Any, item: Item) -> bool:
     """The declared pairs and no other; a pair without a MAC means the port's own."""
-    own = convert.mac.read(item["mac_address"])
+    own = converters.mac.read(item["mac_address"])
     wanted, found = field.read(value), field.read(item[field.attribute.name])
     # However their owners wrote them.
     wants, has = ({(one.prefix, one.mac or own) for one in pairs} for pairs in (wanted, found))
@@ -220,7 +220,7 @@ class FileResource:
         return {field.name: field for field in self.fields}
 
 
-def _plain(api: attributes.ResourceSchema, *names: str) -> tuple[FileField, ...]:
+def _plain(api: ResourceSchema, *names: str) -> tuple[FileField, ...]:
     return tuple(FileField(name, api.by_name[name]) for name in names)
 
 
@@ -247,7 +247,7 @@ _TAGS = FileField(
 )
 _SHARED_WITH = FileField(
     "shared_with",
-    Attribute("shared_with", convert.list_of(convert.project, 1000), OWNER, OWNER, ()),
+    Attribute("shared_with", converters.list_of(converters.project, 1000), OWNER, OWNER, ()),
     same=_same_targets,
     told=_targets,
     beside=share,
@@ -255,7 +255,7 @@ _SHARED_WITH = FileField(
 )
 
 
-def _network(api: attributes.ResourceSchema) -> FileField:
+def _network(api: ResourceSchema) -> FileField:
     return FileField("network", api.by_name["network_id"], _named(NETWORK))
 
 

@@ -157,7 +157,7 @@ def set_password(
 @app.command()
 def delete(name: Name, data_dir: DataDir = DATA_DIR, *, json: Json = False) -> None:
     """Remove a user; the objects of the project stay."""
-    from vifguard.api.access.attribute_policy import UserRole
+    from vifguard.api.access.principal import UserRole
     from vifguard.cli.service import users
 
     with users.changing(_file(data_dir)) as everyone:

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from vifguard.api.http import request_id
-
 
 class LogFormat(StrEnum):
     """The format of a line of the log."""
@@ -37,13 +35,20 @@ def configure(log_format: LogFormat) -> None:
 class _Json(logging.Formatter):
     """One object; neither headers nor bodies are in a record, so no secrets are."""
 
+    def __init__(self) -> None:
+        # The command loads this module for each noun, and the server's only where it serves.
+        from vifguard.api.http import request_id
+
+        super().__init__()
+        self._request_id = request_id.current
+
     def format(self, record: logging.LogRecord) -> str:
         said: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": request_id.current.get(),
+            "request_id": self._request_id.get(),
         }
         said |= {name: record.__dict__[name] for name in _FIELDS if name in record.__dict__}
         if record.exc_info:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from vifguard.api.access.attribute_policy import UserRole
+from vifguard.api.access.principal import UserRole
 from vifguard.api.auth.basic_auth import (
     Account,
     UsersFileError,

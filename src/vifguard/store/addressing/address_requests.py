@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
 from vifguard.model.port import Port
-from vifguard.store.addressing.allocation import AddressRequest
 
 _ROUTER: Final = "network:router_"
 """The first part of the device owners of routers' ports."""

@@ -24,9 +24,10 @@ from sqlalchemy import (
 )
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
 from vifguard.store.addressing import resting, wide_pair_owners
-from vifguard.store.addressing.allocation import AddressOwner, AddressRequest, Allocation
+from vifguard.store.addressing.allocation import AddressOwner, Allocation
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import (
     AddressTakenError,

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from sqlalchemy import ColumnElement, select
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
 from vifguard.model.port import SERVING
 from vifguard.store.addressing import addresses
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.errors import AddressTakenError
 from vifguard.store.nouns import ports
 from vifguard.store.schema.tables import allocations

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
 from vifguard.model.port import FixedIp, Port
 from vifguard.store.addressing import addresses
 from vifguard.store.addressing.address_requests import with_automatic
-from vifguard.store.addressing.allocation import AddressOwner, AddressRequest, Allocation
+from vifguard.store.addressing.allocation import AddressOwner, Allocation
 from vifguard.store.errors import NoAddressLeftError
 from vifguard.store.nouns import subnets
 from vifguard.store.schema.mapping import StoredPort

@@ -117,11 +117,6 @@ _ALL_PAIRS = Statement(_PAIRS)
 _PAIRS_AT = _PAIRS.where(address_pairs.c.first.in_(_FIRSTS))
 
 
-def is_wide(prefix: IPNetwork) -> bool:
-    """Whether a prefix holds more than one address."""
-    return prefix.prefixlen < prefix.max_prefixlen
-
-
 def expect(change: WriteTransaction, network_id: str) -> None:
     """Queue the query whether an owner on a network could be within a wide pair."""
     if network_id not in change.owned:

@@ -28,14 +28,13 @@ from sqlalchemy import (
     update,
 )
 
-from vifguard.model.address import IPNetwork
+from vifguard.model.address import IPNetwork, is_wide
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, TooManyPiecesError, divide
 from vifguard.store.addressing.wide_pair_owners import (
     BITS,
     EVERYTHING,
     address_key,
     address_number,
-    is_wide,
     owned_prefixes,
     whole_pairs,
 )

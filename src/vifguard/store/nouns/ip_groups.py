@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, insert, or_, sele
 from sqlalchemy.exc import IntegrityError
 
 from vifguard.model.address import IPAddress, host_prefix
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.ip_group import IpGroup, RouterIds
 from vifguard.model.network import Subnet
 from vifguard.resolve.affected import affected_by_ip_group
 from vifguard.store.addressing import addresses, learned, ownership
-from vifguard.store.addressing.allocation import AddressOwner, AddressRequest
+from vifguard.store.addressing.allocation import AddressOwner
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import subnets
 from vifguard.store.schema.mapping import (

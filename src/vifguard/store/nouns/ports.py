@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from vifguard.model.address import Mac, host_prefix
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
@@ -29,7 +30,6 @@ from vifguard.store.addressing import (
     port_addresses,
     wide_pair_owners,
 )
-from vifguard.store.addressing.allocation import AddressRequest
 from vifguard.store.database.json_rows import json_rows
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import ConflictError, MissingError

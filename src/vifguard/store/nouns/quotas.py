@@ -11,9 +11,6 @@ from vifguard.store.database.statements import Statement
 from vifguard.store.schema.tables import quotas
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 
-UNLIMITED = -1
-"""The quota of any number."""
-
 _ONE = Statement(
     select(quotas.c.most).where(
         quotas.c.project_id == bindparam("project_id"), quotas.c.resource == bindparam("resource")

@@ -14,11 +14,10 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, union, update
 
 from vifguard.feed.messages import SetChange
-from vifguard.model.address import IPNetwork, host_prefix
+from vifguard.model.address import IPNetwork, host_prefix, is_wide
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import effective_security_groups
-from vifguard.store.addressing import wide_pair_owners
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.schema.mapping import Values, address_of, key, prefix_of
 from vifguard.store.schema.tables import (
@@ -202,7 +201,7 @@ def update_contribution(
     if added := after - before:
         change.write(_INSERT, [_row(port_id, *each) for each in _sorted(added)])
     if network_id:
-        wide = {each for each in removed | added if wide_pair_owners.is_wide(each[1])}
+        wide = {each for each in removed | added if is_wide(each[1])}
         change.listed.setdefault(network_id, set()).update(wide)
         removed, added = removed - wide, added - wide
     if moved := removed | added:

@@ -1,39 +1,18 @@
-"""Principals, users, and the attributes that each user may choose. Actions by role are `policy`.
+"""Users, and the rules for choosing an attribute's value. Actions by role are `policy`.
 
-A principal has roles. A user is what its roles amount to for one action: the handler of that
-action knows users alone, and so cannot look at a role.
+A user is what the roles of a principal amount to for one action: the handler of that action
+knows users alone, and so cannot look at a role.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from vifguard.model.network import Network
 from vifguard.model.policy import DEFAULT_STORM, Storm
 from vifguard.model.port import Port
-
-
-class UserRole(StrEnum):
-    """A role that the server gives a principal."""
-
-    ADMIN = "admin"
-    MEMBER = "member"
-    READER = "reader"
-    SERVICE = "service"
-    AGENT = "agent"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """A caller as an authenticator knows it; an agent is one host's, and names it."""
-
-    name: str
-    project_id: str
-    roles: frozenset[UserRole]
-    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from vifguard.api.errors import bad_request
-from vifguard.api.schema.convert import (
+from vifguard.attributes.refusal import bad_request
+from vifguard.attributes.values.converters import (
     Converter,
     InvalidValueError,
     exactly,

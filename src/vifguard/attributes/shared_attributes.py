@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from vifguard.api.access.attribute_policy import OWN_PROJECT, OWNER, AttributeRule
-from vifguard.api.schema.attributes import Attribute
-from vifguard.api.schema.convert import (
+from vifguard.attributes.rules import OWN_PROJECT, OWNER, AttributeRule
+from vifguard.attributes.schema import Attribute
+from vifguard.attributes.values.converters import (
     Converter,
     InvalidValueError,
     address,
@@ -26,11 +26,10 @@ from vifguard.api.schema.convert import (
     uuid,
     word,
 )
+from vifguard.model.address_request import AddressRequest
 from vifguard.model.guard import SELECTABLE, Guard, Profile
 from vifguard.model.learned import LearnedLimits
 from vifguard.model.policy import Storm
-from vifguard.store.addressing.allocation import AddressRequest
-from vifguard.store.schema.mapping import Stamp
 
 _RATE = integer(0, 10_000_000)
 
@@ -116,16 +115,6 @@ def with_stamp(tagged: Attribute = _TAGS) -> tuple[Attribute, ...]:
 def admin_state_up() -> Attribute:
     """The switch that networks and ports have."""
     return Attribute("admin_state_up", boolean, OWNER, OWNER, default=True, field="admin_state_up")
-
-
-def show_stamp(stamp: Stamp) -> dict[str, Any]:
-    """A stamp as Neutron shows it."""
-    return {
-        "revision_number": stamp.revision_number,
-        "created_at": moment(stamp.created_at / 1_000_000),
-        "updated_at": moment(stamp.updated_at / 1_000_000),
-        "tags": list(stamp.tags),
-    }
 
 
 def moment(seconds: float) -> str:

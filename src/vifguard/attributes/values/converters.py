@@ -13,7 +13,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeVar
 
-from vifguard.api.schema.invisible_text import is_seen
+from vifguard.attributes.values.invisible_text import is_seen
 from vifguard.model.address import (
     AddressError,
     IPAddress,

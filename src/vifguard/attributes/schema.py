@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from vifguard.api.access.attribute_policy import AttributeRule, Subject, User
-from vifguard.api.errors import Refusal, bad_request, forbidden
-from vifguard.api.schema.convert import Converter, InvalidValueError, Schema, quoted, quoted_list
+from vifguard.attributes.refusal import Refusal, bad_request, forbidden
+from vifguard.attributes.rules import AttributeRule, Subject, User
+from vifguard.attributes.values.converters import (
+    Converter,
+    InvalidValueError,
+    Schema,
+    quoted,
+    quoted_list,
+)
 
 MAX_BULK = 1000
 """Objects that one request may create."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from vifguard.api.schema.convert import Converter, InvalidValueError, quoted
+from vifguard.attributes.values.converters import Converter, InvalidValueError, quoted
 
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {

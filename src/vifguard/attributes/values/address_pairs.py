@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from vifguard.api.schema.convert import (
+from vifguard.attributes.values.converters import (
     Converter,
     InvalidValueError,
     many_of,
@@ -16,11 +16,8 @@ from vifguard.api.schema.convert import (
     quoted,
     record,
 )
-from vifguard.model.address import Mac
+from vifguard.model.address import Mac, is_wide
 from vifguard.model.port import AddressPair
-from vifguard.resolve.wide_pair_pieces import MOST_PIECES
-from vifguard.store.addressing.wide_pair_owners import is_wide
-from vifguard.store.schema.mapping import EnforcementProgress
 
 MOST: Final = 64
 """Pairs of a port."""
@@ -54,16 +51,6 @@ def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
 
 
 PAIRS: Final = mapped(nullable(many_of(Converter(_pair.schema, _read_pair), MOST)), _sound)
-
-
-def why_uncounted(port: EnforcementProgress) -> str:
-    """Why wide address pairs of a port do not count in its security groups."""
-    if not port.uncounted:
-        return ""
-    return (
-        f"the wide address pairs of the network break into too many pieces around what other ports "
-        f"have, {MOST_PIECES} are the most: those that do count for nothing in security groups"
-    )
 
 
 def show(pair: AddressPair, own: Mac) -> Mapping[str, str]:

@@ -1,0 +1,50 @@
+"""The attributes of address groups."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from vifguard.attributes.rules import OWNER
+from vifguard.attributes.schema import Attribute, ResourceSchema
+from vifguard.attributes.shared_attributes import shared_attributes, with_stamp
+from vifguard.attributes.values.converters import (
+    Converter,
+    InvalidValueError,
+    boolean,
+    many_of,
+    mapped,
+    or_none_at_all,
+    quoted,
+)
+from vifguard.model.address import IPNetwork, parse_interface
+
+_MAX_ADDRESSES = 10_000
+
+
+def _read_prefix(value: Any) -> IPNetwork:
+    prefix = parse_interface(value).network
+    if prefix.prefixlen == 0:
+        # Not every kind of table that holds sets can hold this one.
+        raise InvalidValueError(
+            f"{quoted(value)} is every address; a rule without a remote says that"
+        )
+    return prefix
+
+
+ADDRESSES: Final = mapped(
+    or_none_at_all(
+        many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES)
+    ),
+    frozenset,
+)
+
+ADDRESS_GROUPS: Final = ResourceSchema(
+    "address_group",
+    "address_groups",
+    (
+        *shared_attributes(),
+        Attribute("addresses", ADDRESSES, OWNER, None, frozenset(), "addresses"),
+        Attribute("shared", boolean),
+        *with_stamp(),
+    ),
+)

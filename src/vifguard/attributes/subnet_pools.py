@@ -1,0 +1,59 @@
+"""The attributes of subnet pools."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vifguard.attributes.rules import OPERATOR, OWNER
+from vifguard.attributes.schema import REQUIRED, Attribute, ResourceSchema
+from vifguard.attributes.shared_attributes import shared_attributes, with_stamp
+from vifguard.attributes.values.converters import (
+    NUMERAL,
+    Converter,
+    InvalidValueError,
+    boolean,
+    cidr,
+    exactly,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+)
+from vifguard.model.address import IPNetwork
+from vifguard.model.subnet_pool import compact
+
+_MAX_PREFIXES = 100
+
+
+def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
+    if not given:
+        raise InvalidValueError("the list of prefixes is empty", "EmptySubnetPoolPrefixList")
+    if len({prefix.version for prefix in given}) > 1:
+        raise InvalidValueError(
+            "a subnet pool has prefixes of IPv4 or of IPv6, and not of both",
+            "PrefixVersionMismatch",
+        )
+    return compact(given)
+
+
+_prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
+# Shown as a text: typed clients read that.
+_length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read))
+
+SUBNET_POOLS: Final = ResourceSchema(
+    "subnetpool",
+    "subnetpools",
+    (
+        *shared_attributes(),
+        Attribute("prefixes", _prefixes, OWNER, OWNER, REQUIRED, "prefixes"),
+        Attribute("ip_version", integer(4, 6)),
+        Attribute("default_prefixlen", _length, OWNER, OWNER),
+        Attribute("min_prefixlen", _length, OWNER, OWNER),
+        Attribute("max_prefixlen", _length, OWNER, OWNER),
+        Attribute("default_quota", nullable(integer(0, 2**31 - 1)), OWNER, OWNER, None, "quota"),
+        Attribute("is_default", boolean, OPERATOR, OPERATOR, default=False, field="is_default"),
+        Attribute("shared", boolean, OPERATOR, None, default=False),
+        Attribute("address_scope_id", exactly(None), OWNER, OWNER),
+        *with_stamp(),
+    ),
+)

@@ -1,0 +1,109 @@
+"""The attributes of subnets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from vifguard.attributes.rules import NETWORK_OWNER
+from vifguard.attributes.schema import REQUIRED, Attribute, ResourceSchema
+from vifguard.attributes.shared_attributes import NO_ONE, shared_attributes, with_stamp
+from vifguard.attributes.values.converters import (
+    Converter,
+    InvalidValueError,
+    address,
+    boolean,
+    cidr,
+    destination,
+    exactly,
+    integer,
+    list_of,
+    mapped,
+    nullable,
+    or_none_at_all,
+    quoted,
+    record,
+    refused_as,
+    uuid,
+)
+from vifguard.model.network import HostRoute, Pool
+
+
+def _pool(given: dict[str, Any]) -> Pool:
+    start, end = given["start"], given["end"]
+    if start.version != end.version or start > end:
+        raise InvalidValueError(
+            f"the start {start} is not before the end {end}", "InvalidAllocationPool"
+        )
+    return Pool(start, end)
+
+
+def _version(given: int) -> int:
+    if given not in (4, 6):
+        raise ValueError(f"{given} is not in [4, 6]")
+    return given
+
+
+_IPV6_MODE = nullable(exactly("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
+_pools = list_of(mapped(record({"start": address, "end": address}, {}), _pool), 32)
+_routes = list_of(
+    mapped(
+        record({"destination": destination, "nexthop": address}, {}),
+        lambda given: HostRoute(given["destination"], given["nexthop"]),
+    ),
+    20,
+    "HostRoutesExhausted",
+)
+
+_DEVICE = re.compile(r"(network|neutron|compute|baremetal):[0-9A-Za-z_.:-]{0,240}", re.ASCII)
+
+
+def _read_service_type(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidValueError(
+            f"Subnet service type {quoted(value)} is not a string", "InvalidInputSubnetServiceType"
+        )
+    if not _DEVICE.fullmatch(value):
+        raise InvalidValueError(
+            f"Subnet service type {quoted(value)} does not correspond to a valid device owner",
+            "InvalidSubnetServiceType",
+        )
+    return value
+
+
+_service_types = or_none_at_all(list_of(Converter({"type": "string"}, _read_service_type), 50))
+_nameservers = or_none_at_all(list_of(address, 5, "DNSNameServersExhausted"))
+
+SUBNETS: Final = ResourceSchema(
+    "subnet",
+    "subnets",
+    (
+        *shared_attributes(),
+        Attribute("network_id", uuid, NETWORK_OWNER, default=REQUIRED, field="network_id"),
+        Attribute("ip_version", mapped(integer(4, 6), _version), NETWORK_OWNER),
+        Attribute("cidr", nullable(refused_as("InvalidInput", cidr)), NETWORK_OWNER),
+        Attribute("gateway_ip", nullable(address), NETWORK_OWNER, NETWORK_OWNER),
+        Attribute("allocation_pools", nullable(_pools), NETWORK_OWNER, NETWORK_OWNER),
+        Attribute(
+            "enable_dhcp", boolean, NETWORK_OWNER, NETWORK_OWNER, default=True, field="enable_dhcp"
+        ),
+        Attribute("dns_nameservers", _nameservers, NETWORK_OWNER, NETWORK_OWNER, (), "nameservers"),
+        Attribute(
+            "host_routes", or_none_at_all(_routes), NETWORK_OWNER, NETWORK_OWNER, (), "host_routes"
+        ),
+        Attribute("ipv6_ra_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_ra_mode"),
+        Attribute("ipv6_address_mode", _IPV6_MODE, NETWORK_OWNER, field="ipv6_address_mode"),
+        Attribute("subnetpool_id", nullable(uuid), NETWORK_OWNER),
+        Attribute(
+            "use_default_subnetpool", boolean, NETWORK_OWNER, default=False, visible_to=NO_ONE
+        ),
+        Attribute("prefixlen", nullable(integer(0, 128)), NETWORK_OWNER, visible_to=NO_ONE),
+        Attribute("segment_id", exactly(None), NETWORK_OWNER),
+        Attribute(
+            "service_types", _service_types, NETWORK_OWNER, NETWORK_OWNER, (), "service_types"
+        ),
+        # Its network's: a filter alone.
+        Attribute("shared", boolean, is_filter=True),
+        *with_stamp(),
+    ),
+)
