@@ -5,12 +5,21 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from vifguard.agent.reporting.health import Health
-from vifguard.agent.reporting.report import PORTS_AT_ONCE, RECORDS_KEPT, Outbox, Reporter
+from vifguard.agent.reporting.report import Outbox, Reporter
+from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import (
+    ADDRESS_CLAIMS_AT_ONCE,
+    CLAIMS_AT_ONCE,
+    DROPS_AT_ONCE,
+    PORTS_AT_ONCE,
+    AddressClaim,
+    AdoptedBridge,
     Claim,
+    Detection,
     DropCount,
     DropRecord,
     FeedError,
@@ -19,6 +28,7 @@ from vifguard.feed.messages import (
     Report,
     ReportAnswer,
     Sighting,
+    WiringReport,
 )
 from vifguard.model.address import Mac, parse_address
 from vifguard.model.port import PortState
@@ -53,6 +63,42 @@ def test_many_ports_go_up_in_portions():
     assert [len(taken(outbox).ports) for _ in range(2)] == [PORTS_AT_ONCE, 1]
 
 
+def test_what_guests_do_at_once_goes_up_in_portions():
+    outbox = Outbox("h")
+    sightings = [Sighting(f"p{n}", ADDRESS, 1.0) for n in range(CLAIMS_AT_ONCE + 1)]
+    counts = [DropCount(f"p{n}", Direction.TO_GUEST, None, n) for n in range(CLAIMS_AT_ONCE + 1)]
+    outbox.put_claims([], sightings)
+    outbox.put_drops([], counts)
+    for n in range(ADDRESS_CLAIMS_AT_ONCE + 1):
+        outbox.put_address_claim(AddressClaim(f"p{n}", ADDRESS, MAC))
+        outbox.put_detection(Detection(f"p{n}", ADDRESS, unique=True))
+    first, second = taken(outbox), taken(outbox)
+    assert [*first.sightings, *second.sightings] == sightings
+    assert [*first.counts, *second.counts] == counts
+    parts = [[len(x.address_claims), len(x.detections)] for x in (first, second)]
+    assert parts == [[ADDRESS_CLAIMS_AT_ONCE] * 2, [1, 1]]
+
+
+def test_a_host_with_more_to_say_of_itself_than_a_server_takes_cuts_it():
+    """Else the server refuses the report, and each that is sent again."""
+    outbox = Outbox("h")
+    long, many = "a verifier's log " * 1000, tuple(f"part {n}: off" for n in range(1000))
+    outbox.put_host_report(replace(ABOUT, missing=(long,), kernel=long))
+    outbox.put_health(many, {long: 1})
+    outbox.put_ports([replace(told(1), reason=long)])
+    members = tuple(f"tap{n}" for n in range(5000))
+    outbox.put_wiring(WiringReport((AdoptedBridge("br0", "lan", unguarded=members),)))
+    report = taken(outbox)
+    assert decode(Report, orjson.loads(orjson.dumps(encode(report)))) == report
+    assert report.about is not None
+    assert report.about.missing == (long[:1024],)
+    assert report.about.degraded == many[:64]
+    assert report.about.lost == {long[:255]: 1}
+    assert report.ports[0].reason == long[:1024]
+    assert report.wiring is not None
+    assert report.wiring.bridges[0].unguarded == members[:1000]
+
+
 def test_a_claim_goes_up_with_what_was_seen_before_it():
     outbox = Outbox("h")
     sightings = [Sighting("p2", ADDRESS, 1.0), Sighting("p2", ADDRESS, 2.0)]
@@ -66,10 +112,10 @@ def test_a_claim_goes_up_with_what_was_seen_before_it():
 def test_drops_wait_for_company_and_are_not_kept_for_ever():
     outbox = Outbox("h")
     count = DropCount("p", Direction.FROM_GUEST, None, 7)
-    outbox.put_drops([DROP] * (RECORDS_KEPT + 5), [replace(count, frames=5)])
+    outbox.put_drops([DROP] * (DROPS_AT_ONCE + 5), [replace(count, frames=5)])
     outbox.put_drops([], [count])
     report = taken(outbox)
-    assert len(report.drops) == RECORDS_KEPT
+    assert len(report.drops) == DROPS_AT_ONCE
     assert report.counts == (count,)
 
 
@@ -77,10 +123,10 @@ def test_one_ports_flood_leaves_anothers_drops():
     outbox = Outbox("h")
     others = [replace(DROP, port_id="other", at=at) for at in range(3)]
     outbox.put_drops(others, [])
-    outbox.put_drops([replace(DROP, at=3 + at) for at in range(2 * RECORDS_KEPT)], [])
+    outbox.put_drops([replace(DROP, at=3 + at) for at in range(2 * DROPS_AT_ONCE)], [])
     found = taken(outbox).drops
     assert found[:3] == tuple(others)
-    assert len(found) == RECORDS_KEPT
+    assert len(found) == DROPS_AT_ONCE
 
 
 def test_nothing_more_comes_from_a_closed_outbox():

@@ -6,17 +6,23 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import orjson
+import pytest
 from tests.api.cloud import ABOUT, Cloud, refusal
 
-from vifguard.agent.reporting.report import CLAIMS_KEPT, PORTS_AT_ONCE, RECORDS_KEPT, Outbox
+from vifguard.agent.reporting.report import Outbox
 from vifguard.api.http.body import MAX_REPORT
 from vifguard.api.http.worker_threads import LARGE, Reports
 from vifguard.feed.codec import encode
 from vifguard.feed.messages import (
+    ADDRESS_CLAIMS_AT_ONCE,
+    CLAIMS_AT_ONCE,
+    DROPS_AT_ONCE,
+    PORTS_AT_ONCE,
     AddressClaim,
     Claim,
     Detection,
@@ -44,7 +50,7 @@ def test_the_largest_report_that_an_agent_makes_is_taken() -> None:
     """Whatever guests do meanwhile: one that is refused is sent again, and again."""
     outbox = Outbox("h" * 255)
     outbox.put_host_report(ABOUT)
-    ids = [str(uuid4()) for _ in range(CLAIMS_KEPT)]
+    ids = [str(uuid4()) for _ in range(CLAIMS_AT_ONCE)]
     mac, at, address = Mac.parse("02:00:00:00:00:01"), 1764500000.123456, ADDRESSES[0]
     outbox.put_ports(
         PortReport(each, 2**40, PortState.HELD_CLOSED, "t" * 15, "r" * 1024)
@@ -65,7 +71,7 @@ def test_the_largest_report_that_an_agent_makes_is_taken() -> None:
                 2**16,
                 b"x" * 128,
             )
-            for each in ids[:RECORDS_KEPT]
+            for each in ids[:DROPS_AT_ONCE]
         ),
         (DropCount(each, Direction.FROM_GUEST, Guard.PUBLIC_IP, 2**60) for each in ids),
     )
@@ -84,6 +90,61 @@ def test_a_report_beyond_the_limit_is_refused(cloud: Cloud) -> None:
     body = b'{"host": "h1", "x": "' + b"x" * MAX_REPORT + b'"}'
     answer = cloud.http.post("/v2.0/feed/h1/reports", content=body, auth=AGENT, headers=JSON)
     assert refusal(answer)[:2] == (413, "HTTPRequestEntityTooLarge")
+
+
+CLAIM = {
+    "port_id": "p",
+    "address": "10.0.0.1",
+    "mac": "02:00:00:00:00:01",
+    "at": 1.0,
+}
+SIGHTING = {"port_id": "p", "address": "10.0.0.1", "at": 1.0}
+ADDRESS_CLAIM = {"port_id": "p", "address": "fe80::1", "mac": "02:00:00:00:00:01", "unused": []}
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "most"),
+    [
+        ("claims", CLAIM, CLAIMS_AT_ONCE),
+        ("sightings", SIGHTING, CLAIMS_AT_ONCE),
+        ("address_claims", ADDRESS_CLAIM, ADDRESS_CLAIMS_AT_ONCE),
+    ],
+)
+def test_a_report_has_no_more_of_a_kind_than_an_agent_sends(
+    cloud: Cloud, kind: str, one: dict[str, Any], most: int
+) -> None:
+    """F13.1: one with 26,000 sightings of a port that is not there held all changes for 13 s."""
+    assert (
+        cloud.agent.call("POST", "feed/h1/reports", sent(**{kind: [one] * most})).status_code == 200
+    )
+    beyond = cloud.agent.call("POST", "feed/h1/reports", sent(**{kind: [one] * (most + 1)}))
+    assert refusal(beyond)[0] == 400
+    assert f"{most + 1} where at most {most} are taken" in refusal(beyond)[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("missing", ["x"] * 1_400_000),
+        ("missing", ["x" * 1025]),
+        ("degraded", ["x"] * 65),
+        ("features", [f"f{n}" for n in range(65)]),
+        ("lost", {f"cause {n}": 1 for n in range(65)}),
+        ("kernel", "6" * 256),
+    ],
+)
+def test_what_a_host_says_of_itself_is_bounded(cloud: Cloud, name: str, value: Any) -> None:
+    """F13.4: 1.4 million entries were kept, and read by every request that asks for hosts."""
+    about = sent()["about"] | {name: value}
+    answer = cloud.agent.call("POST", "feed/h1/reports", sent(about=about))
+    assert refusal(answer)[0] == 400
+    assert "are taken" in refusal(answer)[2]
+
+
+def sent(**parts: Any) -> dict[str, Any]:
+    """A report as an agent sends it, but for these parts."""
+    report: dict[str, Any] = encode(Report("h1", about=ABOUT))
+    return report | parts
 
 
 def test_a_host_sends_one_report_after_the_other(cloud: Cloud) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import fields, is_dataclass
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
+from vifguard.feed.bounds import bound_of
 from vifguard.feed.messages import HostReport
 from vifguard.feed.segment import Segment, SegmentKind, decode_kind, encode_kind
 from vifguard.model.address import (
@@ -151,6 +153,31 @@ def _tuple_reader(kind: Any) -> Callable[[object, object], tuple[Any, ...]]:
     return read
 
 
+def _bounded_reader(kind: Any) -> Callable[[object, object], Any]:
+    """Make a reader that looks at the length first: nothing beyond the bound is read."""
+    inner, most = get_args(kind)[0], bound_of(kind) or 0
+    longest = 2 * most if inner is bytes else most
+
+    def read_bounded(raw: object, _: object) -> Any:
+        if isinstance(raw, str | list | tuple | dict) and len(raw) > longest:
+            raise CodecError(f"{len(raw)} where at most {longest} are taken: {raw!r:.40}")
+        return _CONVERTER.structure(raw, inner)
+
+    return read_bounded
+
+
+def _is_bounded(kind: Any) -> bool:
+    return bound_of(kind) is not None
+
+
+def _message_reader(converter: Converter, kind: Any) -> Any:
+    """Make a reader of a dataclass; cattrs resolves its types without their annotations."""
+    kinds = get_type_hints(kind, include_extras=True)
+    for each in fields(kind):
+        each.type = kinds[each.name]
+    return converter.gen_structure_attrs_fromdict(kind)
+
+
 def _is_set(kind: Any) -> bool:
     return get_origin(kind) is frozenset
 
@@ -182,6 +209,8 @@ def _converter() -> Converter:
     converter.register_structure_hook_factory(_is_tuple, _tuple_reader)
     converter.register_structure_hook(SegmentKind, lambda raw, _: decode_kind(raw))
     converter.register_unstructure_hook(SegmentKind, encode_kind)
+    converter.register_structure_hook_factory(is_dataclass, partial(_message_reader, converter))
+    converter.register_structure_hook_factory(_is_bounded, _bounded_reader)
     for shared in (Segment, Storm):
         converter.register_structure_hook(shared, _sharing(converter, shared))
     converter.register_structure_hook(Rule, _remembering(converter, Rule))

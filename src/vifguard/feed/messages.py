@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Final, Protocol
 
+from vifguard.feed.bounds import AtMost
 from vifguard.feed.segment import Segment
 from vifguard.model.address import IPAddress, IPNetwork, Mac
 from vifguard.model.guard import Guard
@@ -13,6 +14,19 @@ from vifguard.model.policy import PortPolicy
 from vifguard.model.port import PortState
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction, Reason
+
+PORTS_AT_ONCE: Final = 1000
+CLAIMS_AT_ONCE: Final = 10_000
+DROPS_AT_ONCE: Final = 2000
+ADDRESS_CLAIMS_AT_ONCE: Final = 100
+"""Items of one kind in a report; the rest goes into the next. Each address claim, and each result
+of a detection, is decided by queries of its own while no other change is made."""
+
+Name = Annotated[str, AtMost(64)]
+HostName = Annotated[str, AtMost(255)]
+Text = Annotated[str, AtMost(1024)]
+Facts = Annotated[tuple[Text, ...], AtMost(64)]
+Devices = Annotated[tuple[Name, ...], AtMost(1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +80,18 @@ class Update:
 class PortReport:
     """The state of a port as read back from the host's kernel, and the reason if not enforced."""
 
-    port_id: str
+    port_id: Name
     revision: int
     state: PortState
-    interface: str = ""
-    reason: str = ""
+    interface: Name = ""
+    reason: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A guest's claim of an IP group's address: gratuitous ARP, ARP reply or unsolicited NA."""
 
-    port_id: str
+    port_id: Name
     address: IPAddress
     mac: Mac
     at: float
@@ -90,17 +104,17 @@ class AddressClaim:
     `unused` are learned addresses of the port that may make room for it, longest unused first.
     """
 
-    port_id: str
+    port_id: Name
     address: IPAddress
     mac: Mac
-    unused: tuple[IPAddress, ...] = ()
+    unused: Annotated[tuple[IPAddress, ...], AtMost(64)] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
     """The result of duplicate address detection for a tentative address."""
 
-    port_id: str
+    port_id: Name
     address: IPAddress
     unique: bool
 
@@ -109,7 +123,7 @@ class Detection:
 class RefusedClaim:
     """A claim that the server refused: `taken` where the address is another's."""
 
-    port_id: str
+    port_id: Name
     address: IPAddress
     taken: bool
 
@@ -125,7 +139,7 @@ class ReportAnswer:
 class Sighting:
     """The time at which a port last sent from an address of an IP group."""
 
-    port_id: str
+    port_id: Name
     address: IPAddress
     at: float
 
@@ -134,20 +148,20 @@ class Sighting:
 class DropRecord:
     """One dropped frame: the guard, the reason, and the frame's first bytes."""
 
-    port_id: str
+    port_id: Name
     at: float
     direction: Direction
     guard: Guard | None
     reason: Reason
     length: int
-    head: bytes
+    head: Annotated[bytes, AtMost(160)]
 
 
 @dataclass(frozen=True, slots=True)
 class DropCount:
     """The number of a port's frames that one guard has dropped since the port was plugged."""
 
-    port_id: str
+    port_id: Name
     direction: Direction
     guard: Guard | None
     frames: int
@@ -163,14 +177,14 @@ class HostReport:
     counts by cause the guards that the agent has found lost, and put back, since it started.
     """
 
-    kernel: str
-    driver: str
-    features: frozenset[str]
-    missing: tuple[str, ...]
-    quarantine: tuple[str, ...]
+    kernel: HostName
+    driver: Name
+    features: Annotated[frozenset[Name], AtMost(64)]
+    missing: Facts
+    quarantine: Facts
     isolation: bool
-    degraded: tuple[str, ...] = ()
-    lost: Mapping[str, int] = field(default_factory=dict)
+    degraded: Facts = ()
+    lost: Annotated[Mapping[HostName, int], AtMost(64)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +195,8 @@ class Instance:
     `ended`: this is its last report.
     """
 
-    id: str = ""
-    pins: str = ""
+    id: Name = ""
+    pins: Name = ""
     ended: bool = False
 
 
@@ -199,19 +213,19 @@ class AdoptedBridge:
     host's other such bridges included; None where the kernel does not count them.
     """
 
-    name: str
-    physical: str
-    addresses: tuple[IPAddress, ...] = ()
-    unguarded: tuple[str, ...] = ()
+    name: Name
+    physical: Name
+    addresses: Annotated[tuple[IPAddress, ...], AtMost(1000)] = ()
+    unguarded: Devices = ()
     dropped: int | None = None
-    forwarding: tuple[str, ...] = ()
+    forwarding: Devices = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HeldDevice:
     """A device name at which the quarantine drops every frame, and the number dropped."""
 
-    device: str
+    device: Name
     dropped: int
 
 
@@ -227,8 +241,8 @@ class ConnectionTable:
 class WiringReport:
     """The parts of a host that belong to no port: its wiring, and the connection table."""
 
-    bridges: tuple[AdoptedBridge, ...] = ()
-    held: tuple[HeldDevice, ...] = ()
+    bridges: Annotated[tuple[AdoptedBridge, ...], AtMost(64)] = ()
+    held: Annotated[tuple[HeldDevice, ...], AtMost(1000)] = ()
     connections: ConnectionTable | None = None
 
 
@@ -241,19 +255,19 @@ class Report:
     moment ago, and is as it was reported, or is reported here.
     """
 
-    host: str
+    host: HostName
     about: HostReport | None = None
-    ports: tuple[PortReport, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    sightings: tuple[Sighting, ...] = ()
-    drops: tuple[DropRecord, ...] = ()
-    counts: tuple[DropCount, ...] = ()
+    ports: Annotated[tuple[PortReport, ...], AtMost(PORTS_AT_ONCE)] = ()
+    claims: Annotated[tuple[Claim, ...], AtMost(CLAIMS_AT_ONCE)] = ()
+    sightings: Annotated[tuple[Sighting, ...], AtMost(CLAIMS_AT_ONCE)] = ()
+    drops: Annotated[tuple[DropRecord, ...], AtMost(DROPS_AT_ONCE)] = ()
+    counts: Annotated[tuple[DropCount, ...], AtMost(CLAIMS_AT_ONCE)] = ()
     reached: int = 0
     read_back: bool = False
     instance: Instance = NO_INSTANCE
     wiring: WiringReport | None = None
-    address_claims: tuple[AddressClaim, ...] = ()
-    detections: tuple[Detection, ...] = ()
+    address_claims: Annotated[tuple[AddressClaim, ...], AtMost(ADDRESS_CLAIMS_AT_ONCE)] = ()
+    detections: Annotated[tuple[Detection, ...], AtMost(ADDRESS_CLAIMS_AT_ONCE)] = ()
 
 
 class Feed(Protocol):

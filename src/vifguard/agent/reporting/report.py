@@ -16,8 +16,13 @@ from typing import Protocol, TypeVar
 
 from vifguard.agent.kernel_events.drop_ring import DropRing
 from vifguard.agent.reporting.health import Health
+from vifguard.feed.bounds import cut
 from vifguard.feed.messages import (
+    ADDRESS_CLAIMS_AT_ONCE,
+    CLAIMS_AT_ONCE,
+    DROPS_AT_ONCE,
     NO_INSTANCE,
+    PORTS_AT_ONCE,
     AddressClaim,
     Claim,
     Detection,
@@ -38,9 +43,9 @@ from vifguard.feed.messages import (
 
 log = logging.getLogger("vifguard")
 
-PORTS_AT_ONCE = 1000
-RECORDS_KEPT = 2000
-CLAIMS_KEPT = 10_000
+FACTS_KEPT = 10_000
+"""Address claims, and results of detections, that are kept while the server takes none."""
+
 SECOND = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 """Seconds; a server that is back gets each host's report before it takes the host for silent."""
@@ -84,12 +89,12 @@ class Outbox:
         self._about: HostReport | None = None
         self._news = False
         self._ports: dict[str, PortReport] = {}
-        self._claims: deque[Claim] = deque(maxlen=CLAIMS_KEPT)
+        self._claims: deque[Claim] = deque(maxlen=CLAIMS_AT_ONCE)
         self._address_claims: dict[tuple[str, str], AddressClaim] = {}
         self._detections: dict[tuple[str, str], Detection] = {}
         self._refused: list[RefusedClaim] = []
         self._sightings: dict[tuple[str, str], Sighting] = {}
-        self._drops = DropRing(RECORDS_KEPT)
+        self._drops = DropRing(DROPS_AT_ONCE)
         self._counts: dict[tuple[str, str, str], DropCount] = {}
         self._reached = 0
         self._read_back = False
@@ -98,7 +103,7 @@ class Outbox:
     def put_host_report(self, about: HostReport) -> None:
         """Put the report of this host; sent at once."""
         with self._filled:
-            self._about = replace(about, degraded=self._degraded, lost=self._lost)
+            self._about = cut(replace(about, degraded=self._degraded, lost=self._lost))
             self._news = True
             self._wake(urgent=True)
 
@@ -108,7 +113,7 @@ class Outbox:
             self._degraded, self._lost = degraded, lost
             self._seen(degraded, lost, read_back=False)
             if self._about is not None:
-                self._about = replace(self._about, degraded=degraded, lost=lost)
+                self._about = cut(replace(self._about, degraded=degraded, lost=lost))
                 self._news = True
                 self._wake(urgent=True)
 
@@ -125,7 +130,7 @@ class Outbox:
     def put_wiring(self, wiring: WiringReport) -> None:
         """Put the report of the host's wiring that is no port's; sent within a second."""
         with self._filled:
-            self._wiring = wiring
+            self._wiring = cut(wiring)
             self._wake(urgent=False)
 
     def put_ports(self, reports: Iterable[PortReport], reached: int = 0) -> None:
@@ -134,7 +139,7 @@ class Outbox:
         `reached`: with that, everything up to this revision was taken in.
         """
         with self._filled:
-            self._ports.update((report.port_id, report) for report in reports)
+            self._ports.update((report.port_id, cut(report)) for report in reports)
             self._reached = max(self._reached, reached)
             if self._ports or self._reached:
                 self._wake(urgent=True)
@@ -153,14 +158,15 @@ class Outbox:
     def put_address_claim(self, claim: AddressClaim) -> None:
         """Put a guest's address claim; sent at once."""
         with self._filled:
-            if len(self._address_claims) < CLAIMS_KEPT:
+            if len(self._address_claims) < FACTS_KEPT:
                 self._address_claims[claim.port_id, str(claim.address)] = claim
             self._wake(urgent=True)
 
     def put_detection(self, detection: Detection) -> None:
         """Put the result of a detection; sent at once."""
         with self._filled:
-            self._detections[detection.port_id, str(detection.address)] = detection
+            if len(self._detections) < FACTS_KEPT:
+                self._detections[detection.port_id, str(detection.address)] = detection
             self._wake(urgent=True)
 
     def put_answer(self, answer: ReportAnswer) -> None:
@@ -209,15 +215,15 @@ class Outbox:
                 self._about,
                 ports,
                 tuple(self._claims),
-                tuple(_pop(self._sightings, CLAIMS_KEPT)),
+                tuple(_pop(self._sightings, CLAIMS_AT_ONCE)),
                 self._drops.take(),
-                tuple(_pop(self._counts, CLAIMS_KEPT)),
+                tuple(_pop(self._counts, CLAIMS_AT_ONCE)),
                 0 if self._ports else self._reached,
                 self._read_back and not self._ports,
                 self._instance,
                 self._wiring,
-                tuple(_pop(self._address_claims, PORTS_AT_ONCE)),
-                tuple(_pop(self._detections, CLAIMS_KEPT)),
+                tuple(_pop(self._address_claims, ADDRESS_CLAIMS_AT_ONCE)),
+                tuple(_pop(self._detections, ADDRESS_CLAIMS_AT_ONCE)),
             )
             self._wiring = None
             if report.reached:
@@ -226,7 +232,7 @@ class Outbox:
                 self._read_back = False
             self._news = False
             self._claims.clear()
-            self._urgent = self._closed or bool(self._ports or self._address_claims)
+            self._urgent = self._closed or not self._is_empty()
             return report
 
     def _last(self) -> Report | None:

@@ -13,7 +13,8 @@ MAX_BODY = 2 * 1024 * 1024
 
 MAX_REPORT = 16 * 1024 * 1024
 """Bytes of an agent's report. The largest that one makes, of a thousand ports with reasons of a
-KiB, ten thousand of each kind of small facts, and two thousand dropped frames, has ten MiB."""
+KiB, ten thousand of each kind of small facts, and two thousand dropped frames, has six MiB;
+`feed.messages` has the bound of each list and text."""
 
 MAX_DEPTH = 16
 """Objects and lists within each other."""

@@ -56,6 +56,6 @@ def _values(host: str, report: PortReport) -> dict[str, object]:
         "host": host,
         "revision": report.revision,
         "state": report.state.value,
-        "interface": report.interface[:64],
-        "reason": report.reason[:1024],
+        "interface": report.interface,
+        "reason": report.reason,
     }
