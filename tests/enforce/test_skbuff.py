@@ -4,6 +4,7 @@ import struct
 from dataclasses import replace
 
 import pytest
+from tests.enforce.guarded_port import nowhere
 
 from vifguard.enforce.driver import DriverError
 from vifguard.enforce.ebpf import driver as ebpf
@@ -13,7 +14,8 @@ from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.btf import STRUCT, Btf, Member
 from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
-from vifguard.kernel.bpf.skbuff import Layout, UnreadableError
+from vifguard.kernel.bpf.offload_reader import Layout, by_copy
+from vifguard.kernel.bpf.skbuff import UnreadableError
 
 pytestmark = pytest.mark.kernel
 
@@ -27,7 +29,7 @@ def kernel() -> Btf:
 
 def test_both_ways_to_read_load_here(kernel) -> None:
     layout = skbuff.layout_of(kernel)
-    Program.load("copy", skbuff.by_copy(layout).function, "GPL").close()
+    Program.load("copy", by_copy(layout).function, "GPL").close()
     Program.load("reader", skbuff.reader().function, "GPL").close()
 
 
@@ -55,6 +57,18 @@ def test_a_test_run_reads_what_it_was_given(start: int, offset: int, crc) -> Non
         assert program.test_run(FRAME)[0] == 0
     with Program.load("high", high, "GPL") as program:
         assert program.test_run(FRAME, control=control)[0] == 1 + 2 * crc
+
+
+def test_an_interface_of_another_namespace_is_told_apart() -> None:
+    """The reader is of the namespace in which it was made."""
+    with nowhere():
+        reader = skbuff.reader()
+        high = replace(reader, code=reader.code + struct.pack("<BBhi", 0x77, 0, 0, 32)).function
+        program = Program.load("high", high, "GPL")
+        assert program.test_run(FRAME)[0] == 0
+    with program, nowhere():
+        assert program.test_run(FRAME)[0] == 1 << 3
+        assert skbuff.reader() != reader
 
 
 def test_a_kernel_without_its_types_or_with_others_is_refused(monkeypatch, tmp_path) -> None:
@@ -113,7 +127,7 @@ def test_what_needs_no_stack_stands_in_the_place_of_each_call() -> None:
 
 def test_instructions_that_find_no_room_are_refused() -> None:
     given = {"read_offload": bytes(8 * 33)}
-    with pytest.raises(ObjectError, match="from_guest has no room for 264 octets"):
+    with pytest.raises(ObjectError, match="has no room for 264 octets"):
         _ = ObjectFile(ebpf.OBJECT.read_bytes(), in_line=given).functions
 
 

@@ -95,9 +95,16 @@ static __noinline __u32 judge_to_guest(struct __sk_buff *skb, const struct port 
 	return asks_groups(port, &frame, TO_GUEST);
 }
 
+/*
+ * An interface that was moved to another network namespace has taken its guard along, and there
+ * its ifindex may be that of another port here. It passes nothing, and is counted nowhere. The
+ * fast path takes no such offload.
+ */
 static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *port,
 				      __u64 offload)
 {
+	if (offload & FOREIGN)
+		return TC_ACT_SHOT;
 	__u32 objection = DROP_CODE(HOST, take_into_memory(skb));
 	if (objection == DROP_CODE(HOST, 0))
 		objection = verifier_opaque(skb, judge_from_guest(skb, port, offload));
@@ -108,6 +115,8 @@ static __noinline int slow_from_guest(struct __sk_buff *skb, const struct port *
 
 static __noinline int slow_to_guest(struct __sk_buff *skb, const struct port *port, __u64 offload)
 {
+	if (offload & FOREIGN)
+		return TC_ACT_SHOT;
 	__u32 objection = DROP_CODE(HOST, take_into_memory(skb));
 	if (objection == DROP_CODE(HOST, 0))
 		objection = verifier_opaque(skb, judge_to_guest(skb, port, offload));
@@ -307,13 +316,21 @@ static __always_inline int ask_groups(struct __sk_buff *skb, const struct port *
 	return drop(skb, port, direction, DROP_CODE(SECURITY_GROUPS, FLOW_TABLE_FULL));
 }
 
+/* Nothing is counted of an interface in another namespace: its ifindex says nothing here. */
+static __noinline int drop_without_policy(struct __sk_buff *skb, enum direction direction)
+{
+	if (offload_of(skb) & FOREIGN)
+		return TC_ACT_SHOT;
+	return drop(skb, 0, direction, DROP_CODE(CLOSED, NO_POLICY));
+}
+
 SEC("tc")
 int from_guest(struct __sk_buff *skb)
 {
 	const struct port *port = port_of(skb->ifindex);
 
 	if (!port)
-		return drop(skb, 0, FROM_GUEST, DROP_CODE(CLOSED, NO_POLICY));
+		return drop_without_policy(skb, FROM_GUEST);
 	__u64 offload = offload_of(skb);
 	if (passes_from_guest(skb, port, offload))
 		return TC_ACT_UNSPEC;
@@ -327,7 +344,7 @@ int to_guest(struct __sk_buff *skb)
 	const struct port *port = port_of(skb->ifindex);
 
 	if (!port)
-		return drop(skb, 0, TO_GUEST, DROP_CODE(CLOSED, NO_POLICY));
+		return drop_without_policy(skb, TO_GUEST);
 	__u64 offload = offload_of(skb);
 	if (passes_to_guest(skb, port, offload))
 		return TC_ACT_UNSPEC;
@@ -346,7 +363,7 @@ int by_groups(struct __sk_buff *skb)
 		return drop(skb, port, FROM_GUEST, DROP_CODE(SECURITY_GROUPS, FLOW_TABLE_FULL));
 	enum direction direction = group_ctx->direction & 1;
 	if (!port)
-		return drop(skb, 0, direction, DROP_CODE(CLOSED, NO_POLICY));
+		return drop_without_policy(skb, direction);
 	int reason = groups(skb, port, group_ctx);
 	if (reason == AGAIN)
 		return ask_groups(skb, port, direction);

@@ -10,6 +10,7 @@
 #define PARTIAL (1ULL << 32) /* CHECKSUM_PARTIAL */
 #define NOT_INET (1ULL << 33) /* csum_not_inet: SCTP's CRC */
 #define UNKNOWN_OFFLOAD (1ULL << 34)
+#define FOREIGN (1ULL << 35) /* alone: the interface is in another namespace than the agent */
 
 #define TCP_CHECKSUM 16
 #define UDP_CHECKSUM 6

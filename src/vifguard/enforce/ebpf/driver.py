@@ -39,7 +39,7 @@ from vifguard.kernel import probe, rcu
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Map, Program, VerifierError
 from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
-from vifguard.kernel.bpf.skbuff import Reader
+from vifguard.kernel.bpf.offload_reader import Reader
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
