@@ -26,8 +26,9 @@ from vifguard.store.nouns import hosts, ip_groups, networks, ports, rbac_policie
 from vifguard.store.reports import holders
 from vifguard.store.reports.holders import Event, Holder
 from vifguard.store.schema import migrations, tables
-from vifguard.store.schema.mapping import Enforcement, Stamp, key
+from vifguard.store.schema.mapping import key
 from vifguard.store.store import Store
+from vifguard.store.stored_nouns import Enforcement, Stamp
 
 STAMP = Stamp(3, 1_000, 2_000)
 STAMPED = {"revision_number": 3, "created_at": 1_000, "updated_at": 2_000}

@@ -12,7 +12,7 @@ from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.frame import parse
 from vifguard.packet.icmp6 import Icmp6, Nd
 from vifguard.packet.ip6 import IPv6
-from vifguard.store.schema.mapping import StoredPort
+from vifguard.store.stored_nouns import StoredPort
 
 _V4 = frozenset({Reason.ARP_SENDER_ADDRESS, Reason.ARP_PROBE, Reason.IPV4_SOURCE})
 _V6 = frozenset({Reason.ND_SOURCE, Reason.ND_TARGET, Reason.ND_CLAIM, Reason.IPV6_SOURCE})

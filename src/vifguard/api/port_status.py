@@ -8,7 +8,7 @@ from typing import Final
 
 from vifguard.model.port import PortState
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES
-from vifguard.store.schema.mapping import EnforcementProgress
+from vifguard.store.stored_nouns import EnforcementProgress
 
 
 def desired_revision(port: EnforcementProgress) -> int:

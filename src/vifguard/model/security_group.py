@@ -77,6 +77,13 @@ class Rule:
         if version != self.version:
             raise ValueError(f"{self.remote} is not of IPv{self.version}")
 
+    @property
+    def range(self) -> tuple[int | None, int | None]:
+        """The ends of its ports, or its ICMP type and code; None for any."""
+        if self.ports is not None:
+            return self.ports.low, self.ports.high
+        return (None, None) if self.icmp is None else (self.icmp.kind, self.icmp.code)
+
     def canonical(self) -> Rule:
         """The same meaning in one form: a prefix that holds every address is no remote."""
         if self.remote is None or isinstance(self.remote, str) or self.remote.prefixlen:

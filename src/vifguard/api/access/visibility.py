@@ -26,16 +26,6 @@ from vifguard.store.nouns import (
     subnet_pools,
     subnets,
 )
-from vifguard.store.schema.mapping import (
-    StoredAddressGroup,
-    StoredIpGroup,
-    StoredNetwork,
-    StoredPort,
-    StoredRule,
-    StoredSecurityGroup,
-    StoredSubnet,
-    StoredSubnetPool,
-)
 from vifguard.store.schema.tables import address_groups as address_group_table
 from vifguard.store.schema.tables import ip_groups as group_table
 from vifguard.store.schema.tables import networks as network_table
@@ -45,6 +35,16 @@ from vifguard.store.schema.tables import security_group_rules as rule_table
 from vifguard.store.schema.tables import security_groups as security_group_table
 from vifguard.store.schema.tables import subnet_pools as subnet_pool_table
 from vifguard.store.schema.tables import subnets as subnet_table
+from vifguard.store.stored_nouns import (
+    StoredAddressGroup,
+    StoredIpGroup,
+    StoredNetwork,
+    StoredPort,
+    StoredRule,
+    StoredSecurityGroup,
+    StoredSubnet,
+    StoredSubnetPool,
+)
 from vifguard.store.transaction import Snapshot
 
 Stored = TypeVar("Stored")

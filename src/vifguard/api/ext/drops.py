@@ -22,8 +22,8 @@ from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.describe import describe_cut
 from vifguard.store.nouns import ports
 from vifguard.store.reports.drops import DropFilter, DropKind
-from vifguard.store.schema.mapping import StoredPort
 from vifguard.store.schema.tables import ports as port_table
+from vifguard.store.stored_nouns import StoredPort
 from vifguard.store.transaction import Snapshot
 
 router = Routes("drops")

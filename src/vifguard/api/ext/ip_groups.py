@@ -27,9 +27,9 @@ from vifguard.store.errors import MissingError
 from vifguard.store.nouns import ip_groups, networks, ports, subnets
 from vifguard.store.reports import holders
 from vifguard.store.reports.holders import Event, Holder
-from vifguard.store.schema.mapping import StoredIpGroup
 from vifguard.store.schema.tables import ip_groups as table
 from vifguard.store.schema.tables import ports as port_table
+from vifguard.store.stored_nouns import StoredIpGroup
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("ip-groups")

@@ -14,7 +14,7 @@ from vifguard.api.v2.ports import show
 from vifguard.attributes.ports import PORTS
 from vifguard.attributes.refusal import Refusal
 from vifguard.store.notifier import host_ports_topic
-from vifguard.store.schema.mapping import StoredPort
+from vifguard.store.stored_nouns import StoredPort
 
 router = Routes("ports")
 

@@ -29,8 +29,8 @@ from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import User
 from vifguard.attributes.schema import ResourceSchema
 from vifguard.attributes.values.converters import boolean, integer, quoted
-from vifguard.store.schema.mapping import Stamp
 from vifguard.store.store import Store
+from vifguard.store.stored_nouns import Stamp
 
 BODY_SECONDS = 60.0
 """Seconds that a client may take to send the body of a request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vifguard.attributes.shared_attributes import moment
-from vifguard.store.schema.mapping import Stamp
+from vifguard.store.stored_nouns import Stamp
 
 
 def show_stamp(stamp: Stamp) -> dict[str, Any]:

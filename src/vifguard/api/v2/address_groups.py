@@ -23,8 +23,8 @@ from vifguard.attributes.schema import ParsedBody
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.nouns import address_groups, rbac_policies
-from vifguard.store.schema.mapping import StoredAddressGroup
 from vifguard.store.schema.tables import address_groups as table
+from vifguard.store.stored_nouns import StoredAddressGroup
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")

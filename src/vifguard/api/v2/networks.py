@@ -29,10 +29,10 @@ from vifguard.model.network import Network
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.nouns import hosts, networks, rbac_policies, subnets
-from vifguard.store.schema.mapping import StoredNetwork
 from vifguard.store.schema.tables import networks as table
 from vifguard.store.schema.tables import rbac_policies as policy_table
 from vifguard.store.schema.tables import subnets as subnet_table
+from vifguard.store.stored_nouns import StoredNetwork
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("networks")

@@ -48,8 +48,8 @@ from vifguard.store.addressing.addresses import usable
 from vifguard.store.nouns import hosts, port_pages, ports, subnets
 from vifguard.store.nouns.port_pages import PortListEntry
 from vifguard.store.nouns.ports import NewPort, PortContext
-from vifguard.store.schema.mapping import EnforcementProgress, StoredPort
 from vifguard.store.schema.tables import ports as table
+from vifguard.store.stored_nouns import EnforcementProgress, StoredPort
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("ports")

@@ -26,9 +26,8 @@ from vifguard.model.security_group import (
     SecurityGroupRule,
 )
 from vifguard.store.nouns import security_groups
-from vifguard.store.schema.mapping import StoredRule
-from vifguard.store.schema.security_group_mapping import meaning_of, range_of
 from vifguard.store.schema.tables import security_group_rules as table
+from vifguard.store.stored_nouns import StoredRule
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("security groups")
@@ -75,7 +74,7 @@ def create_security_group_rule(call: RequestContext) -> Response:
             change, call.user, given[0]["security_group_id"]
         ).group
         rules = [_rule(change, call, group, each) for each in given]
-        if len({meaning_of(rule.rule) for rule in rules}) < len(rules):
+        if len({rule.rule.canonical() for rule in rules}) < len(rules):
             raise conflict(
                 "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST."
             )
@@ -161,7 +160,7 @@ def show(stored: StoredRule, group: SecurityGroup) -> dict[str, Any]:
 
 def show_meaning(rule: Rule, protocol: str | None) -> dict[str, Any]:
     """A rule's meaning in Neutron's words, without a remote that is a set."""
-    low, high = range_of(rule)
+    low, high = rule.range
     prefix = None if rule.remote is None or isinstance(rule.remote, str) else str(rule.remote)
     return {
         "direction": WORD[rule.direction],

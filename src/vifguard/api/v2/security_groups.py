@@ -23,9 +23,9 @@ from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.security_groups import SECURITY_GROUPS
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store.nouns import default_rules, rbac_policies, security_groups
-from vifguard.store.schema.mapping import StoredSecurityGroup
 from vifguard.store.schema.tables import security_group_rules as rule_table
 from vifguard.store.schema.tables import security_groups as table
+from vifguard.store.stored_nouns import StoredSecurityGroup
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")

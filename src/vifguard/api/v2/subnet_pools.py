@@ -24,8 +24,8 @@ from vifguard.attributes.subnet_pools import SUBNET_POOLS
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, holds
 from vifguard.store.nouns import rbac_policies, sharing, subnet_pools
-from vifguard.store.schema.mapping import StoredSubnetPool
 from vifguard.store.schema.tables import subnet_pools as table
+from vifguard.store.stored_nouns import StoredSubnetPool
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnet pools")

@@ -28,8 +28,8 @@ from vifguard.model.rbac_policy import Sharable
 from vifguard.store.addressing import automatic_addresses
 from vifguard.store.addressing.addresses import usable
 from vifguard.store.nouns import rbac_policies, subnets
-from vifguard.store.schema.mapping import StoredSubnet
 from vifguard.store.schema.tables import subnets as table
+from vifguard.store.stored_nouns import StoredSubnet
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnets")

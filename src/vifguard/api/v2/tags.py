@@ -19,7 +19,7 @@ from vifguard.attributes.shared_attributes import MAX_TAGS
 from vifguard.attributes.values.converters import list_of, word
 from vifguard.store.nouns import tags as rows
 from vifguard.store.schema import tables
-from vifguard.store.schema.mapping import Stamp
+from vifguard.store.stored_nouns import Stamp
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("tags")

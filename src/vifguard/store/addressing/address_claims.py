@@ -16,8 +16,9 @@ from vifguard.resolve.policy import claimable_of, guards_of
 from vifguard.store.addressing import addresses, learned
 from vifguard.store.nouns import ports, subnets
 from vifguard.store.reports import wiring
-from vifguard.store.schema.mapping import StoredPort, key
+from vifguard.store.schema.mapping import key
 from vifguard.store.schema.tables import allocations
+from vifguard.store.stored_nouns import StoredPort
 from vifguard.store.transaction import WriteTransaction
 
 _ANYBODY = ""

@@ -13,7 +13,7 @@ from vifguard.store.addressing.address_requests import with_automatic
 from vifguard.store.addressing.allocation import AddressOwner, Allocation
 from vifguard.store.errors import NoAddressLeftError
 from vifguard.store.nouns import subnets
-from vifguard.store.schema.mapping import StoredPort
+from vifguard.store.stored_nouns import StoredPort
 from vifguard.store.transaction import Deferred, WriteTransaction
 
 

@@ -12,9 +12,10 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.nouns import rbac_policies
-from vifguard.store.schema.mapping import StoredAddressGroup, stamp_of
+from vifguard.store.schema.mapping import stamp_of
 from vifguard.store.schema.security_group_mapping import address_group_of, address_group_values
 from vifguard.store.schema.tables import address_groups, security_group_rules
+from vifguard.store.stored_nouns import StoredAddressGroup
 from vifguard.store.transaction import Snapshot, WriteTransaction
 from vifguard.store.updates import address_sets
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete, insert, select
 from vifguard.model.security_group import DefaultRule
 from vifguard.store.errors import DefaultRuleExistsError, MissingError
 from vifguard.store.schema.mapping import Record, Values
-from vifguard.store.schema.security_group_mapping import meaning_of, range_of, rule_in
+from vifguard.store.schema.security_group_mapping import meaning_of, rule_in
 from vifguard.store.schema.tables import default_rules
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
@@ -52,7 +52,7 @@ def drop(change: WriteTransaction, rule_id: str) -> None:
 
 def _values(default: DefaultRule) -> Values:
     rule = default.rule
-    low, high = range_of(rule)
+    low, high = rule.range
     is_set = isinstance(rule.remote, str)
     return {
         "id": default.id,

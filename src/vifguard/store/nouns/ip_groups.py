@@ -21,7 +21,6 @@ from vifguard.store.addressing.allocation import AddressOwner
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import subnets
 from vifguard.store.schema.mapping import (
-    StoredIpGroup,
     Values,
     address_of,
     ip_group_of,
@@ -37,6 +36,7 @@ from vifguard.store.schema.tables import (
     networks,
     ports,
 )
+from vifguard.store.stored_nouns import StoredIpGroup
 from vifguard.store.transaction import Snapshot, WriteTransaction
 from vifguard.store.updates import address_sets
 

@@ -20,14 +20,9 @@ from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.nouns import dependents, rbac_policies, subnets
 from vifguard.store.nouns import ports as stored_ports
-from vifguard.store.schema.mapping import (
-    Record,
-    StoredNetwork,
-    network_of,
-    network_values,
-    stamp_of,
-)
+from vifguard.store.schema.mapping import Record, network_of, network_values, stamp_of
 from vifguard.store.schema.tables import ip_groups, networks, ports
+from vifguard.store.stored_nouns import StoredNetwork
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 
 _ONE = Statement(select(networks).where(networks.c.id == bindparam("id")))

@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, func, select
 
 from vifguard.store.addressing import wide_pair_owners
 from vifguard.store.nouns.list_pages import creation_order
-from vifguard.store.schema.mapping import EnforcementProgress, enforcement_of
 from vifguard.store.schema.tables import (
     enforcements,
     hosts,
@@ -18,6 +17,7 @@ from vifguard.store.schema.tables import (
     ports,
     security_groups,
 )
+from vifguard.store.stored_nouns import EnforcementProgress, enforcement_of
 from vifguard.store.transaction import Snapshot
 
 Version = tuple[Any, ...]

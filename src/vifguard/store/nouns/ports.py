@@ -37,13 +37,9 @@ from vifguard.store.nouns import ip_groups, pair_rows
 from vifguard.store.nouns.hosts import StoredHost, only_host
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema.mapping import (
-    NOT_REPORTED,
     PrefixedRow,
     Record,
-    Stamp,
-    StoredPort,
     Values,
-    enforcement_of,
     network_of,
     port_of,
     port_values,
@@ -61,6 +57,7 @@ from vifguard.store.schema.tables import (
     ports,
     security_groups,
 )
+from vifguard.store.stored_nouns import NOT_REPORTED, Stamp, StoredPort, enforcement_of
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates.membership import MembershipChange
 

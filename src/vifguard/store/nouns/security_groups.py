@@ -14,7 +14,7 @@ from vifguard.resolve.affected import affected_by_security_group
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.nouns import default_rules, dependents, rbac_policies
-from vifguard.store.schema.mapping import Record, Stamp, StoredRule, StoredSecurityGroup, stamp_of
+from vifguard.store.schema.mapping import Record, stamp_of
 from vifguard.store.schema.security_group_mapping import (
     meaning_of,
     rule_of,
@@ -28,6 +28,7 @@ from vifguard.store.schema.tables import (
     security_group_rules,
     security_groups,
 )
+from vifguard.store.stored_nouns import Stamp, StoredRule, StoredSecurityGroup
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions
 

@@ -19,8 +19,9 @@ from vifguard.store.errors import (
     PrefixTakenError,
 )
 from vifguard.store.nouns import rbac_policies
-from vifguard.store.schema.mapping import Record, Stamp, StoredSubnetPool, Values, stamp_of
+from vifguard.store.schema.mapping import Record, Values, stamp_of
 from vifguard.store.schema.tables import subnet_pools, subnets
+from vifguard.store.stored_nouns import Stamp, StoredSubnetPool
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _TAKEN = select(subnets.c.project_id, subnets.c.cidr).where(

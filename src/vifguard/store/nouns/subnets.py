@@ -17,8 +17,9 @@ from vifguard.resolve.affected import affected_by_subnet
 from vifguard.store.addressing import addresses, learned
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
-from vifguard.store.schema.mapping import Record, StoredSubnet, stamp_of, subnet_of, subnet_values
+from vifguard.store.schema.mapping import Record, stamp_of, subnet_of, subnet_values
 from vifguard.store.schema.tables import allocations, networks, ports, subnets
+from vifguard.store.stored_nouns import StoredSubnet
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 
 _ORDER = (subnets.c.created_at, subnets.c.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Table, update
 
-from vifguard.store.schema.mapping import Stamp
+from vifguard.store.stored_nouns import Stamp
 from vifguard.store.transaction import WriteTransaction
 
 

@@ -48,7 +48,7 @@ def security_group_of(row: Record) -> SecurityGroup:
 def rule_values(noun: SecurityGroupRule) -> Values:
     """The columns of a rule, without its stamp."""
     rule = noun.rule
-    low, high = range_of(rule)
+    low, high = rule.range
     is_set = isinstance(rule.remote, str)
     return {
         "id": noun.id,
@@ -88,7 +88,7 @@ def rule_of(row: Record) -> SecurityGroupRule:
 def meaning_of(rule: Rule) -> str:
     """A text that is equal for rules that mean the same."""
     canonical = rule.canonical()
-    low, high = range_of(rule)
+    low, high = rule.range
     parts = (rule.direction, rule.version, rule.protocol, low, high, canonical.remote)
     return " ".join("any" if part is None else str(part) for part in parts)
 
@@ -106,13 +106,6 @@ def address_group_values(group: AddressGroup) -> Values:
 def address_group_of(row: Record, addresses: Iterable[IPNetwork]) -> AddressGroup:
     """The address group of a row."""
     return AddressGroup(row.id, row.project_id, row.name, row.description, frozenset(addresses))
-
-
-def range_of(rule: Rule) -> tuple[int | None, int | None]:
-    """The ports of a rule, or its ICMP type and code, as its row has them."""
-    if rule.ports is not None:
-        return rule.ports.low, rule.ports.high
-    return (None, None) if rule.icmp is None else (rule.icmp.kind, rule.icmp.code)
 
 
 def rule_in(row: Record, remote_set: str | None) -> Rule:
