@@ -45,7 +45,10 @@ Url = Annotated[
 User = Annotated[
     str,
     typer.Option(
-        "--user", envvar="VIFGUARD_USER", help="Who asks, with --url.", rich_help_panel=PANEL
+        "--user",
+        envvar="VIFGUARD_USER",
+        help="The user to log in as, with --url.",
+        rich_help_panel=PANEL,
     ),
 ]
 PasswordFile = Annotated[
@@ -62,7 +65,7 @@ CaFile = Annotated[
     typer.Option(
         "--ca-file",
         envvar="VIFGUARD_CA_FILE",
-        help="The certificates that vouch for an https server; else the system's.",
+        help="CA certificates for an https server. Default: the system's CAs.",
         rich_help_panel=PANEL,
     ),
 ]

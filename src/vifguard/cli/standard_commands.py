@@ -33,7 +33,7 @@ def add_show(app: typer.Typer, resource: ResourceType, present: Present = Sessio
         autocompletion=completer(resource),
     )
 
-    @app.command("show", help=f"Everything about one {resource.noun}.")
+    @app.command("show", help=f"Show everything about one {resource.noun}.")
     @with_session
     def show(session: Session, name: Annotated[str, argument]) -> None:
         present(session, find(session, resource, name))
@@ -44,10 +44,10 @@ def add_tags(app: typer.Typer, resource: ResourceType) -> None:
     argument = typer.Argument(
         metavar="NAME", help="Name or id.", autocompletion=completer(resource)
     )
-    given = typer.Argument(metavar="TAG...", help="Words.")
-    taken = typer.Argument(metavar="[TAG...]", help="Words; all, where none is given.")
+    given = typer.Argument(metavar="TAG...", help="Tags to add.")
+    taken = typer.Argument(metavar="[TAG...]", help="Tags to remove. Default: all.")
 
-    @app.command("tag", help=f"Put tags on one {resource.noun}, beside those it has.")
+    @app.command("tag", help=f"Add tags to a {resource.noun}, beside those that it has.")
     @with_session
     def tag(
         session: Session, name: Annotated[str, argument], tags: Annotated[list[str], given]
@@ -56,7 +56,7 @@ def add_tags(app: typer.Typer, resource: ResourceType) -> None:
         session.client.add_tags(resource, key, tags)
         session.show(session.client.show(resource, key))
 
-    @app.command("untag", help=f"Take tags off one {resource.noun}.")
+    @app.command("untag", help=f"Remove tags from a {resource.noun}.")
     @with_session
     def untag(
         session: Session,
@@ -74,7 +74,9 @@ def add_delete(app: typer.Typer, resource: ResourceType) -> None:
         metavar="NAME...", help="Names or ids.", autocompletion=completer(resource)
     )
 
-    @app.command("delete", help=f"Delete {resource.noun}s; names are looked up before the first.")
+    several = resource.plural.replace("_", " ")
+
+    @app.command("delete", help=f"Delete {several}; all names are looked up before the first.")
     @with_session
     def delete(session: Session, names: Annotated[list[str], argument]) -> None:
         named = {id_of(session, resource, name): name for name in names}

@@ -20,7 +20,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would c
 Prune = Annotated[
     bool,
     typer.Option(
-        "--prune", help="Delete what `apply` made in the file's projects and it declares no more."
+        "--prune",
+        help="Delete what an earlier `apply` created in the file's projects and the file no "
+        "longer declares.",
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Delete without asking.")]
@@ -35,10 +37,10 @@ def apply(
     prune: Prune = False,
     yes: Yes = False,
 ) -> None:
-    """Bring the networks, subnets, groups and ports of a file into being.
+    """Create and change networks, subnets, groups and ports as a file declares them.
 
-    The whole file is checked before anything changes; when the server refuses a step, the
-    steps taken before it are taken back. A second run changes nothing.
+    The whole file is checked before anything changes. If the server refuses a step, the steps
+    before it are undone. A second run changes nothing.
     """
     from vifguard.cli.apply.diff import Delete
     from vifguard.cli.apply.execute import carry_out

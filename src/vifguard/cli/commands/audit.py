@@ -34,14 +34,16 @@ Attacker = Annotated[
     str | None,
     typer.Option(
         metavar=_POST,
-        help="Who plays: [NETNS/]DEVICE, and where the device itself should not be asked "
-        ",mac=MAC ,ip=ADDRESS ,ip6=ADDRESS ,ll=ADDRESS, or none for what the host does not "
-        "permit. Others are written likewise.",
+        help="The guest that attacks: [NETNS/]DEVICE. To replace what the device has, append "
+        ",mac=MAC ,ip=ADDRESS ,ip6=ADDRESS or ,ll=ADDRESS; none: the host permits no such "
+        "address. The other guests are written likewise.",
     ),
 ]
-Victim = Annotated[str | None, typer.Option(metavar=_POST, help="Whose identity is stolen.")]
+Victim = Annotated[
+    str | None, typer.Option(metavar=_POST, help="The guest whose addresses the attacker uses.")
+]
 Third = Annotated[
-    str | None, typer.Option(metavar=_POST, help="Another guest: with it more can be tested.")
+    str | None, typer.Option(metavar=_POST, help="A third guest. With it, more can be tested.")
 ]
 Outside = Annotated[
     str | None, typer.Option(metavar=_POST, help="A device beyond the host's uplink.")
@@ -50,21 +52,24 @@ GuestCommand = Annotated[
     str | None,
     typer.Option(
         metavar="COMMAND",
-        help="Starts Python in a guest: 'ssh root@{} python3 -'; {} is what stands for NETNS.",
+        help="The command that starts Python in a guest, such as 'ssh root@{} python3 -'. {} "
+        "becomes NETNS.",
     ),
 ]
-Level = Annotated[str, typer.Option(help="What the host is asked to hold: strict, router or mac.")]
+Level = Annotated[
+    str, typer.Option(help="The level that the host is tested against: strict, router or mac.")
+]
 Nets = Annotated[
     list[str] | None,
-    typer.Option("--net", help="The segment's prefix, one of each family; else the device's."),
+    typer.Option("--net", help="The segment's prefix, one for each family. Default: the device's."),
 ]
 Vips = Annotated[
     list[str] | None,
-    typer.Option("--vip", help="An address that the host permits to the attacker besides."),
+    typer.Option("--vip", help="A further address that the host permits the attacker."),
 ]
 Routed = Annotated[
     list[str] | None,
-    typer.Option("--routed", help="A prefix that the host permits to the attacker besides."),
+    typer.Option("--routed", help="A further prefix that the host permits the attacker."),
 ]
 Vmacs = Annotated[
     list[str] | None,
@@ -80,22 +85,27 @@ OthersVrid = Annotated[
         help="The router id of a virtual router, in both families, that is not the attacker's.",
     ),
 ]
-SiteName = Annotated[str, typer.Option("--name", help="What the report calls the host.")]
+SiteName = Annotated[str, typer.Option("--name", help="The host's name in the report.")]
 Plan = Annotated[
     bool, typer.Option("--plan", help="Print every frame that would be sent; send none.")
 ]
-Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML there.")]
-Html = Annotated[Path | None, typer.Option(help="Write a page there that needs nothing else.")]
-Rate = Annotated[float, typer.Option(help="Frames a second at most.")]
-Limit = Annotated[float, typer.Option(help="Seconds at most.")]
+Junit = Annotated[Path | None, typer.Option(help="Write a report as JUnit XML to this file.")]
+Html = Annotated[
+    Path | None, typer.Option(help="Write a report as one self-contained HTML page to this file.")
+]
+Rate = Annotated[float, typer.Option(help="Send at most this many frames a second.")]
+Limit = Annotated[float, typer.Option(help="Stop after this many seconds.")]
 DefaultRoute = Annotated[
     bool,
     typer.Option(
         "--even-with-default-route",
-        help="Also play at a device that a default route goes by: attacks may leave by it.",
+        help="Also use a device that carries a default route. Frames of attacks may leave by it.",
     ),
 ]
-Lab = Annotated[bool, typer.Option("--lab", help="Stand up our own guarded host and audit it.")]
+Lab = Annotated[
+    bool,
+    typer.Option("--lab", help="Set up a guarded host of vifguard's own, audit it, and remove it."),
+]
 
 _FIGURES = (
     Column("GUARD", "guard"),
@@ -128,9 +138,9 @@ def audit(
     lab: Lab = False,
     json: Json = False,
 ) -> None:
-    """Play the attack catalogue from guests of any host; exit code 1 when it does not hold.
+    """Play the attack catalogue from guests of any host; exit code 1 where the host fails it.
 
-    Nothing of the host is changed, and nothing of the guests: frames are sent and heard.
+    It sends and captures frames, and changes nothing on the host or in the guests.
     """
     from vifguard.cli.options.audit_options import AuditOptions
 

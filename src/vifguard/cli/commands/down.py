@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     from vifguard.cli.service.data_dir import DataDir as Layout
 
 Remove = Annotated[
-    bool, typer.Option("--remove", help="Cut every guest off, then take all away that is ours.")
+    bool,
+    typer.Option(
+        "--remove",
+        help="Cut every guest off, then remove everything that vifguard put on this host.",
+    ),
 ]
 Release = Annotated[
     bool,
     typer.Option(
         "--release",
-        help="Give every interface back as it was found, then do the same. Guests on bridges that "
-        "vifguard made lose their network.",
+        help="Give every interface back as it was found, then remove everything that vifguard put "
+        "on this host. Guests on bridges that vifguard made lose their network.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Cut guests off without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before guests are cut off.")]
 BpfDir = Annotated[
-    Path | None, typer.Option(help="Where guards are pinned; else where the last agent did.")
+    Path | None,
+    typer.Option(help="Where guards are pinned. Default: where the last agent pinned them."),
 ]
 PATIENCE = 10.0
 """Seconds that a process has to end."""

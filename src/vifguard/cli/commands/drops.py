@@ -57,31 +57,37 @@ RECORDS = (
 Which = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PORT]", help="Only this port's; name or id.", autocompletion=completer(PORT)
+        metavar="[PORT]",
+        help="Only drops of this port; name or id.",
+        autocompletion=completer(PORT),
     ),
 ]
 Follow = Annotated[
-    bool, typer.Option("--follow", "-f", help="Go on printing frames as they are refused.")
+    bool, typer.Option("--follow", "-f", help="Keep printing frames as they are dropped.")
 ]
 
 
 Guards = Annotated[
-    list[str] | None, typer.Option("--guard", help="Only those of this guard; repeatable.")
+    list[str] | None, typer.Option("--guard", help="Only drops by this guard; repeatable.")
 ]
-Way = Annotated[str | None, typer.Option("--direction", help="Only from-guest, or only to-guest.")]
+Way = Annotated[
+    str | None,
+    typer.Option("--direction", help="Only frames in this direction: from-guest or to-guest."),
+]
 Reasons = Annotated[
-    list[str] | None, typer.Option("--reason", help="Only those for this reason; repeatable.")
+    list[str] | None, typer.Option("--reason", help="Only drops for this reason; repeatable.")
 ]
 Since = Annotated[
     str | None,
     typer.Option(
         metavar="AGO|TIME",
-        help="Only those of the last 30s, 10m, 2h or 1d, or since a time; and the kinds that came "
-        "again in it, with the count of all their records.",
+        help="Only frames of the last 30s, 10m, 2h or 1d, or since a time. A kind that came again "
+        "in that time is shown with the count of all its records.",
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option(min=0, help="At most so many frames: the latest; 0: kinds alone.")
+    int | None,
+    typer.Option(min=0, help="Show at most this many frames, the latest. 0: only the kinds."),
 ]
 
 
@@ -97,9 +103,9 @@ def drops(
     limit: Limit = None,
     follow: Follow = False,
 ) -> None:
-    """Show the frames that were refused, by which guard, and why: in all, by kind, and each.
+    """Show the frames that were dropped, by which guard, and why: the sums, the kinds, each frame.
 
-    Of one port, or of all those that `port list` shows.
+    Those of one port, or of all ports that `vifguard port list` shows.
     """
     asked = values.present(
         guard=guard,

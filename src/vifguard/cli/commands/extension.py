@@ -21,5 +21,5 @@ def list_extensions(session: Session) -> None:
 
 @with_session
 def capabilities(session: Session) -> None:
-    """Show what the server offers to projects, and why it does not."""
+    """Show what the server offers to projects, and the reason for what it does not offer."""
     session.show(session.client.call("GET", "vifguard/capabilities")["capabilities"])

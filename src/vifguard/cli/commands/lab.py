@@ -28,14 +28,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Names = Annotated[
-    list[str] | None, typer.Argument(help="Scenarios, such as s1 s2; none is all of them.")
-]
-OneName = Annotated[str, typer.Argument(help="The scenario whose world shall stand.")]
+Names = Annotated[list[str] | None, typer.Argument(help="Scenarios, such as s1 s2. Default: all.")]
+OneName = Annotated[str, typer.Argument(help="The scenario whose world to set up.")]
 GuestName = Annotated[str, typer.Argument(help="A guest, such as attacker; or outside, or host.")]
 Inside = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[-- COMMAND...]", help="What to run; a shell, where not given."),
+    typer.Argument(metavar="[-- COMMAND...]", help="The command to run. Default: a shell."),
 ]
 
 _SCENARIOS = (Column("NAME", "name"), Column("WHAT", "title"), Column("GUESTS", "guests"))
@@ -86,7 +84,7 @@ def list_scenarios(*, json: Json = False) -> None:
 
 @app.command("up")
 def stand_up(name: OneName = "s1") -> None:
-    """Leave a world standing to play in; `vifguard lab down` removes it."""
+    """Set up a world and leave it running; `vifguard lab down` removes it."""
     from vifguard.cli.show.output import waiting
     from vifguard.lab.result.runner import ending_tidily
     from vifguard.lab.world.lab_run import run
@@ -104,7 +102,7 @@ def stand_up(name: OneName = "s1") -> None:
 
 @app.command()
 def shell(guest: GuestName, command: Inside = None) -> None:
-    """Open a shell inside a guest of the world that stands, or run a command there."""
+    """Open a shell inside a guest of the running world, or run a command there."""
     from vifguard.lab.world import netns
     from vifguard.lab.world.lab_run import standing
 
@@ -126,7 +124,7 @@ def shell(guest: GuestName, command: Inside = None) -> None:
 
 @app.command()
 def down(*, json: Json = False) -> None:
-    """Remove worlds that stand, and what killed runs left behind."""
+    """Remove running worlds, and what killed runs left behind."""
     from vifguard.lab.world.lab_run import alive, runs
 
     removed, working = [], []

@@ -42,8 +42,8 @@ Physical = Annotated[
     typer.Option(
         "--physical",
         metavar="NAME=DEVICE",
-        help="Where a physical network leaves the host: a bridge that there is already (its guests "
-        "and its NIC stay in it), or a NIC that is in none; repeatable.",
+        help="The device by which a physical network leaves this host: an existing bridge (its "
+        "guests and its NIC stay in it), or a NIC that is in no bridge. Repeatable.",
     ),
 ]
 Trust = Annotated[
@@ -51,16 +51,16 @@ Trust = Annotated[
     typer.Option(
         "--trust",
         metavar="DEVICE",
-        help="A member of such a bridge that needs no guard, as NICs and bonds need none; "
-        "repeatable.",
+        help="A member of a --physical bridge that needs no guard. NICs and bonds need none "
+        "anyway. Repeatable.",
     ),
 ]
 KeepUnguarded = Annotated[
     bool,
     typer.Option(
         "--keep-unguarded",
-        help="On such a bridge, let those forward without a guard that were there before vifguard, "
-        "until they have a port or leave.",
+        help="On a --physical bridge, members that were there before vifguard forward without a "
+        "guard, until they get a port or leave the bridge.",
     ),
 ]
 
@@ -71,9 +71,10 @@ Room = Annotated[
         metavar="NUMBER",
         min=0,
         max=1 << 25,
-        help="How many connections the host's table has room for, 72 octets each; 0: a 512th of "
-        "the host's memory. Another size begins with an empty table: TCP connections are picked up "
-        "again, datagrams wait for the next of the side that may open.",
+        help="Size of this host's connection table, in connections of 72 bytes. 0: a 512th of the "
+        "host's memory. A changed size starts with an empty table: TCP connections are "
+        "picked up again; answers in UDP are dropped until the side that may open sends "
+        "again.",
     ),
 ]
 
@@ -101,7 +102,8 @@ Attach = Annotated[
     typer.Option(
         "--attach",
         envvar="VIFGUARD_ATTACH",
-        help="How guards are attached; else as the kernel can. The same for up and down.",
+        help="How guards are attached. Default: by TCX where the kernel has it, else by clsact. "
+        "Give `up` and `down` the same value.",
     ),
 ]
 BpfDir = Annotated[Path, typer.Option(help="Where programs and maps are pinned.")]
@@ -109,11 +111,11 @@ TakeOver = Annotated[
     bool,
     typer.Option(
         "--take-over",
-        help="Let what is guarded here become this store's, whoever's it was, and however much "
-        "of it goes.",
+        help="Take over the guards of this host even if they belong to another store, or if the "
+        "store lacks more than half of their ports. Ports that the store lacks are cut off.",
     ),
 ]
-Host = Annotated[str, typer.Option(help="This host's name; else what the kernel says.")]
+Host = Annotated[str, typer.Option(help="This host's name. Default: the kernel's host name.")]
 ReadyFd = Annotated[
     int | None, typer.Option(help="Write a newline to this file descriptor when ready.")
 ]
@@ -121,7 +123,8 @@ Server = Annotated[
     str, typer.Option("--server", envvar="VIFGUARD_URL", help="http://HOST:PORT or unix:/path.")
 ]
 User = Annotated[
-    str, typer.Option("--user", help="The user that is this host's agent; else named as the host.")
+    str,
+    typer.Option("--user", help="The user that the agent logs in as. Default: the host's name."),
 ]
 PasswordFile = Annotated[
     Path | None,
@@ -130,7 +133,8 @@ PasswordFile = Annotated[
 
 
 LogStyle = Annotated[
-    LogFormat, typer.Option("--log-format", help="Lines for people, or one JSON object a line.")
+    LogFormat,
+    typer.Option("--log-format", help="text: lines for people. json: one JSON object a line."),
 ]
 
 
@@ -152,8 +156,8 @@ def up(
 ) -> None:
     """Run the API server and this host's agent in one process, until SIGTERM or SIGINT.
 
-    Prints READY and the server's URL once both work. The guards outlive the process:
-    `vifguard down --release` gives the host back without them.
+    Prints READY and the server's URL once both work. The guards stay in
+    force when the process ends; `vifguard down --release` removes them.
     """
     wishes = AgentOptions(physical or (), trust or (), keep_unguarded, connections, take_over)
     settings = _settings(data_dir, bpf_dir, attach, wishes)
@@ -176,7 +180,7 @@ def serve(
     ready_fd: ReadyFd = None,
     log_format: LogStyle = LogFormat.TEXT,
 ) -> None:
-    """Run the API server alone; agents on hosts ask it for their ports."""
+    """Run the API server alone; the agents of hosts get their ports from it."""
     with _process(data_dir, log_format, "server") as (layout, cleanup):
         server, _, url = serving.start(layout, cleanup)
         code = _run_parts([server], url, ready_fd)
@@ -201,7 +205,7 @@ def agent(
     keep_unguarded: KeepUnguarded = False,
     take_over: TakeOver = False,
 ) -> None:
-    """Run this host's agent alone; it asks the server for its ports and holds them."""
+    """Run this host's agent alone; it gets its ports from the server."""
     from vifguard.cli.service.parts import HostAgent
     from vifguard.client.client import Client
     from vifguard.client.feed import HttpFeed

@@ -15,9 +15,13 @@ from vifguard.cli.session import Json
 from vifguard.cli.show.output import note
 from vifguard.model.guard import Profile
 
-OfBridge = Annotated[str, typer.Option(help="The host's own bridge that its guests are on.")]
+OfBridge = Annotated[str, typer.Option(help="The operator's bridge that the guests are on.")]
 Physical = Annotated[
-    str, typer.Option(help="What --physical will call the bridge, and the file its network.")
+    str,
+    typer.Option(
+        help="The name of the network in the file, and of the bridge in a later `vifguard up "
+        "--physical NAME=BRIDGE`."
+    ),
 ]
 File = Annotated[
     Path | None,
@@ -26,10 +30,11 @@ File = Annotated[
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write the file for `vifguard apply` here.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there already.")]
-Project = Annotated[str, typer.Option(help="Whose the ports will be.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+Project = Annotated[str, typer.Option(help="The project that will own the ports.")]
 GuardProfile = Annotated[
-    Profile | None, typer.Option("--guard-profile", help="Of the ports; else strict.")
+    Profile | None,
+    typer.Option("--guard-profile", help="The guard profile of the ports. Default: strict."),
 ]
 HostName = Annotated[str, typer.Option("--host", help="This host's name, as `vifguard up --host`.")]
 Listen = Annotated[
@@ -45,7 +50,8 @@ Rehearse = Annotated[
         "--rehearse",
         min=0,
         metavar="SECONDS",
-        help="Count for so long what the declared ports' guards would drop, and drop nothing.",
+        help="For this many seconds, count what the guards of the declared ports would drop, and "
+        "drop nothing.",
     ),
 ]
 
@@ -66,9 +72,9 @@ def adopt(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Who is on a bridge of this host: interfaces, MACs, addresses. Changes nothing.
+    """List the guests on a bridge of this host: interfaces, MACs, addresses. Changes nothing.
 
-    Writes a file for `vifguard apply` that declares a port for each guest; with --rehearse it
+    Writes a file for `vifguard apply` that declares a port for each guest. With --rehearse it
     counts what the guards of these ports would drop. docs/existing-host.md walks through it.
     """
     from vifguard.cli.apply.load import DocumentError, read_document

@@ -27,7 +27,9 @@ app = noun_app(DEFAULT_RULE, "Rules that new security groups begin with; the ope
 add_show(app, DEFAULT_RULE)
 add_delete(app, DEFAULT_RULE)
 
-Members = Annotated[bool, typer.Option("--members", help="With whom: the group's own members.")]
+Members = Annotated[
+    bool, typer.Option("--members", help="The other side: the group's own members.")
+]
 InDefault = Annotated[
     bool | None,
     typer.Option("--in-default/--not-in-default", help="Whether groups named default get it."),
@@ -66,7 +68,7 @@ def create(
     in_others: InOthers = None,
     description: values.Description = None,
 ) -> None:
-    """Add a rule to those that new security groups begin with; groups that are there stay."""
+    """Add a rule to those that new security groups begin with; existing groups keep theirs."""
     body: Mapping[str, Any] = body_of(direction, ethertype, protocol, port, icmp, remote_prefix)
     given = values.present(
         remote_group_id="PARENT" if members else None,

@@ -18,7 +18,7 @@ from vifguard.cli.standard_commands import add_show, noun_app
 from vifguard.client.errors import RefusedError
 from vifguard.client.resource import HOST, PORT
 
-app = noun_app(HOST, "Hosts: what each can enforce, and what it lacks.")
+app = noun_app(HOST, "Hosts: what each can enforce, and what is missing.")
 add_show(app, HOST)
 
 app.command("adopt")(adopt)
@@ -26,7 +26,7 @@ SILENCE = 10.0
 """Seconds after which guards that were not read back are said to be so."""
 
 _NAME = typer.Argument(metavar="NAME", help="The host's name.", autocompletion=completer(HOST))
-Force = Annotated[bool, typer.Option("--force", help="Also where ports are on it.")]
+Force = Annotated[bool, typer.Option("--force", help="Even if it has ports.")]
 
 COLUMNS = (
     Column("NAME", "name"),
@@ -51,9 +51,9 @@ def list_hosts(session: Session) -> None:
 @app.command()
 @with_session
 def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = False) -> None:
-    """Forget a host that is silent and has no ports, so that it is no longer judged by.
+    """Forget a host that is silent and has no ports.
 
-    With --force it may have ports; they wait until it reports again.
+    With --force it may have ports. They wait until it reports again.
     """
     try:
         session.client.delete(HOST, name, force=force)
@@ -71,7 +71,7 @@ def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = Fals
 
 @app.command()
 def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
-    """Try what guards need on this very host, and look at its running agent.
+    """Check that this host has what guards need, and that its running agent is well.
 
     Exit code 1 when something is missing, or the agent is degraded. Needs root, and leaves
     nothing behind. A running agent is not disturbed.

@@ -16,7 +16,7 @@ from vifguard.cli.show.times import moment
 from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
 
-app = noun_app(IP_GROUP, "IP groups: addresses that their member ports share, one at a time.")
+app = noun_app(IP_GROUP, "IP groups: addresses that one of several member ports has at a time.")
 add_show(app, IP_GROUP)
 add_delete(app, IP_GROUP)
 add_tags(app, IP_GROUP)
@@ -37,15 +37,17 @@ Address = Annotated[
 ]
 Member = Annotated[
     list[str] | None,
-    typer.Option("--member", help="A port; repeatable; or none.", autocompletion=completer(PORT)),
+    typer.Option(
+        "--member", help="A member port; repeatable; or none.", autocompletion=completer(PORT)
+    ),
 ]
 Ports = Annotated[
     list[str] | None,
-    typer.Argument(metavar="PORT...", help="Ports.", autocompletion=completer(PORT)),
+    typer.Argument(metavar="PORT...", help="Ports, by name or id.", autocompletion=completer(PORT)),
 ]
 Also = Annotated[
     list[str] | None,
-    typer.Option("--member", help="One more; repeatable.", autocompletion=completer(PORT)),
+    typer.Option("--member", help="A further port; repeatable.", autocompletion=completer(PORT)),
 ]
 Vrid4 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv4, or none.")]
 Vrid6 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv6, or none.")]
@@ -146,7 +148,7 @@ def set_ip_group(
 @app.command()
 @with_session
 def add(session: Session, which: Which, ports: Ports = None, member: Also = None) -> None:
-    """Make ports members, beside those it has."""
+    """Add ports to the members."""
     given = _given(session, ports, member)
 
     def change(group: dict[str, Any]) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def add(session: Session, which: Which, ports: Ports = None, member: Also = None
 @app.command()
 @with_session
 def remove(session: Session, which: Which, ports: Ports = None, member: Also = None) -> None:
-    """Let ports be members no more; the others stay."""
+    """Remove ports from the members."""
     given = _given(session, ports, member)
 
     def change(group: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +174,7 @@ def remove(session: Session, which: Which, ports: Ports = None, member: Also = N
 @app.command()
 @with_session
 def events(session: Session, which: Which) -> None:
-    """Who took the addresses when, and when two members claimed one at once."""
+    """List who took the addresses when, and when two members claimed one at once."""
     key = id_of(session, IP_GROUP, which)
     found = session.client.events(key)
     names = {} if session.json else names_of(session, PORT)

@@ -34,15 +34,22 @@ Which = Annotated[
 ]
 Availability = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="Only this one's.", autocompletion=completer(NETWORK)),
+    typer.Argument(
+        metavar="[NAME]", help="Only this network; name or id.", autocompletion=completer(NETWORK)
+    ),
 ]
-Shared = Annotated[bool | None, typer.Option("--shared/--isolated", help="Open to all projects.")]
+Shared = Annotated[
+    bool | None, typer.Option("--shared/--isolated", help="Whether all projects may use it.")
+]
 Public = Annotated[
     bool | None,
-    typer.Option("--public/--private", help="Its subnets are the provider's public prefixes."),
+    typer.Option(
+        "--public/--private", help="Whether its subnets are public prefixes of the provider."
+    ),
 ]
 Physical = Annotated[
-    str | None, typer.Option(help="The uplink it leaves the host by, as --physical names it.")
+    str | None,
+    typer.Option(help="The physical network that it uses, as `vifguard up --physical` names it."),
 ]
 Mtu = Annotated[int | None, typer.Option(help="The largest packet, in bytes.")]
 

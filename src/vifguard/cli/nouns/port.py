@@ -32,31 +32,39 @@ Network = Annotated[
 ]
 OfNetwork = Annotated[
     str | None,
-    typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
+    typer.Option(
+        "--network", help="Only those of this network.", autocompletion=completer(NETWORK)
+    ),
 ]
-OfDevice = Annotated[str | None, typer.Option("--device", help="Only of this machine.")]
-OfStatus = Annotated[str | None, typer.Option("--status", help="Only ACTIVE, or only DOWN.")]
-OfAddress = Annotated[str | None, typer.Option("--address", help="Only with this address.")]
-OfMac = Annotated[str | None, typer.Option("--mac", help="Only with this MAC.")]
+OfDevice = Annotated[
+    str | None, typer.Option("--device", help="Only those of this machine (device id).")
+]
+OfStatus = Annotated[
+    str | None, typer.Option("--status", help="Only those with this status: ACTIVE or DOWN.")
+]
+OfAddress = Annotated[str | None, typer.Option("--address", help="Only those with this address.")]
+OfMac = Annotated[str | None, typer.Option("--mac", help="Only those with this MAC.")]
 OfGroup = Annotated[
     str | None,
     typer.Option(
         "--security-group",
-        help="Only with this security group.",
+        help="Only those with this security group.",
         autocompletion=completer(SECURITY_GROUP),
     ),
 ]
 Some = Annotated[
     list[str] | None,
-    typer.Option("--security-group", help="A group; repeatable."),
+    typer.Option("--security-group", help="A security group; repeatable."),
 ]
 Pairs = Annotated[
     list[str] | None,
-    typer.Option("--allowed-address", metavar="PREFIX[,MAC]", help="A pair; repeatable."),
+    typer.Option(
+        "--allowed-address", metavar="PREFIX[,MAC]", help="An allowed address pair; repeatable."
+    ),
 ]
-OwnMac = Annotated[str | None, typer.Option(help="Its MAC; one is made where none is given.")]
+OwnMac = Annotated[str | None, typer.Option(help="Its MAC. Default: a generated one.")]
 NewMac = Annotated[
-    str | None, typer.Option("--mac", help=f"Another MAC; or {values.DEFAULT}: one is made.")
+    str | None, typer.Option("--mac", help=f"Another MAC; or {values.DEFAULT}: a generated one.")
 ]
 FixedIp = Annotated[
     list[str] | None,
@@ -71,7 +79,8 @@ AllowedAddress = Annotated[
     typer.Option(
         "--allowed-address",
         metavar="PREFIX[,MAC]",
-        help="A further prefix it may use, and from which MAC; repeatable; or none.",
+        help="A further prefix that it may use, and the MAC that it may use it with; repeatable; "
+        "or none.",
     ),
 ]
 Ethertype = Annotated[
@@ -84,13 +93,15 @@ Host = Annotated[
 ]
 Interface = Annotated[
     str | None,
-    typer.Option(help="The host's device; or none: it is found by its usual name or its MAC."),
+    typer.Option(
+        help="The interface on the host. none: it is found by its usual name or by its MAC."
+    ),
 ]
 SecurityGroup = Annotated[
     list[str] | None,
     typer.Option(
         "--security-group",
-        help="A security group that it has; repeatable; or none: nothing passes.",
+        help="A security group of the port; repeatable. none: nothing passes.",
         autocompletion=completer(SECURITY_GROUP),
     ),
 ]
@@ -98,19 +109,21 @@ Grouped = Annotated[
     bool | None,
     typer.Option(
         "--grouped/--ungrouped",
-        help="Whether security groups filter it; --ungrouped takes them off. What keeps it from "
-        "taking what is another's is not theirs.",
+        help="Whether security groups filter the port. The other guards, such as those against "
+        "spoofing, stay in force either way.",
     ),
 ]
-DeviceId = Annotated[str | None, typer.Option(help="The machine it belongs to.")]
-DeviceOwner = Annotated[str | None, typer.Option(help="What kind of machine that is.")]
+DeviceId = Annotated[str | None, typer.Option(help="The id of the machine that it belongs to.")]
+DeviceOwner = Annotated[
+    str | None, typer.Option(help="The kind of that machine, such as compute:nova.")
+]
 Learned = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="One of the port's learned addresses.")
 ]
 _SETTLING = 5.0
 """Seconds for which a change of an ACTIVE port is waited for before the port is shown."""
 
-Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait at most.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Wait at most this many seconds.")]
 
 
 @app.command("list")
@@ -340,7 +353,7 @@ def _meant(pair: Mapping[str, str], port: Mapping[str, Any]) -> tuple[str, str]:
 @app.command()
 @with_session
 def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
-    """Return when the kernel holds the port's wanted revision; exit code 6 when not in time."""
+    """Wait until the kernel enforces the port's latest policy; exit code 6 after --timeout."""
     key = id_of(session, PORT, which)
     with waiting(f"waiting for port {which} to be enforced"):
         port = session.client.wait_for_port(key, timeout)
@@ -350,7 +363,7 @@ def wait(session: Session, which: Which, timeout: Timeout = 30.0) -> None:
 @app.command()
 @with_session
 def release(session: Session, which: Which, address: Learned) -> None:
-    """Release an address that the guest chose itself: it is nobody's until one claims it."""
+    """Release an address that the guest chose itself: another port may then claim it."""
     key = id_of(session, PORT, which)
     session.client.release_learned_address(key, address)
     session.show(session.client.show(PORT, key))
@@ -359,7 +372,7 @@ def release(session: Session, which: Which, address: Learned) -> None:
 @app.command()
 @with_session
 def rules(session: Session, which: Which) -> None:
-    """The rules that say what may be opened with the port, and the group each comes from."""
+    """List the rules in force at the port, and the security group that each comes from."""
     port = find(session, PORT, which)
     groups = [session.client.show(SECURITY_GROUP, key) for key in port["security_groups"]]
     if "groups" not in port["effective_guards"]:

@@ -13,24 +13,31 @@ from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
 
 app = typer.Typer(
-    name="quota", help="Quotas: how much a project may have, and has.", no_args_is_help=True
+    name="quota",
+    help="Quotas: how many objects a project may have, and how many it has.",
+    no_args_is_help=True,
 )
 
 _ANY = -1
 """The API's word for any number."""
 
-Whose = Annotated[str | None, typer.Argument(metavar="PROJECT", help="Yours, where not given.")]
+Whose = Annotated[
+    str | None, typer.Argument(metavar="PROJECT", help="The project. Default: yours.")
+]
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Whose.")]
 Limits = Annotated[
-    list[str], typer.Argument(metavar="RESOURCE=NUMBER...", help="Such as port=50; none: any.")
+    list[str],
+    typer.Argument(
+        metavar="RESOURCE=NUMBER...", help="A limit such as port=50; port=none: no limit."
+    ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Also below what the project has.")]
+Force = Annotated[bool, typer.Option("--force", help="Also set limits below what the project has.")]
 
 
 @app.command()
 @with_session
 def show(session: Session, project: Whose = None) -> None:
-    """How much a project may have, and has."""
+    """Show how many objects a project may have, and how many it has."""
     if project is None:
         project = session.client.call("GET", "quotas/project")["project"]["project_id"]
     quota = session.client.call("GET", f"{_path(project)}/details")["quota"]
@@ -46,7 +53,7 @@ def show(session: Session, project: Whose = None) -> None:
 @app.command("set")
 @with_session
 def set_quota(session: Session, project: Project, limits: Limits, *, force: Force = False) -> None:
-    """Give a project quotas of its own; those not named stay."""
+    """Give a project quotas of its own; those that are not named stay."""
     body: dict[str, object] = dict(_limit(text) for text in limits)
     known = session.client.call("GET", f"{_path(project)}/default")["quota"]
     if unknown := sorted(body.keys() - known.keys()):

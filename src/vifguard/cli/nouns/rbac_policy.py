@@ -77,7 +77,7 @@ def create(
 @app.command("set")
 @with_session
 def set_rbac_policy(session: Session, policy: Policy, target: Target) -> None:
-    """Share with another project instead, where the one there was does not use the object."""
+    """Share with another project instead; refused while the present one uses the object."""
     body = {"target_tenant": _target(target)}
     note_if_new(session, _target(target))
     session.show(session.client.update(RBAC_POLICY, policy, body))

@@ -30,7 +30,7 @@ def show_group(session: Session, group: Mapping[str, Any]) -> None:
     session.table(rule_columns(rules, {}), rules)
 
 
-app = noun_app(SECURITY_GROUP, "Security groups: rules that ports share, and their members.")
+app = noun_app(SECURITY_GROUP, "Security groups: rules that ports share.")
 add_show(app, SECURITY_GROUP, show_group)
 add_delete(app, SECURITY_GROUP)
 add_tags(app, SECURITY_GROUP)
@@ -43,14 +43,15 @@ Stateful = Annotated[
     bool | None,
     typer.Option(
         "--stateful/--stateless",
-        help="Whether what belongs to an open connection passes; fixed once a port has the group.",
+        help="Whether packets of a connection that a rule allowed pass as well. Fixed once a port "
+        "has the group.",
     ),
 ]
 Reject = Annotated[
     bool | None,
     typer.Option(
         "--reject/--drop",
-        help="Whether those whom its ports refuse are told, by TCP reset or ICMP error.",
+        help="Whether its ports answer what they refuse by a TCP reset or an ICMP error.",
     ),
 ]
 
@@ -82,7 +83,7 @@ def create(
     reject: Reject = None,
     description: values.Description = None,
 ) -> None:
-    """Create a security group; its members may open anything, and nobody opens to them."""
+    """Create a security group; at first it allows all that is opened from its members."""
     given = {"name": name, "project_id": project, "description": description}
     body = values.present(**given, stateful=stateful, reject=reject)
     show_group(session, session.client.create(SECURITY_GROUP, body))
@@ -98,7 +99,7 @@ def set_security_group(
     reject: Reject = None,
     description: values.Description = None,
 ) -> None:
-    """Change a security group; its rules are nouns of their own."""
+    """Change a security group; `vifguard security-group-rule` changes its rules."""
     key = id_of(session, SECURITY_GROUP, which)
     body = values.present(name=name, stateful=stateful, reject=reject, description=description)
     show_group(session, session.client.update(SECURITY_GROUP, key, values.changes(body)))

@@ -28,31 +28,44 @@ Group = Annotated[
 ]
 OfGroup = Annotated[
     str | None,
-    typer.Option("--group", help="Only of this group.", autocompletion=completer(SECURITY_GROUP)),
+    typer.Option(
+        "--group",
+        help="Only those of this security group.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
 ]
 Direction = Annotated[str, typer.Option(help="ingress: to the group's ports; egress: from them.")]
 Ethertype = Annotated[
-    str | None, typer.Option(help="IPv4 or IPv6; else that of the remote prefix, or IPv4.")
+    str | None, typer.Option(help="IPv4 or IPv6. Default: that of the remote prefix, or IPv4.")
 ]
 Protocol = Annotated[
     str | None, typer.Option(help="A name such as tcp, a number from 0 to 255, or any.")
 ]
 Port = Annotated[
-    str | None, typer.Option("--port", metavar="PORT[-PORT]", help="The ports that are opened.")
+    str | None,
+    typer.Option(
+        "--port", metavar="PORT[-PORT]", help="The port, or range of ports, that the rule allows."
+    ),
 ]
 Icmp = Annotated[
-    str | None, typer.Option("--icmp", metavar="TYPE[/CODE]", help="The ICMP type and code.")
+    str | None,
+    typer.Option(
+        "--icmp", metavar="TYPE[/CODE]", help="The ICMP type and code that the rule allows."
+    ),
 ]
 Prefix = Annotated[
-    str | None, typer.Option("--remote-prefix", help="With whom: an address or a prefix.")
+    str | None, typer.Option("--remote-prefix", help="The other side: an address or a prefix.")
 ]
 RemoteGroup = Annotated[
     str | None,
-    typer.Option(help="With whom: a group's members.", autocompletion=completer(SECURITY_GROUP)),
+    typer.Option(
+        help="The other side: the members of a security group.",
+        autocompletion=completer(SECURITY_GROUP),
+    ),
 ]
 RemoteAddressGroup = Annotated[
     str | None,
-    typer.Option(help="With whom: an address group.", autocompletion=completer(ADDRESS_GROUP)),
+    typer.Option(help="The other side: an address group.", autocompletion=completer(ADDRESS_GROUP)),
 ]
 
 

@@ -27,26 +27,45 @@ Network = Annotated[
 ]
 OfNetwork = Annotated[
     str | None,
-    typer.Option("--network", help="Only of this network.", autocompletion=completer(NETWORK)),
+    typer.Option(
+        "--network", help="Only those of this network.", autocompletion=completer(NETWORK)
+    ),
 ]
 Cidr = Annotated[
-    str | None, typer.Option(help="Such as 10.0.0.0/24 or fd00:1::/64; else --subnet-pool.")
+    str | None,
+    typer.Option(
+        help="The range, such as 10.0.0.0/24 or fd00:1::/64. Without it, --subnet-pool chooses one."
+    ),
 ]
 SubnetPool = Annotated[
     str | None,
     typer.Option(
-        help="The range is from this pool: --cidr, or the first that is free.",
+        help="The pool that the range is from: --cidr, or the first free range.",
         autocompletion=completer(SUBNET_POOL),
     ),
 ]
-Length = Annotated[int | None, typer.Option("--length", help="Of the prefix from the pool.")]
+Length = Annotated[
+    int | None, typer.Option("--length", help="The prefix length of the range from the pool.")
+]
 Gateway = Annotated[str | None, typer.Option(help="The gateway's address, or none.")]
 Pool = Annotated[
     list[str] | None,
-    typer.Option("--pool", metavar="FIRST-LAST", help="Addresses to give out; repeatable."),
+    typer.Option(
+        "--pool",
+        metavar="FIRST-LAST",
+        help="A range of addresses that ports get theirs from; repeatable.",
+    ),
 ]
-Dhcp = Annotated[bool | None, typer.Option("--dhcp/--no-dhcp", help="Told to DHCP servers.")]
-Nameserver = Annotated[list[str] | None, typer.Option("--nameserver", help="Repeatable.")]
+Dhcp = Annotated[
+    bool | None,
+    typer.Option(
+        "--dhcp/--no-dhcp",
+        help="Whether the subnet is for DHCP. vifguard runs no DHCP server itself.",
+    ),
+]
+Nameserver = Annotated[
+    list[str] | None, typer.Option("--nameserver", help="A DNS server; repeatable.")
+]
 
 
 @app.command("list")

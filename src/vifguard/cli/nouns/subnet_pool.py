@@ -22,22 +22,33 @@ add_tags(app, SUBNET_POOL)
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(SUBNET_POOL))
 ]
-Prefix = Annotated[list[str], typer.Option("--prefix", help="Of one IP version; repeatable.")]
+Prefix = Annotated[
+    list[str],
+    typer.Option("--prefix", help="A prefix of the pool, all of one IP version; repeatable."),
+]
 Prefixes = Annotated[
-    list[str] | None, typer.Option("--prefix", help="All of them, with those there are.")
+    list[str] | None,
+    typer.Option("--prefix", help="All prefixes of the pool, with those that it has; repeatable."),
 ]
 Length = Annotated[
-    int | None, typer.Option("--length", help="Of a subnet's prefix where nobody says another.")
+    int | None, typer.Option("--length", help="The prefix length of a subnet that names none.")
 ]
-Shortest = Annotated[int | None, typer.Option("--min-length", help="The shortest prefix.")]
-Longest = Annotated[int | None, typer.Option("--max-length", help="The longest prefix.")]
+Shortest = Annotated[
+    int | None, typer.Option("--min-length", help="The least prefix length of a subnet.")
+]
+Longest = Annotated[
+    int | None, typer.Option("--max-length", help="The greatest prefix length of a subnet.")
+]
 Quota = Annotated[
     str | None,
     typer.Option(help="IPv4 addresses, or IPv6 /64s, that each project may have; or none."),
 ]
-Shared = Annotated[bool | None, typer.Option("--shared", help="Every project may use it.")]
+Shared = Annotated[bool | None, typer.Option("--shared", help="Whether every project may use it.")]
 Default = Annotated[
-    bool | None, typer.Option("--default/--no-default", help="Whether it is its IP version's.")
+    bool | None,
+    typer.Option(
+        "--default/--no-default", help="Whether it is the default pool of its IP version."
+    ),
 ]
 
 
@@ -103,7 +114,7 @@ def set_subnet_pool(
     default: Default = None,
     description: values.Description = None,
 ) -> None:
-    """Change a subnet pool; its prefixes only grow."""
+    """Change a subnet pool; prefixes can be added, and none removed."""
     body = values.present(
         name=name,
         prefixes=prefix or None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vifguard.api.auth.basic_auth import Account
 
 app = typer.Typer(
-    name="user", help="Users: who may ask the server, and for which project.", no_args_is_help=True
+    name="user", help="Users: who may use the server, and for which project.", no_args_is_help=True
 )
 
 COLUMNS = (
@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 Name = Annotated[str, typer.Argument(help="The user's name.")]
-Project = Annotated[str, typer.Option("--project", help="The project whose objects are theirs.")]
+Project = Annotated[str, typer.Option("--project", help="The user's project.")]
 NewProject = Annotated[str | None, typer.Option("--project", help="Another project.")]
 Role = Annotated[
     list[str] | None,
@@ -36,22 +36,25 @@ Role = Annotated[
     ),
 ]
 Host = Annotated[
-    str, typer.Option("--host", help="The one host whose agent it is: the role is agent.")
+    str, typer.Option("--host", help="The host whose agent the user is. The role is then agent.")
 ]
 NewPassword = Annotated[
     Path | None,
-    typer.Option("--password-file", help="A file with the password; else one is made."),
+    typer.Option(
+        "--password-file",
+        help="A file with the password on its first line. Default: a generated password.",
+    ),
 ]
 Clouds = Annotated[
     Path | None,
     typer.Option(
         "--clouds-file",
-        help="Write a clouds.yaml there with which the user can ask; else a password that is made "
-        "here is printed.",
+        help="Write a clouds.yaml for the user to this file. Without it, a generated password is "
+        "printed.",
     ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Write over a clouds file that holds more than this user.")
+    bool, typer.Option("--force", help="Overwrite a clouds file that holds more than this user.")
 ]
 
 
@@ -88,7 +91,7 @@ def create(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Add a user, a member of the project unless --role says otherwise; by --host, an agent."""
+    """Add a user: a member of the project, or as --role says; with --host, that host's agent."""
     from vifguard.cli.service import users
 
     password = _password(password_file)

@@ -16,27 +16,27 @@ Query = dict[str, Any]
 
 _Project = Annotated[
     str | None,
-    typer.Option("--project", help="Only of this project.", rich_help_panel=PANEL),
+    typer.Option("--project", help="Only those of this project.", rich_help_panel=PANEL),
 ]
 _Name = Annotated[
-    str | None, typer.Option("--name", help="Only of this name.", rich_help_panel=PANEL)
+    str | None, typer.Option("--name", help="Only those of this name.", rich_help_panel=PANEL)
 ]
 _Tag = Annotated[
     list[str] | None,
     typer.Option(
-        "--tag", help="Only with this tag; with each, where repeated.", rich_help_panel=PANEL
+        "--tag", help="Only those with this tag. Repeated: with all of them.", rich_help_panel=PANEL
     ),
 ]
 _Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="At most so many.", rich_help_panel=PANEL),
+    typer.Option("--limit", min=1, help="Show at most this many.", rich_help_panel=PANEL),
 ]
 _After = Annotated[
     str | None,
     typer.Option(
         "--after",
         metavar="ID",
-        help="Only those behind this one: the last that a list with --limit showed.",
+        help="Only those after this one, the last that a list with --limit showed.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -45,7 +45,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "insecure_listen": (
         Annotated[
             bool,
-            _option("Listen where others can reach it, though without TLS.", "--insecure-listen"),
+            _option(
+                "Allow an address that other machines can reach, without TLS.", "--insecure-listen"
+            ),
         ],
         False,
     ),
@@ -60,25 +62,34 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "tls_ca": (
         Annotated[
             Path | None,
-            _option("What vouches for the certificate, for clouds.yaml; else the system does."),
+            _option(
+                "The CA of the server's certificate, for clouds.yaml. Default: the system's CAs."
+            ),
         ],
         None,
     ),
     "public_url": (
-        Annotated[str, _option("Where clients find the server; else where it listens.")],
+        Annotated[
+            str,
+            _option("The URL by which clients reach the server. Default: where it listens."),
+        ],
         "",
     ),
     "keystone": (
         Annotated[
             Path | None,
-            _option("Take Keystone's tokens too; a file with a section keystone_authtoken."),
+            _option("Accept Keystone's tokens too. A file with a section [keystone_authtoken]."),
         ],
         None,
     ),
     "no_identity": (
         Annotated[
             bool,
-            _option("Ask nobody for a name; on loopback or a unix socket only.", "--no-identity"),
+            _option(
+                "No authentication: everybody who connects is an operator. Only on loopback or a "
+                "Unix socket.",
+                "--no-identity",
+            ),
         ],
         False,
     ),
@@ -86,7 +97,7 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[
             str,
             _option(
-                "The database's URL; else a file in --data-dir.",
+                "The database's URL. Default: an SQLite file in --data-dir.",
                 "--database",
                 envvar="VIFGUARD_DATABASE",
                 show_envvar=True,
@@ -95,7 +106,13 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
         "",
     ),
     "requests_per_second": (
-        Annotated[str, _option("Of each project, ten seconds' worth at once; none: no limit.")],
+        Annotated[
+            str,
+            _option(
+                "Requests that each project may send; those of ten seconds may come at once. none: "
+                "no limit."
+            ),
+        ],
         REQUESTS,
     ),
     "address_rest": (

@@ -20,17 +20,24 @@ Name = Annotated[str, typer.Argument(help="The new object's name.")]
 NewName = Annotated[str | None, typer.Option("--name", help="A new name.")]
 Description = Annotated[str | None, typer.Option(help="Free text.")]
 Project = Annotated[
-    str | None, typer.Option("--project", help="Whose it is; the operator may name any project.")
+    str | None,
+    typer.Option(
+        "--project", help="The project that owns it. Only the operator may name another project."
+    ),
 ]
 AdminState = Annotated[
-    bool | None, typer.Option("--enable/--disable", help="Disabled, it passes nothing.")
+    bool | None,
+    typer.Option(
+        "--enable/--disable", help="Whether it is enabled. A disabled one passes nothing."
+    ),
 ]
 PortSecurity = Annotated[
     bool | None,
-    typer.Option("--port-security/--no-port-security", help="Without it no guard is in force."),
+    typer.Option("--port-security/--no-port-security", help="Whether guards are in force."),
 ]
 GuardProfile = Annotated[
-    str | None, typer.Option(help=f"One of {_PROFILES}; or {DEFAULT}: what is usual there.")
+    str | None,
+    typer.Option(help=f"One of {_PROFILES}; or {DEFAULT}: the one that applies without a choice."),
 ]
 Guards = Annotated[
     str | None,
