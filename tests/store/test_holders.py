@@ -1,19 +1,33 @@
 """Who holds an address of an IP group, and the history of moves."""
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
+from random import Random
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 from tests.store.world import World
 
-from vifguard.feed.messages import Claim, PortReport, Report, Sighting
+from vifguard.feed.messages import (
+    AddressClaim,
+    Claim,
+    HostReport,
+    PortReport,
+    Report,
+    Sighting,
+)
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port, PortState
+from vifguard.store.database.statements import BoundStatement, PendingResult
 from vifguard.store.nouns import ip_groups, ports
-from vifguard.store.reports import holders
+from vifguard.store.reports import claims, holders
 from vifguard.store.reports.holders import MOVE, TWO_CLAIMANTS, Event
 from vifguard.store.store import Store
+from vifguard.store.transaction import Snapshot
+
+ABOUT = HostReport("6.1", "ebpf", frozenset(), (), (), isolation=True)
 
 
 @dataclass
@@ -250,6 +264,87 @@ def test_history_is_kept_within_bounds(pair: Pair, monkeypatch: pytest.MonkeyPat
         pair.claim((pair.a, pair.b)[at % 2], at * 10)
     assert len(pair.events) == 5
     assert pair.events[-1].at == pytest.approx(pair.start + 110)
+
+
+def known(snapshot: Snapshot, group: IpGroup) -> object:
+    return holders.of_groups(snapshot, [group.id]), holders.history(snapshot, group.id)
+
+
+def test_a_report_with_many_is_as_many_reports_with_one(pair: Pair) -> None:
+    """Contests, gaps and late claims among them."""
+    pair.world.set_port(pair.b, host="h1")
+    random, facts = Random(13), []
+    for at in sorted(pair.start + random.randrange(2000) for _ in range(80)):
+        port = random.choice((pair.a, pair.b))
+        claim = Claim(port.id, pair.address, port.mac, at)
+        facts.append(random.choice((claim, claim, Sighting(port.id, pair.address, at))))
+    pair.world.clock.now = pair.start + 2000
+
+    def report(*some: Claim | Sighting) -> Report:
+        return Report(
+            "h1",
+            claims=tuple(each for each in some if isinstance(each, Claim)),
+            sightings=tuple(each for each in some if isinstance(each, Sighting)),
+        )
+
+    together = report(*facts)
+    found = []
+
+    def record_and_undo() -> None:
+        with pair.world.store.change() as change:
+            claims.record(change, "h1", together.claims, together.sightings, pair.world.clock.now)
+            found.append(known(change, pair.group))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        record_and_undo()
+    for each in facts:
+        pair.world.store.record_report(report(each))
+    with pair.world.store.read() as snapshot:
+        assert found == [known(snapshot, pair.group)]
+    assert len(pair.moves) > 10
+
+
+def test_a_group_that_moves_too_often_within_one_report_stays(pair: Pair) -> None:
+    pair.world.set_port(pair.b, host="h1")
+    pair.world.set_group(pair.group, max_moves=2)
+    pair.world.clock.now = pair.start + 5
+    turns = enumerate((pair.a, pair.b, pair.a, pair.b, pair.a))
+    moves = tuple(Claim(port.id, pair.address, port.mac, pair.start + at) for at, port in turns)
+    pair.world.store.record_report(Report("h1", claims=moves))
+    assert pair.stored.pinned == pair.holder == pair.b.id
+
+
+def test_a_report_with_thousands_takes_as_few_statements_as_one_with_two(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F13.1: 26,000 sightings of a port that is not there held all changes for 13 s."""
+    ran: list[str] = []
+    execute = BoundStatement.execute
+
+    def counting(bound: BoundStatement, connection: Connection) -> PendingResult:
+        ran.append("bound")
+        return execute(bound, connection)
+
+    def note(_c: object, _cursor: object, text: str, *_rest: object) -> None:
+        ran.append(text)
+
+    def statements(names: Iterable[str]) -> int:
+        ran.clear()
+        seen = [Sighting(name, pair.address, pair.start) for name in names]
+        asked = [AddressClaim(name, ip_address("fe80::1"), pair.a.mac) for name in names]
+        report = Report("h1", ABOUT, sightings=tuple(seen), address_claims=tuple(asked))
+        pair.world.store.record_report(report)
+        return len(ran)
+
+    monkeypatch.setattr(BoundStatement, "execute", counting)
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        statements(["nobody"])
+        few = statements(["nobody", "no other"])
+        assert statements([f"nobody {number}" for number in range(5000)]) == few
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_what_a_host_says_of_its_ports_is_kept(world: World) -> None:

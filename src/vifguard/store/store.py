@@ -31,11 +31,11 @@ from vifguard.store.errors import (
 )
 from vifguard.store.notifier import Notifier, host_ports_topic
 from vifguard.store.nouns import hosts, security_groups
-from vifguard.store.reports import holders, port_reports, wiring
+from vifguard.store.reports import claims, holders, port_reports, wiring
 from vifguard.store.reports.drops import DropLog
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema import migrations
-from vifguard.store.schema.tables import identity, ports
+from vifguard.store.schema.tables import identity
 from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Snapshot, WriteTransaction
 from vifguard.store.updates import address_sets, intent, subscriptions
 from vifguard.store.updates.host_update import update_for_host
@@ -315,7 +315,7 @@ class Store:
             if report.wiring is not None:
                 wiring.write(change, report.host, report.wiring)
             change.ports_to_notify.update(port_reports.write(change, report.host, report.ports))
-            holders.record(change, report.host, report.claims, report.sightings, now)
+            claims.record(change, report.host, report.claims, report.sightings, now)
             if report.reached:
                 hosts.write_reached(change, report.host, report.reached)
                 change.ports_to_notify.add(host_ports_topic(report.host))
@@ -328,11 +328,7 @@ class Store:
         named = {drop.port_id for drop in report.drops}
         named |= {count.port_id for count in report.counts}
         with self.read() as snapshot:
-            own = set(
-                snapshot.connection.scalars(
-                    select(ports.c.id).where(ports.c.id.in_(named), ports.c.host == report.host)
-                )
-            )
+            own = port_reports.own(snapshot, report.host, named)
         self.drops.add(
             (each for each in report.drops if each.port_id in own),
             (each for each in report.counts if each.port_id in own),

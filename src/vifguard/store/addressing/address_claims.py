@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address
+from typing import TypeVar
 
 from sqlalchemy import exists, select
 
@@ -15,11 +16,13 @@ from vifguard.model.port import Port
 from vifguard.resolve.policy import claimable_of, guards_of
 from vifguard.store.addressing import addresses, learned
 from vifguard.store.nouns import ports, subnets
-from vifguard.store.reports import wiring
+from vifguard.store.reports import port_reports, wiring
 from vifguard.store.schema.mapping import key
 from vifguard.store.schema.tables import allocations
 from vifguard.store.stored_nouns import StoredPort
 from vifguard.store.transaction import WriteTransaction
+
+FactT = TypeVar("FactT", bound=AddressClaim | Detection)
 
 _ANYBODY = ""
 """No project: the pairs of every project are another's."""
@@ -33,24 +36,30 @@ def decide(
     Claims from a host count for its own ports only.
     """
     refused = []
-    for claim in claims:
+    for claim in _of_host(change, host, claims):
         for stored in ports.by_id(change, [claim.port_id]):
-            if stored.port.host == host:
-                refused += _decide(change, stored, claim, now)
+            refused += _decide(change, stored, claim, now)
     return refused
 
 
 def conclude(change: WriteTransaction, host: str, detections: Iterable[Detection]) -> None:
     """Prove tentative addresses that duplicate address detection found unique; release others."""
-    for found in detections:
+    for found in _of_host(change, host, detections):
         for stored in ports.by_id(change, [found.port_id]):
             tentative = {each.address for each in stored.port.learned if not each.proven}
-            if stored.port.host != host or found.address not in tentative:
+            if found.address not in tentative:
                 continue
             if found.unique:
                 learned.prove(change, found.port_id, found.address)
             else:
                 learned.release(change, stored.network.id, host_prefix(found.address))
+
+
+def _of_host(change: WriteTransaction, host: str, facts: Iterable[FactT]) -> list[FactT]:
+    """The facts that are of ports of the host."""
+    named = [*facts]
+    own = port_reports.own(change, host, (each.port_id for each in named)) if named else ()
+    return [each for each in named if each.port_id in own]
 
 
 def _decide(

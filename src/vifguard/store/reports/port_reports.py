@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, insert, select, update
 
 from vifguard.feed.messages import PortReport
+from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.schema.tables import enforcements, ports
-from vifguard.store.transaction import WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _BATCH = 500
 
@@ -19,6 +20,16 @@ _UPDATE = (
         {name: bindparam(name) for name in ("host", "revision", "state", "interface", "reason")}
     )
 )
+
+
+_OWN = Statement(
+    select(ports.c.id).where(in_list(ports.c.id, "ids"), ports.c.host == bindparam("this_host"))
+)
+
+
+def own(snapshot: Snapshot, host: str, named: Iterable[str]) -> set[str]:
+    """The ids among those named that are of ports of this host: it reports for no other."""
+    return {row.id for row in snapshot.rows(_OWN, {"ids": sorted({*named}), "this_host": host})}
 
 
 def write(change: WriteTransaction, host: str, reports: Iterable[PortReport]) -> list[str]:
