@@ -64,7 +64,7 @@ class Former:
             for guest in guests:
                 now = [tcx.attached(guest.ifindex, where)[0].program for where in AttachType]
                 for name, where, pin in zip(NAMES, AttachType, links_of(root, guest), strict=True):
-                    linked = MARKING + compiled._link(name, driver._maps)
+                    linked = MARKING + compiled.linked(name, driver._maps)
                     self._put(name, linked, guest.ifindex, where, pin)
                 for where, number in zip(AttachType, now, strict=True):
                     with Program.by_id(number) as program:

@@ -113,7 +113,7 @@ class EbpfDriver:
             self._maps = self._pins.maps(code)
             directory.mark(self._maps)
             load = partial(directory.load, code, maps=self._maps)
-            self._programs = self._pins.programs(code, load)
+            self._programs = self._pins.programs(code, self._maps, load)
             former = LegacyLinks(self._pins.root, directory)
             former.tidy()
             ways = (

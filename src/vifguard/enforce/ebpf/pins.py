@@ -15,6 +15,7 @@ Directories appear whole (made aside, then renamed), so a kill leaves none half-
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ from vifguard.enforce.driver import DriverError
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.bpf.bpf_syscall import Handle, Map, MapSpec, Program
 from vifguard.kernel.bpf.elf import ObjectFile
+from vifguard.kernel.bpf.program_tag import tags
+
+log = logging.getLogger("vifguard")
 
 H = TypeVar("H", bound=Handle)
 CONNECTIONS = frozenset({"flows", "settings", "tracking"})
@@ -51,7 +55,6 @@ class Pins:
         self._lock = _locked(root)
         self._used: set[str] = {_ID, _STORE}
         self._objects: dict[str, Mapping[str, Handle]] = {}
-        self._made = False
         self._remove(root / _ASIDE)
         self.id = self._read(_ID) or self._write(_ID, str(uuid4()))
         self._store = self._read(_STORE)
@@ -112,14 +115,19 @@ class Pins:
             lambda path: {each: Map.open(path / each, spec) for each, spec in specs.items()},
         )
 
-    def programs(self, code: ObjectFile, load: Callable[[str], Program]) -> dict[str, Program]:
+    def programs(
+        self, code: ObjectFile, maps: Mapping[str, Map], load: Callable[[str], Program]
+    ) -> dict[str, Program]:
         """The programs of this build: the pinned ones, else newly loaded ones.
 
-        Pinned programs that are bound to maps whose pins somebody removed are not taken.
+        Pinned programs are not taken where one is missing, has other code than this build, or
+        reads a map that is not one of `maps`: somebody swapped its pin or removed a map's.
         """
         name = f"programs-{code.code_digest}"
-        if self._made:
-            self._remove(self._root / name)
+        path = self._root / name
+        if path.exists() and not _are_own(path, code, maps):
+            log.warning("the programs pinned at %s are not this build's: they are replaced", path)
+            self._remove(path)
         return self._take(
             name,
             lambda: {name: load(name) for name in code.programs},
@@ -176,7 +184,6 @@ class Pins:
                 ) from error
             return found
         self._objects[name] = made = make()
-        self._made = True
         self._pin(name, made)
         return made
 
@@ -231,6 +238,21 @@ def store_of(root: Path) -> str:
         return os.readlink(root / _STORE)  # noqa: PTH115  it leads to no path
     except OSError:
         return ""
+
+
+def _are_own(path: Path, code: ObjectFile, maps: Mapping[str, Map]) -> bool:
+    """Whether the programs pinned in a directory are these, and read no other maps."""
+    own = {each.id for each in maps.values()}
+    try:
+        for name in code.programs:
+            with Program.open(path / name) as program:
+                if program.tag not in tags(code.linked(name, maps)):
+                    return False
+                if not own.issuperset(program.map_ids):
+                    return False
+    except OSError:
+        return False
+    return True
 
 
 def _locked(root: Path) -> int:

@@ -213,15 +213,20 @@ class Map(Handle):
     def by_id(cls, number: int, spec: MapSpec) -> Self | None:
         """The map of an id; None where it does not match `spec`, its name included."""
         found = cls(call(Command.MAP_GET_FD_BY_ID, pack("III", number, 0, 0)), spec)
-        if _text(found.info(40)[24:]) == spec.name and found._is_as_specified():
+        if found._is_as_specified():
             return found
         found.close()
         return None
 
+    @property
+    def id(self) -> int:
+        """The kernel's number of the map."""
+        return int(struct.unpack("=II", self.info(8))[1])
+
     def _is_as_specified(self) -> bool:
-        spec, values = self.spec, struct.unpack("=IIIIII", self.info(24))
-        wanted = (spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
-        return (values[0], *values[2:]) == wanted
+        spec, values = self.spec, struct.unpack("=IIIIII16s", self.info(40))
+        sizes = (spec.type, spec.key_size, spec.value_size, spec.max_entries, spec.flags)
+        return (values[0], *values[2:6]) == sizes and _text(values[6]) == spec.name[:15]
 
     def lookup(self, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
@@ -394,13 +399,23 @@ class Program(Handle):
         """Give it a map that its code does not name (Linux 5.10); `find` finds it by that."""
         call(Command.PROG_BIND_MAP, pack("III", self.fd, bound.fd, 0))
 
+    @property
+    def tag(self) -> bytes:
+        """The kernel's digest of its code, of 8 octets (program_tag.py)."""
+        return self.info(16)[8:]
+
     def find(self, spec: MapSpec) -> Map | None:
         """The one of its maps with the name and sizes of `spec`; None for none."""
+        return next(filter(None, (Map.by_id(number, spec) for number in self.map_ids)), None)
+
+    @property
+    def map_ids(self) -> tuple[int, ...]:
+        """The kernel's numbers of its maps, those that are bound to it included."""
         ids = (ctypes.c_uint32 * _MAPS_OF_A_PROGRAM)()
         said = pack("52xIQ", len(ids), ctypes.addressof(ids))
         call(Command.OBJ_GET_INFO_BY_FD, pack("IIQ", self.fd, len(said), ctypes.addressof(said)))
         (count,) = struct.unpack_from("=I", said, 52)
-        return next(filter(None, (Map.by_id(number, spec) for number in ids[:count])), None)
+        return tuple(ids[:count])
 
     def test_run(
         self,

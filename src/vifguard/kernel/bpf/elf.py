@@ -167,7 +167,7 @@ class ObjectFile:
 
     def load(self, name: str, maps: Mapping[str, Map]) -> Program:
         """Put one program into the kernel, bound to these maps."""
-        return Program.load(name, self._link(name, maps), self.licence)
+        return Program.load(name, self.linked(name, maps), self.licence)
 
     def _name_of(self, function: _Function) -> str:
         return self.elf.sections[function.section].name
@@ -180,7 +180,7 @@ class ObjectFile:
             if s.type == _FUNCTION
         }
 
-    def _link(self, entry: str, maps: Mapping[str, Map]) -> bytes:
+    def linked(self, entry: str, maps: Mapping[str, Map]) -> bytes:
         """The entry point and every function it reaches, calls and maps filled in."""
         order, code = [self._functions[entry]], bytearray()
         places = {(order[0].section, order[0].start): 0}
