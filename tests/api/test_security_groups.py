@@ -14,10 +14,10 @@ from vifguard.attributes.values.protocol import NUMBERS
 from vifguard.client.client import Client
 from vifguard.client.endpoint import Endpoint
 from vifguard.client.feed import HttpFeed
+from vifguard.model.noun import Noun
 from vifguard.model.security_group import IcmpType, PortRange, Rule
 from vifguard.model.verdict import Direction
 from vifguard.store.feed import StoreFeed
-from vifguard.store.schema.tables import security_group_rules as rule_table
 
 NOBODY = "11111111-1111-1111-1111-111111111111"
 FROM, TO = Direction
@@ -538,7 +538,9 @@ def test_quotas_bound_a_project_whoever_creates(
     path = f"address-groups/{made['id']}/add_addresses"
     answer = refusal(held.alice.call("PUT", path, {"addresses": three[2:]}))
     assert answer[1] == "OverQuota"
-    monkeypatch.setattr(quota, "QUOTA", dict.fromkeys(quota.QUOTA, 8) | {rule_table: 100})
+    monkeypatch.setattr(
+        quota, "QUOTA", dict.fromkeys(quota.QUOTA, 8) | {Noun.SECURITY_GROUP_RULE: 100}
+    )
     for n in range(6):
         held.alice.make("security_group", name=f"g{n}")
     assert held.alice.refused("security_group", name="more")[1] == "OverQuota"

@@ -7,23 +7,18 @@ from typing import Final
 from vifguard.attributes.rules import OPERATOR
 from vifguard.attributes.schema import Attribute, ResourceSchema
 from vifguard.attributes.values.converters import boolean, integer, project
+from vifguard.model.noun import Noun
 
 UNLIMITED: Final = -1
 """The quota of any number."""
 
-RESOURCES: Final = (
-    "network",
-    "subnet",
-    "port",
-    "ip_group",
-    "security_group",
-    "security_group_rule",
-    "address_group",
-    "rbac_policy",
-    "subnetpool",
-    "address_group_address",
-    "ip_address",
-)
+ADDRESS_GROUP_ADDRESS: Final = "address_group_address"
+"""The addresses of all address groups of a project."""
+
+IP_ADDRESS: Final = "ip_address"
+"""The addresses of all ports and IP groups of a project."""
+
+RESOURCES: Final = (*(noun.value for noun in Noun), ADDRESS_GROUP_ADDRESS, IP_ADDRESS)
 """Everything that has a quota."""
 
 _MOST = integer(UNLIMITED, 2**31 - 1)

@@ -23,6 +23,7 @@ from vifguard.model.address import LINK_LOCAL_64, IPAddress
 from vifguard.model.address_request import AddressRequest
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.network import Network, Subnet
+from vifguard.model.noun import Noun
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import ip_groups, networks, ports, subnets
 from vifguard.store.reports import holders
@@ -112,7 +113,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
     network = visibility.network(change, user, given["network_id"]).network
     project_id = given["project_id"] or user.project_id
     IP_GROUPS.authorize_post(given, Subject(user, project_id, network))
-    check_quota(change, user, table, project_id, 1)
+    check_quota(change, user, Noun.IP_GROUP, project_id, 1)
     group = IpGroup(id=str(uuid4()), project_id=project_id, **IP_GROUPS.fields(given))
     _require_members(change, call, group.project_id, group.network_id, group.members)
     _require_pin(group.pinned, group.members)

@@ -21,6 +21,7 @@ from vifguard.attributes.refusal import Refusal, bad_request
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
 from vifguard.model.address import IPNetwork
+from vifguard.model.noun import Noun
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.nouns import address_groups, rbac_policies
 from vifguard.store.schema.tables import address_groups as table
@@ -135,7 +136,7 @@ def _create(
 ) -> StoredAddressGroup:
     project_id = given["project_id"] or call.user.project_id
     ADDRESS_GROUPS.authorize_post(given, Subject(call.user, project_id))
-    check_quota(change, call.user, table, project_id, 1)
+    check_quota(change, call.user, Noun.ADDRESS_GROUP, project_id, 1)
     check_address_quota(change, call.user, project_id, len(given["addresses"]))
     group = AddressGroup(id=str(uuid4()), project_id=project_id, **ADDRESS_GROUPS.fields(given))
     return address_groups.create(change, group)

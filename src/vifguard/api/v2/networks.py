@@ -26,6 +26,7 @@ from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.shared_attributes import show_guards, show_storm
 from vifguard.model.network import Network
+from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.nouns import hosts, networks, rbac_policies, subnets
@@ -133,7 +134,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
         why := hosts.isolation_unsupported(change, named=user.sees_hosts_and_others)
     ):
         raise forbidden(f"A network of a project's own cannot be offered: {why}.")
-    check_quota(change, user, table, project_id, 1)
+    check_quota(change, user, Noun.NETWORK, project_id, 1)
     return networks.create(change, network)
 
 

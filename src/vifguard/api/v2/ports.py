@@ -41,6 +41,7 @@ from vifguard.attributes.values.dhcp_options import merged
 from vifguard.attributes.values.dhcp_options import show as show_options
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
+from vifguard.model.noun import Noun
 from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store.addressing import ownership
@@ -179,7 +180,7 @@ class _Lookups:
         self._subnets = {each: subnets.queue(change, each) for each in on}
         owners = [each["project_id"] or user.project_id for each in given]
         self._rooms = {
-            owner: queue_quota_check(change, user, table, owner, many)
+            owner: queue_quota_check(change, user, Noun.PORT, owner, many)
             for owner, many in Counter(owners).items()
         }
         self._address_rooms = [queue_own_address_check(change, user, each) for each in set(owners)]

@@ -15,6 +15,7 @@ from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.values.converters import project
 from vifguard.store.nouns import quotas
+from vifguard.store.queries import usage
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("quotas")
@@ -64,7 +65,7 @@ def show_quota_details(call: RequestContext, project_id: str) -> Response:
     """The quotas of a project, and their use. Nothing is ever reserved."""
     _require_own(call, project_id)
     with call.store.read() as snapshot:
-        used = quota.all_used(snapshot, project_id)
+        used = usage.all_used(snapshot, project_id)
         shown = {
             name: {"limit": most, "used": used[name], "reserved": 0}
             for name, most in quota.of_project(snapshot, project_id).items()
@@ -106,7 +107,7 @@ def _known(project_id: str) -> str:
 
 
 def _require_enough(change: WriteTransaction, project_id: str, limits: dict[str, Any]) -> None:
-    used = quota.all_used(change, project_id)
+    used = usage.all_used(change, project_id)
     for name, most in limits.items():
         has = used[name]
         if most != UNLIMITED and has > most:

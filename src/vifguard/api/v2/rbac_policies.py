@@ -22,6 +22,7 @@ from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.values.converters import quoted
+from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.nouns import rbac_policies, sharing
 from vifguard.store.schema.tables import rbac_policies as table
@@ -114,7 +115,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
             "Failed to parse request. Required attribute 'target_tenant' not specified"
         )
     owner = _owner(change, user, kind, given["object_id"])
-    check_quota(change, user, table, project_id, 1)
+    check_quota(change, user, Noun.RBAC_POLICY, project_id, 1)
     policy = RbacPolicy(str(uuid4()), project_id, kind, given["object_id"], target)
     _require_shareable(change, user, policy, owner)
     return sharing.share(change, policy)

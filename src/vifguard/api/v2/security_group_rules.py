@@ -20,6 +20,7 @@ from vifguard.attributes.refusal import Refusal, bad_request, conflict
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES, WORD, meaning
+from vifguard.model.noun import Noun
 from vifguard.model.security_group import (
     Rule,
     SecurityGroup,
@@ -78,7 +79,7 @@ def create_security_group_rule(call: RequestContext) -> Response:
             raise conflict(
                 "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST."
             )
-        check_quota(change, call.user, table, group.project_id, len(rules))
+        check_quota(change, call.user, Noun.SECURITY_GROUP_RULE, group.project_id, len(rules))
         made = [security_groups.create_rule(change, rule) for rule in rules]
     return call.created(SECURITY_GROUP_RULES, [show(each, group) for each in made])
 

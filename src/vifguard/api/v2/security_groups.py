@@ -21,9 +21,9 @@ from vifguard.attributes.refusal import conflict
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.security_groups import SECURITY_GROUPS
+from vifguard.model.noun import Noun
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store.nouns import default_rules, rbac_policies, security_groups
-from vifguard.store.schema.tables import security_group_rules as rule_table
 from vifguard.store.schema.tables import security_groups as table
 from vifguard.store.stored_nouns import StoredSecurityGroup
 from vifguard.store.transaction import WriteTransaction
@@ -116,9 +116,9 @@ def _create(
         return _create_default(change, project_id, given)
     _require_no_default(given)
     security_groups.ensure_default(change, project_id)
-    check_quota(change, call.user, table, project_id, 1)
+    check_quota(change, call.user, Noun.SECURITY_GROUP, project_id, 1)
     begins_with = sum(each.in_others for each in default_rules.read(change))
-    check_quota(change, call.user, rule_table, project_id, begins_with)
+    check_quota(change, call.user, Noun.SECURITY_GROUP_RULE, project_id, begins_with)
     group = SecurityGroup(id=str(uuid4()), project_id=project_id, **SECURITY_GROUPS.fields(given))
     return security_groups.create(change, group)
 

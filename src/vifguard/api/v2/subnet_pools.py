@@ -21,6 +21,7 @@ from vifguard.attributes.refusal import Refusal
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.subnet_pools import SUBNET_POOLS
+from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, holds
 from vifguard.store.nouns import rbac_policies, sharing, subnet_pools
@@ -110,7 +111,7 @@ def delete_subnetpool(call: RequestContext, pool_id: str) -> Response:
 def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredSubnetPool:
     project_id = given["project_id"] or call.user.project_id
     SUBNET_POOLS.authorize_post(given, Subject(call.user, project_id))
-    check_quota(change, call.user, table, project_id, 1)
+    check_quota(change, call.user, Noun.SUBNET_POOL, project_id, 1)
     version = given["prefixes"][0].version
     bounds = (USUAL_SHORTEST[version], given["prefixes"][0].max_prefixlen)
     pool = SubnetPool(

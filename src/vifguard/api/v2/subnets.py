@@ -24,6 +24,7 @@ from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.subnets import SUBNETS
 from vifguard.model.network import Pool, Subnet
+from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import Sharable
 from vifguard.store.addressing import automatic_addresses
 from vifguard.store.addressing.addresses import usable
@@ -128,7 +129,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
             f"Invalid input for ip_version. Reason: {given['cidr']} is not of version "
             f"{given['ip_version']}."
         )
-    check_quota(change, user, table, project_id, 1)
+    check_quota(change, user, Noun.SUBNET, project_id, 1)
     found, pool_id = range_of(change, user, given, project_id)
     subnet = Subnet(
         id=str(uuid4()),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Table
 from starlette.responses import Response
 
 from vifguard.api.access import visibility
@@ -17,8 +16,8 @@ from vifguard.attributes.refusal import Refusal
 from vifguard.attributes.rules import User
 from vifguard.attributes.shared_attributes import MAX_TAGS
 from vifguard.attributes.values.converters import list_of, word
+from vifguard.model.noun import Noun
 from vifguard.store.nouns import tags as rows
-from vifguard.store.schema import tables
 from vifguard.store.stored_nouns import Stamp
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
@@ -34,8 +33,7 @@ Find = Callable[[Snapshot, User, str], tuple[str, Stamp]]
 class _Tagged:
     """A kind of object that has tags."""
 
-    one: str
-    table: Table
+    noun: Noun
     find: Find
     many: str
 
@@ -65,17 +63,17 @@ class _Tagged:
         wanted: Callable[[tuple[str, ...]], Iterable[str]],
     ) -> list[str]:
         project_id, stamp = self.find(change, call.user, object_id)
-        visibility.require_owner(call.user, project_id, self.one.replace("_", " "), object_id)
+        visibility.require_owner(call.user, project_id, self.noun.replace("_", " "), object_id)
         call.require_revision(stamp)
         after = sorted(set(wanted(stamp.tags)))
         if len(after) > MAX_TAGS:
             raise Refusal(
                 400,
                 "BadRequest",
-                f"Bad {self.one} request: The number of tags exceed the per-resource limit of "
+                f"Bad {self.noun} request: The number of tags exceed the per-resource limit of "
                 f"{MAX_TAGS}.",
             )
-        rows.write(change, self.table, object_id, stamp, after)
+        rows.write(change, self.noun, object_id, stamp, after)
         return after
 
 
@@ -120,26 +118,21 @@ def _address_group(snapshot: Snapshot, user: User, ident: str) -> tuple[str, Sta
 
 
 TAGGED: Final = (
-    _Tagged("network", tables.networks, _network, "networks"),
-    _Tagged("subnet", tables.subnets, _subnet, "subnets"),
-    _Tagged("port", tables.ports, _port, "ports"),
-    _Tagged("ip_group", tables.ip_groups, _ip_group, "ip-groups"),
-    _Tagged("security_group", tables.security_groups, _security_group, "security-groups"),
-    _Tagged(
-        "security_group_rule",
-        tables.security_group_rules,
-        _security_group_rule,
-        "security-group-rules",
-    ),
-    _Tagged("address_group", tables.address_groups, _address_group, "address-groups"),
-    _Tagged("subnetpool", tables.subnet_pools, _subnet_pool, "subnetpools"),
+    _Tagged(Noun.NETWORK, _network, "networks"),
+    _Tagged(Noun.SUBNET, _subnet, "subnets"),
+    _Tagged(Noun.PORT, _port, "ports"),
+    _Tagged(Noun.IP_GROUP, _ip_group, "ip-groups"),
+    _Tagged(Noun.SECURITY_GROUP, _security_group, "security-groups"),
+    _Tagged(Noun.SECURITY_GROUP_RULE, _security_group_rule, "security-group-rules"),
+    _Tagged(Noun.ADDRESS_GROUP, _address_group, "address-groups"),
+    _Tagged(Noun.SUBNET_POOL, _subnet_pool, "subnetpools"),
 )
 """Everything that has tags."""
 
 
 def _route(tagged: _Tagged) -> None:
     """The routes of one kind; each has a name of its own, and so a line in the table of policy."""
-    one, many = tagged.one, f"{tagged.path}"
+    one, many = tagged.noun, f"{tagged.path}"
 
     @router.get(many, name=f"list_{one}_tags", description=f"The tags of a {one}.")
     def list_tags(call: RequestContext, object_id: str) -> Response:
@@ -167,7 +160,7 @@ def _route(tagged: _Tagged) -> None:
 
 
 def _route_one(tagged: _Tagged) -> None:
-    one, single = tagged.one, f"{tagged.path}/{{tag}}"
+    one, single = tagged.noun, f"{tagged.path}/{{tag}}"
 
     @router.get(
         single, name=f"show_{one}_tag", status_code=204, description="Whether a tag is there."

@@ -1,0 +1,1 @@
+"""Questions that the API asks: what a project sees, how lists are filtered, what it has."""
