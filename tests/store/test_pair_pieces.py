@@ -1,5 +1,6 @@
 """The pieces of wide address pairs as they are kept: after any change, as made from nothing."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -71,9 +72,11 @@ class Neighbours:
             do()
 
     def add(self) -> None:
+        mine = self.random.random() < 0.8
         groups = frozenset({self.group.id}) if self.random.random() < 0.5 else frozenset()
         wishes, own = self.some_wishes(), self.some_pairs()
         fields: dict[str, Any] = {"security_groups": groups, "address_pairs": own}
+        fields |= {} if mine else {"project_id": "p2"}
         self.ports.append(self.world.port(self.network, *wishes, **fields))
 
     def list(self) -> None:
@@ -109,23 +112,26 @@ def kept(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
         rows = snapshot.connection.execute(
             select(tables.pair_pieces).where(tables.pair_pieces.c.network_id == network.id)
         ).all()
-        many = snapshot.connection.scalar(
-            select(tables.networks.c.pieces).where(tables.networks.c.id == network.id)
-        )
-    broken = sum(row.length != row.pair_length for row in rows)
-    # A closed network keeps none of its broken pairs.
-    assert many == broken or (many == wide_pair_pieces.MOST_PIECES + 1 and not broken)
+    for project, many in shares(world, network).items():
+        broken = sum(row.length != row.pair_length for row in rows if row.project_id == project)
+        # A closed project keeps none of its broken pairs.
+        assert many == broken or (many == wide_pair_pieces.MOST_PIECES + 1 and not broken)
     return {
         prefix_at(row.first, row.length): prefix_at(row.pair_first, row.pair_length) for row in rows
     }
 
 
-def is_closed(world: World, network: Network) -> bool:
+def shares(world: World, network: Network) -> dict[str, int]:
+    """The number of broken pieces of each project that has any on a network."""
     with world.store.read() as snapshot:
-        many = snapshot.connection.scalar(
-            select(tables.networks.c.pieces).where(tables.networks.c.id == network.id)
+        rows = snapshot.connection.execute(
+            select(tables.pair_shares).where(tables.pair_shares.c.network_id == network.id)
         )
-    return many is not None and many > wide_pair_pieces.MOST_PIECES
+        return {row.project_id: row.pieces for row in rows}
+
+
+def is_closed(world: World, network: Network, project: str = "p1") -> bool:
+    return shares(world, network).get(project, 0) > wide_pair_pieces.MOST_PIECES
 
 
 def from_nothing(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
@@ -152,12 +158,16 @@ def from_nothing(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
 
 
 def assert_kept(world: World, network: Network) -> None:
-    """A network keeps its pieces; a closed one the pairs that are whole."""
+    """A network keeps the pieces of its projects; of a closed one the pairs that are whole."""
+    closed = {each for each in ("p1", "p2") if is_closed(world, network, each)}
+    with world.store.read() as snapshot:
+        found = ports.read(snapshot, tables.ports.c.network_id == network.id)
+    whose = {p.prefix: each.port.project_id for each in found for p in each.port.address_pairs}
     pieces = from_nothing(world, network)
-    whole = {piece: pair for piece, pair in pieces.items() if piece == pair}
-    closed = is_closed(world, network)
-    assert kept(world, network) == (whole if closed else pieces)
-    assert closed or len(pieces) - len(whole) <= wide_pair_pieces.MOST_PIECES
+    wanted = {p: pair for p, pair in pieces.items() if p == pair or whose[pair] not in closed}
+    assert kept(world, network) == wanted
+    broken = Counter(whose[pair] for piece, pair in wanted.items() if piece != pair)
+    assert all(many <= wide_pair_pieces.MOST_PIECES for many in broken.values())
 
 
 @pytest.mark.parametrize(
@@ -175,7 +185,8 @@ def test_after_any_changes_each_address_is_its_most_specific_owners(
 
     def assert_told(which: int) -> None:
         agents[which].catch_up()
-        closed = {there.network.id} if is_closed(world, there.network) else ()
+        here = there.network.id
+        closed = {(here, each) for each in ("p1", "p2") if is_closed(world, there.network, each)}
         assert_told_all(world, agents[which], closed)
 
     for number in range(40):
@@ -314,6 +325,34 @@ def test_pairs_that_break_into_too_many_pieces_count_for_nothing(world: World) -
     assert agent.sets == agent_of(world).sets
     with world.store.read() as snapshot:
         assert not ports.get(snapshot, member.id).uncounted
+
+
+def test_what_one_project_breaks_closes_no_other(world: World) -> None:
+    """17 IP groups in a project's own wide pair ended everybody's on the network."""
+    network = world.network(shared=True)
+    world.subnet(network, "fd00::/64")
+    group = world.security_group(project_id="p2")
+    world.rule(group, Rule(TO, 6, remote=group.id))
+
+    def other_project(number: int, cidr: str, **fields: Any) -> Port:
+        own = AddressRequest(address=ip_address(f"fd00::8000:0:0:{number}"))
+        return world.port(network, own, project_id="p2", address_pairs=(pair(cidr),), **fields)
+
+    member = other_project(1, "fd01::/64", **in_group(group))
+    other_project(2, "fd01::9")
+    agent = agent_of(world)
+    mine = world.port(network, address_pairs=(pair("fd00::/65"),))
+    scattered(world, network, 40)
+    late = other_project(3, "fd01::a")
+    assert (is_closed(world, network), is_closed(world, network, "p2")) == (True, False)
+    assert hears(agent, group, "fd01::dead:beef")
+    assert not hears(agent, group, "fd01::a")
+    with world.store.read() as snapshot:
+        assert ports.get(snapshot, mine.id).uncounted
+        assert not ports.get(snapshot, member.id).uncounted
+    world.delete_port(late)
+    assert hears(agent, group, "fd01::a")
+    assert_told_all(world, agent, {(network.id, "p1")})
 
 
 def test_owners_are_read_in_order_however_many_pages_they_are(world: World) -> None:

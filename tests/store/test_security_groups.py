@@ -85,11 +85,11 @@ def applied(
 
 
 def everything(
-    world: World, closed: Collection[str] = ()
+    world: World, closed: Collection[tuple[str, str]] = ()
 ) -> tuple[list[Port], dict[str, set[Rule]], dict[str, set[IPNetwork]]]:
     """All ports, all rules by group and the prefixes of all sets, from the nouns alone.
 
-    `closed` are the networks whose broken pairs count for nothing.
+    `closed` are the networks, each with the project whose broken pairs there count for nothing.
     """
     with world.store.read() as snapshot:
         nouns = intent.of_all(snapshot)[0]
@@ -117,10 +117,10 @@ def remaining(
     port: Port,
     ports: list[Port],
     groups: list[IpGroup],
-    closed: Collection[str] = (),
+    closed: Collection[tuple[str, str]] = (),
 ) -> list[IPNetwork]:
     """A prefix that a port brings, without what others on its network own within."""
-    is_closed = port.network_id in closed
+    is_closed = (port.network_id, port.project_id) in closed
     there = [each for each in ports if each.network_id == port.network_id]
     others = [each for each in there if is_closed or each is not port]
     owned = [host_prefix(fixed.address) for each in others for fixed in each.fixed_ips]
@@ -152,7 +152,7 @@ def meaning(sets: dict[str, Any]) -> dict[str, set[IPNetwork]]:
     }
 
 
-def assert_told_all(world: World, agent: Agent, closed: Collection[str] = ()) -> None:
+def assert_told_all(world: World, agent: Agent, closed: Collection[tuple[str, str]] = ()) -> None:
     """The host knows what its ports refer to, as it is now, and nothing else."""
     ports, rules, sets = everything(world, closed)
     mine = {port.id: effective_security_groups(port) for port in ports if port.host == agent.host}

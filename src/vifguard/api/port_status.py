@@ -120,6 +120,7 @@ def why_uncounted(port: EnforcementProgress) -> str:
     if not port.uncounted:
         return ""
     return (
-        f"the wide address pairs of the network break into too many pieces around what other ports "
-        f"have, {MOST_PIECES} are the most: those that do count for nothing in security groups"
+        f"the project's wide address pairs on the network break into too many pieces around what "
+        f"its ports and IP groups have, {MOST_PIECES} are the most: those that do count for "
+        f"nothing in security groups"
     )

@@ -8,15 +8,15 @@ of a wide pair is its **pieces**: the fewest prefixes that hold it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
 MOST_PIECES: Final = 1024
-"""The most pieces of all pairs of a network that others' prefixes break: beyond, none counts.
+"""The most pieces of a project's broken pairs on a network: beyond, none of them counts.
 
-They are not even kept then: the network is **closed**.
+They are not even kept then: the project is **closed** there.
 """
 
 
@@ -54,13 +54,14 @@ def divide(
     around: Prefix | None = None,
     region: Prefix | None = None,
     most: int = MOST_PIECES,
+    divided: Container[Prefix] | None = None,
 ) -> Mapping[Prefix, Prefix]:
     """Each piece of the wide prefixes among the owned ones, and the prefix that it is a piece of.
 
     The owned prefixes come in order (`sorted`); one may come again right after itself. `around`
-    encloses all of a region, and owns the addresses there that have no other owner. One pass,
-    with a stack of the prefixes that enclose the next: the pieces of all of them together grow
-    with their number, however they are nested.
+    encloses all of a region, and owns the addresses there that have no other owner. `divided` are
+    the wide prefixes whose pieces are returned; None stands for all. One pass, with a stack of the
+    prefixes that enclose the next: the pieces of all of them together grow with their number.
 
     Raises TooManyPiecesError, and reads no further, where the pairs that others' prefixes break
     have more pieces than `most`.
@@ -73,28 +74,30 @@ def divide(
         """Give the rest, up to an address, to the innermost enclosing prefix."""
         nonlocal broken
         inner = enclosing[-1]
-        for piece in _cover(inner.next, until, bits):
+        is_divided = divided is None or inner.owned in divided
+        for piece in _cover(inner.next, until, bits) if is_divided else ():
             broken += piece != inner.owned
             if broken > most:
                 raise TooManyPiecesError
             found[piece] = inner.owned
         inner.next = max(inner.next, until + 1)
 
+    def close(until: int) -> None:
+        while enclosing and enclosing[-1].last < until:
+            give(enclosing[-1].last)
+            enclosing.pop()
+
     if around is not None and region is not None:
         enclosing.append(_Open(around, region.first, region.last(bits)))
     for each, _ in groupby(owned):
-        while enclosing and enclosing[-1].last < each.first:
-            give(enclosing[-1].last)
-            enclosing.pop()
+        close(each.first)
         last = each.last(bits)
         if enclosing:
             give(each.first - 1)
             enclosing[-1].next = last + 1
         if each.length < bits:
             enclosing.append(_Open(each, each.first, last))
-    while enclosing:
-        give(enclosing[-1].last)
-        enclosing.pop()
+    close(1 << bits)
     return found
 
 

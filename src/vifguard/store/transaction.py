@@ -154,10 +154,10 @@ class Snapshot:
 class WriteTransaction(Snapshot):
     """A change: committed as a whole, at one revision, made at the time `now` (seconds).
 
-    By network: `owned` are the prefixes that have other owners than before, `paired` whether any
-    has a wide address pair, `listed` the sets that a wide pair was added to or removed from.
-    `freed` are the networks on which an owner went. `rest` is the time that a released address
-    rests (seconds).
+    By network: `paired` is whether any has a wide address pair, `listed` the sets that a wide pair
+    was added to or removed from. `owned` are by network and project the prefixes that have other
+    owners than before; `freed` are the networks and projects of which an owner went. `rest` is the
+    time that a released address rests (seconds).
     """
 
     def __init__(
@@ -180,8 +180,8 @@ class WriteTransaction(Snapshot):
         self.hosts_to_notify: set[str] = set()
         self.ports_to_notify: set[str] = set()
         self.notify_all_hosts = False
-        self.owned: dict[str, set[IPNetwork]] = {}
-        self.freed: set[str] = set()
+        self.owned: dict[tuple[str, str], set[IPNetwork]] = {}
+        self.freed: set[tuple[str, str]] = set()
         self.paired: dict[str, Deferred[bool]] = {}
         self.listed: dict[str, set[tuple[str, IPNetwork]]] = {}
         self.release: float | None = None

@@ -175,12 +175,12 @@ def allocate_link_local(
 
 
 def release_link_local(
-    change: WriteTransaction, network_id: str, removed: Iterable[IPAddress]
+    change: WriteTransaction, network_id: str, project_id: str, removed: Iterable[IPAddress]
 ) -> None:
-    """Release link-local addresses."""
+    """Release link-local addresses of a project."""
     for address in removed:
         change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
-        wide_pair_owners.disown(change, network_id, [host_prefix(address)])
+        wide_pair_owners.disown(change, network_id, project_id, [host_prefix(address)])
 
 
 def choose(
@@ -227,25 +227,27 @@ def _assign(
         "position": position,
     }
     change.write(_ALLOCATE, row)
-    wide_pair_owners.own(change, taker.network_id, [host_prefix(address)])
+    wide_pair_owners.own(change, taker.network_id, taker.project_id, [host_prefix(address)])
 
 
 def release(
     change: WriteTransaction,
     removed: Iterable[tuple[str, IPAddress]],
     subnets: Iterable[Subnet],
-    rests_for: str = "",
+    project_id: str,
+    *,
+    is_shared: bool,
 ) -> None:
-    """Give addresses, each with the id of its subnet, back to the pools they belong to.
+    """Give a project's addresses, each with the id of its subnet, back to the pools.
 
-    Those of a shared network rest first, for the project that had them: `rests_for`.
+    Those of a shared network rest first, for the project.
     """
     by_id = {subnet.id: subnet for subnet in subnets}
     for subnet_id, address in removed:
         subnet = by_id[subnet_id]
-        wide_pair_owners.disown(change, subnet.network_id, [host_prefix(address)])
-        if rests_for and change.rest and not subnet.is_automatic:
-            resting.rest(change, subnet, address, rests_for)
+        wide_pair_owners.disown(change, subnet.network_id, project_id, [host_prefix(address)])
+        if is_shared and change.rest and not subnet.is_automatic:
+            resting.rest(change, subnet, address, project_id)
         else:
             _give_back(change, subnet, address)
         change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})

@@ -46,10 +46,12 @@ def release_automatic(change: WriteTransaction, subnet: Subnet) -> None:
     if not subnet.is_automatic:
         which &= table.c.device_owner.in_(SERVING)
     for stored in ports.read(change, which):
-        removed = [fixed for fixed in stored.port.fixed_ips if fixed.subnet_id == subnet.id]
-        kept = tuple(fixed for fixed in stored.port.fixed_ips if fixed not in removed)
-        after = replace(stored.port, fixed_ips=kept)
-        move = MembershipChange(change, stored.port, after, stored.ip_groups)
-        addresses.release(change, ((subnet.id, fixed.address) for fixed in removed), [subnet])
+        port = stored.port
+        removed = [fixed for fixed in port.fixed_ips if fixed.subnet_id == subnet.id]
+        kept = tuple(fixed for fixed in port.fixed_ips if fixed not in removed)
+        after = replace(port, fixed_ips=kept)
+        move = MembershipChange(change, port, after, stored.ip_groups)
+        spare = ((subnet.id, fixed.address) for fixed in removed)
+        addresses.release(change, spare, [subnet], port.project_id, is_shared=False)
         ports.write(change, stored, after)
         move.write(after)

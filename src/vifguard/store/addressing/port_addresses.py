@@ -95,8 +95,8 @@ def retake(
     wishes = with_automatic(wishes, choice, after)
     kept = [_keep(spare, wish) for wish in wishes]
     removed = ((f.subnet_id, f.address) for f in before.fixed_ips if f not in kept)
-    rests_for = before.project_id if stored.network.shared else ""
-    addresses.release(change, removed, choice, rests_for)
+    is_shared = stored.network.shared
+    addresses.release(change, removed, choice, before.project_id, is_shared=is_shared)
     for position, still in enumerate(kept):
         if still is not None:
             addresses.move(change, after.network_id, still.address, position)

@@ -24,7 +24,7 @@ from vifguard.model.address import IPNetwork
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix
 from vifguard.store.database.statements import Statement
 from vifguard.store.schema.mapping import Record
-from vifguard.store.schema.tables import address_pairs, allocations, networks, ports
+from vifguard.store.schema.tables import address_pairs, allocations, pair_shares, ports
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 BITS: Final = {4: 32, 6: 128}
@@ -46,10 +46,14 @@ _FIRSTS: BindParameter[Any] = bindparam("firsts", expanding=True)
 
 _LISTED = address_pairs.c.network_id == _ON
 TOO_MANY = and_(
-    networks.c.pieces > MOST_PIECES,
+    exists().where(
+        pair_shares.c.network_id == ports.c.network_id,
+        pair_shares.c.project_id == ports.c.project_id,
+        pair_shares.c.pieces > MOST_PIECES,
+    ),
     exists().where(address_pairs.c.port_id == ports.c.id, _IS_WIDE),
 ).label("too_many")
-"""Whether a port has a wide pair, and its network is closed."""
+"""Whether a port has a wide pair, and its project is closed on its network."""
 
 _HAS_PAIRS = Statement(
     select(
@@ -110,7 +114,20 @@ _PAIRS = (
         .scalar_subquery()
         .label("next_address"),
     )
-    .where(address_pairs.c.network_id == _ON, _IS_WIDE)
+    .where(
+        address_pairs.c.network_id == _ON,
+        address_pairs.c.project_id == bindparam("project_id"),
+        _IS_WIDE,
+    )
+    .distinct()
+)
+_WIDE = Statement(
+    select(address_pairs.c.first, address_pairs.c.length)
+    .where(
+        address_pairs.c.network_id == _ON,
+        address_pairs.c.project_id == bindparam("project_id"),
+        _IS_WIDE,
+    )
     .distinct()
 )
 _ALL_PAIRS = Statement(_PAIRS)
@@ -119,25 +136,28 @@ _PAIRS_AT = _PAIRS.where(address_pairs.c.first.in_(_FIRSTS))
 
 def expect(change: WriteTransaction, network_id: str) -> None:
     """Queue the query whether an owner on a network could be within a wide pair."""
-    if network_id not in change.owned:
-        change.owned[network_id] = set()
+    if network_id not in change.paired:
         change.paired[network_id] = change.queue(
             _HAS_PAIRS, {"network_id": network_id}, lambda rows: bool(rows[0].has_pairs)
         )
 
 
-def own(change: WriteTransaction, network_id: str, prefixes: Iterable[IPNetwork]) -> None:
-    """Note that prefixes of a network have an owner more."""
+def own(
+    change: WriteTransaction, network_id: str, project_id: str, prefixes: Iterable[IPNetwork]
+) -> None:
+    """Note that prefixes of a network have an owner more, of a project."""
     expect(change, network_id)
-    change.owned[network_id] |= {*prefixes}
+    change.owned.setdefault((network_id, project_id), set()).update(prefixes)
 
 
-def disown(change: WriteTransaction, network_id: str, prefixes: Iterable[IPNetwork]) -> None:
-    """Note that prefixes of a network have an owner less."""
+def disown(
+    change: WriteTransaction, network_id: str, project_id: str, prefixes: Iterable[IPNetwork]
+) -> None:
+    """Note that prefixes of a network have an owner less, of a project."""
     gone = {*prefixes}
-    own(change, network_id, gone)
+    own(change, network_id, project_id, gone)
     if gone:
-        change.freed.add(network_id)
+        change.freed.add((network_id, project_id))
 
 
 def owned_prefixes(
@@ -165,14 +185,20 @@ def owned_prefixes(
         here["lowest"] = rows[-1].first
 
 
-def whole_pairs(
-    snapshot: Snapshot, network_id: str, firsts: Collection[bytes] | None
-) -> set[tuple[int, Prefix]]:
-    """The wide pairs of a network that nobody breaks, by family.
+def wide_pairs(snapshot: Snapshot, network_id: str, project_id: str) -> set[tuple[int, Prefix]]:
+    """The wide pairs of a project on a network, by family."""
+    rows = snapshot.rows(_WIDE, {"network_id": network_id, "project_id": project_id})
+    return {(row.first[0], Prefix(address_number(row.first), row.length)) for row in rows}
 
-    `firsts` are the keys of their first addresses; None for all pairs of the network.
+
+def whole_pairs(
+    snapshot: Snapshot, network_id: str, project_id: str, firsts: Collection[bytes] | None
+) -> set[tuple[int, Prefix]]:
+    """The wide pairs of a project on a network that nobody breaks, by family.
+
+    `firsts` are the keys of their first addresses; None for all of them.
     """
-    here = {"network_id": network_id}
+    here = {"network_id": network_id, "project_id": project_id}
     if firsts is None:
         rows = snapshot.rows(_ALL_PAIRS, here)
     else:

@@ -4,9 +4,11 @@ The pieces that `resolve.wide_pair_pieces` gives of a network are kept, and rebu
 prefix with another owner than before, once at the end of a change: an address within a wide pair
 concerns the one piece that it is in, whatever else is on the network.
 
-A network is **closed** where its broken pairs have more pieces than `MOST_PIECES`. No row is kept
-of these pairs, so no member has anything of them. A change of a closed network rebuilds the whole
-pairs alone. An owner that goes opens the network again, if few enough pieces are left.
+Each project has its own share of a network's pieces, as no project has anything within another's
+pairs (`ownership`). It is **closed** there where its broken pairs have more pieces than
+`MOST_PIECES`. No row is kept of these pairs, so no member has anything of them. A change of a
+closed project rebuilds its whole pairs alone. An owner of it that goes opens it again, if few
+enough pieces are left.
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from sqlalchemy import (
     delete,
     insert,
     select,
-    update,
 )
 
 from vifguard.model.address import IPNetwork, is_wide
@@ -37,10 +38,11 @@ from vifguard.store.addressing.wide_pair_owners import (
     address_number,
     owned_prefixes,
     whole_pairs,
+    wide_pairs,
 )
 from vifguard.store.database.statements import Statement
 from vifguard.store.schema.mapping import Record, Values
-from vifguard.store.schema.tables import address_pairs, networks, pair_pieces
+from vifguard.store.schema.tables import address_pairs, pair_pieces, pair_shares
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _P = pair_pieces.c
@@ -50,10 +52,19 @@ _ON = bindparam("network_id", type_=String)
 _FIRST, _LAST = (bindparam(name, type_=LargeBinary) for name in ("lowest", "highest"))
 _FIRSTS: BindParameter[Any] = bindparam("firsts", expanding=True)
 
-_BROKEN = Statement(select(networks.c.pieces).where(networks.c.id == _ON))
-_COUNT = Statement(
-    update(networks).where(networks.c.id == bindparam("this")).values(pieces=bindparam("many"))
+_OF_PROJECT = _P.project_id == bindparam("project_id", type_=String)
+_SHARE = Statement(
+    select(pair_shares.c.pieces).where(
+        pair_shares.c.network_id == _ON, pair_shares.c.project_id == bindparam("project_id")
+    )
 )
+_FORGET = Statement(
+    delete(pair_shares).where(
+        pair_shares.c.network_id == bindparam("this_network"),
+        pair_shares.c.project_id == bindparam("this_project"),
+    )
+)
+_COUNT = Statement(insert(pair_shares))
 _HOLDING = Statement(
     select(pair_pieces)
     .where(_P.network_id == _ON, _P.first <= _LAST)
@@ -63,10 +74,10 @@ _HOLDING = Statement(
 _WITHIN = Statement(
     select(pair_pieces).where(_P.network_id == _ON, _P.first.between(_FIRST, _LAST))
 )
-_AT = select(pair_pieces).where(_P.network_id == _ON, _P.first.in_(_FIRSTS))
-_ON_NETWORK = Statement(select(pair_pieces).where(_P.network_id == _ON))
-_BROKEN_ON_NETWORK = Statement(
-    select(pair_pieces).where(_P.network_id == _ON, _P.length != _P.pair_length)
+_AT = select(pair_pieces).where(_P.network_id == _ON, _OF_PROJECT, _P.first.in_(_FIRSTS))
+_ALL = Statement(select(pair_pieces).where(_P.network_id == _ON, _OF_PROJECT))
+_BROKEN = Statement(
+    select(pair_pieces).where(_P.network_id == _ON, _OF_PROJECT, _P.length != _P.pair_length)
 )
 _OF_PAIRS = select(pair_pieces).where(_P.network_id == _ON, _P.pair_first.in_(_FIRSTS))
 _ENCLOSING = select(address_pairs.c.first, address_pairs.c.length).where(
@@ -81,7 +92,9 @@ _DELETE = Statement(
 
 _DELETE_BROKEN = Statement(
     delete(pair_pieces).where(
-        _P.network_id == bindparam("this_network"), _P.length != _P.pair_length
+        _P.network_id == bindparam("this_network"),
+        _P.project_id == bindparam("this_project"),
+        _P.length != _P.pair_length,
     )
 )
 
@@ -102,13 +115,14 @@ class Piece:
 
 @dataclass(slots=True)
 class Moved:
-    """The delta of a network's pieces, and the number of broken ones before.
+    """The delta of a project's pieces on a network, and the number of broken ones before.
 
     `rebuilt` are the prefixes, with their family, within which the pieces are rebuilt already. A
-    closed network has no broken ones: its number is one more than `MOST_PIECES`.
+    closed project has no broken ones: its number is one more than `MOST_PIECES`.
     """
 
     network_id: str
+    project_id: str
     before: int
     gone: set[Piece] = field(default_factory=set)
     come: set[Piece] = field(default_factory=set)
@@ -117,7 +131,7 @@ class Moved:
 
     @property
     def was_closed(self) -> bool:
-        """Whether the network was closed before."""
+        """Whether the project was closed there before."""
         return self.before > MOST_PIECES
 
     @property
@@ -130,7 +144,7 @@ class Moved:
 
     @property
     def is_turned(self) -> bool:
-        """Whether the network was open and is closed, or the other way round."""
+        """Whether the project was open there and is closed, or the other way round."""
         return self.was_closed != self.is_closed
 
     def replace(self, removed: set[Piece], added: set[Piece]) -> None:
@@ -141,11 +155,13 @@ class Moved:
 
 
 def moved(change: WriteTransaction) -> list[Moved]:
-    """Rebuild the pieces where a change has moved owners; return the deltas, by network."""
+    """Rebuild the pieces where a change has moved owners; return the deltas."""
     found = []
-    for network_id, prefixes in change.owned.items():
+    for (network_id, project_id), prefixes in change.owned.items():
         if prefixes and (any(map(is_wide, prefixes)) or change.paired[network_id]()):
-            found.append(_rebuild_all(change, network_id, prefixes))
+            here = {"network_id": network_id, "project_id": project_id}
+            before = sum(row.pieces for row in change.rows(_SHARE, here))
+            found.append(_rebuild_all(change, Moved(network_id, project_id, before), prefixes))
     return found
 
 
@@ -162,14 +178,20 @@ def of_pairs(
     return [each for each in map(_piece, rows) if (each.version, each.pair) in wanted]
 
 
-def _rebuild_all(change: WriteTransaction, network_id: str, prefixes: Iterable[IPNetwork]) -> Moved:
-    so_far = Moved(network_id, change.rows(_BROKEN, {"network_id": network_id})[0].pieces)
+def _rebuild_all(change: WriteTransaction, so_far: Moved, prefixes: Iterable[IPNetwork]) -> Moved:
     moved = {*map(pair_of, prefixes)}
     if not _is_rebuilt(change, so_far, moved):
         _close(change, so_far, moved)
     if so_far.after != so_far.before:
-        change.write(_COUNT, {"this": network_id, "many": so_far.after})
+        _count(change, so_far)
     return so_far
+
+
+def _count(change: WriteTransaction, so_far: Moved) -> None:
+    if so_far.before:
+        change.write(_FORGET, _this_share(so_far))
+    if so_far.after:
+        change.write(_COUNT, _here(so_far) | {"pieces": so_far.after})
 
 
 def _is_rebuilt(change: WriteTransaction, so_far: Moved, moved: set[tuple[int, Prefix]]) -> bool:
@@ -179,9 +201,9 @@ def _is_rebuilt(change: WriteTransaction, so_far: Moved, moved: set[tuple[int, P
         with suppress(TooManyPiecesError):
             _rebuild_around(change, so_far, moved)
             return True
-    if not so_far.was_closed or so_far.network_id in change.freed:
+    if not so_far.was_closed or (so_far.network_id, so_far.project_id) in change.freed:
         with suppress(TooManyPiecesError):
-            _rebuild_network(change, so_far)
+            _rebuild_project(change, so_far)
             return True
     return False
 
@@ -195,41 +217,43 @@ def _rebuild_around(
             _rebuild(change, so_far, version, prefix)
 
 
-def _rebuild_network(change: WriteTransaction, so_far: Moved) -> None:
-    """Rebuild all pieces of a network.
+def _rebuild_project(change: WriteTransaction, so_far: Moved) -> None:
+    """Rebuild all pieces of a project on a network.
 
     Raises TooManyPiecesError, having written nothing and read little more than shows it.
     """
-    here = so_far.network_id
+    own = wide_pairs(change, so_far.network_id, so_far.project_id)
     made: set[Piece] = set()
     for version in (6, 4):  # most often it is IPv6 that has too many
+        pairs = {pair for family, pair in own if family == version}
+        owned = owned_prefixes(change, so_far.network_id, version, EVERYTHING) if pairs else ()
         most = MOST_PIECES - _broken(made)
-        owned = owned_prefixes(change, here, version, EVERYTHING)
-        made |= {Piece(version, *each) for each in divide(owned, BITS[version], most=most).items()}
-    was = {*map(_piece, change.rows(_ON_NETWORK, {"network_id": here}))}
+        pieces = divide(owned, BITS[version], most=most, divided=pairs)
+        made |= {Piece(version, *each) for each in pieces.items()}
+    was = {*map(_piece, change.rows(_ALL, _here(so_far)))}
     _replace(change, so_far, was, made)
 
 
 def _close(change: WriteTransaction, so_far: Moved, moved: Collection[tuple[int, Prefix]]) -> None:
-    """Remove the broken pairs of a network that has too many, and rebuild its whole pairs."""
-    here = so_far.network_id
+    """Remove the broken pairs of a project that has too many, and rebuild its whole pairs."""
+    here = _here(so_far)
     if not so_far.was_closed:
-        broken = {*map(_piece, change.rows(_BROKEN_ON_NETWORK, {"network_id": here}))}
-        change.write(_DELETE_BROKEN, {"this_network": here})
+        broken = {*map(_piece, change.rows(_BROKEN, here))}
+        change.write(_DELETE_BROKEN, _this_share(so_far))
         so_far.replace(broken, set())
     so_far.is_closed = True
     if len(moved) > _ONE_BY_ONE:
         firsts = None
-        rows = change.rows(_ON_NETWORK, {"network_id": here})
+        rows = change.rows(_ALL, here)
     else:
         firsts = {
             address_key(version, each)
             for version, prefix in moved
             for each in _cuts(version, prefix)
         }
-        values = {"network_id": here, "firsts": sorted(firsts)}
-        rows = list(change.connection.execute(_AT, values))
-    whole = {Piece(version, pair, pair) for version, pair in whole_pairs(change, here, firsts)}
+        rows = list(change.connection.execute(_AT, here | {"firsts": sorted(firsts)}))
+    pairs = whole_pairs(change, so_far.network_id, so_far.project_id, firsts)
+    whole = {Piece(version, pair, pair) for version, pair in pairs}
     _replace(change, so_far, {*map(_piece, rows)}, whole)
 
 
@@ -243,7 +267,7 @@ def _rebuild(change: WriteTransaction, so_far: Moved, version: int, moved: Prefi
     most = MOST_PIECES - so_far.after + _broken(was)
     made = divide(owned, BITS[version], around, region, most)
     if around is not None and made == {region: around}:
-        whole, beside = _joined(change, so_far.network_id, Piece(version, region, around))
+        whole, beside = _joined(change, so_far, Piece(version, region, around))
         made, was = {whole: around}, was | beside
     _replace(change, so_far, was, {Piece(version, *each) for each in made.items()})
 
@@ -273,13 +297,13 @@ def _around(
     return max(enclosing, key=lambda each: each.length, default=None)
 
 
-def _joined(change: WriteTransaction, network_id: str, piece: Piece) -> tuple[Prefix, set[Piece]]:
+def _joined(change: WriteTransaction, so_far: Moved, piece: Piece) -> tuple[Prefix, set[Piece]]:
     """The widest piece that this one makes with pieces beside it of the same pair, and these."""
     bits = BITS[piece.version]
     lengths = range(piece.prefix.length, piece.pair.length, -1)
     beside = [_sibling(piece.prefix.first, length, bits) for length in lengths]
     firsts = [address_key(piece.version, each.first) for each in beside]
-    rows = change.connection.execute(_AT, {"network_id": network_id, "firsts": firsts})
+    rows = change.connection.execute(_AT, _here(so_far) | {"firsts": firsts})
     there = {*map(_piece, rows)}
     whole, joined = piece.prefix, set()
     for each in beside:
@@ -293,12 +317,12 @@ def _joined(change: WriteTransaction, network_id: str, piece: Piece) -> tuple[Pr
 
 def _replace(change: WriteTransaction, so_far: Moved, was: set[Piece], made: set[Piece]) -> None:
     removed, added = was - made, made - was
-    here = so_far.network_id
     if removed:
         keys = [address_key(each.version, each.prefix.first) for each in sorted(removed)]
+        here = so_far.network_id
         change.write(_DELETE, [{"this_network": here, "this_first": each} for each in keys])
     if added:
-        change.write(_INSERT, [_row(here, each) for each in sorted(added)])
+        change.write(_INSERT, [_here(so_far) | _row(each) for each in sorted(added)])
     so_far.replace(removed, added)
 
 
@@ -330,12 +354,17 @@ def by_pair(pieces: Iterable[Piece]) -> Mapping[tuple[int, Prefix], set[Piece]]:
     return found
 
 
-def _row(network_id: str, piece: Piece) -> Values:
-    pair = {
-        "pair_first": address_key(piece.version, piece.pair.first),
-        "pair_length": piece.pair.length,
-    }
-    return {"network_id": network_id, **in_row(piece), **pair}
+def _here(so_far: Moved) -> Values:
+    return {"network_id": so_far.network_id, "project_id": so_far.project_id}
+
+
+def _this_share(so_far: Moved) -> Values:
+    return {"this_network": so_far.network_id, "this_project": so_far.project_id}
+
+
+def _row(piece: Piece) -> Values:
+    pair_first = address_key(piece.version, piece.pair.first)
+    return {**in_row(piece), "pair_first": pair_first, "pair_length": piece.pair.length}
 
 
 def _piece(row: Record) -> Piece:

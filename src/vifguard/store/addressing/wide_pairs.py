@@ -41,21 +41,27 @@ _SETS = (
 
 def settle(change: WriteTransaction) -> None:
     """Rebuild pieces where owners have moved, and notify the hosts that follow their sets."""
-    moved = {each.network_id: each for each in wide_pair_pieces.moved(change)}
+    moved: dict[str, list[Moved]] = defaultdict(list)
+    for each in wide_pair_pieces.moved(change):
+        moved[each.network_id].append(each)
     for network_id in moved.keys() | change.listed.keys():
         listed = {
             (set_id, wide_pair_pieces.pair_of(prefix))
             for set_id, prefix in change.listed.get(network_id, ())
         }
-        _tell(change, moved.get(network_id) or Moved(network_id, 0), listed)
+        _tell(change, network_id, moved[network_id], listed)
     change.owned.clear()
     change.listed.clear()
 
 
-def _tell(change: WriteTransaction, moved: Moved, listed: Iterable[tuple[str, _Pair]]) -> None:
-    here = moved.network_id
-    removed = wide_pair_pieces.by_pair(moved.gone)
-    affected = wide_pair_pieces.by_pair(moved.gone | moved.come)
+def _tell(
+    change: WriteTransaction,
+    here: str,
+    moved: Iterable[Moved],
+    listed: Iterable[tuple[str, _Pair]],
+) -> None:
+    removed = wide_pair_pieces.by_pair(piece for each in moved for piece in each.gone)
+    affected = wide_pair_pieces.by_pair(p for each in moved for p in each.gone | each.come)
     told: dict[str, set[Piece]] = defaultdict(set)
     for set_id, pair in _sets_of(change, here, affected):
         told[set_id] |= affected[pair]
@@ -67,7 +73,7 @@ def _tell(change: WriteTransaction, moved: Moved, listed: Iterable[tuple[str, _P
     if not told:
         return
     following = address_sets.queue_subscribers(change, told.keys())()
-    if moved.is_turned or sum(map(len, told.values())) > MOST_JOURNALED:
+    if any(each.is_turned for each in moved) or sum(map(len, told.values())) > MOST_JOURNALED:
         address_sets.restart(change, told.keys(), following)
     else:
         address_sets.tell(change, _lines(told.items()), following)

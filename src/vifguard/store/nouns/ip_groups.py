@@ -291,13 +291,13 @@ def _keep(spare: dict[IPAddress, str | None], wish: AddressRequest) -> IPAddress
 def _release(
     change: WriteTransaction, stored: StoredIpGroup, removed: Mapping[IPAddress, str | None]
 ) -> None:
-    network_id = stored.group.network_id
+    network_id, project_id = stored.group.network_id, stored.group.project_id
     choice = subnets.of_network(change, network_id)
     pooled = ((subnet, address) for address, subnet in removed.items() if subnet is not None)
     shared = change.connection.scalar(select(networks.c.shared).where(networks.c.id == network_id))
-    addresses.release(change, pooled, choice, stored.group.project_id if shared else "")
+    addresses.release(change, pooled, choice, project_id, is_shared=bool(shared))
     link_local = [address for address, subnet in removed.items() if subnet is None]
-    addresses.release_link_local(change, network_id, link_local)
+    addresses.release_link_local(change, network_id, project_id, link_local)
     for address in removed:
         held = and_(holders.c.group_id == stored.group.id, holders.c.address == key(address))
         change.connection.execute(delete(holders).where(held))

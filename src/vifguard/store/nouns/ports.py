@@ -322,8 +322,8 @@ def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[S
         ip_groups.forget_member(change, port.id)
     move = MembershipChange(change, port, None)
     removed = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
-    rests_for = port.project_id if stored.network.shared else ""
-    addresses.release(change, removed, beside, rests_for)
+    is_shared = stored.network.shared
+    addresses.release(change, removed, beside, port.project_id, is_shared=is_shared)
     move.write(None)
     pair_rows.write(change, port, None)
     change.write(_DELETE, {"this": port.id})

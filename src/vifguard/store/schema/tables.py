@@ -56,9 +56,6 @@ networks = Table(
     # The most addresses that ports may learn: link-local ones for each MAC, and others.
     Column("learned_link_local", Integer, nullable=False, server_default="0"),
     Column("learned_others", Integer, nullable=False, server_default="0"),
-    # The number of pieces of its wide address pairs that others' prefixes break; 1025 where they
-    # are too many, and none of them is kept.
-    Column("pieces", Integer, nullable=False, server_default="0"),
     Index(None, "name"),
     Index(None, "created_at", "id"),
 )
@@ -164,7 +161,19 @@ pair_pieces = Table(
     Column("length", Integer, nullable=False),
     Column("pair_first", KEY, nullable=False),
     Column("pair_length", Integer, nullable=False),
+    Column("project_id", String(64), nullable=False, server_default=""),
     Index(None, "network_id", "pair_first"),
+    Index(None, "network_id", "project_id"),
+)
+
+# The number of pieces of a project's broken pairs; 1025 where they are too many, and none is kept.
+# A project without any has no row.
+pair_shares = Table(
+    "pair_shares",
+    metadata,
+    Column("network_id", ID, primary_key=True),
+    Column("project_id", String(64), primary_key=True),
+    Column("pieces", Integer, nullable=False),
 )
 
 ip_groups = Table(
