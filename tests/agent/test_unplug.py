@@ -10,6 +10,7 @@ from tests.agent.host_facts import link, port, port_id, tap, update
 from vifguard.agent.enforcement import Result
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.state import AgentState, AllLinks, Dirty
+from vifguard.agent.wiring.wirings import linux_wirings
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import BridgeChange, ObservedBridges
 from vifguard.bridging.bridge_applier import BridgeResult
@@ -58,6 +59,9 @@ class FakeWirer:
 class NoneAdopted:
     """No bridge is the operator's."""
 
+    def compare(self, _ports, _guarded):
+        pass
+
     def note(self, links):
         list(links)
 
@@ -92,7 +96,8 @@ class FakeQuarantine:
 def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
     state, wirer = AgentState({}), FakeWirer()
-    hands = Reconciler(state, FakeGuards(), wirer, FakeQuarantine(), NoneAdopted(), by_name=False)
+    wirings = linux_wirings(state, wirer, FakeQuarantine(), NoneAdopted(), by_name=False)
+    hands = Reconciler(state, FakeGuards(), wirings, wirer.link)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))

@@ -36,6 +36,7 @@ from vifguard.agent.watch import FeedWatcher, Notice, Stop, link_watcher, quaran
 from vifguard.agent.wiring.adopted_bridges import AdoptedBridges, HostLinks
 from vifguard.agent.wiring.sysctl_watch import SysctlWatcher
 from vifguard.agent.wiring.wiring_report import WiringWatcher
+from vifguard.agent.wiring.wirings import linux_wirings
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
@@ -138,11 +139,13 @@ class Agent:
         door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
         former = SavedState(settings.record, bridges)
         adopted = AdoptedBridges(state, settings, former, door, told.health.lost)
-        wirer = BridgeApplier(
+        applier = BridgeApplier(
             tools.links, bridges, tools.quarantine, vlan_quarantine=tools.wire.vlan_quarantine
         )
-        by_name = tools.wire.by_name
-        hands = Reconciler(state, guards, wirer, tools.quarantine, adopted, by_name=by_name)
+        wirings = linux_wirings(
+            state, applier, tools.quarantine, adopted, by_name=tools.wire.by_name
+        )
+        hands = Reconciler(state, guards, wirings, applier.link)
         reading = Verifier(
             guards, state, told.health, hands.port_by_ifindex, settings.compare_every
         )
@@ -150,7 +153,7 @@ class Agent:
             adopted, hands, told.outbox, driver.connections, told.put, told.stop
         )
         tools.start("wiring watcher", watching.work, told.stop.set)
-        quiet = SysctlWatcher(hands, told.health, told.stop)
+        quiet = SysctlWatcher(wirings, told.health, told.stop)
         tools.start("settings watcher", quiet.work, told.stop.set)
         listener = EventReader(driver, told.outbox, told.stop, hands)
         tools.start("listener", listener.work, told.stop.set)

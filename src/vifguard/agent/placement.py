@@ -9,14 +9,22 @@ otherwise a project that makes a port with a stopped guest's MAC would get that 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vifguard.agent.state import AgentState, claimed_name, is_of_guest, is_of_libvirt
-from vifguard.bridging.bridge import Bridge, bridge_name, is_ours, port_of_mark
+from vifguard.agent.wiring.choice import (
+    Choice,
+    WiringName,
+    choose,
+    is_on_operators_bridge,
+    lacks_uplink,
+    wiring_of,
+)
+from vifguard.bridging.bridge import Bridge, port_of_mark
 from vifguard.feed.messages import HostPort
-from vifguard.feed.segment import Segment, UnknownKind
-from vifguard.kernel.net.link import BRIDGE, Link
+from vifguard.kernel.net.link import Link
 
+_NOT_APART = "the host cannot keep networks apart, and this one is isolated"
 CONTESTED = "contested"
 """The alias of an interface that several ports claim."""
 
@@ -33,6 +41,7 @@ class Placement:
     `closed` is the reason why it passes nothing; empty means open. Without `link` and `closed` it
     is absent. `note` is a remark for the report. `contested`: others claim the interface too.
     `stays`: its network cannot take it yet, so it stays in the operator's bridge that it is in.
+    `wiring` is that of its network; of a closed one, that of the place where it is.
     """
 
     port: HostPort
@@ -42,6 +51,7 @@ class Placement:
     note: str = ""
     contested: bool = False
     stays: bool = False
+    wiring: WiringName = WiringName.BRIDGE
 
     @property
     def reversed_hooks(self) -> bool:
@@ -64,42 +74,33 @@ def has_reversed_hooks(link: Link) -> bool:
 
 
 def locate(state: AgentState, port: HostPort) -> Placement:
-    """Find the interface and the bridge of a port."""
-    found = _find(state, port)
-    if found.link is None or found.closed:
-        return found
+    """Find the interface of a port, its wiring and its bridge."""
+    found, choice = _find(state, port), choose(state, port.segment.network_id)
+    if found.link is None:
+        return replace(found, wiring=choice.wiring)
+    if found.closed:
+        return replace(found, wiring=wiring_of(state, found.link))
+    return _wired(state, found, found.link, choice)
+
+
+def _wired(state: AgentState, found: Placement, link: Link, choice: Choice) -> Placement:
+    """The place with its bridge, or closed where its network can have none here."""
+    port, bridge, why = found.port, choice.bridge, choice.why
+    here = replace(found, wiring=wiring_of(state, link))
     if state.no_isolation and not port.segment.shared:
-        why = f"the host cannot keep networks apart, and this one is isolated: {state.no_isolation}"
-        return Placement(port, found.link, closed=port.policy.closed or why)
-    segment = state.segment(port.segment.network_id)
-    bridge, why = _bridge(state, segment)
+        return replace(here, closed=port.policy.closed or f"{_NOT_APART}: {state.no_isolation}")
     if found.reversed_hooks:
-        bridge, why = None, _why_not_reversed(port, found.link)
-    closed = port.policy.closed or why
-    note = f"uplink {bridge.uplink} does not exist" if bridge and _lacks(state, bridge) else ""
-    is_known = not isinstance(segment.kind, UnknownKind)
-    if (why or note) and is_known and is_on_operators_bridge(state, found.link):
+        bridge, why = None, _why_not_reversed(port, link)
+    note = (
+        f"uplink {bridge.uplink} does not exist" if bridge and lacks_uplink(state, bridge) else ""
+    )
+    if (why or note) and choice.is_known and is_on_operators_bridge(state, link):
         # Taking it out of there for a network that cannot take it would only cut it off.
-        note = f"{why or note}; interface {found.link.name} stays where it is, without a guard"
-        return Placement(port, found.link, None, port.policy.closed, note, stays=True)
-    return Placement(port, found.link, None if closed else bridge, closed, note)
-
-
-def is_on_operators_bridge(state: AgentState, link: Link) -> bool:
-    """Whether an interface is a member of a bridge that no agent made."""
-    master = state.links.get(link.master)
-    return master is not None and master.kind == BRIDGE and not is_ours(master)
-
-
-def bridge_of(state: AgentState, network_id: str) -> Bridge | None:
-    """The bridge of a network that has ports here; None where it can have none, or needs none.
-
-    It needs none while its uplink is missing and it has no member: the next port makes it.
-    """
-    bridge = _bridge(state, state.segment(network_id))[0]
-    if bridge and _lacks(state, bridge) and not _has_members(state, bridge):
-        return None
-    return bridge
+        note = f"{why or note}; interface {link.name} stays where it is, without a guard"
+        return replace(here, closed=port.policy.closed, note=note, stays=True)
+    if closed := port.policy.closed or why:
+        return replace(here, closed=closed, note=note)
+    return replace(found, bridge=bridge, note=note, wiring=choice.wiring)
 
 
 def _find(state: AgentState, port: HostPort) -> Placement:
@@ -190,55 +191,3 @@ def _why_not_reversed(port: HostPort, link: Link) -> str:
         f"interface {link.name} is a {link.kind}: what it stands on decides who hears it, so "
         "it cannot be on an isolated network"
     )
-
-
-def _bridge(state: AgentState, segment: Segment) -> tuple[Bridge | None, str]:
-    """The bridge of a network, or the reason why it can have none."""
-    if isinstance(segment.kind, UnknownKind):
-        name = segment.kind.type
-        return (
-            None,
-            f"its network is of the kind {name}, which this agent does not know: upgrade it",
-        )
-    name, network_id = bridge_name(segment.network_id), segment.network_id
-    if network_id != min(state.networks_of_bridge(name)):
-        return None, f"another network has the bridge {name}"
-    if not segment.physical:
-        return Bridge(name, network_id, segment.mtu), ""
-    device = state.physical.get(segment.physical)
-    if device is None:
-        remedy = f"--physical {segment.physical}=DEVICE"
-        return None, f"the host has no uplink to {segment.physical}; start its agent with {remedy}"
-    if _owner(state, device) != network_id:
-        return None, f"another network has the uplink {device}"
-    return _bridge_with(state, segment, device)
-
-
-def _bridge_with(state: AgentState, segment: Segment, device: str) -> tuple[Bridge | None, str]:
-    """The operator's bridge, or ours with this uplink, or the reason why ours cannot have it."""
-    uplink, network_id = state.named(device), segment.network_id
-    if uplink is not None and uplink.kind == BRIDGE:
-        return Bridge(device, network_id, segment.mtu, ours=False), ""
-    if uplink is not None and is_on_operators_bridge(state, uplink):
-        other = state.links[uplink.master].name
-        remedy = f"--physical {segment.physical}={other}"
-        return None, f"uplink {device} is a member of {other}; start the agent with {remedy}"
-    return Bridge(bridge_name(network_id), network_id, segment.mtu, device), ""
-
-
-def _owner(state: AgentState, device: str) -> str:
-    """The network that has the uplink: that of the bridge it is on, else the first."""
-    networks = state.networks_of_uplink(device)
-    uplink = state.named(device)
-    master = state.links.get(uplink.master) if uplink else None
-    holding = [n for n in networks if master is not None and bridge_name(n) == master.name]
-    return min(holding or networks)
-
-
-def _lacks(state: AgentState, bridge: Bridge) -> bool:
-    return bool(bridge.uplink) and state.named(bridge.uplink) is None
-
-
-def _has_members(state: AgentState, bridge: Bridge) -> bool:
-    link = state.named(bridge.name)
-    return link is not None and any(x.master == link.index for x in state.links.values())

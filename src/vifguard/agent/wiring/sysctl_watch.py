@@ -28,7 +28,7 @@ AT_ONCE, PAUSE = 500, 0.1
 class SilencedInterfaces(Protocol):
     """The interfaces at which the host itself is silenced."""
 
-    def host_silencing(self) -> Mapping[int, tuple[str, Mapping[str, str]]]:
+    def silenced(self) -> Mapping[int, tuple[str, Mapping[str, str]]]:
         """The settings that must hold, by interface, with its name."""
 
 
@@ -48,7 +48,7 @@ class SysctlWatcher:
 
     def _look(self, links: Links) -> None:
         """Compare all interfaces, some at a time: other threads wait meanwhile."""
-        wanted = list(self._settled.host_silencing().items())
+        wanted = list(self._settled.silenced().items())
         for start in range(0, len(wanted), AT_ONCE):
             if start and self._stop.wait(PAUSE):
                 return
@@ -60,7 +60,7 @@ class SysctlWatcher:
 
     def _set_back(self, link: Link | None, name: str, settings: Mapping[str, str]) -> None:
         # Another interface may have the name by now: it is set when it gets its guard.
-        if link is None or link.name != name or link.index not in self._settled.host_silencing():
+        if link is None or link.name != name or link.index not in self._settled.silenced():
             return
         try:
             sysctl.write(name, settings)

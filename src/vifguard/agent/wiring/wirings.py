@@ -1,0 +1,136 @@
+"""The wirings of a host: each place, interface and name goes to the wiring that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from vifguard.agent.placement import Placement
+from vifguard.agent.state import AgentState
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.agent.wiring.applied_wiring import Lost
+from vifguard.agent.wiring.choice import WiringName, choose
+from vifguard.agent.wiring.interface_quarantine import InterfaceQuarantine
+from vifguard.agent.wiring.members import Members
+from vifguard.agent.wiring.operators_bridges import OperatorsBridges
+from vifguard.agent.wiring.own_bridges import OwnBridges
+from vifguard.agent.wiring.wiring import Batch, Connected, Wiring
+from vifguard.bridging.bridge_applier import BridgeApplier
+from vifguard.bridging.quarantine import Quarantine
+from vifguard.kernel.net.link import Link
+
+
+class Wirings:
+    """All wirings of a host, in the order in which they are asked for a leaving interface.
+
+    One thread's, but for `silenced`.
+    """
+
+    def __init__(
+        self,
+        state: AgentState,
+        wirings: Mapping[WiringName, Wiring],
+        quarantine: InterfaceQuarantine,
+    ) -> None:
+        self._state = state
+        self._wirings = wirings
+        self._quarantine = quarantine
+
+    def wait(self, placements: Iterable[Placement], dirty: Collection[str]) -> dict[str, Lost]:
+        """Block the interfaces of `dirty` ports that are not there yet; return losses of that."""
+        missing = [x for x in placements if x.link is None and self._is_held(x.wiring)]
+        return self._quarantine.wait(missing, dirty)
+
+    def prepare(self, places: Mapping[int, Placement], ports: Collection[int]) -> None:
+        """Record interfaces as they are, and silence the host itself at them."""
+        for name, wiring in self._wirings.items():
+            wiring.prepare(_of(name, places), ports)
+
+    def running(self, places: Mapping[int, Placement]) -> frozenset[int]:
+        """The places whose guests had a network before any guard."""
+        return frozenset(
+            i for i, x in places.items() if x.link and self._wirings[x.wiring].was_running(x.link)
+        )
+
+    def connect(self, places: Mapping[int, Placement], batch: Batch) -> Connected:
+        """Give guarded interfaces their place; lift or impose their quarantine."""
+        connected = Connected()
+        for name, wiring in self._wirings.items():
+            connected.add(wiring.connect(_of(name, places), batch))
+        held = {i for i, place in places.items() if self._is_held(place.wiring)}
+        bare = [i for i in batch.unguarded if i in held or i not in places]
+        self._quarantine.lift(places, bare, self._has_held_port)
+        return connected
+
+    def disconnect(self, links: Iterable[Link]) -> dict[int, str]:
+        """Make interfaces of no port pass nothing; return the failures with the reason."""
+        leaving: dict[WiringName, list[Link]] = {}
+        for link in links:
+            leaving.setdefault(self._name_of(link), []).append(link)
+        failed: dict[int, str] = {}
+        for name, own in leaving.items():
+            failed |= self._wirings[name].disconnect(own)
+        return failed
+
+    def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
+        """Put right what belongs to no port, once all ports have had their turn."""
+        for wiring in self._wirings.values():
+            wiring.compare(ports, guarded)
+
+    def sweep(self, ports: Collection[int]) -> None:
+        """Remove leftovers, after guards of no port went."""
+        for wiring in self._wirings.values():
+            wiring.sweep(ports)
+        self._quarantine.sweep()
+
+    def forget_others(self, ports: Collection[str]) -> None:
+        """Wait for the interfaces of no other ports."""
+        self._quarantine.forget_others(ports)
+
+    def silenced(self) -> dict[int, tuple[str, Mapping[str, str]]]:
+        """The settings that keep the host itself off its wiring, by interface, with its name.
+
+        Another thread may call this, and gets the present state or that of a moment ago.
+        """
+        links = self._state.links
+        found: dict[int, Mapping[str, str]] = {}
+        for wiring in self._wirings.values():
+            found |= wiring.silenced()
+        here = ((links.get(i), settings) for i, settings in found.items())
+        return {link.index: (link.name, settings) for link, settings in here if link}
+
+    def _name_of(self, link: Link) -> WiringName:
+        """The wiring of an interface that is no port's any more."""
+        return next(name for name, wiring in self._wirings.items() if wiring.has(link))
+
+    def _is_held(self, wiring: WiringName) -> bool:
+        return self._wirings[wiring].has_quarantine
+
+    def _has_held_port(self, name: str) -> bool:
+        """Whether a port whose wiring has a quarantine claims an interface of this name."""
+        ports = (self._state.ports[i] for i in self._state.claimants(name))
+        choices = (choose(self._state, port.segment.network_id) for port in ports)
+        return any(self._is_held(choice.wiring) for choice in choices)
+
+
+def linux_wirings(
+    state: AgentState,
+    applier: BridgeApplier,
+    quarantine: Quarantine,
+    adopted: AdoptedBridges,
+    *,
+    by_name: bool,
+) -> Wirings:
+    """The wirings of a host with bridges of Linux.
+
+    `by_name`: the quarantine can wait for an interface that is not there yet.
+    """
+    members = Members(state, applier)
+    wirings: dict[WiringName, Wiring] = {
+        WiringName.OPERATORS_BRIDGE: OperatorsBridges(state, members, adopted),
+        WiringName.BRIDGE: OwnBridges(state, members, adopted.note),
+    }
+    return Wirings(state, wirings, InterfaceQuarantine(state, quarantine, by_name=by_name))
+
+
+def _of(name: WiringName, places: Mapping[int, Placement]) -> dict[int, Placement]:
+    return {index: place for index, place in places.items() if place.wiring is name}
