@@ -358,8 +358,8 @@ def test_a_data_directory_that_goes_under_a_living_host_is_told_of(machine: Host
 def test_this_hosts_agent_is_shown_by_the_check(machine: Host) -> None:
     """O A1: the check looked at everything but the agent that runs."""
 
-    def check() -> dict[str, Any] | None:
-        run = machine.run(COMMAND, "host", "check", "--bpf-dir", machine.bpf_dir, "--json")
+    def check(bpf_dir: Path = machine.bpf_dir) -> dict[str, Any] | None:
+        run = machine.run(COMMAND, "host", "check", "--bpf-dir", bpf_dir, "--json")
         found: dict[str, Any] | None = json.loads(run.stdout)["agent"]
         return found
 
@@ -370,6 +370,9 @@ def test_this_hosts_agent_is_shown_by_the_check(machine: Host) -> None:
         found = eventually(lambda: (agent := check()) and agent["lost"] and agent)
         assert (found["pid"], found["host"], found["degraded"]) == (process.pid, machine.name, [])
         assert found["guards_read_back"]
+        by_another_name = machine.directory / "link"
+        by_another_name.symlink_to(machine.bpf_dir)
+        assert (check(by_another_name) or {})["pid"] == process.pid
         assert f'vifguard_guards_lost_total{{cause="common",host="{machine.name}"}}' in metrics(
             machine
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`bpf_dir`: where guards are pinned. `physical`: physical network -> uplink or bridge.
+    """`bpf_dir`: where guards are pinned, without symbolic links, as it names agent and run file.
+
+    `physical`: physical network -> uplink or bridge.
 
     `trusted`: interfaces that forward without a guard on a bridge of the operator's, and
     `keep_unguarded`: so do those that were there first, until they have a port or leave.

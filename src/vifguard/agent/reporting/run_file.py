@@ -114,6 +114,6 @@ def forget(bpf_dir: Path) -> None:
 
 
 def path_of(bpf_dir: Path) -> Path:
-    """The path of the run file of the agent that pins in a directory."""
+    """The path of the run file of the agent that pins in a directory, given as in Settings."""
     directory = Path(os.environ.get("RUNTIME_DIRECTORY", "") or DIRECTORY)
-    return directory / f"{str(bpf_dir.absolute()).strip('/').replace('/', '-')}.json"
+    return directory / f"{str(bpf_dir).strip('/').replace('/', '-')}.json"

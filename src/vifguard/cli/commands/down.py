@@ -37,7 +37,10 @@ Release = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before guests are cut off.")]
 BpfDir = Annotated[
     Path | None,
-    typer.Option(help="Where guards are pinned. Default: where the last agent pinned them."),
+    typer.Option(
+        resolve_path=True,
+        help="Where guards are pinned. Default: where the last agent pinned them.",
+    ),
 ]
 PATIENCE = 10.0
 """Seconds that a process has to end."""

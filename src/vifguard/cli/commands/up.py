@@ -106,7 +106,9 @@ Attach = Annotated[
         "Give `up` and `down` the same value.",
     ),
 ]
-BpfDir = Annotated[Path, typer.Option(help="Where programs and maps are pinned.")]
+BpfDir = Annotated[
+    Path, typer.Option(resolve_path=True, help="Where programs and maps are pinned.")
+]
 TakeOver = Annotated[
     bool,
     typer.Option(

@@ -54,9 +54,10 @@ class DataDir:
     def bpf_dir(self) -> Path | None:
         """The directory in which the last agent pinned; None where there was none."""
         try:
-            return Path((self.path / "bpf-dir").read_text(encoding="utf-8").rstrip("\n"))
+            text = (self.path / "bpf-dir").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        return Path(text.rstrip("\n")).resolve()
 
     def prepare(self) -> None:
         """Make the directory, for its owner alone; refuse one that others can enter."""

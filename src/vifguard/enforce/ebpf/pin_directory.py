@@ -26,8 +26,8 @@ class PinDirectory:
     """The directory of pins by which one agent knows its own guards, of any build."""
 
     def __init__(self, root: Path) -> None:
-        path = os.fsencode(root.resolve())
-        self._digest = hashlib.sha256(path).digest()[: SPEC.value_size]
+        """`root`: the path without symbolic links."""
+        self._digest = hashlib.sha256(os.fsencode(root)).digest()[: SPEC.value_size]
         self._said: dict[int, tuple[str, bytes | None]] = {}
         """Names and digests of programs by their ids, none of which the kernel gives twice."""
 
