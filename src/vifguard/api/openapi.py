@@ -127,7 +127,10 @@ def _asked(resource: ResourceSchema, verb: str) -> Schema:
 
 
 def _described(attribute: Attribute, words: str) -> Schema:
-    return {**attribute.converter.schema, "description": f"May be set only by {words}."}
+    return {
+        **attribute.converter.schema,
+        "description": f"{attribute.help} May be set only by {words}.",
+    }
 
 
 def _shown(resource: ResourceSchema) -> Schema:

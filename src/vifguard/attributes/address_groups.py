@@ -43,7 +43,15 @@ ADDRESS_GROUPS: Final = ResourceSchema(
     "address_groups",
     (
         *shared_attributes(),
-        Attribute("addresses", ADDRESSES, OWNER, None, frozenset(), "addresses"),
+        Attribute(
+            "addresses",
+            ADDRESSES,
+            OWNER,
+            None,
+            frozenset(),
+            "addresses",
+            help="Its addresses and prefixes.",
+        ),
         Attribute("shared", boolean),
         *with_stamp(),
     ),

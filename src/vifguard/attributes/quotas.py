@@ -29,10 +29,16 @@ QUOTAS: Final = ResourceSchema(
     (
         *(Attribute(name, _MOST, None, OPERATOR) for name in RESOURCES),
         # The path names the project; clients name it again.
-        Attribute("project_id", project, None, OPERATOR),
+        Attribute("project_id", project, None, OPERATOR, help="The project, as the path names it."),
         Attribute("tenant_id", project),
         # A quota below the present use is accepted only with `force`.
-        Attribute("force", boolean, None, OPERATOR),
-        Attribute("check_limit", boolean, None, OPERATOR),
+        Attribute("force", boolean, None, OPERATOR, help="Also below what the project has."),
+        Attribute(
+            "check_limit",
+            boolean,
+            None,
+            OPERATOR,
+            help="Refuse a quota below what the project has; the usual.",
+        ),
     ),
 )

@@ -48,13 +48,31 @@ RBAC_POLICIES: Final = ResourceSchema(
     "rbac_policies",
     (
         Attribute("id", uuid),
-        Attribute("project_id", project, OWN_PROJECT),
+        Attribute(
+            "project_id",
+            project,
+            OWN_PROJECT,
+            help="The project that owns it. Only the operator may name another project.",
+        ),
         Attribute("tenant_id", project),
-        Attribute("object_type", _kind, OWNER, default=REQUIRED),
-        Attribute("object_id", uuid, OWNER, default=REQUIRED),
+        Attribute("object_type", _kind, OWNER, default=REQUIRED, help="The kind of the object."),
+        Attribute("object_id", uuid, OWNER, default=REQUIRED, help="The object that is shared."),
         # The same twice: the old word is the one that clients still send.
-        Attribute("target_tenant", _target, _SHARER, _SHARER),
-        Attribute("target_project", _target, _SHARER, _SHARER, visible_to=NO_ONE),
-        Attribute("action", text(), OWNER, default=REQUIRED),
+        Attribute("target_tenant", _target, _SHARER, _SHARER, help="A project, or * for all."),
+        Attribute(
+            "target_project",
+            _target,
+            _SHARER,
+            _SHARER,
+            visible_to=NO_ONE,
+            help="A project, or * for all.",
+        ),
+        Attribute(
+            "action",
+            text(),
+            OWNER,
+            default=REQUIRED,
+            help="What the target may do: access_as_shared.",
+        ),
     ),
 )

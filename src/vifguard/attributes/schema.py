@@ -46,6 +46,7 @@ class Attribute:
     field: str = ""
     visible_to: AttributeRule | None = None
     is_filter: bool = False
+    help: str = ""
     former: str = ""
 
 
@@ -131,6 +132,11 @@ class ResourceSchema:
             for each in self._reserved
             if each.visible_to is not None and not each.visible_to.allows(standing, None)
         )
+
+    @cached_property
+    def writable(self) -> tuple[Attribute, ...]:
+        """The attributes that a request may set."""
+        return tuple(each for each in self.attributes if each.post or each.put)
 
     @cached_property
     def filters(self) -> tuple[str, ...]:

@@ -81,12 +81,30 @@ _prefix = nullable(Converter({"type": "string", "format": "cidr"}, _read_prefix)
 def said(who: Who) -> tuple[Attribute, ...]:
     """The attributes of a rule's meaning, for `who` to set."""
     return (
-        Attribute("direction", exactly(*_DIRECTION), who, default=REQUIRED),
-        Attribute("ethertype", _ethertype, who, default=4),
-        Attribute("protocol", protocol, who),
-        Attribute("port_range_min", _port, who),
-        Attribute("port_range_max", _port, who),
-        Attribute("remote_ip_prefix", _prefix, who),
+        Attribute(
+            "direction",
+            exactly(*_DIRECTION),
+            who,
+            default=REQUIRED,
+            help="ingress: to the group's ports; egress: from them.",
+        ),
+        Attribute(
+            "ethertype",
+            _ethertype,
+            who,
+            default=4,
+            help="IPv4 or IPv6.",
+        ),
+        Attribute(
+            "protocol", protocol, who, help="A name such as tcp, a number from 0 to 255, or any."
+        ),
+        Attribute(
+            "port_range_min", _port, who, help="The first port that is opened, or the ICMP type."
+        ),
+        Attribute(
+            "port_range_max", _port, who, help="The last port that is opened, or the ICMP code."
+        ),
+        Attribute("remote_ip_prefix", _prefix, who, help="The other side: an address or a prefix."),
     )
 
 
@@ -95,14 +113,32 @@ SECURITY_GROUP_RULES: Final = ResourceSchema(
     "security_group_rules",
     (
         Attribute("id", uuid),
-        Attribute("project_id", project, OWN_PROJECT),
+        Attribute(
+            "project_id", project, OWN_PROJECT, help="Whose it is; the project of its group."
+        ),
         Attribute("tenant_id", project),
-        Attribute("description", description, OWNER, None, "", "description"),
-        Attribute("security_group_id", text(36), OWNER, default=REQUIRED),
+        Attribute("description", description, OWNER, None, "", "description", help="Free text."),
+        Attribute(
+            "security_group_id",
+            text(36),
+            OWNER,
+            default=REQUIRED,
+            help="The security group that it is of.",
+        ),
         *said(OWNER),
         # A text that is no id is not found, as any unknown id is.
-        Attribute("remote_group_id", nullable(text(36)), OWNER),
-        Attribute("remote_address_group_id", nullable(text(36)), OWNER),
+        Attribute(
+            "remote_group_id",
+            nullable(text(36)),
+            OWNER,
+            help="The other side: the members of a security group.",
+        ),
+        Attribute(
+            "remote_address_group_id",
+            nullable(text(36)),
+            OWNER,
+            help="The other side: an address group.",
+        ),
         Attribute("normalized_cidr", nullable(text())),
         Attribute("belongs_to_default_sg", boolean),
         *with_stamp(),

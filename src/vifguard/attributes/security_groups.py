@@ -17,8 +17,25 @@ SECURITY_GROUPS: Final = ResourceSchema(
     "security_groups",
     (
         *shared_attributes(),
-        Attribute("stateful", boolean, OWNER, OWNER, default=True, field="stateful"),
-        Attribute("reject", boolean, OWNER, OWNER, default=False, field="reject"),
+        Attribute(
+            "stateful",
+            boolean,
+            OWNER,
+            OWNER,
+            default=True,
+            field="stateful",
+            help="Whether packets of a connection that a rule allowed pass as well. Fixed once a port "
+            "has the group.",
+        ),
+        Attribute(
+            "reject",
+            boolean,
+            OWNER,
+            OWNER,
+            default=False,
+            field="reject",
+            help="Whether its ports answer what they refuse by a TCP reset or an ICMP error.",
+        ),
         Attribute("shared", boolean),
         Attribute("security_group_rules", _rules),
         *with_stamp(),

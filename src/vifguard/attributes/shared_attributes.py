@@ -36,13 +36,22 @@ _RATE = integer(0, 10_000_000)
 profile: Final = nullable(one_of(Profile))
 
 
+_SELECTABLE = [guard.value for guard in Guard if guard in SELECTABLE]
+
+
 def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
     if fixed := guards - SELECTABLE:
         raise InvalidValueError(f"{sorted(fixed)} is always on and cannot be selected")
     return guards
 
 
-guards: Final = nullable(mapped(set_of(one_of(Guard), len(Guard)), _selectable))
+_guards = set_of(one_of(Guard), len(Guard))
+guards: Final = nullable(
+    Converter(
+        {**_guards.schema, "items": {"type": "string", "enum": _SELECTABLE}},
+        lambda value: _selectable(_guards.read(value)),
+    )
+)
 
 storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
 
@@ -95,10 +104,15 @@ def shared_attributes() -> tuple[Attribute, ...]:
     """The attributes that every resource begins with."""
     return (
         Attribute("id", uuid),
-        Attribute("name", word(), OWNER, OWNER, "", "name"),
-        Attribute("project_id", project, OWN_PROJECT),
+        Attribute("name", word(), OWNER, OWNER, "", "name", help="Its name."),
+        Attribute(
+            "project_id",
+            project,
+            OWN_PROJECT,
+            help="The project that owns it. Only the operator may name another project.",
+        ),
         Attribute("tenant_id", project),
-        Attribute("description", description, OWNER, OWNER, "", "description"),
+        Attribute("description", description, OWNER, OWNER, "", "description", help="Free text."),
     )
 
 
@@ -114,7 +128,15 @@ def with_stamp(tagged: Attribute = _TAGS) -> tuple[Attribute, ...]:
 
 def admin_state_up() -> Attribute:
     """The switch that networks and ports have."""
-    return Attribute("admin_state_up", boolean, OWNER, OWNER, default=True, field="admin_state_up")
+    return Attribute(
+        "admin_state_up",
+        boolean,
+        OWNER,
+        OWNER,
+        default=True,
+        field="admin_state_up",
+        help="Whether it is enabled. A disabled one passes nothing.",
+    )
 
 
 def moment(seconds: float) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vifguard.attributes.nouns import FREE_TEXTS
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.show.output import Column, print_item, print_json, print_table
 
@@ -184,16 +185,12 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-_FREE_TEXT = frozenset({"description", "device_id", "device_owner"})
-"""Parameters of which an empty text has a meaning."""
-
-
 def _refuse_empty(arguments: Mapping[str, Any]) -> None:
     # A shell makes the empty text of a variable that is not set; to the API it is the name of
     # every object without one.
     for parameter, value in arguments.items():
         given = value if isinstance(value, list) else [value]
-        if parameter not in _FREE_TEXT and "" in given:
+        if parameter not in FREE_TEXTS and "" in given:
             raise typer.BadParameter("an empty name is nobody's: is a variable not set?")
 
 

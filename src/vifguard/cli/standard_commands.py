@@ -1,7 +1,8 @@
-"""`show` and `delete` are the same for every noun: declared once, added to each."""
+"""`show`, `create`, `set` and `delete`: declared once, added to each noun."""
 
 # Annotations here name local values (which resource), so they are not postponed.
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,8 @@ import typer
 
 from vifguard.cli.exit_codes import HalfwayError
 from vifguard.cli.lookup import completer, find, id_of
+from vifguard.cli.options.attribute_options import AttributeOption, NounOptions
+from vifguard.cli.options.values import changes
 from vifguard.cli.session import Session, with_session
 from vifguard.client.errors import ClientError, RefusedError
 from vifguard.client.resource import ResourceType
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 
 
 Present = Callable[[Session, Mapping[str, Any]], None]
+PresentChange = Callable[[Session, Mapping[str, Any], Mapping[str, Any]], None]
+
+
+def _show_after(session: Session, _before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    session.show(after)
 
 
 def noun_app(resource: ResourceType, about: str) -> typer.Typer:
@@ -37,6 +45,52 @@ def add_show(app: typer.Typer, resource: ResourceType, present: Present = Sessio
     @with_session
     def show(session: Session, name: Annotated[str, argument]) -> None:
         present(session, find(session, resource, name))
+
+
+def add_create(
+    app: typer.Typer, noun: NounOptions, about: str, present: Present = Session.show
+) -> None:
+    """Add `create NAME`, with an option for each attribute of a new object."""
+    name = typer.Argument(metavar="NAME", help=noun.schema.by_name["name"].help)
+
+    def create(session: Session, name: str, **given: Any) -> None:
+        body = {"name": name, **noun.body(noun.create, session, {}, given)}
+        present(session, session.client.create(noun.resource, body))
+
+    _add(app, "create", about, create, Annotated[str, name], noun.create)
+
+
+def add_set(
+    app: typer.Typer, noun: NounOptions, about: str, present: PresentChange = _show_after
+) -> None:
+    """Add `set NAME`, with an option for each attribute that may change."""
+    name = typer.Argument(
+        metavar="NAME", help="Name or id.", autocompletion=completer(noun.resource)
+    )
+
+    def change(session: Session, which: str, **given: Any) -> None:
+        changes({key: value for key, value in given.items() if value not in (None, [])})
+        before = find(session, noun.resource, which)
+        body = noun.body(noun.set, session, before, given)
+        present(session, before, session.client.update(noun.resource, before["id"], body))
+
+    _add(app, "set", about, change, Annotated[str, name], noun.set)
+
+
+def _add(
+    app: typer.Typer,
+    name: str,
+    about: str,
+    command: Callable[..., None],
+    argument: Any,
+    options: tuple[AttributeOption, ...],
+) -> None:
+    """Add a command with one argument and these options; those of `create` may be required."""
+    session, which, _ = inspect.signature(command).parameters.values()
+    added = (each.signature(required=name == "create" and each.is_required) for each in options)
+    signature = inspect.Signature([session, which.replace(annotation=argument), *added])
+    command.__signature__ = signature  # type: ignore[attr-defined]  # PEP 362
+    app.command(name, help=about)(with_session(command))
 
 
 def add_tags(app: typer.Typer, resource: ResourceType) -> None:

@@ -6,12 +6,20 @@ from typing import Annotated
 
 import typer
 
+from vifguard.attributes.address_groups import ADDRESS_GROUPS
 from vifguard.cli.lookup import completer, id_of
-from vifguard.cli.options import values
+from vifguard.cli.options.attribute_options import NounOptions, Spelling
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import (
+    add_create,
+    add_delete,
+    add_set,
+    add_show,
+    add_tags,
+    noun_app,
+)
 from vifguard.client.resource import ADDRESS_GROUP
 
 app = noun_app(ADDRESS_GROUP, "Address groups: prefixes that rules of security groups refer to.")
@@ -22,10 +30,6 @@ add_tags(app, ADDRESS_GROUP)
 Which = Annotated[
     str,
     typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(ADDRESS_GROUP)),
-]
-Address = Annotated[
-    list[str] | None,
-    typer.Option("--address", metavar="PREFIX", help="An address or a prefix; repeatable."),
 ]
 Addresses = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Addresses or prefixes.")]
 
@@ -46,34 +50,11 @@ def list_address_groups(session: Session, query: Query) -> None:
     session.table(columns, found)
 
 
-@app.command()
-@with_session
-def create(
-    session: Session,
-    name: values.Name,
-    project: values.Project = None,
-    address: Address = None,
-    description: values.Description = None,
-) -> None:
-    """Create an address group."""
-    body = values.present(
-        name=name, project_id=project, addresses=values.many(address), description=description
-    )
-    session.show(session.client.create(ADDRESS_GROUP, body))
-
-
-@app.command("set")
-@with_session
-def set_address_group(
-    session: Session,
-    which: Which,
-    name: values.NewName = None,
-    description: values.Description = None,
-) -> None:
-    """Change an address group's name or description."""
-    key = id_of(session, ADDRESS_GROUP, which)
-    body = values.changes(values.present(name=name, description=description))
-    session.show(session.client.update(ADDRESS_GROUP, key, body))
+OPTIONS = NounOptions(
+    ADDRESS_GROUP, ADDRESS_GROUPS, spelled={"addresses": Spelling("--address", "PREFIX")}
+)
+add_create(app, OPTIONS, "Create an address group.")
+add_set(app, OPTIONS, "Change an address group's name or description.")
 
 
 @app.command()

@@ -6,14 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
-from vifguard.cli.lookup import completer, find, id_of, names_of
+from vifguard.attributes.ip_groups import IP_GROUPS
+from vifguard.cli.lookup import completer, id_of, names_of
 from vifguard.cli.options import values
+from vifguard.cli.options.attribute_options import Item, NounOptions, Spelling, reference
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.addresses import fixed_ips
 from vifguard.cli.show.output import Column, plain
 from vifguard.cli.show.times import moment
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import (
+    add_create,
+    add_delete,
+    add_set,
+    add_show,
+    add_tags,
+    noun_app,
+)
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
 
 app = noun_app(IP_GROUP, "IP groups: addresses that one of several member ports has at a time.")
@@ -24,23 +33,6 @@ add_tags(app, IP_GROUP)
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(IP_GROUP))
 ]
-Network = Annotated[
-    str, typer.Option(help="The network's name or id.", autocompletion=completer(NETWORK))
-]
-Address = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--address",
-        metavar="ADDRESS|SUBNET",
-        help="An address of the group, or a subnet to take one from; repeatable; or none.",
-    ),
-]
-Member = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--member", help="A member port; repeatable; or none.", autocompletion=completer(PORT)
-    ),
-]
 Ports = Annotated[
     list[str] | None,
     typer.Argument(metavar="PORT...", help="Ports, by name or id.", autocompletion=completer(PORT)),
@@ -48,17 +40,6 @@ Ports = Annotated[
 Also = Annotated[
     list[str] | None,
     typer.Option("--member", help="A further port; repeatable.", autocompletion=completer(PORT)),
-]
-Vrid4 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv4, or none.")]
-Vrid6 = Annotated[str | None, typer.Option(help="The VRRP router id for IPv6, or none.")]
-Pin = Annotated[
-    str | None,
-    typer.Option(
-        help="The only port that may hold the addresses, or none.", autocompletion=completer(PORT)
-    ),
-]
-MaxMoves = Annotated[
-    str | None, typer.Option(help="How often a minute the holder may change, or none.")
 ]
 
 
@@ -84,65 +65,6 @@ def list_ip_groups(session: Session, query: Query) -> None:
         Column("HOLDERS", "holders", holders),
     )
     session.table(columns, groups)
-
-
-@app.command()
-@with_session
-def create(
-    session: Session,
-    name: values.Name,
-    network: Network,
-    project: values.Project = None,
-    address: Address = None,
-    member: Member = None,
-    vrid4: Vrid4 = None,
-    vrid6: Vrid6 = None,
-    pin: Pin = None,
-    max_moves: MaxMoves = None,
-    description: values.Description = None,
-) -> None:
-    """Create an IP group; every member may answer for its addresses, and nobody else."""
-    numbers = _numbers(vrid4=vrid4, vrid6=vrid6, max_moves_per_minute=max_moves)
-    if not (address or numbers):
-        raise typer.BadParameter("give --address, or a router id: else the group means nothing")
-    network_id = id_of(session, NETWORK, network)
-    body = values.present(
-        name=name,
-        network_id=network_id,
-        project_id=project,
-        addresses=fixed_ips(session, network_id, address),
-        members=_members(session, member),
-        description=description,
-    )
-    body |= numbers | _pinned(session, pin)
-    session.show(session.client.create(IP_GROUP, body))
-
-
-@app.command("set")
-@with_session
-def set_ip_group(
-    session: Session,
-    which: Which,
-    name: values.NewName = None,
-    address: Address = None,
-    member: Member = None,
-    vrid4: Vrid4 = None,
-    vrid6: Vrid6 = None,
-    pin: Pin = None,
-    max_moves: MaxMoves = None,
-    description: values.Description = None,
-) -> None:
-    """Change an IP group; --address and --member replace what was there."""
-    numbers = _numbers(vrid4=vrid4, vrid6=vrid6, max_moves_per_minute=max_moves)
-    group = find(session, IP_GROUP, which)
-    body = values.present(
-        name=name,
-        addresses=fixed_ips(session, group["network_id"], address),
-        members=_members(session, member),
-        description=description,
-    )
-    body = values.changes(body | numbers | _pinned(session, pin))
-    session.show(session.client.update(IP_GROUP, group["id"], body))
 
 
 @app.command()
@@ -193,9 +115,35 @@ def events(session: Session, which: Which) -> None:
     session.table(columns, found)
 
 
-def _members(session: Session, names: list[str] | None) -> list[str] | None:
-    ports = values.many(names)
-    return None if ports is None else [id_of(session, PORT, name) for name in ports]
+def _complete(body: dict[str, Any]) -> dict[str, Any]:
+    meant = {"addresses", "vrid4", "vrid6", "max_moves_per_minute"}
+    if "network_id" in body and not body.keys() & meant:
+        raise typer.BadParameter("give --address, or a router id: else the group means nothing")
+    return body
+
+
+def _members(session: Session, _: Item, names: list[str]) -> list[str]:
+    return [id_of(session, PORT, name) for name in values.many(names)]
+
+
+OPTIONS = NounOptions(
+    IP_GROUP,
+    IP_GROUPS,
+    spelled={
+        "network_id": reference("--network", NETWORK),
+        "addresses": Spelling("--address", "ADDRESS|SUBNET", read=fixed_ips),
+        "members": Spelling("--member", read=_members, refers_to=PORT),
+        "pinned_port_id": reference("--pin", PORT),
+        "max_moves_per_minute": Spelling("--max-moves"),
+    },
+    complete=_complete,
+)
+add_create(
+    app,
+    OPTIONS,
+    "Create an IP group; every member may answer for its addresses, and nobody else.",
+)
+add_set(app, OPTIONS, "Change an IP group; --address and --member replace what was there.")
 
 
 def _given(session: Session, ports: list[str] | None, members: list[str] | None) -> list[str]:
@@ -204,20 +152,6 @@ def _given(session: Session, ports: list[str] | None, members: list[str] | None)
     if not names:
         raise typer.BadParameter("name a port: PORT or --member")
     return [id_of(session, PORT, name) for name in names]
-
-
-def _pinned(session: Session, name: str | None) -> dict[str, str | None]:
-    if name is None:
-        return {}
-    return {"pinned_port_id": None if name == values.NONE else id_of(session, PORT, name)}
-
-
-def _numbers(**texts: str | None) -> dict[str, int | None]:
-    return {
-        field: values.number_or_none(field, text)
-        for field, text in texts.items()
-        if text is not None
-    }
 
 
 def _show_addresses(addresses: list[dict[str, Any]]) -> str:

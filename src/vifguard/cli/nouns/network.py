@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from vifguard.attributes.networks import NETWORKS
 from vifguard.cli.lookup import completer, id_of
-from vifguard.cli.options import values
+from vifguard.cli.options.attribute_options import NounOptions, Spelling
+from vifguard.cli.options.guard_options import GUARD_OPTIONS, NO_QOS, guard_choice
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import (
+    add_create,
+    add_delete,
+    add_set,
+    add_show,
+    add_tags,
+    noun_app,
+)
 from vifguard.client.resource import NETWORK
 
 app = noun_app(NETWORK, "Networks: one L2 segment each, shared or a project's own.")
@@ -29,29 +38,12 @@ COLUMNS = (
     Column("STATUS", "status"),
 )
 
-Which = Annotated[
-    str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(NETWORK))
-]
 Availability = Annotated[
     str | None,
     typer.Argument(
         metavar="[NAME]", help="Only this network; name or id.", autocompletion=completer(NETWORK)
     ),
 ]
-Shared = Annotated[
-    bool | None, typer.Option("--shared/--isolated", help="Whether all projects may use it.")
-]
-Public = Annotated[
-    bool | None,
-    typer.Option(
-        "--public/--private", help="Whether its subnets are public prefixes of the provider."
-    ),
-]
-Physical = Annotated[
-    str | None,
-    typer.Option(help="The physical network that it uses, as `vifguard up --physical` names it."),
-]
-Mtu = Annotated[int | None, typer.Option(help="The largest packet, in bytes.")]
 
 
 @app.command("list")
@@ -77,75 +69,29 @@ def availability(session: Session, which: Availability = None) -> None:
     session.table(columns, found["network_ip_availabilities"])
 
 
-@app.command()
-@with_session
-def create(
-    session: Session,
-    name: values.Name,
-    project: values.Project = None,
-    shared: Shared = None,
-    public: Public = None,
-    physical: Physical = None,
-    mtu: Mtu = None,
-    enable: values.AdminState = None,
-    port_security: values.PortSecurity = None,
-    guard_profile: values.GuardProfile = None,
-    guards: values.Guards = None,
-    link_local: values.LinkLocals = None,
-    learned_limits: values.LearnedLimits = None,
-    storm: values.StormRate = None,
-    description: values.Description = None,
-) -> None:
-    """Create a network."""
-    body = values.present(
-        name=name,
-        project_id=project,
-        shared=shared,
-        public=public,
-        mtu=mtu,
-        admin_state_up=enable,
-        port_security_enabled=port_security,
-        link_local=link_local,
-        learned_limits=values.learned_limits(learned_limits),
-        storm=values.storm(storm),
-        description=description,
-    )
-    if physical is not None:
-        body |= {"provider:network_type": "flat", "provider:physical_network": physical}
-    body |= values.guard_choice(guard_profile, guards)
-    session.show(session.client.create(NETWORK, body))
+def _complete(body: dict[str, Any]) -> dict[str, Any]:
+    if "provider:physical_network" in body:
+        body |= {"provider:network_type": "flat"}
+    return guard_choice(body)
 
 
-@app.command("set")
-@with_session
-def set_network(
-    session: Session,
-    which: Which,
-    name: values.NewName = None,
-    shared: Shared = None,
-    public: Public = None,
-    mtu: Mtu = None,
-    enable: values.AdminState = None,
-    port_security: values.PortSecurity = None,
-    guard_profile: values.GuardProfile = None,
-    guards: values.Guards = None,
-    link_local: values.LinkLocals = None,
-    learned_limits: values.LearnedLimits = None,
-    storm: values.StormRate = None,
-    description: values.Description = None,
-) -> None:
-    """Change a network."""
-    body = values.present(
-        name=name,
-        shared=shared,
-        public=public,
-        mtu=mtu,
-        admin_state_up=enable,
-        port_security_enabled=port_security,
-        link_local=link_local,
-        learned_limits=values.learned_limits(learned_limits),
-        storm=values.storm(storm),
-        description=description,
-    )
-    body = values.changes(body | values.guard_choice(guard_profile, guards))
-    session.show(session.client.update(NETWORK, id_of(session, NETWORK, which), body))
+OPTIONS = NounOptions(
+    NETWORK,
+    NETWORKS,
+    spelled={
+        **GUARD_OPTIONS,
+        "shared": Spelling("--shared/--isolated"),
+        "public": Spelling("--public/--private"),
+        "provider:physical_network": Spelling("--physical"),
+    },
+    unoffered={
+        "provider:network_type": "--physical says it",
+        "provider:segmentation_id": "there are no segmentation ids",
+        "router:external": "there are no routers",
+        "availability_zone_hints": "there are no zones",
+        "qos_policy_id": NO_QOS,
+    },
+    complete=_complete,
+)
+add_create(app, OPTIONS, "Create a network.")
+add_set(app, OPTIONS, "Change a network.")

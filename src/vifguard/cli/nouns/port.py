@@ -7,15 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
+from vifguard.attributes.ports import PORTS
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.lookup import completer, find, id_of, ids_in, names_of
 from vifguard.cli.nouns.security_group_rule import rule_columns
 from vifguard.cli.options import values
+from vifguard.cli.options.attribute_options import Item, NounOptions, Spelling, of_text, reference
+from vifguard.cli.options.guard_options import GUARD_OPTIONS, NO_QOS, guard_choice
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.addresses import fixed_ips
 from vifguard.cli.show.output import Column, note, plain, waiting
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import (
+    add_create,
+    add_delete,
+    add_set,
+    add_show,
+    add_tags,
+    noun_app,
+)
 from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
 from vifguard.model.address import AddressError, Mac, parse_prefix
 
@@ -26,9 +36,6 @@ add_tags(app, PORT)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(PORT))
-]
-Network = Annotated[
-    str, typer.Option(help="The network's name or id.", autocompletion=completer(NETWORK))
 ]
 OfNetwork = Annotated[
     str | None,
@@ -62,60 +69,9 @@ Pairs = Annotated[
         "--allowed-address", metavar="PREFIX[,MAC]", help="An allowed address pair; repeatable."
     ),
 ]
-OwnMac = Annotated[str | None, typer.Option(help="Its MAC. Default: a generated one.")]
-NewMac = Annotated[
-    str | None, typer.Option("--mac", help=f"Another MAC; or {values.DEFAULT}: a generated one.")
-]
-FixedIp = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fixed-ip",
-        metavar="ADDRESS|SUBNET",
-        help="An address of its own, or a subnet to take one from; repeatable; or none.",
-    ),
-]
-AllowedAddress = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allowed-address",
-        metavar="PREFIX[,MAC]",
-        help="A further prefix that it may use, and the MAC that it may use it with; repeatable; "
-        "or none.",
-    ),
-]
-Ethertype = Annotated[
-    list[str] | None,
-    typer.Option("--ethertype", help="A further Ethernet type, such as 0x88b5; or none."),
-]
 Host = Annotated[
     str | None,
     typer.Option(help="The host it is on; or none.", autocompletion=completer(HOST)),
-]
-Interface = Annotated[
-    str | None,
-    typer.Option(
-        help="The interface on the host. none: it is found by its usual name or by its MAC."
-    ),
-]
-SecurityGroup = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--security-group",
-        help="A security group of the port; repeatable. none: nothing passes.",
-        autocompletion=completer(SECURITY_GROUP),
-    ),
-]
-Grouped = Annotated[
-    bool | None,
-    typer.Option(
-        "--grouped/--ungrouped",
-        help="Whether security groups filter the port. The other guards, such as those against "
-        "spoofing, stay in force either way.",
-    ),
-]
-DeviceId = Annotated[str | None, typer.Option(help="The id of the machine that it belongs to.")]
-DeviceOwner = Annotated[
-    str | None, typer.Option(help="The kind of that machine, such as compute:nova.")
 ]
 Learned = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="One of the port's learned addresses.")
@@ -141,7 +97,9 @@ def list_ports(
     security_group: OfGroup = None,
 ) -> None:
     """The ports that you may see."""
-    query |= values.present(device_id=device, status=status, mac_address=mac) | _binding(host)
+    query |= values.present(device_id=device, status=status, mac_address=mac)
+    if host is not None:
+        query["binding:host_id"] = "" if host == values.NONE else host
     if address is not None:
         query["fixed_ips"] = f"ip_address={address}"
     if network is not None:
@@ -161,106 +119,6 @@ def list_ports(
         Column("WHY", "status_reason"),
     )
     session.table(columns, ports)
-
-
-@app.command()
-@with_session
-def create(
-    session: Session,
-    name: values.Name,
-    network: Network,
-    project: values.Project = None,
-    mac: OwnMac = None,
-    fixed_ip: FixedIp = None,
-    allowed_address: AllowedAddress = None,
-    enable: values.AdminState = None,
-    port_security: values.PortSecurity = None,
-    guard_profile: values.GuardProfile = None,
-    guards: values.Guards = None,
-    roles: values.Roles = None,
-    ethertype: Ethertype = None,
-    security_group: SecurityGroup = None,
-    grouped: Grouped = None,
-    storm: values.StormRate = None,
-    host: Host = None,
-    interface: Interface = None,
-    device_id: DeviceId = None,
-    device_owner: DeviceOwner = None,
-    description: values.Description = None,
-) -> None:
-    """Create a port; it passes frames once its host holds its guards."""
-    network_id = id_of(session, NETWORK, network)
-    body = values.present(
-        name=name,
-        network_id=network_id,
-        project_id=project,
-        mac_address=mac,
-        fixed_ips=fixed_ips(session, network_id, fixed_ip),
-        allowed_address_pairs=_pairs(allowed_address),
-        admin_state_up=enable,
-        port_security_enabled=port_security,
-        roles=values.words(roles),
-        ethertypes=values.ethertypes(ethertype),
-        security_groups=_groups(session, security_group, project),
-        security_groups_enabled=grouped,
-        storm=values.storm(storm),
-        device_id=device_id,
-        device_owner=device_owner,
-        description=description,
-    )
-    body |= values.guard_choice(guard_profile, guards) | _binding(host)
-    if interface is not None:
-        body["binding:profile"] = _profile({}, interface)
-    session.show(session.client.create(PORT, body))
-
-
-@app.command("set")
-@with_session
-def set_port(
-    session: Session,
-    which: Which,
-    name: values.NewName = None,
-    mac: NewMac = None,
-    fixed_ip: FixedIp = None,
-    allowed_address: AllowedAddress = None,
-    enable: values.AdminState = None,
-    port_security: values.PortSecurity = None,
-    guard_profile: values.GuardProfile = None,
-    guards: values.Guards = None,
-    roles: values.Roles = None,
-    ethertype: Ethertype = None,
-    security_group: SecurityGroup = None,
-    grouped: Grouped = None,
-    storm: values.StormRate = None,
-    host: Host = None,
-    interface: Interface = None,
-    device_id: DeviceId = None,
-    device_owner: DeviceOwner = None,
-    description: values.Description = None,
-) -> None:
-    """Change a port; --host and --interface plug it in."""
-    port = find(session, PORT, which)
-    body = values.present(
-        name=name,
-        fixed_ips=fixed_ips(session, port["network_id"], fixed_ip),
-        allowed_address_pairs=_pairs(allowed_address),
-        admin_state_up=enable,
-        port_security_enabled=port_security,
-        roles=values.words(roles),
-        ethertypes=values.ethertypes(ethertype),
-        security_groups=_groups(session, security_group, port["project_id"]),
-        security_groups_enabled=grouped,
-        storm=values.storm(storm),
-        device_id=device_id,
-        device_owner=device_owner,
-        description=description,
-    )
-    body |= values.guard_choice(guard_profile, guards) | _binding(host)
-    if mac is not None:
-        body["mac_address"] = None if mac == values.DEFAULT else mac
-    if interface is not None:
-        body["binding:profile"] = _profile(port.get("binding:profile", {}), interface)
-    _show_changed(session, port, session.client.update(PORT, port["id"], values.changes(body)))
 
 
 @app.command()
@@ -390,23 +248,15 @@ def rules(session: Session, which: Which) -> None:
     session.table((Column("GROUP", "security_group"), *rule_columns(found, names)), found)
 
 
-def _groups(session: Session, names: list[str] | None, project: str | None) -> list[str] | None:
-    return ids_in(session, SECURITY_GROUP, values.many(names), project)
+def _groups(session: Session, beside: Item, names: list[str]) -> list[str]:
+    return ids_in(session, SECURITY_GROUP, values.many(names), beside.get("project_id")) or []
 
 
-def _profile(before: Mapping[str, Any], interface: str) -> dict[str, Any]:
+def _profile(_: Session, beside: Item, interface: str) -> dict[str, Any]:
     """The profile with this interface, or with none; a hypervisor's own words in it stay."""
+    before = beside.get("binding:profile", {})
     others = {key: value for key, value in before.items() if key != "interface"}
     return others if interface == values.NONE else others | {"interface": interface}
-
-
-def _binding(host: str | None) -> dict[str, str]:
-    return {} if host is None else {"binding:host_id": "" if host == values.NONE else host}
-
-
-def _pairs(texts: list[str] | None) -> list[dict[str, str]] | None:
-    prefixes = values.many(texts)
-    return None if prefixes is None else [_pair(text) for text in prefixes]
 
 
 def _pair(text: str) -> dict[str, str]:
@@ -416,3 +266,34 @@ def _pair(text: str) -> dict[str, str]:
 
 def _show_addresses(addresses: list[dict[str, Any]]) -> str:
     return plain([address["ip_address"] for address in addresses])
+
+
+OPTIONS = NounOptions(
+    PORT,
+    PORTS,
+    spelled={
+        **GUARD_OPTIONS,
+        "network_id": reference("--network", NETWORK),
+        "mac_address": Spelling("--mac", null=values.DEFAULT),
+        "fixed_ips": Spelling("--fixed-ip", "ADDRESS|SUBNET", read=fixed_ips),
+        "allowed_address_pairs": Spelling(
+            "--allowed-address",
+            "PREFIX[,MAC]",
+            read=of_text(lambda texts: [*map(_pair, values.many(texts))]),
+        ),
+        "ethertypes": Spelling("--ethertype", read=of_text(values.ethertypes)),
+        "security_groups": Spelling("--security-group", read=_groups, refers_to=SECURITY_GROUP),
+        "security_groups_enabled": Spelling("--grouped/--ungrouped"),
+        "binding:host_id": Spelling("--host", refers_to=HOST),
+        "binding:profile": Spelling("--interface", read=_profile),
+        "binding:vnic_type": Spelling("--vnic-type"),
+    },
+    unoffered={
+        "extra_dhcp_opts": "for the API: the command has no spelling for them",
+        "qos_policy_id": NO_QOS,
+        "tags": "`port tag` and `port untag`",
+    },
+    complete=guard_choice,
+)
+add_create(app, OPTIONS, "Create a port; it passes frames once its host holds its guards.")
+add_set(app, OPTIONS, "Change a port; --host and --interface plug it in.", _show_changed)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from vifguard.cli.lookup import completer, id_of
+from vifguard.attributes.security_groups import SECURITY_GROUPS
 from vifguard.cli.nouns.security_group_rule import rule_columns
-from vifguard.cli.options import values
+from vifguard.cli.options.attribute_options import NounOptions, Spelling
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column, print_line
 from vifguard.cli.show.references import with_names
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import (
+    add_create,
+    add_delete,
+    add_set,
+    add_show,
+    add_tags,
+    noun_app,
+)
 from vifguard.client.resource import SECURITY_GROUP
 
 
@@ -35,26 +40,6 @@ add_show(app, SECURITY_GROUP, show_group)
 add_delete(app, SECURITY_GROUP)
 add_tags(app, SECURITY_GROUP)
 
-Which = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(SECURITY_GROUP)),
-]
-Stateful = Annotated[
-    bool | None,
-    typer.Option(
-        "--stateful/--stateless",
-        help="Whether packets of a connection that a rule allowed pass as well. Fixed once a port "
-        "has the group.",
-    ),
-]
-Reject = Annotated[
-    bool | None,
-    typer.Option(
-        "--reject/--drop",
-        help="Whether its ports answer what they refuse by a TCP reset or an ICMP error.",
-    ),
-]
-
 
 @app.command("list")
 @with_session
@@ -73,33 +58,22 @@ def list_security_groups(session: Session, query: Query) -> None:
     session.table(columns, found)
 
 
-@app.command()
-@with_session
-def create(
-    session: Session,
-    name: values.Name,
-    project: values.Project = None,
-    stateful: Stateful = None,
-    reject: Reject = None,
-    description: values.Description = None,
-) -> None:
-    """Create a security group; at first it allows all that is opened from its members."""
-    given = {"name": name, "project_id": project, "description": description}
-    body = values.present(**given, stateful=stateful, reject=reject)
-    show_group(session, session.client.create(SECURITY_GROUP, body))
+def _show_changed(session: Session, _: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    show_group(session, after)
 
 
-@app.command("set")
-@with_session
-def set_security_group(
-    session: Session,
-    which: Which,
-    name: values.NewName = None,
-    stateful: Stateful = None,
-    reject: Reject = None,
-    description: values.Description = None,
-) -> None:
-    """Change a security group; `vifguard security-group-rule` changes its rules."""
-    key = id_of(session, SECURITY_GROUP, which)
-    body = values.present(name=name, stateful=stateful, reject=reject, description=description)
-    show_group(session, session.client.update(SECURITY_GROUP, key, values.changes(body)))
+OPTIONS = NounOptions(
+    SECURITY_GROUP,
+    SECURITY_GROUPS,
+    spelled={
+        "stateful": Spelling("--stateful/--stateless"),
+        "reject": Spelling("--reject/--drop"),
+    },
+)
+add_create(
+    app,
+    OPTIONS,
+    "Create a security group; its members may open anything, and nobody opens to them.",
+    show_group,
+)
+add_set(app, OPTIONS, "Change a security group; its rules are nouns of their own.", _show_changed)

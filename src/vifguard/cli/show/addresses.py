@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from vifguard.cli.options import values
 from vifguard.cli.session import Session
 from vifguard.client.errors import NotFoundError
@@ -10,13 +13,10 @@ from vifguard.model.address import AddressError, parse_address
 
 
 def fixed_ips(
-    session: Session, network_id: str, texts: list[str] | None
-) -> list[dict[str, str]] | None:
-    """The fixed addresses for the API; a subnet is one of that network, by name, id or cidr."""
-    wanted = values.many(texts)
-    if wanted is None:
-        return None
-    return [_fixed_ip(session, network_id, text) for text in wanted]
+    session: Session, beside: Mapping[str, Any], texts: list[str]
+) -> list[dict[str, str]]:
+    """The fixed addresses for the API; a subnet of its network by name, id or cidr."""
+    return [_fixed_ip(session, beside["network_id"], text) for text in values.many(texts)]
 
 
 def _fixed_ip(session: Session, network_id: str, text: str) -> dict[str, str]:
