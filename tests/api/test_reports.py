@@ -171,7 +171,7 @@ def test_a_host_sends_one_report_after_the_other(cloud: Cloud) -> None:
             pass  # the first one's headers are still on their way
         assert second.status_code == 503
         assert second.headers["Retry-After"]
-        assert "A report of host h1 is being taken in" in second.text
+        assert "A report of host h1 is being processed" in second.text
         # What another host's agent may not say keeps no place of the host's.
         assert cloud.agent.call("POST", "feed/h2/reports", {}).status_code == 403
         go.set()

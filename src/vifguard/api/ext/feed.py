@@ -24,16 +24,24 @@ MAX_POLL = 60
 
 @router.get("/feed/{host}", name="next_update")
 async def next_update(call: RequestContext, host: str) -> Response:
-    """The host's update after the revision `after`; 204 when nothing changed in time."""
+    """The host's update after the revision `after`; 204 when nothing changed in time.
+
+    A later request of the host ends the wait of one before: that is answered 204.
+    """
     _require_host(call, host)
     after = call.number("after", default=0)
     instance = call.word("instance")
     timeout = call.seconds("timeout", default=30, most=MAX_POLL)
 
-    async def look() -> Response | None:
-        return await run_sync(_look, call, host, instance, after, limiter=call.threads.feeds)
+    turns, changes = call.threads.feed_turns, call.store.changes
 
-    answer = await wait_for(call.store.changes, {host}, look, timeout)
+    async def look() -> Response | None:
+        found = await run_sync(_look, call, host, instance, after, limiter=call.threads.feeds)
+        return Response(status_code=204) if found is None and turns.is_awaited(host) else found
+
+    # A request that waits is mostly that of an agent which has been started again since.
+    async with turns.turn(host, displace=lambda: changes.notify({host})):
+        answer = await wait_for(changes, {host}, look, timeout)
     return answer or Response(status_code=204)
 
 
@@ -41,11 +49,10 @@ async def next_update(call: RequestContext, host: str) -> Response:
 async def deliver_report(call: RequestContext, request: Request, host: str) -> Response:
     """Store a report of the host's agent. The answer names the address claims that are refused."""
     _require_host(call, host)
-    reports = call.threads.reports
-    with reports.only(host):
+    async with call.threads.report_turns.turn(host):
         body = await body_of(request, MAX_REPORT)
         # Not among the changes: a heartbeat must be taken in however many changes wait.
-        return await reports.run(len(body), partial(_take_in, call, host, body))
+        return await call.threads.reports.run(len(body), partial(_take_in, call, host, body))
 
 
 def _take_in(call: RequestContext, host: str, body: bytes) -> Response:

@@ -29,7 +29,7 @@ async def wait_port(call: RequestContext, port_id: str) -> Response:
     topics = {port_id}
 
     async def look() -> Response | None:
-        stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
+        stored = await run_sync(_look, call, port_id, limiter=call.threads.reads)
         # The progress with rules is notified once per host, not per port.
         topics.add(host_ports_topic(stored.port.host))
         return (
@@ -40,7 +40,7 @@ async def wait_port(call: RequestContext, port_id: str) -> Response:
         answer = await wait_for(call.store.reports, topics, look, timeout)
     if answer is not None:
         return answer
-    stored = await run_sync(_look, call, port_id, limiter=call.threads.feeds)
+    stored = await run_sync(_look, call, port_id, limiter=call.threads.reads)
     reason = status_reason(stored.progress, sees_hosts_and_others=call.user.sees_hosts_and_others)
     raise Refusal(
         408, "PortNotEnforced", f"Port {port_id} is not enforced after {timeout:g} s: {reason}"

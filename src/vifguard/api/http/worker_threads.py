@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
+from vifguard.api.http.host_turns import HostTurns
 from vifguard.attributes.refusal import Refusal
 
 T = TypeVar("T")
@@ -46,6 +47,9 @@ MAX_QUEUED: Final = 256
 MAX_QUEUED_PER_PROJECT: Final = 64
 MAX_WAITS_PER_PROJECT: Final = 100
 """Of a project: each is looked at again whenever its host has made progress."""
+
+MAX_FEEDS: Final = 2
+"""Feed requests of a host that wait: an agent makes one, another where it was started again."""
 
 PATIENCE: Final = 10.0
 """Seconds that a change waits here: with the wait at the database, less than its client waits."""
@@ -184,24 +188,14 @@ class WriteQueue:
 
 
 class Reports:
-    """The reports that are taken in, one of a host. One event loop uses one."""
+    """The threads of reports: large ones wait for each other, and for no small one.
+
+    One event loop uses one.
+    """
 
     def __init__(self) -> None:
-        self._hosts: set[str] = set()
         self._threads = CapacityLimiter(_REPORTS)
         self._large = CapacityLimiter(_LARGE_REPORTS)
-
-    @contextmanager
-    def only(self, host: str) -> Iterator[None]:
-        """Within, no other report of a host is read; raises Refusal (503) where one is."""
-        if host in self._hosts:
-            message = f"A report of host {host} is being taken in: send one after the other."
-            raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
-        self._hosts.add(host)
-        try:
-            yield
-        finally:
-            self._hosts.discard(host)
 
     async def run(self, size: int, take_in: Callable[[], T]) -> T:
         """Take in a report of `size` bytes; returns and raises as `take_in` does."""
@@ -214,7 +208,9 @@ class WorkerThreads:
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_READS))
     feeds: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_FEEDS))
+    feed_turns: HostTurns = field(default_factory=lambda: HostTurns("feed request", MAX_FEEDS))
     reports: Reports = field(default_factory=Reports)
+    report_turns: HostTurns = field(default_factory=lambda: HostTurns("report", 0))
     documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: WriteQueue = field(default_factory=WriteQueue)
