@@ -19,7 +19,7 @@ from bench import libvirt_nwfilter, neutron_iptables, nft_bridge, rules
 from bench.groups import GROUPS
 from bench.result import Goal
 from bench.world import World, standing_world
-from vifguard.enforce.driver import Attachment, RulesetChange
+from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.bpf import bpffs
@@ -86,7 +86,7 @@ def _ours(
         figures.setdefault(f"{name}_ms", []).append(_timed(change) * 1e3)
         work.setdefault(f"{name}_cpu_ms", []).append((time.process_time() - cpu) * 1e3)
 
-    scope = frozenset({last.ifindex})
+    scope = frozenset({last.device})
     for number in range(repeats):
         note("port", lambda: _put(driver, [last], scope))
         _put(driver, [], scope)

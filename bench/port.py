@@ -10,7 +10,7 @@ from typing import Any
 from bench import agent
 from bench.result import Goal
 from bench.world import World, standing_world
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.guard import Profile
@@ -32,7 +32,7 @@ def _driver(world: World, wanted: list[Attachment], repeats: int) -> dict[str, A
     driver = EbpfDriver(world.bpf_dir)
     world.driver = driver
     all_but_one, one = wanted[:-1], wanted[-1:]
-    scope = frozenset({one[0].ifindex})
+    scope = frozenset({one[0].device})
     everything = _timed(lambda: _hold(driver, all_but_one, None))
     adding, removing = [], []
     for _ in range(repeats):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench import rules
-from vifguard.enforce.driver import Attachment, RulesetChange
+from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import bpffs

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from fuzz import vocabulary
-from vifguard.enforce.driver import Attachment, Dropped, RulesetChange
+from vifguard.enforce.driver.events import Dropped
+from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.kernel.net import netns
@@ -171,7 +172,7 @@ def _agree(said: Verdict, seen: Dropped | None) -> bool:
 def _is_of(frame: bytes, seen: Dropped | None, ifindex: int) -> bool:
     """Whether a drop record is of this frame."""
     return seen is None or (
-        seen.length == len(frame) and seen.ifindex == ifindex and frame.startswith(seen.head)
+        seen.length == len(frame) and seen.device == ifindex and frame.startswith(seen.head)
     )
 
 

@@ -10,7 +10,8 @@ from vifguard.agent.kernel_events import address_detection
 from vifguard.agent.kernel_events.address_detection import AddressDetector
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
-from vifguard.enforce.driver import Attachment, ClaimKind
+from vifguard.enforce.driver.events import ClaimKind
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import Detection, RefusedClaim, ReportAnswer
 from vifguard.model.guard import GUARDS_OF, LinkLocal, Profile
@@ -47,9 +48,8 @@ class Host:
         self.detecting: dict[int, Placement] = {}
         self.sent: list[tuple[Direction, bytes]] = []
         self.now = 1000.0
-        monkeypatch.setattr(driver, "inject_reject", self._answer)
         monkeypatch.setattr(address_detection.time, "monotonic", lambda: self.now)
-        self.learner = AddressDetector(driver, self.outbox, self)
+        self.learner = AddressDetector(self, self.outbox, self)
         self.policy = self.hold()
 
     def hold(self, **more):
@@ -70,7 +70,7 @@ class Host:
         said = self.driver.test(direction, frame, 2)
         for claimed in self.driver.events.claims():
             if claimed.kind is not ClaimKind.HOLDS:
-                self.learner.take(claimed)
+                self.learner.take(claimed.device, claimed)
         return "" if said is None else said.reason.name
 
     def told(self):
@@ -81,8 +81,11 @@ class Host:
             return [], []
         return [c.address for c in report.address_claims], list(report.detections)
 
-    def _answer(self, ifindex, direction, frame, *, swapped):
-        assert (ifindex, swapped) == (2, False)
+    def uses(self, index):
+        return self.driver.events.uses(index)
+
+    def inject(self, index, direction, frame, *, reversed_hooks):
+        assert (index, reversed_hooks) == (2, False)
         self.sent.append((direction, frame))
 
 
@@ -245,8 +248,8 @@ def test_what_was_used_lately_makes_no_room(host, monkeypatch) -> None:
 def test_the_use_of_a_learned_address_is_known_over_a_change(host) -> None:
     host.hold(learned=frozenset({OTHER}))
     host.play(advertised(OTHER, MAC))
-    used = host.driver.uses(2)
+    used = host.uses(2)
     host.hold(learned=frozenset({OTHER, CHOSEN}))
-    assert host.driver.uses(2)[OTHER] == used[OTHER] > 0
+    assert host.uses(2)[OTHER] == used[OTHER] > 0
     host.hold(learned=frozenset({CHOSEN}))
-    assert set(host.driver.uses(2)) == {CHOSEN}
+    assert set(host.uses(2)) == {CHOSEN}

@@ -17,7 +17,7 @@ from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.restore import restore
 from vifguard.agent.host.teardown import teardown
 from vifguard.agent.settings import Settings
-from vifguard.enforce.ebpf.pins import HeldError
+from vifguard.enforce.driver.protocol import HeldError
 from vifguard.feed.messages import Report, ReportAnswer, Update
 
 pytestmark = pytest.mark.kernel

@@ -27,9 +27,10 @@ from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, NftFilter
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.driver import ApplyError, PortError
+from vifguard.enforce.driver.protocol import ApplyError, Change, PortError
+from vifguard.enforce.driver.session import Session
 from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.state import Change
+from vifguard.enforce.ebpf.state import PortImage
 from vifguard.feed.messages import Update
 from vifguard.feed.segment import Flat
 from vifguard.kernel.net.bridge import Bridges
@@ -53,7 +54,7 @@ class Bench:
         self.links, self.quarantine = within(host.name, lambda: (Links(), Quarantine()))
         self.bridges = within(host.name, Bridges)
         state, health = AgentState(host.settings.physical), Health(self.outbox.put_health)
-        guards = Enforcement(self.driver)
+        guards = Enforcement([Session(self.driver)])
         wirer = BridgeApplier(self.links, self.bridges, self.quarantine, vlan_quarantine=False)
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None
@@ -127,7 +128,7 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
         with closing(Bench(host)) as bench:
             bare, apply = host.links()["vnet1"].index, bench.driver.apply
 
-            def refuse(change: Change) -> None:
+            def refuse(change: Change[PortImage]) -> None:
                 others = {i: each for i, each in change.ports.items() if i != bare}
                 apply(replace(change, ports=others))
                 if others != change.ports:

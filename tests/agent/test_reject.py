@@ -15,7 +15,7 @@ from tests.agent.netns import PATIENCE, run, within
 from tests.agent.ports import BROADCAST, address_of, mac_of, port, port_id
 
 from vifguard.agent.kernel_events.reject import reject_packet, wants_reject
-from vifguard.enforce.driver import Dropped
+from vifguard.enforce.driver.events import Dropped
 from vifguard.feed.messages import HostPort
 from vifguard.model.address import parse_prefix
 from vifguard.model.guard import GUARDS_OF, Guard, Profile

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vifguard.agent.ruleset import RulesetTracker
-from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.driver.protocol import RulesetChange
 from vifguard.feed.messages import SetChange, Update
 from vifguard.model.address import IPNetwork, parse_network
 from vifguard.model.security_group import Rule

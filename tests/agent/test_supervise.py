@@ -24,7 +24,7 @@ from vifguard.agent.supervise import Supervised
 from vifguard.agent.verify import Checked, Verifier
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.worker import Actors, Startup, Worker
-from vifguard.enforce.ebpf.state import Loss
+from vifguard.enforce.driver.protocol import Loss
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 
@@ -297,7 +297,7 @@ def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
 
 def test_guards_are_read_back_although_what_they_share_cannot_be_put_back() -> None:
     reported: list[str] = []
-    found = {7: (Loss.PROGRAM, "it was detached")}
+    found = {7: Loss("program", "it was detached")}
     held = SimpleNamespace(
         enforced=(7,),
         repair=Mock(side_effect=OSError("another process holds the pins")),

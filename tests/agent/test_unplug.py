@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 from tests.agent.host_facts import link, port, port_id, tap, update
+from tests.agent.recorder import Recorder
 
-from vifguard.agent.enforcement import Result
+from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.state import AgentState, AllLinks, Dirty
 from vifguard.agent.wiring.wirings import linux_wirings
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import BridgeChange, ObservedBridges
 from vifguard.bridging.bridge_applier import BridgeResult
+from vifguard.enforce.driver.session import Session
 from vifguard.kernel.net.link import LinkChange, changed
-
-
-class FakeGuards:
-    """Guards wherever a port is placed; the kernel has no part in it."""
-
-    def __init__(self) -> None:
-        self.enforced: set[int] = set()
-
-    def load_ruleset(self, _):
-        return frozenset()
-
-    def plan(self, places, scope, _running=()):
-        seen = SimpleNamespace(ports=dict.fromkeys(self.enforced & scope))
-        leaving = (self.enforced & scope) - places.keys()
-        return SimpleNamespace(places=places, seen=seen, detached=leaving, lost={})
-
-    def apply(self, plan):
-        self.enforced = self.enforced.difference(plan.detached).union(plan.places)
-        return Result({}, frozenset())
 
 
 class FakeWirer:
@@ -97,7 +79,7 @@ def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
     state, wirer = AgentState({}), FakeWirer()
     wirings = linux_wirings(state, wirer, FakeQuarantine(), NoneAdopted(), by_name=False)
-    hands = Reconciler(state, FakeGuards(), wirings, wirer.link)
+    hands = Reconciler(state, Enforcement([Session(Recorder())]), wirings, wirer.link)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import Mac, parse_prefix
@@ -339,7 +339,7 @@ def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
         driver.apply(change)
     seen = driver.observe(None)
     assert driver.diff(wanted, seen) is None
-    assert set(driver.enforced(wanted, seen)) == {a.ifindex for a in attachments}
+    assert set(driver.enforced(wanted, seen)) == {a.device for a in attachments}
 
 
 def let_go(driver: EbpfDriver) -> None:

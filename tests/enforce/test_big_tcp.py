@@ -8,7 +8,7 @@ import threading
 import pytest
 from tests.enforce.guarded_port import attach, hold, packet_socket, run, uuid_of
 
-from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.driver.protocol import RulesetChange
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.security_group import Rule
 from vifguard.model.verdict import Direction

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from tests.enforce.guarded_port import attach, hold
 
-from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.driver.protocol import RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.maps.global_config import GlobalConfig
 from vifguard.kernel.bpf.elf import ObjectFile

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from vifguard.enforce.driver import DriverError
+from vifguard.enforce.driver.protocol import DriverError
 from vifguard.enforce.ebpf import driver as ebpf
 from vifguard.enforce.ebpf import pin_directory, state
 from vifguard.enforce.ebpf.pin_directory import GUARDS

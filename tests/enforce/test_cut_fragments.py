@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from tests.enforce.guarded_port import hold, run, uuid_of
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.lab.attacks import VARIANTS
 from vifguard.lab.attacks import frames as f
 from vifguard.lab.attacks.attack import Actor, Kind
@@ -84,7 +84,7 @@ def test_no_fragment_is_cut_behind_its_guard(world, driver, kind: Kind) -> None:
         assert played(alice, bob, name) == [], name
         (drop,) = driver.events.drops()
         assert (drop.guard, drop.reason) == (Guard.HOST, Reason.SEGMENTATION_OFFLOAD), name
-        assert (drop.ifindex, drop.direction) == (alice.ifindex, Direction.FROM_GUEST)
+        assert (drop.device, drop.direction) == (alice.ifindex, Direction.FROM_GUEST)
 
 
 def test_none_that_comes_through_an_uplink_is_cut_for_a_guest(world, driver) -> None:

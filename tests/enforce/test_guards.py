@@ -3,7 +3,7 @@
 import pytest
 from tests.enforce.guarded_port import hold, let_go, mac_of, nowhere, policy_of
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf import state
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.address import Mac, parse_address, parse_network, parse_prefix
@@ -642,7 +642,7 @@ def test_a_tentative_address_is_defended_to_all_and_to_the_guest_alone(private, 
 def test_the_use_of_a_learned_address_is_noted_whatever_guards_there_are(private, profile, message):
     learned = {"link_local": LinkLocal.LEARNED, "learned": frozenset({ELSEWHERE})}
     hold_one(private, guards=GUARDS_OF[profile], **learned)
-    before = private.uses(1)
+    before = private.events.uses(1)
     frame = ethernet(A, V, ipv6(str(ELSEWHERE), "2001:db8::9", message))
     assert private.test(Direction.FROM_GUEST, frame) is None
-    assert private.uses(1)[ELSEWHERE] > before[ELSEWHERE]
+    assert private.events.uses(1)[ELSEWHERE] > before[ELSEWHERE]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.enforce.ebpf.driver import missing
+from vifguard.enforce.driver.protocol import Capabilities
+from vifguard.enforce.ebpf.probe import probe
 from vifguard.kernel import rcu
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program, VerifierError
@@ -178,11 +179,13 @@ def test_a_refused_program_says_why():
 
 
 def test_nothing_is_missing_here(bpf_dir):
-    assert missing(bpf_dir) == ()
+    found = in_throwaway(lambda: probe(bpf_dir))
+    assert isinstance(found, Capabilities)
+    assert found.driver == "ebpf"
 
 
 def test_a_directory_that_cannot_be_a_bpffs_is_named():
-    (lack,) = missing(Path("/proc/vifguard"))
+    (lack,) = in_throwaway(lambda: probe(Path("/proc/vifguard")))
     assert "/proc/vifguard" in lack
 
 

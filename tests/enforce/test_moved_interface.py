@@ -5,7 +5,7 @@ import socket
 import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of, packet_socket, policy_of, run
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Program

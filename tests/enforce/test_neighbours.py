@@ -10,7 +10,7 @@ import pytest
 from tests.enforce.guarded_port import attach, hold, mounted, run
 from tests.enforce.test_apply import from_
 
-from vifguard.enforce.driver import ApplyError
+from vifguard.enforce.driver.protocol import ApplyError
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel import probe
 from vifguard.kernel.bpf import tcx
@@ -99,7 +99,7 @@ def test_a_port_whose_first_place_is_taken_is_refused_with_the_cause(driver, pai
     with pytest.raises(ApplyError) as caught:
         driver.apply(driver.diff(wanted, driver.observe(None)))
     (failed,) = caught.value.exceptions
-    assert failed.ifindex == alice.ifindex
+    assert failed.device == alice.ifindex
     assert "has priority 1" in failed.reason
 
 

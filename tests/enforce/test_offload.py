@@ -9,7 +9,7 @@ import struct
 import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
@@ -147,7 +147,7 @@ def test_no_completed_checksum_forges_a_frame(world, driver, kind, guards) -> No
         assert bob.received(mark) == [], name
         (drop,) = driver.events.drops()
         assert (drop.guard, drop.reason) == (Guard.HOST, Reason.CHECKSUM_OFFLOAD), name
-        assert (drop.ifindex, drop.direction) == (alice.ifindex, Direction.FROM_GUEST)
+        assert (drop.device, drop.direction) == (alice.ifindex, Direction.FROM_GUEST)
 
 
 @pytest.mark.parametrize("kind", ["veth", "tap"])

@@ -6,7 +6,7 @@ import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of
 from tests.enforce.test_apply import from_
 
-from vifguard.enforce.driver import DriverError
+from vifguard.enforce.driver.protocol import DriverError
 from vifguard.enforce.ebpf.driver import OBJECT, EbpfDriver
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Map, Program

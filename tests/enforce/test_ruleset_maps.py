@@ -10,7 +10,7 @@ from tests.enforce.guarded_port import nowhere, uuid_of
 from tests.semantics.guarded import GUARDED
 from tests.semantics.world import MAC_A
 
-from vifguard.enforce.driver import Attachment, RulesetChange
+from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.feed.messages import SetChange
 from vifguard.model.address import Mac, parse_network

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.enforce.guarded_port import nowhere
 
-from vifguard.enforce.driver import DriverError
+from vifguard.enforce.driver.protocol import DriverError
 from vifguard.enforce.ebpf import driver as ebpf
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST

@@ -3,20 +3,16 @@
 import pytest
 from tests.enforce.guarded_port import mac_of, policy_of, uuid_of
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.maps.digests import Digests
 from vifguard.enforce.ebpf.maps.rules import GROUPS_A_PORT
 from vifguard.enforce.ebpf.state import (
     NO_MAP_KEYS,
     NO_OVERFLOW,
-    Change,
-    Desired,
     Flag,
     MapKeys,
-    Observed,
     PolicyOverflow,
     PortImage,
-    diff,
     keys_of,
     pack_address,
     render,
@@ -131,21 +127,6 @@ def test_keys_come_and_go():
     assert keys_of(entry) == MapKeys(7, 9, 11)
     assert with_keys(entry, NO_MAP_KEYS) == state_of().entry
     assert keys_of(None) == NO_MAP_KEYS
-
-
-def test_difference():
-    one, two, three = state_of(1), state_of(2), state_of(3)
-    wanted = Desired({1: one, 2: two}, {})
-    bare = PortImage(two.entry, two.overflow, two.public, ("from_guest", ""))
-    for seen, change in (
-        (Observed({1: one, 2: two}), None),
-        (Observed({1: one, 2: three}), Change({2: two}, {2: HOOKS})),
-        (Observed({1: one, 2: bare}), Change({2: two}, {2: bare.hooks})),
-        (Observed({1: one}), Change({2: two}, {})),
-        (Observed({1: one, 2: two, 9: three}), Change({}, {}, frozenset({9}))),
-        (Observed({1: one, 2: two}, frozenset({"policy 4"})), Change({}, {}, sweep=True)),
-    ):
-        assert diff(wanted, seen) == change
 
 
 def test_ids_are_told_apart():

@@ -1,12 +1,13 @@
 """Frames between guests on a bridge, through the programs at their interfaces."""
 
+import select
 import socket
 import threading
 
 import pytest
 from tests.enforce.guarded_port import attach, hold, mac_of, policy_of, run
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.model.address import parse_address
 from vifguard.model.guard import Guard
 from vifguard.model.policy import Storm
@@ -55,7 +56,7 @@ def test_nothing_passes_without_a_policy(driver, pair):
     for sender, receiver in ((alice, bob), (bob, alice)):
         packet = ipv4(f"10.9.0.{sender.number}", f"10.9.0.{receiver.number}", HELLO)
         sender.send(ethernet(sender.mac, receiver.mac, packet))
-    drops = {(d.ifindex, d.direction, d.guard, d.reason) for d in driver.events.drops()}
+    drops = {(d.device, d.direction, d.guard, d.reason) for d in driver.events.drops()}
     assert drops == {
         (alice.ifindex, Direction.FROM_GUEST, None, Reason.NO_POLICY),
         (alice.ifindex, Direction.TO_GUEST, None, Reason.NO_POLICY),
@@ -144,9 +145,10 @@ def test_a_drop_tells_what_was_dropped(world, driver, pair):
     hold(driver, attach(alice), attach(bob))
     forged = ethernet(alice.mac, bob.mac, ipv4("10.9.0.3", "10.9.0.2", udp(1, 1, bytes(300))))
     world.delivered(alice, bob, forged)
-    assert driver.events.wait(5)
+    ready, _, _ = select.select(driver.events.descriptors(), (), (), 5)
+    assert ready
     (drop,) = driver.events.drops()
-    assert (drop.ifindex, drop.port_id) == (alice.ifindex, attach(alice).policy.port_id)
+    assert (drop.device, drop.port_id) == (alice.ifindex, attach(alice).policy.port_id)
     assert (drop.direction, drop.guard) == (Direction.FROM_GUEST, Guard.IP)
     assert (drop.reason, drop.length, drop.head) == (Reason.IPV4_SOURCE, 342, forged[:128])
     assert not driver.events.drops()
@@ -158,7 +160,7 @@ def test_a_flood_of_drops_is_counted_and_hardly_recorded(world, driver, pair):
     forged = ethernet(mac_of(7), bob.mac, packet())
     world.delivered(alice, bob, *[forged] * 3000)
     (count,) = driver.events.counts()
-    assert (count.ifindex, count.guard, count.frames) == (alice.ifindex, Guard.MAC, 3000)
+    assert (count.device, count.guard, count.frames) == (alice.ifindex, Guard.MAC, 3000)
     assert 100 <= len(driver.events.drops()) < 1000
 
 
@@ -180,7 +182,7 @@ class TestWatchedAddresses:
         )
 
     def claims(self, driver):
-        return [(c.ifindex, str(c.address), str(c.mac)) for c in driver.events.claims()]
+        return [(c.device, str(c.address), str(c.mac)) for c in driver.events.claims()]
 
     def test_a_gratuitous_arp_is_a_claim(self, world, driver, pair):
         alice, bob = pair
@@ -212,15 +214,15 @@ class TestWatchedAddresses:
     def test_use_is_noted_and_survives_a_new_policy(self, world, driver, pair):
         alice, bob = pair
         self.hold(driver, alice, bob)
-        assert set(driver.sightings(alice.ifindex).values()) == {0}
+        assert set(driver.events.sightings(alice.ifindex).values()) == {0}
         for source in (self.VIP, "10.9.0.1"):
             frame = ethernet(alice.mac, bob.mac, ipv4(source, "10.9.0.2", HELLO))
             assert world.delivered(alice, bob, frame) == [frame]
-        first = driver.sightings(alice.ifindex)
+        first = driver.events.sightings(alice.ifindex)
         assert first[parse_address(self.VIP)] > 0
         assert first[parse_address(self.VIP6)] == 0
         hold(driver, attach(bob))
-        assert driver.sightings(alice.ifindex) == {}
+        assert driver.events.sightings(alice.ifindex) == {}
 
     def test_a_claim_says_when_the_port_was_heard_before(self, world, driver, pair):
         alice, bob = pair

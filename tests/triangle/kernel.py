@@ -1,6 +1,6 @@
 """The eBPF program's own decision on a frame, without an interface: BPF_PROG_TEST_RUN."""
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.protocol import Attachment
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Action, Direction, Verdict
@@ -27,7 +27,7 @@ class Kernel:
         change = self._driver.diff(wanted, self._driver.observe(_SCOPE))
         if change is not None:
             self._driver.apply(change)
-        assert self._driver.enforced(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK: 1}
+        assert self._driver.enforced(wanted, self._driver.observe(_SCOPE)) == {LOOPBACK}
 
     def verdict(self, direction: Direction, frame: bytes, offload: Offload = NO_OFFLOAD) -> Verdict:
         """What the program says, without the object, which it does not name."""

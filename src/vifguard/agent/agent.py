@@ -24,6 +24,7 @@ from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.host.store_ownership import StoreOwnership
 from vifguard.agent.kernel_events.events import EventReader
+from vifguard.agent.kernel_events.port_events import PortEvents
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.reporting.report import Outbox, Reporter
@@ -41,9 +42,8 @@ from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.driver import DriverError
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.pins import HeldError
+from vifguard.enforce import drivers
+from vifguard.enforce.drivers import Drivers, DriverSettings
 from vifguard.feed.messages import Feed, Instance, SecondAgentError
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, Links
@@ -58,10 +58,18 @@ PATIENCE = 1.0
 class Agent:
     """Enforces the policies of a host's feed, in the network namespace of `run`'s thread."""
 
-    def __init__(self, feed: Feed, host: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        host: str,
+        settings: Settings,
+        open_drivers: Callable[[DriverSettings], Drivers] = drivers.open_drivers,
+    ) -> None:
+        """`open_drivers` opens those that this host can use; it raises HeldError."""
         self._feed = feed
         self._host = host
         self._settings = settings
+        self._open_drivers = open_drivers
 
     def run(self, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`; the guards and wiring in the kernel then stay in force.
@@ -71,13 +79,13 @@ class Agent:
         and SecondAgentError where another agent is this host's at the server.
         """
         with only_agent(), ExitStack() as cleanup:
-            driver, missing = self._open_driver(cleanup)
-            instance = Instance(str(uuid4()), driver.pins.id if driver and driver.pins else "")
+            opened = self._open(cleanup)
+            guards = Enforcement(opened.sessions)
+            instance = Instance(str(uuid4()), guards.holder)
             run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
             wire = capabilities.probe_bridges()
-            features = driver.features if driver else frozenset[str]()
-            look = partial(capabilities.report, wire, features, missing)
+            look = partial(capabilities.report, wire, opened.capabilities, opened.missing)
             outbox.put_host_report(about := look())
             health = Health(outbox.put_health)
             refused: list[SecondAgentError] = []
@@ -106,8 +114,8 @@ class Agent:
             _when(stop, lambda: put(Stop()))
             state = AgentState(self._settings.physical, capabilities.isolation_unsupported(about))
             told = _Channels(outbox, health, put, stop)
-            nothing = _without_driver(state, missing, tools)
-            acting = self._acting(state, driver, tools, told) if driver else nothing
+            nothing = _without_driver(state, opened.missing, tools)
+            acting = self._acting(state, guards, tools, told) if opened.sessions else nothing
             watching = CapabilityWatcher(look, about, outbox, put, stop)
             start("capability watcher", watching.work, stop.set)
             intake, every = Startup(events, feed.again, ready), self._settings.compare_every
@@ -115,26 +123,19 @@ class Agent:
         if refused:
             raise refused[0]
 
-    def _open_driver(self, cleanup: ExitStack) -> tuple[EbpfDriver | None, tuple[str, ...]]:
-        """The driver, or None and the features that this host lacks for it. Raises HeldError."""
-        try:
-            settings = self._settings
-            driver = EbpfDriver(
-                settings.bpf_dir, tcx=settings.tcx, connections=settings.connections
-            )
-        except HeldError:
-            raise
-        except (DriverError, OSError) as error:
-            log.warning("no guard can be put on this host: %s", error)
-            return None, (f"guards: {error}",)
-        cleanup.callback(driver.close)
-        return driver, ()
+    def _open(self, cleanup: ExitStack) -> Drivers:
+        """Open the drivers that this host can use. Raises HeldError."""
+        opened = self._open_drivers(self._settings.drivers)
+        cleanup.callback(opened.close)
+        for why in opened.missing:
+            log.warning("no guard can be put on this host: %s", why)
+        return opened
 
     def _acting(
-        self, state: AgentState, driver: EbpfDriver, tools: _Tools, told: _Channels
+        self, state: AgentState, guards: Enforcement, tools: _Tools, told: _Channels
     ) -> Actors:
         """Make the worker's actors, and start the threads that watch for it."""
-        guards, settings = Enforcement(driver), self._settings
+        settings = self._settings
         bridges = tools.cleanup.enter_context(Bridges())
         door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
         former = SavedState(settings.record, bridges)
@@ -150,12 +151,12 @@ class Agent:
             guards, state, told.health, hands.port_by_ifindex, settings.compare_every
         )
         watching = WiringWatcher(
-            adopted, hands, told.outbox, driver.connections, told.put, told.stop
+            adopted, hands, told.outbox, guards.connections, told.put, told.stop
         )
         tools.start("wiring watcher", watching.work, told.stop.set)
         quiet = SysctlWatcher(wirings, told.health, told.stop)
         tools.start("settings watcher", quiet.work, told.stop.set)
-        listener = EventReader(driver, told.outbox, told.stop, hands)
+        listener = EventReader(PortEvents(guards), told.outbox, told.stop, hands)
         tools.start("listener", listener.work, told.stop.set)
         owner = StoreOwnership(guards, tools.links.all, take_over=settings.take_over)
         return Actors(hands, reading, owner, tools.look)

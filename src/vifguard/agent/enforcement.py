@@ -1,16 +1,27 @@
-"""Enforcement of guards: put into the kernel, read back, closed where the kernel refuses."""
+"""The guards of this host, by all of its drivers.
+
+The driver of a port is the first that guards such an interface as the port's. A driver knows a
+device by an identity of its own; the rest of the agent knows it by its interface's index.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vifguard.agent.placement import Placement, has_reversed_hooks
 from vifguard.bridging.bridge import port_of_mark
-from vifguard.enforce.driver import ApplyError, Attachment, PortError, RulesetChange
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.state import NO_HOOKS, Change, Desired, Loss, Observed, PortImage
+from vifguard.enforce.driver.device import Device, Interface
+from vifguard.enforce.driver.protocol import (
+    Attachment,
+    ConnectionUse,
+    DriverError,
+    Loss,
+    RulesetChange,
+)
+from vifguard.enforce.driver.session import Plan as DriverPlan
+from vifguard.enforce.driver.session import Session
 from vifguard.kernel.net.link import Link, interfaces
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
@@ -21,108 +32,161 @@ _NO_PORT = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """The desired and the observed state of some interfaces, and the change between them.
+class Guarded:
+    """The driver that guards an interface, and the device that the interface is to it."""
 
-    `lost`: the losses of the guards at these places, each with its cause.
+    session: Session[object]
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes to some interfaces, a part for each driver.
+
+    `observed`: the interfaces at which a guard, or leftovers of one, were read. `detached`: those
+    that lose their guard; the caller cuts them off first. `lost`: the losses of the guards at
+    these places. `unsupported`: the places that no driver guards, each with the reason.
     """
 
     places: Mapping[int, Placement]
-    wanted: Desired
-    seen: Observed
-    change: Change | None
-    lost: Mapping[int, tuple[Loss, str]] = field(default_factory=dict)
-
-    @property
-    def detached(self) -> Collection[int]:
-        """The interfaces that lose their guard; the caller cuts them off first."""
-        return self.seen.ports.keys() - self.wanted.ports.keys()
+    chosen: Mapping[int, Guarded]
+    parts: tuple[DriverPlan[object], ...]
+    observed: Collection[int]
+    detached: Collection[int]
+    lost: Mapping[int, Loss] = field(default_factory=dict)
+    unsupported: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Interfaces without their desired state, each with the reason.
+    """Interfaces without their desired state, each with the reason; `unguarded` have no guard.
 
-    Of those, `unguarded` have no guard at all.
+    `drivers` names the driver of each place.
     """
 
     failed: Mapping[int, str]
     unguarded: frozenset[int]
+    drivers: Mapping[int, str] = field(default_factory=dict)
 
 
 class Enforcement:
-    """The guards of this host."""
+    """The guards of this host. One thread's, except where a method says otherwise."""
 
-    def __init__(self, driver: EbpfDriver) -> None:
-        self._driver = driver
-        self._enforced: dict[int, PortImage] = {}
+    def __init__(self, sessions: Iterable[Session[object]]) -> None:
+        """`sessions` are those of the host's drivers, in the order in which they are chosen."""
+        self._sessions: Sequence[Session[object]] = tuple(sessions)
+        self._guarded: dict[int, Guarded] = {}
+        self._indexes: dict[Device, int] = {}
         self.changes = 0
         """The number of changes of rules and address sets."""
 
     @property
+    def holder(self) -> str:
+        """The id of the state of guards that this process alone holds; empty for none."""
+        return next((each.driver.holder for each in self._sessions if each.driver.holder), "")
+
+    @property
     def store(self) -> str:
         """The id of the store whose ports are guarded here; empty where none was noted."""
-        return self._driver.pins.store if self._driver.pins else ""
+        return next((each.driver.store for each in self._sessions if each.driver.store), "")
 
     def set_store(self, ident: str) -> None:
         """Note the id of the store whose ports are guarded here from now on; raises OSError."""
-        if self._driver.pins and ident:
-            self._driver.pins.set_store(ident)
+        for session in self._sessions if ident else ():
+            session.driver.set_store(ident)
 
     def ports(self, links: Mapping[int, Link]) -> frozenset[str]:
         """The ports that have a guard at an interface that is there, put there by any agent.
 
-        `links` are those of the host, by index: without the maps that a guard was put there with
-        (another layout, pins that are gone), its port is the one that the interface's alias names.
+        `links` are those of the host, by index: where a driver does not know the port of a guard
+        (of another build, or whose state is gone), it is the one that the interface's alias names.
         """
-        found = {
-            port.port_id or (port_of_mark(links[index]) if index in links else "")
-            for index, port in self._driver.observe(None).ports.items()
-            if port.hooks != NO_HOOKS
-        }
+        self._recognize(links.values())
+        guarded = (item for session in self._sessions for item in session.guarded().items())
+        marks = {index: port_of_mark(link) for index, link in links.items()}
+        found = {port_id or marks.get(self.index_of(device), "") for device, port_id in guarded}
         return frozenset(found) - {"", _NO_PORT}
+
+    def present(self, links: Iterable[Link]) -> frozenset[int]:
+        """The interfaces that have a guard, or leftovers of one; `links` are those of the host."""
+        self._recognize(links)
+        return self._indexes_of(device for each in self._sessions for device in each.present())
+
+    def remove_all(self) -> None:
+        """Remove every guard of every driver, and close the drivers."""
+        for session in self._sessions:
+            session.driver.remove_all()
+
+    def at(self, index: int) -> Guarded | None:
+        """The driver and device of an interface that is guarded; any thread may call this."""
+        return self._guarded.get(index)
+
+    def index_of(self, device: Device) -> int:
+        """The interface of a device, -1 where it is not known; any thread may call this."""
+        return int(device) if isinstance(device, Interface) else self._indexes.get(device, -1)
+
+    def connections(self) -> ConnectionUse:
+        """The use of the first driver's table of connections, to be read and closed."""
+        return self._sessions[0].driver.connections()
+
+    @property
+    def sessions(self) -> Sequence[Session[object]]:
+        """The drivers in use."""
+        return self._sessions
 
     @property
     def enforced(self) -> Collection[int]:
-        """The interfaces whose guard was read back when it was last put there."""
-        return self._enforced.keys()
+        """The interfaces whose guard was read back when it was last put there.
 
-    def lost(self, indexes: Iterable[int]) -> dict[int, tuple[Loss, str]]:
-        """Read these guards back; return the losses by interface."""
-        scope = frozenset(indexes) & self._enforced.keys()
-        return self._losses(scope, self._driver.observe(scope))
-
-    def _losses(self, scope: Iterable[int], seen: Observed) -> dict[int, tuple[Loss, str]]:
-        held = ((i, self._enforced[i]) for i in scope if i in self._enforced)
-        found = {i: self._driver.loss(each, seen.ports.get(i)) for i, each in held}
-        return {i: loss for i, loss in found.items() if loss}
-
-    def repair(self) -> tuple[str, ...]:
-        """Put back lost parts that all guards have in common; return their descriptions.
-
-        Raises OSError or DriverError.
+        Any thread may call this, and gets the present state or that of a moment ago.
         """
-        return self._driver.repair()
+        return [i for i, each in list(self._guarded.items()) if _is_enforced(each)]
+
+    def lost(self, indexes: Iterable[int]) -> dict[int, Loss]:
+        """Read these guards back; return the losses by interface."""
+        known = {i: self._guarded[i] for i in indexes if i in self._guarded}
+        found: dict[int, Loss] = {}
+        for session in self._sessions:
+            own = {each.device: i for i, each in known.items() if each.session is session}
+            found |= {own[d]: loss for d, loss in session.lost(own).items()} if own else {}
+        return found
+
+    def repair(self) -> Iterator[str]:
+        """Put back lost parts that all guards have in common; give their descriptions.
+
+        Raises OSError or DriverError, once every driver had its turn.
+        """
+        failed: list[OSError | DriverError] = []
+        for session in self._sessions:
+            try:
+                yield from session.driver.repair()
+            except (OSError, DriverError) as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def rules_lost(self) -> bool:
-        """Whether somebody emptied a map of security groups' rules."""
-        return self._driver.rules_lost()
+        """Whether the rules of security groups are gone as a whole somewhere."""
+        return any(session.driver.rules_lost() for session in self._sessions)
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the kernel holds the rules of groups and `sets`, step by step."""
-        return self._driver.compare_rules(sets)
+        """Whether every driver holds the rules of groups and `sets`, step by step."""
+        for session in self._sessions:
+            yield from session.driver.compare_rules(sets)
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Load rules and address sets; return the groups whose ports are to be planned again.
 
-        Raises OSError where the kernel refuses.
+        Raises OSError where a driver cannot.
         """
         self.changes += 1
-        return self._driver.load_ruleset(change)
+        groups = [session.driver.load_ruleset(change) for session in self._sessions]
+        return frozenset().union(*groups)
 
-    def has(self, index: int) -> bool:
+    def has(self, link: Link) -> bool:
         """Whether an interface has a guard, or leftovers of one."""
-        return bool(self._driver.observe(frozenset({index})).ports)
+        found = self._choose(link)
+        return found is not None and found.session.has(found.device)
 
     def plan(
         self, places: Mapping[int, Placement], scope: frozenset[int], running: Container[int] = ()
@@ -131,86 +195,100 @@ class Enforcement:
 
         Guests of the interfaces `running` were there before any guard.
         """
-        wanted = self._driver.render(
-            _attachment(i, place, running=i in running) for i, place in places.items()
-        )
-        seen = self._driver.observe(scope)
-        lost = self._losses(places.keys() & scope, seen)
-        return Plan(places, wanted, seen, self._driver.diff(wanted, seen), lost)
+        links = {i: place.link for i, place in places.items() if place.link is not None}
+        chosen = {i: found for i, link in links.items() if (found := self._choose(link))}
+        known = {i: self._guarded[i] for i in scope - chosen.keys() if i in self._guarded}
+        parts: list[DriverPlan[object]] = []
+        for session in self._sessions:
+            own = {i: each.device for i, each in chosen.items() if each.session is session}
+            others = (each.device for each in known.values() if each.session is session)
+            devices = frozenset(own.values()).union(others)
+            attached = (_attachment(d, places[i], running=i in running) for i, d in own.items())
+            parts += [session.plan(attached, devices)] if devices else []
+        lacking = {i: links[i] for i in links.keys() - chosen.keys()}
+        unsupported = {i: f"no driver guards interface {x.name}" for i, x in lacking.items()}
+        return replace(self._plan(parts, chosen), places=places, unsupported=unsupported)
 
-    def plan_sweep(self, kept: Collection[int]) -> Plan:
-        """Plan that only these interfaces are guarded, as they are now."""
-        seen = self._driver.observe(None)
-        wanted = Desired({i: port for i, port in seen.ports.items() if i in kept}, {})
-        return Plan({}, wanted, seen, self._driver.diff(wanted, seen))
+    def plan_sweep(self, kept: Collection[int], links: Iterable[Link]) -> Plan:
+        """Plan that only these interfaces are guarded, as they are now.
+
+        `links` are those of the host.
+        """
+        self._recognize(links)
+        chosen = {i: each for i, each in self._guarded.items() if i in kept}
+        parts = [
+            session.plan_sweep({e.device for e in chosen.values() if e.session is session})
+            for session in self._sessions
+        ]
+        strays = [Guarded(part.session, d) for part in parts for d in part.detached]
+        self._guarded = {self.index_of(each.device): each for each in strays} | chosen
+        return self._plan(parts, chosen)
 
     def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:
         """The plan, except that these interfaces keep their guards, which let nothing pass."""
         policy = PortPolicy(_NO_PORT, frozenset(), frozenset(), closed="it is no port's")
-        closed = self._driver.render(
-            Attachment(policy, link.index, has_reversed_hooks(link), 0) for link in kept
-        )
-        wanted = replace(plan.wanted, ports={**plan.wanted.ports, **closed.ports})
-        return replace(plan, wanted=wanted, change=self._driver.diff(wanted, plan.seen))
+        links = {link.index: link for link in kept}
+        parts: list[DriverPlan[object]] = []
+        for part in plan.parts:
+            found = {d: links[i] for d in part.detached if (i := self.index_of(d)) in links}
+            closed = [Attachment(policy, d, has_reversed_hooks(x), 0) for d, x in found.items()]
+            parts.append(part.keep_closed(closed) if closed else part)
+        again = self._plan(parts, plan.chosen)
+        return replace(again, places=plan.places, unsupported=plan.unsupported)
 
     def apply(self, plan: Plan) -> Result:
         """Apply the plan and read it back."""
-        reasons = self._apply(plan.change)
-        there = self._there(plan)
-        self._note(plan, there)
-        failed = dict(plan.wanted.refused)
-        lacking = plan.wanted.ports.keys() - there
-        for index in lacking:
-            failed[index] = reasons.get(index, "its guard could not be read back from the kernel")
-        return Result(failed, self._close(plan, {i: failed[i] for i in lacking}))
-
-    def _apply(self, change: Change | None) -> dict[int, str]:
-        if change is None:
-            return {}
-        try:
-            self._driver.apply(change)
-        except ApplyError as error:
-            return {
-                each.ifindex: each.reason
-                for each in error.exceptions
-                if isinstance(each, PortError)
-            }
-        return {}
-
-    def _there(self, plan: Plan) -> set[int]:
-        """The interfaces whose desired state the kernel has now."""
-        seen = dict(plan.seen.ports)
-        if plan.change is not None and plan.change.ports:
-            anew = self._driver.observe(frozenset(plan.change.ports)).ports
-            seen.update({index: anew[index] for index in plan.change.ports if index in anew})
-        return {index for index, port in plan.wanted.ports.items() if seen.get(index) == port}
-
-    def _note(self, plan: Plan, there: Collection[int]) -> None:
-        """Remember the images that were read back, for the comparisons to come."""
-        for index in plan.seen.ports.keys() | plan.wanted.ports.keys():
-            self._enforced.pop(index, None)
-        self._enforced.update((index, plan.wanted.ports[index]) for index in there)
-
-    def _close(self, plan: Plan, lacking: Mapping[int, str]) -> frozenset[int]:
-        """Close ports whose new policy the kernel did not take; return those left without a guard.
-
-        Such a port must not go on with an older, wider policy.
-        """
-        if not lacking:
-            return frozenset()
-        places = {
-            i: replace(plan.places[i], closed=why) for i, why in lacking.items() if i in plan.places
-        }
-        closing = self.plan(places, frozenset(places))
-        reasons = self._apply(closing.change)
-        there = self._there(closing)
-        self._note(closing, there)
-        bare = closing.wanted.ports.keys() - there
+        failed, bare = dict(plan.unsupported), dict(plan.unsupported)
+        for part in plan.parts:
+            result = part.apply()
+            failed |= {self.index_of(device): why for device, why in result.failed.items()}
+            bare |= {self.index_of(device): why for device, why in result.unguarded.items()}
+        self._take_over(plan.chosen, bare)
         # A guest that ends takes its interface along at any moment: what is gone needs no guard.
-        for index in bare.intersection(interfaces()):
-            place, why = places.get(index), reasons.get(index, lacking[index])
-            log.error("%s has no guard: %s", _named(index, place), why)
-        return frozenset(bare)
+        for index in bare.keys() & interfaces() if bare else ():
+            log.error("%s has no guard: %s", _named(index, plan.places.get(index)), bare[index])
+        drivers = {i: each.session.driver.capabilities.driver for i, each in plan.chosen.items()}
+        return Result(failed, frozenset(bare), drivers)
+
+    def _take_over(self, chosen: Mapping[int, Guarded], bare: Container[int]) -> None:
+        """Note the drivers of interfaces; a former one ends once the new guard stands."""
+        for index, after in chosen.items():
+            before = self._guarded.get(index, after)
+            if before != after:
+                if index in bare:
+                    continue
+                before.session.plan((), frozenset({before.device})).apply()
+            self._guarded[index] = after
+
+    def _choose(self, link: Link) -> Guarded | None:
+        """The first driver that guards such an interface."""
+        for session in self._sessions:
+            device = session.driver.device_of(link)
+            if device is not None:
+                if not isinstance(device, Interface):
+                    self._indexes[device] = link.index
+                return Guarded(session, device)
+        return None
+
+    def _recognize(self, links: Iterable[Link]) -> None:
+        """Know the interfaces of all devices that a driver may report."""
+        present = {link.index for link in links if self._choose(link)}
+        self._indexes = {d: index for d, index in self._indexes.items() if index in present}
+
+    def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> Plan:
+        parts = tuple(parts)
+        observed = self._indexes_of(d for part in parts for d in part.observed.ports)
+        detached = self._indexes_of(d for part in parts for d in part.detached)
+        lost = {self.index_of(d): loss for part in parts for d, loss in part.lost.items()}
+        # An interface that a driver gives up for another is not left without a guard.
+        return Plan({}, chosen, parts, observed, detached - chosen.keys(), lost)
+
+    def _indexes_of(self, devices: Iterable[Device]) -> frozenset[int]:
+        return frozenset(self.index_of(device) for device in devices) - {-1}
+
+
+def _is_enforced(guarded: Guarded) -> bool:
+    return guarded.device in guarded.session.enforced
 
 
 def _named(index: int, place: Placement | None) -> str:
@@ -220,11 +298,11 @@ def _named(index: int, place: Placement | None) -> str:
     return f"interface {place.link.name} of port {place.port.policy.port_id}"
 
 
-def _attachment(index: int, place: Placement, *, running: bool) -> Attachment:
+def _attachment(device: Device, place: Placement, *, running: bool) -> Attachment:
     policy = place.port.policy
     if place.closed != policy.closed:
         policy = replace(policy, closed=place.closed)
-    return Attachment(policy, index, place.reversed_hooks, place.port.revision, running)
+    return Attachment(policy, device, place.reversed_hooks, place.port.revision, running)
 
 
 def by_ifindex(placements: Iterable[Placement]) -> dict[int, Placement]:

@@ -17,7 +17,7 @@ from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.wiring.applied_wiring import Lost
 from vifguard.agent.wiring.wiring import Batch, Connected
 from vifguard.agent.wiring.wirings import Wirings
-from vifguard.enforce.ebpf.state import Loss
+from vifguard.enforce.driver.protocol import Loss
 from vifguard.feed.messages import PortReport
 from vifguard.kernel.net.link import Link
 from vifguard.model.guard import Guard
@@ -39,7 +39,7 @@ class ReconcileResult:
     reports: tuple[PortReport, ...] = ()
     failing: frozenset[str] = frozenset()
     stuck: frozenset[int] = frozenset()
-    lost: Mapping[str, tuple[Loss, str] | Lost] = field(default_factory=dict)
+    lost: Mapping[str, Loss | Lost] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -94,11 +94,11 @@ class Reconciler:
 
     def _losses(
         self, places: Mapping[int, Placement], plan: Plan, connected: Connected
-    ) -> dict[str, tuple[Loss, str] | Lost]:
+    ) -> dict[str, Loss | Lost]:
         """The losses of guards and wiring that were found, by port."""
         # A guard that went with its interface was not lost.
         guards = {i: loss for i, loss in plan.lost.items() if self._read(i)}
-        found: dict[int, tuple[Loss, str] | Lost] = {**connected.undone, **guards}
+        found: dict[int, Loss | Lost] = {**connected.undone, **guards}
         return {places[i].port.policy.port_id: loss for i, loss in found.items() if i in places}
 
     def _attachable(self, places: Mapping[int, Placement]) -> dict[int, Placement]:
@@ -106,15 +106,18 @@ class Reconciler:
         return {
             index: place
             for index, place in places.items()
-            if not place.stays or index in self.port_by_ifindex or self._guards.has(index)
+            if not place.stays or index in self.port_by_ifindex or self._has_guard(place)
         }
+
+    def _has_guard(self, place: Placement) -> bool:
+        return place.link is not None and self._guards.has(place.link)
 
     def guarded(self) -> frozenset[int]:
         """The interfaces of ports whose guards were read back when they were last put there.
 
         Another thread may call this, and gets the present state or that of a moment ago.
         """
-        return frozenset(list(self._guards.enforced)).intersection(list(self.port_by_ifindex))
+        return frozenset(self._guards.enforced).intersection(list(self.port_by_ifindex))
 
     def _load_ruleset(self) -> tuple[frozenset[str], str]:
         """Load pending rules into the driver; return the ports that this concerns.
@@ -139,7 +142,8 @@ class Reconciler:
         """
         self._forget_gone()
         self._wirings.compare(self.port_by_ifindex.keys(), self.guarded())
-        plan = self._guards.plan_sweep(self.port_by_ifindex.keys())
+        kept = self.port_by_ifindex.keys()
+        plan = self._guards.plan_sweep(kept, self._state.links.values())
         self._guards.apply(self._detach(plan))
         self._wirings.sweep(self.port_by_ifindex.keys())
         return frozenset(self._stuck)
@@ -176,7 +180,7 @@ class Reconciler:
 
     def _detach(self, plan: Plan) -> Plan:
         """Disconnect the plan's leaving interfaces; the plan, with failed ones kept guarded."""
-        for index in plan.seen.ports:
+        for index in plan.observed:
             self._stuck.pop(index, None)
         stuck = self._disconnect(plan.detached)
         self._stuck.update(stuck)

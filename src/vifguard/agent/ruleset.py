@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.driver.protocol import RulesetChange
 from vifguard.feed.messages import SetChange, Update
 from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import Rule

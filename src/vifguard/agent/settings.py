@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vifguard.enforce.drivers import DriverSettings
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -31,3 +33,8 @@ class Settings:
     keep_unguarded: bool = False
     record: Path | None = None
     connections: int = 0
+
+    @property
+    def drivers(self) -> DriverSettings:
+        """Those of them that are the drivers'."""
+        return DriverSettings(self.bpf_dir, self.tcx, self.connections)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.state import NOTHING, AgentState, Dirty
-from vifguard.enforce.driver import DriverError
-from vifguard.enforce.ebpf.state import Loss
+from vifguard.enforce.driver.protocol import COMMON, DriverError
 
 log = logging.getLogger("vifguard")
 
@@ -111,7 +110,7 @@ class Verifier:
         try:
             for what in self._guards.repair():
                 log.error("%s; it was put back", what)
-                self._health.lost([Loss.COMMON])
+                self._health.lost([COMMON])
         except (OSError, DriverError) as error:
             self._unrepaired = True
             self._health.degrade("read-back", f"what was lost cannot be put back: {error}")
@@ -134,7 +133,7 @@ class Verifier:
     def _rules_again(self) -> Dirty:
         """Have the maps of rules written anew: they differ from the rules that were loaded."""
         log.error("the rules of security groups in the kernel are not what was written")
-        self._health.lost([Loss.COMMON])
+        self._health.lost([COMMON])
         self._rules = iter(())
         self._state.book.mark_all_pending()
         return Dirty(book=True)

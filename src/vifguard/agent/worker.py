@@ -15,7 +15,7 @@ from vifguard.agent.reporting.report import Outbox, pauses
 from vifguard.agent.state import NOTHING, AgentState, AllLinks, Dirty
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import Notice, QuarantineLost, Stop
-from vifguard.enforce.ebpf.state import Loss
+from vifguard.enforce.driver.protocol import Loss
 from vifguard.feed.messages import PortReport, Update
 from vifguard.kernel.net.link import FilterRemoved, Link, NotificationsLost
 from vifguard.model.port import PortState
@@ -331,9 +331,9 @@ class Worker:
     def _noted(self, settled: ReconcileResult) -> list[PortReport]:
         """The reports; one of a port whose loss was put back names the loss for a while."""
         now = time.monotonic()
-        self._health.lost(cause for cause, _ in settled.lost.values())
-        for port_id, (cause, why) in settled.lost.items():
-            what = "guard" if isinstance(cause, Loss) else "wiring"
+        self._health.lost(kind for kind, _ in settled.lost.values())
+        for port_id, loss in settled.lost.items():
+            what, why = "guard" if isinstance(loss, Loss) else "wiring", loss[1]
             log.error("port %s had lost its %s: %s", port_id, what, why)
             self._notes[port_id] = f"its {what} was lost and put back at {_moment()}: {why}", now
         for port_id in [i for i, (_, at) in self._notes.items() if now - at > NOTED]:

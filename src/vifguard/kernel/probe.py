@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from vifguard.kernel.bpf import bpffs, skbuff, tcx
+from vifguard.kernel.bpf import skbuff, tcx
 from vifguard.kernel.bpf.bpf_syscall import Map, MapSpec, MapType, Program
 from vifguard.kernel.bpf.tcx import AttachType
 from vifguard.kernel.net import tc
@@ -54,19 +53,6 @@ def clsact() -> str:
             list(hooks.filters(_LOOPBACK, tc.Hook.INGRESS))
 
     return error_of(look)
-
-
-def pins(directory: Path) -> str:
-    """Whether objects can be pinned in `directory`; empty, or why not."""
-
-    def pin() -> None:
-        bpffs.ensure(directory)
-        path = directory / "probe"
-        with Map.create(MapSpec("probe", MapType.ARRAY, 4, 4, 1)) as it:
-            it.pin(path)
-        path.unlink()
-
-    return error_of(pin)
 
 
 def offload_fields() -> str:

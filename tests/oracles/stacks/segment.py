@@ -250,7 +250,7 @@ class Pinned:
         """How many frames each guard has dropped so far, by interface and direction."""
         return Counter(
             {
-                (each.ifindex, each.direction, each.guard): each.frames
+                (each.device, each.direction, each.guard): each.frames
                 for key, value in self._counters.contents()
                 for each in records.counted(int.from_bytes(key, "little"), value)
             }

@@ -8,7 +8,7 @@ from tests.triangle.sequences.stage import FIRST
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
-from vifguard.enforce.driver import Attachment, RulesetChange
+from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS
 from vifguard.feed.messages import SetChange

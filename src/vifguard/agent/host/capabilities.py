@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import errno
-import os
 import platform
-import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vifguard.bridging.member_filters import NftFilter, VlanFilter
-from vifguard.enforce.driver import ApplyError, Attachment, DriverError
-from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.driver.protocol import Capabilities
+from vifguard.enforce.drivers import probe_drivers
 from vifguard.feed.messages import HostReport
 from vifguard.kernel import probe
-from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.link import LinkChange, Links, NewBridge
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.kernel.nftables.nft import DropChain, DropTable, Hook
 from vifguard.kernel.nftables.nft_members import MembersTable
 from vifguard.model.address import Mac
-from vifguard.model.policy import PortPolicy
 
 _BPF_DIR = Path("/sys/fs/bpf/vifguard")
 _BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
@@ -64,12 +59,16 @@ def host_report(bpf_dir: Path = _BPF_DIR) -> HostReport:
 
     Guards are tried beside `bpf_dir`, so that a running agent is not disturbed.
     """
-    features, missing = in_throwaway(lambda: _probe_guard(bpf_dir))
-    return report(probe_bridges(), features, missing)
+    drivers, missing = in_throwaway(lambda: probe_drivers(bpf_dir))
+    return report(probe_bridges(), drivers, missing)
 
 
-def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, ...]) -> HostReport:
-    """The report of a host as it is now, from the features of its bridges (`wire`) and its driver.
+def report(
+    wire: BridgeFeatures, drivers: Sequence[Capabilities], missing: tuple[str, ...]
+) -> HostReport:
+    """The report of a host as it is now, from the features of its bridges (`wire`) and drivers.
+
+    `missing` is what the host lacks for a driver.
 
     What the kernel can do it goes on to do; whether the host's own rules see bridged packets is
     looked up at each call, in the calling thread's network namespace.
@@ -80,12 +79,11 @@ def report(wire: BridgeFeatures, features: frozenset[str], missing: tuple[str, .
         BY_VLAN: wire.vlan_quarantine,
         f"{BY_MEMBERS} ({wire.members})": bool(wire.members),
     }
-    hooks = sorted(features & {"tcx", "clsact"})
     lacking = (*missing, *wire.missing, *_rewriters())
     return HostReport(
         kernel=platform.release(),
-        driver=f"ebpf ({hooks[0]})" if hooks else "none",
-        features=features | wire.features,
+        driver=", ".join(f"{each.driver} ({each.mechanism})" for each in drivers) or "none",
+        features=wire.features.union(*(each.features for each in drivers)),
         missing=lacking,
         quarantine=tuple(name for name, holds in quarantine.items() if holds),
         isolation=not lacking,
@@ -169,52 +167,3 @@ def _quarantine(device: str) -> None:
         table.remove()
         if not held.issuperset(chains):
             raise OSError(errno.EIO, "the chains were not read back")
-
-
-def _probe_guard(bpf_dir: Path) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The driver's features, and those that the kernel lacks for it."""
-    needs: dict[str, Callable[[], str]] = {
-        "tc programs": probe.programs,
-        "BPF ring buffers (Linux 5.8)": probe.ring_buffer,
-        "mapped BPF arrays (Linux 5.5)": probe.mapped_array,
-        "offload fields of sk_buff (BTF, no lockdown)": probe.offload_fields,
-    }
-    if not probe.has_tcx():
-        needs["TCX (Linux 6.6) or clsact"] = probe.clsact
-    missing = tuple(f"{name}: {why}" for name, need in needs.items() if (why := need()))
-    if missing:
-        return frozenset(), missing
-    directory = bpf_dir.with_name(f"{bpf_dir.name}-check-{os.getpid()}")
-    try:
-        return _attach(directory), ()
-    except (DriverError, ApplyError, OSError) as error:
-        return frozenset(), (f"guards: {error}",)
-    finally:
-        _remove(directory)
-
-
-def _attach(directory: Path) -> frozenset[str]:
-    """Guard an interface, read it back, and take everything away again."""
-    policy = PortPolicy(str(uuid.uuid4()), frozenset(), frozenset(), closed="a check")
-    driver = EbpfDriver(directory)
-    with Links() as links:
-        index = links.make_bridge(_BRIDGE).index
-        wanted = driver.render([Attachment(policy, index, reversed_hooks=False, revision=1)])
-        try:
-            change = driver.diff(wanted, driver.observe(frozenset({index})))
-            if change is not None:
-                driver.apply(change)
-            if index not in driver.enforced(wanted, driver.observe(frozenset({index}))):
-                raise OSError(errno.EIO, "a guard was attached but not read back")
-            return driver.features
-        finally:
-            driver.remove_all()
-            links.remove(index)
-
-
-def _remove(directory: Path) -> None:
-    """Remove the directory, and the mount that it may have been made for."""
-    with suppress(OSError):
-        bpffs.unmount(directory)
-    with suppress(OSError):
-        directory.rmdir()

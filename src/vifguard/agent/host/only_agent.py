@@ -10,7 +10,7 @@ import logging
 import os
 from contextlib import AbstractContextManager, closing, nullcontext
 
-from vifguard.enforce.ebpf.pins import HeldError
+from vifguard.enforce.driver.protocol import HeldError
 from vifguard.kernel.net.netns_lock import NetnsLock, NetnsLockedError
 
 log = logging.getLogger("vifguard")

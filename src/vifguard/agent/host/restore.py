@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedBridge, SavedInterface, SavedState
 from vifguard.agent.reporting import run_file
@@ -13,8 +15,7 @@ from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.guarded_interfaces import guarded
+from vifguard.enforce.drivers import guarded_interfaces, open_all
 from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
@@ -88,14 +89,16 @@ def restore(settings: Settings) -> Restored:
     """
     with (
         only_agent(),
-        EbpfDriver(settings.bpf_dir, tcx=settings.tcx) as driver,
+        closing(open_all(settings.drivers)) as drivers,
         Links() as links,
         Bridges() as bridges,
         Quarantine() as quarantine,
     ):
         former = SavedState(settings.record, bridges)
-        released = Restore(links, bridges, quarantine, former).run(driver.observe(None).ports)
-        driver.remove_all()
+        guards = Enforcement(drivers.sessions)
+        guarded = guards.present(links.all())
+        released = Restore(links, bridges, quarantine, former).run(guarded)
+        guards.remove_all()
         if not released.failed:
             former.forget()
     run_file.forget(settings.bpf_dir)
@@ -108,7 +111,7 @@ def cut_off_by_release(bpf_dir: Path, record: Path | None) -> list[str]:
     Those are on a bridge that vifguard made, and were on none of the operator's before. Raises
     OSError.
     """
-    indexes = guarded(bpf_dir)
+    indexes = guarded_interfaces(bpf_dir)
     with Links() as links, Bridges() as bridges:
         former = SavedState(record, bridges).interfaces
         here = {link.index: link for link in links.all()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.restore import restore_bridges
 from vifguard.agent.host.saved_state import SavedState
@@ -11,8 +13,7 @@ from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.guarded_interfaces import guarded
+from vifguard.enforce.drivers import guarded_interfaces, open_all
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
 
@@ -27,16 +28,17 @@ def teardown(settings: Settings) -> None:
     """
     with (
         only_agent(),
-        EbpfDriver(settings.bpf_dir, tcx=settings.tcx) as driver,
+        closing(open_all(settings.drivers)) as drivers,
         Links() as links,
         Bridges() as bridges,
         Quarantine() as quarantine,
     ):
-        ports = driver.observe(None).ports
-        for link in links.all():
-            if link.index in ports or port_of_mark(link):
+        guards, here = Enforcement(drivers.sessions), links.all()
+        guarded = guards.present(here)
+        for link in here:
+            if link.index in guarded or port_of_mark(link):
                 _cut_off(links, link)
-        driver.remove_all()
+        guards.remove_all()
         for link in links.all():
             if is_ours(link):
                 links.remove(link.index)
@@ -57,7 +59,7 @@ def _cut_off(links: Links, link: Link) -> None:
 
 def cut_off_by_removal(bpf_dir: Path) -> list[str]:
     """The names of the interfaces that a removal would cut off; an agent may be running."""
-    indexes = guarded(bpf_dir)
+    indexes = guarded_interfaces(bpf_dir)
     with Links() as links:
         return sorted(
             link.name for link in links.all() if link.index in indexes or port_of_mark(link)

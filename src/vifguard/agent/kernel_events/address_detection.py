@@ -14,8 +14,7 @@ from typing import Protocol
 
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
-from vifguard.enforce.driver import Claimed, ClaimKind
-from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.driver.events import Claimed, ClaimKind
 from vifguard.feed.messages import AddressClaim, Detection, RefusedClaim
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.verdict import Direction
@@ -52,11 +51,23 @@ class Claiming(Protocol):
         """The ports that have a tentative address."""
 
 
+class Answering(Protocol):
+    """The part of `PortEvents` that detection needs, by interface."""
+
+    def uses(self, index: int) -> Mapping[IPAddress, int]:
+        """The port's last use of each learned address; CLOCK_MONOTONIC in ns, 0: never."""
+
+    def inject(
+        self, index: int, direction: Direction, frame: bytes, *, reversed_hooks: bool
+    ) -> None:
+        """Send a frame to a guest, or as if that guest had sent it; raises OSError."""
+
+
 class AddressDetector:
     """Sends claims to the server, and ends the detection of tentative addresses. One thread's."""
 
-    def __init__(self, driver: EbpfDriver, outbox: Outbox, ports: Claiming) -> None:
-        self._driver = driver
+    def __init__(self, events: Answering, outbox: Outbox, ports: Claiming) -> None:
+        self._events = events
         self._outbox = outbox
         self._ports = ports
         self._asked: dict[Key, float] = {}
@@ -69,15 +80,15 @@ class AddressDetector:
         """Whether a guest may be waiting for the end of its detection."""
         return bool(self._asked or self._until)
 
-    def take(self, claimed: Claimed) -> None:
-        """Take in the kernel's event of a claim."""
-        place = self._ports.claiming.get(claimed.ifindex)
+    def take(self, index: int, claimed: Claimed) -> None:
+        """Take in the event of a claim at an interface."""
+        place = self._ports.claiming.get(index)
         if place is None or place.port.policy.port_id != claimed.port_id:
             return
         if claimed.kind is ClaimKind.DEFENDED:
             self._conclude((claimed.port_id, claimed.address), unique=False)
         elif claimed.kind is ClaimKind.WANTS:
-            self._ask(place, claimed)
+            self._ask(index, place, claimed)
 
     def step(self, now: float) -> None:
         """Do what is due at `now` (CLOCK_MONOTONIC, s), once earlier kernel events are taken in."""
@@ -95,24 +106,24 @@ class AddressDetector:
         for key, (ifindex, place) in tentative.items():
             self._detect(key, ifindex, place, now)
 
-    def _ask(self, place: Placement, claimed: Claimed) -> None:
+    def _ask(self, index: int, place: Placement, claimed: Claimed) -> None:
         policy, address = place.port.policy, claimed.address
         key = policy.port_id, address
         if policy.owns(address) or address in policy.tentative or not policy.may_claim(address):
             return  # of a policy before, or decided meanwhile
         if key in self._refused:
             if self._refused[key][1]:
-                self._defend(claimed.ifindex, place, address)
+                self._defend(index, place, address)
         elif key not in self._asked:
             self._asked[key] = time.monotonic() + AGAIN
-            unused = tuple(self._unused(claimed.ifindex))
+            unused = tuple(self._unused(index))
             self._outbox.put_address_claim(
                 AddressClaim(policy.port_id, address, claimed.mac, unused)
             )
 
     def _unused(self, ifindex: int) -> list[IPAddress]:
         """The learned addresses that may make room, longest unused first."""
-        used = self._driver.uses(ifindex)
+        used = self._events.uses(ifindex)
         before = time.monotonic_ns() - int(UNUSED * 1_000_000_000)
         return sorted((each for each, at in used.items() if at <= before), key=lambda e: used[e])
 
@@ -152,7 +163,7 @@ class AddressDetector:
 
     def _send(self, ifindex: int, place: Placement, way: Direction, frame: bytes) -> bool:
         try:
-            self._driver.inject_reject(ifindex, way, frame, swapped=place.reversed_hooks)
+            self._events.inject(ifindex, way, frame, reversed_hooks=place.reversed_hooks)
         except OSError as error:
             log.debug("port %s: %s", place.port.policy.port_id, error)
             return False

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from vifguard.agent.kernel_events.address_detection import AddressDetector, Claiming
+from vifguard.agent.kernel_events.port_events import PortEvents
 from vifguard.agent.kernel_events.reject import reject_packet, wants_reject
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.report import Outbox
-from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
-from vifguard.enforce.ebpf.driver import EbpfDriver
+from vifguard.enforce.driver.events import Claimed, ClaimKind, Dropped
 from vifguard.feed.messages import Claim, DropCount, DropRecord, Sighting
 from vifguard.kernel.clock import monotonic_to_epoch
 
@@ -53,16 +53,16 @@ class EventReader:
 
     def __init__(
         self,
-        driver: EbpfDriver,
+        events: PortEvents,
         outbox: Outbox,
         stop: threading.Event,
         guarded: PortIndex,
     ) -> None:
-        self._driver = driver
+        self._events = events
         self._outbox = outbox
         self._stop_event = stop
         self._guarded = guarded
-        self._detector = AddressDetector(driver, outbox, guarded)
+        self._detector = AddressDetector(events, outbox, guarded)
         self._seen: dict[tuple[str, str], int] = {}
         self._counted: dict[tuple[str, str, str], int] = {}
 
@@ -71,7 +71,7 @@ class EventReader:
         dropped, due = False, 0.0
         while not self._stop_event.wait(self._poll_interval):
             now = time.monotonic()
-            if self._driver.events.wait(
+            if self._events.wait(
                 _POLL_INTERVAL_WHEN_ANSWERING if self._detector.is_busy else _POLL_INTERVAL
             ):
                 dropped = self._look() or dropped
@@ -92,23 +92,24 @@ class EventReader:
     def _look(self) -> bool:
         """Take the events of the rings; return whether frames were dropped."""
         claims = []
-        for claimed in self._driver.events.claims():
+        for index, claimed in self._events.claims():
             if claimed.kind is ClaimKind.HOLDS:
                 claims.append(claimed)
             else:
-                self._detector.take(claimed)
+                self._detector.take(index, claimed)
         if claims:
             # The time of its last sighting elsewhere shows how long nobody had the address.
             self._outbox.put_claims(map(_claim, claims), self._sightings())
-        drops = self._driver.events.drops()
-        for dropped in filter(wants_reject, drops):
-            self._reject(dropped)
-        self._outbox.put_drops((_drop(d) for d in drops if d.port_id), ())
+        drops = list(self._events.drops())
+        for index, dropped in drops:
+            if wants_reject(dropped):
+                self._reject(index, dropped)
+        self._outbox.put_drops((_drop(d) for _, d in drops if d.port_id), ())
         return bool(drops)
 
-    def _reject(self, dropped: Dropped) -> None:
+    def _reject(self, index: int, dropped: Dropped) -> None:
         """Answer a rejected packet, if its port rejects; on the way back to the sender."""
-        place = self._guarded.rejecting.get(dropped.ifindex)
+        place = self._guarded.rejecting.get(index)
         if place is None or place.port.policy.port_id != dropped.port_id:
             return
         frame = reject_packet(dropped)
@@ -116,7 +117,7 @@ class EventReader:
             return
         way = dropped.direction.opposite
         try:
-            self._driver.inject_reject(dropped.ifindex, way, frame, swapped=place.reversed_hooks)
+            self._events.inject(index, way, frame, reversed_hooks=place.reversed_hooks)
         except OSError as error:
             log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
 
@@ -124,7 +125,7 @@ class EventReader:
         """The watched addresses that were used since the last read."""
         before, self._seen = self._seen, {}
         for ifindex, port_id in self._guarded.watched.items():
-            for address, at in self._driver.sightings(ifindex).items():
+            for address, at in self._events.sightings(ifindex).items():
                 key = port_id, str(address)
                 self._seen[key] = at
                 if at and before.get(key) != at:
@@ -133,8 +134,8 @@ class EventReader:
     def _counts(self) -> Iterator[DropCount]:
         """The counts that rose since the last read."""
         before, self._counted = self._counted, {}
-        for count in self._driver.events.counts():
-            port_id = self._guarded.port_by_ifindex.get(count.ifindex)
+        for index, count in self._events.counts():
+            port_id = self._guarded.port_by_ifindex.get(index)
             if port_id is None:
                 continue
             key = port_id, count.direction.value, count.guard or ""

@@ -7,7 +7,7 @@ through it, as the kernel reports no more than 100 drops a second and port.
 
 from __future__ import annotations
 
-from vifguard.enforce.driver import Dropped
+from vifguard.enforce.driver.events import Dropped
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Reason

@@ -19,7 +19,7 @@ from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
 from vifguard.bridging.member_filters import TABLE as MEMBERS
 from vifguard.bridging.member_filters import MemberFilter, NftFilter, VlanFilter, forwarding_members
 from vifguard.bridging.quarantine import TABLE as QUARANTINE
-from vifguard.enforce.ebpf.maps.connection_table import ConnectionMap
+from vifguard.enforce.driver.protocol import ConnectionUse
 from vifguard.feed.messages import AdoptedBridge, ConnectionTable, HeldDevice, WiringReport
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, Links
@@ -49,7 +49,7 @@ class WiringWatcher:
         adopted: AdoptedBridges,
         guarded: GuardedInterfaces,
         outbox: Outbox,
-        connections: Callable[[], ConnectionMap],
+        connections: Callable[[], ConnectionUse],
         put: Callable[[QuarantineLost], None],
         stop: threading.Event,
     ) -> None:

@@ -146,7 +146,7 @@ def _stop(layout: Layout) -> list[int]:
 def _alone(layout: Layout) -> Iterator[None]:
     """Keep any agent from starting meanwhile: it would guard again the interfaces freed here."""
     from vifguard.cli.service import pid_file
-    from vifguard.enforce.driver import DriverError
+    from vifguard.enforce.driver.protocol import DriverError
 
     layout.prepare()
     with pid_file.held(layout.pid_file("agent")):

@@ -118,7 +118,7 @@ class HostAgent:
         Raises PartError where another agent holds this host's guards, or is this host.
         """
         from vifguard.agent.agent import Agent
-        from vifguard.enforce.ebpf.pins import HeldError
+        from vifguard.enforce.driver.protocol import HeldError
 
         try:
             Agent(self._feed, self._host, self._settings).run(self._stop, ready)

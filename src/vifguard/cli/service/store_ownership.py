@@ -36,12 +36,11 @@ def require_own(store: str, bpf_dir: Path) -> None:
 
 def _standing(bpf_dir: Path) -> tuple[str, int]:
     """The store whose ports are guarded (empty: none is noted), and the number of interfaces."""
-    from vifguard.enforce.ebpf.guarded_interfaces import guarded
-    from vifguard.enforce.ebpf.pins import store_of
+    from vifguard.enforce.drivers import guarded_interfaces, noted_store
 
-    own = store_of(bpf_dir)
+    own = noted_store(bpf_dir)
     try:
-        return own, len(guarded(bpf_dir))
+        return own, len(guarded_interfaces(bpf_dir))
     except OSError as error:
         if not own:
             return "", 0  # whoever may not look has put no guard here either

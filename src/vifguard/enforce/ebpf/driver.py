@@ -15,11 +15,18 @@ from itertools import repeat
 from pathlib import Path
 from typing import Self
 
-from vifguard.enforce.driver import (
+from vifguard.enforce.driver.device import Device, Interface, ifindex_of
+from vifguard.enforce.driver.events import Dropped
+from vifguard.enforce.driver.protocol import (
     ApplyError,
     Attachment,
+    Capabilities,
+    Change,
+    Desired,
+    Driver,
     DriverError,
-    Dropped,
+    Loss,
+    Observed,
     PortError,
     RulesetChange,
 )
@@ -33,18 +40,20 @@ from vifguard.enforce.ebpf.maps.ruleset_maps import RulesetMaps
 from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.ebpf.pins import Pins
 from vifguard.enforce.ebpf.ports import Ports, isolated
-from vifguard.enforce.ebpf.state import NO_HOOKS, Change, Desired, Hooks, Loss, Observed, PortImage
+from vifguard.enforce.ebpf.state import NO_HOOKS, Hooks, PortImage
 from vifguard.enforce.ebpf.tcx_hooks import Tcx
 from vifguard.kernel import probe, rcu
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Map, Program, VerifierError
 from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
 from vifguard.kernel.bpf.offload_reader import Reader
-from vifguard.model.address import IPAddress, IPNetwork
+from vifguard.kernel.net.link import Link
+from vifguard.model.address import IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
 from vifguard.packet.offload import NO_OFFLOAD, Offload
 
+NAME = "ebpf"
 OBJECT = Path(__file__).parents[1] / "bpf" / "guard.bpf.o"
 _BATCH = 2
 _GROUPS = "by_groups"
@@ -66,7 +75,7 @@ NEEDED = frozenset({
 _PROGRAMS = {Direction.FROM_GUEST: FROM_GUEST, Direction.TO_GUEST: TO_GUEST}
 
 
-class EbpfDriver:
+class EbpfDriver(Driver[PortImage]):
     """Enforces policies with eBPF programs at tc hooks.
 
     `EbpfDriver(directory)` finds the pins of an earlier process there and goes on with them;
@@ -89,7 +98,7 @@ class EbpfDriver:
         except VerifierError as error:
             raise DriverError(str(error)) from error
         finally:
-            if self._pins and not hasattr(self, "events"):
+            if self._pins and not hasattr(self, "_events"):
                 self._pins.close()
 
     @classmethod
@@ -126,7 +135,7 @@ class EbpfDriver:
         self._ports = Ports(self._maps)
         self._settings = GlobalConfig(self._maps)
         self._book = RulesetMaps(self._maps, self._settings)
-        self.events = Events(self._maps)
+        self._events = Events(self._maps, self._ports, self._programs[_ANSWER])
 
     def _continue(self) -> None:
         """Set the program that the two others go on with."""
@@ -134,7 +143,7 @@ class EbpfDriver:
 
     def close(self) -> None:
         """Close all handles; pinned and attached objects stay in force."""
-        self.events.close()
+        self._events.close()
         self._ports.close()
         self._settings.close()
         self._attaching.close()
@@ -152,31 +161,56 @@ class EbpfDriver:
         self.close()
 
     @property
-    def features(self) -> frozenset[str]:
-        """The attach method (`tcx`, `clsact`, or `none` for a private driver), and `groups`."""
-        return frozenset({"ebpf", self._attaching.name, Guard.SECURITY_GROUPS.value})
+    def events(self) -> Events:
+        """The reader of the programs' events."""
+        return self._events
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The way of attaching (`tcx`, `clsact`, or `none` for a private driver); all guards."""
+        way = self._attaching.name
+        return Capabilities(NAME, way, frozenset({NAME, way, Guard.SECURITY_GROUPS.value}))
+
+    @property
+    def holder(self) -> str:
+        """The id of the directory of pins; empty for a private driver."""
+        return self._pins.id if self._pins else ""
+
+    @property
+    def store(self) -> str:
+        """The id of the store that is noted beside the pins; empty for none."""
+        return self._pins.store if self._pins else ""
+
+    def set_store(self, ident: str) -> None:
+        """Note the id of the store whose ports are guarded; raises OSError."""
+        if self._pins:
+            self._pins.set_store(ident)
+
+    def device_of(self, link: Link) -> Interface:
+        """Any interface, by its index."""
+        return Interface(link.index)
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring rules and sets into force; return the groups that fit anew or do not any more."""
         return self._book.load(change)
 
-    def render(self, attachments: Iterable[Attachment]) -> Desired:
-        """The state that enforces these policies; one that cannot be is refused and closed."""
-        ports: dict[int, PortImage] = {}
-        refused: dict[int, str] = {}
-        running: set[int] = set()
+    def render(self, attachments: Iterable[Attachment]) -> Desired[PortImage]:
+        """The images that enforce these policies; one that cannot be is refused and closed."""
+        ports: dict[Device, PortImage] = {}
+        refused: dict[Device, str] = {}
+        running: set[Device] = set()
         for each in attachments:
-            running |= {each.ifindex} if each.running else set()
+            running |= {each.device} if each.running else set()
             hooks = self._attaching.desired(swapped=each.reversed_hooks)
-            if each.ifindex in ports:
-                refused[each.ifindex] = f"two ports on interface {each.ifindex}"
+            if each.device in ports:
+                refused[each.device] = f"two ports on interface {each.device}"
             else:
                 try:
-                    ports[each.ifindex] = self._render(each, hooks)
+                    ports[each.device] = self._render(each, hooks)
                     continue
                 except ValueError as error:
-                    refused[each.ifindex] = str(error)
-            ports[each.ifindex] = state.closed(each, hooks)
+                    refused[each.device] = str(error)
+            ports[each.device] = state.closed(each, hooks)
         return Desired(ports, refused, frozenset(running))
 
     def _render(self, attachment: Attachment, hooks: Hooks) -> PortImage:
@@ -187,14 +221,16 @@ class EbpfDriver:
         digests = self._settings.digests
         return state.render(attachment, hooks, digests, report_all=self._pins is None)
 
-    def observe(self, scope: frozenset[int] | None) -> Observed:
+    def observe(self, scope: frozenset[Device] | None) -> Observed[PortImage]:
         """Read the kernel's state back; without a `scope`, find leftovers of no port too."""
         if scope is None:
             return self._observe_all()
-        observed = ((i, self._ports.read(i, self._attaching.observed(i))) for i in scope)
-        return Observed({i: port for i, port in observed if port.entry or port.hooks != NO_HOOKS})
+        indexes = [ifindex_of(device) for device in scope]
+        observed = ((i, self._ports.read(i, self._attaching.observed(i))) for i in indexes)
+        found = {i: port for i, port in observed if port.entry or port.hooks != NO_HOOKS}
+        return Observed({Interface(i): port for i, port in found.items()})
 
-    def _observe_all(self) -> Observed:
+    def _observe_all(self) -> Observed[PortImage]:
         hooks = self._attaching.seen_all()
         ports = {
             ifindex: replace(port, hooks=hooks.get(ifindex, NO_HOOKS))
@@ -204,16 +240,16 @@ class EbpfDriver:
             ports[ifindex] = self._ports.read(ifindex, hooks[ifindex])
         stale = self._pins.stale() if self._pins else frozenset()
         left = frozenset(f"{self._other.name} at interface {i}" for i in self._other.seen_all())
-        return Observed(ports, self._ports.leftovers(frozenset(hooks)) | stale | left)
+        leftovers = self._ports.leftovers(frozenset(hooks)) | stale | left
+        return Observed({Interface(i): port for i, port in ports.items()}, leftovers)
 
-    @property
-    def pins(self) -> Pins | None:
-        """The directory of the objects that outlive this process; None for a private driver."""
-        return self._pins
-
-    def loss(self, held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
+    def loss(self, enforced: PortImage, observed: PortImage | None) -> Loss | None:
         """The first difference between a port's enforced guard and the observed one, or None."""
-        return state.loss(held, observed)
+        return state.loss(enforced, observed)
+
+    def port_of(self, observed: PortImage) -> str | None:
+        """The id in the entry: empty where the maps are another build's, or their pins are gone."""
+        return observed.port_id if observed.hooks != NO_HOOKS else None
 
     def repair(self) -> tuple[str, ...]:
         """Put back lost parts that all ports have in common; return their descriptions.
@@ -241,39 +277,25 @@ class EbpfDriver:
         """Whether a map of the rules of groups, or of the members of sets, was emptied."""
         return self._book.is_emptied()
 
-    def diff(self, desired: Desired, observed: Observed) -> Change | None:
-        """The ports whose bytes differ, and those that are not desired."""
-        return state.diff(desired, observed)
-
-    def enforced(self, desired: Desired, observed: Observed) -> Mapping[int, int]:
-        """The interfaces whose desired state was observed, with its revision."""
-        return {
-            ifindex: port.revision
-            for ifindex, port in desired.ports.items()
-            if ifindex not in desired.refused and observed.ports.get(ifindex) == port
-        }
-
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change[PortImage]) -> None:
         """Write, publish, attach, detach, sweep; ApplyError names the ports that failed."""
         failed: list[PortError] = []
-        observed = {i: change.hooks.get(i, NO_HOOKS) for i in change.ports}
-        attach = [i for i, port in change.ports.items() if port.hooks != observed[i]]
+        ports = {ifindex_of(device): port for device, port in change.ports.items()}
+        before = {ifindex_of(device): port.hooks for device, port in change.observed.items()}
+        observed = {i: before.get(i, NO_HOOKS) for i in ports}
+        attach = [i for i, port in ports.items() if port.hooks != observed[i]]
         if attach:
             with suppress(OSError, DriverError):  # each port then reports its own failure
                 self._lost += self.repair()
         guarded = {i for i, hooks in observed.items() if hooks != NO_HOOKS}
-        self._ports.put(change.ports, failed, running=guarded | change.running)
+        running = frozenset(ifindex_of(device) for device in change.running)
+        self._ports.put(ports, failed, running=guarded | running)
         waits = attach or change.removed or change.sweep or self._ports.has_old
         with rcu.expedited() if waits else nullcontext():
             for ifindex in attach:
                 with isolated(ifindex, failed):
-                    self._attaching.put(ifindex, change.ports[ifindex].hooks, observed[ifindex])
-                    # Left by a start that attached the other way; reading it at each change
-                    # would cost by the number of the host's interfaces.
-                    if ifindex in self._left_at:
-                        self._other.remove(ifindex)
-                        self._left_at.discard(ifindex)
-            for ifindex in change.removed:
+                    self._attach(ifindex, ports[ifindex].hooks, observed[ifindex])
+            for ifindex in map(ifindex_of, change.removed):
                 with isolated(ifindex, failed):
                     self._attaching.remove(ifindex)
                     self._ports.clear(ifindex)
@@ -282,10 +304,18 @@ class EbpfDriver:
                 self._ports.allow_less = False
                 self._settings.raise_generation()
             if change.sweep:
-                self._sweep(frozenset(each.ifindex for each in failed))
+                self._sweep(frozenset(ifindex_of(each.device) for each in failed))
             self._ports.collect()
         if failed:
-            raise ApplyError("ports that could not be brought to their wanted state", failed)
+            raise ApplyError("ports that could not be brought to their desired state", failed)
+
+    def _attach(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
+        self._attaching.put(ifindex, hooks, observed)
+        # Left by a start that attached the other way; reading it at each change would cost by the
+        # number of the host's interfaces.
+        if ifindex in self._left_at:
+            self._other.remove(ifindex)
+            self._left_at.discard(ifindex)
 
     def _sweep(self, failed: frozenset[int]) -> None:
         """Remove leftovers of no port; those of a port that failed guard it still."""
@@ -311,30 +341,6 @@ class EbpfDriver:
     def connections(self) -> ConnectionMap:
         """The table of connections, to be read and closed."""
         return ConnectionMap(self._maps[_FLOWS])
-
-    def sightings(self, ifindex: int) -> dict[IPAddress, int]:
-        """The last time the port sent from each watched address; CLOCK_MONOTONIC, ns, 0: never."""
-        return self._ports.sightings(ifindex)
-
-    def uses(self, ifindex: int) -> dict[IPAddress, int]:
-        """The port's last use of each learned address; CLOCK_MONOTONIC in ns, 0: never."""
-        return self._ports.uses(ifindex)
-
-    def inject_reject(
-        self, ifindex: int, direction: Direction, frame: bytes, *, swapped: bool = False
-    ) -> None:
-        """Send `frame` to the guest of an interface, or as if that guest had sent it.
-
-        It passes through the port's guards like any other, except security groups. `swapped`: the
-        guest's frames leave the interface (macvtap). OSError where the interface is gone or does
-        not take it.
-        """
-        enters = (direction is Direction.FROM_GUEST) != swapped
-        said, _ = self._programs[_ANSWER].test_run(
-            frame, ifindex=ifindex, control=state.word(enters)
-        )
-        if said:
-            raise OSError(abs(said), f"interface {ifindex} took no answer")
 
     def refill(self, ifindex: int) -> None:
         """Make the port's storm bucket full."""
@@ -405,20 +411,6 @@ def _control(offload: Offload) -> bytes:
     if left is None:
         return b""
     return bytes(4) + skbuff.packed(start=left.start, offset=left.offset, not_inet=left.crc)
-
-
-def missing(bpf_dir: Path) -> tuple[str, ...]:
-    """The features that this driver needs and this host lacks, with the kernel's answer."""
-    needs = {
-        "eBPF programs (CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF)": probe.programs(),
-        "eBPF ring buffers (Linux 5.8)": probe.ring_buffer(),
-        "eBPF arrays that can be mapped (Linux 5.5)": probe.mapped_array(),
-        f"a bpffs at {bpf_dir}": probe.pins(bpf_dir),
-        "sk_buff's offload fields (CONFIG_DEBUG_INFO_BTF, no lockdown)": probe.offload_fields(),
-    }
-    if not probe.has_tcx():
-        needs["TCX (Linux 6.6) or clsact (CONFIG_NET_SCH_INGRESS)"] = probe.clsact()
-    return tuple(f"{what}: {answer}" for what, answer in needs.items() if answer)
 
 
 def _object(reader: Callable[[], Reader], room: int) -> ObjectFile:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from vifguard.enforce.driver import DriverError
+from vifguard.enforce.driver.protocol import DriverError, HeldError
 from vifguard.kernel.bpf import bpffs
 from vifguard.kernel.bpf.bpf_syscall import Handle, Map, MapSpec, Program
 from vifguard.kernel.bpf.elf import ObjectFile
@@ -38,10 +38,6 @@ CONNECTIONS = frozenset({"flows", "settings", "tracking"})
 _ASIDE = "aside"
 _ID, _STORE, _NEXT = "pins", "store", "next"
 _OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|aside|pins|store|next")
-
-
-class HeldError(DriverError):
-    """Another process holds the directory, or the network namespace."""
 
 
 class Pins:

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from vifguard.enforce.driver import PortError
+from vifguard.enforce.driver.device import Interface
+from vifguard.enforce.driver.protocol import PortError
 from vifguard.enforce.ebpf import state
 from vifguard.enforce.ebpf.maps.policy_maps import PolicyMaps
 from vifguard.enforce.ebpf.maps.port_table import PortTable
@@ -232,4 +233,4 @@ def isolated(ifindex: int, failed: list[PortError]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        failed.append(PortError(ifindex, error.strerror or str(error)))
+        failed.append(PortError(Interface(ifindex), error.strerror or str(error)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag, StrEnum
 
-from vifguard.enforce.driver import Attachment
+from vifguard.enforce.driver.device import ifindex_of
+from vifguard.enforce.driver.protocol import COMMON, Attachment, Loss
 from vifguard.enforce.ebpf.maps.digests import Digests
 from vifguard.enforce.ebpf.maps.rules import port_groups
 from vifguard.model.address import IPAddress, IPNetwork
@@ -184,7 +185,7 @@ def render(
         flags |= Flag.REPORT_ALL
     interval, limit = _storm(policy.storm)
     entry = ENTRY.pack(
-        attachment.ifindex,
+        ifindex_of(attachment.device),
         flags,
         sum(1 << CODES[guard] for guard in policy.guards),
         macs.primary + b"\x08\x00",
@@ -221,7 +222,7 @@ def closed(attachment: Attachment, hooks: Hooks) -> PortImage:
         identity = _port_id(attachment.policy.port_id)
     except ValueError:
         identity = bytes(16)
-    numbers = (attachment.ifindex, Flag.IS_CLOSED, 0)
+    numbers = (ifindex_of(attachment.device), Flag.IS_CLOSED, 0)
     entry = ENTRY.pack(*numbers, b"", b"", b"", b"", 0, 0, 0, 0, identity, attachment.revision, 0)
     return PortImage(entry, NO_OVERFLOW, frozenset(), hooks)
 
@@ -329,80 +330,36 @@ class _Addresses:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """The states of the ports; `refused` gives the policies that cannot be enforced, and why.
-
-    `running` are the interfaces whose guests were there before any guard.
-    """
-
-    ports: Mapping[int, PortImage]
-    refused: Mapping[int, str]
-    running: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """The states read back; `leftovers` names objects of no port (complete reads only)."""
-
-    ports: Mapping[int, PortImage]
-    leftovers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The ports to set, the interfaces to detach from, and whether to sweep.
-
-    `hooks` are the programs that were observed at the ports to set; `running` are the
-    interfaces whose guests were there before any guard.
-    """
-
-    ports: Mapping[int, PortImage]
-    hooks: Mapping[int, Hooks]
-    removed: frozenset[int] = frozenset()
-    sweep: bool = False
-    running: frozenset[int] = frozenset()
-
-
-class Loss(StrEnum):
+class LossKind(StrEnum):
     """The kinds of losses of a guard, as they are counted."""
 
     PROGRAM = "program"
     PLACE = "place"
     ENTRY = "entry"
     EXTRAS = "extras"
-    COMMON = "common"
+    COMMON = COMMON
 
 
 _LOST_HOOKS = {
-    "": (Loss.PROGRAM, "its program is not at the interface's {}"),
-    STALE: (Loss.PROGRAM, "another build's program stands at the interface's {}"),
-    BEHIND: (Loss.PLACE, "somebody else's program stands before its own at the interface's {}"),
+    "": (LossKind.PROGRAM, "its program is not at the interface's {}"),
+    STALE: (LossKind.PROGRAM, "another build's program stands at the interface's {}"),
+    BEHIND: (LossKind.PLACE, "somebody else's program stands before its own at the interface's {}"),
 }
-_OTHER_HOOK = (Loss.PROGRAM, "another program stands at the interface's {}")
+_OTHER_HOOK = (LossKind.PROGRAM, "another program stands at the interface's {}")
 
 
-def loss(held: PortImage, observed: PortImage | None) -> tuple[Loss, str] | None:
+def loss(enforced: PortImage, observed: PortImage | None) -> Loss | None:
     """The first difference between an enforced guard and the observed one; None for none."""
     observed = observed or PortImage(b"", NO_OVERFLOW, frozenset(), NO_HOOKS)
     for where, desired, stands in zip(
-        ("ingress", "egress"), held.hooks, observed.hooks, strict=True
+        ("ingress", "egress"), enforced.hooks, observed.hooks, strict=True
     ):
         if stands != desired:
-            cause, text = _LOST_HOOKS.get(stands, _OTHER_HOOK)
-            return cause, text.format(where)
-    if observed.entry != held.entry:
-        return Loss.ENTRY, "its entry in the table of ports is not what was written"
-    if observed != held:
-        return Loss.EXTRAS, "its addresses, prefixes or groups in the maps are not what was written"
+            kind, text = _LOST_HOOKS.get(stands, _OTHER_HOOK)
+            return Loss(kind, text.format(where))
+    if observed.entry != enforced.entry:
+        return Loss(LossKind.ENTRY, "its entry in the table of ports is not what was written")
+    if observed != enforced:
+        what = "its addresses, prefixes or groups in the maps are not what was written"
+        return Loss(LossKind.EXTRAS, what)
     return None
-
-
-def diff(desired: Desired, observed: Observed) -> Change | None:
-    """The change from `observed` to `desired`; None for none."""
-    ports = {i: state for i, state in desired.ports.items() if observed.ports.get(i) != state}
-    removed = frozenset(observed.ports) - frozenset(desired.ports)
-    if not (ports or removed or observed.leftovers):
-        return None
-    hooks = {i: observed.ports[i].hooks for i in ports if i in observed.ports}
-    return Change(ports, hooks, removed, bool(observed.leftovers), desired.running & ports.keys())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from vifguard.enforce.driver import Claimed, ClaimKind, Dropped
+from vifguard.enforce.driver.device import Interface
+from vifguard.enforce.driver.events import Claimed, ClaimKind, Dropped, DropTotal
 from vifguard.enforce.ebpf.state import CODES
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
@@ -24,16 +24,6 @@ _REASONS = {int(reason): reason for reason in Reason}
 _GUARDS: dict[int, Guard] = {code: guard for guard, code in CODES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class DropTotal:
-    """The number of frames that one guard of a port has dropped; None: the port as a whole."""
-
-    ifindex: int
-    direction: Direction
-    guard: Guard | None
-    frames: int
-
-
 def dropped(record: bytes) -> Dropped:
     """Decode a `struct drop_record`."""
     (at, ifindex, length, identity, direction, guard, reason, captured, kind, tag, head) = (
@@ -44,7 +34,7 @@ def dropped(record: bytes) -> Dropped:
         head = head[:12] + struct.pack("!HH", kind, tag) + head[12:]
         length += 4
     return Dropped(
-        ifindex,
+        Interface(ifindex),
         _port_id(identity),
         at,
         _DIRECTIONS[direction],
@@ -59,7 +49,13 @@ def claimed(record: bytes) -> Claimed:
     """Decode a `struct claim_record`."""
     at, before, ifindex, identity, address, mac, kind = _CLAIM.unpack_from(record)
     return Claimed(
-        ifindex, _port_id(identity), at, unpack_address(address), Mac(mac), before, _CLAIMS[kind]
+        Interface(ifindex),
+        _port_id(identity),
+        at,
+        unpack_address(address),
+        Mac(mac),
+        before,
+        _CLAIMS[kind],
     )
 
 
@@ -69,7 +65,7 @@ def counted(ifindex: int, value: bytes) -> Iterator[DropTotal]:
     for place, direction in enumerate(_DIRECTIONS):
         for code, number in enumerate(frames[place * 16 : place * 16 + 16]):
             if number:
-                yield DropTotal(ifindex, direction, _GUARDS.get(code), number)
+                yield DropTotal(Interface(ifindex), direction, _GUARDS.get(code), number)
 
 
 def unpack_address(data: bytes) -> IPAddress:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from vifguard.enforce.driver import RulesetChange
+from vifguard.enforce.driver.protocol import RulesetChange
 from vifguard.enforce.ebpf.maps import rules
 from vifguard.enforce.ebpf.maps.global_config import GlobalConfig
 from vifguard.enforce.ebpf.maps.rules import Element, Elements
