@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from tests.agent.host_facts import complete, link, port, port_id, tap, update
@@ -21,10 +20,9 @@ from vifguard.agent.reporting.health import Health
 from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.supervise import Supervised
-from vifguard.agent.verify import Checked, Verifier
+from vifguard.agent.verify import Checked
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.worker import Actors, Startup, Worker
-from vifguard.enforce.driver.protocol import Loss
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 
@@ -293,27 +291,3 @@ def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:
     assert not bench.outbox._read_back
     bench.worker._take(replace(complete(port(1), port(2)), store="s1", revision=11))
     assert bench.said.degraded[-1] == ()
-
-
-def test_guards_are_read_back_although_what_they_share_cannot_be_put_back() -> None:
-    reported: list[str] = []
-    found = {7: Loss("program", "it was detached")}
-    held = SimpleNamespace(
-        enforced=(7,),
-        repair=Mock(side_effect=OSError("another process holds the pins")),
-        lost=lambda _: found,
-        rules_lost=lambda: False,
-        compare_rules=lambda _: iter(()),
-        changes=0,
-    )
-    health = SimpleNamespace(
-        degrade=lambda part, _: reported.append(part), recover=reported.remove, lost=lambda _: None
-    )
-    state = SimpleNamespace(book=SimpleNamespace(sets={}))
-    verifier = Verifier(held, state, health, {7: port_id(1)}, 60.0)
-    for now in (1.0, 9.0):
-        assert verifier.step(now).lost == {port_id(1): "it was detached"}
-    assert set(reported) == {"read-back"}
-    held.repair = tuple
-    verifier.step(20.0)
-    assert "read-back" in reported
