@@ -85,7 +85,9 @@ class Reconciler:
         self._update_index(places, dirty)
         failed = dict(result.failed) | {i: w for i, w in connected.failed.items() if i in places}
         return ReconcileResult(
-            tuple(_report(placement, failed, connected) for placement in placements),
+            tuple(
+                _report(placement, failed, connected, result.drivers) for placement in placements
+            ),
             frozenset(places[index].port.policy.port_id for index in failed)
             | (regrouped if why else frozenset()),
             frozenset(self._stuck),
@@ -237,7 +239,12 @@ def _closed(placement: Placement, why: str) -> Placement:
     return placement
 
 
-def _report(placement: Placement, failed: Mapping[int, str], connected: Connected) -> PortReport:
+def _report(
+    placement: Placement,
+    failed: Mapping[int, str],
+    connected: Connected,
+    drivers: Mapping[int, str],
+) -> PortReport:
     port, link = placement.port, placement.link
     name = link.name if link else ""
     why = placement.closed or (failed.get(link.index, "") if link else "")
@@ -249,4 +256,5 @@ def _report(placement: Placement, failed: Mapping[int, str], connected: Connecte
         state = PortState.ENFORCED
         uplink = placement.bridge.uplink if placement.bridge else ""
         why = placement.note or connected.uplinks.get(uplink, "")
-    return PortReport(port.policy.port_id, port.revision, state, name, why)
+    driver = drivers.get(link.index, "") if link else ""
+    return PortReport(port.policy.port_id, port.revision, state, name, why, driver)

@@ -78,13 +78,17 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class PortReport:
-    """The state of a port as read back from the host's kernel, and the reason if not enforced."""
+    """The state of a port as read back from the host's kernel, and the reason if not enforced.
+
+    `driver` is the name of the driver that guards it; empty for none.
+    """
 
     port_id: Name
     revision: int
     state: PortState
     interface: Name = ""
     reason: Text = ""
+    driver: Name = ""
 
 
 @dataclass(frozen=True, slots=True)

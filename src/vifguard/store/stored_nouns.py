@@ -75,21 +75,25 @@ class Enforcement:
     state: PortState
     interface: str
     reason: str
+    driver: str
 
 
-NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "")
+NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "", "")
 
 
-def enforcement_of(
-    host: str, by: str | None, revision: int, state: str, interface: str, reason: str
-) -> Enforcement:
-    """The report made `by` a host about a port that is now on `host`.
+Reported = tuple[str | None, int, str, str, str, str]
+"""The columns of a report as they are kept; the first, who made it, is None for no report."""
+
+
+def enforcement_of(host: str, reported: Reported) -> Enforcement:
+    """The report about a port that is now on `host`.
 
     A report from a host that the port has left does not count.
     """
+    by, revision, state, interface, reason, driver = reported
     if by is None or by != host:
         return NOT_REPORTED
-    return Enforcement(by, revision, PortState(state), interface, reason)
+    return Enforcement(by, revision, PortState(state), interface, reason, driver)
 
 
 @dataclass(frozen=True, slots=True)

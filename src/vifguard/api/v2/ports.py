@@ -320,12 +320,19 @@ def _show_progress(port: EnforcementProgress, user: User) -> dict[str, Any]:
         status_reason(port, sees_hosts_and_others=user.sees_hosts_and_others),
         why_uncounted(port),
     )
-    return {
+    progress = {
         "status": status(port),
         "status_reason": "; ".join(each for each in reasons if each),
         "policy_revision": desired_revision(port),
         "enforced_revision": enforced_revision(port),
     }
+    return progress | _show_driver(port) if user.sees_hosts_and_others else progress
+
+
+def _show_driver(port: EnforcementProgress) -> dict[str, Any]:
+    """The driver that guards a port, where Neutron shows its mechanism drivers."""
+    driver = port.enforcement.driver
+    return {"binding:vif_details": {"bound_drivers": {"0": driver}} if driver else {}}
 
 
 def _show_port(stored: StoredPort) -> dict[str, Any]:
@@ -363,7 +370,6 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
         "binding:profile": dict(port.binding_profile),
         "binding:vnic_type": port.vnic_type,
         "binding:vif_type": "bridge" if port.host else "unbound",
-        "binding:vif_details": {},
         "learned_addresses": [
             {
                 "ip_address": str(each.address),

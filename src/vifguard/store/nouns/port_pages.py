@@ -44,7 +44,7 @@ class PortListEntry:
             policy,
             rules or 0,
             reached or 0,
-            enforcement_of(host, *reported),
+            enforcement_of(host, tuple(reported)),
             silent_since,
             broken,
         )
@@ -73,6 +73,7 @@ _STATEMENT = (
         enforcements.c.state,
         enforcements.c.interface,
         enforcements.c.reason,
+        enforcements.c.driver,
         # The progress has the start of the host's silence in its place: that seldom changes.
         hosts.c.seen_at,
     )

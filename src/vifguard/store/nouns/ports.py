@@ -57,7 +57,7 @@ from vifguard.store.schema.tables import (
     ports,
     security_groups,
 )
-from vifguard.store.stored_nouns import NOT_REPORTED, Stamp, StoredPort, enforcement_of
+from vifguard.store.stored_nouns import NOT_REPORTED, Reported, Stamp, StoredPort, enforcement_of
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates.membership import MembershipChange
 
@@ -171,6 +171,17 @@ def _all_stored(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredPo
     return found
 
 
+def _reported(row: Record) -> Reported:
+    return (
+        row.reported_host,
+        row.reported_revision,
+        row.reported_state,
+        row.reported_interface,
+        row.reported_reason,
+        row.reported_driver,
+    )
+
+
 def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort:
     groups = row.groups
     heard = row.heard_at
@@ -178,14 +189,7 @@ def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort
         port_of(row, [group_id for group_id, _ in groups]),
         network,
         row.policy_revision,
-        enforcement_of(
-            row.host,
-            row.reported_host,
-            row.reported_revision,
-            row.reported_state,
-            row.reported_interface,
-            row.reported_reason,
-        ),
+        enforcement_of(row.host, _reported(row)),
         stamp_of(row),
         max((revision for _, revision in groups), default=0),
         row.reached or 0,

@@ -13,12 +13,12 @@ from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _BATCH = 500
 
+_COLUMNS = ("host", "revision", "state", "interface", "reason", "driver")
+
 _UPDATE = (
     update(enforcements)
     .where(enforcements.c.port_id == bindparam("this"))
-    .values(
-        {name: bindparam(name) for name in ("host", "revision", "state", "interface", "reason")}
-    )
+    .values({name: bindparam(name) for name in _COLUMNS})
 )
 
 
@@ -69,4 +69,5 @@ def _values(host: str, report: PortReport) -> dict[str, object]:
         "state": report.state.value,
         "interface": report.interface,
         "reason": report.reason,
+        "driver": report.driver,
     }

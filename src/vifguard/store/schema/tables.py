@@ -131,6 +131,7 @@ enforcements = Table(
     text("state", 16),
     text("interface", 64),
     text("reason", 1024),
+    Column("driver", String(64), nullable=False, server_default=""),
 )
 
 address_pairs = Table(

@@ -1,0 +1,13 @@
+"""The driver that guards a port, as its host reported it."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+
+
+def upgrade() -> None:
+    """Add the column; empty until the host reports the port again."""
+    column = sa.Column("driver", sa.String(length=64), nullable=False, server_default="")
+    op.add_column("enforcements", column)
