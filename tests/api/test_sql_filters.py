@@ -12,6 +12,8 @@ from tests.api.cloud import Cloud, User
 from tests.databases import Databases
 
 from vifguard.api.app import RESOURCES, Application
+from vifguard.store.queries import lists
+from vifguard.store.queries.list_query import NounList
 from vifguard.store.store import Store
 
 PATHS = {
@@ -123,6 +125,14 @@ def test_pages_in_any_order_are_the_whole_list(cloud: Cloud, many: str, name: st
         assert found == ids
         back = listed(user, many, **sort, marker=ids[-1], limit=3, page_reverse="true")
         assert back == ids[:-1][-3:]
+
+
+@pytest.mark.parametrize("many", PATHS)
+def test_the_database_filters_by_attributes_alone(many: str) -> None:
+    """A field of a list that no attribute names would filter nothing, and say so nowhere."""
+    listed_by: NounList[Any] = getattr(lists, many.upper().replace("SUBNETPOOLS", "SUBNET_POOLS"))
+    named = {each.field or each.name for each in RESOURCES[many].attributes}
+    assert listed_by.fields.keys() <= named
 
 
 def test_what_a_user_does_not_see_narrows_nothing(cloud: Cloud) -> None:

@@ -205,6 +205,10 @@ def test_how_many_addresses_are_left(cloud: Cloud) -> None:
     assert [each["network_name"] for each in every] == ["front", "empty"]
     only = cloud.admin.get("network-ip-availabilities", ip_version=4)["network_ip_availabilities"]
     assert [(each["network_id"], each["total_ips"]) for each in only] == [(network["id"], 5)]
+    cloud.admin.network("10.1.0.0/29")
+    page = cloud.admin.get("network-ip-availabilities", ip_version=4, limit=1)
+    (link,) = page["network_ip_availabilities_links"]
+    assert "ip_version=4" in link["href"]
     named = cloud.admin.get("network-ip-availabilities", network_name="empty")
     assert [each["network_id"] for each in named["network_ip_availabilities"]] == [empty["id"]]
     assert cloud.alice.get("network-ip-availabilities") == {"network_ip_availabilities": []}

@@ -27,8 +27,9 @@ from vifguard.model.verdict import Direction
 from vifguard.resolve.affected import AllPorts
 from vifguard.store.database.sqlite import SqliteDatabase
 from vifguard.store.feed import StoreFeed
-from vifguard.store.nouns import list_pages, networks, port_pages, ports
-from vifguard.store.nouns.list_pages import Page
+from vifguard.store.nouns import networks, ports
+from vifguard.store.queries import list_pages, port_pages
+from vifguard.store.queries.list_pages import Page
 from vifguard.store.schema import tables
 from vifguard.store.schema.mapping import key, next_key
 from vifguard.store.store import Store
@@ -206,7 +207,7 @@ def test_creating_changing_and_deleting_a_port_reads_by_index(crowd: World) -> N
 def test_a_page_in_the_middle_of_many_reads_by_index(crowd: World) -> None:
     mine = tables.ports.c.project_id == "p1"
     with crowd.store.read() as snapshot:
-        whole = list(port_pages.read(snapshot, true()))
+        whole = [each.id for each in port_pages.read(snapshot, true())]
         at = whole[MANY // 2]
         for which in (true(), mine, mine & (tables.ports.c.device_id == "")):
             with statements() as seen:
@@ -217,7 +218,9 @@ def test_a_page_in_the_middle_of_many_reads_by_index(crowd: World) -> None:
                     for backwards in (False, True)
                 ]
                 behind, ahead = (
-                    list(port_pages.read(snapshot, page)) for page in pages if page is not None
+                    [each.id for each in port_pages.read(snapshot, page)]
+                    for page in pages
+                    if page is not None
                 )
             assert behind == whole[MANY // 2 + 1 : MANY // 2 + 102]
             assert ahead == whole[MANY // 2 - 101 : MANY // 2]

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.access import visibility
 from vifguard.api.drop_hints import REASONS, hint_for
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
@@ -21,8 +19,8 @@ from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.describe import describe_cut
 from vifguard.store.nouns import ports
+from vifguard.store.queries import visibility
 from vifguard.store.reports.drops import DropFilter, DropKind
-from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.stored_nouns import StoredPort
 from vifguard.store.transaction import Snapshot
 
@@ -40,9 +38,8 @@ _MOMENT: Final = re.compile(r"[0-9]{1,12}([.][0-9]{1,20})?", re.ASCII)
 def list_drops(call: RequestContext) -> Response:
     """The dropped frames of every port in the user's lists."""
     with call.store.read() as snapshot:
-        dropping = port_table.c.id.in_(call.store.drops.ports())
-        mine = select(port_table.c.id).where(dropping, visibility.ports_of(call.user))
-        return _answer(call, snapshot, snapshot.connection.scalars(mine))
+        mine = visibility.ports_among(snapshot, call.user, call.store.drops.ports())
+        return _answer(call, snapshot, mine)
 
 
 @router.get("/ports/{port_id}/drops", name="list_port_drops")

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.access import visibility
 from vifguard.api.access.quota import check_quota, queue_own_address_check
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.attributes.ip_groups import IP_GROUPS
 from vifguard.attributes.refusal import bad_request, conflict, forbidden
 from vifguard.attributes.rules import Subject
@@ -26,18 +24,15 @@ from vifguard.model.network import Network, Subnet
 from vifguard.model.noun import Noun
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import ip_groups, networks, ports, subnets
+from vifguard.store.queries import lists, visibility
 from vifguard.store.reports import holders
 from vifguard.store.reports.holders import Event, Holder
-from vifguard.store.schema.tables import ip_groups as table
-from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.stored_nouns import StoredIpGroup
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("ip-groups")
 
-_SQL_FILTERS: Final = SqlFilters(
-    IP_GROUPS, table, columns(table, "id", "name", "project_id", "description", "network_id")
-)
+_LIST: Final = StoredList(IP_GROUPS, lists.IP_GROUPS)
 
 
 @router.get("/ip-groups", name="list_ip_groups")
@@ -46,11 +41,10 @@ def list_ip_groups(call: RequestContext) -> Response:
     listing = call.listing(IP_GROUPS)
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            return _shown(snapshot, ip_groups.read(snapshot, which))
+        def show(found: Sequence[StoredIpGroup]) -> list[dict[str, Any]]:
+            return _shown(snapshot, found)
 
-        seen = visibility.ip_groups_of(call.user)
-        return JSONResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
+        return JSONResponse(_LIST.answer(snapshot, listing, show))
 
 
 @router.post("/ip-groups", name="create_ip_group", status_code=201)
@@ -143,7 +137,7 @@ def _require_members(
     members: frozenset[str],
 ) -> None:
     """Members are ports of the group's project on its network; others do not exist for it."""
-    found = {each.port.id: each.port for each in ports.read(snapshot, port_table.c.id.in_(members))}
+    found = {each.port.id: each.port for each in ports.by_id(snapshot, sorted(members))}
     for member in sorted(members):
         port = found.get(member)
         if port is None or not call.user.sees(port.project_id):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
 from vifguard.model.address import host_prefix
 from vifguard.store.addressing import learned
 from vifguard.store.errors import MissingError
+from vifguard.store.queries import visibility
 
 router = Routes("ports")
 

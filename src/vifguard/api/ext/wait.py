@@ -5,7 +5,6 @@ from __future__ import annotations
 from anyio.to_thread import run_sync
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.http.long_poll import wait_for
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
@@ -14,6 +13,7 @@ from vifguard.api.v2.ports import show
 from vifguard.attributes.ports import PORTS
 from vifguard.attributes.refusal import Refusal
 from vifguard.store.notifier import host_ports_topic
+from vifguard.store.queries import visibility
 from vifguard.store.stored_nouns import StoredPort
 
 router = Routes("ports")

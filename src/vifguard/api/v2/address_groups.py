@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
+from vifguard.api.access import ownership
 from vifguard.api.access.quota import check_address_quota, check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.attributes.address_groups import ADDRESS_GROUPS, ADDRESSES
 from vifguard.attributes.refusal import Refusal, bad_request
 from vifguard.attributes.rules import Subject
@@ -24,15 +23,13 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.noun import Noun
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.nouns import address_groups, rbac_policies
-from vifguard.store.schema.tables import address_groups as table
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredAddressGroup
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
-_SQL_FILTERS: Final = SqlFilters(
-    ADDRESS_GROUPS, table, columns(table, "id", "name", "project_id", "description")
-)
+_LIST: Final = StoredList(ADDRESS_GROUPS, lists.ADDRESS_GROUPS)
 
 
 @router.get("/address-groups", name="list_address_groups")
@@ -41,14 +38,12 @@ def list_address_groups(call: RequestContext) -> Response:
     listing = call.listing(ADDRESS_GROUPS)
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            found = address_groups.read(snapshot, which)
+        def show(found: Sequence[StoredAddressGroup]) -> list[dict[str, Any]]:
             ids = [each.group.id for each in found]
             shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
             return [_show(each, shared) for each in found]
 
-        seen = visibility.address_groups_of(call.user)
-        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
+        return JsonResponse(_LIST.answer(snapshot, listing, show))
 
 
 @router.post("/address-groups", name="create_address_group", status_code=201)
@@ -74,7 +69,7 @@ def update_address_group(call: RequestContext, group_id: str) -> Response:
     """Change an address group's name or description."""
     given = ADDRESS_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visibility.own_address_group(change, call.user, group_id)
+        before = ownership.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         ADDRESS_GROUPS.authorize_put(given, Subject(call.user, before.group.project_id))
         after = address_groups.update_group(change, before, ADDRESS_GROUPS.fields(given))
@@ -87,7 +82,7 @@ def add_addresses(call: RequestContext, group_id: str) -> Response:
     """Add addresses; every host whose rules name the group receives these alone."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        before = visibility.own_address_group(change, call.user, group_id)
+        before = ownership.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         held = before.group.addresses
         if known := held & given:
@@ -107,7 +102,7 @@ def remove_addresses(call: RequestContext, group_id: str) -> Response:
     """Remove addresses; connections that they alone allowed end."""
     given = _given_addresses(call)
     with call.store.change() as change:
-        before = visibility.own_address_group(change, call.user, group_id)
+        before = ownership.own_address_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         held = before.group.addresses
         if unknown := given - held:
@@ -125,7 +120,7 @@ def remove_addresses(call: RequestContext, group_id: str) -> Response:
 def delete_address_group(call: RequestContext, group_id: str) -> Response:
     """Delete an address group that no rule names."""
     with call.store.change() as change:
-        found = visibility.own_address_group(change, call.user, group_id)
+        found = ownership.own_address_group(change, call.user, group_id)
         call.require_revision(found.stamp)
         address_groups.delete_group(change, found.group)
     return Response(status_code=204)

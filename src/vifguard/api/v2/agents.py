@@ -8,7 +8,6 @@ from uuid import UUID, uuid5
 
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
@@ -17,6 +16,7 @@ from vifguard.attributes.values.converters import Converter, boolean, nullable, 
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import hosts
 from vifguard.store.nouns.hosts import StoredHost
+from vifguard.store.queries import visibility
 from vifguard.store.transaction import Snapshot
 
 router = Routes("hosts")

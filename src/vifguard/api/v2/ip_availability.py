@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, false, or_, select, true
 from starlette.responses import Response
 
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.attributes.schema import Attribute, ResourceSchema
-from vifguard.attributes.values.converters import Converter, project, text, uuid
+from vifguard.attributes.values.converters import Converter, integer, project, text, uuid
 from vifguard.model.network import Network
 from vifguard.store.addressing import availability
 from vifguard.store.addressing.availability import Availability
 from vifguard.store.errors import MissingError
-from vifguard.store.schema.tables import networks as table
-from vifguard.store.schema.tables import subnets as subnet_table
+from vifguard.store.queries import lists
 
 router = Routes("networks")
 
@@ -28,6 +25,8 @@ _count = Converter({"type": "integer", "minimum": 0}, lambda value: value)
 _subnets = Converter(
     {"type": "array", "items": {"type": "object", "properties": {}}}, lambda value: value
 )
+
+_BY_VERSION: Final = "ip_version"
 
 AVAILABILITY: Final = ResourceSchema(
     "network_ip_availability",
@@ -40,56 +39,40 @@ AVAILABILITY: Final = ResourceSchema(
         Attribute("total_ips", _count),
         Attribute("used_ips", _count),
         Attribute("subnet_ip_availability", _subnets),
+        Attribute(_BY_VERSION, integer(4, 6), is_filter=True),
     ),
     key="network_id",
 )
 
-_BY_VERSION = "ip_version"
-_SQL_FILTERS: Final = SqlFilters(
-    AVAILABILITY,
-    table,
-    columns(table, "project_id", network_id="id", network_name="name"),
-)
+_LIST: Final = StoredList(AVAILABILITY, lists.AVAILABILITIES)
 
 
 @router.get("/network-ip-availabilities", name="list_network_ip_availabilities")
 def list_network_ip_availabilities(call: RequestContext) -> Response:
     """Every network, or with `ip_version` those that have subnets of it, and these alone."""
-    wanted = [value for name, value in call.query if name == _BY_VERSION]
-    rest = tuple(each for each in call.query if each[0] != _BY_VERSION)
-    listing = replace(call, query=rest).listing(AVAILABILITY)
-    seen: ColumnElement[bool] = true() if call.user.sees_all else false()
-    if wanted:
-        having = select(subnet_table.c.network_id).where(_is_of(wanted))
-        seen &= table.c.id.in_(having)
+    listing = call.listing(AVAILABILITY)
+    versions = listing.filters.get(_BY_VERSION, ())
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            found = availability.read(snapshot, which)
-            return [_show(network, _of(subnets, wanted)) for network, subnets in found]
+        def show(found: Sequence[tuple[Network, list[Availability]]]) -> list[dict[str, Any]]:
+            return [_show(network, _of(subnets, versions)) for network, subnets in found]
 
-        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show))
+        return JsonResponse(_LIST.answer(snapshot, listing, show))
 
 
 @router.get("/network-ip-availabilities/{network_id}", name="show_network_ip_availability")
 def show_network_ip_availability(call: RequestContext, network_id: str) -> Response:
     """One network."""
     with call.store.read() as snapshot:
-        seen: ColumnElement[bool] = true() if call.user.sees_all else false()
-        for network, subnets in availability.read(snapshot, seen & (table.c.id == network_id)):
-            return call.show_one(AVAILABILITY, _show(network, subnets))
-    raise MissingError("network", network_id)
+        network, subnets = availability.get(snapshot, network_id)
+    if not call.user.sees_all:
+        raise MissingError("network", network_id)
+    return call.show_one(AVAILABILITY, _show(network, subnets))
 
 
 def _of(subnets: Sequence[Availability], versions: Sequence[str]) -> list[Availability]:
     """The subnets of some IP versions; all where none is given."""
     return [each for each in subnets if not versions or str(each.subnet.cidr.version) in versions]
-
-
-def _is_of(versions: Sequence[str]) -> ColumnElement[bool]:
-    """Subnets of these IP versions; an IPv6 range is the one written with colons."""
-    six = subnet_table.c.cidr.contains(":")
-    return or_(false(), *(six if each == "6" else ~six for each in versions if each in {"4", "6"}))
 
 
 def _show(network: Network, subnets: Sequence[Availability]) -> dict[str, Any]:

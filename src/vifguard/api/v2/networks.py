@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, select
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.access.quota import check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.api.v2.sharing_conditions import require_shareable
 from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.attributes.networks import NETWORKS
@@ -27,23 +24,16 @@ from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.shared_attributes import show_guards, show_storm
 from vifguard.model.network import Network
 from vifguard.model.noun import Noun
-from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
-from vifguard.store.database.statements import Statement, in_list
+from vifguard.model.rbac_policy import EVERY_PROJECT
 from vifguard.store.nouns import hosts, networks, rbac_policies, subnets
-from vifguard.store.schema.tables import networks as table
-from vifguard.store.schema.tables import rbac_policies as policy_table
-from vifguard.store.schema.tables import subnets as subnet_table
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredNetwork
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("networks")
 
 
-_SUBNETS: Final = Statement(
-    select(subnet_table.c.network_id, subnet_table.c.id)
-    .where(in_list(subnet_table.c.network_id, "ids"))
-    .order_by(subnet_table.c.created_at, subnet_table.c.id)
-)
+_LIST: Final = StoredList(NETWORKS, lists.NETWORKS)
 
 
 @router.get("/networks", name="list_networks")
@@ -52,11 +42,10 @@ def list_networks(call: RequestContext) -> Response:
     listing = call.listing(NETWORKS)
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            return _shown(snapshot, call, networks.read(snapshot, which))
+        def show(found: Sequence[StoredNetwork]) -> list[dict[str, Any]]:
+            return _shown(snapshot, call, found)
 
-        seen = visibility.networks_of(call.user)
-        return JsonResponse(_sql_filters(call.user).answer(snapshot, listing, seen, show))
+        return JsonResponse(_LIST.answer(snapshot, listing, show))
 
 
 @router.post("/networks", name="create_network", status_code=201)
@@ -110,17 +99,6 @@ def delete_network(call: RequestContext, network_id: str) -> Response:
         _require_owner(change, Subject(call.user, network.project_id, network), "delete")
         networks.delete_network(change, network)
     return Response(status_code=204)
-
-
-def _sql_filters(user: User) -> SqlFilters:
-    shared = table.c.id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
-    flags = {
-        "shared": flag(shared),
-        "admin_state_up": flag(table.c.admin_state_up),
-        "router:external": flag(table.c.external),
-    }
-    told = columns(table, "id", "name", "project_id", "description", "dns_domain")
-    return SqlFilters(NETWORKS, table, told, flags)
 
 
 def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -> StoredNetwork:
@@ -180,16 +158,12 @@ def _require_owner(change: WriteTransaction, standing: Subject, verb: str) -> No
 
 
 def _shown(
-    snapshot: Snapshot, call: RequestContext, found: Iterable[StoredNetwork]
+    snapshot: Snapshot, call: RequestContext, found: Sequence[StoredNetwork]
 ) -> list[dict[str, Any]]:
-    stored = list(found)
-    project_id = call.user.project_id
-    ids = [each.network.id for each in stored]
-    shared = rbac_policies.shared_of(snapshot, ids, project_id)
-    subnet_ids: dict[str, list[str]] = defaultdict(list)
-    for row in snapshot.rows(_SUBNETS, {"ids": ids}):
-        subnet_ids[row.network_id].append(row.id)
-    return [_show(each, subnet_ids.get(each.network.id, []), shared) for each in stored]
+    ids = [each.network.id for each in found]
+    shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
+    subnet_ids = subnets.ids_by_network(snapshot, ids)
+    return [_show(each, subnet_ids.get(each.network.id, []), shared) for each in found]
 
 
 def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) -> dict[str, Any]:
@@ -228,7 +202,7 @@ def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) 
 
 def _who_shares(change: WriteTransaction, user: User, network: Network) -> str:
     """Why an owner cannot change a network: the projects it is shared with, and the policies."""
-    policies = rbac_policies.read(change, policy_table.c.object_id == network.id)
+    policies = rbac_policies.of_object(change, network.id)
     said = [
         f"{policy.target} (delete RBAC policy {policy.id})"
         for policy in policies

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from vifguard.api.access import visibility
 from vifguard.attributes.refusal import Refusal, conflict
 from vifguard.attributes.rules import NETWORKS_OWN
 from vifguard.attributes.schema import ParsedBody
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
 from vifguard.store.nouns import security_groups
+from vifguard.store.queries import visibility
 from vifguard.store.transaction import WriteTransaction
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.access.quota import queue_own_address_check, queue_quota_check
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
@@ -25,10 +23,9 @@ from vifguard.api.port_status import (
     status_reason,
     why_uncounted,
 )
-from vifguard.api.schema import sql_filters
 from vifguard.api.schema.json_cache import Render
-from vifguard.api.schema.sql_filters import SqlFilters
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.api.v2 import port_security_groups
 from vifguard.api.v2.port_security_groups import RequestedGroups
 from vifguard.attributes.ports import PORTS
@@ -46,10 +43,10 @@ from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store.addressing import ownership
 from vifguard.store.addressing.addresses import usable
-from vifguard.store.nouns import hosts, port_pages, ports, subnets
-from vifguard.store.nouns.port_pages import PortListEntry
+from vifguard.store.nouns import hosts, ports, subnets
 from vifguard.store.nouns.ports import NewPort, PortContext
-from vifguard.store.schema.tables import ports as table
+from vifguard.store.queries import lists, visibility
+from vifguard.store.queries.port_pages import PortListEntry
 from vifguard.store.stored_nouns import EnforcementProgress, StoredPort
 from vifguard.store.transaction import WriteTransaction
 
@@ -59,38 +56,23 @@ MAX_SHARED = 5
 """Fixed addresses of a port on a shared network, but for what the operator gives it; Neutron's
 max_fixed_ips_per_port."""
 
-SQL_FILTERS: Final = SqlFilters(
-    PORTS,
-    table,
-    sql_filters.columns(
-        table,
-        *("id", "name", "description", "network_id", "project_id", "device_id", "device_owner"),
-        **{"binding:host_id": "host"},
-    ),
-    {"mac_address": sql_filters.mac(table.c.mac)},
-    {"fixed_ips": sql_filters.fixed_ips(table.c.id)},
-)
+_LIST: Final = StoredList(PORTS, lists.PORTS)
 
 
 @router.get("/ports", name="list_ports")
 def list_ports(call: RequestContext) -> Response:
     """The ports of the user's project."""
     listing = call.listing(PORTS)
-    which = SQL_FILTERS.condition(listing, visibility.ports_of(call.user))
     with call.store.read() as snapshot:
 
         def make(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
             found = ports.by_id(snapshot, ids)
             return {each.port.id: PORTS.shown_to(call.user, _show_port(each)) for each in found}
 
-        def shown(which: ColumnElement[bool]) -> dict[str, bytes]:
-            return _render_cached(call, port_pages.read(snapshot, which), make)
-
-        if not SQL_FILTERS.is_exact(listing):
-            return JsonResponse(
-                listing.answer([json.loads(each) for each in shown(which).values()])
-            )
-        found = shown(SQL_FILTERS.cut(snapshot, listing, which))
+        entries, is_page = _LIST.find(snapshot, listing)
+        found = _render_cached(call, entries, make)
+    if not is_page:
+        return JsonResponse(listing.answer([json.loads(each) for each in found.values()]))
     if listing.sort or listing.fields:
         return JsonResponse(listing.page([json.loads(each) for each in found.values()]))
     fragments = {ident: orjson.Fragment(each) for ident, each in found.items()}
@@ -98,19 +80,19 @@ def list_ports(call: RequestContext) -> Response:
 
 
 def _render_cached(
-    call: RequestContext, found: Mapping[str, PortListEntry], make: Render
+    call: RequestContext, entries: Sequence[PortListEntry], make: Render
 ) -> dict[str, bytes]:
     """Ports as JSON: each port itself, which seldom changes, then the progress of its host."""
-    versions = {ident: each.version for ident, each in found.items()}
-    words = {ident: each.progress_key for ident, each in found.items()}
-    kept = call.json_cache.rendered(PORTS.hidden_from(call.user), versions, make)
     user = call.user
-    news = call.json_cache.rendered(
+    by_id = {each.id: each for each in entries}
+    versions = {each.id: each.version for each in entries}
+    kept = call.json_cache.rendered(PORTS.hidden_from(user), versions, make)
+    progress = call.json_cache.rendered(
         ("progress", user.sees_hosts_and_others),
-        words,
-        lambda ids: {each: _show_progress(found[each].progress, user) for each in ids},
+        {each.id: each.progress_key for each in entries},
+        lambda ids: {each: _show_progress(by_id[each].progress, user) for each in ids},
     )
-    return {ident: b"%b,%b" % (one[:-1], news[ident][1:]) for ident, one in kept.items()}
+    return {ident: b"%b,%b" % (one[:-1], progress[ident][1:]) for ident, one in kept.items()}
 
 
 @router.post("/ports", name="create_port", status_code=201)

@@ -6,15 +6,13 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.access.quota import check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.api.v2.sharing_conditions import require_shareable
 from vifguard.attributes.networks import NETWORKS
 from vifguard.attributes.rbac_policies import RBAC_POLICIES
@@ -24,8 +22,8 @@ from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.values.converters import quoted
 from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
-from vifguard.store.nouns import rbac_policies, sharing
-from vifguard.store.schema.tables import rbac_policies as table
+from vifguard.store.nouns import sharing
+from vifguard.store.queries import lists, visibility
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("rbac policies")
@@ -33,11 +31,7 @@ router = Routes("rbac policies")
 _ACTION: Final = "access_as_shared"
 
 
-_SQL_FILTERS: Final = SqlFilters(
-    RBAC_POLICIES,
-    table,
-    columns(table, "id", "project_id", "object_id", object_type="kind", target_project="target"),
-)
+_LIST: Final = StoredList(RBAC_POLICIES, lists.RBAC_POLICIES)
 
 
 @router.get("/rbac-policies", name="list_rbac_policies")
@@ -45,12 +39,8 @@ def list_rbac_policies(call: RequestContext) -> Response:
     """The policies that the user's project made."""
     listing = call.listing(RBAC_POLICIES)
     with call.store.read() as snapshot:
-
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            return [_show(each) for each in rbac_policies.read(snapshot, which)]
-
         return JsonResponse(
-            _SQL_FILTERS.answer(snapshot, listing, visibility.rbac_policies_of(call.user), show)
+            _LIST.answer(snapshot, listing, lambda found: [_show(each) for each in found])
         )
 
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
+from vifguard.api.access import ownership
 from vifguard.api.access.quota import check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.attributes.refusal import Refusal, bad_request, conflict
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
@@ -27,37 +26,27 @@ from vifguard.model.security_group import (
     SecurityGroupRule,
 )
 from vifguard.store.nouns import security_groups
-from vifguard.store.schema.tables import security_group_rules as table
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredRule
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
 router = Routes("security groups")
 
-_SQL_FILTERS: Final = SqlFilters(
-    SECURITY_GROUP_RULES,
-    table,
-    columns(
-        table,
-        *("id", "project_id", "description"),
-        *("remote_group_id", "remote_address_group_id"),
-        security_group_id="group_id",
-    ),
-)
+_LIST: Final = StoredList(SECURITY_GROUP_RULES, lists.SECURITY_GROUP_RULES)
 
 
 @router.get("/security-group-rules", name="list_security_group_rules")
 def list_security_group_rules(call: RequestContext) -> Response:
     """The rules of the project's security groups."""
     listing = call.listing(SECURITY_GROUP_RULES)
-    seen = visibility.security_group_rules_of(call.user)
     with call.store.read() as snapshot:
 
-        def shown(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            return _shown(snapshot, security_groups.read_rules(snapshot, which))
+        def shown(found: Sequence[StoredRule]) -> list[dict[str, Any]]:
+            return _shown(snapshot, found)
 
         unwritten = security_groups.unwritten(snapshot, call.user.project_id)
         first = [show(each, group.group) for group in unwritten for each in group.rules]
-        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, shown, first))
+        return JsonResponse(_LIST.answer(snapshot, listing, shown, first))
 
 
 @router.post("/security-group-rules", name="create_security_group_rule", status_code=201)
@@ -71,9 +60,7 @@ def create_security_group_rule(call: RequestContext) -> Response:
             "Only allowed to update rules for one security profile at a time",
         )
     with call.store.change() as change:
-        group = visibility.own_security_group(
-            change, call.user, given[0]["security_group_id"]
-        ).group
+        group = ownership.own_security_group(change, call.user, given[0]["security_group_id"]).group
         rules = [_rule(change, call, group, each) for each in given]
         if len({rule.rule.canonical() for rule in rules}) < len(rules):
             raise conflict(

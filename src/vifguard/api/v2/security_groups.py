@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
+from vifguard.api.access import ownership
 from vifguard.api.access.quota import check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.api.v2 import security_group_rules
 from vifguard.attributes.refusal import conflict
 from vifguard.attributes.rules import Subject
@@ -24,36 +23,29 @@ from vifguard.attributes.security_groups import SECURITY_GROUPS
 from vifguard.model.noun import Noun
 from vifguard.model.security_group import DEFAULT, SecurityGroup
 from vifguard.store.nouns import default_rules, rbac_policies, security_groups
-from vifguard.store.schema.tables import security_groups as table
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredSecurityGroup
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("security groups")
 
-_SQL_FILTERS: Final = SqlFilters(
-    SECURITY_GROUPS,
-    table,
-    columns(table, "id", "name", "project_id", "description"),
-    {"stateful": flag(table.c.stateful), "reject": flag(table.c.reject)},
-)
+_LIST: Final = StoredList(SECURITY_GROUPS, lists.SECURITY_GROUPS)
 
 
 @router.get("/security-groups", name="list_security_groups")
 def list_security_groups(call: RequestContext) -> Response:
     """The security groups of the user's project, its default one among them. Listing makes none."""
     listing = call.listing(SECURITY_GROUPS)
-    seen = visibility.security_groups_of(call.user)
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            found = security_groups.read(snapshot, which)
+        def show(found: Sequence[StoredSecurityGroup]) -> list[dict[str, Any]]:
             ids = [each.group.id for each in found]
             shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
             return [_show(each, shared) for each in found]
 
         unwritten = security_groups.unwritten(snapshot, call.user.project_id)
         first = [_show(each) for each in unwritten]
-        return JsonResponse(_SQL_FILTERS.answer(snapshot, listing, seen, show, first))
+        return JsonResponse(_LIST.answer(snapshot, listing, show, first))
 
 
 @router.post("/security-groups", name="create_security_group", status_code=201)
@@ -79,7 +71,7 @@ def update_security_group(call: RequestContext, group_id: str) -> Response:
     """Change a security group; whether it is stateful, only while no port has it."""
     given = SECURITY_GROUPS.read_put(call.document)
     with call.store.change() as change:
-        before = visibility.own_security_group(change, call.user, group_id)
+        before = ownership.own_security_group(change, call.user, group_id)
         call.require_revision(before.stamp)
         SECURITY_GROUPS.authorize_put(given, Subject(call.user, before.group.project_id))
         if before.group.is_default and "name" in given:
@@ -96,7 +88,7 @@ def update_security_group(call: RequestContext, group_id: str) -> Response:
 def delete_security_group(call: RequestContext, group_id: str) -> Response:
     """Delete a security group that no port has, and its project's rules that refer to it."""
     with call.store.change() as change:
-        found = visibility.own_security_group(change, call.user, group_id)
+        found = ownership.own_security_group(change, call.user, group_id)
         call.require_revision(found.stamp)
         if found.group.is_default and not call.user.is_operator:
             raise conflict(

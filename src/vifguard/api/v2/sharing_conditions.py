@@ -22,8 +22,6 @@ from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.store.addressing.ownership import is_generated
 from vifguard.store.nouns import ip_groups, ports, subnets
-from vifguard.store.schema.tables import ip_groups as group_table
-from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
 
 _SHOWN: Final = 5
@@ -72,7 +70,7 @@ def _in_subnets(snapshot: Snapshot, network: Network) -> Iterator[str]:
 
 def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
     beside = subnets.of_network(snapshot, network.id)
-    for stored in ports.read(snapshot, port_table.c.network_id == network.id):
+    for stored in ports.of_network(snapshot, network.id):
         port = stored.port
         names = _chosen(PORTS, port, network)
         if not port.port_security_enabled and network.port_security_enabled:
@@ -89,7 +87,7 @@ def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
 
 def _in_groups(snapshot: Snapshot, network: Network) -> Iterator[str]:
     beside = subnets.of_network(snapshot, network.id)
-    for stored in ip_groups.read(snapshot, group_table.c.network_id == network.id):
+    for stored in ip_groups.of_network(snapshot, network.id):
         for address in _outside(beside, stored.group.addresses):
             yield f"addresses {address} of {_words_for('IP group', stored.group, network)}"
 

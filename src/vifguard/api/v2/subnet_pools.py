@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
+from vifguard.api.access import ownership
 from vifguard.api.access.quota import check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.attributes.refusal import Refusal
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
@@ -25,18 +24,13 @@ from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.model.subnet_pool import USUAL_SHORTEST, SubnetPool, holds
 from vifguard.store.nouns import rbac_policies, sharing, subnet_pools
-from vifguard.store.schema.tables import subnet_pools as table
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredSubnetPool
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnet pools")
 
-_SQL_FILTERS: Final = SqlFilters(
-    SUBNET_POOLS,
-    table,
-    columns(table, "id", "name", "project_id", "description"),
-    {"is_default": flag(table.c.is_default)},
-)
+_LIST: Final = StoredList(SUBNET_POOLS, lists.SUBNET_POOLS)
 
 
 @router.get("/subnetpools", name="list_subnetpools")
@@ -45,15 +39,12 @@ def list_subnetpools(call: RequestContext) -> Response:
     listing = call.listing(SUBNET_POOLS)
     with call.store.read() as snapshot:
 
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            found = subnet_pools.read(snapshot, which)
+        def show(found: Sequence[StoredSubnetPool]) -> list[dict[str, Any]]:
             ids = [each.pool.id for each in found]
             shared = rbac_policies.shared_of(snapshot, ids, call.user.project_id)
             return [_show(each, shared) for each in found]
 
-        return JsonResponse(
-            _SQL_FILTERS.answer(snapshot, listing, visibility.subnet_pools_of(call.user), show)
-        )
+        return JsonResponse(_LIST.answer(snapshot, listing, show))
 
 
 @router.post("/subnetpools", name="create_subnetpool", status_code=201)
@@ -81,7 +72,7 @@ def update_subnetpool(call: RequestContext, pool_id: str) -> Response:
     """Change a pool; its prefixes may grow, and never lose addresses that subnets could have."""
     given = SUBNET_POOLS.read_put(call.document)
     with call.store.change() as change:
-        before = visibility.own_subnet_pool(change, call.user, pool_id)
+        before = ownership.own_subnet_pool(change, call.user, pool_id)
         call.require_revision(before.stamp)
         SUBNET_POOLS.authorize_put(given, Subject(call.user, before.pool.project_id))
         after = _with_lengths(replace(before.pool, **SUBNET_POOLS.fields(given)), given)
@@ -102,7 +93,7 @@ def update_subnetpool(call: RequestContext, pool_id: str) -> Response:
 def delete_subnetpool(call: RequestContext, pool_id: str) -> Response:
     """Delete a pool that no subnet is from."""
     with call.store.change() as change:
-        found = visibility.own_subnet_pool(change, call.user, pool_id)
+        found = ownership.own_subnet_pool(change, call.user, pool_id)
         call.require_revision(found.stamp)
         subnet_pools.delete_pool(change, pool_id)
     return Response(status_code=204)

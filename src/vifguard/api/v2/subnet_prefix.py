@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vifguard.api.access import visibility
 from vifguard.attributes.refusal import Refusal
 from vifguard.attributes.rules import User
 from vifguard.attributes.schema import ParsedBody
 from vifguard.model.address import IPNetwork
 from vifguard.model.subnet_pool import SubnetPool
 from vifguard.store.nouns import subnet_pools, subnets
+from vifguard.store.queries import visibility
 from vifguard.store.transaction import WriteTransaction
 
 

@@ -7,46 +7,33 @@ from itertools import pairwise
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
 from vifguard.api.access.quota import check_quota, queue_own_address_check
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
-from vifguard.api.schema.sql_filters import SqlFilters, columns, flag
 from vifguard.api.schema.stamp import show_stamp
+from vifguard.api.schema.stored_list import StoredList
 from vifguard.api.v2.subnet_mtu import require_mtu
 from vifguard.api.v2.subnet_prefix import range_of
 from vifguard.attributes.refusal import Refusal, conflict, forbidden, invalid_input
-from vifguard.attributes.rules import Subject, User
+from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
 from vifguard.attributes.subnets import SUBNETS
 from vifguard.model.network import Pool, Subnet
 from vifguard.model.noun import Noun
-from vifguard.model.rbac_policy import Sharable
 from vifguard.store.addressing import automatic_addresses
 from vifguard.store.addressing.addresses import usable
-from vifguard.store.nouns import rbac_policies, subnets
-from vifguard.store.schema.tables import subnets as table
+from vifguard.store.nouns import subnets
+from vifguard.store.queries import lists, visibility
 from vifguard.store.stored_nouns import StoredSubnet
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("subnets")
 
 
-_NARROWING: Final = SqlFilters(
-    SUBNETS,
-    table,
-    columns(
-        table,
-        *("id", "name", "project_id", "description", "network_id", "cidr"),
-        gateway_ip="gateway",
-        subnetpool_id="subnet_pool_id",
-    ),
-    {"enable_dhcp": flag(table.c.enable_dhcp)},
-)
+_LIST: Final = StoredList(SUBNETS, lists.SUBNETS)
 
 
 @router.get("/subnets", name="list_subnets")
@@ -54,18 +41,9 @@ def list_subnets(call: RequestContext) -> Response:
     """The subnets of the networks that the user sees."""
     listing = call.listing(SUBNETS)
     with call.store.read() as snapshot:
-
-        def show(which: ColumnElement[bool]) -> list[dict[str, Any]]:
-            return [_show(each) for each in subnets.read(snapshot, which)]
-
-        seen = visibility.subnets_of(call.user)
-        return JsonResponse(_sql_filters(call.user).answer(snapshot, listing, seen, show))
-
-
-def _sql_filters(user: User) -> SqlFilters:
-    """The filters, with one for subnets whose network is shared with the user."""
-    shared = table.c.network_id.in_(rbac_policies.shared_with(Sharable.NETWORK, user.project_id))
-    return replace(_NARROWING, constant={**_NARROWING.constant, "shared": flag(shared)})
+        return JsonResponse(
+            _LIST.answer(snapshot, listing, lambda found: [_show(each) for each in found])
+        )
 
 
 @router.post("/subnets", name="create_subnet", status_code=201)

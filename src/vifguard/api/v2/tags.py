@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from vifguard.api.access import visibility
+from vifguard.api.access import ownership
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
@@ -18,6 +18,7 @@ from vifguard.attributes.shared_attributes import MAX_TAGS
 from vifguard.attributes.values.converters import list_of, word
 from vifguard.model.noun import Noun
 from vifguard.store.nouns import tags as rows
+from vifguard.store.queries import visibility
 from vifguard.store.stored_nouns import Stamp
 from vifguard.store.transaction import Snapshot, WriteTransaction
 
@@ -63,7 +64,7 @@ class _Tagged:
         wanted: Callable[[tuple[str, ...]], Iterable[str]],
     ) -> list[str]:
         project_id, stamp = self.find(change, call.user, object_id)
-        visibility.require_owner(call.user, project_id, self.noun.replace("_", " "), object_id)
+        ownership.require_owner(call.user, project_id, self.noun.replace("_", " "), object_id)
         call.require_revision(stamp)
         after = sorted(set(wanted(stamp.tags)))
         if len(after) > MAX_TAGS:

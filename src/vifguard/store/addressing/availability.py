@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 
 from vifguard.model.network import Network, Subnet
+from vifguard.store.errors import MissingError
 from vifguard.store.nouns import networks, subnets
 from vifguard.store.schema.tables import allocations
 from vifguard.store.schema.tables import networks as network_table
@@ -25,6 +26,13 @@ class Availability:
     subnet: Subnet
     total: int
     used: int
+
+
+def get(snapshot: Snapshot, network_id: str) -> tuple[Network, list[Availability]]:
+    """One network and its subnets; raises MissingError."""
+    for found in read(snapshot, network_table.c.id == network_id):
+        return found
+    raise MissingError("network", network_id)
 
 
 def read(

@@ -89,6 +89,11 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredIpGroup]:
     return IpGroupQuery(which).run(snapshot, {})
 
 
+def of_network(snapshot: Snapshot, network_id: str) -> list[StoredIpGroup]:
+    """The IP groups on a network, in the order they were made."""
+    return read(snapshot, ip_groups.c.network_id == network_id)
+
+
 def of_ports(which: ColumnElement[bool]) -> ColumnElement[bool]:
     """The condition for the groups of the ports that a condition on theirs selects."""
     theirs = (

@@ -234,6 +234,11 @@ def by_id(snapshot: Snapshot, ids: Sequence[str]) -> list[StoredPort]:
     return _THESE.run(snapshot, {"ids": ids})
 
 
+def of_network(snapshot: Snapshot, network_id: str) -> list[StoredPort]:
+    """The ports on a network, in the order they were made."""
+    return read(snapshot, ports.c.network_id == network_id)
+
+
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:
     """One port; raises MissingError."""
     found = _ONE.run(snapshot, {"id": port_id})

@@ -51,6 +51,11 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[RbacPolicy]:
     return [_policy_of(row) for row in rows]
 
 
+def of_object(snapshot: Snapshot, object_id: str) -> list[RbacPolicy]:
+    """The policies that share an object, in the order of their ids."""
+    return read(snapshot, rbac_policies.c.object_id == object_id)
+
+
 def get(snapshot: Snapshot, policy_id: str) -> RbacPolicy:
     """One policy; raises MissingError."""
     found = read(snapshot, rbac_policies.c.id == policy_id)

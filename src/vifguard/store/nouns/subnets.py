@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
@@ -30,6 +30,11 @@ _OF_PORTS_NETWORK = Statement(
     select(subnets)
     .join(ports, ports.c.network_id == subnets.c.network_id)
     .where(ports.c.id == bindparam("port_id"))
+    .order_by(*_ORDER)
+)
+_IDS = Statement(
+    select(subnets.c.network_id, subnets.c.id)
+    .where(in_list(subnets.c.network_id, "ids"))
     .order_by(*_ORDER)
 )
 _AUTOMATIC = Statement(
@@ -76,6 +81,14 @@ def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
 
 def _subnets_of(rows: Iterable[Record]) -> list[Subnet]:
     return [subnet_of(row) for row in rows]
+
+
+def ids_by_network(snapshot: Snapshot, network_ids: Collection[str]) -> dict[str, list[str]]:
+    """The ids of the subnets of these networks, by network, in the order they were made."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in snapshot.rows(_IDS, {"ids": sorted(network_ids)}):
+        found[row.network_id].append(row.id)
+    return dict(found)
 
 
 def ranges(snapshot: Snapshot, network_ids: Iterable[str]) -> Ranges:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 
 from vifguard.store.addressing import wide_pair_owners
-from vifguard.store.nouns.list_pages import creation_order
+from vifguard.store.queries.list_pages import creation_order
 from vifguard.store.schema.tables import (
     enforcements,
     hosts,
@@ -26,8 +26,9 @@ Version = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class PortListEntry:
-    """A port in a list: its version, and all that its progress is made of."""
+    """A port in a list: its id, its version, and all that its progress is made of."""
 
+    id: str
     version: Version
     progress_key: Version
 
@@ -83,8 +84,8 @@ _STATEMENT = (
 )
 
 
-def read(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, PortListEntry]:
-    """The ports that a condition selects, by id, in the order they were made."""
+def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[PortListEntry]:
+    """The ports that a condition selects, in the order they were made."""
     statement = _STATEMENT.where(which).order_by(*creation_order(ports))
     rows = snapshot.connection.execute(statement).all()
     silences: dict[tuple[str, float | None], float] = {}
@@ -96,7 +97,7 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> dict[str, PortListEn
             silences[key] = 0.0 if heard_at is None else beats.silent_since(host, heard_at)
         return silences[key]
 
-    return {
-        row[0]: PortListEntry(tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1])))
+    return [
+        PortListEntry(row[0], tuple(row[1:6]), (*row[5:-1], silent_since(row[6], row[-1])))
         for row in rows
-    }
+    ]
