@@ -1,6 +1,7 @@
 """Other software on the same hooks and in the same bpffs: it stays, and does not come before us."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def test_a_port_whose_first_place_is_taken_is_refused_with_the_cause(driver, pai
         driver.apply(driver.diff(wanted, driver.observe(None)))
     (failed,) = caught.value.exceptions
     assert failed.device == alice.ifindex
-    assert "has priority 1" in failed.reason
+    assert f"has priority 1 at interface {alice.tap}, ingress" in failed.reason
 
 
 PASSING = bytes.fromhex("b7000000000000009500000000000000")
@@ -141,6 +142,25 @@ def test_two_of_ours_at_a_hook_become_one_without_a_frame_lost_or_leaked(world, 
         holding.result()
     assert not leaked
     assert tcx.attached(alice.ifindex, AttachType.TCX_INGRESS) == (there,)
+
+
+@needs_tcx
+@pytest.mark.parametrize("beside", [True, False])
+def test_another_agents_guard_is_named_with_its_interface(world, pair, tmp_path, caplog, beside):
+    """It drops by its own policy what the new one lets pass."""
+    alice, bob = pair
+    with mounted(tmp_path / "far") as far:
+        other = world.bpf_dir.with_name("other") if beside else far
+        with EbpfDriver(other) as former:
+            hold(former, attach(alice))
+        with EbpfDriver(world.bpf_dir) as driver, caplog.at_level(logging.WARNING):
+            hold(driver, attach(alice), attach(bob))
+        assert len(caplog.messages) == 2
+        place = f"pins in {other}" if beside else "does not pin beside this one"
+        for said in caplog.messages:
+            assert f"interface {alice.tap} has a guard besides of another agent" in said
+            assert place in said
+            assert f"--bpf-dir {other if beside else 'DIR'}`" in said
 
 
 def test_names_of_another_form_in_the_directory_are_left_alone(tmp_path):

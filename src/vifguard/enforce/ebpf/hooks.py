@@ -9,6 +9,7 @@ from typing import Protocol
 from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.ebpf.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel.bpf.bpf_syscall import Program
+from vifguard.kernel.net.link import described
 from vifguard.kernel.net.tc import PRIORITY, Clsact, Filter, Hook
 
 
@@ -129,8 +130,9 @@ class ClsactFilters:
             if filters and not in_place and error.errno in (errno.EINVAL, errno.ENOENT):
                 raise OSError(
                     errno.EBUSY,
-                    f"another program's tc filter has priority {PRIORITY} at interface {ifindex}, "
-                    f"{hook.name.lower()}, so that ours would not be first; give it a later one",
+                    f"another program's tc filter has priority {PRIORITY} at interface "
+                    f"{described(ifindex)}, {hook.name.lower()}, so that ours would not be first; "
+                    "give it a later one",
                 ) from error
             raise
         for each in own:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from vifguard.enforce.ebpf.state import word
@@ -27,7 +28,7 @@ class PinDirectory:
 
     def __init__(self, root: Path) -> None:
         """`root`: the path without symbolic links."""
-        self._digest = hashlib.sha256(os.fsencode(root)).digest()[: SPEC.value_size]
+        self._root, self._digest = root, _digest_of(root)
         self._said: dict[int, tuple[str, bytes | None]] = {}
         """Names and digests of programs by their ids, none of which the kernel gives twice."""
 
@@ -62,6 +63,15 @@ class PinDirectory:
         name, digest = self._about(program)
         return name in GUARDS and digest not in (None, self._digest)
 
+    def others_path(self, program: int) -> Path | None:
+        """The directory of another agent's guard; None where it is none of those beside this."""
+        _, digest = self._about(program)
+        with suppress(OSError):
+            for each in self._root.parent.iterdir():
+                if each.is_dir() and _digest_of(each) == digest:
+                    return each
+        return None
+
     def name(self, program: int) -> str:
         """The name of a program as it was loaded; empty for one that is gone."""
         return self._about(program)[0]
@@ -74,6 +84,10 @@ class PinDirectory:
             except FileNotFoundError:
                 return "", None
         return self._said[number]
+
+
+def _digest_of(root: Path) -> bytes:
+    return hashlib.sha256(os.fsencode(root)).digest()[: SPEC.value_size]
 
 
 def _digest(program: Program) -> bytes | None:

@@ -14,7 +14,7 @@ from vifguard.enforce.ebpf.state import BEHIND, NO_HOOKS, STALE, Hooks
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.tcx import Attached, AttachType
-from vifguard.kernel.net.link import interfaces
+from vifguard.kernel.net.link import described, interfaces
 
 log = logging.getLogger("vifguard")
 
@@ -132,12 +132,17 @@ class Tcx:
                         tcx.detach(ended, ifindex, where)
 
     def _warn_of_others(self, attached: Iterable[Attached], ifindex: int) -> None:
-        if any(self._directory.is_anothers(each.program) for each in attached):
-            log.warning(
-                "interface %d has another agent's guard besides, which goes on dropping by what "
-                "it last knew: `vifguard down --release --bpf-dir` of that agent takes it off",
-                ifindex,
-            )
+        for each in attached:
+            if self._directory.is_anothers(each.program):
+                path = self._directory.others_path(each.program)
+                log.warning(
+                    "interface %s has a guard besides of another agent, which %s; it goes on "
+                    "dropping by the last policy that it has: `vifguard down --release --bpf-dir "
+                    "%s` takes it off",
+                    described(ifindex),
+                    f"pins in {path}" if path else "does not pin beside this one",
+                    path or "DIR",
+                )
 
 
 def _attached(ifindex: int, where: AttachType) -> Sequence[Attached]:

@@ -277,6 +277,14 @@ def interfaces() -> list[int]:
     return [index for index, _ in socket.if_nameindex()]
 
 
+def described(ifindex: int) -> str:
+    """The name of an interface for a text; its index where there is none any more."""
+    try:
+        return socket.if_indextoname(ifindex)
+    except OSError:
+        return f"with index {ifindex}"
+
+
 def _subject(notice: LinkNotification) -> object:
     if isinstance(notice, NotificationsLost):
         return NotificationsLost
