@@ -205,6 +205,33 @@ def test_a_project_leaves_a_turn_to_others_and_one_that_gives_up_goes() -> None:
     asyncio.run(ask())
 
 
+def test_a_few_projects_cannot_take_all_places_from_another() -> None:
+    """Four projects with 64 changes each kept every other out."""
+
+    async def ask() -> list[object]:
+        turns, go = WriteQueue(most=8, most_of_a_project=4), threading.Event()
+        changes = [
+            asyncio.create_task(turns.run(who, partial(go.wait, PATIENCE)))
+            for who in ("a", "b")
+            for _ in range(4)
+        ]
+        await asyncio.sleep(0)
+        late = [asyncio.create_task(turns.run("c", lambda: "made")) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert turns.waiting == 8
+        go.set()
+        made = await asyncio.gather(*changes, *late, return_exceptions=True)
+        assert turns.waiting == 0
+        return [each.message if isinstance(each, Refusal) else each for each in made]
+
+    *ran, first, second, third = asyncio.run(ask())
+    assert (first, second) == ("made", "made")
+    assert "8 changes that wait for their turn are there already" in str(third)
+    gave_way = [each for each in ran if each is not True]
+    assert len(gave_way) == 2
+    assert all("those of other projects, which have fewer, wait" in str(each) for each in gave_way)
+
+
 def test_whether_the_server_can_write_is_told_while_a_change_goes_on(
     app_and_cloud: tuple[Application, Cloud, str],
 ) -> None:

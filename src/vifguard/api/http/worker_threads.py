@@ -4,7 +4,8 @@ Changes come one after the other, and anything that blocks the database (another
 server that froze) blocks them all. They wait for their turn in the event loop, bounded in number
 and time: reads, the feed, reports and the probes go on meanwhile. Each project waits in a line of
 its own, and the lines have their turn one after the other: many changes of one project, even if
-they fail late, keep another project from one turn and no more.
+they fail late, keep another project from one turn and no more. Where all slots are taken, the
+longest line loses its last change to a project that has fewer: a few projects cannot take them all.
 """
 
 from __future__ import annotations
@@ -55,6 +56,23 @@ PATIENCE: Final = 10.0
 """Seconds that a change waits here: with the wait at the database, less than its client waits."""
 
 
+@dataclass(slots=True)
+class Slot:
+    """A slot of one request; given back once."""
+
+    taken: Counter[str]
+    project_id: str
+    is_taken: bool = True
+
+    def give_back(self) -> None:
+        """Leave it to others; a second time does nothing."""
+        if self.is_taken:
+            self.is_taken = False
+            self.taken[self.project_id] -= 1
+            if not self.taken[self.project_id]:
+                del self.taken[self.project_id]
+
+
 class WaitSlots:
     """Slots for waiting requests, bounded in all and for each project. One event loop uses one."""
 
@@ -75,8 +93,16 @@ class WaitSlots:
         uncounted = self._taken[""]
         return self.taken - uncounted if project_id else uncounted
 
+    def taken_by(self, project_id: str) -> int:
+        """The number of slots of a project."""
+        return self._taken[project_id]
+
+    def is_full_for(self, project_id: str) -> bool:
+        """Whether all slots are in use that a project could have."""
+        return self._taken_beside(project_id) >= self._most
+
     @contextmanager
-    def slot(self, project_id: str) -> Iterator[None]:
+    def slot(self, project_id: str) -> Iterator[Slot]:
         """Take a slot within; `project_id` is empty for users not counted by project.
 
         Raises Refusal (429, 503) where there is none.
@@ -89,15 +115,22 @@ class WaitSlots:
                 "already; nothing was changed, wait for their answers.",
                 {"Retry-After": "1"},
             )
-        if self._taken_beside(project_id) >= self._most:
+        if self.is_full_for(project_id):
             raise _busy(f"{self._most} {self._what} are there already")
         self._taken[project_id] += 1
+        slot = Slot(self._taken, project_id)
         try:
-            yield
+            yield slot
         finally:
-            self._taken[project_id] -= 1
-            if not self._taken[project_id]:
-                del self._taken[project_id]
+            slot.give_back()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A change in its line: its turn, and its slot."""
+
+    turn: asyncio.Future[None]
+    slot: Slot
 
 
 class WriteQueue:
@@ -116,7 +149,7 @@ class WriteQueue:
         self._patience = patience
         self._threads = CapacityLimiter(_AT_ONCE)
         # In the order of their turns: a project that has had one goes behind the others.
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        self._lines: dict[str, deque[_Waiting]] = {}
         self._running: Counter[str] = Counter()
 
     @property
@@ -129,22 +162,36 @@ class WriteQueue:
 
         Raises what the change raises, and Refusal (429, 503) where it does not get its turn.
         """
-        with self._places.slot(project_id):
-            await self._have_turn(project_id)
+        self._make_room(project_id)
+        with self._places.slot(project_id) as slot:
+            await self._have_turn(project_id, slot)
             try:
                 return await run_sync(change, limiter=self._threads)
             finally:
                 self._end_turn(project_id)
 
-    async def _have_turn(self, project_id: str) -> None:
-        mine = asyncio.get_running_loop().create_future()
+    def _make_room(self, project_id: str) -> None:
+        """Where all slots are taken, end the last change of a longer line than a project has."""
+        if not (project_id and self._places.is_full_for(project_id)):
+            return
+        lines = ((len(line), name) for name, line in self._lines.items() if name)
+        length, longest = max(lines, default=(0, ""))
+        if length > self._places.taken_by(project_id) + 1:
+            last = self._lines[longest].pop()
+            last.slot.give_back()
+            if not last.turn.done():
+                last.turn.set_exception(_busy("those of other projects, which have fewer, wait"))
+
+    async def _have_turn(self, project_id: str, slot: Slot) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        mine = _Waiting(turn, slot)
         self._lines.setdefault(project_id, deque()).append(mine)
         self._go_on()
         try:
             async with asyncio.timeout(self._patience):
-                await mine
+                await turn
         except BaseException as error:
-            if mine.done() and not mine.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self._end_turn(project_id)  # it came in the moment in which it was given up
             else:
                 self._leave(project_id, mine)
@@ -152,7 +199,7 @@ class WriteQueue:
                 raise _busy(f"this one has waited {self._patience:g} s for its turn") from None
             raise
 
-    def _leave(self, project_id: str, mine: asyncio.Future[None]) -> None:
+    def _leave(self, project_id: str, mine: _Waiting) -> None:
         line = self._lines.get(project_id, deque())
         if mine in line:
             line.remove(mine)
@@ -169,7 +216,7 @@ class WriteQueue:
         """Give free turns to the changes that are next."""
         while self._running.total() < _AT_ONCE and (project_id := self._next()) is not None:
             line = self._lines.pop(project_id)
-            first = line.popleft()
+            first = line.popleft().turn
             if line:
                 self._lines[project_id] = line
             if not first.cancelled():  # else it gives up, and has not left the line yet
