@@ -121,6 +121,13 @@ def port_by_hand(client: Client, ids: Mapping[str, str], project: str) -> object
     return client.create(PORT, body)
 
 
+def dhcp_port_by_hand(client: Client, ids: Mapping[str, str], project: str) -> object:
+    """The port of a DHCP server, which the server would delete with its network."""
+    body = {"network_id": ids["n"], "name": "hand", "project_id": project}
+    fixed = [{"subnet_id": ids["s"]}]
+    return client.create(PORT, body | {"device_owner": "network:dhcp", "fixed_ips": fixed})
+
+
 def rule_by_hand(client: Client, ids: Mapping[str, str], project: str) -> object:
     body = {"name": "hand", "project_id": project}
     return rule_of(
@@ -145,6 +152,7 @@ def group_by_hand(client: Client, ids: Mapping[str, str], project: str) -> objec
         (subnet_by_hand, {"n"}),
         (pool_used_by_hand, {"pool", "other"}),
         (port_by_hand, {"n", "s"}),
+        (dhcp_port_by_hand, {"n", "s"}),
         (rule_by_hand, {"g"}),
         (address_rule_by_hand, {"a"}),
         (group_by_hand, {"n", "p", "g"}),
@@ -188,12 +196,17 @@ def test_what_the_file_refers_to_by_name_stays_and_what_it_lets_go_goes(
 def test_what_came_to_it_since_the_plan_stays(
     client: Client, write: Callable[..., Path], ids: dict[str, str], project: str
 ) -> None:
-    for by_hand, noun in ((subnet_by_hand, NETWORK), (rule_by_hand, SECURITY_GROUP)):
+    for by_hand, made_of, noun in (
+        (subnet_by_hand, SUBNET, NETWORK),
+        (dhcp_port_by_hand, PORT, NETWORK),
+        (dhcp_port_by_hand, PORT, SUBNET),
+        (rule_by_hand, SECURITY_GROUP_RULE, SECURITY_GROUP),
+    ):
         steps = plan(client, write(**REST), prune=True).steps
         made: Any = by_hand(client, ids, project)
         with pytest.raises(HalfwayError, match="refers to it since the plan was made"):
             carry_out(client, [one for one in steps if one.resource == noun], lambda _: None)
-        client.delete(SUBNET if noun == NETWORK else SECURITY_GROUP_RULE, made["id"])
+        client.delete(made_of, made["id"])
 
 
 def test_what_another_project_was_given_is_not_taken_from_it(
@@ -214,5 +227,6 @@ def test_what_another_project_was_given_is_not_taken_from_it(
     assert "acme" in run.err
     assert client.show(SECURITY_GROUP_RULE, rule["id"])["remote_group_id"] == web["id"]
     client.delete(SECURITY_GROUP_RULE, rule["id"])
-    tenant("apply", "-f", write(**REST), "--prune", "--yes")
+    rest = {"rest": {"rules": []}}
+    tenant("apply", "-f", write(security_groups=rest), "--prune", "--yes")
     assert "web" not in names(client, project)

@@ -1,7 +1,8 @@
 """Objects that a file made and declares no more: they are deleted, unless others refer to them.
 
-The server deletes a network with its subnets, and a security group with the rules of other groups
-that name it. Nothing is deleted along here that `apply` did not make.
+The server deletes a network with its subnets and the ports that serve it, and a security group with
+the rules of its project's other groups that name it. Nothing is deleted along here that `apply` did
+not make.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from vifguard.cli.apply.schema import NOUN_OF, NOUNS, Item
 from vifguard.cli.apply.separate_requests import EVERY, MARK, share
 from vifguard.cli.show.references import references
 from vifguard.client.errors import RefusedError
-from vifguard.client.resource import NETWORK, SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
+from vifguard.client.resource import (
+    NETWORK,
+    PORT,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
+    SUBNET,
+    ResourceType,
+)
 from vifguard.model.security_group import DEFAULT
 
 if TYPE_CHECKING:
@@ -124,7 +132,10 @@ def delete(
     if resource == NETWORK:
         found = client.show(resource, key)
         _refuse("subnet", found["subnets"])
+        _refuse("port", [one["id"] for one in client.list(PORT, network_id=key)])
         revision = found["revision_number"]
+    elif resource == SUBNET:
+        _refuse("port", [one["id"] for one in client.list(PORT, fixed_ips=f"subnet_id={key}")])
     elif resource == SECURITY_GROUP:
         rules = client.list(SECURITY_GROUP_RULE, remote_group_id=key)
         others = [one for one in rules if one["security_group_id"] != key]
