@@ -54,7 +54,25 @@ def test_a_silent_host_has_no_name_either(
     cloud.enforces(port, HOST)
     assert why(cloud, "alice", port) == ""
     monkeypatch.setattr(cloud.store.heartbeats, "_monotonic", lambda: time.monotonic() + 11)
-    assert why(cloud, "alice", port).startswith("its host silent since")
+    assert why(cloud, "alice", port).startswith("its host is silent: ")
+
+
+def test_ports_of_one_silent_host_are_told_as_those_of_another(
+    cloud: Cloud, port: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of its last heartbeat told which ports share a host."""
+    cloud.enforces(port, HOST)
+    monkeypatch.setattr(cloud.store.heartbeats, "_clock", lambda: time.time() - 60)
+    cloud.has_host(OTHER)
+    other = cloud.alice.make("port", network_id=port["network_id"])
+    cloud.admin.change("port", other["id"], **{"binding:host_id": OTHER})
+    monkeypatch.setattr(cloud.store.heartbeats, "_monotonic", lambda: time.monotonic() + 11)
+    both = {
+        user: {why(cloud, user, each).removeprefix("host ").split()[0] for each in (port, other)}
+        for user in ("alice", "admin")
+    }
+    assert both == {"alice": {"its"}, "admin": {HOST, OTHER}}
+    assert len({why(cloud, "alice", each) for each in (port, other)}) == 1
 
 
 def test_a_port_that_is_behind_names_no_host(cloud: Cloud, port: dict[str, Any]) -> None:

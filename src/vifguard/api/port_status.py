@@ -67,8 +67,9 @@ def status(port: EnforcementProgress) -> str:
 def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> str:
     """Why the port is not ACTIVE; if it is, the remark of its host, mostly empty.
 
-    The name of the host, and its remarks on its own interfaces, are only for users that see
-    hosts: the place of a port is the operator's knowledge.
+    The name of the host, its remarks on its own interfaces, and the time since which it is silent,
+    are only for users that see hosts: the place of a port is the operator's knowledge, and so is
+    which ports share it.
     """
     if status(port) == "ACTIVE":
         return _said(port, is_told_all=sees_hosts_and_others)
@@ -82,7 +83,7 @@ def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> 
             ": set binding:host_id" if sees_hosts_and_others else " yet"
         )
     if port.silent_since:
-        return _why_silent(port, host)
+        return _why_silent(port, host, is_told_all=sees_hosts_and_others)
     return _said(port, is_told_all=sees_hosts_and_others) or _why_behind(port, host)
 
 
@@ -101,9 +102,11 @@ def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
     return said if is_told_all or not said else _DISCREET[port.enforcement.state]
 
 
-def _why_silent(port: EnforcementProgress, host: str) -> str:
-    since = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"{host} silent since {since}: its guards stay as they were, and nobody reads them back"
+def _why_silent(port: EnforcementProgress, host: str, *, is_told_all: bool) -> str:
+    # Of two silent hosts, the times would tell which ports are on the same one.
+    at = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    since = f"silent since {at}" if is_told_all else "is silent"
+    return f"{host} {since}: its guards stay as they were, and nobody reads them back"
 
 
 def _why_behind(port: EnforcementProgress, host: str) -> str:
