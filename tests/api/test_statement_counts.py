@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event
 from tests.api.cloud import Cloud
 
 from vifguard.store.database.statements import BoundStatement
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.store import Store
 
 MOST = {

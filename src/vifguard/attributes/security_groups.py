@@ -24,8 +24,8 @@ SECURITY_GROUPS: Final = ResourceSchema(
             OWNER,
             default=True,
             field="stateful",
-            help="Whether packets of a connection that a rule allowed pass as well. Fixed once a port "
-            "has the group.",
+            help="Whether packets of a connection that a rule allowed pass as well. Fixed once a "
+            "port has the group.",
         ),
         Attribute(
             "reject",

@@ -97,7 +97,7 @@ SUBNETS: Final = ResourceSchema(
             "cidr",
             nullable(refused_as("InvalidInput", cidr)),
             NETWORK_OWNER,
-            help="The range, such as 10.0.0.0/24 or fd00:1::/64. Without it, a subnet pool chooses one.",
+            help="The range, such as 10.0.0.0/24 or fd00:1::/64. Else one from a pool.",
         ),
         Attribute(
             "gateway_ip",
@@ -158,7 +158,7 @@ SUBNETS: Final = ResourceSchema(
             "subnetpool_id",
             nullable(uuid),
             NETWORK_OWNER,
-            help="The subnet pool that the range is from: the given range, or the first free range.",
+            help="The subnet pool that the range is from: the given, or the first free range.",
         ),
         Attribute(
             "use_default_subnetpool",

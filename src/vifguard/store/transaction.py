@@ -30,7 +30,7 @@ from vifguard.resolve.affected import (
 from vifguard.store.database.notification import Notification
 from vifguard.store.database.statements import BoundStatement, Statement, in_list
 from vifguard.store.reports.heartbeats import Heartbeats
-from vifguard.store.schema.mapping import Record, Values
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import journal, port_security_groups, ports, revision, set_journal
 from vifguard.store.stored_nouns import Stamp
 

@@ -73,7 +73,12 @@ OPTIONS = NounOptions(
 add_create(
     app,
     OPTIONS,
-    "Create a security group; its members may open anything, and nobody opens to them.",
+    "Create a security group; at first it allows all that is opened from its members.",
     show_group,
 )
-add_set(app, OPTIONS, "Change a security group; its rules are nouns of their own.", _show_changed)
+add_set(
+    app,
+    OPTIONS,
+    "Change a security group; `vifguard security-group-rule` changes its rules.",
+    _show_changed,
+)

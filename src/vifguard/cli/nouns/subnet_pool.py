@@ -56,4 +56,4 @@ OPTIONS = NounOptions(
     unoffered={"address_scope_id": "there are no address scopes"},
 )
 add_create(app, OPTIONS, "Create a subnet pool.")
-add_set(app, OPTIONS, "Change a subnet pool; its prefixes only grow.")
+add_set(app, OPTIONS, "Change a subnet pool; prefixes can be added, and none removed.")

@@ -37,7 +37,8 @@ from vifguard.store.errors import (
     WrongAddressError,
 )
 from vifguard.store.reports import wiring
-from vifguard.store.schema.mapping import Record, Values, address_of, key, next_key, prefix_of
+from vifguard.store.schema.mapping import address_of, key, next_key, prefix_of
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import address_pairs, allocations, free_ranges
 from vifguard.store.schema.tables import resting as resting_table
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 from vifguard.model.port import Port
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InterfaceTakenError
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import ports
 from vifguard.store.transaction import Deferred, WriteTransaction
 

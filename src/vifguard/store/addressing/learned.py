@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.learned import LearnedAddress
-from vifguard.store.schema.mapping import Record, address_of, key
+from vifguard.store.schema.mapping import address_of, key
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import learned_addresses, port_security_groups, ports
 from vifguard.store.transaction import Snapshot, WriteTransaction
 from vifguard.store.updates import address_sets

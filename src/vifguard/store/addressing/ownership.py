@@ -17,7 +17,8 @@ from vifguard.model.port import Port
 from vifguard.store.addressing import addresses
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import AddressTakenError, ConflictError, MacTakenError
-from vifguard.store.schema.mapping import Record, address_of, key
+from vifguard.store.schema.mapping import address_of, key
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import address_pairs, allocations, ip_groups, ports
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 

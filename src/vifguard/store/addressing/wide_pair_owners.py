@@ -23,7 +23,7 @@ from sqlalchemy import (
 from vifguard.model.address import IPNetwork
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix
 from vifguard.store.database.statements import Statement
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import address_pairs, allocations, pair_shares, ports
 from vifguard.store.transaction import Snapshot, WriteTransaction
 

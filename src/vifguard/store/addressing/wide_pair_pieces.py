@@ -41,7 +41,7 @@ from vifguard.store.addressing.wide_pair_owners import (
     wide_pairs,
 )
 from vifguard.store.database.statements import Statement
-from vifguard.store.schema.mapping import Record, Values
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import address_pairs, pair_pieces, pair_shares
 from vifguard.store.transaction import Snapshot, WriteTransaction
 

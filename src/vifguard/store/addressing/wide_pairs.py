@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select
 from vifguard.resolve.wide_pair_pieces import Prefix
 from vifguard.store.addressing import wide_pair_pieces
 from vifguard.store.addressing.wide_pair_pieces import Moved, Piece
-from vifguard.store.schema.mapping import Values
+from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import address_pairs, port_security_groups, ports
 from vifguard.store.transaction import WriteTransaction
 from vifguard.store.updates import address_sets

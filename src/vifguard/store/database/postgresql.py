@@ -39,7 +39,7 @@ from vifguard.store.database.notification import Notification
 from vifguard.store.database.notification_codec import decode, encode
 from vifguard.store.database.statements import BoundStatement, Statement, translated_errors
 from vifguard.store.errors import DatabaseError, StoreError
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 
 _LOG = logging.getLogger(__name__)
 

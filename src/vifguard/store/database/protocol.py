@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from vifguard.store.database.notification import Notification
 from vifguard.store.database.statements import BoundStatement
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 
 
 class Database(Protocol):

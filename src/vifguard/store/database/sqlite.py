@@ -21,7 +21,7 @@ from vifguard.store.database.notification import Notification
 from vifguard.store.database.statements import BoundStatement, translated_errors
 from vifguard.store.errors import DatabaseError, ReplacedError
 from vifguard.store.schema import tables
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 
 _LOG = logging.getLogger("vifguard")
 

@@ -23,7 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeEngine
 
-from vifguard.store.schema.mapping import Record, Values
+from vifguard.store.schema.row_mapping import Record, Values
 
 _Element = TypeVar("_Element", str, int)
 _Process = Callable[[Any], Any]

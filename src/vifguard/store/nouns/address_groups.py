@@ -12,8 +12,8 @@ from vifguard.model.address import IPNetwork
 from vifguard.model.security_group import AddressGroup
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.nouns import rbac_policies
-from vifguard.store.schema.mapping import stamp_of
-from vifguard.store.schema.security_group_mapping import address_group_of, address_group_values
+from vifguard.store.schema.mapping import ADDRESS_GROUP, stamp_of
+from vifguard.store.schema.security_group_mapping import address_group_of
 from vifguard.store.schema.tables import address_groups, security_group_rules
 from vifguard.store.stored_nouns import StoredAddressGroup
 from vifguard.store.transaction import Snapshot, WriteTransaction
@@ -48,7 +48,7 @@ def owner(snapshot: Snapshot, group_id: str) -> str | None:
 
 def create(change: WriteTransaction, group: AddressGroup) -> StoredAddressGroup:
     """Store an address group."""
-    values = address_group_values(group) | change.created_stamp()
+    values = ADDRESS_GROUP.values(group) | change.created_stamp()
     change.connection.execute(insert(address_groups).values(values))
     address_sets.set_members(change, group.id, (), group.addresses)
     return get(change, group.id)
@@ -59,7 +59,7 @@ def update_group(
 ) -> StoredAddressGroup:
     """Change fields of an address group, its addresses among them."""
     after = replace(before.group, **changes)
-    values = address_group_values(after) | change.updated_stamp(before.stamp)
+    values = ADDRESS_GROUP.values(after) | change.updated_stamp(before.stamp)
     this = address_groups.c.id == after.id
     change.connection.execute(update(address_groups).where(this).values(values))
     address_sets.set_members(change, after.id, before.group.addresses, after.addresses)

@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select
 
 from vifguard.model.security_group import DefaultRule
 from vifguard.store.errors import DefaultRuleExistsError, MissingError
-from vifguard.store.schema.mapping import Record, Values
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.security_group_mapping import meaning_of, rule_in
 from vifguard.store.schema.tables import default_rules
 from vifguard.store.transaction import Snapshot, WriteTransaction

@@ -16,7 +16,7 @@ from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.notifier import host_ports_topic
 from vifguard.store.reports.heartbeats import Heartbeats
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import enforcements, host_addresses, hosts, ports
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions

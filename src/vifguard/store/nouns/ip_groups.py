@@ -20,14 +20,8 @@ from vifguard.store.addressing import addresses, learned, ownership
 from vifguard.store.addressing.allocation import AddressOwner
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import subnets
-from vifguard.store.schema.mapping import (
-    Values,
-    address_of,
-    ip_group_of,
-    ip_group_values,
-    key,
-    stamp_of,
-)
+from vifguard.store.schema.mapping import IP_GROUP, address_of, ip_group_of, key, stamp_of
+from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import (
     allocations,
     holders,
@@ -139,7 +133,7 @@ def create(
     ownership.require_virtual_free(change, group)
     try:
         change.connection.execute(
-            insert(ip_groups).values(ip_group_values(group) | change.created_stamp())
+            insert(ip_groups).values(IP_GROUP.values(group) | change.created_stamp())
         )
     except IntegrityError:
         raise ownership.vrid_taken(group) from None
@@ -164,7 +158,7 @@ def update_group(
     if after.router_ids != asked.router_ids:
         ownership.require_vrids_free(change, after)
         ownership.require_virtual_free(change, after)
-    values = ip_group_values(after) | change.updated_stamp(before.stamp)
+    values = IP_GROUP.values(after) | change.updated_stamp(before.stamp)
     brought = address_sets.contribution_of_ip_group(change, after.id)
     try:
         change.connection.execute(

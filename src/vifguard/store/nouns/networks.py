@@ -20,7 +20,8 @@ from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.nouns import dependents, rbac_policies, subnets
 from vifguard.store.nouns import ports as stored_ports
-from vifguard.store.schema.mapping import Record, network_of, network_values, stamp_of
+from vifguard.store.schema.mapping import NETWORK, stamp_of
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import ip_groups, networks, ports
 from vifguard.store.stored_nouns import StoredNetwork
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
@@ -65,7 +66,7 @@ def create(change: WriteTransaction, network: Network) -> StoredNetwork:
     if network.shared:
         _share_with_all(change, network)
     change.connection.execute(
-        insert(networks).values(network_values(network) | change.created_stamp())
+        insert(networks).values(NETWORK.values(network) | change.created_stamp())
     )
     change.journal_affected(affected_by_network(None, network))
     return get(change, network.id)
@@ -127,11 +128,11 @@ def delete_network(change: WriteTransaction, network: Network) -> None:
 
 
 def _stored(row: Record) -> StoredNetwork:
-    return StoredNetwork(network_of(row), stamp_of(row))
+    return StoredNetwork(NETWORK.read(row), stamp_of(row))
 
 
 def _write(change: WriteTransaction, before: StoredNetwork, after: Network) -> StoredNetwork:
-    values = network_values(after) | change.updated_stamp(before.stamp)
+    values = NETWORK.values(after) | change.updated_stamp(before.stamp)
     change.connection.execute(update(networks).where(networks.c.id == after.id).values(values))
     if not (after.link_local is LinkLocal.LEARNED and after.learned_limits.link_local):
         learned.release(change, after.id, LINK_LOCAL_64)

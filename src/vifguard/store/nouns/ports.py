@@ -36,15 +36,8 @@ from vifguard.store.errors import ConflictError, MissingError
 from vifguard.store.nouns import ip_groups, pair_rows
 from vifguard.store.nouns.hosts import StoredHost, only_host
 from vifguard.store.reports.heartbeats import Heartbeats
-from vifguard.store.schema.mapping import (
-    PrefixedRow,
-    Record,
-    Values,
-    network_of,
-    port_of,
-    port_values,
-    stamp_of,
-)
+from vifguard.store.schema.mapping import NETWORK, PrefixedRow, port_of, port_values, stamp_of
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import (
     address_pairs,
     allocations,
@@ -166,7 +159,7 @@ def _all_stored(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredPo
     found = []
     for row in rows:
         if row.network_id not in known:
-            known[row.network_id] = network_of(PrefixedRow(row, "on_"))
+            known[row.network_id] = NETWORK.read(PrefixedRow(row, "on_"))
         found.append(_stored(row, known[row.network_id], heartbeats))
     return found
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import DuplicatePolicyError, MissingError
-from vifguard.store.schema.mapping import Record
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import rbac_policies
 from vifguard.store.transaction import Snapshot, WriteTransaction
 

@@ -14,7 +14,8 @@ from vifguard.resolve.affected import affected_by_security_group
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.nouns import default_rules, dependents, rbac_policies
-from vifguard.store.schema.mapping import Record, stamp_of
+from vifguard.store.schema.mapping import stamp_of
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.security_group_mapping import (
     meaning_of,
     rule_of,

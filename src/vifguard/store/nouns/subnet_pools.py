@@ -19,7 +19,8 @@ from vifguard.store.errors import (
     PrefixTakenError,
 )
 from vifguard.store.nouns import rbac_policies
-from vifguard.store.schema.mapping import Record, Values, stamp_of
+from vifguard.store.schema.mapping import SUBNET_POOL, stamp_of
+from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import subnet_pools, subnets
 from vifguard.store.stored_nouns import Stamp, StoredSubnetPool
 from vifguard.store.transaction import Snapshot, WriteTransaction
@@ -33,7 +34,7 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSubnetPoo
     """The pools that a condition on their table selects, in the order they were made."""
     order = (subnet_pools.c.created_at, subnet_pools.c.id)
     rows = snapshot.connection.execute(select(subnet_pools).where(which).order_by(*order))
-    return [StoredSubnetPool(_of(row), stamp_of(row)) for row in rows]
+    return [StoredSubnetPool(SUBNET_POOL.read(row), stamp_of(row)) for row in rows]
 
 
 def get(snapshot: Snapshot, pool_id: str) -> StoredSubnetPool:
@@ -120,31 +121,4 @@ def _require_one_default(change: WriteTransaction, pool: SubnetPool) -> None:
 
 
 def _values(pool: SubnetPool) -> Values:
-    return {
-        "id": pool.id,
-        "project_id": pool.project_id,
-        "name": pool.name,
-        "description": pool.description,
-        "prefixes": [str(prefix) for prefix in pool.prefixes],
-        "version": pool.version,
-        "shortest": pool.shortest,
-        "longest": pool.longest,
-        "usual": pool.usual,
-        "quota": pool.quota,
-        "is_default": pool.is_default,
-    }
-
-
-def _of(row: Record) -> SubnetPool:
-    return SubnetPool(
-        id=row.id,
-        project_id=row.project_id,
-        prefixes=tuple(ip_network(prefix) for prefix in row.prefixes),
-        shortest=row.shortest,
-        longest=row.longest,
-        usual=row.usual,
-        name=row.name,
-        description=row.description,
-        quota=row.quota,
-        is_default=row.is_default,
-    )
+    return SUBNET_POOL.values(pool) | {"version": pool.version}

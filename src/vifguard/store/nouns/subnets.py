@@ -17,7 +17,8 @@ from vifguard.resolve.affected import affected_by_subnet
 from vifguard.store.addressing import addresses, learned
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
-from vifguard.store.schema.mapping import Record, stamp_of, subnet_of, subnet_values
+from vifguard.store.schema.mapping import SUBNET, stamp_of
+from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import allocations, networks, ports, subnets
 from vifguard.store.stored_nouns import StoredSubnet
 from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
@@ -53,7 +54,7 @@ _NOT_A_PROJECTS = (
 def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredSubnet]:
     """The subnets that a condition on their table selects, in the order they were made."""
     rows = snapshot.connection.execute(select(subnets).where(which).order_by(*_ORDER))
-    return [StoredSubnet(subnet_of(row), stamp_of(row)) for row in rows]
+    return [StoredSubnet(SUBNET.read(row), stamp_of(row)) for row in rows]
 
 
 def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
@@ -80,7 +81,7 @@ def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
 
 
 def _subnets_of(rows: Iterable[Record]) -> list[Subnet]:
-    return [subnet_of(row) for row in rows]
+    return [SUBNET.read(row) for row in rows]
 
 
 def ids_by_network(snapshot: Snapshot, network_ids: Collection[str]) -> dict[str, list[str]]:
@@ -114,7 +115,7 @@ def create(change: WriteTransaction, network: Network, subnet: Subnet) -> Stored
                 f"with another subnet: {other.cidr} of {other.id}."
             )
     change.connection.execute(
-        insert(subnets).values(subnet_values(subnet) | change.created_stamp())
+        insert(subnets).values(SUBNET.values(subnet) | change.created_stamp())
     )
     addresses.open_pools(change, subnet)
     _network_changed(change, network.id)
@@ -128,7 +129,7 @@ def update_subnet(
 ) -> StoredSubnet:
     """Change fields of a subnet; its range stays."""
     after = replace(before.subnet, **changes)
-    values = subnet_values(after) | change.updated_stamp(before.stamp)
+    values = SUBNET.values(after) | change.updated_stamp(before.stamp)
     change.connection.execute(update(subnets).where(subnets.c.id == after.id).values(values))
     if after.pools != before.subnet.pools:
         addresses.open_pools(change, after)

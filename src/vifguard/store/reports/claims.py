@@ -18,7 +18,8 @@ from vifguard.model.address import IPAddress
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.reports import holders
 from vifguard.store.reports.holders import FREEZE_SECONDS, MOVE, TWO_CLAIMANTS, Event, freeze
-from vifguard.store.schema.mapping import Record, Values, address_of, key
+from vifguard.store.schema.mapping import address_of, key
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import allocations, events, ip_group_members, ip_groups, ports
 from vifguard.store.schema.tables import holders as holders_table
 from vifguard.store.transaction import WriteTransaction

@@ -16,33 +16,19 @@ from vifguard.model.security_group import (
     SecurityGroupRule,
 )
 from vifguard.model.verdict import Direction
-from vifguard.store.schema.mapping import Record, Values
+from vifguard.store.schema.mapping import ADDRESS_GROUP, SECURITY_GROUP
+from vifguard.store.schema.row_mapping import Record, Values
 
 
 def security_group_values(group: SecurityGroup) -> Values:
     """The columns of a security group, without its stamp and the revision of its rules."""
-    return {
-        "id": group.id,
-        "project_id": group.project_id,
-        "name": group.name,
-        "description": group.description,
-        "stateful": group.stateful,
-        "reject": group.reject,
-        "default_of": group.project_id if group.is_default else None,
-    }
+    default_of = group.project_id if group.is_default else None
+    return SECURITY_GROUP.values(group) | {"default_of": default_of}
 
 
 def security_group_of(row: Record) -> SecurityGroup:
     """The security group of a row."""
-    return SecurityGroup(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        description=row.description,
-        stateful=row.stateful,
-        reject=row.reject,
-        is_default=row.default_of is not None,
-    )
+    return SECURITY_GROUP.read(row, is_default=row.default_of is not None)
 
 
 def rule_values(noun: SecurityGroupRule) -> Values:
@@ -93,19 +79,9 @@ def meaning_of(rule: Rule) -> str:
     return " ".join("any" if part is None else str(part) for part in parts)
 
 
-def address_group_values(group: AddressGroup) -> Values:
-    """The columns of an address group, without its stamp; its prefixes are a set's."""
-    return {
-        "id": group.id,
-        "project_id": group.project_id,
-        "name": group.name,
-        "description": group.description,
-    }
-
-
 def address_group_of(row: Record, addresses: Iterable[IPNetwork]) -> AddressGroup:
     """The address group of a row."""
-    return AddressGroup(row.id, row.project_id, row.name, row.description, frozenset(addresses))
+    return ADDRESS_GROUP.read(row, addresses=frozenset(addresses))
 
 
 def rule_in(row: Record, remote_set: str | None) -> Rule:

@@ -19,7 +19,8 @@ from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import effective_security_groups
 from vifguard.store.database.statements import Statement, in_list
-from vifguard.store.schema.mapping import Values, address_of, key, prefix_of
+from vifguard.store.schema.mapping import address_of, key, prefix_of
+from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import (
     allocations,
     host_sets,

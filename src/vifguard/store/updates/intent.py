@@ -11,7 +11,7 @@ from vifguard.model.intent import Intent
 from vifguard.model.port import Port
 from vifguard.store.database.statements import in_list
 from vifguard.store.nouns import ip_groups, ports, security_groups, subnets
-from vifguard.store.schema.mapping import Values
+from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import journal, revision
 from vifguard.store.schema.tables import ports as port_table
 from vifguard.store.transaction import Snapshot
