@@ -22,7 +22,7 @@ from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.app import Application, create_app, drain
 from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.api.auth.rate_limit import BURST_SECONDS, RateLimiter
-from vifguard.api.http import middleware, request
+from vifguard.api.http import body_reader, middleware
 from vifguard.api.settings import Settings
 from vifguard.attributes.refusal import Refusal
 from vifguard.store.errors import UnavailableError
@@ -150,7 +150,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(cloud: Cloud) -> 
 def test_a_body_that_does_not_come_is_not_waited_for(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(body_reader, "BODY_SECONDS", 0.05)
     with raw(cloud) as connection:
         connection.sendall(
             b"POST /v2.0/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6YWxpY2U=\r\n"
@@ -280,6 +280,19 @@ def test_each_object_of_a_bulk_counts(tmp_path: Path, identity: BasicAuth) -> No
         assert refusal(answer)[:2] == (429, "HTTPTooManyRequests")
         # Five were saved up; the other five, and the one to come, take two seconds each.
         assert 2 < int(answer.headers["Retry-After"]) <= 12
+
+
+def test_the_size_of_a_body_counts(tmp_path: Path, identity: BasicAuth) -> None:
+    """F13.3: two MiB of what is soon read as nothing counted as one request."""
+    with another(tmp_path / "another.db", identity, requests_per_second=0.5) as (_, cloud):
+        cloud.has_host()
+        large = {"network": {"name": "n"}, "x": " " * 40_000}
+        assert cloud.alice.call("POST", "networks", large).status_code == 400
+        answer = cloud.alice.call("GET", "networks")
+        assert refusal(answer)[:2] == (429, "HTTPTooManyRequests")
+        assert 2 < int(answer.headers["Retry-After"]) <= 12
+        assert cloud.admin.call("POST", "networks", large).status_code == 400
+        assert cloud.admin.call("GET", "networks").status_code == 200
 
 
 def test_none_is_no_limit_and_zero_is_one() -> None:

@@ -15,7 +15,7 @@ from tests.databases import Databases
 from vifguard.api.app import create_app
 from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.api.ext import wait
-from vifguard.api.http.worker_threads import WaitSlots
+from vifguard.api.http.shares import Shares
 from vifguard.feed.messages import Report
 from vifguard.store.store import Store
 
@@ -111,7 +111,7 @@ def test_a_port_that_moves_is_waited_for_at_its_new_host(
 
 def test_a_project_waits_only_so_often(app_and_cloud: tuple[Any, Cloud]) -> None:
     app, cloud = app_and_cloud
-    object.__setattr__(app.state.threads, "waits", WaitSlots("waits for ports", 1000, 2))
+    object.__setattr__(app.state.threads, "waits", Shares("waits for ports", 1000, 2))
     first, second, third = made(cloud, "h1", "h1", "h1")
     with waiting(app, cloud, first["id"], second["id"]):
         answer = cloud.alice.call("GET", f"ports/{third['id']}/wait")

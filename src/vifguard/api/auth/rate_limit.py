@@ -43,6 +43,11 @@ class RateLimiter:
         if self._per_second is not None and project_id:
             self._spend(project_id, 1, self._per_second, least=1.0)
 
+    def require(self, project_id: str) -> None:
+        """Raise Refusal (429) where a project has taken more than it has."""
+        if self._per_second is not None and project_id:
+            self._spend(project_id, 0, self._per_second, least=0.0)
+
     def charge(self, project_id: str, more: int) -> None:
         """Count the further objects of a request that was let through.
 

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from vifguard.api.http.body import MAX_REPORT, parse_body
+from vifguard.api.http.body_reader import body_of
 from vifguard.api.http.long_poll import wait_for
-from vifguard.api.http.request import REPORTS, RequestContext, body_of
+from vifguard.api.http.request import REPORTS, RequestContext
 from vifguard.api.http.routes import Routes
 from vifguard.attributes.refusal import Refusal, bad_request, conflict, forbidden
 from vifguard.attributes.values.converters import host_name

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from anyio import fail_after
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,8 @@ from vifguard.api.access.policy import action_policy, user_of
 from vifguard.api.access.principal import Principal
 from vifguard.api.auth.rate_limit import RateLimiter, project_to_charge
 from vifguard.api.auth.verification import Verification
-from vifguard.api.http.body import MAX_BODY, objects_in, parse_body, too_large
+from vifguard.api.http.body import MAX_BODY, objects_in, parse_body
+from vifguard.api.http.body_reader import body_of, charged
 from vifguard.api.http.if_match import revision_of
 from vifguard.api.http.links import link_to
 from vifguard.api.http.responses import JsonResponse
@@ -31,9 +31,6 @@ from vifguard.attributes.schema import ResourceSchema
 from vifguard.attributes.values.converters import boolean, integer, quoted
 from vifguard.store.store import Store
 from vifguard.store.stored_nouns import Stamp
-
-BODY_SECONDS = 60.0
-"""Seconds that a client may take to send the body of a request."""
 
 REPORTS = "deliver_report"
 """The action whose handler reads the body itself, once it has its place."""
@@ -141,8 +138,11 @@ class RequestContext:
         return Listing.parse(resource, self.user, self.query, self.url)
 
 
-async def context_of(request: Request) -> RequestContext:
-    """The context of a request; raises Refusal (401, 403, 413)."""
+async def context_of(request: Request, until_answered: ExitStack) -> RequestContext:
+    """The context of a request, whose body counts `until_answered`.
+
+    Raises Refusal (401, 403, 413, 429, 503).
+    """
     user = await require_user(request)
     raw = request.url.query
     if len(raw) > _MAX_QUERY:
@@ -162,16 +162,22 @@ async def context_of(request: Request) -> RequestContext:
     url = link_to(request, request.scope["path"])
     if_match = request.headers.get("if-match", "")
     state = request.app.state
+    project_id = project_to_charge(request.scope["vifguard.user"])
+    takers = (
+        charged(state.rate, project_id),
+        until_answered.enter_context(state.threads.bodies.share(project_id)).take,
+    )
+    is_report = request.scope["route"].name == REPORTS
     return RequestContext(
         state.store,
         state.json_cache,
         user,
         query,
-        b"" if request.scope["route"].name == REPORTS else await body_of(request),
+        b"" if is_report else await body_of(request, MAX_BODY, *takers),
         url,
         state.threads,
         state.rate,
-        project_to_charge(request.scope["vifguard.user"]),
+        project_id,
         if_match,
     )
 
@@ -230,26 +236,3 @@ def _require_json(request: Request) -> None:
 
 def _objects_in(body: bytes) -> int:
     return objects_in(parse_body(body))
-
-
-async def body_of(request: Request, limit: int = MAX_BODY) -> bytes:
-    """The body of a request; raises Refusal (408, 413)."""
-    if not ("content-length" in request.headers or "transfer-encoding" in request.headers):
-        return b""
-    try:
-        with fail_after(BODY_SECONDS):
-            return await _read(request, limit)
-    except TimeoutError:
-        message = f"The request body was not complete after {BODY_SECONDS:g} s."
-        raise Refusal(408, "HTTPRequestTimeout", message) from None
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large(limit)
-        parts.append(part)
-    return b"".join(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -63,10 +64,16 @@ class BoundRoute:
 
     async def run(self, request: Request, values: Iterable[str]) -> Response:
         """The handler's answer; raises what it raises."""
+        with ExitStack() as until_answered:
+            return await self._run(request, values, until_answered)
+
+    async def _run(
+        self, request: Request, values: Iterable[str], until_answered: ExitStack
+    ) -> Response:
         arguments: dict[str, Any] = dict(zip(self.path_parameters, values, strict=True))
         share, call = "", None
         if self.context_parameter is not None:
-            arguments[self.context_parameter] = call = await context_of(request)
+            arguments[self.context_parameter] = call = await context_of(request, until_answered)
             share = call.share
         if self.request_parameter is not None:
             arguments[self.request_parameter] = request

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, TypeVar
@@ -22,7 +21,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from vifguard.api.http.host_turns import HostTurns
-from vifguard.attributes.refusal import Refusal
+from vifguard.api.http.shares import Share, Shares, busy
 
 T = TypeVar("T")
 
@@ -52,77 +51,12 @@ MAX_WAITS_PER_PROJECT: Final = 100
 MAX_FEEDS: Final = 2
 """Feed requests of a host that wait: an agent makes one, another where it was started again."""
 
+MAX_BODIES: Final = 64 * 1024 * 1024
+MAX_BODIES_OF_A_PROJECT: Final = 8 * 1024 * 1024
+"""Bytes of the bodies of requests that are not answered yet."""
+
 PATIENCE: Final = 10.0
 """Seconds that a change waits here: with the wait at the database, less than its client waits."""
-
-
-@dataclass(slots=True)
-class Slot:
-    """A slot of one request; given back once."""
-
-    taken: Counter[str]
-    project_id: str
-    is_taken: bool = True
-
-    def give_back(self) -> None:
-        """Leave it to others; a second time does nothing."""
-        if self.is_taken:
-            self.is_taken = False
-            self.taken[self.project_id] -= 1
-            if not self.taken[self.project_id]:
-                del self.taken[self.project_id]
-
-
-class WaitSlots:
-    """Slots for waiting requests, bounded in all and for each project. One event loop uses one."""
-
-    def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
-        """`what` names the requests that wait, in the plural."""
-        self._what = what
-        self._most = most
-        self._most_of_a_project = most_of_a_project
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        """The number of slots in use."""
-        return self._taken.total()
-
-    def _taken_beside(self, project_id: str) -> int:
-        """The number of slots in use by the same kind: counted by project, or not."""
-        uncounted = self._taken[""]
-        return self.taken - uncounted if project_id else uncounted
-
-    def taken_by(self, project_id: str) -> int:
-        """The number of slots of a project."""
-        return self._taken[project_id]
-
-    def is_full_for(self, project_id: str) -> bool:
-        """Whether all slots are in use that a project could have."""
-        return self._taken_beside(project_id) >= self._most
-
-    @contextmanager
-    def slot(self, project_id: str) -> Iterator[Slot]:
-        """Take a slot within; `project_id` is empty for users not counted by project.
-
-        Raises Refusal (429, 503) where there is none.
-        """
-        if project_id and self._taken[project_id] >= self._most_of_a_project:
-            raise Refusal(
-                429,
-                "HTTPTooManyRequests",
-                f"{self._most_of_a_project} {self._what} of project {project_id} are there "
-                "already; nothing was changed, wait for their answers.",
-                {"Retry-After": "1"},
-            )
-        if self.is_full_for(project_id):
-            raise _busy(f"{self._most} {self._what} are there already")
-        self._taken[project_id] += 1
-        slot = Slot(self._taken, project_id)
-        try:
-            yield slot
-        finally:
-            slot.give_back()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +64,7 @@ class _Waiting:
     """A change in its line: its turn, and its slot."""
 
     turn: asyncio.Future[None]
-    slot: Slot
+    slot: Share
 
 
 class WriteQueue:
@@ -145,7 +79,7 @@ class WriteQueue:
         most_of_a_project: int = MAX_QUEUED_PER_PROJECT,
         patience: float = PATIENCE,
     ) -> None:
-        self._places = WaitSlots("changes that wait for their turn", most, most_of_a_project)
+        self._places = Shares("changes that wait for their turn", most, most_of_a_project)
         self._patience = patience
         self._threads = CapacityLimiter(_AT_ONCE)
         # In the order of their turns: a project that has had one goes behind the others.
@@ -180,9 +114,9 @@ class WriteQueue:
             last = self._lines[longest].pop()
             last.slot.give_back()
             if not last.turn.done():
-                last.turn.set_exception(_busy("those of other projects, which have fewer, wait"))
+                last.turn.set_exception(busy("those of other projects, which have fewer, wait"))
 
-    async def _have_turn(self, project_id: str, slot: Slot) -> None:
+    async def _have_turn(self, project_id: str, slot: Share) -> None:
         turn = asyncio.get_running_loop().create_future()
         mine = _Waiting(turn, slot)
         self._lines.setdefault(project_id, deque()).append(mine)
@@ -196,7 +130,7 @@ class WriteQueue:
             else:
                 self._leave(project_id, mine)
             if isinstance(error, TimeoutError):
-                raise _busy(f"this one has waited {self._patience:g} s for its turn") from None
+                raise busy(f"this one has waited {self._patience:g} s for its turn") from None
             raise
 
     def _leave(self, project_id: str, mine: _Waiting) -> None:
@@ -261,11 +195,9 @@ class WorkerThreads:
     documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: WriteQueue = field(default_factory=WriteQueue)
-    waits: WaitSlots = field(
-        default_factory=lambda: WaitSlots("waits for ports", inf, MAX_WAITS_PER_PROJECT)
+    bodies: Shares = field(
+        default_factory=lambda: Shares("bytes of bodies", MAX_BODIES, MAX_BODIES_OF_A_PROJECT)
     )
-
-
-def _busy(why: str) -> Refusal:
-    message = f"The database is busy with other changes: {why}. Nothing was changed, try again."
-    return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
+    waits: Shares = field(
+        default_factory=lambda: Shares("waits for ports", inf, MAX_WAITS_PER_PROJECT)
+    )

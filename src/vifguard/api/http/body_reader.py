@@ -1,0 +1,62 @@
+"""The bytes of a request's body: bounded in size and time, and charged as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from anyio import fail_after
+from starlette.requests import Request
+
+from vifguard.api.auth.rate_limit import RateLimiter
+from vifguard.api.http.body import MAX_BODY, too_large
+from vifguard.attributes.refusal import Refusal
+
+BODY_SECONDS = 60.0
+"""Seconds that a client may take to send the body of a request."""
+
+_UNIT: Final = 4096
+"""Bytes of a body that count as one more request."""
+
+
+def charged(rate: RateLimiter, project_id: str) -> Callable[[int], None]:
+    """A function that charges a project for so many more bytes of a body; raises Refusal (429)."""
+    size = 0
+
+    def charge(number: int) -> None:
+        nonlocal size
+        units = (size + number) // _UNIT - size // _UNIT
+        if units and size < _UNIT:
+            rate.require(project_id)
+        rate.charge(project_id, units)
+        size += number
+
+    return charge
+
+
+async def body_of(request: Request, limit: int = MAX_BODY, *takers: Callable[[int], None]) -> bytes:
+    """The body of a request; `takers` are called with the number of bytes that come.
+
+    Raises Refusal (408, 413), and what a taker raises.
+    """
+    if not ("content-length" in request.headers or "transfer-encoding" in request.headers):
+        return b""
+    try:
+        with fail_after(BODY_SECONDS):
+            return await _read(request, limit, takers)
+    except TimeoutError:
+        message = f"The request body was not complete after {BODY_SECONDS:g} s."
+        raise Refusal(408, "HTTPRequestTimeout", message) from None
+
+
+async def _read(request: Request, limit: int, takers: tuple[Callable[[int], None], ...]) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        for take in takers:
+            take(len(part))
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,103 @@
+"""Shares: what requests take of something that is bounded, in all and for each project."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from vifguard.attributes.refusal import Refusal
+
+
+@dataclass(slots=True, eq=False)
+class Share:
+    """What one request has taken; given back once."""
+
+    shares: Shares
+    project_id: str
+    number: int = 0
+
+    def take(self, more: int) -> None:
+        """Take so many more; raises Refusal (429, 503) where they are not left."""
+        self.shares.take(self.project_id, more)
+        self.number += more
+
+    def give_back(self) -> None:
+        """Leave it to others; a second time does nothing."""
+        self.shares.give_back(self.project_id, self.number)
+        self.number = 0
+
+
+class Shares:
+    """Something of which requests take shares while they are answered. One event loop uses one."""
+
+    def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
+        """`what` names it, in the plural: requests that wait, bytes."""
+        self._what = what
+        self._most = most
+        self._most_of_a_project = most_of_a_project
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """The number that is taken."""
+        return self._taken.total()
+
+    def _taken_beside(self, project_id: str) -> int:
+        """The number that is taken by the same kind: counted by project, or not."""
+        uncounted = self._taken[""]
+        return self.taken - uncounted if project_id else uncounted
+
+    def taken_by(self, project_id: str) -> int:
+        """The number that a project has taken."""
+        return self._taken[project_id]
+
+    def is_full_for(self, project_id: str, more: int = 1) -> bool:
+        """Whether so many more are not left, however few the project itself has."""
+        return self._taken_beside(project_id) + more > self._most
+
+    @contextmanager
+    def slot(self, project_id: str) -> Iterator[Share]:
+        """Take one within; `project_id` is empty for users not counted by project.
+
+        Raises Refusal (429, 503) where none is left.
+        """
+        with self.share(project_id) as share:
+            share.take(1)
+            yield share
+
+    @contextmanager
+    def share(self, project_id: str) -> Iterator[Share]:
+        """A share of which nothing is taken yet; it is given back when the block ends."""
+        share = Share(self, project_id)
+        try:
+            yield share
+        finally:
+            share.give_back()
+
+    def take(self, project_id: str, more: int) -> None:
+        """Take so many more for a project; raises Refusal (429, 503) where they are not left."""
+        if project_id and self._taken[project_id] + more > self._most_of_a_project:
+            raise Refusal(
+                429,
+                "HTTPTooManyRequests",
+                f"{self._most_of_a_project} {self._what} of project {project_id} are there "
+                "already; nothing was changed, wait for their answers.",
+                {"Retry-After": "1"},
+            )
+        if self.is_full_for(project_id, more):
+            raise busy(f"{self._most} {self._what} are there already")
+        self._taken[project_id] += more
+
+    def give_back(self, project_id: str, number: int) -> None:
+        """Leave so many of a project to others."""
+        self._taken[project_id] -= number
+        if not self._taken[project_id]:
+            del self._taken[project_id]
+
+
+def busy(why: str) -> Refusal:
+    """The refusal (503) of a change that cannot be made just now."""
+    message = f"The server is busy with other requests: {why}. Nothing was changed, try again."
+    return Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "1"})
