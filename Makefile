@@ -13,7 +13,8 @@ SERVER := tests/store tests/api tests/cli tests/oracles/neutron
 # The files with tests of the kernel's: to collect all others takes half a minute. Those that take
 # longest come first, so that at the end no process is left alone with one.
 KERNEL_LONG := $(addprefix tests/,cli/test_misfortune.py cli/test_up.py cli/test_existing_host.py \
-  enforce/test_apply.py oracles/stacks/test_stacks.py agent/test_losses.py enforce/test_carried.py \
+  enforce/test_apply.py enforce/test_next_agent.py oracles/stacks/test_stacks.py \
+  agent/test_losses.py enforce/test_carried.py \
   triangle/test_exhaustive.py agent/test_killed.py audit/test_kernel.py agent/test_adopted_bridges.py)
 KERNEL := $(KERNEL_LONG) $(filter-out $(KERNEL_LONG),\
   $(sort $(shell grep -rl --include='test_*.py' 'mark\.kernel' tests)))

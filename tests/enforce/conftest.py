@@ -4,6 +4,8 @@ A driver's programs take a second to be verified. Where a test says what becomes
 not how programs come to be in force, it shares its host and its driver with those of its file.
 """
 
+from functools import partial
+
 import pytest
 from tests.enforce.guarded_port import World, let_go, mounted, nowhere
 
@@ -30,6 +32,17 @@ def driver(world):
     it = EbpfDriver(world.bpf_dir)
     yield it
     it.remove_all()
+
+
+@pytest.fixture
+def pair(world):
+    return world.guest(1), world.guest(2)
+
+
+@pytest.fixture(params=[True, False], ids=["tcx", "clsact"])
+def opened(world, request):
+    """Open the driver of the world's host, attaching one way and then the other."""
+    return partial(EbpfDriver, world.bpf_dir, tcx=request.param)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from itertools import product
 from typing import cast
 
 import pytest
+from tests.enforce.driver_ports import from_
 from tests.enforce.guarded_port import attach, hold, mac_of
-from tests.enforce.test_apply import from_
 
 from vifguard.enforce.ebpf.driver import OBJECT, EbpfDriver
 from vifguard.enforce.ebpf.guarded_interfaces import guarded

@@ -8,8 +8,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.enforce.driver_ports import from_
 from tests.enforce.guarded_port import attach, hold, mounted, run
-from tests.enforce.test_apply import from_
 
 from vifguard.enforce.driver.protocol import ApplyError
 from vifguard.enforce.ebpf.driver import EbpfDriver

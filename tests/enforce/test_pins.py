@@ -3,8 +3,8 @@
 import logging
 
 import pytest
+from tests.enforce.driver_ports import from_
 from tests.enforce.guarded_port import attach, hold, mac_of
-from tests.enforce.test_apply import from_
 
 from vifguard.enforce.driver.protocol import DriverError
 from vifguard.enforce.ebpf.driver import OBJECT, EbpfDriver

@@ -10,6 +10,7 @@ from __future__ import annotations
 from vifguard.lab.attacks.attack import Attack
 
 _APPLY = "tests/enforce/test_apply.py"
+_NEXT_AGENT = "tests/enforce/test_next_agent.py"
 _LIFE = "tests/agent/test_life.py"
 _FLOOD = "tests/agent/test_flood.py"
 _PLAYED = "Scenario `lifecycle` plays it."
@@ -62,20 +63,22 @@ ROWS: tuple[Attack, ...] = (
         "lc-partial-batch",
         "The applier is killed in the midst of a change",
         ("LP#1934917", "LP#1952770"),
-        (f"{_APPLY}::test_killed_in_the_midst_of_changes",),
+        (f"{_NEXT_AGENT}::test_killed_in_the_midst_of_changes",),
         note=_PLAYED,
     ),
     _row(
         "lc-clear-before-check",
         "A change that fails after the old state was cleared",
-        proved_by=(f"{_APPLY}::test_a_full_map_keeps_the_old_policy_and_stops_nobody_else",),
+        proved_by=(
+            "tests/enforce/test_overflow.py::test_a_full_map_keeps_the_old_policy_and_stops_nobody_else",
+        ),
     ),
     _row(
         "lc-agent-down",
         "The agent is killed, restarted or has no server",
         ("CVE-2014-0187",),
         (
-            f"{_APPLY}::test_the_guard_outlives_a_kill",
+            f"{_NEXT_AGENT}::test_the_guard_outlives_a_kill",
             f"{_FLOOD}::test_the_quarantine_holds_while_no_agent_runs",
             "tests/agent/test_restart.py::test_a_server_that_is_gone_changes_nothing",
             "tests/agent/test_restart.py::test_an_end_leaves_everything_in_force",
