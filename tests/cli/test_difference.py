@@ -13,10 +13,11 @@ from vifguard.cli.apply.declaration import (
 )
 from vifguard.cli.apply.diff import Create, Delete, Step, Update, difference
 from vifguard.cli.apply.execute import api_body
+from vifguard.cli.apply.fields import CreatedReference, NamedReference
 from vifguard.cli.apply.load import parse_document
 from vifguard.cli.apply.prune import surplus
 from vifguard.cli.apply.render import change_of, line_of
-from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, NamedReference
+from vifguard.cli.apply.schema import NOUN_OF
 from vifguard.cli.apply.separate_requests import MARK
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT, SUBNET
 

@@ -47,6 +47,13 @@ class Attribute:
     visible_to: AttributeRule | None = None
     is_filter: bool = False
     help: str = ""
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether a request may set it, and to more than null."""
+        is_set = self.post is not None or self.put is not None
+        return is_set and self.converter.schema != {"enum": [None]}
+
     former: str = ""
 
 
@@ -135,8 +142,8 @@ class ResourceSchema:
 
     @cached_property
     def writable(self) -> tuple[Attribute, ...]:
-        """The attributes that a request may set."""
-        return tuple(each for each in self.attributes if each.post or each.put)
+        """The attributes that a client may choose."""
+        return tuple(each for each in self.attributes if each.is_choice)
 
     @cached_property
     def filters(self) -> tuple[str, ...]:

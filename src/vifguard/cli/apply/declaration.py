@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.attributes.values import converters
-from vifguard.cli.apply.schema import NOUN_OF, NOUNS, PARTS, QUOTA, FileField, FileResource
+from vifguard.cli.apply.fields import FileField, FileResource
+from vifguard.cli.apply.schema import NOUN_OF, NOUNS, PARTS, QUOTA
 from vifguard.client.resource import ResourceType
 from vifguard.model.security_group import DEFAULT
 

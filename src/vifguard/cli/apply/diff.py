@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from vifguard.cli.apply.declaration import DeclarationError, Declared, title
-from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, Item, NamedReference
+from vifguard.cli.apply.fields import CreatedReference, Item, NamedReference
+from vifguard.cli.apply.schema import NOUN_OF
 from vifguard.cli.apply.separate_requests import EVERY, SHARED
 from vifguard.client.resource import SUBNET, ResourceType
 

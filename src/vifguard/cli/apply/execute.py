@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from vifguard.cli.apply import prune, rules
 from vifguard.cli.apply.diff import Create, Delete, Step, Update
-from vifguard.cli.apply.schema import NOUN_OF, CreatedReference, Item
+from vifguard.cli.apply.fields import CreatedReference, Item
+from vifguard.cli.apply.schema import NOUN_OF
 from vifguard.cli.apply.separate_requests import MARK
 from vifguard.cli.exit_codes import HalfwayError
 from vifguard.client.errors import ChangedError, ClientError, NotFoundError, RefusedError

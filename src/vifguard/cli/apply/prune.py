@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from vifguard.cli.apply.declaration import Declared, title
 from vifguard.cli.apply.diff import Create, Delete, Present, Step, Update
-from vifguard.cli.apply.schema import NOUN_OF, NOUNS, Item
+from vifguard.cli.apply.fields import Item
+from vifguard.cli.apply.schema import NOUN_OF, NOUNS
 from vifguard.cli.apply.separate_requests import EVERY, MARK, share
 from vifguard.cli.show.references import references
 from vifguard.client.errors import RefusedError

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from vifguard.cli.apply.diff import Create, Delete, Step, Update, shown
+from vifguard.cli.apply.fields import CreatedReference
 from vifguard.cli.apply.prune import Kept
-from vifguard.cli.apply.schema import NOUN_OF, CreatedReference
+from vifguard.cli.apply.schema import NOUN_OF
 
 
 def line_of(step: Step, names: Mapping[str, str] = MappingProxyType({})) -> str:

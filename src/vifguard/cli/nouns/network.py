@@ -9,7 +9,7 @@ import typer
 from vifguard.attributes.networks import NETWORKS
 from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.options.attribute_options import NounOptions, Spelling
-from vifguard.cli.options.guard_options import GUARD_OPTIONS, NO_QOS, guard_choice
+from vifguard.cli.options.guard_options import GUARD_OPTIONS, guard_choice
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
@@ -86,10 +86,8 @@ OPTIONS = NounOptions(
     },
     unoffered={
         "provider:network_type": "--physical says it",
-        "provider:segmentation_id": "there are no segmentation ids",
         "router:external": "there are no routers",
         "availability_zone_hints": "there are no zones",
-        "qos_policy_id": NO_QOS,
     },
     complete=_complete,
 )

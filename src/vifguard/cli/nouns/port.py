@@ -13,7 +13,7 @@ from vifguard.cli.lookup import completer, find, id_of, ids_in, names_of
 from vifguard.cli.nouns.security_group_rule import rule_columns
 from vifguard.cli.options import values
 from vifguard.cli.options.attribute_options import Item, NounOptions, Spelling, of_text, reference
-from vifguard.cli.options.guard_options import GUARD_OPTIONS, NO_QOS, guard_choice
+from vifguard.cli.options.guard_options import GUARD_OPTIONS, guard_choice
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.addresses import fixed_ips
@@ -290,7 +290,6 @@ OPTIONS = NounOptions(
     },
     unoffered={
         "extra_dhcp_opts": "for the API: the command has no spelling for them",
-        "qos_policy_id": NO_QOS,
         "tags": "`port tag` and `port untag`",
     },
     complete=guard_choice,

@@ -93,7 +93,6 @@ OPTIONS = NounOptions(
     unoffered={
         "ip_version": "the range says it",
         "host_routes": "pairs of prefix and next hop are for a file, or for the API",
-        "segment_id": "there are no segments",
     },
     complete=_complete,
 )

@@ -53,7 +53,6 @@ OPTIONS = NounOptions(
         "is_default": Spelling("--default/--no-default"),
         "shared": Spelling("--shared"),
     },
-    unoffered={"address_scope_id": "there are no address scopes"},
 )
 add_create(app, OPTIONS, "Create a subnet pool.")
 add_set(app, OPTIONS, "Change a subnet pool; prefixes can be added, and none removed.")

@@ -47,5 +47,3 @@ GUARD_OPTIONS: Final[Mapping[str, Spelling]] = {
     "learned_limits": Spelling(metavar="LINK-LOCAL/OTHERS", read=of_text(learned_limits)),
 }
 """The spellings of the attributes of guards."""
-
-NO_QOS: Final = "there are no QoS policies"
