@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
 
 from vifguard.enforce.driver.device import Device, NamedDevice
 from vifguard.enforce.driver.events import Claimed, Dropped, DropTotal
@@ -82,20 +81,6 @@ class RecorderEvents:
         os.close(self._waiting)
 
 
-class NoConnections:
-    """A table of connections without any."""
-
-    capacity = 0
-
-    def used(self) -> float:
-        return 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 class Recorder(Driver[Image]):
     """Keeps images in memory. `kinds`: of the interfaces that it guards; empty for all."""
 
@@ -149,8 +134,8 @@ class Recorder(Driver[Image]):
     def device_of(self, link: Link) -> NamedDevice | None:
         return self.device(link.name) if not self._kinds or link.kind in self._kinds else None
 
-    def connections(self) -> NoConnections:
-        return NoConnections()
+    def connections(self) -> None:
+        return None
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         self.loaded.append(change)

@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 from tests.agent.host_facts import complete, link, port, port_id, tap, update
+from tests.agent.recorder import Recorder
 
 from vifguard.agent import supervise, watch, worker
+from vifguard.agent.enforcement import Enforcement, by_ifindex
 from vifguard.agent.host.no_driver import NothingEnforced
 from vifguard.agent.host.store_ownership import StoreOwnership
+from vifguard.agent.placement import Placement
 from vifguard.agent.reconcile import ReconcileResult
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.reporting.report import Outbox
@@ -23,6 +26,7 @@ from vifguard.agent.supervise import Supervised
 from vifguard.agent.verify import Checked
 from vifguard.agent.watch import KernelWatcher, QuarantineLost, Stop
 from vifguard.agent.worker import Actors, Startup, Worker
+from vifguard.enforce.driver.session import Session
 from vifguard.feed.messages import PortReport, Report
 from vifguard.model.port import PortState
 
@@ -242,10 +246,13 @@ def test_a_lost_guard_is_down_before_it_is_put_back() -> None:
     )
 
 
-def guards(*numbers: int, store: str = "s1") -> Any:
-    noted: list[str] = []
-    ports = frozenset(map(port_id, numbers))
-    return SimpleNamespace(ports=lambda _: ports, store=store, set_store=noted.append, noted=noted)
+def guards(*numbers: int, store: str = "s1") -> Enforcement:
+    """Guards of these ports, which were put there for a store."""
+    found = Enforcement([Session(Recorder())])
+    places = by_ifindex(Placement(port(n), link(n, tap(n))) for n in numbers)
+    found.apply(found.plan(places, frozenset(places)))
+    found.set_store(store)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -273,8 +280,9 @@ def test_an_update_that_takes_most_away_or_is_anothers_is_refused(
     taking = StoreOwnership(held, tuple, take_over=True)
     assert taking.why_not(said) == ""
     taking.accept(said)
-    assert held.noted == [store]
-    assert bool(taking.why_not(said)) == bool(why)
+    assert held.store == (store or "s1")
+    next_one = replace(complete(*map(port, (1, 2, 3, 4))), store="s9")
+    assert "are guarded for the store" in taking.why_not(next_one)
 
 
 def test_while_an_update_is_refused_nothing_changes_and_nothing_beats() -> None:

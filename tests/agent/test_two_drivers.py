@@ -19,6 +19,7 @@ from vifguard.enforce import drivers
 from vifguard.enforce.driver.events import Dropped
 from vifguard.enforce.driver.session import Session
 from vifguard.enforce.drivers import Drivers, DriverSettings
+from vifguard.enforce.ebpf.maps.connection_table import memory, usual
 from vifguard.feed.messages import PortReport, Report, ReportAnswer, Update
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.tcx import AttachType
@@ -126,6 +127,11 @@ def test_each_port_has_its_driver_and_says_so(bench: Bench) -> None:
     assert bench.host.members(bridge_of(1)) == {tap_of(1), OTHER, tap_of(3)}
     one, three = bench.host.guests
     assert one.heard_by(three, forged(1), legal(1)) == [legal(1)]
+
+
+def test_the_table_of_the_driver_that_has_one_is_reported(bench: Bench) -> None:
+    wiring = bench.feed.until(lambda report: report.wiring).wiring
+    assert wiring.connections.room == usual(memory())
 
 
 def test_what_either_loses_is_put_back(bench: Bench) -> None:

@@ -1,8 +1,4 @@
-"""The guards of this host, by all of its drivers.
-
-The driver of a port is the first that guards such an interface as the port's. A driver knows a
-device by an identity of its own; the rest of the agent knows it by its interface's index.
-"""
+"""The guards of this host, by all of its drivers: planned, applied, read back."""
 
 from __future__ import annotations
 
@@ -10,9 +6,10 @@ import logging
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from vifguard.agent.driver_choice import DriverChoice, Guarded
 from vifguard.agent.placement import Placement, has_reversed_hooks
 from vifguard.bridging.bridge import port_of_mark
-from vifguard.enforce.driver.device import Device, Interface
+from vifguard.enforce.driver.device import Device
 from vifguard.enforce.driver.protocol import (
     Attachment,
     ConnectionUse,
@@ -29,14 +26,6 @@ from vifguard.model.policy import PortPolicy
 log = logging.getLogger("vifguard")
 
 _NO_PORT = "00000000-0000-0000-0000-000000000000"
-
-
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """The driver that guards an interface, and the device that the interface is to it."""
-
-    session: Session[object]
-    device: Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +65,7 @@ class Enforcement:
         """`sessions` are those of the host's drivers, in the order in which they are chosen."""
         self._sessions: Sequence[Session[object]] = tuple(sessions)
         self._guarded: dict[int, Guarded] = {}
-        self._indexes: dict[Device, int] = {}
+        self._choice = DriverChoice(self._sessions)
         self.changes = 0
         """The number of changes of rules and address sets."""
 
@@ -101,7 +90,7 @@ class Enforcement:
         `links` are those of the host, by index: where a driver does not know the port of a guard
         (of another build, or whose state is gone), it is the one that the interface's alias names.
         """
-        self._recognize(links.values())
+        self._choice.recognize(links.values())
         guarded = (item for session in self._sessions for item in session.guarded().items())
         marks = {index: port_of_mark(link) for index, link in links.items()}
         found = {port_id or marks.get(self.index_of(device), "") for device, port_id in guarded}
@@ -109,8 +98,10 @@ class Enforcement:
 
     def present(self, links: Iterable[Link]) -> frozenset[int]:
         """The interfaces that have a guard, or leftovers of one; `links` are those of the host."""
-        self._recognize(links)
-        return self._indexes_of(device for each in self._sessions for device in each.present())
+        self._choice.recognize(links)
+        return self._choice.indexes_of(
+            device for each in self._sessions for device in each.present()
+        )
 
     def remove_all(self) -> None:
         """Remove every guard of every driver, and close the drivers."""
@@ -123,11 +114,12 @@ class Enforcement:
 
     def index_of(self, device: Device) -> int:
         """The interface of a device, -1 where it is not known; any thread may call this."""
-        return int(device) if isinstance(device, Interface) else self._indexes.get(device, -1)
+        return self._choice.index_of(device)
 
-    def connections(self) -> ConnectionUse:
-        """The use of the first driver's table of connections, to be read and closed."""
-        return self._sessions[0].driver.connections()
+    def connections(self) -> ConnectionUse | None:
+        """The use of the table of connections, to be read and closed; None where none is kept."""
+        found = (session.driver.connections() for session in self._sessions)
+        return next((table for table in found if table), None)
 
     @property
     def sessions(self) -> Sequence[Session[object]]:
@@ -140,7 +132,9 @@ class Enforcement:
 
         Any thread may call this, and gets the present state or that of a moment ago.
         """
-        return [i for i, each in list(self._guarded.items()) if _is_enforced(each)]
+        return [
+            i for i, each in list(self._guarded.items()) if each.device in each.session.enforced
+        ]
 
     def lost(self, indexes: Iterable[int]) -> dict[int, Loss]:
         """Read these guards back; return the losses by interface."""
@@ -185,7 +179,7 @@ class Enforcement:
 
     def has(self, link: Link) -> bool:
         """Whether an interface has a guard, or leftovers of one."""
-        found = self._choose(link)
+        found = self._choice.choose(link)
         return found is not None and found.session.has(found.device)
 
     def plan(
@@ -196,7 +190,7 @@ class Enforcement:
         Guests of the interfaces `running` were there before any guard.
         """
         links = {i: place.link for i, place in places.items() if place.link is not None}
-        chosen = {i: found for i, link in links.items() if (found := self._choose(link))}
+        chosen = {i: found for i, link in links.items() if (found := self._choice.choose(link))}
         known = {i: self._guarded[i] for i in scope - chosen.keys() if i in self._guarded}
         parts: list[DriverPlan[object]] = []
         for session in self._sessions:
@@ -214,7 +208,7 @@ class Enforcement:
 
         `links` are those of the host.
         """
-        self._recognize(links)
+        self._choice.recognize(links)
         chosen = {i: each for i, each in self._guarded.items() if i in kept}
         parts = [
             session.plan_sweep({e.device for e in chosen.values() if e.session is session})
@@ -247,8 +241,7 @@ class Enforcement:
         # A guest that ends takes its interface along at any moment: what is gone needs no guard.
         for index in bare.keys() & interfaces() if bare else ():
             log.error("%s has no guard: %s", _named(index, plan.places.get(index)), bare[index])
-        drivers = {i: each.session.driver.capabilities.driver for i, each in plan.chosen.items()}
-        return Result(failed, frozenset(bare), drivers)
+        return Result(failed, frozenset(bare), {i: each.name for i, each in plan.chosen.items()})
 
     def _take_over(self, chosen: Mapping[int, Guarded], bare: Container[int]) -> None:
         """Note the drivers of interfaces; a former one ends once the new guard stands."""
@@ -260,35 +253,13 @@ class Enforcement:
                 before.session.plan((), frozenset({before.device})).apply()
             self._guarded[index] = after
 
-    def _choose(self, link: Link) -> Guarded | None:
-        """The first driver that guards such an interface."""
-        for session in self._sessions:
-            device = session.driver.device_of(link)
-            if device is not None:
-                if not isinstance(device, Interface):
-                    self._indexes[device] = link.index
-                return Guarded(session, device)
-        return None
-
-    def _recognize(self, links: Iterable[Link]) -> None:
-        """Know the interfaces of all devices that a driver may report."""
-        present = {link.index for link in links if self._choose(link)}
-        self._indexes = {d: index for d, index in self._indexes.items() if index in present}
-
     def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> Plan:
         parts = tuple(parts)
-        observed = self._indexes_of(d for part in parts for d in part.observed.ports)
-        detached = self._indexes_of(d for part in parts for d in part.detached)
+        observed = self._choice.indexes_of(d for part in parts for d in part.observed.ports)
+        detached = self._choice.indexes_of(d for part in parts for d in part.detached)
         lost = {self.index_of(d): loss for part in parts for d, loss in part.lost.items()}
         # An interface that a driver gives up for another is not left without a guard.
         return Plan({}, chosen, parts, observed, detached - chosen.keys(), lost)
-
-    def _indexes_of(self, devices: Iterable[Device]) -> frozenset[int]:
-        return frozenset(self.index_of(device) for device in devices) - {-1}
-
-
-def _is_enforced(guarded: Guarded) -> bool:
-    return guarded.device in guarded.session.enforced
 
 
 def _named(index: int, place: Placement | None) -> str:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 from typing import Protocol
 
 from vifguard.agent.reporting.report import Outbox
@@ -49,7 +50,7 @@ class WiringWatcher:
         adopted: AdoptedBridges,
         guarded: GuardedInterfaces,
         outbox: Outbox,
-        connections: Callable[[], ConnectionUse],
+        connections: Callable[[], ConnectionUse | None],
         put: Callable[[QuarantineLost], None],
         stop: threading.Event,
     ) -> None:
@@ -69,7 +70,7 @@ class WiringWatcher:
             Bridges() as bridges,
             DropTable(QUARANTINE) as quarantine,
             MembersTable(MEMBERS) as members,
-            self._connections() as table,
+            self._connections() or nullcontext() as table,
         ):
             while not self._stop.wait(0.0 if told is None else EVERY):
                 if any(self._lost(bridges, members)):
@@ -77,7 +78,7 @@ class WiringWatcher:
                 found = WiringReport(
                     tuple(self._bridges(links, bridges, members)),
                     _held(quarantine),
-                    ConnectionTable(table.capacity, round(100 * table.used())),
+                    _use(table) if table else None,
                 )
                 if found != told or time.monotonic() >= again:
                     self._outbox.put_wiring(found)
@@ -116,6 +117,10 @@ def _filters(bridges: Bridges, members: MembersTable) -> tuple[MemberFilter, ...
 
 def _or_none(members: MembersTable) -> int | None:
     return None if members.members() is None else members.dropped()
+
+
+def _use(table: ConnectionUse) -> ConnectionTable:
+    return ConnectionTable(table.capacity, round(100 * table.used()))
 
 
 def _held(quarantine: DropTable) -> tuple[HeldDevice, ...]:

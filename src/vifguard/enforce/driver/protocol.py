@@ -183,8 +183,8 @@ class HostDriver(Protocol):
     def device_of(self, link: Link) -> Device | None:
         """The identity of a port's interface; None where this driver does not guard such a one."""
 
-    def connections(self) -> ConnectionUse:
-        """The use of the table of connections, to be read and closed."""
+    def connections(self) -> ConnectionUse | None:
+        """The use of its table of connections, to be read and closed; None where it has none."""
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring the rules of groups and the sets into force for every port that has these groups.
