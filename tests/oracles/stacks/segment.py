@@ -20,6 +20,7 @@ from tests.agent.ports import mac_of, port, tap_of
 from vifguard.enforce.ebpf.driver import OBJECT
 from vifguard.enforce.ebpf.maps import records
 from vifguard.feed.messages import DropRecord
+from vifguard.feed.segment import Flat
 from vifguard.kernel.bpf.bpf_syscall import Map
 from vifguard.kernel.bpf.elf import ObjectFile
 from vifguard.model.address import parse_prefix
@@ -36,7 +37,7 @@ _GROUP = "g"
 _SERVICES = PortRange(1, 9999)
 """The ports that rules open. Those of clients are above: only connections reach them."""
 _UPLINK, _UPLINK_PEER = "up0", "up1"
-_NETWORK = {"shared": True, "physical": "physnet1", "mtu": 1500}
+_NETWORK = {"shared": True, "mtu": 1500, "kind": Flat("physnet1")}
 
 
 class Protection(StrEnum):
