@@ -499,6 +499,28 @@ def test_what_a_host_itself_has_on_a_network_is_nobodys(cloud: Cloud) -> None:
     assert cloud.admin.make("port", **wishes)["fixed_ips"][0]["ip_address"] == "192.168.50.3"
 
 
+def test_a_host_has_no_more_than_a_few_addresses_of_a_network(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F13.5: an agent that reported 253 took them from the pools of every network there."""
+    cloud.has_host("h1")
+    provider = {"provider:network_type": "flat", "provider:physical_network": "lan"}
+    network = cloud.admin.make("network", name="lan", shared=True, **provider)
+    cloud.admin.make("subnet", network_id=network["id"], cidr="10.0.0.0/24", gateway_ip=None)
+    first = cloud.alice.make("port", network_id=network["id"])
+    assert first["fixed_ips"][0]["ip_address"] == "10.0.0.1"
+    every = [ip_address(f"10.0.0.{number}") for number in range(1, 255)]
+    bridges = tuple(
+        AdoptedBridge(name, "lan", tuple(some))
+        for name, some in {"br0": every[:127], "br1": every[127:]}.items()
+    )
+    cloud.store.record_report(Report("h1", wiring=WiringReport(bridges)))
+    second = cloud.alice.make("port", network_id=network["id"])
+    assert second["fixed_ips"][0]["ip_address"] == "10.0.0.17"
+    assert "host h1 itself has 254 addresses on the physical network lan; 16 count" in caplog.text
+    assert f"10.0.0.1 of {first['id']}" in caplog.text
+
+
 def test_a_silent_host_has_no_active_port_and_can_be_forgotten(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

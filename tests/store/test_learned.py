@@ -165,12 +165,21 @@ def test_what_a_host_itself_has_is_taken(world, lan, net) -> None:
     assert claim(world, elsewhere, CHOSEN) == []
 
 
-def test_what_a_host_comes_to_have_is_no_ports_any_more(world, lan) -> None:
-    port = world.port(lan)
-    for address in (LINK_LOCAL, CHOSEN, OTHER):
-        learn(world, port, address)
-    host_has(world, CHOSEN, LINK_LOCAL)
-    assert known(world, port) == {OTHER: True}
+def test_a_ports_address_is_none_of_a_hosts(world, lan, caplog) -> None:
+    """F13.5: one that an attacker has would take each address away from the port that has it."""
+    port, other = world.port(lan), world.port(lan)
+    learn(world, port, CHOSEN)
+    claim(world, port, LINK_LOCAL)
+    given = AddressRequest(address=OTHER_LINK_LOCAL)
+    group = world.group(lan, port, wishes=(given,))
+    host_has(world, CHOSEN, LINK_LOCAL, OTHER_LINK_LOCAL, OTHER)
+    assert known(world, port) == {CHOSEN: True, LINK_LOCAL: False}
+    for address, owner in ((CHOSEN, port), (LINK_LOCAL, port), (OTHER_LINK_LOCAL, group)):
+        assert f"{address} of {owner.id}" in caplog.text
+    assert str(OTHER) not in caplog.text
+    assert claim(world, other, OTHER) == [True]
+    world.delete_port(port)
+    assert claim(world, other, CHOSEN) == []
 
 
 def test_what_a_host_itself_has_is_no_ip_groups(world, lan) -> None:
