@@ -18,6 +18,7 @@ from typing import Any
 from bench.world import World, other_guest, policy_of, standing_world
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
+from vifguard.enforce.drivers import DriverSettings
 from vifguard.feed.messages import HostPort, Report, ReportAnswer, Update
 from vifguard.feed.segment import Segment
 from vifguard.kernel.bpf import bpffs
@@ -107,7 +108,9 @@ def main(bpf_dir: Path) -> None:
     ports = len(feed._updates[0].ports)  # noqa: SLF001 - our own, above
     stop = threading.Event()
     before = _rss()
-    thread = threading.Thread(target=Agent(feed, "bench", Settings(bpf_dir)).run, args=(stop,))
+    thread = threading.Thread(
+        target=Agent(feed, "bench", Settings(DriverSettings(bpf_dir))).run, args=(stop,)
+    )
     thread.start()
     everything = feed.release(ports)
     _await_quiet()

@@ -23,6 +23,7 @@ from tests.agent.ports import port_id
 from vifguard.agent.host.teardown import teardown
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
+from vifguard.enforce.drivers import DriverSettings
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import HostPort, PortReport, Report, SetChange, Update
 from vifguard.kernel.bpf import tcx
@@ -49,7 +50,11 @@ class Host:
         self.bpf_dir = Path("/sys/fs/bpf", self.name)
         self.record = Path("/run", f"{self.name}.jsonl")
         self.settings = Settings(
-            self.bpf_dir, physical or {}, compare, tcx, record=self.record, **settings
+            DriverSettings(self.bpf_dir, tcx),
+            physical or {},
+            compare,
+            record=self.record,
+            **settings,
         )
         self.ports: dict[str, HostPort] = {}
         self.groups: dict[str, frozenset[Rule]] = {}
@@ -100,7 +105,8 @@ class Host:
     def use_bpf_dir(self, path: Path) -> None:
         """Let the agent pin elsewhere; before it starts."""
         self.bpf_dir = path
-        self.settings = replace(self.settings, bpf_dir=path)
+        drivers = replace(self.settings.drivers, bpf_dir=path)
+        self.settings = replace(self.settings, drivers=drivers)
 
     def guest(self, number: int) -> Guest:
         guest = Guest(self, number)
@@ -113,7 +119,7 @@ class Host:
             str(self.bpf_dir),
             json.dumps(dict(self.settings.physical)),
             str(self.settings.compare_every),
-            json.dumps(self.settings.tcx),
+            json.dumps(self.settings.drivers.tcx),
             str(self.record),
             json.dumps([self.settings.keep_unguarded, *self.settings.trusted]),
         )

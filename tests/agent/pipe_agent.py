@@ -12,6 +12,7 @@ from pathlib import Path
 
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
+from vifguard.enforce.drivers import DriverSettings
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import FeedError, Report, ReportAnswer, Update
 
@@ -48,10 +49,9 @@ def main() -> None:
     keep_unguarded, *trusted = json.loads(members)
     logging.basicConfig(level=logging.WARNING, format="%(threadName)s %(message)s")
     settings = Settings(
-        Path(directory),
+        DriverSettings(Path(directory), json.loads(tcx)),
         json.loads(physical),
         float(compare),
-        json.loads(tcx),
         trusted=frozenset(trusted),
         keep_unguarded=keep_unguarded,
         record=Path(record),

@@ -389,7 +389,7 @@ def test_a_network_without_its_uplink_takes_no_running_guest(host, far):
     """The natural mistake: the NIC is named instead of the bridge that it is in."""
     for uplink in ("up0", "nosuch"):
         host.settings = type(host.settings)(
-            host.bpf_dir, {"lan": uplink}, 300, None, record=host.record
+            host.settings.drivers, {"lan": uplink}, 300, record=host.record
         )
         host.start()
         why = host.until(1, PortState.ABSENT).reason

@@ -18,6 +18,7 @@ from vifguard.agent.host.restore import restore
 from vifguard.agent.host.teardown import teardown
 from vifguard.agent.settings import Settings
 from vifguard.enforce.driver.protocol import HeldError
+from vifguard.enforce.drivers import DriverSettings
 from vifguard.feed.messages import Report, ReportAnswer, Update
 
 pytestmark = pytest.mark.kernel
@@ -56,7 +57,7 @@ def test_a_second_process_is_refused_before_it_touches_anything(
 ) -> None:
     """With pins elsewhere it deleted the first one's bridges, again and again."""
     elsewhere = host.bpf_dir.with_name(f"{host.bpf_dir.name}-second")
-    second = replace(host.settings, bpf_dir=elsewhere, record=tmp_path / "record")
+    second = replace(host.settings, drivers=DriverSettings(elsewhere), record=tmp_path / "record")
     before = host.guards(), host.links(), host.nft("list", "ruleset")
     assert host.agent
     with pytest.raises(HeldError, match=rf"^process {host.agent.pid} holds .* stop it first"):

@@ -103,8 +103,7 @@ def test_what_a_frame_may_do_is_not_told(host):
 def test_a_host_that_cannot_guard_says_why_and_holds_its_ports_closed(tmp_path):
     with hosts() as host:
         (tmp_path / "file").write_text("")
-        host.settings = type(host.settings)(tmp_path / "file" / "bpf")
-        host.bpf_dir = host.settings.bpf_dir
+        host.use_bpf_dir(tmp_path / "file" / "bpf")
         host.guest(1).plug()
         host.ports[port_id(1)] = port(1)
         host.start()

@@ -82,7 +82,7 @@ class Agent:
             opened = self._open(cleanup)
             guards = Enforcement(opened.sessions)
             instance = Instance(str(uuid4()), guards.holder)
-            run_file = cleanup.enter_context(RunFile(self._settings.bpf_dir, self._host))
+            run_file = cleanup.enter_context(RunFile(self._settings.drivers.bpf_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
             wire = capabilities.probe_bridges()
             look = partial(capabilities.report, wire, opened.capabilities, opened.missing)

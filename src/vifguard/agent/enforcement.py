@@ -65,6 +65,7 @@ class Enforcement:
         """`sessions` are those of the host's drivers, in the order in which they are chosen."""
         self._sessions: Sequence[Session[object]] = tuple(sessions)
         self._guarded: dict[int, Guarded] = {}
+        self._enforced: set[int] = set()
         self._choice = DriverChoice(self._sessions)
         self.changes = 0
         """The number of changes of rules and address sets."""
@@ -132,9 +133,7 @@ class Enforcement:
 
         Any thread may call this, and gets the present state or that of a moment ago.
         """
-        return [
-            i for i, each in list(self._guarded.items()) if each.device in each.session.enforced
-        ]
+        return frozenset(self._enforced)
 
     def lost(self, indexes: Iterable[int]) -> dict[int, Loss]:
         """Read these guards back; return the losses by interface."""
@@ -238,6 +237,7 @@ class Enforcement:
             failed |= {self.index_of(device): why for device, why in result.failed.items()}
             bare |= {self.index_of(device): why for device, why in result.unguarded.items()}
         self._take_over(plan.chosen, bare)
+        self._note(plan)
         # A guest that ends takes its interface along at any moment: what is gone needs no guard.
         for index in bare.keys() & interfaces() if bare else ():
             log.error("%s has no guard: %s", _named(index, plan.places.get(index)), bare[index])
@@ -252,6 +252,13 @@ class Enforcement:
                     continue
                 before.session.plan((), frozenset({before.device})).apply()
             self._guarded[index] = after
+
+    def _note(self, plan: Plan) -> None:
+        """Remember which interfaces of a plan have a guard that was read back."""
+        touched = plan.chosen.keys() | plan.observed
+        known = {i: self._guarded[i] for i in touched if i in self._guarded}
+        self._enforced -= touched
+        self._enforced |= {i for i, x in known.items() if x.device in x.session.enforced}
 
     def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> Plan:
         parts = tuple(parts)

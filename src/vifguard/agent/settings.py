@@ -11,30 +11,20 @@ from vifguard.enforce.drivers import DriverSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`bpf_dir`: where guards are pinned, without symbolic links, as it names agent and run file.
-
-    `physical`: physical network -> uplink or bridge.
+    """`drivers`: those of the drivers. `physical`: physical network -> uplink or bridge.
 
     `trusted`: interfaces that forward without a guard on a bridge of the operator's, and
     `keep_unguarded`: so do those that were there first, until they have a port or leave.
     `record`: the file of the former state of interfaces and bridges; None: no file.
     `compare_every`: seconds after which everything is compared with the kernel, even without
-    a notice of a change. `tcx`: attach guards by TCX, or by clsact; None: by TCX where the
-    kernel has it. `take_over`: the guards here become the server's, of whichever store they
-    were. `connections`: the capacity of the host's table; 0: by the host's memory.
+    a notice of a change. `take_over`: the guards here become the server's, of whichever store
+    they were.
     """
 
-    bpf_dir: Path
+    drivers: DriverSettings
     physical: Mapping[str, str] = field(default_factory=dict)
     compare_every: float = 300.0
-    tcx: bool | None = None
     take_over: bool = False
     trusted: frozenset[str] = frozenset()
     keep_unguarded: bool = False
     record: Path | None = None
-    connections: int = 0
-
-    @property
-    def drivers(self) -> DriverSettings:
-        """Those of them that are the drivers'."""
-        return DriverSettings(self.bpf_dir, self.tcx, self.connections)

@@ -16,8 +16,9 @@ from vifguard.enforce.ebpf.driver import EbpfDriver
 class DriverSettings:
     """An operator's settings of drivers.
 
-    `bpf_dir`: where guards are pinned, `tcx`: attach them by TCX, or by clsact; None: by TCX where
-    the kernel has it. `connections`: the capacity of the host's table; 0: by the host's memory.
+    `bpf_dir`: where guards are pinned, without symbolic links, as it names agent and run file.
+    `tcx`: attach guards by TCX, or by clsact; None: by TCX where the kernel has it.
+    `connections`: the capacity of the host's table; 0: by the host's memory.
     """
 
     bpf_dir: Path

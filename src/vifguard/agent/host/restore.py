@@ -101,7 +101,7 @@ def restore(settings: Settings) -> Restored:
         guards.remove_all()
         if not released.failed:
             former.forget()
-    run_file.forget(settings.bpf_dir)
+    run_file.forget(settings.drivers.bpf_dir)
     return released
 
 

@@ -65,12 +65,14 @@ def down(
     """
     from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
+    from vifguard.enforce.drivers import DriverSettings
 
     if remove and release:
         raise InputError("--remove cuts the guests off and --release does not: say one of them")
     layout = Layout(data_dir)
     pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
-    settings = Settings(bpf_dir=pinned, tcx=uses_tcx(attach), record=layout.former)
+    drivers = DriverSettings(pinned, uses_tcx(attach))
+    settings = Settings(drivers, record=layout.former)
     if (remove or release) and not yes:
         _ask(settings, remove=remove)
     done: dict[str, Any] = {"stopped": _stop(layout), "removed": None}
@@ -97,8 +99,8 @@ def _ask(settings: Settings, *, remove: bool) -> None:
     from vifguard.agent.wiring.unguarded_members import unguarded
 
     try:
-        lost = cut_off_by_release(settings.bpf_dir, settings.record)
-        names = cut_off_by_removal(settings.bpf_dir) if remove else lost
+        lost = cut_off_by_release(settings.drivers.bpf_dir, settings.record)
+        names = cut_off_by_removal(settings.drivers.bpf_dir) if remove else lost
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
         raise InputError(f"cannot look what is guarded here: {error}") from None

@@ -301,6 +301,7 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     from vifguard.agent.settings import Settings
     from vifguard.agent.wiring.uplinks import why_not
     from vifguard.cli.service.data_dir import DataDir as Layout
+    from vifguard.enforce.drivers import DriverSettings
 
     physical = _mapping(wishes.physical)
     try:
@@ -310,14 +311,12 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     if why:
         raise InputError(why)
     return Settings(
-        bpf_dir=bpf_dir,
+        DriverSettings(bpf_dir, uses_tcx(attach), wishes.connections),
         physical=physical,
-        tcx=uses_tcx(attach),
         trusted=frozenset(wishes.trusted),
         keep_unguarded=wishes.keep_unguarded,
         record=Layout(data_dir).former,
         take_over=wishes.take_over,
-        connections=wishes.connections,
     )
 
 
