@@ -141,6 +141,41 @@ def test_it_rests_on_when_the_pools_change(world: World, network: Network) -> No
         world.port(network, project_id="p2")
 
 
+def test_it_rests_on_when_its_subnet_is_made_again(world: World, network: Network) -> None:
+    """Who could make subnets gave another's address away at once."""
+    gone = world.port(network, project_id="p1")
+    world.delete_port(gone)
+    with world.store.change() as change:
+        now = networks.get(change, network.id).network
+        (subnet,) = subnets.of_network(change, network.id)
+        subnets.delete_subnet(change, now, subnet)
+    assert many(world) == 1
+    (pool,) = subnet.pools
+    world.subnet(network, str(subnet.cidr), f"{pool.start}-{pool.end}")
+    others = {address_of(world.port(network, project_id="p2")) for _ in range(3)}
+    assert address_of(gone) not in others
+    group = world.group(network, wishes=(AddressRequest(address=address_of(gone)),))
+    assert group.addresses == (address_of(gone),)
+    assert many(world) == 0
+
+
+@pytest.mark.parametrize("made_again", [True, False])
+def test_what_has_rested_is_forgotten_with_its_network_and_before_another_subnet(
+    world: World, network: Network, *, made_again: bool
+) -> None:
+    world.delete_port(world.port(network, project_id="p1"))
+    with world.store.change() as change:
+        now = networks.get(change, network.id).network
+        (subnet,) = subnets.of_network(change, network.id)
+        subnets.delete_subnet(change, now, subnet)
+        if not made_again:
+            networks.delete_network(change, now)
+    later(world, 601)
+    if made_again:
+        world.subnet(network, "10.9.0.0/29", "10.9.0.1-10.9.0.4")
+    assert many(world) == 0
+
+
 def test_the_time_is_the_databases(world: World) -> None:
     with world.store.read() as snapshot:
         (one,) = snapshot.connection.execute(select(resting.now())).scalars()

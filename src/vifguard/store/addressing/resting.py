@@ -2,7 +2,8 @@
 
 Neighbours, allow-lists and the DNS go on naming an address after its port is gone. Until the
 time is over by the database's clock it is in no free range: the store chooses another while a
-pool has one, and the same project gets it again by naming it.
+pool has one, and the same project gets it again by naming it. It rests on its network: a subnet
+that is deleted and made again finds it so.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from sqlalchemy import Float, LargeBinary, String, bindparam, case, delete, insert, select
+from sqlalchemy import Float, LargeBinary, String, bindparam, case, delete, insert, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -60,6 +61,19 @@ _REST = Statement(
 )
 _AT = Statement(select(_R.project_id, _R.until, (_R.until > now()).label("rests")).where(*_THIS))
 _WAKE = Statement(delete(resting).where(*_THIS))
+_ADOPT = Statement(
+    update(resting)
+    .where(
+        _R.network_id == bindparam("this_network"),
+        _R.address.between(bindparam("lowest"), bindparam("highest")),
+    )
+    .values(subnet_id=bindparam("this_subnet"))
+)
+_FORGET = Statement(
+    delete(resting).where(
+        _R.network_id == bindparam("this_network"), _R.subnet_id.is_(None), _R.until <= now()
+    )
+)
 _RESTED = Statement(
     select(_R.address)
     .where(_R.subnet_id == bindparam("subnet_id"), _R.until <= now())
@@ -78,6 +92,13 @@ def rest(change: WriteTransaction, subnet: Subnet, address: IPAddress, project_i
     """Make an address that a project released rest from now on."""
     whose = {"subnet_id": subnet.id, "project_id": project_id, "seconds": change.rest}
     change.write(_REST, _this(subnet, address) | whose)
+
+
+def adopt(change: WriteTransaction, subnet: Subnet) -> None:
+    """Make a new subnet that of the addresses in its range which rest on its network."""
+    ends = {"lowest": key(subnet.cidr[0]), "highest": key(subnet.cidr[-1])}
+    change.write(_FORGET, {"this_network": subnet.network_id})
+    change.write(_ADOPT, ends | {"this_network": subnet.network_id, "this_subnet": subnet.id})
 
 
 def require_given(

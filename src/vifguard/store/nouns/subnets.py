@@ -14,7 +14,7 @@ from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.intent import Ranges
 from vifguard.model.network import AUTOMATIC, Network, Subnet
 from vifguard.resolve.affected import affected_by_subnet
-from vifguard.store.addressing import addresses, learned
+from vifguard.store.addressing import addresses, learned, resting
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
 from vifguard.store.schema.mapping import SUBNET, stamp_of
@@ -117,6 +117,7 @@ def create(change: WriteTransaction, network: Network, subnet: Subnet) -> Stored
     change.connection.execute(
         insert(subnets).values(SUBNET.values(subnet) | change.created_stamp())
     )
+    resting.adopt(change, subnet)
     addresses.open_pools(change, subnet)
     _network_changed(change, network.id)
     _displace(change, None, subnet)

@@ -242,12 +242,13 @@ free_ranges = Table(
 )
 
 # Addresses released on a shared network a while ago: in no free range, and no other project's.
+# To the subnet's pools they go back, if there is one.
 resting = Table(
     "resting",
     metadata,
-    Column("network_id", ID, primary_key=True),
+    Column("network_id", ID, ForeignKey("networks.id", ondelete="CASCADE"), primary_key=True),
     Column("address", KEY, primary_key=True),
-    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="CASCADE"), nullable=False),
+    Column("subnet_id", ID, ForeignKey("subnets.id", ondelete="SET NULL")),
     Column("project_id", String(64), nullable=False),
     Column("until", Float, nullable=False),
     Index(None, "subnet_id", "until"),
