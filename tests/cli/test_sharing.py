@@ -44,6 +44,34 @@ def test_what_is_shared_with_whom(vifguard: Shell) -> None:
     vifguard("network", "delete", "lent")
 
 
+def test_ones_own_wins_by_name_and_several_shared_are_told_with_their_projects(
+    vifguard: Shell, tmp_path: Path
+) -> None:
+    """Anybody's shared object of the same name stood in the way."""
+    vifguard(
+        *("user", "create", "twin", "--project", "twins"),
+        *("--clouds-file", tmp_path / "clouds.yaml"),
+    )
+    tenant = Shell({"VIFGUARD_DATA_DIR": str(tmp_path)})
+    ids = {
+        project: vifguard.json("security-group", "create", "dual", "--project", project)["id"]
+        for project in ("lender1", "lender2")
+    }
+    for key in ids.values():
+        vifguard("rbac-policy", "create", "security-group", key, "--with", "twins")
+    said = tenant("security-group", "show", "dual", code=2).err
+    assert all(f"{key} of project {project}" in said for project, key in ids.items())
+    own = tenant.json("security-group", "create", "dual")
+    assert tenant.json("security-group", "show", "dual")["id"] == own["id"]
+    rule = tenant.json("security-group-rule", "create", "dual")
+    assert rule["security_group_id"] == own["id"]
+    assert tenant.json("security-group", "delete", "dual") == {"deleted": [own["id"]]}
+    policies = [each["id"] for each in vifguard.json("rbac-policy", "list")]
+    vifguard("rbac-policy", "delete", *policies)
+    vifguard("security-group", "delete", *ids.values())
+    vifguard("user", "delete", "twin")
+
+
 def test_how_much_a_project_may_have(vifguard: Shell) -> None:
     assert vifguard.json("quota", "set", "acme", "port=7", "network=none")["port"] == 7
     shown = {row["resource"]: row for row in vifguard.json("quota", "show", "acme")}

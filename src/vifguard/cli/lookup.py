@@ -44,7 +44,8 @@ def find_usable(
 ) -> dict[str, Any]:
     """The object of this name that a project may refer to: its own, else one shared with it.
 
-    Without a project, whichever the user sees. Raises NotFoundError, AmbiguousError.
+    Without a project, the user's own first, else whichever the user sees. Raises NotFoundError,
+    AmbiguousError.
     """
     if project is None:
         return session.client.find(resource, name)
@@ -60,8 +61,7 @@ def find_usable(
             if one["id"] in shared or one.get("shared")
         ]
         if len(found) > 1:
-            ids = sorted(one["id"] for one in found)
-            raise AmbiguousError(resource.noun, name, ids, len(ids)) from None
+            raise AmbiguousError(resource.noun, name, found, len(found)) from None
         if not found:
             raise
         return found[0]

@@ -15,6 +15,7 @@ import httpx
 
 from vifguard.client.endpoint import Endpoint, read_data_dir
 from vifguard.client.errors import (
+    NAMESAKES,
     AmbiguousError,
     ChangedError,
     NotFoundError,
@@ -35,9 +36,6 @@ LONGEST_WAIT = 60.0
 
 KEPT = httpx.Limits(keepalive_expiry=4.0)
 """Kept connections: closed before the server does, which is after five seconds."""
-
-NAMESAKES = 10
-"""The most ids that an error lists of objects with one name."""
 
 _ATTEMPTS = 10
 
@@ -208,7 +206,7 @@ class Client:
         self.call("PUT", f"{_path(resource, key)}/tags", body={"tags": [*tags]})
 
     def find(self, resource: ResourceType, name: str, **filters: Any) -> Item:
-        """The one object with this id or, failing that, this name.
+        """The one object with this id or, failing that, this name: the user's project's own first.
 
         Raises NotFoundError where there is none, AmbiguousError where several bear the name.
         """
@@ -219,19 +217,27 @@ class Client:
                 pass  # a name may look like an id
         filters["name"] = name
         found = self.list(resource, **filters, limit=NAMESAKES + 1)
+        if len(found) > 1 and "project_id" not in filters and "project_id" in found[0]:
+            own = filters | {"project_id": self._own_project()}
+            if mine := self.list(resource, **own, limit=NAMESAKES + 1):
+                found, filters = mine, own
         if not found:
             raise NotFoundError(404, "NotFound", f"there is no {resource.noun} {name!r}")
         if len(found) > 1:
-            raise self._ambiguous(resource, name, [item["id"] for item in found], filters)
+            raise self._ambiguous(resource, name, found, filters)
         return found[0]
 
+    def _own_project(self) -> str:
+        """The user's project."""
+        return str(self.call("GET", "quotas/project")["project"]["project_id"])
+
     def _ambiguous(
-        self, resource: ResourceType, name: str, ids: Sequence[str], filters: Mapping[str, Any]
+        self, resource: ResourceType, name: str, found: Sequence[Item], filters: Mapping[str, Any]
     ) -> AmbiguousError:
-        first = sorted(ids[:NAMESAKES])
-        if len(ids) > NAMESAKES:
-            ids = [item["id"] for item in self.list(resource, **filters, fields="id")]
-        return AmbiguousError(resource.noun, name, first, len(ids))
+        count = len(found)
+        if count > NAMESAKES:
+            count = len(self.list(resource, **filters, fields="id"))
+        return AmbiguousError(resource.noun, name, found, count)
 
     def wait_for_port(self, port_id: str, timeout: float) -> Item:
         """The port, once its enforced revision has reached its policy revision.

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+NAMESAKES: Final = 10
+"""The most objects of one name that a message lists."""
+
 
 class ClientError(Exception):
     """No answer, or a refusal; the message is fit for a person to read."""
@@ -46,14 +52,22 @@ class ChangedError(RefusedError):
 
 
 class AmbiguousError(ClientError):
-    """A name that `count` objects bear; `ids` are those of the first."""
+    """A name that `count` objects bear; `found` are some of them, as the server shows them.
 
-    def __init__(self, noun: str, name: str, ids: list[str], count: int) -> None:
-        more = f" and {count - len(ids)} more" if count > len(ids) else ""
+    `ids` are those of the first. Where these are of several projects, the message names each one's.
+    """
+
+    def __init__(
+        self, noun: str, name: str, found: Sequence[Mapping[str, Any]], count: int
+    ) -> None:
+        by_id = {one["id"]: one.get("project_id") for one in found[:NAMESAKES]}
+        self.ids = sorted(by_id)
+        are_alike = len(set(by_id.values())) == 1
+        shown = [key if are_alike else f"{key} of project {by_id[key]}" for key in self.ids]
+        more = f" and {count - len(shown)} more" if count > len(shown) else ""
         super().__init__(
-            f"{count} {noun}s are named {name!r}; say which by its id: {', '.join(ids)}{more}"
+            f"{count} {noun}s are named {name!r}; say which by its id: {', '.join(shown)}{more}"
         )
-        self.ids = ids
 
 
 _BY_STATUS: dict[int, type[RefusedError]] = {
