@@ -31,11 +31,17 @@ def _read_prefix(value: Any) -> IPNetwork:
     return prefix
 
 
+def in_order(prefixes: frozenset[IPNetwork]) -> list[IPNetwork]:
+    """Prefixes by IP version, address and length."""
+    return sorted(prefixes, key=lambda each: (each.version, each.network_address, each.prefixlen))
+
+
 ADDRESSES: Final = mapped(
     or_none_at_all(
         many_of(Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix), _MAX_ADDRESSES)
     ),
     frozenset,
+    lambda prefixes: [*map(str, in_order(prefixes))],
 )
 
 ADDRESS_GROUPS: Final = ResourceSchema(

@@ -82,6 +82,7 @@ PORTS: Final = ResourceSchema(
             NETWORK_OWNER,
             NETWORK_OWNER,
             help="Its MAC. Default: a generated one.",
+            source="mac",
         ),
         Attribute(
             "fixed_ips",
@@ -105,6 +106,7 @@ PORTS: Final = ResourceSchema(
             NETWORK_OWNER,
             NETWORK_OWNER,
             help="Whether guards are in force.",
+            source="port_security_enabled",
         ),
         Attribute(
             "guard_profile",
@@ -181,6 +183,7 @@ PORTS: Final = ResourceSchema(
             OWNER,
             (),
             help="Options for a DHCP server to give its guest.",
+            source="dhcp_options",
         ),
         Attribute(
             "qos_policy_id",
@@ -215,6 +218,7 @@ PORTS: Final = ResourceSchema(
             BINDER,
             visible_to=BINDER,
             help="The interface on the host. none: it is found by its usual name or by its MAC.",
+            source="binding_profile",
         ),
         Attribute(
             "binding:vnic_type",

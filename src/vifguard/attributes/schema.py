@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -33,7 +33,8 @@ class Attribute:
     """One attribute of a resource.
 
     `post` and `put` are the rules for setting it then; None: nobody may. `field` is the model's
-    name where it differs; `default` is our value where a POST leaves it out. `visible_to` None:
+    name of it; `source` is the field that it shows, where a request does not set that field as it
+    is. `default` is our value where a POST leaves it out. `visible_to` None:
     to all users that see the resource. `is_filter`: lists may be filtered by it, and nothing
     shows it. `former`: its name in an earlier release, which lists still accept.
     """
@@ -47,6 +48,7 @@ class Attribute:
     visible_to: AttributeRule | None = None
     is_filter: bool = False
     help: str = ""
+    source: str = ""
 
     @property
     def is_choice(self) -> bool:
@@ -124,6 +126,23 @@ class ResourceSchema:
         for name in given.named:
             attribute = self.by_name[name]
             self._require(attribute, attribute.put, standing, given[name])
+
+    def show(self, noun: object, others: Mapping[str, Any]) -> dict[str, Any]:
+        """An object as the API shows it: each attribute from `others`, or else from its field."""
+        shown = {}
+        for name, field, show in self._shown:
+            if name in others:
+                shown[name] = others[name]
+            elif field:
+                value = getattr(noun, field)
+                shown[name] = value if show is None else show(value)
+        return shown
+
+    @cached_property
+    def _shown(self) -> tuple[tuple[str, str, Callable[[Any], Any] | None], ...]:
+        return tuple(
+            (each.name, each.source or each.field, each.converter.show) for each in self.attributes
+        )
 
     def shown_to(self, user: User, shown: dict[str, Any]) -> dict[str, Any]:
         """An object as this user may see it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -36,6 +37,16 @@ _RATE = integer(0, 10_000_000)
 profile: Final = nullable(one_of(Profile))
 
 
+def show_guards(given: frozenset[Guard]) -> list[str]:
+    """Guards in the order in which a frame meets them."""
+    return list(_in_order(given))
+
+
+@lru_cache(256)
+def _in_order(given: frozenset[Guard]) -> tuple[str, ...]:
+    return tuple(guard.value for guard in Guard if guard in given)
+
+
 _SELECTABLE = [guard.value for guard in Guard if guard in SELECTABLE]
 
 
@@ -50,15 +61,19 @@ guards: Final = nullable(
     Converter(
         {**_guards.schema, "items": {"type": "string", "enum": _SELECTABLE}},
         lambda value: _selectable(_guards.read(value)),
+        show_guards,
     )
 )
 
-storm: Final = mapped(record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given))
+storm: Final = mapped(
+    record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given), asdict
+)
 
 _LEARNED_AT_MOST = integer(0, 64)
 learned_limits: Final = mapped(
     record({"link_local": _LEARNED_AT_MOST, "others": _LEARNED_AT_MOST}, {}),
     lambda given: LearnedLimits(**given),
+    asdict,
 )
 
 
@@ -103,15 +118,16 @@ _TAGS: Final = Attribute("tags", strings)
 def shared_attributes() -> tuple[Attribute, ...]:
     """The attributes that every resource begins with."""
     return (
-        Attribute("id", uuid),
+        Attribute("id", uuid, source="id"),
         Attribute("name", word(), OWNER, OWNER, "", "name", help="Its name."),
         Attribute(
             "project_id",
             project,
             OWN_PROJECT,
+            source="project_id",
             help="The project that owns it. Only the operator may name another project.",
         ),
-        Attribute("tenant_id", project),
+        Attribute("tenant_id", project, source="project_id"),
         Attribute("description", description, OWNER, OWNER, "", "description", help="Free text."),
     )
 
@@ -147,18 +163,3 @@ def moment(seconds: float) -> str:
 @lru_cache(4096)
 def _written(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def show_storm(given: Storm | None) -> dict[str, int] | None:
-    """A storm rate as the API shows it."""
-    return None if given is None else {"rate": given.rate, "burst": given.burst}
-
-
-def show_guards(given: frozenset[Guard] | None) -> list[str] | None:
-    """Guards in the order in which a frame meets them."""
-    return None if given is None else list(_in_order(given))
-
-
-@lru_cache(256)
-def _in_order(given: frozenset[Guard]) -> tuple[str, ...]:
-    return tuple(guard.value for guard in Guard if guard in given)

@@ -36,9 +36,10 @@ def _one_version(given: tuple[IPNetwork, ...]) -> tuple[IPNetwork, ...]:
     return compact(given)
 
 
-_prefixes = mapped(list_of(cidr, _MAX_PREFIXES), _one_version)
+_cidrs = list_of(cidr, _MAX_PREFIXES)
+_prefixes = mapped(_cidrs, _one_version, _cidrs.show)
 # Shown as a text: typed clients read that.
-_length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read))
+_length = nullable(Converter({"type": "string", "pattern": NUMERAL}, integer(0, 128).read, str))
 
 SUBNET_POOLS: Final = ResourceSchema(
     "subnetpool",
@@ -54,13 +55,14 @@ SUBNET_POOLS: Final = ResourceSchema(
             "prefixes",
             help="All prefixes of the pool, of one IP version. They only grow.",
         ),
-        Attribute("ip_version", integer(4, 6)),
+        Attribute("ip_version", integer(4, 6), source="version"),
         Attribute(
             "default_prefixlen",
             _length,
             OWNER,
             OWNER,
             help="The prefix length of a subnet that names none.",
+            source="usual",
         ),
         Attribute(
             "min_prefixlen",
@@ -68,6 +70,7 @@ SUBNET_POOLS: Final = ResourceSchema(
             OWNER,
             OWNER,
             help="The least prefix length of a subnet.",
+            source="shortest",
         ),
         Attribute(
             "max_prefixlen",
@@ -75,6 +78,7 @@ SUBNET_POOLS: Final = ResourceSchema(
             OWNER,
             OWNER,
             help="The greatest prefix length of a subnet.",
+            source="longest",
         ),
         Attribute(
             "default_quota",

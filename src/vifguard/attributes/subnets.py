@@ -45,11 +45,19 @@ def _version(given: int) -> int:
 
 
 _IPV6_MODE = nullable(exactly("slaac", "dhcpv6-stateful", "dhcpv6-stateless"))
-_pools = list_of(mapped(record({"start": address, "end": address}, {}), _pool), 32)
+_pools = list_of(
+    mapped(
+        record({"start": address, "end": address}, {}),
+        _pool,
+        lambda pool: {"start": str(pool.start), "end": str(pool.end)},
+    ),
+    32,
+)
 _routes = list_of(
     mapped(
         record({"destination": destination, "nexthop": address}, {}),
         lambda given: HostRoute(given["destination"], given["nexthop"]),
+        lambda hop: {"destination": str(hop.destination), "nexthop": str(hop.nexthop)},
     ),
     20,
     "HostRoutesExhausted",
@@ -98,6 +106,7 @@ SUBNETS: Final = ResourceSchema(
             nullable(refused_as("InvalidInput", cidr)),
             NETWORK_OWNER,
             help="The range, such as 10.0.0.0/24 or fd00:1::/64. Else one from a pool.",
+            source="cidr",
         ),
         Attribute(
             "gateway_ip",
@@ -105,6 +114,7 @@ SUBNETS: Final = ResourceSchema(
             NETWORK_OWNER,
             NETWORK_OWNER,
             help="The gateway's address.",
+            source="gateway",
         ),
         Attribute(
             "allocation_pools",
@@ -112,6 +122,7 @@ SUBNETS: Final = ResourceSchema(
             NETWORK_OWNER,
             NETWORK_OWNER,
             help="The ranges of addresses that ports get theirs from.",
+            source="pools",
         ),
         Attribute(
             "enable_dhcp",
@@ -159,6 +170,7 @@ SUBNETS: Final = ResourceSchema(
             nullable(uuid),
             NETWORK_OWNER,
             help="The subnet pool that the range is from: the given, or the first free range.",
+            source="subnet_pool_id",
         ),
         Attribute(
             "use_default_subnetpool",

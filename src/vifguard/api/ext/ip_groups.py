@@ -204,22 +204,11 @@ def _shown(snapshot: Snapshot, found: Sequence[StoredIpGroup]) -> list[dict[str,
 
 
 def _show(stored: StoredIpGroup, held: Sequence[Holder]) -> dict[str, Any]:
-    group = stored.group
-    return {
-        "id": group.id,
-        "name": group.name,
-        "project_id": group.project_id,
-        "tenant_id": group.project_id,
-        "description": group.description,
-        "network_id": group.network_id,
+    others = {
         "addresses": [
             _show_address(address, subnet_id) for address, subnet_id in stored.subnet_of.items()
         ],
-        "members": sorted(group.members),
-        "vrid4": group.vrid4,
-        "vrid6": group.vrid6,
         "pinned_port_id": stored.pinned,
-        "max_moves_per_minute": group.max_moves,
         "holders": [
             {
                 "ip_address": str(each.address),
@@ -229,8 +218,8 @@ def _show(stored: StoredIpGroup, held: Sequence[Holder]) -> dict[str, Any]:
             for each in held
         ],
         "held_until": stored.held_until,
-        **show_stamp(stored.stamp),
     }
+    return IP_GROUPS.show(stored.group, others | show_stamp(stored.stamp))
 
 
 def _show_address(address: IPAddress, subnet_id: str | None) -> dict[str, str]:

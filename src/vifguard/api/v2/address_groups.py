@@ -15,7 +15,7 @@ from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
 from vifguard.api.schema.stamp import show_stamp
 from vifguard.api.schema.stored_list import StoredList
-from vifguard.attributes.address_groups import ADDRESS_GROUPS, ADDRESSES
+from vifguard.attributes.address_groups import ADDRESS_GROUPS, ADDRESSES, in_order
 from vifguard.attributes.refusal import Refusal, bad_request
 from vifguard.attributes.rules import Subject
 from vifguard.attributes.schema import ParsedBody
@@ -147,24 +147,11 @@ def _given_addresses(call: RequestContext) -> frozenset[IPNetwork]:
     return found
 
 
-def _sorted(prefixes: frozenset[IPNetwork]) -> list[IPNetwork]:
-    return sorted(prefixes, key=lambda each: (each.version, each.network_address, each.prefixlen))
-
-
 def _listed(prefixes: frozenset[IPNetwork]) -> str:
-    shown = [str(each) for each in _sorted(prefixes)]
+    shown = [str(each) for each in in_order(prefixes)]
     return ", ".join(shown[:10]) + (" and others" if len(shown) > 10 else "")
 
 
 def _show(stored: StoredAddressGroup, shared: Container[str] = ()) -> dict[str, Any]:
-    group = stored.group
-    return {
-        "id": group.id,
-        "name": group.name,
-        "project_id": group.project_id,
-        "tenant_id": group.project_id,
-        "description": group.description,
-        "addresses": [str(each) for each in _sorted(group.addresses)],
-        "shared": group.id in shared,
-        **show_stamp(stored.stamp),
-    }
+    others = {"shared": stored.group.id in shared, **show_stamp(stored.stamp)}
+    return ADDRESS_GROUPS.show(stored.group, others)

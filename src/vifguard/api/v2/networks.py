@@ -21,7 +21,6 @@ from vifguard.attributes.networks import NETWORKS
 from vifguard.attributes.refusal import bad_request, forbidden
 from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
-from vifguard.attributes.shared_attributes import show_guards, show_storm
 from vifguard.model.network import Network
 from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT
@@ -168,36 +167,16 @@ def _shown(
 
 def _show(stored: StoredNetwork, subnet_ids: list[str], shared: Container[str]) -> dict[str, Any]:
     network = stored.network
-    return {
-        "id": network.id,
-        "name": network.name,
-        "project_id": network.project_id,
-        "tenant_id": network.project_id,
-        "description": network.description,
-        "admin_state_up": network.admin_state_up,
+    others = {
         "shared": network.id in shared,
-        "mtu": network.mtu,
-        "port_security_enabled": network.port_security_enabled,
         "provider:network_type": "flat" if network.physical else "local",
         "provider:physical_network": network.physical or None,
         "provider:segmentation_id": None,
-        "router:external": network.external,
-        "guard_profile": network.profile,
-        "guards": show_guards(network.guards),
-        "public": network.public,
-        "link_local": network.link_local,
-        "learned_limits": {
-            "link_local": network.learned_limits.link_local,
-            "others": network.learned_limits.others,
-        },
-        "storm": show_storm(network.storm),
         "status": "ACTIVE",
         "subnets": subnet_ids,
-        "availability_zone_hints": list(network.zone_hints),
-        "dns_domain": network.dns_domain,
         "availability_zones": [],
-        **show_stamp(stored.stamp),
     }
+    return NETWORKS.show(network, others | show_stamp(stored.stamp))
 
 
 def _who_shares(change: WriteTransaction, user: User, network: Network) -> str:

@@ -32,10 +32,9 @@ from vifguard.attributes.ports import PORTS
 from vifguard.attributes.refusal import Refusal, bad_request, conflict
 from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
-from vifguard.attributes.shared_attributes import moment, show_guards, show_storm
+from vifguard.attributes.shared_attributes import moment, show_guards
 from vifguard.attributes.values import address_pairs
 from vifguard.attributes.values.dhcp_options import merged
-from vifguard.attributes.values.dhcp_options import show as show_options
 from vifguard.model.address import Mac
 from vifguard.model.network import Network, Subnet
 from vifguard.model.noun import Noun
@@ -319,15 +318,7 @@ def _show_driver(port: EnforcementProgress) -> dict[str, Any]:
 
 def _show_port(stored: StoredPort) -> dict[str, Any]:
     port = stored.port
-    return {
-        "id": port.id,
-        "name": port.name,
-        "project_id": port.project_id,
-        "tenant_id": port.project_id,
-        "description": port.description,
-        "network_id": port.network_id,
-        "admin_state_up": port.admin_state_up,
-        "mac_address": str(port.mac),
+    others = {
         "fixed_ips": [
             {"subnet_id": fixed.subnet_id, "ip_address": str(fixed.address)}
             for fixed in port.fixed_ips
@@ -335,22 +326,8 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
         "allowed_address_pairs": [
             address_pairs.show(pair, port.mac) for pair in port.address_pairs
         ],
-        "port_security_enabled": port.port_security_enabled,
-        "guard_profile": port.profile,
-        "guards": show_guards(port.guards),
-        "roles": sorted(port.roles),
-        "ethertypes": sorted(port.ethertypes),
-        "storm": show_storm(port.storm),
-        "device_id": port.device_id,
-        "device_owner": port.device_owner,
-        "dns_name": port.dns_name,
-        "dns_domain": port.dns_domain,
-        "extra_dhcp_opts": show_options(port.dhcp_options),
         "security_groups": sorted(port.security_groups or ()),
         "security_groups_enabled": port.security_groups is not None,
-        "binding:host_id": port.host,
-        "binding:profile": dict(port.binding_profile),
-        "binding:vnic_type": port.vnic_type,
         "binding:vif_type": "bridge" if port.host else "unbound",
         "learned_addresses": [
             {
@@ -362,5 +339,5 @@ def _show_port(stored: StoredPort) -> dict[str, Any]:
             for each in port.learned
         ],
         "effective_guards": show_guards(guards_of(stored.network, port)),
-        **show_stamp(stored.stamp),
     }
+    return PORTS.show(port, others | show_stamp(stored.stamp))

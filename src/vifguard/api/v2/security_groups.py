@@ -140,15 +140,8 @@ def _require_no_default(given: ParsedBody) -> None:
 
 def _show(stored: StoredSecurityGroup, shared: Container[str] = ()) -> dict[str, Any]:
     group = stored.group
-    return {
-        "id": group.id,
-        "name": group.name,
-        "project_id": group.project_id,
-        "tenant_id": group.project_id,
-        "description": group.description,
-        "stateful": group.stateful,
-        "reject": group.reject,
+    others = {
         "shared": group.id in shared,
         "security_group_rules": [security_group_rules.show(each, group) for each in stored.rules],
-        **show_stamp(stored.stamp),
     }
+    return SECURITY_GROUPS.show(group, others | show_stamp(stored.stamp))

@@ -169,21 +169,5 @@ def _refused(kind: str, message: str) -> Refusal:
 
 
 def _show(stored: StoredSubnetPool, shared: Container[str]) -> dict[str, Any]:
-    pool = stored.pool
-    return {
-        "id": pool.id,
-        "name": pool.name,
-        "project_id": pool.project_id,
-        "tenant_id": pool.project_id,
-        "description": pool.description,
-        "prefixes": [str(prefix) for prefix in pool.prefixes],
-        "ip_version": pool.version,
-        "default_prefixlen": str(pool.usual),
-        "min_prefixlen": str(pool.shortest),
-        "max_prefixlen": str(pool.longest),
-        "default_quota": pool.quota,
-        "is_default": pool.is_default,
-        "shared": pool.id in shared,
-        "address_scope_id": None,
-        **show_stamp(stored.stamp),
-    }
+    others = {"shared": stored.pool.id in shared, "address_scope_id": None}
+    return SUBNET_POOLS.show(stored.pool, others | show_stamp(stored.stamp))

@@ -255,27 +255,5 @@ def _require_owner(standing: Subject, verb: str) -> None:
 
 def _show(stored: StoredSubnet) -> dict[str, Any]:
     subnet = stored.subnet
-    return {
-        "id": subnet.id,
-        "name": subnet.name,
-        "project_id": subnet.project_id,
-        "tenant_id": subnet.project_id,
-        "description": subnet.description,
-        "network_id": subnet.network_id,
-        "ip_version": subnet.cidr.version,
-        "cidr": str(subnet.cidr),
-        "gateway_ip": None if subnet.gateway is None else str(subnet.gateway),
-        "allocation_pools": [{"start": str(p.start), "end": str(p.end)} for p in subnet.pools],
-        "enable_dhcp": subnet.enable_dhcp,
-        "dns_nameservers": [str(server) for server in subnet.nameservers],
-        "host_routes": [
-            {"destination": str(hop.destination), "nexthop": str(hop.nexthop)}
-            for hop in subnet.host_routes
-        ],
-        "ipv6_ra_mode": subnet.ipv6_ra_mode,
-        "ipv6_address_mode": subnet.ipv6_address_mode,
-        "subnetpool_id": subnet.subnet_pool_id,
-        "segment_id": None,
-        "service_types": list(subnet.service_types),
-        **show_stamp(stored.stamp),
-    }
+    others = {"ip_version": subnet.cidr.version, "segment_id": None}
+    return SUBNETS.show(subnet, others | show_stamp(stored.stamp))

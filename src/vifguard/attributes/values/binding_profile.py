@@ -41,5 +41,7 @@ def _require_printable(value: Any) -> None:
 
 
 binding_profile: Final = Converter(
-    {"type": "object", "properties": {"interface": {"type": "string", "maxLength": 15}}}, _read
+    {"type": "object", "properties": {"interface": {"type": "string", "maxLength": 15}}},
+    _read,
+    dict,
 )

@@ -65,10 +65,14 @@ class InvalidValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """The accepted values of an attribute: their schema, and the function that reads one."""
+    """The accepted values of an attribute: their schema, and the function that reads one.
+
+    `show` is the reverse: a value of the model as JSON; None where it is JSON itself.
+    """
 
     schema: Schema
     read: Callable[[Any], Any]
+    show: Callable[[Any], Any] | None = None
 
 
 def quoted(value: object) -> str:
@@ -210,15 +214,17 @@ def exactly(*values: object) -> Converter:
 
 def nullable(inner: Converter) -> Converter:
     """Null as None, or a value of `inner`."""
+    show = inner.show
     return Converter(
         {"anyOf": [inner.schema, {"type": "null"}]},
         lambda value: None if value is None else inner.read(value),
+        show and (lambda value: None if value is None else show(value)),
     )
 
 
 def or_none_at_all(inner: Converter) -> Converter:
     """A list, or null for an empty one."""
-    return mapped(nullable(inner), lambda given: given or ())
+    return mapped(nullable(inner), lambda given: given or (), inner.show)
 
 
 def refused_as(kind: str, inner: Converter) -> Converter:
@@ -230,7 +236,7 @@ def refused_as(kind: str, inner: Converter) -> Converter:
         except ValueError as error:
             raise InvalidValueError(str(error), kind) from None
 
-    return Converter(inner.schema, read)
+    return Converter(inner.schema, read, inner.show)
 
 
 def many_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Converter:
@@ -248,7 +254,12 @@ def many_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Con
             )
         return tuple(inner.read(each) for each in value)
 
-    return Converter({"type": "array", "items": inner.schema, "maxItems": limit}, read)
+    show = inner.show
+    return Converter(
+        {"type": "array", "items": inner.schema, "maxItems": limit},
+        read,
+        list if show is None else lambda values: [*map(show, values)],
+    )
 
 
 def list_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Converter:
@@ -262,13 +273,13 @@ def list_of(inner: Converter, limit: int, beyond: str = "HTTPBadRequest") -> Con
                 raise InvalidValueError(f"duplicate entry {quoted(value[index])}")
         return tuple(found)
 
-    return Converter(many.schema, read)
+    return Converter(many.schema, read, many.show)
 
 
 def set_of(inner: Converter, limit: int) -> Converter:
     """A list of different values whose order does not matter, as a frozenset."""
     ordered = list_of(inner, limit)
-    return Converter(ordered.schema, lambda value: frozenset(ordered.read(value)))
+    return Converter(ordered.schema, lambda value: frozenset(ordered.read(value)), sorted)
 
 
 def record(required: Mapping[str, Converter], optional: Mapping[str, Converter]) -> Converter:
@@ -300,9 +311,11 @@ def _inner(converter: Converter, name: str, value: Any) -> Any:
         raise InvalidValueError(f"{name}: {error}") from None
 
 
-def mapped(inner: Converter, change: Callable[[Any], Any]) -> Converter:
-    """The values of `inner`, changed further; `change` may raise ValueError."""
-    return Converter(inner.schema, lambda value: change(inner.read(value)))
+def mapped(
+    inner: Converter, change: Callable[[Any], Any], show: Callable[[Any], Any] | None = None
+) -> Converter:
+    """The values of `inner`, changed further; `change` may raise ValueError, `show` reverses it."""
+    return Converter(inner.schema, lambda value: change(inner.read(value)), show)
 
 
 def _read_mac(value: Any) -> Mac:
@@ -314,7 +327,7 @@ def _read_mac(value: Any) -> Mac:
 
 _PAIR = "[0-9A-Fa-f]{2}"
 _MAC_SCHEMA = {"type": "string", "pattern": f"^{_PAIR}([:-]){_PAIR}(\\1{_PAIR}){{4}}$"}
-mac = Converter(_MAC_SCHEMA, _read_mac)
+mac = Converter(_MAC_SCHEMA, _read_mac, str)
 
 _NLB_MULTICAST, _NLB_UNICAST = b"\x03\xbf", b"\x02\xbf"
 
@@ -355,7 +368,7 @@ def _read_address(value: Any) -> IPAddress:
     return found
 
 
-address = Converter({"type": "string", "format": "ip"}, _read_address)
+address = Converter({"type": "string", "format": "ip"}, _read_address, str)
 
 
 def _read_prefix(value: Any) -> IPNetwork:
@@ -364,7 +377,7 @@ def _read_prefix(value: Any) -> IPNetwork:
     return found
 
 
-prefix = Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix)
+prefix = Converter({"type": "string", "format": "ip-or-cidr"}, _read_prefix, str)
 
 
 def _read_subnet(value: Any) -> IPNetwork:
@@ -378,11 +391,11 @@ def _read_subnet(value: Any) -> IPNetwork:
     return found
 
 
-cidr = Converter({"type": "string", "format": "cidr"}, _read_subnet)
+cidr = Converter({"type": "string", "format": "cidr"}, _read_subnet, str)
 
 
 def _read_route(value: Any) -> IPNetwork:
     return parse_network(value)
 
 
-destination = Converter({"type": "string", "format": "cidr"}, _read_route)
+destination = Converter({"type": "string", "format": "cidr"}, _read_route, str)

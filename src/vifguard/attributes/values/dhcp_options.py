@@ -37,9 +37,17 @@ def _option(given: dict[str, Any]) -> DhcpOption:
     return DhcpOption(name, value, version)
 
 
+def _show(options: Iterable[DhcpOption]) -> list[dict[str, Any]]:
+    return [
+        {"opt_name": option.name, "opt_value": option.value, "ip_version": option.version}
+        for option in options
+    ]
+
+
 _one = record({"opt_name": text(64), "opt_value": nullable(text())}, {"ip_version": integer(4, 6)})
 _many: Final[Converter] = many_of(mapped(_one, _option), _MAX_OPTIONS)
-dhcp_options: Final = or_none_at_all(refused_as("InvalidInput", _many))
+_options = or_none_at_all(refused_as("InvalidInput", _many))
+dhcp_options: Final = Converter(_options.schema, _options.read, _show)
 
 only_null: Final = exactly(None)
 """A QoS policy: there are none."""
@@ -60,11 +68,3 @@ def merged(before: Iterable[DhcpOption], given: Iterable[DhcpOption]) -> tuple[D
             f"maximum of {_MAX_OPTIONS}."
         )
     return kept
-
-
-def show(options: Iterable[DhcpOption]) -> list[dict[str, Any]]:
-    """Options as the API shows them."""
-    return [
-        {"opt_name": option.name, "opt_value": option.value, "ip_version": option.version}
-        for option in options
-    ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vifguard.attributes.default_security_group_rules import DEFAULT_RULES
 from vifguard.cli.nouns.security_group_rule import (
     Direction,
     Ethertype,
@@ -27,15 +28,18 @@ app = noun_app(DEFAULT_RULE, "Rules that new security groups begin with; the ope
 add_show(app, DEFAULT_RULE)
 add_delete(app, DEFAULT_RULE)
 
+_TEXTS = DEFAULT_RULES.by_name
+
 Members = Annotated[
     bool, typer.Option("--members", help="The other side: the group's own members.")
 ]
 InDefault = Annotated[
     bool | None,
-    typer.Option("--in-default/--not-in-default", help="Whether groups named default get it."),
+    typer.Option("--in-default/--not-in-default", help=_TEXTS["used_in_default_sg"].help),
 ]
 InOthers = Annotated[
-    bool | None, typer.Option("--in-others/--not-in-others", help="Whether other groups get it.")
+    bool | None,
+    typer.Option("--in-others/--not-in-others", help=_TEXTS["used_in_non_default_sg"].help),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.cli.lookup import completer, find, find_usable, names_of
 from vifguard.cli.options import values
 from vifguard.cli.session import Session, with_session
@@ -34,13 +35,13 @@ OfGroup = Annotated[
         autocompletion=completer(SECURITY_GROUP),
     ),
 ]
-Direction = Annotated[str, typer.Option(help="ingress: to the group's ports; egress: from them.")]
+_TEXTS = SECURITY_GROUP_RULES.by_name
+
+Direction = Annotated[str, typer.Option(help=_TEXTS["direction"].help)]
 Ethertype = Annotated[
     str | None, typer.Option(help="IPv4 or IPv6. Default: that of the remote prefix, or IPv4.")
 ]
-Protocol = Annotated[
-    str | None, typer.Option(help="A name such as tcp, a number from 0 to 255, or any.")
-]
+Protocol = Annotated[str | None, typer.Option(help=_TEXTS["protocol"].help)]
 Port = Annotated[
     str | None,
     typer.Option(
@@ -54,18 +55,20 @@ Icmp = Annotated[
     ),
 ]
 Prefix = Annotated[
-    str | None, typer.Option("--remote-prefix", help="The other side: an address or a prefix.")
+    str | None, typer.Option("--remote-prefix", help=_TEXTS["remote_ip_prefix"].help)
 ]
 RemoteGroup = Annotated[
     str | None,
     typer.Option(
-        help="The other side: the members of a security group.",
+        help=_TEXTS["remote_group_id"].help,
         autocompletion=completer(SECURITY_GROUP),
     ),
 ]
 RemoteAddressGroup = Annotated[
     str | None,
-    typer.Option(help="The other side: an address group.", autocompletion=completer(ADDRESS_GROUP)),
+    typer.Option(
+        help=_TEXTS["remote_address_group_id"].help, autocompletion=completer(ADDRESS_GROUP)
+    ),
 ]
 
 

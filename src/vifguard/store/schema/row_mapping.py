@@ -131,7 +131,7 @@ class RowMapping(Generic[T]):
         hints = get_type_hints(noun)
         names = [each.name for each in fields(noun) if each.name not in elsewhere]  # type: ignore[arg-type]
         self._noun = noun
-        self._spread = {name: _Spread(hints[name], spread[name]) for name in spread}
+        self.spread = {name: _Spread(hints[name], spread[name]) for name in spread}
         self.fields = tuple(name for name in names if name not in spread)
         self._read = attrgetter(*self.fields)
         codecs = {name: codec_of(hints[name]) for name in self.fields}
@@ -142,7 +142,7 @@ class RowMapping(Generic[T]):
         found = dict(zip(self.fields, self._read(noun), strict=True))
         for name, codec in self._codecs.items():
             found[name] = codec.to_column(found[name])
-        for name, parts in self._spread.items():
+        for name, parts in self.spread.items():
             found |= parts.values(getattr(noun, name))
         return found
 
@@ -151,7 +151,7 @@ class RowMapping(Generic[T]):
         found = dict(zip(self.fields, self._read(row), strict=True))
         for name, codec in self._codecs.items():
             found[name] = codec.from_column(found[name])
-        for name, parts in self._spread.items():
+        for name, parts in self.spread.items():
             found[name] = parts.read(row)
         return self._noun(**(found | others))
 
