@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 from tests.store.world import World, held
 
 from vifguard.feed.messages import HostPort, Update
@@ -15,6 +16,7 @@ from vifguard.store import transaction
 from vifguard.store.errors import StoreError
 from vifguard.store.feed import StoreFeed
 from vifguard.store.nouns import ip_groups, networks
+from vifguard.store.schema import tables
 
 
 class Agent:
@@ -222,6 +224,34 @@ def test_a_revision_that_the_journal_forgot_is_answered_with_everything(
     after = agent.catch_up()
     assert after is not None
     assert not after.complete
+
+
+def test_the_journal_is_bounded_however_often_a_large_network_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F13.6: each toggle wrote a row a port, and 8,192 toggles were kept: millions of rows."""
+    monkeypatch.setattr(transaction, "JOURNAL_ROWS", 50)
+    monkeypatch.setattr(transaction, "_TRIM_EVERY", 4)
+    network, other = world.network(), world.network()
+    for each in (network, other):
+        world.subnet(each, "10.0.0.0/24")
+    ports = [world.port(network).id for _ in range(20)]
+    late, agent = Agent(world, "h1"), Agent(world, "h1")
+    late.catch_up()
+    agent.catch_up()
+    for toggle in range(30):
+        world.set_network(network, admin_state_up=bool(toggle % 2))
+        update = agent.catch_up()
+        assert update is not None
+        assert not update.complete
+        assert {each.policy.port_id for each in update.ports} == {*ports}
+    with world.store.read() as snapshot:
+        rows = snapshot.connection.scalar(select(func.count()).select_from(tables.journal))
+    assert 0 < (rows or 0) <= 50 + 4 * 20
+    update = late.catch_up()
+    assert update is not None
+    assert update.complete
+    assert late.ports == agent.ports
 
 
 def test_a_public_prefix_that_comes_reaches_every_port(world: World) -> None:

@@ -30,7 +30,7 @@ from vifguard.store import transaction
 from vifguard.store.errors import InUseError, RuleExistsError, StoreError
 from vifguard.store.nouns import address_groups, ip_groups, security_groups
 from vifguard.store.schema import tables
-from vifguard.store.updates import intent
+from vifguard.store.updates import address_sets, intent
 from vifguard.store.updates.address_sets import contribution_of_port
 
 RULES = tables.security_group_rules
@@ -514,6 +514,31 @@ class TestTold:
         world.set_addresses(addresses)
         agent.catch_up()
         assert agent.sets == {addresses.id: frozenset()}
+
+    def test_a_set_of_which_too_much_changes_at_once_is_told_whole(
+        self, world: World, network: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F13.6: one project's addresses, replaced again and again, filled the journal."""
+        monkeypatch.setattr(address_sets, "MOST_JOURNALED", 3)
+        addresses = world.address_group("192.0.2.0/24", "198.51.100.0/24")
+        group = world.security_group()
+        world.rule(group, Rule(TO, 4, remote=addresses.id), of_address_group=True)
+        world.port(network, **in_group(group))
+        agent = agent_of(world)
+        world.set_addresses(addresses, "192.0.2.0/25", "198.51.100.0/25")
+        update = agent.catch_up()
+        assert update is not None
+        assert not update.complete
+        assert update.sets[addresses.id].complete
+        assert_told_all(world, agent)
+        with world.store.read() as snapshot:
+            count = select(func.count()).select_from(tables.set_journal)
+            assert snapshot.connection.scalar(count) == 0
+        world.set_addresses(addresses, "192.0.2.0/25")
+        update = agent.catch_up()
+        assert update is not None
+        assert not update.sets[addresses.id].complete
+        assert_told_all(world, agent)
 
     def test_a_revision_that_the_journal_forgot_is_answered_with_everything(
         self, world: World, network: Any, monkeypatch: pytest.MonkeyPatch

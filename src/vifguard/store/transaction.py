@@ -10,9 +10,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RootTransaction,
+    Table,
     bindparam,
     cast,
     delete,
+    func,
     insert,
     null,
     select,
@@ -43,7 +45,10 @@ ExecuteBatch = Callable[
 JOURNAL_LENGTH = 8192
 """Revisions that the journal remembers; an agent further behind gets a complete update."""
 
-_TRIM_EVERY = 256
+JOURNAL_ROWS = 200_000
+"""Rows that a journal keeps of those revisions: one change of a large network writes hundreds."""
+
+_TRIM_EVERY = 64
 
 _RESTART_GAP = 10_000
 """Revisions left out at a start: more changes than a power cut can take."""
@@ -291,8 +296,19 @@ class WriteTransaction(Snapshot):
         self.hosts_to_notify |= {row.host for row in self.rows(which.hosts, values)}
 
     def _trim(self) -> None:
-        oldest = self._revision - JOURNAL_LENGTH
+        beyond = [self._newest_beyond(each) for each in (journal, set_journal)]
+        oldest = max(self._revision - JOURNAL_LENGTH, *beyond)
         if oldest > 0:
             for each in (journal, set_journal):
                 self.connection.execute(delete(each).where(each.c.revision <= oldest))
             self.connection.execute(update(revision).values(journal_from=oldest))
+
+    def _newest_beyond(self, kept: Table) -> int:
+        """The newest revision of the rows before the last JOURNAL_ROWS; 0 for none.
+
+        Rows are numbered in their order, and mostly without gaps: nothing is counted.
+        """
+        last = select(func.max(kept.c.id)).scalar_subquery()
+        before = select(kept.c.revision).where(kept.c.id <= last - JOURNAL_ROWS)
+        found: int | None = self.connection.scalar(before.order_by(kept.c.id.desc()).limit(1))
+        return found or 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final
 
 from sqlalchemy import bindparam, select
 
@@ -19,9 +18,6 @@ from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import address_pairs, port_security_groups, ports
 from vifguard.store.transaction import WriteTransaction
 from vifguard.store.updates import address_sets
-
-MOST_JOURNALED: Final = 4096
-"""The most lines of the journal that one change writes of a network's pieces."""
 
 _Pair = tuple[int, Prefix]
 """A wide pair and its family."""
@@ -73,7 +69,7 @@ def _tell(
     if not told:
         return
     following = address_sets.queue_subscribers(change, told.keys())()
-    if any(each.is_turned for each in moved) or sum(map(len, told.values())) > MOST_JOURNALED:
+    if any(each.is_turned for each in moved):
         address_sets.restart(change, told.keys(), following)
     else:
         address_sets.tell(change, _lines(told.items()), following)

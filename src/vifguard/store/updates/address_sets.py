@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, union, update
 
@@ -38,6 +38,9 @@ Contribution = frozenset[tuple[str, IPNetwork]]
 
 Subscribers = list[tuple[str, str]]
 """Sets, and the hosts that follow them."""
+
+MOST_JOURNALED: Final = 4096
+"""The most rows of the journal that one change writes of sets."""
 
 _OWN = ""
 """The contributor of an address group's own prefixes: no port."""
@@ -249,14 +252,19 @@ def _changed_since(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, 
 def tell(
     change: WriteTransaction, moved: Iterable[tuple[str, Values]], following: Subscribers
 ) -> None:
-    """Journal the prefixes that moved in followed sets, and notify the hosts that follow them."""
+    """Journal the prefixes that moved in followed sets, and notify the hosts that follow them.
+
+    Of more than MOST_JOURNALED the hosts get the sets whole.
+    """
     followed = {set_id for set_id, _ in following}
     rows = [
         {"revision": change.revision, "set_id": set_id, **prefix}
         for set_id, prefix in moved
         if set_id in followed
     ]
-    if rows:
+    if len(rows) > MOST_JOURNALED:
+        restart(change, followed, following)
+    elif rows:
         change.write(_JOURNAL, rows)
         change.hosts_to_notify |= {host for _, host in following}
 
