@@ -146,6 +146,26 @@ def test_a_guard_that_the_driver_does_not_have_closes_the_port() -> None:
     assert closed == {"a": result.failed[1], "b": ""}
 
 
+def test_a_driver_is_told_how_frames_go_and_that_a_guest_was_there(driver: Recorder) -> None:
+    """A guest's frames leave a macvtap; one that ran before may have connections."""
+    held = guards(driver)
+    held.apply(held.plan(places(place(1, "macvtap"), place(2)), ALL, running=[2]))
+    swapped = {device: image[1] for device, image in driver.images.items()}
+    assert swapped == {driver.device(tap(1)): True, driver.device(tap(2)): False}
+    (change,) = driver.applied
+    assert change.running == {driver.device(tap(2))}
+
+
+def test_a_renamed_interface_has_one_guard(held: Enforcement, driver: Recorder) -> None:
+    """A driver that knows devices by name takes it for another device."""
+    renamed = Placement(port(1), link(1, "other"))
+    plan = held.plan(places(renamed), frozenset({1}))
+    assert plan.detached == frozenset()
+    held.apply(plan)
+    assert set(driver.images) == {driver.device("other"), driver.device(tap(2))}
+    assert set(held.enforced) == {1, 2}
+
+
 def test_only_what_is_kept_stays(held: Enforcement, driver: Recorder) -> None:
     driver.leftovers = frozenset({"an object"})
     links = [link(1, tap(1)), link(2, tap(2))]

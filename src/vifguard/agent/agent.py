@@ -128,7 +128,7 @@ class Agent:
         opened = self._open_drivers(self._settings.drivers)
         cleanup.callback(opened.close)
         for why in opened.missing:
-            log.warning("no guard can be put on this host: %s", why)
+            log.warning("a driver cannot be used on this host: %s", why)
         return opened
 
     def _acting(
