@@ -70,6 +70,22 @@ def test_when_one_subnet_is_full_the_next_one_serves(world: World, network: Netw
         world.port(network)
 
 
+def test_where_a_pair_has_what_is_free_it_is_told_so(world: World, network: Network) -> None:
+    """The pools were said to be empty, and were not."""
+    subnet = world.subnet(network, "10.0.0.0/24", "10.0.0.5-10.0.0.7")
+    pairs = (AddressPair(ip_network("10.0.0.6/31")),)
+    world.port(network, project_id="p2", address_pairs=pairs)
+    free_but_covered = (
+        rf"subnet {subnet.id} is in other projects' address pairs, such as 10.0.0.6/31"
+    )
+    with pytest.raises(NoAddressLeftError, match=free_but_covered):
+        world.port(network)
+    assert world.port(network, project_id="p2").fixed_ips[0].address == IPv4Address("10.0.0.6")
+    assert world.port(network, project_id="p2").fixed_ips[0].address == IPv4Address("10.0.0.7")
+    with pytest.raises(NoAddressLeftError, match="are empty"):
+        world.port(network)
+
+
 def test_a_refused_port_leaves_nothing_behind(world: World, network: Network) -> None:
     four = world.subnet(network, "10.0.0.0/24", "10.0.0.5-10.0.0.6")
     world.subnet(network, "2001:db8::/64", "2001:db8::5-2001:db8::5")

@@ -41,7 +41,7 @@ class MacTakenError(StoreError):
 
 
 class NoAddressLeftError(StoreError):
-    """The pools are empty."""
+    """The pools have no address to give."""
 
 
 class WrongAddressError(StoreError):

@@ -345,6 +345,7 @@ def _queue_lowest(
 
     def read(rows: list[Record]) -> Allocation:
         at_least: bytes = here["at_least"]
+        covering = None
         if not rows or rows[0].has_rested:
             for address in resting.rested(change, subnet):
                 _give_back(change, subnet, address)
@@ -360,16 +361,26 @@ def _queue_lowest(
             if not foreign:
                 _cut_free_range(change, subnet.id, row.first, row.last, candidate)
                 return Allocation(subnet.id, address_of(candidate))
+            covering = foreign
             at_least = next_key(key(foreign[-1]))
             rows = change.rows(_LOWEST, here | {"at_least": at_least})
         if (early := _resting(change, taker, subnet)) is not None:
             return early
-        raise NoAddressLeftError(
-            f"No more IP addresses available on network {taker.network_id}: the pools of "
-            f"subnet {subnet.id} are empty."
-        )
+        raise _none_left(subnet, covering)
 
     return change.queue(_LOWEST, here, read)
+
+
+def _none_left(subnet: Subnet, covering: IPNetwork | None) -> NoAddressLeftError:
+    """The error for pools without an address to give; `covering` is a pair that has free ones."""
+    why = f"the pools of subnet {subnet.id} are empty."
+    if covering is not None:
+        why = (
+            f"what is free in the pools of subnet {subnet.id} is in other projects' address pairs, "
+            f"such as {covering}."
+        )
+    head = f"No more IP addresses available on network {subnet.network_id}:"
+    return NoAddressLeftError(f"{head} {why}")
 
 
 def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> Allocation | None:
