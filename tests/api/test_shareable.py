@@ -7,6 +7,8 @@ import httpx
 import pytest
 from tests.api.cloud import Cloud, User, refusal
 
+from vifguard.docs_pages import policy_page
+
 OF_NETWORK: dict[str, tuple[Any, Any]] = {
     "guard_profile": ("off", None),
     "guards": (["mac"], None),
@@ -105,9 +107,24 @@ def test_an_address_of_an_ip_group_that_no_pool_gives_stands_in_the_way(
 
 def test_what_says_nothing_of_guards_does_not_stand_in_the_way(cloud: Cloud) -> None:
     cloud.has_host(groups=True)
-    network = cloud.alice.network("10.0.0.0/24", "fd00::/64", mtu=9000, dns_domain="example.")
+    words = {"mtu": 9000, "dns_domain": "example.", "availability_zone_hints": ["a"]}
+    network = cloud.alice.network("10.0.0.0/24", "fd00::/64", **words)
     cloud.alice.make("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.0.0.7"}])
     assert share(cloud.alice, network).status_code == 201
+    shown = cloud.alice.get(f"networks/{network['id']}")["network"]
+    assert {name: shown[name] for name in words} == words
+    for name, value in (("mtu", 1400), ("dns_domain", "other.")):
+        assert cloud.alice.refused("network", network["id"], **{name: value})[0] == 403
+        assert cloud.admin.change("network", network["id"], **{name: value})[name] == value
+
+
+def test_the_page_names_every_choice_that_stands_in_the_way() -> None:
+    text = " ".join(policy_page.page().split())
+    told = text[text.index("These choices stand") : text.index("do not: no frame")]
+    assert all(f"`{name}`" in told for name in OF_NETWORK)
+    others = {"roles", "ethertypes", "MAC", "address pairs", "binding:vnic_type", "no pool gives"}
+    assert all(name in told for name in others)
+    assert all(f"`{name}`" in told for name in ("mtu", "dns_domain", "availability_zone_hints"))
 
 
 def test_another_target_shares_as_a_new_policy_does(cloud: Cloud, network: dict[str, Any]) -> None:

@@ -46,7 +46,15 @@ not shared (409 `InvalidSharedSetting`, which names what stands in the way), who
 whichever way: `shared` or an RBAC policy. The operator's request may name what the network itself
 holds (`vifguard network set lan --shared --guard-profile mac`), and it is shared with that;
 nothing else is taken by being named: it is set back to its default before, and chosen again by
-the operator once the network is shared."""
+the operator once the network is shared.
+
+These choices stand in the way: lowered guards (`guard_profile`, `guards`,
+`port_security_enabled`), `link_local`, `learned_limits` and `storm` of the network; of a port its
+guards, roles, `ethertypes`, `storm`, `binding:vnic_type`, MAC, address pairs, more than five
+addresses, and addresses that no pool gives; of an IP group addresses that no pool gives; and a
+subnet in `169.254.0.0/16`. `mtu`, `dns_domain` and `availability_zone_hints` do not: no frame that
+may pass depends on them. They stay as the owner chose them, and once the network is shared the
+operator alone changes them, as the network itself."""
 
 
 def page() -> str:
