@@ -550,7 +550,7 @@ def test_a_silent_host_has_no_active_port_and_can_be_forgotten(
     for path in ("hosts/h1", f"agents/{agent['id']}"):
         status, kind, message = refusal(cloud.admin.call("DELETE", path))
         assert (status, kind) == (409, "HostInUse")
-        assert "1 ports are on host h1" in message
+        assert "1 port is on host h1" in message
     cloud.has_host("h2")
     (other,) = cloud.admin.get("agents", host="h2")["agents"]
     assert cloud.admin.call("DELETE", f"agents/{other['id']}").status_code == 409

@@ -60,7 +60,10 @@ def test_a_host_is_listed_and_shown(agent: Client, vifguard: Shell) -> None:
     (host,) = vifguard.json("host", "list")
     assert vifguard.json("host", "show", HOST) == host
     assert host["missing"] == ["memory: none left"]
-    assert "memory: none left" in vifguard("host", "list").out
+    listed = vifguard("host", "list").out
+    assert " memory " in listed
+    assert max(map(len, listed.splitlines())) <= 100
+    assert "memory: none left" in vifguard("host", "show", HOST).out
     assert f"seen_at {moment(host['seen_at'])}" in " ".join(
         vifguard("host", "show", HOST).out.split()
     )

@@ -180,7 +180,7 @@ def test_a_host_with_ports_is_forgotten_by_force(world: World) -> None:
     port = world.port(world.network(), host="h1")
     said(world, ports=(PortReport(port.id, 2**40, PortState.ENFORCED),))
     world.clock.now += 11
-    with pytest.raises(InUseError, match="1 ports are on host h1"):
+    with pytest.raises(InUseError, match="1 port is on host h1"):
         deleted(world, "h1")
     deleted(world, "h1", force=True)
     with world.store.read() as snapshot:

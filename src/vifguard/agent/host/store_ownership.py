@@ -59,8 +59,9 @@ def not_our_store_reason(own: str, store: str, guarded: int) -> str:
     """Why a store is not that of the guarded ports; empty where it is, or none is known."""
     if not (own and store) or own == store:
         return ""
+    are_guarded = "interface of this host is" if guarded == 1 else "interfaces of this host are"
     return (
-        f"{guarded} interfaces of this host are guarded for the store {own}, and this is the "
+        f"{guarded} {are_guarded} guarded for the store {own}, and this is the "
         f"store {store}: give the --data-dir or the server of that one. What is in force stays; "
         f"{_TAKE_OVER}"
     )

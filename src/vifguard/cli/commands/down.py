@@ -106,7 +106,8 @@ def _ask(settings: Settings, *, remove: bool) -> None:
         raise InputError(f"cannot look what is guarded here: {error}") from None
     if not names:
         return
-    what = f"{len(names)} interfaces lose their network: {', '.join(names)}"
+    whose = "interface loses its" if len(names) == 1 else "interfaces lose their"
+    what = f"{len(names)} {whose} network: {', '.join(names)}"
     if not remove:
         what += " (their bridges are vifguard's, and go)"
     strangers = ", ".join(sorted({*dropped} - {*names}))

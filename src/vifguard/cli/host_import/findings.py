@@ -18,6 +18,7 @@ _MEMBERS = (
     Column("KIND", "kind"),
     Column("IS", "is"),
     Column("MAC", "mac"),
+    Column("INTERFACE'S MAC", "interface_mac"),
     Column("ADDRESSES", "addresses"),
 )
 _CAUSES = (
@@ -113,6 +114,8 @@ def _row(member: Member) -> dict[str, Any]:
         "kind": member.kind,
         "is": f"port {member.port_id}" if member.port_id else what,
         "mac": "" if member.leads_out else str(member.mac or "not seen"),
+        # By this an agent's warning names it.
+        "interface_mac": str(member.own or ""),
         "addresses": [] if member.leads_out else sorted(addresses),
     }
 

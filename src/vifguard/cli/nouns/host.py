@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,15 +29,20 @@ SILENCE = 10.0
 _NAME = typer.Argument(metavar="NAME", help="The host's name.", autocompletion=completer(HOST))
 Force = Annotated[bool, typer.Option("--force", help="Even if it has ports.")]
 
+
+def _heads(texts: Sequence[str]) -> str:
+    """Each text up to its colon: `show` has the whole."""
+    return ", ".join(text.partition(":")[0] for text in texts)
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("ALIVE", "alive"),
     Column("KERNEL", "kernel"),
     Column("DRIVER", "driver"),
-    Column("MISSING", "missing"),
-    Column("QUARANTINE", "quarantine"),
     Column("ISOLATION", "isolation"),
-    Column("DEGRADED", "degraded"),
+    Column("MISSING", "missing", _heads),
+    Column("DEGRADED", "degraded", _heads),
     Column("SEEN", "seen_at", moment),
 )
 
@@ -44,7 +50,7 @@ COLUMNS = (
 @app.command("list")
 @with_session
 def list_hosts(session: Session) -> None:
-    """The hosts that have reported."""
+    """The hosts that have reported, with the heads of what is missing: `show` has all of it."""
     session.table(COLUMNS, session.client.list(HOST))
 
 
@@ -61,8 +67,9 @@ def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = Fals
         bound = [] if force else session.client.list(PORT, **{"binding:host_id": name})
         if not bound or session.client.show(HOST, name)["alive"]:
             raise
+        are_on = "port is on" if len(bound) == 1 else "ports are on"
         why = (
-            f"{len(bound)} ports are on host {name}: put them on another by `vifguard port set "
+            f"{len(bound)} {are_on} host {name}: put them on another by `vifguard port set "
             "--host`, delete them, or say --force; they then wait until it reports again"
         )
         raise RefusedError(error.status, error.kind, why) from None

@@ -16,8 +16,9 @@ def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
 
     own, guarded = _standing(bpf_dir)
     if guarded and not database and not DataDir(data_dir).database.exists():
+        are_guarded = "interface of this host is" if guarded == 1 else "interfaces of this host are"
         raise InputError(
-            f"{guarded} interfaces of this host are guarded for "
+            f"{guarded} {are_guarded} guarded for "
             f"{f'the store {own}' if own else 'a store that is not noted'}, and --data-dir "
             f"{data_dir} has no store: is it the right one, and its disk mounted? The guards stay "
             "in force. To begin with an empty store all the same, and cut their guests off, say "

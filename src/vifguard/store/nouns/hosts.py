@@ -186,7 +186,8 @@ def delete(change: WriteTransaction, name: str, *, force: bool) -> None:
     if bound and not force:
         raise InUseError(
             "host",
-            f"{bound} ports are on host {name}: give them another binding:host_id, delete them, "
+            f"{bound} port{' is' if bound == 1 else 's are'} on host {name}: give them another "
+            "binding:host_id, delete them, "
             "or force it. They then wait until the host reports again.",
         )
     change.connection.execute(sql_delete(hosts).where(hosts.c.name == name))
