@@ -52,6 +52,19 @@ def private():
 
 
 @pytest.fixture(scope="module")
+def standing_private():
+    with nowhere(1), EbpfDriver.private() as it:
+        yield it
+
+
+@pytest.fixture
+def shared_private(standing_private):
+    """The private driver that a file's tests share; it has no port."""
+    yield standing_private
+    let_go(standing_private)
+
+
+@pytest.fixture(scope="module")
 def standing_world(tmp_path_factory):
     with mounted(tmp_path_factory.mktemp("standing") / "bpf") as path:
         it = World(path)

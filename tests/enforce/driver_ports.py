@@ -1,6 +1,6 @@
 """Ports of a driver, and frames of guests: what the tests of a driver's state have in common."""
 
-from tests.enforce.guarded_port import mac_of, policy_of
+from tests.enforce.guarded_port import hold, mac_of, policy_of
 
 from vifguard.enforce.driver.protocol import Attachment
 from vifguard.model.verdict import Direction
@@ -18,6 +18,11 @@ def from_(sender, receiver, source=None, mac=None):
 def port(number, *prefixes, ifindex=None, revision=1, **more):
     policy = policy_of(number, *prefixes, **more)
     return Attachment(policy, ifindex or number, reversed_hooks=False, revision=revision)
+
+
+def hold_one(driver, **more):
+    """Bring the port of guest 1 into force, at interface 1."""
+    hold(driver, port(1, **more))
 
 
 def passes(driver, number, source, *, ifindex=None):
