@@ -16,17 +16,17 @@ from vifguard.cli.nouns import (
     address_group,
     ip_group,
     network,
-    port,
     security_group,
     subnet,
     subnet_pool,
 )
 from vifguard.cli.options.attribute_options import NounOptions
+from vifguard.cli.options.port_options import PORT_OPTIONS
 
 OPTIONS: tuple[NounOptions, ...] = (
     network.OPTIONS,
     subnet.OPTIONS,
-    port.OPTIONS,
+    PORT_OPTIONS,
     ip_group.OPTIONS,
     security_group.OPTIONS,
     address_group.OPTIONS,

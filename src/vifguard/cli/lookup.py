@@ -68,11 +68,9 @@ def find_usable(
 
 
 def ids_in(
-    session: Session, resource: ResourceType, names: list[str] | None, project: str | None
-) -> list[str] | None:
-    """The ids of objects that a project may refer to; None is "not given"."""
-    if names is None:
-        return None
+    session: Session, resource: ResourceType, names: list[str], project: str | None
+) -> list[str]:
+    """The ids of objects that a project may refer to."""
     return [find_usable(session, resource, name, project)["id"] for name in names]
 
 

@@ -7,16 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from vifguard.attributes.ports import PORTS
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.lookup import completer, find, id_of, ids_in, names_of
 from vifguard.cli.nouns.security_group_rule import rule_columns
 from vifguard.cli.options import values
-from vifguard.cli.options.attribute_options import Item, NounOptions, Spelling, of_text, reference
-from vifguard.cli.options.guard_options import GUARD_OPTIONS, guard_choice
 from vifguard.cli.options.list_options import Query, with_list_options
+from vifguard.cli.options.port_options import PORT_OPTIONS, pair_of
 from vifguard.cli.session import Session, with_session
-from vifguard.cli.show.addresses import fixed_ips
 from vifguard.cli.show.output import Column, note, plain, waiting
 from vifguard.cli.standard_commands import (
     add_create,
@@ -187,8 +184,8 @@ def _given(
 ) -> tuple[list[str], list[dict[str, str]]]:
     if not (groups or pairs):
         raise typer.BadParameter("give --security-group or --allowed-address")
-    ids = ids_in(session, SECURITY_GROUP, groups or [], port["project_id"]) or []
-    return ids, [_pair(pair) for pair in pairs or []]
+    ids = ids_in(session, SECURITY_GROUP, groups or [], port["project_id"])
+    return ids, [pair_of(pair) for pair in pairs or []]
 
 
 def _lists(
@@ -248,51 +245,9 @@ def rules(session: Session, which: Which) -> None:
     session.table((Column("GROUP", "security_group"), *rule_columns(found, names)), found)
 
 
-def _groups(session: Session, beside: Item, names: list[str]) -> list[str]:
-    return ids_in(session, SECURITY_GROUP, values.many(names), beside.get("project_id")) or []
-
-
-def _profile(_: Session, beside: Item, interface: str) -> dict[str, Any]:
-    """The profile with this interface, or with none; a hypervisor's own words in it stay."""
-    before = beside.get("binding:profile", {})
-    others = {key: value for key, value in before.items() if key != "interface"}
-    return others if interface == values.NONE else others | {"interface": interface}
-
-
-def _pair(text: str) -> dict[str, str]:
-    prefix, comma, mac = text.partition(",")
-    return {"ip_address": prefix} | ({"mac_address": mac} if comma else {})
-
-
 def _show_addresses(addresses: list[dict[str, Any]]) -> str:
     return plain([address["ip_address"] for address in addresses])
 
 
-OPTIONS = NounOptions(
-    PORT,
-    PORTS,
-    spelled={
-        **GUARD_OPTIONS,
-        "network_id": reference("--network", NETWORK),
-        "mac_address": Spelling("--mac", null=values.DEFAULT),
-        "fixed_ips": Spelling("--fixed-ip", "ADDRESS|SUBNET", read=fixed_ips),
-        "allowed_address_pairs": Spelling(
-            "--allowed-address",
-            "PREFIX[,MAC]",
-            read=of_text(lambda texts: [*map(_pair, values.many(texts))]),
-        ),
-        "ethertypes": Spelling("--ethertype", read=of_text(values.ethertypes)),
-        "security_groups": Spelling("--security-group", read=_groups, refers_to=SECURITY_GROUP),
-        "security_groups_enabled": Spelling("--grouped/--ungrouped"),
-        "binding:host_id": Spelling("--host", refers_to=HOST),
-        "binding:profile": Spelling("--interface", read=_profile),
-        "binding:vnic_type": Spelling("--vnic-type"),
-    },
-    unoffered={
-        "extra_dhcp_opts": "for the API: the command has no spelling for them",
-        "tags": "`port tag` and `port untag`",
-    },
-    complete=guard_choice,
-)
-add_create(app, OPTIONS, "Create a port; it passes frames once its host holds its guards.")
-add_set(app, OPTIONS, "Change a port; --host and --interface plug it in.", _show_changed)
+add_create(app, PORT_OPTIONS, "Create a port; it passes frames once its host holds its guards.")
+add_set(app, PORT_OPTIONS, "Change a port; --host and --interface plug it in.", _show_changed)
