@@ -181,6 +181,16 @@ def test_a_flushed_ruleset_is_put_back(pair):
     eventually(lambda: {tap_of(3), bridge_of(1)} <= pair.held())
 
 
+def test_a_ruleset_flushed_while_no_agent_lives_leaves_the_guards(pair):
+    pair.stop()
+    pair.nft("flush", "ruleset")
+    assert not pair.held()
+    assert heard_from_1(pair, forged(1), legal(1), forged(1)) == [legal(1)]
+    pair.start()
+    eventually(lambda: bridge_of(1) in pair.held())
+    assert heard_from_1(pair, forged(1), legal(1), forged(1)) == [legal(1)]
+
+
 def test_filters_that_somebody_took_off_are_put_back():
     with hosts(tcx=False) as host:
         for number in (1, 2):
