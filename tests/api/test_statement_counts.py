@@ -15,11 +15,11 @@ from vifguard.store.store import Store
 
 MOST = {
     "POST a port": (29, 6),
-    "POST three ports": (63, 8),
+    "POST three ports": (61, 8),
     "GET a port": (1, 1),
     "PUT the name": (4, 2),
     "PUT the pairs": (15, 7),
-    "PUT the addresses": (26, 9),
+    "PUT the addresses": (26, 8),
     "DELETE a port": (21, 5),
     "GET a network": (3, 3),
     "GET /address-groups": (3, 3),

@@ -87,11 +87,14 @@ def test_a_column_is_among_any_number_of_texts(world: World, count: int) -> None
 def test_who_asks_after_a_write_hears_of_it(world: World) -> None:
     world.network(name="one")
     with world.store.change() as change:
-        before = change.queue(_NAMED, {"names": ["one", "two"]}, _names)
-        change.write(_RENAME, {"before": "one", "name": "two"})
-        after = change.queue(_NAMED, {"names": ["one", "two"]}, _names)
-        assert after() == ["two"]
-        assert before() == ["one"]
+        with change.batch() as batch:
+            before = batch.ask(_NAMED, {"names": ["one", "two"]}, _names)
+            change.write(_RENAME, {"before": "one", "name": "two"})
+            after = batch.ask(_NAMED, {"names": ["one", "two"]}, _names)
+            with pytest.raises(RuntimeError, match="within its batch"):
+                before.result()
+        assert after.result() == ["two"]
+        assert before.result() == ["one"]
 
 
 def test_nothing_is_written_where_a_statement_fails(world: World) -> None:

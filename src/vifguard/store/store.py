@@ -138,10 +138,10 @@ class Store:
                         connection,
                         database.execute_batch,
                         self.heartbeats,
-                        database.lock_statements,
                         now,
                         self.rest,
                     )
+                    change.begin(database.lock_statements)
                     yield change
                     wide_pairs.settle(change)
                     for each in database.notify_statements(change.notification()):

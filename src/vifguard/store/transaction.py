@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +29,7 @@ from vifguard.resolve.affected import (
     PortsOnNetwork,
     ThesePorts,
 )
+from vifguard.store.batch import Batch, QueuedStatement
 from vifguard.store.database.notification import Notification
 from vifguard.store.database.statements import BoundStatement, Statement, in_list
 from vifguard.store.reports.heartbeats import Heartbeats
@@ -36,7 +37,6 @@ from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import journal, port_security_groups, ports, revision, set_journal
 from vifguard.store.stored_nouns import Stamp
 
-ResultT = TypeVar("ResultT")
 ExecuteBatch = Callable[
     [Connection, Sequence[BoundStatement], Callable[[], None] | None], list[list[Record]]
 ]
@@ -97,28 +97,6 @@ _IN_GROUP = _AffectedPorts(ports.c.id.in_(_MEMBERS))
 _THESE = _AffectedPorts(in_list(ports.c.id, "ids"))
 
 
-class Deferred(Generic[ResultT]):
-    """The result of a queued statement.
-
-    Calling it sends everything queued so far in one round trip and parses this result. Parsing may
-    raise a StoreError.
-    """
-
-    def __init__(self, snapshot: Snapshot, read: Callable[[list[Record]], ResultT]) -> None:
-        self._snapshot = snapshot
-        self._read = read
-        self._result: list[ResultT] = []
-        self.records: list[Record] | None = None
-
-    def __call__(self) -> ResultT:
-        """The parsed result; it is parsed once."""
-        if self.records is None:
-            self._snapshot.flush()
-        if not self._result:
-            self._result.append(self._read(self.records or []))
-        return self._result[0]
-
-
 class Snapshot:
     """One consistent view: every read within sees the same state."""
 
@@ -126,7 +104,7 @@ class Snapshot:
         self._connection = connection
         self._execute_batch = run
         self.heartbeats = heartbeats
-        self._queued: list[tuple[BoundStatement, Deferred[Any] | None]] = []
+        self._queued: list[QueuedStatement] = []
 
     @property
     def connection(self) -> Connection:
@@ -134,35 +112,49 @@ class Snapshot:
         self.flush()
         return self._connection
 
-    def queue(
-        self, statement: Statement, values: Values, read: Callable[[list[Record]], ResultT]
-    ) -> Deferred[ResultT]:
-        """Queue a statement; `read` parses its rows."""
-        answer = Deferred(self, read)
-        self._queued.append((BoundStatement(statement, values), answer))
-        return answer
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Statements that are asked in the block, and go to the database together at its end.
+
+        Their results are there behind the block.
+        """
+        batch = Batch(self)
+        yield batch
+        if not batch.is_empty:
+            self.flush()
+
+    def enqueue(self, statement: Statement, values: Values | Sequence[Values]) -> QueuedStatement:
+        """Queue a statement, to be sent with the next batch."""
+        queued = QueuedStatement(BoundStatement(statement, values))
+        self._queued.append(queued)
+        return queued
+
+    def rows_of(self, queued: QueuedStatement) -> list[Record]:
+        """The rows of a statement that was queued; it is sent where it still waits."""
+        if queued.records is None:
+            self.flush()
+        return queued.records or []
 
     def rows(self, statement: Statement, values: Values) -> list[Record]:
         """Execute a statement now, after those queued, and return its rows."""
-        return self.queue(statement, values, list)()
+        return self.rows_of(self.enqueue(statement, values))
 
     def flush(self, then: Callable[[], None] | None = None) -> None:
         """Send queued statements in their order, and then call `then`."""
         queued, self._queued = self._queued, []
         if queued or then:
-            found = self._execute_batch(self._connection, [asked for asked, _ in queued], then)
-            for (_, answer), records in zip(queued, found, strict=True):
-                if answer is not None:
-                    answer.records = records
+            found = self._execute_batch(self._connection, [each.bound for each in queued], then)
+            for each, records in zip(queued, found, strict=True):
+                each.records = records
 
 
 class WriteTransaction(Snapshot):
     """A change: committed as a whole, at one revision, made at the time `now` (seconds).
 
-    By network: `paired` is whether any has a wide address pair, `listed` the sets that a wide pair
-    was added to or removed from. `owned` are by network and project the prefixes that have other
-    owners than before; `freed` are the networks and projects of which an owner went. `rest` is the
-    time that a released address rests (seconds).
+    By network: `paired` asks whether any has a wide address pair, `listed` are the sets that a
+    wide pair was added to or removed from. By network and project: `owned` are the prefixes that
+    have other owners than before, `freed` has those of which one went. `rest` is the time that a
+    released address rests (seconds).
     """
 
     def __init__(
@@ -170,15 +162,12 @@ class WriteTransaction(Snapshot):
         connection: Connection,
         run: ExecuteBatch,
         heartbeats: Heartbeats,
-        turn: Iterable[BoundStatement],
         now: float,
         rest: float = 0.0,
     ) -> None:
         super().__init__(connection, run, heartbeats)
-        begun = [(each, Deferred(self, list)) for each in turn]
-        self._queued += begun
-        self._lock_results = [answer for _, answer in begun]
-        self._before = self.queue(_VALUE, {}, lambda rows: int(rows[0].value))
+        self._locks: list[QueuedStatement] = []
+        self._before: QueuedStatement | None = None
         self._now = int(now * 1_000_000)
         self._created = 0
         self.rest = rest
@@ -187,18 +176,23 @@ class WriteTransaction(Snapshot):
         self.notify_all_hosts = False
         self.owned: dict[tuple[str, str], set[IPNetwork]] = {}
         self.freed: set[tuple[str, str]] = set()
-        self.paired: dict[str, Deferred[bool]] = {}
+        self.paired: dict[str, QueuedStatement] = {}
         self.listed: dict[str, set[tuple[str, IPNetwork]]] = {}
         self.release: float | None = None
         self._revision = 0
         self.is_committing = False
+
+    def begin(self, lock_statements: Iterable[BoundStatement]) -> None:
+        """Queue the lock of the database, and the question for the revision before this one."""
+        self._locks = [self.enqueue(each.statement, each.values) for each in lock_statements]
+        self._before = self.enqueue(_VALUE, {})
 
     def write(self, statement: Statement, values: Values | Sequence[Values]) -> None:
         """Queue a statement whose result is not needed.
 
         A conflict, as with an existing row, must be ruled out before: changes are serial.
         """
-        self._queued.append((BoundStatement(statement, values), None))
+        self.enqueue(statement, values)
 
     def commit(self, transaction: RootTransaction) -> None:
         """Send queued statements and commit. Where it raises, it may be committed."""
@@ -208,7 +202,7 @@ class WriteTransaction(Snapshot):
     @property
     def lock_result(self) -> list[Record]:
         """The rows of the database's `lock_statements`; none before they were sent."""
-        return [record for each in self._lock_results for record in each.records or ()]
+        return [record for each in self._locks for record in each.records or ()]
 
     @property
     def allocated_revision(self) -> int:
@@ -229,7 +223,8 @@ class WriteTransaction(Snapshot):
     def allocate_revision(self) -> None:
         """Raise the global revision, once a transaction."""
         if not self._revision:
-            self._revision = self._before() + 1
+            before = self._before or self.enqueue(_VALUE, {})
+            self._revision = int(self.rows_of(before)[0].value) + 1
             self.write(_RAISE, {"value": self._revision})
             if self._revision % _TRIM_EVERY == 0:
                 self._trim()

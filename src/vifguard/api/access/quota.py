@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from vifguard.attributes.quotas import ADDRESS_GROUP_ADDRESS, IP_ADDRESS, UNLIMITED
 from vifguard.attributes.refusal import conflict
 from vifguard.attributes.rules import User
 from vifguard.model.noun import Noun
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.nouns import quotas
 from vifguard.store.queries import usage
 from vifguard.store.transaction import Snapshot
@@ -25,26 +27,66 @@ OWN_ADDRESSES = 1000
 """Of all ports and IP groups of a project; learned addresses are not counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaCheck:
+    """A check that `more` of a resource do not exceed a project's quota of it.
+
+    `limit` is the quota that the operator set for the project. None: the project is not limited.
+    """
+
+    resource: str
+    project_id: str
+    more: int
+    limit: Pending[int | None] | None
+
+    def require(self, snapshot: Snapshot) -> None:
+        """Raise Refusal (409) where they would exceed the quota."""
+        if self.limit is None:
+            return
+        own = self.limit.result()
+        most = default_quotas()[self.resource] if own is None else own
+        if most == UNLIMITED:
+            return
+        has = usage.used(snapshot, self.project_id, self.resource)
+        if has + self.more > most:
+            raise conflict(
+                "OverQuota",
+                f"Quota exceeded for resources: ['{self.resource}']. Project {self.project_id} has "
+                f"{has} of {most}; delete some, or ask the operator.",
+            )
+
+
+def ask_quota(batch: Batch, user: User, resource: str, project_id: str, more: int) -> QuotaCheck:
+    """Ask for a project's quota of a resource: its own, but for the operator's own project."""
+    is_limited = not (user.is_operator and project_id == user.project_id)
+    limit = quotas.ask_limit(batch, project_id, resource) if is_limited else None
+    return QuotaCheck(resource, project_id, more, limit)
+
+
+def ask_own_addresses(batch: Batch, user: User, project_id: str) -> QuotaCheck:
+    """Ask for a project's quota of addresses; it is required once the addresses are taken."""
+    return ask_quota(batch, user, IP_ADDRESS, project_id, 0)
+
+
 def check_quota(snapshot: Snapshot, user: User, noun: Noun, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` objects would exceed the project's quota."""
-    queue_quota_check(snapshot, user, noun, project_id, more)()
-
-
-def queue_quota_check(
-    snapshot: Snapshot, user: User, noun: Noun, project_id: str, more: int
-) -> Callable[[], None]:
-    """Queue a check that raises Refusal (409) where `more` objects would exceed the quota."""
-    return _queue_check(snapshot, user, noun, project_id, more)
+    _check(snapshot, user, noun, project_id, more)
 
 
 def check_address_quota(snapshot: Snapshot, user: User, project_id: str, more: int) -> None:
     """Raise Refusal (409) where `more` addresses in address groups would exceed the quota."""
-    _queue_check(snapshot, user, ADDRESS_GROUP_ADDRESS, project_id, more)()
+    _check(snapshot, user, ADDRESS_GROUP_ADDRESS, project_id, more)
 
 
-def queue_own_address_check(snapshot: Snapshot, user: User, project_id: str) -> Callable[[], None]:
-    """Queue a check that, called once addresses are taken, raises Refusal (409) over the quota."""
-    return _queue_check(snapshot, user, IP_ADDRESS, project_id, 0)
+def check_own_addresses(snapshot: Snapshot, user: User, project_id: str) -> None:
+    """Raise Refusal (409) where the addresses that a project has taken exceed the quota."""
+    _check(snapshot, user, IP_ADDRESS, project_id, 0)
+
+
+def _check(snapshot: Snapshot, user: User, resource: str, project_id: str, more: int) -> None:
+    with snapshot.batch() as batch:
+        check = ask_quota(batch, user, resource, project_id, more)
+    check.require(snapshot)
 
 
 def default_quotas() -> dict[str, int]:
@@ -59,24 +101,3 @@ def default_quotas() -> dict[str, int]:
 def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:
     """The quotas of a project."""
     return default_quotas() | quotas.of_project(snapshot, project_id)
-
-
-def _queue_check(
-    snapshot: Snapshot, user: User, resource: str, project_id: str, more: int
-) -> Callable[[], None]:
-    if user.is_operator and project_id == user.project_id:
-        return lambda: None
-    own = quotas.queue_limit(snapshot, project_id, resource)
-
-    def hear() -> None:
-        limit = own()
-        most = default_quotas()[resource] if limit is None else limit
-        has = usage.used(snapshot, project_id, resource) if most != UNLIMITED else 0
-        if most != UNLIMITED and has + more > most:
-            raise conflict(
-                "OverQuota",
-                f"Quota exceeded for resources: ['{resource}']. Project {project_id} has {has} of "
-                f"{most}; delete some, or ask the operator.",
-            )
-
-    return hear

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from starlette.responses import JSONResponse, Response
 
-from vifguard.api.access.quota import check_quota, queue_own_address_check
+from vifguard.api.access.quota import check_own_addresses, check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
 from vifguard.api.schema.stamp import show_stamp
@@ -79,7 +79,7 @@ def update_ip_group(call: RequestContext, group_id: str) -> Response:
         _require_free_choice(change, call, network, wished or (), before)
         after = ip_groups.update_group(change, before, changes, wished)
         if wished:
-            queue_own_address_check(change, call.user, before.group.project_id)()
+            check_own_addresses(change, call.user, before.group.project_id)
         return call.show_one(IP_GROUPS, _shown(change, [after])[0])
 
 
@@ -113,7 +113,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
     _require_pin(group.pinned, group.members)
     _require_free_choice(change, call, network, given["addresses"], None)
     made = ip_groups.create(change, group, given["addresses"])
-    queue_own_address_check(change, user, project_id)()
+    check_own_addresses(change, user, project_id)
     return made
 
 

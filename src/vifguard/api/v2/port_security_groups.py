@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from vifguard.attributes.refusal import Refusal, conflict
@@ -9,33 +11,41 @@ from vifguard.attributes.rules import NETWORKS_OWN
 from vifguard.attributes.schema import ParsedBody
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroup
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.nouns import security_groups
 from vifguard.store.queries import visibility
 from vifguard.store.transaction import WriteTransaction
 
 
+@dataclass(frozen=True, slots=True)
 class RequestedGroups:
-    """The security groups that a request names, or where it names none the project's default."""
+    """The security groups that a request names, or where it names none the project's default.
 
-    def __init__(
-        self, change: WriteTransaction, project_id: str, named: frozenset[str] | None
-    ) -> None:
-        self._change = change
-        self._project_id = project_id
-        self._named = visibility.queue_security_groups(change, project_id, named) if named else None
-        self._default = security_groups.queue_default(change, project_id) if named is None else None
+    One of `named` and `default` is asked for, and the other None; neither for an empty list.
+    """
 
-    def named(self) -> list[SecurityGroup]:
-        """The groups that are named; raises MissingError."""
-        return self._named() if self._named else []
+    project_id: str
+    named: Pending[list[SecurityGroup]] | None
+    default: Pending[str | None] | None
 
-    def default(self) -> str:
+    def ensure_default(self, change: WriteTransaction) -> str:
         """The id of the project's default group, which is made where there is none yet."""
-        known = self._default() if self._default else None
-        return known or security_groups.ensure_default(self._change, self._project_id)
+        known = self.default.result() if self.default else None
+        return known or security_groups.ensure_default(change, self.project_id)
 
 
-def for_new_port(port: Port, given: ParsedBody, groups: RequestedGroups) -> frozenset[str] | None:
+def ask(batch: Batch, project_id: str, named: frozenset[str] | None) -> RequestedGroups:
+    """Ask for the groups that a request names; results raise MissingError."""
+    return RequestedGroups(
+        project_id,
+        visibility.ask_security_groups(batch, project_id, named) if named else None,
+        security_groups.ask_default(batch, project_id) if named is None else None,
+    )
+
+
+def for_new_port(
+    change: WriteTransaction, port: Port, given: ParsedBody, groups: RequestedGroups
+) -> frozenset[str] | None:
     """The groups of a new port, where there are any: by default, that of its project.
 
     The features of hosts do not matter: one that cannot enforce groups holds the port closed. A
@@ -50,9 +60,9 @@ def for_new_port(port: Port, given: ParsedBody, groups: RequestedGroups) -> froz
     if enabled is False:
         return None
     if asked:
-        _require_groups(port, groups)
+        _require_groups(port, groups.named.result() if groups.named else ())
     if asked is None and port.port_security_enabled:
-        return frozenset({groups.default()})
+        return frozenset({groups.ensure_default(change)})
     return asked or frozenset()
 
 
@@ -75,7 +85,7 @@ def for_update(change: WriteTransaction, port: Port, given: ParsedBody) -> dict[
             )
         return {}
     if asked:
-        _require_groups(port, RequestedGroups(change, port.project_id, asked))
+        _require_groups(port, visibility.require_security_groups(change, port.project_id, asked))
     return {"security_groups": asked}
 
 
@@ -87,7 +97,7 @@ def _disabled(groups: frozenset[str]) -> Refusal:
     )
 
 
-def _require_groups(port: Port, groups: RequestedGroups) -> None:
+def _require_groups(port: Port, groups: Iterable[SecurityGroup]) -> None:
     """Groups are the project's own, all of one kind, and on a port that is filtered."""
     if not port.port_security_enabled:
         raise Refusal(
@@ -96,7 +106,7 @@ def _require_groups(port: Port, groups: RequestedGroups) -> None:
             "Port security must be enabled and port must have an IP address in order to use "
             "security groups.",
         )
-    if len({group.stateful for group in groups.named()}) > 1:
+    if len({group.stateful for group in groups}) > 1:
         raise conflict(
             "SecurityGroupConflict",
             "Error Cannot apply both stateful and stateless security groups on the same port at "

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import orjson
 from starlette.responses import Response
 
-from vifguard.api.access.quota import queue_own_address_check, queue_quota_check
+from vifguard.api.access.quota import (
+    QuotaCheck,
+    ask_own_addresses,
+    ask_quota,
+    check_own_addresses,
+)
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
@@ -42,11 +47,13 @@ from vifguard.model.port import Port
 from vifguard.resolve.policy import guards_of
 from vifguard.store.addressing import ownership
 from vifguard.store.addressing.addresses import usable
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.nouns import hosts, ports, subnets
+from vifguard.store.nouns.hosts import StoredHost
 from vifguard.store.nouns.ports import NewPort, PortContext
 from vifguard.store.queries import lists, visibility
 from vifguard.store.queries.port_pages import PortListEntry
-from vifguard.store.stored_nouns import EnforcementProgress, StoredPort
+from vifguard.store.stored_nouns import EnforcementProgress, StoredNetwork, StoredPort
 from vifguard.store.transaction import WriteTransaction
 
 router = Routes("ports")
@@ -99,9 +106,11 @@ def create_port(call: RequestContext) -> Response:
     """Create one port, or several at once."""
     given = PORTS.read_post(call.document)
     with call.store.change() as change:
-        looked_at = _Lookups(change, call.user, given)
-        made = [_create(change, call.user, looked_at, each) for each in given]
-        looked_at.check_address_quota()
+        with change.batch() as batch:
+            lookups = _look_up(batch, call.user, given)
+
+        made = [_create(change, call.user, lookups, each) for each in given]
+        lookups.require_address_quotas(change)
     return call.created(PORTS, [show(each, call.user) for each in made])
 
 
@@ -118,8 +127,11 @@ def update_port(call: RequestContext, port_id: str) -> Response:
     """Change a port."""
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
-        beside = subnets.queue_of_port(change, port_id) if _concerns_subnets(given) else None
-        before = visibility.port(change, call.user, port_id)
+        with change.batch() as batch:
+            beside = subnets.ask_of_port(batch, port_id) if _concerns_subnets(given) else None
+            asked = visibility.ask_port(batch, call.user, port_id)
+
+        before = asked.result()
         call.require_revision(before.stamp)
         PORTS.authorize_put(
             given, Subject(call.user, before.port.project_id, before.network, before.port)
@@ -132,11 +144,11 @@ def update_port(call: RequestContext, port_id: str) -> Response:
             changes["dhcp_options"] = options
         changes |= port_security_groups.for_update(change, replace(before.port, **changes), given)
         after = replace(before.port, **changes)
-        _validate(after, before.network, beside() if beside else (), given)
+        _validate(after, before.network, beside.result() if beside else (), given)
         _require_few(call.user, before.network, given, len(before.port.fixed_ips))
         stored = ports.update_port(change, before, changes, given.get("fixed_ips"))
         if given.get("fixed_ips"):
-            queue_own_address_check(change, call.user, before.port.project_id)()
+            check_own_addresses(change, call.user, before.port.project_id)
     return call.show_one(PORTS, show(stored, call.user))
 
 
@@ -144,65 +156,75 @@ def update_port(call: RequestContext, port_id: str) -> Response:
 def delete_port(call: RequestContext, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
-        beside = subnets.queue_of_port(change, port_id)
-        found = visibility.port(change, call.user, port_id)
+        with change.batch() as batch:
+            beside = subnets.ask_of_port(batch, port_id)
+            asked = visibility.ask_port(batch, call.user, port_id)
+
+        found = asked.result()
         call.require_revision(found.stamp)
-        ports.delete_port(change, found, beside())
+        ports.delete_port(change, found, beside.result())
     return Response(status_code=204)
 
 
+@dataclass(frozen=True, slots=True)
 class _Lookups:
-    """The objects that new ports are checked against, queued for all of them together."""
+    """The objects that new ports are checked against, asked for all of them together.
 
-    def __init__(self, change: WriteTransaction, user: User, given: Sequence[ParsedBody]) -> None:
-        self._hosts = hosts.queue(change)
-        on = {each["network_id"] for each in given}
-        self._networks = {each: visibility.queue_network(change, user, each) for each in on}
-        self._subnets = {each: subnets.queue(change, each) for each in on}
-        owners = [each["project_id"] or user.project_id for each in given]
-        self._rooms = {
-            owner: queue_quota_check(change, user, Noun.PORT, owner, many)
-            for owner, many in Counter(owners).items()
-        }
-        self._address_rooms = [queue_own_address_check(change, user, each) for each in set(owners)]
-        self._groups = {
-            (owner, each["security_groups"]): RequestedGroups(
-                change, owner, each["security_groups"]
-            )
-            for owner, each in zip(owners, given, strict=True)
-        }
+    `quotas` are by project, without those that were required already.
+    """
+
+    hosts: Pending[list[StoredHost]]
+    networks: Mapping[str, Pending[StoredNetwork]]
+    subnets: Mapping[str, Pending[list[Subnet]]]
+    quotas: dict[str, QuotaCheck]
+    address_quotas: Sequence[QuotaCheck]
+    groups: Mapping[tuple[str, frozenset[str] | None], RequestedGroups]
 
     def port_context(self, network_id: str) -> PortContext:
         """The network of a port, its subnets, and the hosts; raises MissingError."""
-        network = self._networks[network_id]().network
-        return PortContext(network, self._subnets[network_id](), self._hosts())
+        network = self.networks[network_id].result().network
+        return PortContext(network, self.subnets[network_id].result(), self.hosts.result())
 
-    def check_quota(self, project_id: str) -> None:
+    def require_quota(self, change: WriteTransaction, project_id: str) -> None:
         """Raise Refusal (409) where a project may not have all the new ports that are its.
 
-        Asked before the first of them is written, once.
+        Required before the first of them is written, once.
         """
-        if room := self._rooms.pop(project_id, None):
-            room()
+        if check := self.quotas.pop(project_id, None):
+            check.require(change)
 
-    def check_address_quota(self) -> None:
+    def require_address_quotas(self, change: WriteTransaction) -> None:
         """Raise Refusal (409) where a project may not have all the addresses it has."""
-        for room in self._address_rooms:
-            room()
+        for check in self.address_quotas:
+            check.require(change)
 
-    def groups(self, project_id: str, named: frozenset[str] | None) -> RequestedGroups:
-        """The security groups of a new port of a project."""
-        return self._groups[project_id, named]
+
+def _look_up(batch: Batch, user: User, given: Sequence[ParsedBody]) -> _Lookups:
+    """Ask for all that new ports depend on."""
+    on = {each["network_id"] for each in given}
+    owners = [each["project_id"] or user.project_id for each in given]
+    named = {(owner, each["security_groups"]) for owner, each in zip(owners, given, strict=True)}
+    return _Lookups(
+        hosts.ask(batch),
+        {each: visibility.ask_network(batch, user, each) for each in on},
+        {each: subnets.ask(batch, each) for each in on},
+        {
+            owner: ask_quota(batch, user, Noun.PORT, owner, many)
+            for owner, many in Counter(owners).items()
+        },
+        [ask_own_addresses(batch, user, each) for each in set(owners)],
+        {(owner, ids): port_security_groups.ask(batch, owner, ids) for owner, ids in named},
+    )
 
 
 def _create(
-    change: WriteTransaction, user: User, beside: _Lookups, given: ParsedBody
+    change: WriteTransaction, user: User, lookups: _Lookups, given: ParsedBody
 ) -> StoredPort:
-    ground = beside.port_context(given["network_id"])
+    ground = lookups.port_context(given["network_id"])
     network = ground.network
     project_id = given["project_id"] or user.project_id
     PORTS.authorize_post(given, Subject(user, project_id, network))
-    beside.check_quota(project_id)
+    lookups.require_quota(change, project_id)
     usual: dict[str, Any] = {
         "mac": _CHOSEN_BY_SERVER,
         "port_security_enabled": network.port_security_enabled,
@@ -212,8 +234,8 @@ def _create(
     port = Port(id=str(uuid4()), project_id=project_id, **fields)
     _validate(port, network, ground.subnets, given)
     _require_few(user, network, given, 0)
-    named = beside.groups(project_id, given["security_groups"])
-    groups = port_security_groups.for_new_port(port, given, named)
+    requested = lookups.groups[project_id, given["security_groups"]]
+    groups = port_security_groups.for_new_port(change, port, given, requested)
     return ports.create(
         change,
         ground,

@@ -119,7 +119,7 @@ def _create_default(
     change: WriteTransaction, project_id: str, given: ParsedBody
 ) -> StoredSecurityGroup:
     """Another project's default group, which none of its own writes has made yet."""
-    if security_groups.queue_default(change, project_id)() is not None:
+    if security_groups.default_of(change, project_id) is not None:
         _require_no_default(given)
     before = security_groups.get(change, security_groups.ensure_default(change, project_id))
     chosen = {

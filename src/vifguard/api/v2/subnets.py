@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from starlette.responses import Response
 
-from vifguard.api.access.quota import check_quota, queue_own_address_check
+from vifguard.api.access.quota import check_own_addresses, check_quota
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
 from vifguard.api.http.routes import Routes
@@ -124,7 +124,7 @@ def _create(change: WriteTransaction, call: RequestContext, given: ParsedBody) -
     stored = subnets.create(change, network, subnet)
     if subnet.is_automatic:
         for owner in automatic_addresses.assign_automatic(change, subnet):
-            queue_own_address_check(change, user, owner)()
+            check_own_addresses(change, user, owner)
     return stored
 
 

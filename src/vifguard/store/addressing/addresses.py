@@ -7,6 +7,7 @@ the pools, so that the lowest free address is one row away however many are take
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 
 from sqlalchemy import (
@@ -19,15 +20,15 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    union,
     update,
 )
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac, host_prefix
 from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
-from vifguard.store.addressing import resting, wide_pair_owners
+from vifguard.store.addressing import pool_ranges, resting, wide_pair_owners
 from vifguard.store.addressing.allocation import AddressOwner, Allocation
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import (
     AddressTakenError,
@@ -41,15 +42,8 @@ from vifguard.store.schema.mapping import address_of, key, next_key, prefix_of
 from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import address_pairs, allocations, free_ranges
 from vifguard.store.schema.tables import resting as resting_table
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
-_THIS = and_(
-    free_ranges.c.subnet_id == bindparam("this_subnet"),
-    free_ranges.c.first == bindparam("this_first"),
-)
-_REMOVE = Statement(delete(free_ranges).where(_THIS))
-_CUT = Statement(update(free_ranges).where(_THIS))
-_ADD = Statement(insert(free_ranges))
 _ALLOCATE = Statement(insert(allocations))
 _TAKEN = and_(
     allocations.c.network_id == bindparam("on_network"),
@@ -57,15 +51,6 @@ _TAKEN = and_(
 )
 _RELEASE = Statement(delete(allocations).where(_TAKEN))
 _MOVE = Statement(update(allocations).where(_TAKEN).values(position=bindparam("place")))
-_NEIGHBOURING = Statement(
-    select(free_ranges.c.first, free_ranges.c.last)
-    .where(
-        free_ranges.c.subnet_id == bindparam("subnet_id"),
-        free_ranges.c.first <= bindparam("beyond"),
-    )
-    .order_by(free_ranges.c.first.desc())
-    .limit(2)
-)
 _HERE = address_pairs.c.network_id == bindparam("network_id")
 _PROJECT = bindparam("project_id", type_=String)
 # The ends of an index: a test for another project would walk along all of the project's own.
@@ -101,43 +86,52 @@ _LOWEST = Statement(
     _FREE.where(free_ranges.c.last >= bindparam("at_least")).order_by(free_ranges.c.first).limit(1)
 )
 _HOLDING = Statement(
-    _FREE.where(free_ranges.c.first <= bindparam("this_address"))
+    _FREE.where(free_ranges.c.first <= bindparam("wanted"))
     .order_by(free_ranges.c.first.desc())
     .limit(1)
 )
 _IS_TAKEN = Statement(select(exists().where(_TAKEN).label("taken")))
 
 
-def open_pools(change: WriteTransaction, subnet: Subnet) -> None:
-    """Write the free ranges of the pools, without the taken addresses."""
-    change.connection.execute(delete(free_ranges).where(free_ranges.c.subnet_id == subnet.id))
-    rows = [
-        {"subnet_id": subnet.id, "first": first, "last": last}
-        for pool in subnet.pools
-        for first, last in _without_taken(change, subnet, key(pool.start), key(pool.end))
-    ]
-    if rows:
-        change.connection.execute(insert(free_ranges), rows)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An address to take of a subnet: `address`, or with None the lowest that is free.
+
+    `ranges` has the free range that it may come out of. None: another address of the subnet is
+    taken before, and the free ranges are asked for then.
+    """
+
+    taker: AddressOwner
+    subnet: Subnet
+    address: IPAddress | None
+    ranges: Pending[list[Record]] | None
+
+    def take(self, change: WriteTransaction) -> Allocation:
+        """Take the address; raises AddressTakenError or NoAddressLeftError."""
+        if self.ranges is None:
+            rows = change.rows(*_question(self.taker, self.subnet, self.address))
+        else:
+            rows = self.ranges.result()
+        if self.address is None:
+            return _take_lowest(change, self.taker, self.subnet, rows)
+        return _take_this(change, self.taker, self.subnet, self.address, rows)
 
 
-def _without_taken(
-    change: WriteTransaction, subnet: Subnet, first: bytes, last: bytes
-) -> list[tuple[bytes, bytes]]:
-    known = (
-        select(each.c.address).where(
-            each.c.subnet_id == subnet.id, each.c.address.between(first, last)
-        )
-        for each in (allocations, resting_table)
-    )
-    taken = sorted(change.connection.scalars(union(*known)))
-    left = []
-    for address in taken:
-        if first < address:
-            left.append((first, next_key(address, -1)))
-        if address == last:
-            return left
-        first = next_key(address)
-    return [*left, (first, last)]
+def ask(
+    batch: Batch,
+    taker: AddressOwner,
+    wishes: Iterable[AddressRequest],
+    subnets: Sequence[Subnet],
+) -> list[Choice]:
+    """Ask for free addresses of a network's subnets; raises WrongAddressError."""
+    choices: list[Choice] = []
+    for wish in wishes:
+        subnet = _subnet_of(taker, wish, subnets)
+        address = _address_of(taker, subnet, wish.address)
+        is_first = all(each.subnet != subnet for each in choices)
+        ranges = batch.ask(*_question(taker, subnet, address), list) if is_first else None
+        choices.append(Choice(taker, subnet, address, ranges))
+    return choices
 
 
 def allocate(
@@ -147,10 +141,16 @@ def allocate(
     subnets: Sequence[Subnet],
     position: int,
 ) -> Allocation:
-    """Take one address, as `choose` does, and write its owner."""
-    (taken,) = choose(change, taker, (wish,), subnets)
-    assign(change, taker, taken(), position)
-    return taken()
+    """Take one address of a network's subnets, and write its owner.
+
+    Raises WrongAddressError, AddressTakenError or NoAddressLeftError.
+    """
+    wide_pair_owners.expect(change, taker.network_id)
+    with change.batch() as batch:
+        (choice,) = ask(batch, taker, (wish,), subnets)
+    taken = choice.take(change)
+    assign(change, taker, taken, position)
+    return taken
 
 
 def allocate_link_local(
@@ -184,28 +184,6 @@ def release_link_local(
         wide_pair_owners.disown(change, network_id, project_id, [host_prefix(address)])
 
 
-def choose(
-    change: WriteTransaction,
-    taker: AddressOwner,
-    wishes: Iterable[AddressRequest],
-    subnets: Sequence[Subnet],
-) -> list[Deferred[Allocation]]:
-    """Queue the choice of free addresses; calling a result takes its address.
-
-    `subnets` are the network's. Raises WrongAddressError; a result may raise that too,
-    AddressTakenError or NoAddressLeftError.
-    """
-    wide_pair_owners.expect(change, taker.network_id)
-    asked: list[tuple[Subnet, Deferred[Allocation]]] = []
-    for wish in wishes:
-        subnet = _subnet_of(taker, wish, subnets)
-        for other, answer in asked:
-            if other == subnet:
-                answer()  # an address taken before is not free
-        asked.append((subnet, _queue_choice(change, taker, subnet, wish.address)))
-    return [answer for _, answer in asked]
-
-
 def assign(change: WriteTransaction, taker: AddressOwner, taken: Allocation, position: int) -> None:
     """Write the owner of a taken address, and its place among those of its port or group."""
     _assign(change, taker, taken.address, taken.subnet_id, position)
@@ -231,6 +209,53 @@ def _assign(
     wide_pair_owners.own(change, taker.network_id, taker.project_id, [host_prefix(address)])
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Addresses that a project gives back, each with its subnet and the free ranges beside it.
+
+    The ranges are None where they are not needed, or another address of the subnet goes before.
+    Those of a shared network rest first, for the project.
+    """
+
+    project_id: str
+    is_shared: bool
+    removed: Sequence[tuple[Subnet, IPAddress, Pending[list[Record]] | None]]
+
+    def write(self, change: WriteTransaction) -> None:
+        """Give the addresses back to the pools."""
+        for subnet, address, ranges in self.removed:
+            freed = [host_prefix(address)]
+            wide_pair_owners.disown(change, subnet.network_id, self.project_id, freed)
+            if self.is_shared and change.rest and not subnet.is_automatic:
+                resting.rest(change, subnet, address, self.project_id)
+            elif ranges is not None:
+                pool_ranges.join(change, subnet, address, ranges.result())
+            else:
+                pool_ranges.give_back(change, subnet, address)
+            change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
+
+
+def ask_release(
+    batch: Batch,
+    removed: Iterable[tuple[str, IPAddress]],
+    subnets: Iterable[Subnet],
+    project_id: str,
+    *,
+    is_shared: bool,
+) -> Release:
+    """Ask for what giving a project's addresses back needs; each has the id of its subnet."""
+    by_id = {subnet.id: subnet for subnet in subnets}
+    asked: dict[str, Pending[list[Record]]] = {}
+    items: list[tuple[Subnet, IPAddress, Pending[list[Record]] | None]] = []
+    for subnet_id, address in removed:
+        subnet, ranges = by_id[subnet_id], None
+        rests = is_shared and not subnet.is_automatic
+        if not rests and subnet_id not in asked and pool_ranges.is_pooled(subnet, address):
+            ranges = asked[subnet_id] = pool_ranges.ask_beside(batch, subnet, address)
+        items.append((subnet, address, ranges))
+    return Release(project_id, is_shared, items)
+
+
 def release(
     change: WriteTransaction,
     removed: Iterable[tuple[str, IPAddress]],
@@ -243,20 +268,9 @@ def release(
 
     Those of a shared network rest first, for the project.
     """
-    by_id = {subnet.id: subnet for subnet in subnets}
-    for subnet_id, address in removed:
-        subnet = by_id[subnet_id]
-        wide_pair_owners.disown(change, subnet.network_id, project_id, [host_prefix(address)])
-        if is_shared and change.rest and not subnet.is_automatic:
-            resting.rest(change, subnet, address, project_id)
-        else:
-            _give_back(change, subnet, address)
-        change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
-
-
-def _give_back(change: WriteTransaction, subnet: Subnet, address: IPAddress) -> None:
-    if any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools):
-        _merge_free_range(change, subnet, key(address))
+    with change.batch() as batch:
+        released = ask_release(batch, removed, subnets, project_id, is_shared=is_shared)
+    released.write(change)
 
 
 def move(change: WriteTransaction, network_id: str, address: IPAddress, position: int) -> None:
@@ -320,55 +334,62 @@ def _require_usable(subnet: Subnet, address: IPAddress) -> None:
         )
 
 
-def _queue_choice(
-    change: WriteTransaction, taker: AddressOwner, subnet: Subnet, address: IPAddress | None
-) -> Deferred[Allocation]:
+def _address_of(taker: AddressOwner, subnet: Subnet, address: IPAddress | None) -> IPAddress | None:
+    """The address to take of a subnet, where the wish or the subnet determines it."""
     if address is not None:
         _require_usable(subnet, address)
-    elif subnet.is_automatic:
-        if taker.mac is None:
-            raise WrongAddressError(
-                f"Subnet {subnet.id} is configured for automatic addresses; an IP group takes "
-                f"its addresses from another subnet."
-            )
-        address = eui64(subnet.cidr, taker.mac)
+        return address
+    if not subnet.is_automatic:
+        return None
+    if taker.mac is None:
+        raise WrongAddressError(
+            f"Subnet {subnet.id} is configured for automatic addresses; an IP group takes "
+            f"its addresses from another subnet."
+        )
+    return eui64(subnet.cidr, taker.mac)
+
+
+def _question(
+    taker: AddressOwner, subnet: Subnet, address: IPAddress | None
+) -> tuple[Statement, Values]:
+    """The statement that finds the free range of an address, or the lowest, and its values."""
+    values = {
+        "subnet_id": subnet.id,
+        "network_id": taker.network_id,
+        "project_id": taker.project_id,
+    }
     if address is None:
-        return _queue_lowest(change, taker, subnet)
-    return _queue_this(change, taker, subnet, address)
+        return _LOWEST, values | {"at_least": key(subnet.cidr.network_address)}
+    return _HOLDING, values | {"wanted": key(address)}
 
 
-def _queue_lowest(
-    change: WriteTransaction, taker: AddressOwner, subnet: Subnet
-) -> Deferred[Allocation]:
-    """Queue the choice of the lowest address that is free and in no other project's pair."""
-    here = _of(taker, subnet) | {"at_least": key(subnet.cidr.network_address)}
-
-    def read(rows: list[Record]) -> Allocation:
-        at_least: bytes = here["at_least"]
-        covering = None
-        if not rows or rows[0].has_rested:
-            for address in resting.rested(change, subnet):
-                _give_back(change, subnet, address)
-            rows = change.rows(_LOWEST, here)
-        while rows:
-            row = rows[0]
-            candidate = max(row.first, at_least)
-            if row.has_hosts and wiring.host_with(change, taker.network_id, address_of(candidate)):
-                at_least = next_key(candidate)
-                rows = change.rows(_LOWEST, here | {"at_least": at_least})
-                continue
+def _take_lowest(
+    change: WriteTransaction, taker: AddressOwner, subnet: Subnet, rows: list[Record]
+) -> Allocation:
+    """Take the lowest address that is free and in no other project's pair."""
+    statement, values = _question(taker, subnet, None)
+    at_least: bytes = values["at_least"]
+    covering = None
+    if not rows or rows[0].has_rested:
+        for address in resting.rested(change, subnet):
+            pool_ranges.give_back(change, subnet, address)
+        rows = change.rows(statement, values)
+    while rows:
+        row = rows[0]
+        candidate = max(row.first, at_least)
+        if row.has_hosts and wiring.host_with(change, taker.network_id, address_of(candidate)):
+            at_least = next_key(candidate)
+        else:
             foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
             if not foreign:
-                _cut_free_range(change, subnet.id, row.first, row.last, candidate)
+                pool_ranges.cut(change, subnet.id, row.first, row.last, candidate)
                 return Allocation(subnet.id, address_of(candidate))
             covering = foreign
             at_least = next_key(key(foreign[-1]))
-            rows = change.rows(_LOWEST, here | {"at_least": at_least})
-        if (early := _resting(change, taker, subnet)) is not None:
-            return early
-        raise _none_left(subnet, covering)
-
-    return change.queue(_LOWEST, here, read)
+        rows = change.rows(statement, values | {"at_least": at_least})
+    if (early := _resting(change, taker, subnet)) is not None:
+        return early
+    raise _none_left(subnet, covering)
 
 
 def _none_left(subnet: Subnet, covering: IPNetwork | None) -> NoAddressLeftError:
@@ -394,42 +415,34 @@ def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> A
     return None
 
 
-def _queue_this(
-    change: WriteTransaction, taker: AddressOwner, subnet: Subnet, address: IPAddress
-) -> Deferred[Allocation]:
-    """Queue the choice of one address, out of the free range that holds it.
+def _take_this(
+    change: WriteTransaction,
+    taker: AddressOwner,
+    subnet: Subnet,
+    address: IPAddress,
+    rows: list[Record],
+) -> Allocation:
+    """Take one address, out of the free range that holds it.
 
     An address in a free range has no owner; one in none may lie beyond the pools.
     """
-    this = key(address)
-
-    def read(rows: list[Record]) -> Allocation:
-        row = rows[0] if rows else None
-        is_free = row is not None and row.last >= this
-        here = {"on_network": subnet.network_id, "taken": this}
-        if not is_free:
-            if change.rows(_IS_TAKEN, here)[0].taken:
-                raise _taken_error(address, subnet.network_id)
-            # On a shared network a port's address is the operator's choice, a group's is not.
-            whose = taker.project_id if taker.port_id is None else None
-            resting.require_given(change, subnet, address, whose)
-        if row is None or row.has_hosts:
-            _require_no_hosts(change, subnet.network_id, address)
-        if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
+    wanted = key(address)
+    row = rows[0] if rows else None
+    is_free = row is not None and row.last >= wanted
+    if not is_free:
+        place = {"on_network": subnet.network_id, "taken": wanted}
+        if change.rows(_IS_TAKEN, place)[0].taken:
             raise _taken_error(address, subnet.network_id)
-        if row is not None and is_free:
-            _cut_free_range(change, subnet.id, row.first, row.last, this)
-        return Allocation(subnet.id, address)
-
-    return change.queue(_HOLDING, _of(taker, subnet) | {"this_address": this}, read)
-
-
-def _of(taker: AddressOwner, subnet: Subnet) -> Values:
-    return {
-        "subnet_id": subnet.id,
-        "network_id": taker.network_id,
-        "project_id": taker.project_id,
-    }
+        # On a shared network a port's address is the operator's choice, a group's is not.
+        whose = taker.project_id if taker.port_id is None else None
+        resting.require_given(change, subnet, address, whose)
+    if row is None or row.has_hosts:
+        _require_no_hosts(change, subnet.network_id, address)
+    if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:
+        raise _taken_error(address, subnet.network_id)
+    if row is not None and is_free:
+        pool_ranges.cut(change, subnet.id, row.first, row.last, wanted)
+    return Allocation(subnet.id, address)
 
 
 def _covering(snapshot: Snapshot, taker: AddressOwner, address: IPAddress) -> IPNetwork | None:
@@ -441,34 +454,6 @@ def _require_no_hosts(snapshot: Snapshot, network_id: str, address: IPAddress) -
     if host := wiring.host_with(snapshot, network_id, address):
         head = f"IP address {address} already allocated in network {network_id}: it is"
         raise AddressTakenError(f"{head} host {host}'s own.", f"{head} a host's own.")
-
-
-def _cut_free_range(
-    change: WriteTransaction, subnet_id: str, first: bytes, last: bytes, address: bytes
-) -> None:
-    this = {"this_subnet": subnet_id, "this_first": first}
-    if first == address == last:
-        change.write(_REMOVE, this)
-    elif first == address:
-        change.write(_CUT, this | {"first": next_key(address)})
-    else:
-        change.write(_CUT, this | {"last": next_key(address, -1)})
-        if address < last:
-            rest = {"subnet_id": subnet_id, "first": next_key(address), "last": last}
-            change.write(_ADD, rest)
-
-
-def _merge_free_range(change: WriteTransaction, subnet: Subnet, address: bytes) -> None:
-    """Make an address free, joining the free ranges beside it."""
-    near = change.rows(_NEIGHBOURING, {"subnet_id": subnet.id, "beyond": next_key(address)})
-    beside = [
-        row for row in near if row.first == next_key(address) or row.last == next_key(address, -1)
-    ]
-    for row in beside:
-        change.write(_REMOVE, {"this_subnet": subnet.id, "this_first": row.first})
-    first = min([address, *(row.first for row in beside)])
-    last = max([address, *(row.last for row in beside)])
-    change.write(_ADD, {"subnet_id": subnet.id, "first": first, "last": last})
 
 
 def _taken_error(address: IPAddress, network_id: str) -> AddressTakenError:

@@ -16,7 +16,7 @@ from vifguard.store.nouns import ports
 from vifguard.store.schema.tables import allocations
 from vifguard.store.schema.tables import ports as table
 from vifguard.store.transaction import WriteTransaction
-from vifguard.store.updates.membership import MembershipChange
+from vifguard.store.updates import membership
 
 
 def assign_automatic(change: WriteTransaction, subnet: Subnet) -> frozenset[str]:
@@ -50,8 +50,13 @@ def release_automatic(change: WriteTransaction, subnet: Subnet) -> None:
         removed = [fixed for fixed in port.fixed_ips if fixed.subnet_id == subnet.id]
         kept = tuple(fixed for fixed in port.fixed_ips if fixed not in removed)
         after = replace(port, fixed_ips=kept)
-        move = MembershipChange(change, port, after, stored.ip_groups)
         spare = ((subnet.id, fixed.address) for fixed in removed)
-        addresses.release(change, spare, [subnet], port.project_id, is_shared=False)
+        with change.batch() as batch:
+            membership_change = membership.ask(batch, port, after, stored.ip_groups)
+            released = addresses.ask_release(
+                batch, spare, [subnet], port.project_id, is_shared=False
+            )
+
+        released.write(change)
         ports.write(change, stored, after)
-        move.write(after)
+        membership_change.write(change, after)

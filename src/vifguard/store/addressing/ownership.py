@@ -15,12 +15,13 @@ from vifguard.model.address import IPNetwork, Mac
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port
 from vifguard.store.addressing import addresses
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import AddressTakenError, ConflictError, MacTakenError
 from vifguard.store.schema.mapping import address_of, key
-from vifguard.store.schema.row_mapping import Record
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import address_pairs, allocations, ip_groups, ports
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _OUI = bytes((0xFA, 0x16, 0x3E))
 """The first three octets of the MACs we choose: locally administered, and known to tools."""
@@ -98,7 +99,7 @@ def free(change: WriteTransaction, network_id: str) -> Mac:
     """A MAC such as `generate` chooses, which no port of a network has or lists."""
     while True:
         mac = generate()
-        if not queue_known_macs(change, network_id, mac)():
+        if not is_known(change, network_id, mac):
             return mac
 
 
@@ -107,17 +108,17 @@ def is_generated(mac: Mac) -> bool:
     return mac.octets.startswith(_OUI)
 
 
-def queue_mac_check(change: WriteTransaction, port: Port) -> Deferred[None]:
-    """Queue the check that raises MacTakenError where another has or lists the port's own MAC."""
-    return _queue_mac_check(change, port, port.mac, lambda has: has.one or has.listed)
+def check_mac(batch: Batch, port: Port) -> Pending[None]:
+    """Ask whether another has or lists the port's own MAC: the result raises MacTakenError."""
+    return _check_mac(batch, port, port.mac, lambda has: has.one or has.listed)
 
 
-def queue_pairs_check(change: WriteTransaction, port: Port) -> list[Deferred[None]]:
-    """Queue the checks that raise MacTakenError, AddressTakenError where a pair holds another's."""
-    asked = [_queue_prefix_check(change, port, pair.prefix) for pair in port.address_pairs]
+def check_pairs(batch: Batch, port: Port) -> list[Pending[None]]:
+    """Ask whether a pair holds another's: results raise MacTakenError, AddressTakenError."""
+    asked = [_check_prefix(batch, port, pair.prefix) for pair in port.address_pairs]
     macs = [pair.mac for pair in port.address_pairs if pair.mac not in (None, port.mac)]
     return asked + [
-        _queue_mac_check(change, port, mac, lambda has: has.stranger or has.listed)
+        _check_mac(batch, port, mac, lambda has: has.stranger or has.listed)
         for mac in macs
         if mac is not None
     ]
@@ -151,14 +152,22 @@ def vrid_taken(group: IpGroup) -> ConflictError:
 def require_virtual_free(change: WriteTransaction, group: IpGroup) -> None:
     """Raise MacTakenError where a port has, or lists, a virtual MAC of the group."""
     for mac in group.virtual_macs:
-        if queue_known_macs(change, group.network_id, mac)():
+        if is_known(change, group.network_id, mac):
             raise mac_taken(mac, group.network_id)
 
 
-def queue_known_macs(snapshot: Snapshot, network_id: str, mac: Mac) -> Deferred[bool]:
+def ask_known(batch: Batch, network_id: str, mac: Mac) -> Pending[bool]:
+    """Ask whether any port of the network has the MAC or lists it."""
+    return batch.ask(_KNOWN, _mac_on(network_id, mac), lambda rows: bool(rows[0].known))
+
+
+def is_known(snapshot: Snapshot, network_id: str, mac: Mac) -> bool:
     """Whether any port of the network has the MAC or lists it."""
-    here = {"network_id": network_id, "mac": mac.octets}
-    return snapshot.queue(_KNOWN, here, lambda rows: bool(rows[0].known))
+    return bool(snapshot.rows(_KNOWN, _mac_on(network_id, mac))[0].known)
+
+
+def _mac_on(network_id: str, mac: Mac) -> Values:
+    return {"network_id": network_id, "mac": mac.octets}
 
 
 def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
@@ -168,30 +177,30 @@ def mac_taken(mac: Mac, network_id: str) -> MacTakenError:
     )
 
 
-def _queue_mac_check(
-    change: WriteTransaction, port: Port, mac: Mac, is_refused: Callable[[Record], bool]
-) -> Deferred[None]:
-    here = {"network_id": port.network_id}
+def _check_mac(
+    batch: Batch, port: Port, mac: Mac, is_refused: Callable[[Record], bool]
+) -> Pending[None]:
     virtual = _VRRP.get(mac.octets[:5])
-    groups = virtual and change.queue(virtual, here | {"vrid": mac.octets[5]}, list)
+    vrid = {"network_id": port.network_id, "vrid": mac.octets[5]}
+    groups = batch.ask(virtual, vrid, list) if virtual else None
+    owner = {"project_id": port.project_id, "port_id": port.id}
+    has = batch.ask(_WHO_HAS_MAC, _mac_on(port.network_id, mac) | owner, lambda rows: rows[0])
 
-    def read(rows: list[Record]) -> None:
+    def decide(row: Record) -> None:
         # The virtual MAC of an IP group is no port's own.
-        if (groups and groups()) or is_refused(rows[0]):
+        if (groups and groups.result()) or is_refused(row):
             raise mac_taken(mac, port.network_id)
 
-    this = {"project_id": port.project_id, "port_id": port.id, "mac": mac.octets}
-    return change.queue(_WHO_HAS_MAC, here | this, read)
+    return has.then(decide)
 
 
-def _queue_prefix_check(change: WriteTransaction, port: Port, prefix: IPNetwork) -> Deferred[None]:
-    here = {"network_id": port.network_id, "project_id": port.project_id}
+def _check_prefix(batch: Batch, port: Port, prefix: IPNetwork) -> Pending[None]:
+    owner = {"network_id": port.network_id, "project_id": port.project_id}
     bounds = {"lowest": key(prefix[0]), "highest": key(prefix[-1])}
 
-    def read(rows: list[Record]) -> None:
-        row = rows[0]
+    def decide(row: Record) -> None:
         covering = row.foreign and addresses.covering_pair(
-            change, port.network_id, port.project_id, prefix
+            batch.snapshot, port.network_id, port.project_id, prefix
         )
         others = (
             (row.taken and address_of(row.taken)) or covering or (row.within and "an address pair")
@@ -202,4 +211,4 @@ def _queue_prefix_check(change: WriteTransaction, port: Port, prefix: IPNetwork)
                 f"{port.network_id}."
             )
 
-    return change.queue(_WHO_HAS_PREFIX, here | bounds, read)
+    return batch.ask(_WHO_HAS_PREFIX, owner | bounds, lambda rows: rows[0]).then(decide)

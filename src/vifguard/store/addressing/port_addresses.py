@@ -2,69 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from vifguard.model.address_request import AddressRequest
 from vifguard.model.network import Subnet
 from vifguard.model.port import FixedIp, Port
 from vifguard.store.addressing import addresses
 from vifguard.store.addressing.address_requests import with_automatic
+from vifguard.store.addressing.addresses import Choice
 from vifguard.store.addressing.allocation import AddressOwner, Allocation
+from vifguard.store.batch import Batch
 from vifguard.store.errors import NoAddressLeftError
-from vifguard.store.nouns import subnets
 from vifguard.store.stored_nouns import StoredPort
-from vifguard.store.transaction import Deferred, WriteTransaction
+from vifguard.store.transaction import WriteTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class PortChoices:
+    """The addresses that a new port takes, each with the subnets to try where its own has none."""
+
+    choices: Sequence[tuple[Choice, Sequence[Subnet]]]
+
+    def take(self, change: WriteTransaction) -> list[Allocation]:
+        """Take the addresses; raises AddressTakenError or NoAddressLeftError."""
+        return [_take_first(change, choice, others) for choice, others in self.choices]
 
 
 def ask(
-    change: WriteTransaction,
+    batch: Batch,
     port: Port,
     wishes: tuple[AddressRequest, ...] | None,
     choice: Sequence[Subnet],
-) -> Callable[[], list[Allocation]]:
-    """Queue the choice of a new port's addresses; calling the result takes them."""
+) -> PortChoices:
+    """Ask for a new port's addresses; `wishes` None for one of each family that is offered."""
     if wishes is None:
-        served = [subnet for subnet in choice if subnet.serves(port.device_owner)]
-        return _ask_usual(change, port, served)
+        return _ask_usual(batch, port, [each for each in choice if each.serves(port.device_owner)])
     wished = with_automatic(wishes, choice, port)
-    asked = addresses.choose(change, taker(port), wished, choice)
-    return lambda: [answer() for answer in asked]
+    return PortChoices([(each, ()) for each in addresses.ask(batch, taker(port), wished, choice)])
 
 
-def _ask_usual(
-    change: WriteTransaction, port: Port, choice: Sequence[Subnet]
-) -> Callable[[], list[Allocation]]:
-    """Queue an address of each family, of the first subnet that has one, and the automatic ones."""
+def _ask_usual(batch: Batch, port: Port, choice: Sequence[Subnet]) -> PortChoices:
+    """Ask for an address of each family, of the first subnet that has one, and automatic ones."""
     automatic = [subnet for subnet in choice if subnet.is_automatic]
     offered = [
         [s for s in choice if s.cidr.version == family and s not in automatic] for family in (4, 6)
     ]
-    families = [family for family in offered if family]
-    wished = [*automatic, *(first for first, *_ in families)]
-    take = partial(addresses.choose, change, taker(port), subnets=choice)
-    asked = take([AddressRequest(subnet.id) for subnet in wished])
-
-    def hear() -> list[Allocation]:
-        taken = [answer() for answer in asked[: len(automatic)]]
-        for answer, (_, *others) in zip(asked[len(automatic) :], families, strict=True):
-            taken.append(
-                _first_of(answer, (take([AddressRequest(other.id)])[0] for other in others))
-            )
-        return taken
-
-    return hear
+    # By address: the subnet to take it of, and those to try behind it.
+    ordered = [*((subnet, []) for subnet in automatic), *((s[0], s[1:]) for s in offered if s)]
+    wished = [AddressRequest(subnet.id) for subnet, _ in ordered]
+    asked = addresses.ask(batch, taker(port), wished, choice)
+    return PortChoices([(each, others) for each, (_, others) in zip(asked, ordered, strict=True)])
 
 
-def _first_of(answer: Deferred[Allocation], others: Iterator[Deferred[Allocation]]) -> Allocation:
-    while True:
-        try:
-            return answer()
-        except NoAddressLeftError:
-            another = next(others, None)
-            if another is None:
-                raise
-            answer = another
+def _take_first(change: WriteTransaction, choice: Choice, others: Sequence[Subnet]) -> Allocation:
+    try:
+        return choice.take(change)
+    except NoAddressLeftError:
+        if not others:
+            raise
+        following = replace(choice, subnet=others[0], ranges=None)
+        return _take_first(change, following, others[1:])
 
 
 def fixed(taken: Allocation) -> FixedIp:
@@ -82,10 +80,13 @@ def retake(
     stored: StoredPort,
     after: Port,
     wishes: tuple[AddressRequest, ...] | None,
+    choice: Sequence[Subnet],
 ) -> tuple[FixedIp, ...]:
-    """Keep the addresses that are still requested, release the others, take the new ones."""
+    """Keep the addresses that are still requested, release the others, take the new ones.
+
+    `choice` are the subnets of its network.
+    """
     before = stored.port
-    choice = subnets.of_network(change, after.network_id)
     by_id = {subnet.id: subnet for subnet in choice}
     if wishes is None:
         wishes = tuple(AddressRequest(had.subnet_id) for had in before.fixed_ips)

@@ -135,11 +135,14 @@ _PAIRS_AT = _PAIRS.where(address_pairs.c.first.in_(_FIRSTS))
 
 
 def expect(change: WriteTransaction, network_id: str) -> None:
-    """Queue the query whether an owner on a network could be within a wide pair."""
+    """Queue the question whether an owner on a network could be within a wide pair."""
     if network_id not in change.paired:
-        change.paired[network_id] = change.queue(
-            _HAS_PAIRS, {"network_id": network_id}, lambda rows: bool(rows[0].has_pairs)
-        )
+        change.paired[network_id] = change.enqueue(_HAS_PAIRS, {"network_id": network_id})
+
+
+def has_pairs(change: WriteTransaction, network_id: str) -> bool:
+    """Whether an owner on a network could be within a wide pair; `expect` has asked."""
+    return bool(change.rows_of(change.paired[network_id])[0].has_pairs)
 
 
 def own(

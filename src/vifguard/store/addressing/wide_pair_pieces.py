@@ -36,6 +36,7 @@ from vifguard.store.addressing.wide_pair_owners import (
     EVERYTHING,
     address_key,
     address_number,
+    has_pairs,
     owned_prefixes,
     whole_pairs,
     wide_pairs,
@@ -158,7 +159,7 @@ def moved(change: WriteTransaction) -> list[Moved]:
     """Rebuild the pieces where a change has moved owners; return the deltas."""
     found = []
     for (network_id, project_id), prefixes in change.owned.items():
-        if prefixes and (any(map(is_wide, prefixes)) or change.paired[network_id]()):
+        if prefixes and (any(map(is_wide, prefixes)) or has_pairs(change, network_id)):
             here = {"network_id": network_id, "project_id": project_id}
             before = sum(row.pieces for row in change.rows(_SHARE, here))
             found.append(_rebuild_all(change, Moved(network_id, project_id, before), prefixes))

@@ -68,7 +68,7 @@ def _tell(
         told[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
     if not told:
         return
-    following = address_sets.queue_subscribers(change, told.keys())()
+    following = address_sets.subscribers(change, told.keys())
     if any(each.is_turned for each in moved):
         address_sets.restart(change, told.keys(), following)
     else:

@@ -12,13 +12,14 @@ from sqlalchemy import delete as sql_delete
 from vifguard.feed.messages import NO_INSTANCE, HostReport, Instance, SecondAgentError
 from vifguard.model.guard import Guard
 from vifguard.resolve.affected import AllPorts
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError
 from vifguard.store.notifier import host_ports_topic
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import enforcements, host_addresses, hosts, ports
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions
 
 
@@ -52,14 +53,14 @@ _HEARD = (
 _ALL = Statement(select(hosts).order_by(hosts.c.name))
 
 
-def queue(snapshot: Snapshot) -> Deferred[list[StoredHost]]:
-    """Every host that ever reported, by name."""
-    return snapshot.queue(_ALL, {}, lambda rows: _hosts_of(rows, snapshot.heartbeats))
+def ask(batch: Batch) -> Pending[list[StoredHost]]:
+    """Ask for every host that ever reported, by name."""
+    return batch.ask(_ALL, {}, lambda rows: _hosts_of(rows, batch.snapshot.heartbeats))
 
 
 def read(snapshot: Snapshot) -> list[StoredHost]:
     """Every host that ever reported, by name."""
-    return queue(snapshot)()
+    return _hosts_of(snapshot.rows(_ALL, {}), snapshot.heartbeats)
 
 
 def _hosts_of(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredHost]:

@@ -16,6 +16,7 @@ from vifguard.model.port import SERVING
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.resolve.affected import NOTHING, AffectedPorts, affected_by_network
 from vifguard.store.addressing import learned
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement
 from vifguard.store.errors import InUseError, MissingError, SharedInUseError, UplinkTakenError
 from vifguard.store.nouns import dependents, rbac_policies, subnets
@@ -24,7 +25,7 @@ from vifguard.store.schema.mapping import NETWORK, stamp_of
 from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import ip_groups, networks, ports
 from vifguard.store.stored_nouns import StoredNetwork
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _ONE = Statement(select(networks).where(networks.c.id == bindparam("id")))
 _SEEN = Statement(
@@ -42,15 +43,15 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
     return [_stored(row) for row in rows]
 
 
-def queue(
-    snapshot: Snapshot, network_id: str, project_id: str
-) -> Deferred[tuple[StoredNetwork, bool] | None]:
-    """One network, if it is there, and whether it is shared with a project."""
+def ask(
+    batch: Batch, network_id: str, project_id: str
+) -> Pending[tuple[StoredNetwork, bool] | None]:
+    """Ask for one network, if it is there, and whether it is shared with a project."""
 
     def read(rows: list[Record]) -> tuple[StoredNetwork, bool] | None:
         return (_stored(rows[0]), rows[0].is_shared) if rows else None
 
-    return snapshot.queue(_SEEN, {"id": network_id, "project_id": project_id}, read)
+    return batch.ask(_SEEN, {"id": network_id, "project_id": project_id}, read)
 
 
 def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:

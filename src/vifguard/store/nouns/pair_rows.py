@@ -12,7 +12,7 @@ from vifguard.store.schema.tables import address_pairs
 from vifguard.store.transaction import WriteTransaction
 
 _INSERT = Statement(insert(address_pairs))
-_DELETE = Statement(delete(address_pairs).where(address_pairs.c.port_id == bindparam("this")))
+_DELETE = Statement(delete(address_pairs).where(address_pairs.c.port_id == bindparam("port_id")))
 
 
 def write(change: WriteTransaction, before: Port | None, after: Port | None) -> None:
@@ -23,7 +23,7 @@ def write(change: WriteTransaction, before: Port | None, after: Port | None) -> 
     if port is None or not (had or has):
         return
     if had:
-        change.write(_DELETE, {"this": port.id})
+        change.write(_DELETE, {"port_id": port.id})
     if after is not None and has:
         change.write(_INSERT, pair_values(after))
     old, new = ({pair.prefix for pair in pairs} for pairs in (had, has))

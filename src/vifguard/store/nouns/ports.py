@@ -30,10 +30,12 @@ from vifguard.store.addressing import (
     port_addresses,
     wide_pair_owners,
 )
+from vifguard.store.addressing.allocation import Allocation
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.json_rows import json_rows
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import ConflictError, MissingError
-from vifguard.store.nouns import ip_groups, pair_rows
+from vifguard.store.nouns import ip_groups, pair_rows, subnets
 from vifguard.store.nouns.hosts import StoredHost, only_host
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema.mapping import NETWORK, PrefixedRow, port_of, port_values, stamp_of
@@ -51,8 +53,8 @@ from vifguard.store.schema.tables import (
     security_groups,
 )
 from vifguard.store.stored_nouns import NOT_REPORTED, Reported, Stamp, StoredPort, enforcement_of
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
-from vifguard.store.updates.membership import MembershipChange
+from vifguard.store.transaction import Snapshot, WriteTransaction
+from vifguard.store.updates import membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,11 @@ class PortQuery:
         """The ports, in the order they were made."""
         return _all_stored(snapshot.rows(self._statement, values), snapshot.heartbeats)
 
+    def ask(self, batch: Batch, values: Values) -> Pending[list[StoredPort]]:
+        """Ask for the ports, in the order they were made."""
+        heartbeats = batch.snapshot.heartbeats
+        return batch.ask(self._statement, values, lambda rows: _all_stored(rows, heartbeats))
+
 
 def _all_stored(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredPort]:
     known: dict[str, Network] = {}
@@ -195,13 +202,13 @@ def _stored(row: Record, network: Network, heartbeats: Heartbeats) -> StoredPort
 _ONE = PortQuery(ports.c.id == bindparam("id"))
 _THESE = PortQuery(in_list(ports.c.id, "ids"))
 _INSERT = Statement(insert(ports))
-_UPDATE = Statement(update(ports).where(ports.c.id == bindparam("this")))
-_DELETE = Statement(delete(ports).where(ports.c.id == bindparam("this")))
+_UPDATE = Statement(update(ports).where(ports.c.id == bindparam("port_id")))
+_DELETE = Statement(delete(ports).where(ports.c.id == bindparam("port_id")))
 _BOUND = select(ports.c.host).where(
     ports.c.network_id == bindparam("network_id"), ports.c.id != bindparam("id")
 )
 # Two look-ups in the index: a test for another host would walk along all ports that are on this.
-_INTERFACE_ELSEWHERE = Statement(
+_NETWORK_ELSEWHERE = Statement(
     union_all(
         _BOUND.where(ports.c.host > "", ports.c.host < bindparam("host"))
         .order_by(ports.c.host)
@@ -232,6 +239,11 @@ def of_network(snapshot: Snapshot, network_id: str) -> list[StoredPort]:
     return read(snapshot, ports.c.network_id == network_id)
 
 
+def ask(batch: Batch, port_id: str) -> Pending[StoredPort | None]:
+    """Ask for one port, if it is there."""
+    return _ONE.ask(batch, {"id": port_id}).then(lambda found: found[0] if found else None)
+
+
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:
     """One port; raises MissingError."""
     found = _ONE.run(snapshot, {"id": port_id})
@@ -251,32 +263,45 @@ def create(change: WriteTransaction, ground: PortContext, draft: NewPort) -> Sto
     mac = draft.mac or ownership.generate()
     host = draft.port.host or only_host(ground.hosts)
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
-    is_known = ownership.queue_known_macs(change, network.id, mac)
-    checks = [ownership.queue_mac_check(change, port)] if draft.mac else []
-    checks += [
-        *ownership.queue_pairs_check(change, port),
-        *_queue_interface_elsewhere(change, network, port),
-    ]
-    checks += interface_ownership.queue_free_check(change, port)
-    move = MembershipChange(change, None, port)
-    choice = port_addresses.ask(change, port, draft.wishes, ground.subnets)
-    if draft.mac is None and is_known():
+    wide_pair_owners.expect(change, network.id)
+    with change.batch() as batch:
+        is_known = ownership.ask_known(batch, network.id, mac)
+        checks = [ownership.check_mac(batch, port)] if draft.mac else []
+        checks += [
+            *ownership.check_pairs(batch, port),
+            *_check_network(batch, network, port),
+            *interface_ownership.check_interface(batch, port),
+        ]
+        membership_change = membership.ask(batch, None, port)
+        choices = port_addresses.ask(batch, port, draft.wishes, ground.subnets)
+
+    if draft.mac is None and is_known.result():
         return create(change, ground, draft)  # one in sixteen million: another is drawn
     for check in checks:
-        check()
-    fixed = choice()
-    stamp = change.created_stamp() | {"tags": draft.tags or None}
-    values = port_values(port) | {"policy_revision": change.revision} | stamp
-    change.write(_INSERT, values)
+        check.result()
+    stored = _insert(change, network, port, choices.take(change), draft.tags)
+    membership_change.write(change, stored.port)
+    change.journal_port(port.id, (port.host,))
+    return stored
+
+
+def _insert(
+    change: WriteTransaction,
+    network: Network,
+    port: Port,
+    allocations: Sequence[Allocation],
+    tags: tuple[str, ...],
+) -> StoredPort:
+    """Write the rows of a new port, its pairs and its addresses."""
+    stamp = change.created_stamp() | {"tags": tags or None}
+    change.write(_INSERT, port_values(port) | {"policy_revision": change.revision} | stamp)
     if port.address_pairs:
         pair_rows.write(change, None, port)
         _displace(change, port)
-    for position, taken in enumerate(fixed):
-        addresses.assign(change, port_addresses.taker(port), taken, position)
-    kept = replace(port, fixed_ips=tuple(map(port_addresses.fixed, fixed)))
-    move.write(kept)
-    change.journal_port(port.id, (port.host,))
-    stamped = Stamp(**stamp | {"tags": draft.tags})
+    for position, allocation in enumerate(allocations):
+        addresses.assign(change, port_addresses.taker(port), allocation, position)
+    kept = replace(port, fixed_ips=tuple(map(port_addresses.fixed, allocations)))
+    stamped = Stamp(**stamp | {"tags": tags})
     return StoredPort(kept, network, change.revision, NOT_REPORTED, stamped)
 
 
@@ -288,27 +313,32 @@ def update_port(
 ) -> StoredPort:
     """Change fields of a port; `wishes` None keeps its addresses. Raises as `create` does."""
     change.allocate_revision()
-    after = replace(before.port, **changes)
-    checks = _queue_placement(change, before, after)
-    if after.mac != before.port.mac:
-        checks.append(ownership.queue_mac_check(change, after))
-    has_other_pairs = after.address_pairs != before.port.address_pairs
-    if has_other_pairs:
-        checks += ownership.queue_pairs_check(change, after)
-    moves = wishes is not None or _membership_fields(after) != _membership_fields(before.port)
-    move = MembershipChange(change, before.port, after, before.ip_groups) if moves else None
+    port = before.port
+    after = replace(port, **changes)
+    has_other_mac = after.mac != port.mac
+    has_other_pairs = after.address_pairs != port.address_pairs
+    takes = wishes is not None or has_other_mac
+    moves = wishes is not None or _membership_fields(after) != _membership_fields(port)
+    with change.batch() as batch:
+        checks = _check_placement(batch, before, after)
+        checks += [ownership.check_mac(batch, after)] if has_other_mac else []
+        checks += ownership.check_pairs(batch, after) if has_other_pairs else []
+        membership_change = membership.ask(batch, port, after, before.ip_groups) if moves else None
+        choice = subnets.ask(batch, after.network_id) if takes else None
+
     for check in checks:
-        check()
+        check.result()
     if has_other_pairs:
-        pair_rows.write(change, before.port, after)
-    if has_other_pairs or after.mac != before.port.mac:
+        pair_rows.write(change, port, after)
+    if has_other_pairs or has_other_mac:
         after = replace(after, learned=_still_learned(change, after))
-    if wishes is not None or after.mac != before.port.mac:
-        after = replace(after, fixed_ips=port_addresses.retake(change, before, after, wishes))
+    if choice is not None:
+        fixed_ips = port_addresses.retake(change, before, after, wishes, choice.result())
+        after = replace(after, fixed_ips=fixed_ips)
     stored = write(change, before, after)
-    if move is not None:
-        move.write(after)
-    if (after.host, after.security_groups) == (before.port.host, before.port.security_groups):
+    if membership_change is not None:
+        membership_change.write(change, after)
+    if (after.host, after.security_groups) == (port.host, port.security_groups):
         return stored
     return get(change, after.id)  # another host's reports count, and the rules of other groups
 
@@ -322,13 +352,17 @@ def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[S
     port = stored.port
     if stored.ip_groups:
         ip_groups.forget_member(change, port.id)
-    move = MembershipChange(change, port, None)
     removed = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
-    is_shared = stored.network.shared
-    addresses.release(change, removed, beside, port.project_id, is_shared=is_shared)
-    move.write(None)
+    with change.batch() as batch:
+        membership_change = membership.ask(batch, port, None)
+        released = addresses.ask_release(
+            batch, removed, beside, port.project_id, is_shared=stored.network.shared
+        )
+
+    released.write(change)
+    membership_change.write(change, None)
     pair_rows.write(change, port, None)
-    change.write(_DELETE, {"this": port.id})
+    change.write(_DELETE, {"port_id": port.id})
     change.journal_port(port.id, (port.host,))
 
 
@@ -368,7 +402,7 @@ def write(change: WriteTransaction, before: StoredPort, after: Port) -> StoredPo
         policy_revision = change.revision
         change.journal_port(after.id, (before.port.host, after.host))
     values = port_values(after) | {"policy_revision": policy_revision} | stamp
-    change.write(_UPDATE, values | {"this": after.id})
+    change.write(_UPDATE, values | {"port_id": after.id})
     stamped = replace(before.stamp, **stamp)
     return replace(before, port=after, policy_revision=policy_revision, stamp=stamped)
 
@@ -390,26 +424,22 @@ def _fields_of_policy(port: Port) -> Port:
     )
 
 
-def _queue_placement(
-    change: WriteTransaction, before: StoredPort, after: Port
-) -> list[Deferred[None]]:
-    """Queue the checks that raise ConflictError where the new host or interface cannot be."""
-    checks: list[Deferred[None]] = []
+def _check_placement(batch: Batch, before: StoredPort, after: Port) -> list[Pending[None]]:
+    """Ask whether a new host or interface can be: results raise ConflictError."""
+    checks: list[Pending[None]] = []
     if after.host != before.port.host:
-        checks += _queue_interface_elsewhere(change, before.network, after)
+        checks += _check_network(batch, before.network, after)
     if (after.host, after.interface) != (before.port.host, before.port.interface):
-        checks += interface_ownership.queue_free_check(change, after)
+        checks += interface_ownership.check_interface(batch, after)
     return checks
 
 
-def _queue_interface_elsewhere(
-    change: WriteTransaction, network: Network, port: Port
-) -> list[Deferred[None]]:
-    """Queue the check that raises ConflictError where an isolated network would be on two hosts."""
+def _check_network(batch: Batch, network: Network, port: Port) -> list[Pending[None]]:
+    """Ask whether an isolated network would be on two hosts: the result raises ConflictError."""
     if network.shared or not port.host:
         return []
 
-    def read(rows: list[Record]) -> None:
+    def decide(rows: list[Record]) -> None:
         for row in rows:
             raise ConflictError(
                 f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
@@ -418,5 +448,5 @@ def _queue_interface_elsewhere(
                 f"and its ports are on another host; an isolated network is kept on one host.",
             )
 
-    here = {"network_id": network.id, "id": port.id, "host": port.host}
-    return [change.queue(_INTERFACE_ELSEWHERE, here, read)]
+    place = {"network_id": network.id, "id": port.id, "host": port.host}
+    return [batch.ask(_NETWORK_ELSEWHERE, place, decide)]

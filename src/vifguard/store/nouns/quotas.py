@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import and_, bindparam, delete, insert, select
 
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement
 from vifguard.store.schema.tables import quotas
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _ONE = Statement(
     select(quotas.c.most).where(
@@ -25,10 +26,10 @@ _DROP = delete(quotas).where(
 )
 
 
-def queue_limit(snapshot: Snapshot, project_id: str, resource: str) -> Deferred[int | None]:
-    """A project's own quota of a resource; None where it has the usual one."""
+def ask_limit(batch: Batch, project_id: str, resource: str) -> Pending[int | None]:
+    """Ask for a project's own quota of a resource; None where it has the usual one."""
     this = {"project_id": project_id, "resource": resource}
-    return snapshot.queue(_ONE, this, lambda rows: rows[0].most if rows else None)
+    return batch.ask(_ONE, this, lambda rows: rows[0].most if rows else None)
 
 
 def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:

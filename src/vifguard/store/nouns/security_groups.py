@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
 from vifguard.model.security_group import Rule, SecurityGroup, SecurityGroupRule, default_group
 from vifguard.resolve.affected import affected_by_security_group
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, RuleExistsError
 from vifguard.store.nouns import default_rules, dependents, rbac_policies
@@ -30,7 +31,7 @@ from vifguard.store.schema.tables import (
     security_groups,
 )
 from vifguard.store.stored_nouns import Stamp, StoredRule, StoredSecurityGroup
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 from vifguard.store.updates import subscriptions
 
 _NEW = Stamp(revision_number=1, created_at=0, updated_at=0)
@@ -80,15 +81,15 @@ def get(snapshot: Snapshot, group_id: str) -> StoredSecurityGroup:
     return found[0]
 
 
-def queue(
-    snapshot: Snapshot, ids: Iterable[str], project_id: str
-) -> Deferred[dict[str, tuple[SecurityGroup, bool]]]:
-    """Groups by id, those that exist, and whether each is shared with a project."""
+def ask(
+    batch: Batch, ids: Iterable[str], project_id: str
+) -> Pending[dict[str, tuple[SecurityGroup, bool]]]:
+    """Ask for groups by id, those that exist, and whether each is shared with a project."""
 
     def read(rows: list[Record]) -> dict[str, tuple[SecurityGroup, bool]]:
         return {row.id: (security_group_of(row), row.is_shared) for row in rows}
 
-    return snapshot.queue(_SEEN, {"ids": sorted(set(ids)), "project_id": project_id}, read)
+    return batch.ask(_SEEN, {"ids": sorted(set(ids)), "project_id": project_id}, read)
 
 
 def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
@@ -117,16 +118,22 @@ def create(change: WriteTransaction, group: SecurityGroup) -> StoredSecurityGrou
     return get(change, group.id)
 
 
-def queue_default(snapshot: Snapshot, project_id: str) -> Deferred[str | None]:
-    """The id of a project's default group, if it has one yet."""
-    return snapshot.queue(
+def ask_default(batch: Batch, project_id: str) -> Pending[str | None]:
+    """Ask for the id of a project's default group, if it has one yet."""
+    return batch.ask(
         _DEFAULT_OF, {"project_id": project_id}, lambda rows: rows[0].id if rows else None
     )
 
 
+def default_of(snapshot: Snapshot, project_id: str) -> str | None:
+    """The id of a project's default group, if it has one yet."""
+    rows = snapshot.rows(_DEFAULT_OF, {"project_id": project_id})
+    return rows[0].id if rows else None
+
+
 def ensure_default(change: WriteTransaction, project_id: str) -> str:
     """The id of a project's default group, which is made where there is none yet."""
-    found = queue_default(change, project_id)()
+    found = default_of(change, project_id)
     if found is not None:
         return found
     return create(change, default_group(project_id)).group.id
@@ -134,7 +141,7 @@ def ensure_default(change: WriteTransaction, project_id: str) -> str:
 
 def unwritten(snapshot: Snapshot, project_id: str) -> list[StoredSecurityGroup]:
     """A project's default group as its first write will make it; nothing where it was made."""
-    if queue_default(snapshot, project_id)() is not None:
+    if default_of(snapshot, project_id) is not None:
         return []
     group = default_group(project_id)
     rules = [each.of(group) for each in default_rules.read(snapshot) if each.begins(group)]

@@ -14,14 +14,15 @@ from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.intent import Ranges
 from vifguard.model.network import AUTOMATIC, Network, Subnet
 from vifguard.resolve.affected import affected_by_subnet
-from vifguard.store.addressing import addresses, learned, resting
+from vifguard.store.addressing import learned, pool_ranges, resting
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import InUseError, MissingError, WrongAddressError
 from vifguard.store.schema.mapping import SUBNET, stamp_of
 from vifguard.store.schema.row_mapping import Record
 from vifguard.store.schema.tables import allocations, networks, ports, subnets
 from vifguard.store.stored_nouns import StoredSubnet
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _ORDER = (subnets.c.created_at, subnets.c.id)
 _OF_NETWORK = Statement(
@@ -65,19 +66,19 @@ def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
     return found[0]
 
 
-def queue(snapshot: Snapshot, network_id: str) -> Deferred[list[Subnet]]:
-    """The subnets of one network, in the order they were made."""
-    return snapshot.queue(_OF_NETWORK, {"network_id": network_id}, _subnets_of)
+def ask(batch: Batch, network_id: str) -> Pending[list[Subnet]]:
+    """Ask for the subnets of one network, in the order they were made."""
+    return batch.ask(_OF_NETWORK, {"network_id": network_id}, _subnets_of)
 
 
-def queue_of_port(snapshot: Snapshot, port_id: str) -> Deferred[list[Subnet]]:
-    """The subnets of the network that a port is on, in the order they were made."""
-    return snapshot.queue(_OF_PORTS_NETWORK, {"port_id": port_id}, _subnets_of)
+def ask_of_port(batch: Batch, port_id: str) -> Pending[list[Subnet]]:
+    """Ask for the subnets of the network that a port is on, in the order they were made."""
+    return batch.ask(_OF_PORTS_NETWORK, {"port_id": port_id}, _subnets_of)
 
 
 def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
     """The subnets of one network, in the order they were made."""
-    return queue(snapshot, network_id)()
+    return _subnets_of(snapshot.rows(_OF_NETWORK, {"network_id": network_id}))
 
 
 def _subnets_of(rows: Iterable[Record]) -> list[Subnet]:
@@ -94,7 +95,7 @@ def ids_by_network(snapshot: Snapshot, network_ids: Collection[str]) -> dict[str
 
 def ranges(snapshot: Snapshot, network_ids: Iterable[str]) -> Ranges:
     """The ranges that are not one project's alone, and the automatic ones of these networks."""
-    automatic = snapshot.queue(_AUTOMATIC, {"networks": sorted(network_ids)}, list)
+    automatic = snapshot.rows(_AUTOMATIC, {"networks": sorted(network_ids)})
     public: set[IPNetwork] = set()
     shared: dict[str, set[IPNetwork]] = {}
     for row in snapshot.connection.execute(_NOT_A_PROJECTS):
@@ -103,7 +104,7 @@ def ranges(snapshot: Snapshot, network_ids: Iterable[str]) -> Ranges:
             public.add(cidr)
         if row.shared:
             shared.setdefault(row.network_id, set()).add(cidr)
-    return Ranges.of(public, shared, _by_network(automatic()))
+    return Ranges.of(public, shared, _by_network(automatic))
 
 
 def create(change: WriteTransaction, network: Network, subnet: Subnet) -> StoredSubnet:
@@ -118,7 +119,7 @@ def create(change: WriteTransaction, network: Network, subnet: Subnet) -> Stored
         insert(subnets).values(SUBNET.values(subnet) | change.created_stamp())
     )
     resting.adopt(change, subnet)
-    addresses.open_pools(change, subnet)
+    pool_ranges.open_pools(change, subnet)
     _network_changed(change, network.id)
     _displace(change, None, subnet)
     change.journal_affected(affected_by_subnet(network, None, subnet))
@@ -133,7 +134,7 @@ def update_subnet(
     values = SUBNET.values(after) | change.updated_stamp(before.stamp)
     change.connection.execute(update(subnets).where(subnets.c.id == after.id).values(values))
     if after.pools != before.subnet.pools:
-        addresses.open_pools(change, after)
+        pool_ranges.open_pools(change, after)
     _displace(change, before.subnet, after)
     change.journal_affected(affected_by_subnet(network, before.subnet, after))
     return get(change, after.id)

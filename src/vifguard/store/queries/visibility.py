@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Table, or_, select, true
 from vifguard.model.network import Network
 from vifguard.model.rbac_policy import RbacPolicy, Sharable
 from vifguard.model.security_group import SecurityGroup
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import (
     address_groups,
@@ -109,22 +110,21 @@ def rbac_policies_of(viewer: Viewer) -> ColumnElement[bool]:
 
 def network(snapshot: Snapshot, viewer: Viewer, network_id: str) -> StoredNetwork:
     """One network that the viewer sees; raises MissingError."""
-    return queue_network(snapshot, viewer, network_id)()
+    with snapshot.batch() as batch:
+        found = ask_network(batch, viewer, network_id)
+    return found.result()
 
 
-def queue_network(
-    snapshot: Snapshot, viewer: Viewer, network_id: str
-) -> Callable[[], StoredNetwork]:
-    """Queue one network; its call raises MissingError where the viewer does not see it."""
-    asked = networks.queue(snapshot, network_id, viewer.project_id)
+def ask_network(batch: Batch, viewer: Viewer, network_id: str) -> Pending[StoredNetwork]:
+    """Ask for one network; the result raises MissingError where the viewer does not see it."""
 
-    def hear() -> StoredNetwork:
-        found, is_shared = asked() or (None, False)
-        if found is None or not (is_shared or viewer.sees(found.network.project_id)):
+    def decide(found: tuple[StoredNetwork, bool] | None) -> StoredNetwork:
+        stored, is_shared = found or (None, False)
+        if stored is None or not (is_shared or viewer.sees(stored.network.project_id)):
             raise MissingError("network", network_id)
-        return found
+        return stored
 
-    return hear
+    return networks.ask(batch, network_id, viewer.project_id).then(decide)
 
 
 def subnet(snapshot: Snapshot, viewer: Viewer, subnet_id: str) -> tuple[StoredSubnet, Network]:
@@ -141,10 +141,20 @@ def subnet(snapshot: Snapshot, viewer: Viewer, subnet_id: str) -> tuple[StoredSu
 
 def port(snapshot: Snapshot, viewer: Viewer, port_id: str) -> StoredPort:
     """One port that the viewer sees; raises MissingError."""
-    stored = ports.get(snapshot, port_id)
-    if not viewer.sees(stored.port.project_id):
-        raise MissingError("port", port_id)
-    return stored
+    with snapshot.batch() as batch:
+        found = ask_port(batch, viewer, port_id)
+    return found.result()
+
+
+def ask_port(batch: Batch, viewer: Viewer, port_id: str) -> Pending[StoredPort]:
+    """Ask for one port; the result raises MissingError where the viewer does not see it."""
+
+    def decide(found: StoredPort | None) -> StoredPort:
+        if found is None or not viewer.sees(found.port.project_id):
+            raise MissingError("port", port_id)
+        return found
+
+    return ports.ask(batch, port_id).then(decide)
 
 
 def ports_among(snapshot: Snapshot, viewer: Viewer, ids: Iterable[str]) -> list[str]:
@@ -215,30 +225,31 @@ def require_security_groups(
 
     Raises MissingError.
     """
-    return queue_security_groups(snapshot, project_id, ids)()
+    with snapshot.batch() as batch:
+        found = ask_security_groups(batch, project_id, ids)
+    return found.result()
 
 
-def queue_security_groups(
-    snapshot: Snapshot, project_id: str, ids: Iterable[str]
-) -> Callable[[], list[SecurityGroup]]:
-    """As `require_security_groups`, queued; the call raises."""
+def ask_security_groups(
+    batch: Batch, project_id: str, ids: Iterable[str]
+) -> Pending[list[SecurityGroup]]:
+    """Ask as `require_security_groups` does; the result raises MissingError."""
     wanted = frozenset(ids)
-    asked = security_groups.queue(snapshot, wanted, project_id)
 
-    def hear() -> list[SecurityGroup]:
+    def decide(found: dict[str, tuple[SecurityGroup, bool]]) -> list[SecurityGroup]:
         usable = {
             group_id: group
-            for group_id, (group, is_shared) in asked().items()
+            for group_id, (group, is_shared) in found.items()
             if is_shared or group.project_id == project_id
         }
         for group_id in sorted(wanted - usable.keys()):
-            default = security_groups.by_default_id(snapshot, project_id, group_id)
+            default = security_groups.by_default_id(batch.snapshot, project_id, group_id)
             if not default:
                 raise MissingError("security-group", group_id)
             usable[group_id] = default[0].group
         return list(usable.values())
 
-    return hear
+    return security_groups.ask(batch, wanted, project_id).then(decide)
 
 
 def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) -> None:

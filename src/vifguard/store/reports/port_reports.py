@@ -17,7 +17,7 @@ _COLUMNS = ("host", "revision", "state", "interface", "reason", "driver")
 
 _UPDATE = (
     update(enforcements)
-    .where(enforcements.c.port_id == bindparam("this"))
+    .where(enforcements.c.port_id == bindparam("of_port"))
     .values({name: bindparam(name) for name in _COLUMNS})
 )
 
@@ -53,7 +53,7 @@ def _write_batch(
         .join_from(ports, enforcements, isouter=True)
         .where(ports.c.id.in_(ids), ports.c.host == host)
     ).all()
-    known = [_values(host, latest[row.id]) | {"this": row.id} for row in rows if row.known]
+    known = [_values(host, latest[row.id]) | {"of_port": row.id} for row in rows if row.known]
     new = [_values(host, latest[row.id]) | {"port_id": row.id} for row in rows if not row.known]
     if known:
         change.connection.execute(_UPDATE, known)

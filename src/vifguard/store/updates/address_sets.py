@@ -18,9 +18,10 @@ from vifguard.model.address import IPNetwork, host_prefix, is_wide
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
 from vifguard.resolve.policy import effective_security_groups
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.schema.mapping import address_of, key, prefix_of
-from vifguard.store.schema.row_mapping import Values
+from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import (
     allocations,
     host_sets,
@@ -31,7 +32,7 @@ from vifguard.store.schema.tables import (
     set_journal,
     set_prefixes,
 )
-from vifguard.store.transaction import BEFORE_ALL, Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import BEFORE_ALL, Snapshot, WriteTransaction
 
 Contribution = frozenset[tuple[str, IPNetwork]]
 """Sets, and the prefixes that one port, IP group or address group contributes to them."""
@@ -51,7 +52,7 @@ _SHARED_BY = (
     .join(ports, ports.c.id == port_security_groups.c.port_id)
     .where(
         ip_group_members.c.group_id == bindparam("ip_group"),
-        ip_group_members.c.port_id != bindparam("but"),
+        ip_group_members.c.port_id != bindparam("left_out"),
         ports.c.port_security_enabled,
     )
     .distinct()
@@ -166,25 +167,31 @@ def is_contributed(learned: LearnedAddress) -> bool:
 
 
 def contribution_of_ip_group(
-    snapshot: Snapshot, ip_group: str, *, but: str = "", plus: Iterable[str] = ()
+    snapshot: Snapshot, ip_group: str, *, left_out: str = "", plus: Iterable[str] = ()
 ) -> Contribution:
     """The contribution of an IP group: its addresses, to the sets of all members' security groups.
 
     Whichever member holds an address, it is a source of packets to the others of its security
-    groups. `but` leaves out a member, and `plus` names sets in its stead.
+    groups. `left_out` is a member that does not count, and `plus` names sets in its stead.
     """
-    this = {"ip_group": ip_group, "but": but}
+    this = {"ip_group": ip_group, "left_out": left_out}
     sets = {*plus, *snapshot.connection.scalars(_SHARED_BY, this)}
     addresses = [address_of(each) for each in snapshot.connection.scalars(_SHARED, this)]
     return frozenset((each, host_prefix(address)) for each in sets for address in addresses)
 
 
-def queue_subscribers(snapshot: Snapshot, set_ids: Iterable[str]) -> Deferred[Subscribers]:
-    """Queue the query of the hosts that subscribe to these sets."""
-    these = {"sets": sorted(set_ids)}
-    return snapshot.queue(
-        _SUBSCRIBERS, these, lambda rows: [(row.set_id, row.host) for row in rows]
-    )
+def ask_subscribers(batch: Batch, set_ids: Iterable[str]) -> Pending[Subscribers]:
+    """Ask for the hosts that subscribe to these sets."""
+    return batch.ask(_SUBSCRIBERS, {"sets": sorted(set_ids)}, _subscribers_of)
+
+
+def subscribers(snapshot: Snapshot, set_ids: Iterable[str]) -> Subscribers:
+    """The hosts that subscribe to these sets."""
+    return _subscribers_of(snapshot.rows(_SUBSCRIBERS, {"sets": sorted(set_ids)}))
+
+
+def _subscribers_of(rows: Iterable[Record]) -> Subscribers:
+    return [(row.set_id, row.host) for row in rows]
 
 
 def update_contribution(
@@ -192,13 +199,13 @@ def update_contribution(
     port_id: str,
     before: Contribution,
     after: Contribution,
-    subscribers: Deferred[Subscribers] | None = None,
+    following: Subscribers | None = None,
     network_id: str = "",
 ) -> None:
     """Replace the contribution of a port, an IP group or an address group.
 
-    `subscribers` are the hosts that follow those sets, where these were queried; `network_id` is
-    that of a port that may contribute wide address pairs.
+    `following` are the hosts that follow those sets; None asks for them. `network_id` is that of a
+    port that may contribute wide address pairs.
     """
     if removed := before - after:
         change.write(_DELETE, [_this(port_id, *each) for each in _sorted(removed)])
@@ -210,7 +217,8 @@ def update_contribution(
         removed, added = removed - wide, added - wide
     if moved := removed | added:
         sets = {set_id for set_id, _ in moved}
-        tell(change, _prefixes(moved), (subscribers or queue_subscribers(change, sets))())
+        told = subscribers(change, sets) if following is None else following
+        tell(change, _prefixes(moved), told)
 
 
 def set_members(

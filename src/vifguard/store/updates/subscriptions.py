@@ -26,6 +26,7 @@ from sqlalchemy import (
 from vifguard.model.port import Port
 from vifguard.model.security_group import SecurityGroupRule
 from vifguard.resolve.policy import effective_security_groups
+from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.schema.tables import (
     host_groups,
@@ -35,7 +36,7 @@ from vifguard.store.schema.tables import (
     security_group_rules,
     security_groups,
 )
-from vifguard.store.transaction import Deferred, Snapshot, WriteTransaction
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _RULE = security_group_rules.c
 _REVISION = bindparam("this_revision", type_=BigInteger)
@@ -119,11 +120,11 @@ Counts = dict[_Subscription, int]
 """The number of ports of a host that have a group."""
 
 
-def queue_counts(snapshot: Snapshot, before: Port | None, after: Port | None) -> Deferred[Counts]:
-    """Queue the query of the number of ports of each host that have these groups."""
+def ask_counts(batch: Batch, before: Port | None, after: Port | None) -> Pending[Counts]:
+    """Ask for the number of ports of each host that have these groups."""
     places = _subscriptions(before) ^ _subscriptions(after)
     hosts, groups = (sorted({place[part] for place in places}) for part in (0, 1))
-    return snapshot.queue(
+    return batch.ask(
         _COUNTS,
         {"hosts": hosts, "groups": groups},
         lambda rows: {(row.host, row.group_id): row.ports for row in rows},
