@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -66,14 +65,16 @@ guards: Final = nullable(
 )
 
 storm: Final = mapped(
-    record({"rate": _RATE, "burst": _RATE}, {}), lambda given: Storm(**given), asdict
+    record({"rate": _RATE, "burst": _RATE}, {}),
+    lambda given: Storm(**given),
+    lambda storm: {"rate": storm.rate, "burst": storm.burst},
 )
 
 _LEARNED_AT_MOST = integer(0, 64)
 learned_limits: Final = mapped(
     record({"link_local": _LEARNED_AT_MOST, "others": _LEARNED_AT_MOST}, {}),
     lambda given: LearnedLimits(**given),
-    asdict,
+    lambda limits: {"link_local": limits.link_local, "others": limits.others},
 )
 
 
