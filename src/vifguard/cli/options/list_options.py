@@ -2,12 +2,11 @@
 
 # Annotations here are read when the module is, so they are not postponed.
 
-import functools
-import inspect
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+
+from vifguard.cli.options.added_options import Options, with_options
 
 PANEL = "Which"
 
@@ -40,36 +39,21 @@ _After = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-_OPTIONS: dict[str, Any] = {
-    "project": _Project,
-    "name": _Name,
-    "tag": _Tag,
-    "limit": _Limit,
-    "after": _After,
+_OPTIONS: Options = {
+    "project": (_Project, None),
+    "name": (_Name, None),
+    "tag": (_Tag, None),
+    "limit": (_Limit, None),
+    "after": (_After, None),
 }
 
 
-def with_list_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of a list to a command whose second parameter is the list's query."""
-    session, _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(session: Any, **arguments: Any) -> None:
-        command(session, _query({n: arguments.pop(n) for n in _OPTIONS}), **arguments)
-
-    mine = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    run.__signature__ = inspect.Signature([session, *mine, *added])  # type: ignore[attr-defined]  # PEP 362
-    del run.__wrapped__  # inspect would follow it to other options
-    run.__annotations__ = {each.name: each.annotation for each in (*mine, *added)}
-    return run
-
-
-def _query(options: dict[str, Any]) -> Query:
+def _query(**options: Any) -> Query:
     words = {"project": "project_id", "tag": "tags", "after": "marker"}
     given = {words.get(option, option): value for option, value in options.items()}
     given["tags"] = ",".join(given["tags"] or ()) or None
     return {field: value for field, value in given.items() if value is not None}
+
+
+with_list_options = with_options("query", _OPTIONS, _query)
+"""Add the options of a list to a command, whose `query` is the list's query."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vifguard.cli.exit_codes import InputError
+from vifguard.cli.options.added_options import Options, with_options
 from vifguard.cli.show.output import note
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def _option(text: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=text, rich_help_panel=PANEL, **more)
 
 
-_OPTIONS: dict[str, tuple[Any, Any]] = {
+_OPTIONS: Options = {
     "listen": (
         Annotated[str, _option("HOST:PORT (port 0: any free one) or unix:/path.sock.")],
         LISTEN,
@@ -243,25 +241,8 @@ class ServerOptions:
         users.refresh_clouds(layout, url, ca_file)
 
 
-def with_server_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of serving to a command whose first parameter is ServerOptions."""
-    _, *own = inspect.signature(command, eval_str=True).parameters.values()
-    shared = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-        )
-        for name, (annotation, default) in _OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(**arguments: Any) -> None:
-        serving = ServerOptions(**{name: arguments.pop(name) for name in _OPTIONS})
-        command(serving, **arguments)
-
-    parameters = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *shared]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # PEP 362
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+with_server_options = with_options("serving", _OPTIONS, ServerOptions)
+"""Add the options of serving to a command, whose `serving` they become."""
 
 
 def _rate(text: str) -> float | None:
