@@ -1,4 +1,4 @@
-"""A request on a port takes so many statements and batches of the database, and no more."""
+"""A request takes so many statements and batches of the database, and no more."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -136,13 +136,7 @@ def update_port(call: RequestContext, port_id: str) -> Response:
         PORTS.authorize_put(
             given, Subject(call.user, before.port.project_id, before.network, before.port)
         )
-        changes = _changes(given, before.network)
-        if "mac_address" in given and given["mac_address"] is None:
-            changes["mac"] = ownership.free(change, before.port.network_id)
-        if "extra_dhcp_opts" in given:
-            options = merged(before.port.dhcp_options, given["extra_dhcp_opts"])
-            changes["dhcp_options"] = options
-        changes |= port_security_groups.for_update(change, replace(before.port, **changes), given)
+        changes = _requested_changes(change, before, given)
         after = replace(before.port, **changes)
         _validate(after, before.network, beside.result() if beside else (), given)
         _require_few(call.user, before.network, given, len(before.port.fixed_ips))
@@ -249,6 +243,19 @@ def _create(
 
 
 _CHOSEN_BY_SERVER = Mac(bytes(6))
+
+
+def _requested_changes(
+    change: WriteTransaction, before: StoredPort, given: ParsedBody
+) -> dict[str, Any]:
+    """The changes of a request, with a free MAC where it is left to us; raises Refusal."""
+    port = before.port
+    changes = _changes(given, before.network)
+    if "mac_address" in given and given["mac_address"] is None:
+        changes["mac"] = ownership.free(change, port.network_id)
+    if "extra_dhcp_opts" in given:
+        changes["dhcp_options"] = merged(port.dhcp_options, given["extra_dhcp_opts"])
+    return changes | port_security_groups.for_update(change, replace(port, **changes), given)
 
 
 def _changes(given: ParsedBody, network: Network) -> dict[str, Any]:

@@ -315,23 +315,16 @@ def update_port(
     change.allocate_revision()
     port = before.port
     after = replace(port, **changes)
-    has_other_mac = after.mac != port.mac
-    has_other_pairs = after.address_pairs != port.address_pairs
-    takes = wishes is not None or has_other_mac
+    takes = wishes is not None or after.mac != port.mac
     moves = wishes is not None or _membership_fields(after) != _membership_fields(port)
     with change.batch() as batch:
-        checks = _check_placement(batch, before, after)
-        checks += [ownership.check_mac(batch, after)] if has_other_mac else []
-        checks += ownership.check_pairs(batch, after) if has_other_pairs else []
+        checks = [*_check_placement(batch, before, after), *_check_identity(batch, port, after)]
         membership_change = membership.ask(batch, port, after, before.ip_groups) if moves else None
         choice = subnets.ask(batch, after.network_id) if takes else None
 
     for check in checks:
         check.result()
-    if has_other_pairs:
-        pair_rows.write(change, port, after)
-    if has_other_pairs or has_other_mac:
-        after = replace(after, learned=_still_learned(change, after))
+    after = _write_identity(change, port, after)
     if choice is not None:
         fixed_ips = port_addresses.retake(change, before, after, wishes, choice.result())
         after = replace(after, fixed_ips=fixed_ips)
@@ -364,6 +357,15 @@ def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[S
     pair_rows.write(change, port, None)
     change.write(_DELETE, {"port_id": port.id})
     change.journal_port(port.id, (port.host,))
+
+
+def _write_identity(change: WriteTransaction, before: Port, after: Port) -> Port:
+    """Write a port's address pairs; return it with the learned addresses that it keeps."""
+    if (after.mac, after.address_pairs) == (before.mac, before.address_pairs):
+        return after
+    if after.address_pairs != before.address_pairs:
+        pair_rows.write(change, before, after)
+    return replace(after, learned=_still_learned(change, after))
 
 
 def _still_learned(change: WriteTransaction, after: Port) -> tuple[LearnedAddress, ...]:
@@ -431,6 +433,14 @@ def _check_placement(batch: Batch, before: StoredPort, after: Port) -> list[Pend
         checks += _check_network(batch, before.network, after)
     if (after.host, after.interface) != (before.port.host, before.port.interface):
         checks += interface_ownership.check_interface(batch, after)
+    return checks
+
+
+def _check_identity(batch: Batch, before: Port, after: Port) -> list[Pending[None]]:
+    """Ask whether a new MAC or address pair is another's: results raise ConflictError."""
+    checks = [ownership.check_mac(batch, after)] if after.mac != before.mac else []
+    if after.address_pairs != before.address_pairs:
+        checks += ownership.check_pairs(batch, after)
     return checks
 
 
