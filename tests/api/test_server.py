@@ -113,7 +113,7 @@ def test_what_fails_is_told_with_its_id_and_nothing_else(
     def fail(*_: Any) -> None:
         raise RuntimeError("the secret inside")
 
-    monkeypatch.setattr("vifguard.api.v2.networks.networks.read", fail)
+    monkeypatch.setattr("vifguard.api.schema.stored_list.StoredList.answer", fail)
     with logged("vifguard") as records:
         answer = cloud.http.get("/v2.0/networks", auth=("alice", "alice"))
     assert answer.status_code == 500
