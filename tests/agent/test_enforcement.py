@@ -127,7 +127,7 @@ def test_a_port_without_any_guard_is_named(
         result = held.apply(held.plan(places(place(1), place(2)), ALL))
     assert result.failed == {1: "no memory"}
     assert result.unguarded == {1}
-    assert f"interface {tap(1)} of port {port_id(1)} has no guard: no memory" in caplog.text
+    assert f"at interface {tap(1)} of port {port_id(1)}: no memory" in caplog.text
     assert set(held.enforced) == {2}
 
 

@@ -83,7 +83,7 @@ def named(group: int, many: int) -> frozenset[Rule]:
 POISON = {
     "a group that refers to too many others": ("40 groups of addresses", {"p": named(0, 40)}),
     "groups that together ask too much": (
-        "questions a packet",
+        "look-ups a packet",
         {f"p{i}": named(i, 30) for i in range(3)},
     ),
     "too many groups": ("17 security groups", {f"p{i}": says() for i in range(17)}),

@@ -142,7 +142,7 @@ def test_who_was_there_first_and_cannot_be_guarded_forwards_nothing(
             bench.compare()
             guarded = bench.hands.guarded()
             assert [link.name for _, link in bench.adopted.unguarded(guarded)] == ["vnet1"]
-            assert f"interface vnet1 of port {port_id(1)} has no guard: no memory" in caplog.text
+            assert f"at interface vnet1 of port {port_id(1)}: no memory" in caplog.text
             host.ip("link", "set", "vnet1", "up")
             eventually(lambda: "state forwarding" in host.ip("-d", "link", "show", "vnet1"))
             assert three.heard_by(two, legal(3)) == [legal(3)]

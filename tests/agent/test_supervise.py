@@ -263,8 +263,8 @@ def guards(*numbers: int, store: str = "s1") -> Enforcement:
         ((1, 2), "", ""),
         ((1, 2, 3, 4), "s2", "are guarded for the store s1"),
         ((), "s2", "are guarded for the store s1"),
-        ((1,), "s1", "knows 1 of the 4 ports"),
-        ((), "s1", "knows 0 of the 4 ports"),
+        ((1,), "s1", "knows only 1 of the 4 ports"),
+        ((), "s1", "knows only 0 of the 4 ports"),
     ],
 )
 def test_an_update_that_takes_most_away_or_is_anothers_is_refused(

@@ -90,7 +90,7 @@ def test_guards_are_read_back_although_what_they_share_cannot_be_put_back(
         for _ in range(2):
             assert bench.step().lost == {port_id(1): "its image is gone"}
         (why,) = bench.degraded
-        assert why.startswith("read-back: what was lost cannot be put back: another process")
+        assert why.startswith("read-back: the lost guards cannot be put back: another process")
     bench.step()
     assert bench.degraded == ()
 

@@ -227,7 +227,7 @@ def test_what_can_be_had_is_said_before_it_is_refused(cloud: Cloud) -> None:
     cloud.has_host("h2", isolation=False)
     assert offered()["project_networks"] == {"offered": True, "reason": ""}
     cloud.has_host("h1", isolation=False)
-    why = "no host that lives can keep networks apart"
+    why = "no living host can keep networks apart"
     assert offered()["project_networks"]["reason"] == why
     assert why in cloud.alice.refused("network", name="x")[2]
     assert "h1, h2" in offered(cloud.admin)["project_networks"]["reason"]
@@ -241,7 +241,7 @@ def test_what_a_silent_host_could_hold_cannot_be_had(
     cloud.alice.make("network", name="before")
     beats = cloud.store.heartbeats
     monkeypatch.setattr(beats, "_monotonic", lambda: time.monotonic() + 11)
-    why = "no host that lives can keep networks apart"
+    why = "no living host can keep networks apart"
     assert why in cloud.alice.refused("network", name="after")[2]
     said = cloud.alice.get("vifguard/capabilities")["capabilities"]
     assert said["project_networks"] == {"offered": False, "reason": why}

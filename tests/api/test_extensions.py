@@ -542,7 +542,7 @@ def test_a_silent_host_has_no_active_port_and_can_be_forgotten(
     monkeypatch.setattr(beats, "_monotonic", lambda: time.monotonic() + 11)
     for status, why in shown():
         assert status == "DOWN"
-        assert why.startswith("host h1 silent since 2")
+        assert why.startswith("host h1 has been silent since 2")
     assert cloud.admin.get("hosts/h1")["host"]["alive"] is False
     assert 'vifguard_ports{status="DOWN"} 1.0' in cloud.http.get("/metrics").text
     assert refusal(cloud.admin.call("GET", f"ports/{port['id']}/wait?timeout=0.01"))[0] == 408

@@ -243,7 +243,7 @@ def test_a_network_of_ones_own_needs_hosts_that_hold_it(cloud: Cloud) -> None:
     cloud.has_host("h1", isolation=False)
     status, kind, message = cloud.alice.refused("network", name="n")
     assert (status, kind) == (403, "PolicyNotAuthorized")
-    assert "no host that lives can keep networks apart" in message
+    assert "no living host can keep networks apart" in message
     assert cloud.admin.make("network", name="n")
 
 

@@ -90,7 +90,7 @@ def test_why_something_is_not_offered_names_no_host(cloud: Cloud) -> None:
         assert (HOST in told) is names
     status, _, message = cloud.alice.refused("network")
     assert (status, HOST in message) == (403, False)
-    assert "no host that lives can keep networks apart" in message
+    assert "no living host can keep networks apart" in message
 
 
 def test_where_a_network_is_kept_is_told_without_its_host(cloud: Cloud) -> None:

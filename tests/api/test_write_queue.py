@@ -127,7 +127,7 @@ def test_the_queue_has_an_end_for_one_project_and_for_all(
         answer = cloud.http.post("/v2.0/networks", json=body, auth=("amy", "amy"))
         assert answer.status_code == 429
         assert (
-            "3 changes that wait for their turn of project p1"
+            "Project p1 has 3 changes that wait for their turn already"
             in answer.json()["NeutronError"]["message"]
         )
         assert answer.headers["Retry-After"]
@@ -226,7 +226,7 @@ def test_a_few_projects_cannot_take_all_places_from_another() -> None:
 
     *ran, first, second, third = asyncio.run(ask())
     assert (first, second) == ("made", "made")
-    assert "8 changes that wait for their turn are there already" in str(third)
+    assert "there are 8 changes that wait for their turn already" in str(third)
     gave_way = [each for each in ran if each is not True]
     assert len(gave_way) == 2
     assert all("those of other projects, which have fewer, wait" in str(each) for each in gave_way)
@@ -316,7 +316,7 @@ def test_others_go_on_when_a_server_that_froze_in_its_turn_has_lost_it(
         assert told
         for each in told:
             assert each.status_code == 503
-            assert "Another change keeps the database; nothing was changed" in each.text
+            assert "Another change holds the database. Nothing was changed" in each.text
             assert each.headers["Retry-After"]
         listed = http.get("/v2.0/networks", auth=("admin", "admin")).json()["networks"]
         assert [each["name"] for each in listed] == ["after"]

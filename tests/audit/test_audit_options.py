@@ -84,7 +84,7 @@ def test_guests_are_reached_over_a_command() -> None:
         ({"posts": {"attacker": f"a/,{FULL}", "victim": f"b/eth0,{OTHER}"}}, "names no device"),
         ({"posts": {"attacker": f"a/eth0,{FULL},x=1", "victim": f"b/e,{OTHER}"}}, "'x=1' is none"),
         ({"posts": {"attacker": "a/eth0,mac=1,ip=none,ip6=none", "victim": f"b/e,{OTHER}"}}, "'1'"),
-        ({"posts": {"attacker": f"a/e,{FULL},ip=::1", "victim": f"b/e,{OTHER}"}}, "other family"),
+        ({"posts": {"attacker": f"a/e,{FULL},ip=::1", "victim": f"b/e,{OTHER}"}}, "wrong family"),
         ({"posts": {"attacker": f"a/e,{FULL},ip=10.0.0.5/33", "victim": f"b/e,{OTHER}"}}, "/33"),
         ({"command": "ssh {} python3"}, "python3 -"),
         ({"command": "ssh vm python3 -"}, "{}"),

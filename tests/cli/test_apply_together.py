@@ -180,7 +180,7 @@ def test_what_somebody_else_changed_before_the_undoing_stays(
     )
     said = apply(client, file)
     assert f"port {project}/b:" in said
-    assert f"network {project}/n was changed by somebody else meanwhile and stays so" in said
+    assert f"network {project}/n was changed by somebody else meanwhile and is left alone" in said
     assert client.show(NETWORK, network["id"])["mtu"] == 1200
 
 

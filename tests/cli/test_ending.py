@@ -57,7 +57,10 @@ def test_a_command_that_waits_ends_with_the_server(data_dir: Path, number: int) 
         assert service.process.wait(timeout=10) == 0
         _, said = client.communicate(timeout=10)
         if client.returncode != ExitCode.UNREACHABLE:  # it had connected, and not asked
-            assert (client.returncode, "the server is ending" in said.lower()) == (1, True), said
+            assert (client.returncode, "the server is shutting down" in said.lower()) == (
+                1,
+                True,
+            ), said
     assert not Path(f"{data_dir}.sock").exists()
 
 

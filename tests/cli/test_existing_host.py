@@ -149,7 +149,7 @@ def test_a_file_that_is_there_is_written_over_only_by_force(
     command = (COMMAND, "host", "adopt", "--bridge", "br0", "--listen", 0, "-o", plan)
     done = existing.machine.run(*command, check=False)
     assert (done.returncode, plan.read_text()) == (2, "edited: true\n")
-    assert f"{plan} is there already: say --force" in done.stderr
+    assert f"{plan} exists: overwrite it by --force" in done.stderr
     existing.machine.run(*command, "--force")
     assert "projects:" in plan.read_text()
 
@@ -195,7 +195,7 @@ def test_who_has_no_port_is_named_and_cut_off_until_the_release(
             eventually(lambda: not existing.pings("box"))
             for says in (
                 "has no guard yet: unless a port is for it, it is cut off",
-                "has no guard and is to forward nothing",
+                "has no guard and will forward nothing",
             ):
                 (line,) = lines(machine, "vethbox", says)
                 assert all(word in line for word in ("WARNING", "br0", "--keep-unguarded"))

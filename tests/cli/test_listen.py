@@ -82,6 +82,6 @@ def test_a_socket_that_a_killed_server_left_is_taken_over(tmp_path: Path) -> Non
 def test_a_file_is_never_taken_for_a_socket(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
-    with pytest.raises(InputError, match="no socket"):
+    with pytest.raises(InputError, match="not a socket"):
         opened(Unix(path)).__enter__()
     assert path.read_text() == "data"

@@ -133,7 +133,7 @@ def test_a_backup_that_lacks_most_ports_takes_nothing_away(machine: Host) -> Non
     with machine.unready("up") as process:
         shell = machine.shell
         (said,) = eventually(lambda: _hosts(shell, lambda host: host["degraded"]))
-        assert "the server knows 0 of the 2 ports" in said["degraded"][0]
+        assert "the server knows only 0 of the 2 ports" in said["degraded"][0]
         eventually(lambda: _hosts(shell, lambda host: not host["alive"]))
         assert is_guarded(machine)
         checked = machine.run(
@@ -236,7 +236,7 @@ def test_a_dead_agent_is_noticed_and_its_host_can_be_forgotten(machine: Host) ->
         refused = shell("host", "delete", machine.name, code=None)
         assert refused.code == 1
         assert "2 ports are on host" in refused.err
-        assert "`vifguard port set --host`, delete them, or say --force" in refused.err
+        assert "`vifguard port set --host`, delete them, or give --force" in refused.err
         shell("host", "delete", machine.name, "--force")
         assert shell.json("host", "list") == []
         with start():

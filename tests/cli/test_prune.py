@@ -188,7 +188,7 @@ def test_what_the_file_refers_to_by_name_stays_and_what_it_lets_go_goes(
 ) -> None:
     assert ids
     run = prune(ports={"p": {**NO_ADDRESS, "security_groups": []}, "q": NO_ADDRESS})
-    assert f"network {project}/n stays: " in run.err
+    assert f"network {project}/n is kept: " in run.err
     assert f"port {project}/q is declared to refer to it" in run.err
     assert names(client, project) == {"n", "p", "q"}
 

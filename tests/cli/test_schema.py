@@ -198,7 +198,7 @@ def test_an_empty_name_is_nobodys(vifguard: Shell, arguments: tuple[object, ...]
             client.create(NETWORK, {"name": name, "shared": True})["id"] for name in ("", "named")
         ]
         run = vifguard("network", *arguments, code=2)
-        assert "empty name" in run.err
+        assert "a name is empty" in run.err
         assert set(ids) <= {one["id"] for one in client.list(NETWORK)}
     vifguard("network", "set", "named", "--description", "")
     vifguard("network", "delete", *ids)
@@ -213,7 +213,7 @@ def test_no_noun_takes_an_empty_name(vifguard: Shell) -> None:
                 continue
             assert vifguard(name, verb, "", code=2).out == ""
     for words in (("drops", ""), ("port", "wait", ""), ("port", "rules", "")):
-        assert "empty name" in vifguard(*words, code=2).err
+        assert "a name is empty" in vifguard(*words, code=2).err
 
 
 def test_a_deletion_that_ends_halfway_says_what_is_gone(vifguard: Shell) -> None:

@@ -98,7 +98,7 @@ def test_down_ends_it_and_says_which(data_dir: Path) -> None:
         down = Shell({"VIFGUARD_DATA_DIR": str(data_dir)})
         assert down.json("down")["stopped"] == [service.process.pid]
         assert service.process.wait(timeout=10) == 0
-        assert "nothing runs" in down("down").out
+        assert "no server or agent runs here" in down("down").out
         assert down.json("down")["stopped"] == []
 
 
@@ -107,7 +107,7 @@ def test_down_ends_nobody_whose_pid_was_in_an_old_file(data_dir: Path) -> None:
     with subprocess.Popen(["sleep", "600"]) as bystander:
         (data_dir / "server.pid").write_text(f"{bystander.pid}\n")
         run = Shell({"VIFGUARD_DATA_DIR": str(data_dir)})("down")
-        assert "nothing runs" in run.out
+        assert "no server or agent runs here" in run.out
         assert bystander.poll() is None
         bystander.kill()
 

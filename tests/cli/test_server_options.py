@@ -163,7 +163,7 @@ def test_without_identity_nobody_is_asked(data_dir: Path, monkeypatch: pytest.Mo
     [
         (("--no-identity", "--listen", "0.0.0.0:0"), "--no-identity"),
         (("--no-identity", "--listen", "0.0.0.0:0", "--insecure-listen"), "--no-identity"),
-        (("--no-identity", "--keystone", "/nowhere"), "leave one of them"),
+        (("--no-identity", "--keystone", "/nowhere"), "give one of them"),
         (("--keystone", "/nowhere"), "/nowhere"),
         (("--tls-cert", "/nowhere"), "give both"),
         (("--tls-cert", "/nowhere", "--tls-key", "/nowhere"), "/nowhere"),

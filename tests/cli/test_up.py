@@ -142,7 +142,7 @@ def test_down_with_remove_takes_all_away_after_cutting_the_guests_off(lan: Host)
     assert not [path for path in lan.bpf_dir.rglob("*") if path.is_file()]
     again = lan.down("--remove")
     assert again.returncode == 0, again.stderr
-    assert "nothing runs" in again.stdout
+    assert "no server or agent runs here" in again.stdout
 
 
 def test_a_release_names_the_guests_whose_bridge_goes_and_asks(lan: Host) -> None:

@@ -79,5 +79,5 @@ def test_maps_of_one_shape_that_were_swapped_are_refused(world, pair) -> None:  
     (directory / "buckets").rename(directory / "aside")
     (directory / "wanted").rename(directory / "buckets")
     (directory / "aside").rename(directory / "wanted")
-    with pytest.raises(DriverError, match="remove all guards and start anew"):
+    with pytest.raises(DriverError, match="run `vifguard down --release`, and start again"):
         EbpfDriver(world.bpf_dir)

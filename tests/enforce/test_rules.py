@@ -75,7 +75,7 @@ def test_questions_count_nested_prefixes_and_sets_and_not_how_many_rules_there_a
 def test_too_many_sets_are_refused_and_not_cut_short():
     named = [Rule(IN, 4, remote=str(i)) for i in range(33)]
     group = group_of(*named)
-    assert "33 groups of addresses" in group.why_not
+    assert "refer to 33 address sets" in group.why_not
     assert group.elements() == {}
     assert group_of(*named[1:]).why_not == ""
 

@@ -166,7 +166,7 @@ def test_questions_of_all_groups_of_a_port_are_bounded(host):
     assert host.said == {}
     assert host.asked(53) is Reason.NOT_ALLOWED
     host.ports(near=[*groups, "one"], far=["one"])
-    assert "67 questions a packet, 64 can be asked" in host.said[NEAR]
+    assert "67 look-ups a packet, and the most are 64" in host.said[NEAR]
     assert host.asked(53, at=FAR) is None
 
 

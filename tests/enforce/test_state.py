@@ -136,7 +136,7 @@ def test_ids_are_told_apart():
 def test_a_port_of_too_many_security_groups_is_refused_and_not_cut_short():
     guards = GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}
     many = frozenset(str(i) for i in range(GROUPS_A_PORT + 1))
-    with pytest.raises(ValueError, match="17 security groups at a port; 16 can be held"):
+    with pytest.raises(ValueError, match="the port has 17 security groups; the most are 16"):
         state_of(guards=guards, security_groups=many)
     assert state_of(guards=guards, security_groups=frozenset(sorted(many)[1:])).overflow.groups
 

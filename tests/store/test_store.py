@@ -143,7 +143,7 @@ def test_a_sqlite_that_is_too_old_is_told_of(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sqlite, "OLDEST", (99, 0))
-    with pytest.raises(DatabaseError, match=r"99\.0 is the oldest"):
+    with pytest.raises(DatabaseError, match=r"99\.0 or newer is needed"):
         Store.open(tmp_path / "new.db")
     assert list(tmp_path.iterdir()) == []
 

@@ -219,7 +219,9 @@ class Enforcement:
 
     def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:
         """The plan, except that these interfaces keep their guards, which let nothing pass."""
-        policy = PortPolicy(_NO_PORT, frozenset(), frozenset(), closed="it is no port's")
+        policy = PortPolicy(
+            _NO_PORT, frozenset(), frozenset(), closed=("the interface belongs to no port")
+        )
         links = {link.index: link for link in kept}
         parts: list[DriverPlan[object]] = []
         for part in plan.parts:
@@ -240,7 +242,9 @@ class Enforcement:
         self._note(plan)
         # A guest that ends takes its interface along at any moment: what is gone needs no guard.
         for index in bare.keys() & interfaces() if bare else ():
-            log.error("%s has no guard: %s", _named(index, plan.places.get(index)), bare[index])
+            log.error(
+                "no guard is in force at %s: %s", _named(index, plan.places.get(index)), bare[index]
+            )
         return Result(failed, frozenset(bare), {i: each.name for i, each in plan.chosen.items()})
 
     def _take_over(self, chosen: Mapping[int, Guarded], bare: Container[int]) -> None:

@@ -107,12 +107,14 @@ def _find(state: AgentState, port: HostPort) -> Placement:
     name = claimed_name(port)
     link = state.named(name)
     if link is not None and _is_of_another_guest(link, port):
-        return Placement(port, note=f"{name} is another guest's, by its MAC {link.mac}; {_RENAMED}")
+        return Placement(
+            port, note=f"{name} belongs to another guest, by its MAC {link.mac}; {_RENAMED}"
+        )
     if link is not None:
         return _usable(state, port, link, _claimants(state, link))
     if port.interface:
         remedy = f"; {_RENAMED}" if is_libvirts(name) else ""
-        return Placement(port, note=f"interface {name} does not exist{remedy}")
+        return Placement(port, note=f"interface {name} does not exist on this host{remedy}")
     return _find_by_mac(state, port)
 
 
@@ -150,8 +152,11 @@ def _is_of_another_guest(link: Link, port: HostPort) -> bool:
     return is_of_libvirt(link.mac) and not any(is_of_guest(link.mac, mac) for mac in macs)
 
 
-_RENAMED = "libvirt names it anew at each start: take the name away, and it is found by its MAC"
-_REMEDY = "name the port's in binding:profile"
+_RENAMED = (
+    "libvirt renames interfaces at each start: remove the name from binding:profile, and the "
+    "interface is found by its MAC"
+)
+_REMEDY = "name the port's interface in binding:profile"
 
 
 def _ambiguous_mac_reason(link: Link) -> str:
@@ -180,7 +185,7 @@ def _usable(state: AgentState, port: HostPort, link: Link, claimants: tuple[str,
         return Placement(port, link)
     first = port.policy.port_id == min(claimants)
     others = ", ".join(sorted({*claimants} - {port.policy.port_id}))
-    why = f"port {others} claims interface {link.name} as well; {_REMEDY}"
+    why = f"interface {link.name} belongs to port {others} as well; {_REMEDY}"
     return Placement(port, link if first else None, closed=why, contested=first)
 
 
@@ -188,6 +193,6 @@ def _why_not_reversed(port: HostPort, link: Link) -> str:
     if port.segment.shared:
         return ""
     return (
-        f"interface {link.name} is a {link.kind}: what it stands on decides who hears it, so "
-        "it cannot be on an isolated network"
+        f"interface {link.name} is a {link.kind}: its lower device decides who receives its "
+        "frames, so it cannot be on an isolated network"
     )

@@ -132,7 +132,7 @@ class Reconciler:
         try:
             groups = self._guards.load_ruleset(change)
         except OSError as error:
-            log.exception("what security groups say could not be brought into force")
+            log.exception("the rules of security groups could not be brought into force")
             return self._state.grouped, f"its security groups are not in force: {error}"
         self._state.book.mark_applied()
         return self._state.with_groups(groups), ""
@@ -198,7 +198,7 @@ class Reconciler:
         stuck = {i: why for i, why in failed.items() if self._read(i)}
         for index, why in stuck.items():
             name = self._state.links[index].name
-            log.error("interface %s keeps its guard, closed: %s", name, why)
+            log.error("interface %s keeps its guard, and passes nothing: %s", name, why)
         return stuck
 
     def _update_index(self, places: Mapping[int, Placement], dirty: Dirty) -> None:

@@ -43,7 +43,7 @@ class Supervised(threading.Thread):
                 if time.monotonic() - began > STEADY:
                     following = iter(pauses())
                 pause = next(following)
-                log.exception("the %s failed and begins anew in %.1f s", self.name, pause)
+                log.exception("the %s failed and starts again in %.1f s", self.name, pause)
                 self._health.degrade(self.name, f"it failed: {error or type(error).__name__}")
             else:
                 return

@@ -113,7 +113,7 @@ class Verifier:
                 self._health.lost([COMMON])
         except (OSError, DriverError) as error:
             self._unrepaired = True
-            self._health.degrade("read-back", f"what was lost cannot be put back: {error}")
+            self._health.degrade("read-back", f"the lost guards cannot be put back: {error}")
 
     def _begin_rules(self, now: float) -> None:
         self._rules_at = now + self._rules_every, self._guards.changes
@@ -132,7 +132,7 @@ class Verifier:
 
     def _rules_again(self) -> Dirty:
         """Have the maps of rules written anew: they differ from the rules that were loaded."""
-        log.error("the rules of security groups in the kernel are not what was written")
+        log.error("the rules of security groups in the kernel were changed by somebody else")
         self._health.lost([COMMON])
         self._rules = iter(())
         self._state.book.mark_all_pending()

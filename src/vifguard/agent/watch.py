@@ -88,11 +88,13 @@ class FeedWatcher:
             try:
                 update = self._feed.next(self._instance, after, POLL)
             except FeedError as error:
-                log.warning("the server cannot be asked; all stays as it is: %s", error)
+                log.warning(
+                    "the server cannot be reached; everything in force stays as it is: %s", error
+                )
             except Exception:
                 if self._stop_event.is_set():
                     return  # the feed was closed while we read it
-                log.exception("an update could not be read; all stays as it is")
+                log.exception("an update could not be read; everything in force stays as it is")
             else:
                 pause = iter(pauses())
                 if update is not None:

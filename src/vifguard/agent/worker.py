@@ -125,7 +125,7 @@ class Worker:
                 if self._work():
                     return
             except Exception as error:
-                log.exception("the worker failed; it looks at everything anew")
+                log.exception("the worker failed; it reads everything anew")
                 self._health.degrade("worker", f"it failed: {error or type(error).__name__}")
                 # The notices taken from the queue are lost: read the host and ask the server anew.
                 self._compare_at = time.monotonic() + next(following)
@@ -190,7 +190,7 @@ class Worker:
         try:
             settled = self._acting.reconciler.reconcile(dirty)
         except Exception:
-            log.exception("%d ports could not be settled", len(dirty.ports))
+            log.exception("%d ports could not be brought to their wanted state", len(dirty.ports))
             self._is_well = False
             self._reconcile_one_by_one(dirty)
             settled = ReconcileResult()
@@ -211,7 +211,7 @@ class Worker:
         try:
             self._try_again(self._acting.reconciler.sweep())
         except Exception:
-            log.exception("what belongs to no port could not be swept up")
+            log.exception("leftovers that belong to no port could not be removed")
 
     def _next(self) -> list[Notice]:
         """All notices in the queue; waits for one until something is due."""

@@ -32,8 +32,8 @@ def hint_for(record: DropRecord, stored: StoredPort) -> str:
         return ""
     if record.reason is Reason.ND_CLAIM:
         return (
-            f"the guest claims {address}: it is the port's once it is proven "
-            f"to be nobody else's, and the network's learned_limits leave room"
+            f"the guest claims {address}: it becomes the port's once detection finds no other "
+            "owner, if the network's learned_limits leave room"
         )
     if not address.is_link_local:
         return _of_no_address(6, stored)

@@ -93,7 +93,7 @@ def refusal_of(error: StoreError, *, discreet: bool) -> Refusal:
             return Refusal(409, f"{_KIND[error.kind]}InUse", message)
         case UnknownOutcomeError():
             # Trying again could make a second object.
-            message = f"{error} Look whether it is there before you send it again."
+            message = f"{error} Look whether the change is there before you send it again."
             return Refusal(503, "OutcomeUnknown", message)
         case UnavailableError():
             return _unavailable(error)
@@ -115,11 +115,11 @@ def _unavailable(error: UnavailableError) -> Refusal:
             message = f"{error} Nothing was changed."
         case BusyError():
             status, kind, wait = 503, "HTTPServiceUnavailable", "1"
-            message = "Another change keeps the database; nothing was changed, try again."
+            message = "Another change holds the database. Nothing was changed; try again."
         case _:
             # The words of a database's driver are for the log.
             status, kind, wait = 503, "HTTPServiceUnavailable", "1"
-            message = "The database does not answer; nothing was changed, try again."
+            message = "The database does not answer. Nothing was changed; try again."
     return Refusal(status, kind, message, {"Retry-After": wait})
 
 

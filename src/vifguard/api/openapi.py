@@ -99,7 +99,7 @@ def _of_resource(
             operation["responses"]["200"] = _json("The object.", _object(one, resource.one))
         case "create":
             schema = {"oneOf": [_object(one, resource.one), _object(many, resource.many)]}
-            operation["responses"]["201"] = _json("What was created.", schema)
+            operation["responses"]["201"] = _json("The created object.", schema)
     if verb in {"create", "update"}:
         operation["requestBody"] = {"required": True, **_content(_asked(resource, verb))}
 

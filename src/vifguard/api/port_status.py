@@ -89,9 +89,9 @@ def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> 
 
 _DISCREET: Final = MappingProxyType(
     {
-        PortState.ENFORCED: "its host remarks on it, and tells the operator what",
-        PortState.HELD_CLOSED: "its host holds the port closed, and tells the operator why",
-        PortState.ABSENT: "its host has no interface for the port, and tells the operator why",
+        PortState.ENFORCED: "its host has a remark, which the operator can see",
+        PortState.HELD_CLOSED: "its host holds the port closed; the operator can see why",
+        PortState.ABSENT: "its host has no interface for the port; the operator can see why",
     }
 )
 
@@ -105,8 +105,8 @@ def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
 def _why_silent(port: EnforcementProgress, host: str, *, is_told_all: bool) -> str:
     # Of two silent hosts, the times would tell which ports are on the same one.
     at = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    since = f"silent since {at}" if is_told_all else "is silent"
-    return f"{host} {since}: its guards stay as they were, and nobody reads them back"
+    since = f"has been silent since {at}" if is_told_all else "is silent"
+    return f"{host} {since}: its guards stay in force, but nothing checks them"
 
 
 def _why_behind(port: EnforcementProgress, host: str) -> str:

@@ -26,7 +26,7 @@ def _read_prefix(value: Any) -> IPNetwork:
     if prefix.prefixlen == 0:
         # Not every kind of table that holds sets can hold this one.
         raise InvalidValueError(
-            f"{quoted(value)} is every address; a rule without a remote says that"
+            f"{quoted(value)} covers every address: use a rule without a remote instead"
         )
     return prefix
 

@@ -87,11 +87,15 @@ class BridgeApplier:
         try:
             link = self._links.named(bridge.name) or self._make(bridge)
             if link.kind != BRIDGE:
-                raise NetlinkError(errno.EEXIST, f"there is a device {bridge.name}, not a bridge")
+                raise NetlinkError(
+                    errno.EEXIST, f"the device {bridge.name} exists and is not a bridge: rename it"
+                )
             sysctl.write(bridge.name, sysctl.NO_HOST_IP)
             failed = self._quarantine.update(block=[bridge.name])
             if failed:
-                raise NetlinkError(errno.EPERM, f"cannot seal it: {failed[bridge.name]}")
+                raise NetlinkError(
+                    errno.EPERM, f"it cannot be sealed off from the host: {failed[bridge.name]}"
+                )
             alias = f"vifguard network {bridge.network_id}"
             change = LinkChange(link.index, up=True, mtu=bridge.mtu, alias=alias)
             raise_first(self._links.change([change]))

@@ -84,7 +84,7 @@ class VlanFilter:
         """The settings as read from the kernel."""
         found = self._bridges.settings(bridge.index)
         if found is None:
-            raise NetlinkError(errno.ENODEV, f"{bridge.name} is no bridge")
+            raise NetlinkError(errno.ENODEV, f"{bridge.name} is not a bridge")
         return OriginalVlans(found.vlan_filtering, found.vlan_protocol, found.default_vlan)
 
     def put(self, bridge: Link, members: Iterable[int]) -> None:

@@ -191,7 +191,7 @@ def _refuse_empty(arguments: Mapping[str, Any]) -> None:
     for parameter, value in arguments.items():
         given = value if isinstance(value, list) else [value]
         if parameter not in FREE_TEXTS and "" in given:
-            raise typer.BadParameter("an empty name is nobody's: is a variable not set?")
+            raise typer.BadParameter("a name is empty: check whether a shell variable is not set")
 
 
 def session_of(context: typer.Context) -> Session:

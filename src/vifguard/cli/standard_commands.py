@@ -156,6 +156,6 @@ def _said(gone: list[str], failed: str, left: list[str], error: BaseException) -
     kept = [failed, *left] if refused else left
     return (
         f"deleted: {', '.join(gone) or 'none'}",
-        *([] if refused else [f"deleted or not: {failed}"]),
+        *([] if refused else [f"deleted or not, which is not known: {failed}"]),
         f"not deleted: {', '.join(kept) or 'none'}",
     )

@@ -298,7 +298,9 @@ class Client:
         raise self._stranger(f"without {key!r}")
 
     def _stranger(self, how: str) -> UnreachableError:
-        return UnreachableError(f"{self.endpoint.url} answers, but {how}: is it a vifguard server?")
+        return UnreachableError(
+            f"{self.endpoint.url} answers, but {how}: check that it is a vifguard server"
+        )
 
     def _json(self, response: httpx.Response) -> Any:
         if not response.content:
@@ -310,7 +312,10 @@ class Client:
 
     def _unreachable(self, error: httpx.TransportError) -> str:
         why = "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
-        return f"no vifguard server at {self.endpoint.url} ({why}): is `vifguard up` running there?"
+        return (
+            f"no vifguard server at {self.endpoint.url} ({why}): check that `vifguard up` runs "
+            "there"
+        )
 
 
 def _path(resource: ResourceType, key: str) -> str:
@@ -326,7 +331,7 @@ def _tls_context(endpoint: Endpoint) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=endpoint.ca_file or None)
     except OSError as error:
         raise UnreachableError(
-            f"{endpoint.ca_file} does not say which servers to trust: {error}"
+            f"{endpoint.ca_file} is not a file of CA certificates: {error}"
         ) from None
 
 

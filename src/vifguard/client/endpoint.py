@@ -79,8 +79,8 @@ def _load(path: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
         document = yaml.safe_load(text)
     except FileNotFoundError:
         raise CloudsFileError(
-            f"{path} does not exist: start `vifguard up` there, or say where the server is "
-            "with --url"
+            f"{path} does not exist: start `vifguard up` with that data directory, or name "
+            "the server with --url"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CloudsFileError(f"cannot read {path}: {error}") from None

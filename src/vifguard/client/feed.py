@@ -33,7 +33,10 @@ class HttpFeed:
         except ClientError as error:
             raise _feed_error(error) from error
         except CodecError as error:
-            raise FeedError(f"the server speaks another version: {error}") from error
+            raise FeedError(
+                f"the server's answer is not of this version: {error}; install the same release "
+                "on both"
+            ) from error
 
     def report(self, report: Report) -> ReportAnswer:
         """Deliver a report."""
@@ -43,7 +46,10 @@ class HttpFeed:
         except ClientError as error:
             raise _feed_error(error) from error
         except CodecError as error:
-            raise FeedError(f"the server speaks another version: {error}") from error
+            raise FeedError(
+                f"the server's answer is not of this version: {error}; install the same release "
+                "on both"
+            ) from error
 
 
 def _feed_error(error: ClientError) -> FeedError:

@@ -30,7 +30,7 @@ class PortRange:
 
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 0xFFFF:
-            raise ValueError(f"{self.low} to {self.high} is no range of ports from 0 to 65535")
+            raise ValueError(f"{self.low} to {self.high} is not a range of ports within 0 to 65535")
 
     def __contains__(self, port: int) -> bool:
         return self.low <= port <= self.high
@@ -45,7 +45,9 @@ class IcmpType:
 
     def __post_init__(self) -> None:
         if not 0 <= self.kind <= 0xFF or not 0 <= (self.code or 0) <= 0xFF:
-            raise ValueError(f"type {self.kind} code {self.code} is no ICMP message")
+            raise ValueError(
+                f"ICMP type {self.kind} and code {self.code} are not both from 0 to 255"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.version not in (4, 6):
-            raise ValueError(f"there is no IP version {self.version}")
+            raise ValueError(f"IP version {self.version} is neither 4 nor 6")
         if self.protocol is not None and not 0 <= self.protocol <= 0xFF:
-            raise ValueError(f"{self.protocol} is no IP protocol from 0 to 255")
+            raise ValueError(f"IP protocol {self.protocol} is not from 0 to 255")
         if self.ports is not None and self.protocol not in PORTS_OF:
             raise ValueError(f"protocol {self.protocol} has no ports")
         if self.icmp is not None and self.protocol != ICMP_OF[self.version]:

@@ -154,7 +154,7 @@ def _invalid_groups_reason(intent: Intent, port: Port) -> str:
     if missing := effective_security_groups(port) - intent.security_groups.keys():
         return f"security group {min(missing)} does not exist"
     if len({group.stateful for group in _known(intent, port)}) > 1:
-        return "its security groups are stateful and stateless ones"
+        return "some of its security groups are stateful and others stateless: choose one kind"
     return ""
 
 

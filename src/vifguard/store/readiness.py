@@ -36,7 +36,7 @@ class WriteProbe:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._next_at = -math.inf
-        self._why = "no write to the database has ended yet"
+        self._why = "no write to the database has succeeded yet"
         self._ended = threading.Event()
         self._ended.set()
 

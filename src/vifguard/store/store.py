@@ -158,7 +158,7 @@ class Store:
     def _write_locked(self) -> Iterator[None]:
         """Keep other changes of this server out until the block ends; raises BusyError."""
         if not self._write_lock.acquire(timeout=self.patience):
-            raise BusyError(f"Another change has kept the database for {self.patience:g} s.")
+            raise BusyError(f"Another change has held the database for {self.patience:g} s.")
         try:
             yield
         finally:
@@ -172,7 +172,7 @@ class Store:
         try:
             made = self._database.was_committed(change.lock_result, change.allocated_revision)
         except SQLAlchemyError:
-            _LOG.exception("the database cannot be asked what became of a change")
+            _LOG.exception("the outcome of a change cannot be read from the database")
             made = None
         if made is None:
             # Subscribers read the rows, and find the change or not.
@@ -183,7 +183,9 @@ class Store:
             ) from error
         if not made:
             raise error
-        _LOG.warning("a change was made, and the database did not say so: %s", error.orig)
+        _LOG.warning(
+            "a change was committed, though the database did not confirm it: %s", error.orig
+        )
 
     def update_after(self, host: str, after: int) -> Update | None:
         """The update of a host after a revision; None when nothing changed.
@@ -258,7 +260,7 @@ class Store:
                 holders.release_expired(change, self._clock())
                 change.release = holders.next_release(change)
         except StoreError:
-            _LOG.exception("the holds of IP groups that have ended are tried again")
+            _LOG.exception("IP groups whose freeze has ended are written again")
             self._release_timer.schedule(self._clock() + 1)
 
     def _is_new(self, report: Report) -> bool:

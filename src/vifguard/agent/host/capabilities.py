@@ -147,7 +147,7 @@ def _filter_members() -> None:
         found = table.members()
         table.remove()
         if found != frozenset({1}):
-            raise OSError(errno.EIO, "the filter was not read back")
+            raise OSError(errno.EIO, "the kernel did not show the filter after it was written")
 
 
 def _make_bridge(*, vlan_quarantine: bool = False) -> None:
@@ -166,4 +166,4 @@ def _quarantine(device: str) -> None:
         held = table.chains()
         table.remove()
         if not held.issuperset(chains):
-            raise OSError(errno.EIO, "the chains were not read back")
+            raise OSError(errno.EIO, "the kernel did not show the chains after they were written")

@@ -8,7 +8,7 @@ from vifguard.agent.enforcement import Enforcement
 from vifguard.feed.messages import Update
 from vifguard.kernel.net.link import Link
 
-_TAKE_OVER = "start it once with --take-over if it is meant"
+_TAKE_OVER = "if this is intended, start the agent once with --take-over"
 
 
 class StoreOwnership:
@@ -43,9 +43,9 @@ class StoreOwnership:
         if 2 * len(removed) <= len(guarded):
             return ""
         return (
-            f"the server knows {len(guarded) - len(removed)} of the {len(guarded)} ports that are "
-            "guarded here: is it the right --host, and the newest state of the database? What is "
-            f"in force stays; {_TAKE_OVER}"
+            f"the server knows only {len(guarded) - len(removed)} of the {len(guarded)} ports "
+            "that are guarded here: check --host, and whether the database is an old copy. "
+            f"The guards stay in force; {_TAKE_OVER}"
         )
 
     def accept(self, update: Update) -> None:

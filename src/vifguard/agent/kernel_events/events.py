@@ -119,7 +119,11 @@ class EventReader:
         try:
             self._events.inject(index, way, frame, reversed_hooks=place.reversed_hooks)
         except OSError as error:
-            log.debug("who was refused at port %s is not told: %s", dropped.port_id, error)
+            log.debug(
+                "the answer to a rejected packet at port %s could not be sent: %s",
+                dropped.port_id,
+                error,
+            )
 
     def _sightings(self) -> Iterator[Sighting]:
         """The watched addresses that were used since the last read."""

@@ -297,7 +297,7 @@ class Reporter:
                     return
                 self._health.degrade("server", str(error))
             except FeedError as error:
-                self._health.degrade("server", f"it takes no report: {error}")
+                self._health.degrade("server", f"the server refuses the report: {error}")
             except Exception as error:
                 log.exception("a report could not be sent")
                 self._health.degrade("server", f"a report could not be sent: {error}")

@@ -32,7 +32,7 @@ log = logging.getLogger("vifguard")
 MOST_ENTRIES = 65536
 """Forwarding entries that a bridge learns at most: 8 MB, in a flood of a member without guards."""
 
-_FORWARDS = "forwards all the same: give it a port"
+_FORWARDS = "still forwards: give it a port"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,10 @@ class AdoptedBridges:
         if self._door.filter is None or not here:
             return {}
         failed = self._door.filter.deny_forwarding(here)
-        return {index: f"it still forwards on its bridge: {why}" for index, why in failed.items()}
+        return {
+            index: (f"the interface still forwards on its bridge: {why}")
+            for index, why in failed.items()
+        }
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
         """Allow exactly the permitted members to forward; put the filter where there is none.
@@ -165,7 +168,8 @@ class AdoptedBridges:
             try:
                 self._compare(bridge, guarded)
             except OSError as error:
-                log.error("who may forward on bridge %s is not known: %s", bridge.name, error)  # noqa: TRY400
+                why = "the members that forward on bridge %s cannot be read: %s"
+                log.error(why, bridge.name, error)  # noqa: TRY400
         self._record(partial(self._former.keep, self._state.links))
         self._prepared = {each for each in self._prepared if each[0] in self._state.links}
 
@@ -203,7 +207,7 @@ class AdoptedBridges:
         """Log and count that the filter of a bridge was removed, or the bridge with it."""
         before = self.filtered.get(bridge.name, bridge.index)
         if before != bridge.index:
-            log.error("bridge %s was made anew: its members are to be filtered anew", bridge.name)
+            log.error("bridge %s was made anew: its members will be filtered again", bridge.name)
         elif is_gone and bridge.name in self.filtered:
             log.error("the filter of bridge %s's members was taken away", bridge.name)
         else:
@@ -218,8 +222,9 @@ class AdoptedBridges:
         except OSError as error:
             if not was_behind:
                 log.warning(
-                    "what interfaces and bridges were cannot be written, to be given back: %s; "
-                    "this process knows it, and writes it with what comes next",
+                    "the former state of interfaces and bridges, for `vifguard down "
+                    "--release`, cannot be written: %s; this process keeps it, and tries "
+                    "again at the next change",
                     error,
                 )
 
@@ -275,7 +280,11 @@ class AdoptedBridges:
         if learning is False and error is None:
             error = bridges.add_entries(index, policy.macs)
         if error is not None:
-            log.warning("its bridge may believe interface %d too much: %s", index, error.reason)
+            log.warning(
+                "the number of MACs that its bridge learns from interface %d cannot be limited: %s",
+                index,
+                error.reason,
+            )
         self._prepared.add((index, learning))
 
     def _is_limited(self, index: int) -> bool:
@@ -321,15 +330,16 @@ class AdoptedBridges:
     def _remedy(self, link: Link) -> str:
         kept = " or --keep-unguarded" if self.was_there(link) and not port_of_mark(link) else ""
         remedy = f"give it a port, or start the agent with --trust {link.name}{kept}"
-        return f"is to forward nothing: {remedy}"
+        return f"will forward nothing: {remedy}"
 
 
 def _reasons_text(failed: Mapping[int, str]) -> dict[int, str]:
-    return {index: f"its bridge does not let it forward: {why}" for index, why in failed.items()}
+    return {
+        index: (f"its bridge cannot be made to forward for it: {why}")
+        for index, why in failed.items()
+    }
 
 
 def _log_refusals(failed: Mapping[int, str]) -> None:
     for index, why in failed.items():
-        log.error(
-            "who may forward on its bridge cannot be changed for interface %d: %s", index, why
-        )
+        log.error("the bridge's filter cannot be changed for interface %d: %s", index, why)

@@ -108,7 +108,7 @@ class BasicAuth:
             try:
                 self._accounts = {each.principal.name: each for each in read_accounts(self._path)}
             except UsersFileError as error:
-                _LOG.error("nobody can log in: %s", error)
+                _LOG.error("no user can log in: %s", error)
                 self._accounts = {}
             # Unchanged users stay verified: else all would be verified at once after a change.
             self._verified = {
@@ -177,7 +177,8 @@ def _role(word: Any) -> UserRole:
 def _account(path: Path, raw: Any) -> Account:
     if not isinstance(raw, dict) or raw.keys() - {"host"} != _KEYS:
         raise UsersFileError(
-            f"{path}: a user has exactly {sorted(_KEYS)}, and an agent a host, not {quoted(raw)}"
+            f"{path}: a user has exactly the keys {sorted(_KEYS)}, and an agent also host; "
+            f"this one is {quoted(raw)}"
         )
     try:
         name = word(64).read(raw["name"])
@@ -192,8 +193,8 @@ def _account(path: Path, raw: Any) -> Account:
         )
     if (UserRole.AGENT in roles) != bool(host):
         raise UsersFileError(
-            f"{path}: user {quoted(name)}: the role agent and a host belong together: an agent is "
-            f"one host's, and nobody else has a host"
+            f"{path}: user {quoted(name)}: give both the role agent and a host, or neither: "
+            "an agent belongs to one host, and no other user does"
         )
     return Account(principal, raw["password_hash"])
 

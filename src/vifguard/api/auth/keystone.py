@@ -98,7 +98,7 @@ class Keystone:
             return reached[0]
         if status[0].startswith("401"):
             return None
-        message = "Keystone does not answer, so nobody knows who you are; try again."
+        message = "Keystone does not answer, so the token cannot be checked; try again."
         raise Refusal(503, "HTTPServiceUnavailable", message, {"Retry-After": "5"})
 
     def _mark(self, value: str) -> bytes:

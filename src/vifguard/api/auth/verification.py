@@ -55,5 +55,5 @@ class Verification:
 
 
 def _refusal(status: int, kind: str, whose: str, many: int) -> Refusal:
-    message = f"{many} requests {whose}wait to be told who they are already; try again."
+    message = f"{many} requests {whose}already wait for authentication; try again."
     return Refusal(status, kind, message, {"Retry-After": "1"})

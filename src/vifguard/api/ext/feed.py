@@ -83,10 +83,15 @@ def _require_host(call: RequestContext, name: str) -> None:
     try:
         host_name.read(name)
     except ValueError:
-        raise Refusal(404, "HostNotFound", f"{name[:100]!r} is not a host name.") from None
+        raise Refusal(
+            404,
+            "HostNotFound",
+            f"{name[:100]!r} is not a host name: use labels of letters, digits and '-'.",
+        ) from None
     user = call.user
     if not user.is_on_host(name):
         raise forbidden(
-            f"What host {name} hears and says is its own agent's: user {user.name!r} is that of "
-            f"host {user.host}. Give each host a user of its own, with the role agent."
+            f"Only the agent of host {name} may read its feed and send its reports; user "
+            f"{user.name!r} is the agent of host {user.host}. Give each host a user of its "
+            "own, with the role agent."
         )

@@ -24,7 +24,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 async def readyz(request: Request) -> Response:
     """The server can serve: it is not ending, and its database answers and takes a write."""
     state = request.app.state
-    why = "the server is ending"
+    why = "the server is shutting down"
     if not long_poll.is_closed(state.store.changes):
         why = await run_sync(why_not_ready, state.store, state.trial, limiter=state.threads.probes)
     if why:

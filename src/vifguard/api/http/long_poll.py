@@ -41,7 +41,7 @@ async def wait_for(
                     await asyncio.wait_for(notified.wait(), left)
 
 
-_ENDING = "The server is ending; nothing is lost, ask again."
+_ENDING = "The server is shutting down. Nothing is lost; ask again."
 _closed: WeakSet[Notifier] = WeakSet()
 
 

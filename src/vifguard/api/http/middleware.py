@@ -71,7 +71,7 @@ class RequestMiddleware:
         except Exception:
             # Answered and logged within, where there was still somebody to answer.
             if status == 0:
-                _LOG.exception("%s was not answered", ident)
+                _LOG.exception("request %s ended without an answer", ident)
                 raise
         finally:
             request_id.current.reset(token)

@@ -209,14 +209,17 @@ async def _principal(request: Request) -> Principal:
     words = " or ".join(way.authenticator.hint for way in ways)
     challenge = ", ".join(way.authenticator.challenge for way in ways)
     raise Refusal(
-        401, "HTTPUnauthorized", f"Say who you are, by {words}.", {"WWW-Authenticate": challenge}
+        401,
+        "HTTPUnauthorized",
+        f"Authentication is required: give {words}.",
+        {"WWW-Authenticate": challenge},
     )
 
 
 def _forbidden(action: str, principal: Principal) -> Refusal:
     who = " or ".join(action_policy(action).roles) or "nobody"
-    has = ", ".join(sorted(principal.roles)) or "nothing here"
-    return forbidden(f"{action} is allowed for {who}; user {principal.name!r} is {has}.")
+    has = ", ".join(sorted(principal.roles)) or "no role"
+    return forbidden(f"{action} is allowed for {who}; user {principal.name!r} has {has}.")
 
 
 def _require_json(request: Request) -> None:

@@ -82,12 +82,12 @@ class Shares:
             raise Refusal(
                 429,
                 "HTTPTooManyRequests",
-                f"{self._most_of_a_project} {self._what} of project {project_id} are there "
-                "already; nothing was changed, wait for their answers.",
+                f"Project {project_id} has {self._most_of_a_project} {self._what} already, "
+                "the most at once. Nothing was changed; wait for their answers.",
                 {"Retry-After": "1"},
             )
         if self.is_full_for(project_id, more):
-            raise busy(f"{self._most} {self._what} are there already")
+            raise busy(f"there are {self._most} {self._what} already")
         self._taken[project_id] += more
 
     def give_back(self, project_id: str, number: int) -> None:

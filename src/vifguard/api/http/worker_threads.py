@@ -130,7 +130,7 @@ class WriteQueue:
             else:
                 self._leave(project_id, mine)
             if isinstance(error, TimeoutError):
-                raise busy(f"this one has waited {self._patience:g} s for its turn") from None
+                raise busy(f"this change has waited {self._patience:g} s for its turn") from None
             raise
 
     def _leave(self, project_id: str, mine: _Waiting) -> None:

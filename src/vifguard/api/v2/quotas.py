@@ -119,6 +119,6 @@ def _require_enough(change: WriteTransaction, project_id: str, limits: dict[str,
 def _require_own(call: RequestContext, project_id: str) -> None:
     if not call.user.sees(project_id):
         raise forbidden(
-            f"The quotas of project {project_id} are for the operator; user {call.user.name!r} "
-            f"may ask for those of {call.user.project_id}."
+            f"Only the operator may see the quotas of project {project_id}; user "
+            f"{call.user.name!r} may see those of {call.user.project_id}."
         )

@@ -124,8 +124,8 @@ def _require_may(user: User, policy: RbacPolicy) -> None:
     # The owner of an object does not take back the operator's sharing with every project.
     if policy.target == EVERY_PROJECT and not user.is_operator:
         raise forbidden(
-            f"RBAC policy {policy.id} shares with every project, which is the operator's to say; "
-            f"user {user.name!r} may not."
+            f"RBAC policy {policy.id} shares with every project: only the operator may do "
+            f"that, and user {user.name!r} is none."
         )
 
 

@@ -145,14 +145,12 @@ def _route(tagged: _Tagged) -> None:
         tagged.change(call, object_id, lambda has: (*has, *new))
         return JsonResponse({"tags": list(new)})
 
-    @router.put(many, name=f"replace_{one}_tags", description="Have these tags and no others.")
+    @router.put(many, name=f"replace_{one}_tags", description="Replace the tags by these.")
     def replace_tags(call: RequestContext, object_id: str) -> Response:
         new = _named(call)
         return JsonResponse({"tags": tagged.change(call, object_id, lambda _: new)})
 
-    @router.delete(
-        many, name=f"remove_{one}_tags", status_code=204, description="Have no tags any more."
-    )
+    @router.delete(many, name=f"remove_{one}_tags", status_code=204, description="Remove all tags.")
     def remove_tags(call: RequestContext, object_id: str) -> Response:
         tagged.change(call, object_id, lambda _: ())
         return Response(status_code=204)
@@ -164,7 +162,10 @@ def _route_one(tagged: _Tagged) -> None:
     one, single = tagged.noun, f"{tagged.path}/{{tag}}"
 
     @router.get(
-        single, name=f"show_{one}_tag", status_code=204, description="Whether a tag is there."
+        single,
+        name=f"show_{one}_tag",
+        status_code=204,
+        description="Check whether the object has a tag.",
     )
     def show_tag(call: RequestContext, object_id: str, tag: str) -> Response:
         _require_there(tag, tagged.read(call, object_id))

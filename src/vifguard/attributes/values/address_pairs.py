@@ -46,7 +46,9 @@ def _sound(given: tuple[AddressPair, ...] | None) -> tuple[AddressPair, ...]:
             message = f"duplicate entry {quoted(str(one[0]))}"
             raise InvalidValueError(message, "DuplicateAddressPairInRequest")
     if sum(is_wide(prefix) for prefix, _ in meant) > MOST_WIDE:
-        raise InvalidValueError(f"more than {MOST_WIDE} of them hold more than one address")
+        raise InvalidValueError(
+            f"more than {MOST_WIDE} pairs have a prefix of more than one address"
+        )
     return given or ()
 
 

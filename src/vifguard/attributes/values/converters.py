@@ -126,7 +126,7 @@ def word(limit: int = 255) -> Converter:
         if read and not is_seen(read):
             codes = " ".join(f"U+{ord(one):04X}" for one in read[:10])
             raise InvalidValueError(
-                f"{quoted(value)} ({codes}) shows nothing: write what can be seen"
+                f"{quoted(value)} ({codes}) has no visible character: give at least one"
             )
         return read
 

@@ -72,7 +72,9 @@ def _ask(deleted: Sequence[str]) -> None:
     if not deleted:
         return
     if not sys.stdin.isatty():
-        raise InputError(f"{', '.join(deleted)} would be deleted: say --yes; nothing was changed")
-    note(f"deleted for good: {', '.join(deleted)}")
+        raise InputError(
+            f"{', '.join(deleted)} would be deleted: confirm by --yes; nothing was changed"
+        )
+    note(f"deleted: {', '.join(deleted)}")
     if not typer.confirm("Apply?", err=True):
         raise typer.Exit(ExitCode.REFUSED)

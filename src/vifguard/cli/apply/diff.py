@@ -128,7 +128,7 @@ class _Comparing:
         if len(found) > 1:
             ids = ", ".join(sorted(one["id"] for one in found))
             self.problems.append(
-                f"{item}: {len(found)} bear this name: rename all but one of {ids}"
+                f"{item}: {len(found)} have this name: rename all but one of {ids}"
             )
         return found[0] if found else None
 

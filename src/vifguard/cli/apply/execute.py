@@ -79,7 +79,7 @@ class _Run:
         if isinstance(error, ChangedError):
             why = f"it {_QUICKER}"
         elif isinstance(error, NotFoundError) and is_old:
-            why = f"{error.message} Perhaps it {_QUICKER}"
+            why = f"{error.message} Perhaps the object {_QUICKER}"
         else:
             return error
         return type(error)(error.status, error.kind, why, error.detail)
@@ -190,7 +190,7 @@ class _Run:
             self._ids[step.made] = mine[0]["id"]
             self._taken.append(step)
         else:
-            yield f"{step} was not created so far: look again"
+            yield f"{step} does not seem to be created: check before you run apply again"
 
     def _is_as_sent(self, step: Create, item: Item) -> bool:
         fields = NOUN_OF[step.resource].by_name
@@ -208,19 +208,19 @@ class _Run:
             try:
                 yield self._take_back(step)
             except ClientError as error:
-                yield f"could not take back {step}: {error}"
+                yield f"could not undo {step}: {error}"
 
     def _take_back(self, step: Step) -> str:
         match step:
             case Create(resource=rules.RULES):
-                return f"{step} go with their group"
+                return f"{step} are deleted with their group"
             case Create():
                 self._client.delete(step.resource, self._ids[step.made])
                 return f"deleted {step} again"
             case Update():
                 return self._change_back(step)
             case Delete():
-                return f"{step} is deleted and stays so"
+                return f"{step} stays deleted"
 
     def _change_back(self, step: Update) -> str:
         key, fields = step.current["id"], NOUN_OF[step.resource].by_name
@@ -231,7 +231,7 @@ class _Run:
             for name, value in values.items()
             if fields[name].attribute.name in found
         ):
-            return f"{step} was changed by somebody else meanwhile and stays so"
+            return f"{step} was changed by somebody else meanwhile and is left alone"
         self._set(step.resource, key, before(step), found.get("revision_number"))
         return f"changed {step} back"
 

@@ -40,7 +40,7 @@ class Kept:
     stands: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.surplus} stays: {', '.join(self.stands)}"
+        return f"{self.surplus} is kept: {', '.join(self.stands)}"
 
 
 def surplus(

@@ -177,22 +177,24 @@ def _site(words: AuditOptions, *, lab: bool) -> Iterator[Site]:
     from vifguard.lab.world.netns import LabError
 
     if os.geteuid() != 0:
-        raise InputError("an audit sends and hears raw frames: run it as root")
+        raise InputError("an audit sends and captures raw frames: run it as root")
     try:
         with ending_tidily(), ExitStack() as cleanup:
             if not lab:
                 yield site_of(words)
                 return
             if any(words.posts.values()):
-                raise InputError("--lab brings guests of its own: give no others")
+                raise InputError(
+                    "--lab has guests of its own: leave out --attacker, --victim and the others"
+                )
             this = cleanup.enter_context(run())
-            with waiting("our own host is being made"):
+            with waiting("setting up a guarded host"):
                 site = cleanup.enter_context(own_site(this, level_of(words.level)))
             yield site
     except SiteError as error:
         raise InputError(str(error)) from None
     except LabError as error:
-        note(f"vifguard: the audit could not be held: {error}")
+        note(f"vifguard: the audit failed: {error}")
         raise typer.Exit(ExitCode.REFUSED) from None
 
 

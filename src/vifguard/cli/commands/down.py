@@ -68,7 +68,10 @@ def down(
     from vifguard.enforce.drivers import DriverSettings
 
     if remove and release:
-        raise InputError("--remove cuts the guests off and --release does not: say one of them")
+        raise InputError(
+            "--remove and --release exclude each other: --remove cuts the guests off, --release "
+            "does not"
+        )
     layout = Layout(data_dir)
     pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
     drivers = DriverSettings(pinned, uses_tcx(attach))
@@ -103,20 +106,20 @@ def _ask(settings: Settings, *, remove: bool) -> None:
         names = cut_off_by_removal(settings.drivers.bpf_dir) if remove else lost
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
-        raise InputError(f"cannot look what is guarded here: {error}") from None
+        raise InputError(f"cannot read what is guarded on this host: {error}") from None
     if not names:
         return
     whose = "interface loses its" if len(names) == 1 else "interfaces lose their"
     what = f"{len(names)} {whose} network: {', '.join(names)}"
     if not remove:
-        what += " (their bridges are vifguard's, and go)"
+        what += " (they are on bridges of vifguard's, which are removed)"
     strangers = ", ".join(sorted({*dropped} - {*names}))
     if remove and strangers:
-        what += f"; the member filter goes, and these forward without a guard: {strangers}"
+        what += f"; the member filter is removed, and these forward without a guard: {strangers}"
     kept = ", ".join(sorted({*names} - {*lost}))
     if not sys.stdin.isatty():
         instead = f"; with --release these keep it: {kept}" if kept else ""
-        raise InputError(f"{what}; say --yes to cut them off{instead}")
+        raise InputError(f"{what}; confirm by --yes{instead}")
     note(what)
     if not typer.confirm("Cut them off?", err=True):
         raise typer.Exit(ExitCode.REFUSED)
@@ -124,7 +127,7 @@ def _ask(settings: Settings, *, remove: bool) -> None:
 
 def _print(done: dict[str, Any]) -> None:
     stopped = ", ".join(map(str, done["stopped"]))
-    print_line(f"stopped process {stopped}" if stopped else "nothing runs")
+    print_line(f"stopped process {stopped}" if stopped else "no server or agent runs here")
     for name, bridge in done.get("released", {}).items():
         print_line(f"gave back {name}" + (f" to {bridge}" if bridge else ""))
     for why in done.get("failed", ()):

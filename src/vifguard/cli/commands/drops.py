@@ -130,7 +130,7 @@ def _print(found: Record, names: Mapping[str, str]) -> None:
     tables = (COUNTS, "counts"), (KINDS, "kinds"), (RECORDS, "drops")
     filled = [(columns, found[part]) for columns, part in tables if found[part]]
     if not filled:
-        note("no frame was dropped, or none that is asked for")
+        note("no frame was dropped, or none that matches")
     for place, (columns, items) in enumerate(filled):
         if place:
             print_line("")
@@ -162,7 +162,7 @@ def _follow(session: Session, port_id: str | None, asked: Record) -> NoReturn:
         else:
             shown = _for_people(record, names_of(session, PORT))
             print_line("  ".join(column.cell(shown) for column in RECORDS))
-    raise AssertionError("the records never end")
+    raise AssertionError("the stream of records never ends")
 
 
 def _new_records(session: Session, port_id: str | None, asked: Record) -> Iterator[Record]:

@@ -108,12 +108,12 @@ def shell(guest: GuestName, command: Inside = None) -> None:
 
     this = standing()
     if this is None:
-        raise InputError("no world stands: `vifguard lab up` makes one")
+        raise InputError("no world is running: `vifguard lab up` sets one up")
     names = [name.removeprefix(this.prefix) for name in netns.named(this.prefix)]
     # The first network's guests come first: they are usually meant.
     found = [name for name in names if name.endswith(f"-{guest}")]
     if not found:
-        raise InputError(f"there is no guest {guest!r} in it: choose among {', '.join(names)}")
+        raise InputError(f"the world has no guest {guest!r}: choose among {', '.join(names)}")
     strict = [name for name in found if name.split("-")[1:2] == ["s"]]
     there = this.netns((strict or found)[0])
     if not command:
@@ -140,7 +140,7 @@ def down(*, json: Json = False) -> None:
     worlds = f"{len(removed)} world{'s' if len(removed) > 1 else ''}"
     print_line(f"removed {worlds}" if removed else "nothing stands")
     if working:
-        note(f"left alone, since they still run: {', '.join(map(str, working))}")
+        note(f"left alone, because they still run: {', '.join(map(str, working))}")
 
 
 def _chosen(names: Sequence[str]) -> list[Scenario]:
@@ -192,7 +192,7 @@ def _moving(name: str) -> Iterator[Tell]:
         TextColumn("{task.fields[subject]}", style="dim", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None, subject="the world is being made")
+        task = progress.add_task(name, total=None, subject="setting up the world")
 
         def tell(finding: Finding) -> None:
             progress.update(task, advance=1, subject=finding.subject.partition("/")[0])

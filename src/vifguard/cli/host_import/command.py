@@ -100,7 +100,7 @@ def adopt(
     except (ValueError, DocumentError) as error:
         raise InputError(str(error)) from None
     except OSError as error:
-        raise InputError(f"this host cannot be looked at: {error}; run it as root") from None
+        raise InputError(f"this host cannot be read: {error}; run it as root") from None
     absent = rehearsal.absent(declared, policies)
     others = [x.name for x in rehearsal.undeclared(policies, found) if x.port_id]
     seen = Found(found, declared, absent, others, result, file or output)
@@ -111,7 +111,7 @@ def adopt(
 
 def _refuse_to_replace(path: Path) -> None:
     if path.exists():
-        raise InputError(f"{path} is there already: say --force to write over it, or another name")
+        raise InputError(f"{path} exists: overwrite it by --force, or give another name")
 
 
 def _write(path: Path, found: Found) -> None:

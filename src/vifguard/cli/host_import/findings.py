@@ -81,15 +81,18 @@ def _rehearsal(found: Found, result: Result) -> dict[str, Any]:
 
 def _print_rehearsal(found: Found, result: Result) -> None:
     if found.absent:
-        note(f"not rehearsed, no interface is theirs now: {', '.join(found.absent)}")
+        note(f"not rehearsed, because they have no interface now: {', '.join(found.absent)}")
     if found.others:
         others = ", ".join(found.others)
-        note(f"not rehearsed, cut off unless the port that each bears is there still: {others}")
+        note(
+            "not rehearsed; each is cut off unless the port that it is marked with still exists: "
+            f"{others}"
+        )
     passed = sum(result.passed.values())
     dropped = sum(result.dropped.values()) + sum(result.cut_off.values())
-    note(f"rehearsed: {passed} frames would pass, {dropped} would be dropped; none was")
+    note(f"rehearsed: {passed} frames would pass, {dropped} would be dropped; nothing was dropped")
     if result.lost:
-        note(f"{result.lost} frames were too many to be read in time, and are not counted")
+        note(f"{result.lost} frames could not be read in time, and are not counted")
     if rows := [*_causes(result), *_cut_off(found, result)]:
         print_table(_CAUSES, rows)
 

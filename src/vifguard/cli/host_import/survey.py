@@ -93,7 +93,7 @@ def survey(
         if found is None or found.kind != BRIDGE or is_ours(found):
             names = [x.name for x in links.all() if x.kind == BRIDGE and not is_ours(x)]
             there = f"bridges here: {', '.join(sorted(names))}" if names else "there is none here"
-            raise ValueError(f"{bridge} is no bridge of the host's own; {there}")
+            raise ValueError(f"{bridge} is not a bridge of the operator's; {there}")
         all_links = {link.index: link for link in links.all()}
         here = [link for link in all_links.values() if link.master == found.index]
         out = {link.index for link in here if leads_out(link, all_links) or link.name in trusted}

@@ -70,7 +70,7 @@ def delete(session: Session, name: Annotated[str, _NAME], *, force: Force = Fals
         are_on = "port is on" if len(bound) == 1 else "ports are on"
         why = (
             f"{len(bound)} {are_on} host {name}: put them on another by `vifguard port set "
-            "--host`, delete them, or say --force; they then wait until it reports again"
+            "--host`, delete them, or give --force: they then wait until it reports again"
         )
         raise RefusedError(error.status, error.kind, why) from None
     session.done(f"deleted {name}", {"deleted": [name]})
@@ -90,7 +90,7 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
         with waiting("trying what guards need"):
             report, bare = host_report(bpf_dir), [str(each) for each in unguarded()]
     except OSError as error:
-        raise InputError(f"this host cannot be tried: {error}; run it as root") from None
+        raise InputError(f"this host cannot be checked: {error}; run it as root") from None
     agent, why = _agent(bpf_dir)
     found = {
         "kernel": report.kernel,

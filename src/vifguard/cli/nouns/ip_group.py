@@ -118,7 +118,9 @@ def events(session: Session, which: Which) -> None:
 def _complete(body: dict[str, Any]) -> dict[str, Any]:
     meant = {"addresses", "vrid4", "vrid6", "max_moves_per_minute"}
     if "network_id" in body and not body.keys() & meant:
-        raise typer.BadParameter("give --address, or a router id: else the group means nothing")
+        raise typer.BadParameter(
+            "give --address or a router id: an IP group without either has no effect"
+        )
     return body
 
 

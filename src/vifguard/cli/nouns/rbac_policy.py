@@ -61,7 +61,7 @@ def create(
 ) -> None:
     """Let another project, or all, see and use an object of yours."""
     if kind not in _KINDS:
-        raise typer.BadParameter(f"KIND {kind!r} is none of {', '.join(_KINDS)}")
+        raise typer.BadParameter(f"KIND {kind!r} is not one of {', '.join(_KINDS)}")
     resource = _KINDS[kind]
     body = values.present(
         object_type=resource.singular,

@@ -70,7 +70,7 @@ def _show_pools(pools: list[dict[str, str]]) -> str:
 def _complete(body: dict[str, Any]) -> dict[str, Any]:
     ranges = {"cidr", "subnetpool_id", "use_default_subnetpool"}
     if "network_id" in body and not body.keys() & ranges:
-        raise typer.BadParameter("say which range: --cidr or --subnet-pool")
+        raise typer.BadParameter("give a range: --cidr or --subnet-pool")
     return body
 
 

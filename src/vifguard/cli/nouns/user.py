@@ -166,7 +166,10 @@ def delete(name: Name, data_dir: DataDir = DATA_DIR, *, json: Json = False) -> N
     with users.changing(_file(data_dir)) as everyone:
         del everyone[_index(everyone, name)]
         if not any(UserRole.ADMIN in one.principal.roles for one in everyone):
-            note("no operator is left in this file: `vifguard user create --role admin` makes one")
+            note(
+                "no user of this file is an operator any more: `vifguard user create --role "
+                "admin` makes one"
+            )
     if json:
         print_json({"deleted": name})
     else:
@@ -209,8 +212,8 @@ def _write_clouds(
     try:
         if not force and users.holds_others(file, name):
             raise InputError(
-                f"{file} holds more than {name!r}: say --force to write over it, or another name; "
-                "nothing was changed"
+                f"{file} holds more than {name!r}: overwrite it by --force, or give another "
+                "name. Nothing was changed"
             )
         users.write_clouds(file, replace(known, user=name, password=password))
     except OSError as error:

@@ -52,7 +52,7 @@ class AuditOptions:
 def level_of(text: str) -> Kind:
     """The level of this name."""
     if text not in _LEVELS:
-        raise InputError(f"--level {text!r} is none of {', '.join(_LEVELS)}")
+        raise InputError(f"--level {text!r} is not one of {', '.join(_LEVELS)}")
     return _LEVELS[text]
 
 
@@ -144,7 +144,10 @@ class _DeclaredGuest:
                 return None
             said = _interface(self.fields[field])
             if not isinstance(said, kind):
-                raise InputError(f"--{self.name}: {field}={said.ip} is of the other family")
+                raise InputError(
+                    f"--{self.name}: {field}={said.ip} is of the wrong family: ip is IPv4, ip6 "
+                    "and ll are IPv6"
+                )
             return said
         told = [each for each in self._read_interfaces() if isinstance(each, kind)]
         fitting = (each for each in told if each.ip.is_link_local == (field == "ll"))

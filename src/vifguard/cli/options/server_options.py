@@ -185,7 +185,7 @@ class ServerOptions:
     def _rest(self) -> float:
         if not 0 <= self.address_rest <= _LONGEST_REST:
             raise InputError(
-                f"--address-rest {self.address_rest} is no number of seconds from 0 to "
+                f"--address-rest {self.address_rest} is not a number of seconds from 0 to "
                 f"{_LONGEST_REST}"
             )
         return float(self.address_rest)
@@ -210,7 +210,7 @@ class ServerOptions:
                 "listen on 127.0.0.1, [::1] or unix:/path.sock"
             )
         if self.keystone is not None:
-            raise InputError("--no-identity asks nobody, and --keystone asks: leave one of them")
+            raise InputError("--no-identity and --keystone exclude each other: give one of them")
 
     def _authenticators(self, layout: Layout) -> list[Authenticator]:
         from vifguard.api.auth.basic_auth import BasicAuth, UsersFileError

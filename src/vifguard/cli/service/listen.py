@@ -49,8 +49,8 @@ def parse_listen(text: str, *, insecure: bool, tls: bool = False) -> Listen:
     address = _address(host, text)
     if not (address.is_loopback or tls or insecure):
         raise InputError(
-            f"--listen {text} would carry passwords over the network in clear: give --tls-cert "
-            "and --tls-key, or insist with --insecure-listen"
+            f"--listen {text} would carry passwords over the network in clear: give "
+            "--tls-cert and --tls-key, or allow it by --insecure-listen"
         )
     return Tcp(address, int(port))
 
@@ -140,7 +140,7 @@ def _remove_stale(path: Path) -> None:
     """Remove the socket of a killed server; never a file, nor a socket that a process answers."""
     try:
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise InputError(f"{path} exists and is no socket: choose another with --listen")
+            raise InputError(f"{path} exists and is not a socket: choose another with --listen")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -149,4 +149,4 @@ def _remove_stale(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
-    raise InputError(f"somebody already listens on {path}: stop it, or choose another path")
+    raise InputError(f"another process already listens on {path}: stop it, or choose another path")

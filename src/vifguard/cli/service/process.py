@@ -137,12 +137,12 @@ def _stop(running: Sequence[_Running]) -> None:
     for thread in running:
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            log.warning("the %s did not end in time and is left behind", thread.name)
+            log.warning("the %s did not end in time; the process ends without it", thread.name)
 
 
 def _why(thread: _Running) -> str:
     if thread.failure is None:
-        return f"the {thread.name} ended by itself"
+        return f"the {thread.name} ended unexpectedly"
     if isinstance(thread.failure, PartError):
         return f"the {thread.name} ended: {thread.failure}"
     log.error("the %s failed", thread.name, exc_info=thread.failure)

@@ -45,4 +45,4 @@ def _standing(bpf_dir: Path) -> tuple[str, int]:
     except OSError as error:
         if not own:
             return "", 0  # whoever may not look has put no guard here either
-        raise InputError(f"cannot look what is guarded here: {error}") from None
+        raise InputError(f"cannot read what is guarded on this host: {error}") from None

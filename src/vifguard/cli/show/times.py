@@ -33,5 +33,5 @@ def epoch(text: str) -> float:
         return max(datetime.fromisoformat(text).timestamp(), 0.0)
     except (ValueError, OverflowError, OSError):
         raise typer.BadParameter(
-            f"{text!r} is neither so long ago, such as 10m, nor a time such as 2026-01-31 12:00"
+            f"{text!r} is neither a duration such as 10m nor a time such as 2026-01-31 12:00"
         ) from None

@@ -258,13 +258,13 @@ class EbpfDriver(Driver[PortImage]):
         """
         lost, self._lost = self._lost, []
         if self._pins and self._pins.repair():
-            lost.append("pins of maps or programs were gone")
+            lost.append("pins of maps or programs were removed")
         continued = self._maps["continuations"].lookup(state.word(0))
         if continued != state.word(self._programs[_GROUPS].id):
             self._continue()
             lost.append("the program of security groups was not where the others go on")
         if self._directory and self._directory.repair(self._maps):
-            lost.append("the mark by which this agent knows its guards was gone")
+            lost.append("the mark by which this agent knows its guards was removed")
         if self._settings.repair():
             lost.append("the settings of all ports were not what was written")
         return tuple(lost)

@@ -63,4 +63,4 @@ class Events:
         enters = (direction is Direction.FROM_GUEST) != reversed_hooks
         said, _ = self._answer.test_run(frame, ifindex=ifindex, control=state.word(enters))
         if said:
-            raise OSError(abs(said), f"interface {ifindex} took no answer")
+            raise OSError(abs(said), f"no answer could be sent through interface {ifindex}")

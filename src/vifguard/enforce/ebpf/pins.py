@@ -175,8 +175,8 @@ class Pins:
                 self._objects[name] = found = find(path)
             except (OSError, ValueError) as error:
                 raise DriverError(
-                    f"{path} is not what this build pinned there ({error}); "
-                    "remove all guards and start anew"
+                    f"{path} is not what this build pinned there ({error}); run `vifguard "
+                    "down --release`, and start again"
                 ) from error
             return found
         self._objects[name] = made = make()

@@ -113,9 +113,9 @@ def require_given(
         if row.rests and project_id not in {None, row.project_id}:
             until = datetime.fromtimestamp(int(row.until) + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             raise AddressTakenError(
-                f"IP address {address} already allocated in network {subnet.network_id}: another "
-                f"project gave it back a moment ago, and it rests until {until}; choose another, "
-                f"or ask then."
+                f"IP address {address} already allocated in network {subnet.network_id}: "
+                f"another project released it a moment ago, and it rests until {until}; "
+                "choose another, or wait until then."
             )
         wake(change, subnet, address)
 

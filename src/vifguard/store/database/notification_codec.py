@@ -33,7 +33,7 @@ def decode(text: str) -> tuple[str, Notification]:
         sender, hosts, ports, release = json.loads(text)
         return sender, Notification(_names(hosts), _names(ports), release)
     except TypeError as error:
-        raise ValueError(f"{text[:80]!r} is no news") from error
+        raise ValueError(f"{text[:80]!r} is not a notification") from error
 
 
 def _encode_one(

@@ -206,8 +206,8 @@ class _Listener:
                     self._first.set_exception(error)
                     return
                 if not isinstance(error, SQLAlchemyError | psycopg.Error | StoreError):
-                    _LOG.exception("news of other servers could not be taken in")
-                _LOG.warning("the database does not notify: %s", _first_line(error))
+                    _LOG.exception("notifications of other servers could not be read")
+                _LOG.warning("the database sends no notifications: %s", _first_line(error))
             self._stopping.wait(_PAUSE)
 
     @contextmanager
@@ -237,7 +237,9 @@ def _parsed(url: str) -> URL:
         return make_url(url).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
         # The message omits the URL: there may be a password in it.
-        raise DatabaseError("the database URL is none; write postgresql://USER@HOST/NAME") from None
+        raise DatabaseError(
+            "the database URL is not valid; write postgresql://USER@HOST/NAME"
+        ) from None
 
 
 def _engine_of(url: URL) -> Engine:

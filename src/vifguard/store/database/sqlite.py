@@ -100,8 +100,9 @@ def engine_of(path: Path) -> Engine:
     """
     if sqlite3.sqlite_version_info < OLDEST:
         raise DatabaseError(
-            f"this Python has SQLite {sqlite3.sqlite_version}; {'.'.join(map(str, OLDEST))} is the "
-            f"oldest that will do: use PostgreSQL, or a Python with a newer one"
+            f"this Python has SQLite {sqlite3.sqlite_version}, and "
+            f"{'.'.join(map(str, OLDEST))} or newer is needed: use PostgreSQL, or a Python "
+            "with a newer SQLite"
         )
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = create_engine(

@@ -40,7 +40,7 @@ _BY_TEXT: Final[Mapping[type[UnavailableError], str]] = MappingProxyType(
     {
         FullError: "The disk of the database is full, or failing",
         ReadOnlyError: "The database is read-only",
-        BusyError: "Another change keeps the database",
+        BusyError: "Another change holds the database",
     }
 )
 

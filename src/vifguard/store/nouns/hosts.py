@@ -133,7 +133,7 @@ def _unsupported(
     if any(host.is_alive for host in able):
         return ""
     if not named:
-        return f"no host that lives can {what}"
+        return f"no living host can {what}"
     if able:
         return f"host {', '.join(host.name for host in able)} can {what}, but is silent"
     return f"host {', '.join(host.name for host in known)} cannot {what}"
@@ -170,8 +170,8 @@ def _require_own(known: StoredHost, instance: str, pins: str) -> None:
     if own.id in ("", instance) or not known.is_alive or (pins and pins == own.pins):
         return
     raise SecondAgentError(
-        f"host {known.name} has another agent, which lives: stop that one, or give this one a "
-        "--host of its own"
+        f"host {known.name} has another agent, which is alive: stop that one, or give this "
+        "one a --host of its own"
     )
 
 
@@ -182,14 +182,14 @@ def delete(change: WriteTransaction, name: str, *, force: bool) -> None:
     """
     known = get(change, name)
     if known.is_alive:
-        raise InUseError("host", f"Host {name} lives: stop its agent first.")
+        raise InUseError("host", f"Host {name} is alive: stop its agent first.")
     bound = change.connection.scalar(select(func.count()).where(ports.c.host == name))
     if bound and not force:
         raise InUseError(
             "host",
             f"{bound} port{' is' if bound == 1 else 's are'} on host {name}: give them another "
             "binding:host_id, delete them, "
-            "or force it. They then wait until the host reports again.",
+            "or use force: they then wait until the host reports again.",
         )
     change.connection.execute(sql_delete(hosts).where(hosts.c.name == name))
     for table in (enforcements, host_addresses):

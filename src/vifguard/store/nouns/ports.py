@@ -454,8 +454,9 @@ def _check_network(batch: Batch, network: Network, port: Port) -> list[Pending[N
             raise ConflictError(
                 f"Port {port.id} cannot be on host {port.host!r}: network {network.id} is isolated "
                 f"and its ports are on host {row.host!r}; an isolated network is kept on one host.",
-                f"Port {port.id} cannot be where it would be put: network {network.id} is isolated "
-                f"and its ports are on another host; an isolated network is kept on one host.",
+                f"Port {port.id} cannot be on the host that it would be bound to: network "
+                f"{network.id} is isolated and its ports are on another host; an isolated "
+                "network is kept on one host.",
             )
 
     place = {"network_id": network.id, "id": port.id, "host": port.host}

@@ -44,7 +44,7 @@ def port_groups(digests: Digests, groups: Iterable[str], *, stateful: bool) -> b
     """Encode a `struct port_groups`; ValueError for more groups than it has room for."""
     named = sorted(digests.group(group) for group in groups)
     if len(named) > GROUPS_A_PORT:
-        raise ValueError(f"{len(named)} security groups at a port; {GROUPS_A_PORT} can be held")
+        raise ValueError(f"the port has {len(named)} security groups; the most are {GROUPS_A_PORT}")
     room = [0] * (GROUPS_A_PORT - len(named))
     return _PORT_GROUPS.pack(len(named), stateful, *named, *room)
 

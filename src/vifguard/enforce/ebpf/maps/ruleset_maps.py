@@ -42,8 +42,8 @@ class RulesetMaps:
         asked = sum(self._lookups(group) for group in groups)
         if asked > rules.MAX_LOOKUPS:
             return (
-                f"its security groups refer to too many remote groups and nested prefixes: {asked} "
-                f"questions a packet, {rules.MAX_LOOKUPS} can be asked"
+                "its security groups refer to too many remote groups and nested prefixes: "
+                f"they need {asked} look-ups a packet, and the most are {rules.MAX_LOOKUPS}"
             )
         return next((why for group in groups if (why := self._why_not(group))), "")
 
@@ -143,7 +143,9 @@ class RulesetMaps:
         try:
             less = self._replace_elements(old, desired)
         except OSError as error:
-            self._unfit[group.id] = f"its rules do not fit: {os.strerror(error.errno or 0)}"
+            self._unfit[group.id] = (
+                f"its rules do not fit into the kernel's maps: {os.strerror(error.errno or 0)}"
+            )
             return self._replace_elements(old | desired | group.elements(), {})
         if group.rules:
             self._groups[group.id] = group
@@ -154,7 +156,9 @@ class RulesetMaps:
         try:
             less = self._replace_elements(old, dict.fromkeys(added, _PRESENT))
         except OSError as error:
-            self._torn[set_id] = f"its addresses do not fit: {os.strerror(error.errno or 0)}"
+            self._torn[set_id] = (
+                f"its addresses do not fit into the kernel's maps: {os.strerror(error.errno or 0)}"
+            )
             return True
         return less
 

@@ -60,8 +60,8 @@ class GroupElements:
         if most <= SETS_A_SCOPE:
             return ""
         return (
-            f"rules of a group refer to {most} groups of addresses in one direction and "
-            f"IP version; {SETS_A_SCOPE} can be held"
+            f"the rules of a security group refer to {most} address sets in one direction and "
+            f"IP version; the most are {SETS_A_SCOPE}"
         )
 
     def elements(self) -> Elements:
