@@ -11,8 +11,10 @@ import typer
 from vifguard.cli.exit_codes import HalfwayError
 from vifguard.cli.lookup import completer, find, id_of
 from vifguard.cli.options.attribute_options import AttributeOption, NounOptions
+from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.options.values import changes
 from vifguard.cli.session import Session, with_session
+from vifguard.cli.show.output import Column
 from vifguard.client.errors import ClientError, RefusedError
 from vifguard.client.resource import ResourceType
 
@@ -31,6 +33,29 @@ def _show_after(session: Session, _before: Mapping[str, Any], after: Mapping[str
 def noun_app(resource: ResourceType, about: str) -> typer.Typer:
     """The command group of a noun."""
     return typer.Typer(name=resource.noun, help=about, no_args_is_help=True)
+
+
+def tagged_noun_app(
+    resource: ResourceType, about: str, present: Present = Session.show
+) -> typer.Typer:
+    """The command group of a noun with tags: `show`, `delete`, `tag` and `untag`."""
+    app = noun_app(resource, about)
+    add_show(app, resource, present)
+    add_delete(app, resource)
+    add_tags(app, resource)
+    return app
+
+
+def add_list(
+    app: typer.Typer, resource: ResourceType, about: str, columns: tuple[Column, ...]
+) -> None:
+    """Add `list`, of a noun whose columns need no other noun."""
+
+    @app.command("list", help=about)
+    @with_session
+    @with_list_options
+    def show_list(session: Session, query: Query) -> None:
+        session.table(columns, session.client.list(resource, **query))
 
 
 def add_show(app: typer.Typer, resource: ResourceType, present: Present = Session.show) -> None:

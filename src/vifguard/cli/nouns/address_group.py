@@ -9,23 +9,14 @@ import typer
 from vifguard.attributes.address_groups import ADDRESS_GROUPS
 from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.options.attribute_options import NounOptions, Spelling
-from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_list, add_set, tagged_noun_app
 from vifguard.client.resource import ADDRESS_GROUP
 
-app = noun_app(ADDRESS_GROUP, "Address groups: prefixes that rules of security groups refer to.")
-add_show(app, ADDRESS_GROUP)
-add_delete(app, ADDRESS_GROUP)
-add_tags(app, ADDRESS_GROUP)
+app = tagged_noun_app(
+    ADDRESS_GROUP, "Address groups: prefixes that rules of security groups refer to."
+)
 
 Which = Annotated[
     str,
@@ -34,20 +25,18 @@ Which = Annotated[
 Addresses = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Addresses or prefixes.")]
 
 
-@app.command("list")
-@with_session
-@with_list_options
-def list_address_groups(session: Session, query: Query) -> None:
-    """The address groups that you may see."""
-    columns = (
+add_list(
+    app,
+    ADDRESS_GROUP,
+    "The address groups that you may see.",
+    (
         Column("ID", "id"),
         Column("NAME", "name"),
         Column("PROJECT", "project_id"),
         Column("ADDRESSES", "addresses"),
         Column("DESCRIPTION", "description"),
-    )
-    found = session.client.list(ADDRESS_GROUP, **query)
-    session.table(columns, found)
+    ),
+)
 
 
 OPTIONS = NounOptions(

@@ -8,16 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vifguard.attributes.default_security_group_rules import DEFAULT_RULES
-from vifguard.cli.nouns.security_group_rule import (
-    Direction,
-    Ethertype,
-    Icmp,
-    Port,
-    Prefix,
-    Protocol,
-    body_of,
-    rule_columns,
-)
+from vifguard.cli.nouns.security_group_rule import rule_columns, with_rule
 from vifguard.cli.options import values
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
@@ -58,14 +49,10 @@ def list_default_rules(session: Session) -> None:
 
 @app.command()
 @with_session
+@with_rule
 def create(
     session: Session,
-    direction: Direction = "ingress",
-    ethertype: Ethertype = None,
-    protocol: Protocol = None,
-    port: Port = None,
-    icmp: Icmp = None,
-    remote_prefix: Prefix = None,
+    allowed: Mapping[str, Any],
     *,
     members: Members = False,
     in_default: InDefault = None,
@@ -73,11 +60,10 @@ def create(
     description: values.Description = None,
 ) -> None:
     """Add a rule to those that new security groups begin with; existing groups keep theirs."""
-    body: Mapping[str, Any] = body_of(direction, ethertype, protocol, port, icmp, remote_prefix)
     given = values.present(
         remote_group_id="PARENT" if members else None,
         used_in_default_sg=in_default,
         used_in_non_default_sg=in_others,
         description=description,
     )
-    session.show(session.client.create(DEFAULT_RULE, {**body, **given}))
+    session.show(session.client.create(DEFAULT_RULE, {**allowed, **given}))

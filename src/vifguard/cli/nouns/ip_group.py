@@ -15,20 +15,12 @@ from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.addresses import fixed_ips
 from vifguard.cli.show.output import Column, plain
 from vifguard.cli.show.times import moment
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_set, tagged_noun_app
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
 
-app = noun_app(IP_GROUP, "IP groups: addresses that one of several member ports has at a time.")
-add_show(app, IP_GROUP)
-add_delete(app, IP_GROUP)
-add_tags(app, IP_GROUP)
+app = tagged_noun_app(
+    IP_GROUP, "IP groups: addresses that one of several member ports has at a time."
+)
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(IP_GROUP))

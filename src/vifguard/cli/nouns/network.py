@@ -10,23 +10,12 @@ from vifguard.attributes.networks import NETWORKS
 from vifguard.cli.lookup import completer, id_of
 from vifguard.cli.options.attribute_options import NounOptions, Spelling
 from vifguard.cli.options.guard_options import GUARD_OPTIONS, guard_choice
-from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_list, add_set, tagged_noun_app
 from vifguard.client.resource import NETWORK
 
-app = noun_app(NETWORK, "Networks: one L2 segment each, shared or a project's own.")
-add_show(app, NETWORK)
-add_delete(app, NETWORK)
-add_tags(app, NETWORK)
+app = tagged_noun_app(NETWORK, "Networks: one L2 segment each, shared or a project's own.")
 
 COLUMNS = (
     Column("ID", "id"),
@@ -46,12 +35,7 @@ Availability = Annotated[
 ]
 
 
-@app.command("list")
-@with_session
-@with_list_options
-def list_networks(session: Session, query: Query) -> None:
-    """The networks that you may see."""
-    session.table(COLUMNS, session.client.list(NETWORK, **query))
+add_list(app, NETWORK, "The networks that you may see.", COLUMNS)
 
 
 @app.command()

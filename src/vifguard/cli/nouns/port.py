@@ -15,21 +15,11 @@ from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.options.port_options import PORT_OPTIONS, pair_of
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column, note, plain, waiting
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_set, tagged_noun_app
 from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
 from vifguard.model.address import AddressError, Mac, parse_prefix
 
-app = noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
-add_show(app, PORT)
-add_delete(app, PORT)
-add_tags(app, PORT)
+app = tagged_noun_app(PORT, "Ports: one virtual interface each, and what may pass it.")
 
 Which = Annotated[
     str, typer.Argument(metavar="NAME", help="Name or id.", autocompletion=completer(PORT))

@@ -8,18 +8,10 @@ from typing import Any
 from vifguard.attributes.security_groups import SECURITY_GROUPS
 from vifguard.cli.nouns.security_group_rule import rule_columns
 from vifguard.cli.options.attribute_options import NounOptions, Spelling
-from vifguard.cli.options.list_options import Query, with_list_options
-from vifguard.cli.session import Session, with_session
+from vifguard.cli.session import Session
 from vifguard.cli.show.output import Column, print_line
 from vifguard.cli.show.references import with_names
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_list, add_set, tagged_noun_app
 from vifguard.client.resource import SECURITY_GROUP
 
 
@@ -35,27 +27,22 @@ def show_group(session: Session, group: Mapping[str, Any]) -> None:
     session.table(rule_columns(rules, {}), rules)
 
 
-app = noun_app(SECURITY_GROUP, "Security groups: rules that ports share.")
-add_show(app, SECURITY_GROUP, show_group)
-add_delete(app, SECURITY_GROUP)
-add_tags(app, SECURITY_GROUP)
+app = tagged_noun_app(SECURITY_GROUP, "Security groups: rules that ports share.", show_group)
 
 
-@app.command("list")
-@with_session
-@with_list_options
-def list_security_groups(session: Session, query: Query) -> None:
-    """The security groups that you may see."""
-    columns = (
+add_list(
+    app,
+    SECURITY_GROUP,
+    "The security groups that you may see.",
+    (
         Column("ID", "id"),
         Column("NAME", "name"),
         Column("PROJECT", "project_id"),
         Column("STATEFUL", "stateful"),
         Column("RULES", "security_group_rules", lambda rules: str(len(rules))),
         Column("DESCRIPTION", "description"),
-    )
-    found = session.client.list(SECURITY_GROUP, **query)
-    session.table(columns, found)
+    ),
+)
 
 
 def _show_changed(session: Session, _: Mapping[str, Any], after: Mapping[str, Any]) -> None:

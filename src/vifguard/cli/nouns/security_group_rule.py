@@ -11,15 +11,13 @@ import typer
 from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES
 from vifguard.cli.lookup import completer, find, find_usable, names_of
 from vifguard.cli.options import values
+from vifguard.cli.options.added_options import with_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import add_delete, add_show, add_tags, noun_app
+from vifguard.cli.standard_commands import tagged_noun_app
 from vifguard.client.resource import ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE
 
-app = noun_app(SECURITY_GROUP_RULE, "Rules of security groups: they allow, and never deny.")
-add_show(app, SECURITY_GROUP_RULE)
-add_delete(app, SECURITY_GROUP_RULE)
-add_tags(app, SECURITY_GROUP_RULE)
+app = tagged_noun_app(SECURITY_GROUP_RULE, "Rules of security groups: they allow, and never deny.")
 
 Group = Annotated[
     str,
@@ -72,52 +70,12 @@ RemoteAddressGroup = Annotated[
 ]
 
 
-@app.command("list")
-@with_session
-def list_rules(session: Session, group: OfGroup = None, project: values.Project = None) -> None:
-    """The rules of the security groups that you may see."""
-    filters = values.present(project_id=project)
-    if group is not None:
-        owner = find_usable(session, SECURITY_GROUP, group, project)
-        filters["security_group_id"] = owner["id"]
-    found = session.client.list(SECURITY_GROUP_RULE, **filters)
-    kinds = () if session.json else (SECURITY_GROUP, ADDRESS_GROUP)
-    names: dict[str, str] = {
-        key: name for kind in kinds for key, name in names_of(session, kind).items()
-    }
-    whose = Column("GROUP", "security_group_id", lambda key: str(names.get(key, key)))
-    session.table((whose, *rule_columns(found, names)), found)
+_ICMP = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
+_PORTS = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?", re.ASCII)
+_TYPES = re.compile(r"[0-9]{1,3}(/[0-9]{1,3})?", re.ASCII)
 
 
-@app.command()
-@with_session
-def create(
-    session: Session,
-    group: Group,
-    direction: Direction = "ingress",
-    ethertype: Ethertype = None,
-    protocol: Protocol = None,
-    port: Port = None,
-    icmp: Icmp = None,
-    remote_prefix: Prefix = None,
-    remote_group: RemoteGroup = None,
-    remote_address_group: RemoteAddressGroup = None,
-    description: values.Description = None,
-) -> None:
-    """Add a rule to a security group, in force on every port that has it."""
-    allowed = body_of(direction, ethertype, protocol, port, icmp, remote_prefix)
-    owner = find(session, SECURITY_GROUP, group)
-    body = values.present(
-        security_group_id=owner["id"],
-        remote_group_id=remote_group and _remote(session, SECURITY_GROUP, remote_group, owner),
-        remote_address_group_id=remote_address_group
-        and _remote(session, ADDRESS_GROUP, remote_address_group, owner),
-        description=description,
-    )
-    session.show(session.client.create(SECURITY_GROUP_RULE, allowed | body))
-
-
-def body_of(
+def _body(
     direction: str,
     ethertype: str | None,
     protocol: str | None,
@@ -143,9 +101,68 @@ def body_of(
     return body | _range(port, "-", same=True) | _range(icmp, "/", same=False)
 
 
-_ICMP = frozenset({"icmp", "icmpv6", "ipv6-icmp", "1", "58"})
-_PORTS = re.compile(r"[0-9]{1,5}(-[0-9]{1,5})?", re.ASCII)
-_TYPES = re.compile(r"[0-9]{1,3}(/[0-9]{1,3})?", re.ASCII)
+def _range(text: str | None, between: str, *, same: bool) -> dict[str, str]:
+    """`80-90` or `8/0`; of one number alone both ends are it, if `same`."""
+    if text is None:
+        return {}
+    low, found, high = text.partition(between)
+    ends = {"port_range_min": low}
+    return ends | ({"port_range_max": high if found else low} if found or same else {})
+
+
+with_rule = with_options(
+    "allowed",
+    {
+        "direction": (Direction, "ingress"),
+        "ethertype": (Ethertype, None),
+        "protocol": (Protocol, None),
+        "port": (Port, None),
+        "icmp": (Icmp, None),
+        "remote_prefix": (Prefix, None),
+    },
+    _body,
+)
+"""Add the options of a rule's meaning to a command, whose `allowed` is that of a request's body."""
+
+
+@app.command("list")
+@with_session
+def list_rules(session: Session, group: OfGroup = None, project: values.Project = None) -> None:
+    """The rules of the security groups that you may see."""
+    filters = values.present(project_id=project)
+    if group is not None:
+        owner = find_usable(session, SECURITY_GROUP, group, project)
+        filters["security_group_id"] = owner["id"]
+    found = session.client.list(SECURITY_GROUP_RULE, **filters)
+    kinds = () if session.json else (SECURITY_GROUP, ADDRESS_GROUP)
+    names: dict[str, str] = {
+        key: name for kind in kinds for key, name in names_of(session, kind).items()
+    }
+    whose = Column("GROUP", "security_group_id", lambda key: str(names.get(key, key)))
+    session.table((whose, *rule_columns(found, names)), found)
+
+
+@app.command()
+@with_session
+@with_rule
+def create(
+    session: Session,
+    group: Group,
+    allowed: dict[str, Any],
+    remote_group: RemoteGroup = None,
+    remote_address_group: RemoteAddressGroup = None,
+    description: values.Description = None,
+) -> None:
+    """Add a rule to a security group, in force on every port that has it."""
+    owner = find(session, SECURITY_GROUP, group)
+    body = values.present(
+        security_group_id=owner["id"],
+        remote_group_id=remote_group and _remote(session, SECURITY_GROUP, remote_group, owner),
+        remote_address_group_id=remote_address_group
+        and _remote(session, ADDRESS_GROUP, remote_address_group, owner),
+        description=description,
+    )
+    session.show(session.client.create(SECURITY_GROUP_RULE, allowed | body))
 
 
 def rule_columns(
@@ -167,15 +184,6 @@ def _remote(session: Session, kind: Any, name: str, owner: Mapping[str, Any]) ->
     # A project's groups have names of their own: the name is looked up in the rule's project.
     found: str = find_usable(session, kind, name, owner["project_id"])["id"]
     return found
-
-
-def _range(text: str | None, between: str, *, same: bool) -> dict[str, str]:
-    """`80-90` or `8/0`; of one number alone both ends are it, if `same`."""
-    if text is None:
-        return {}
-    low, found, high = text.partition(between)
-    ends = {"port_range_min": low}
-    return ends | ({"port_range_max": high if found else low} if found or same else {})
 
 
 def _ports(rule: Mapping[str, Any]) -> str:

@@ -13,20 +13,10 @@ from vifguard.cli.options.attribute_options import NounOptions, Spelling, of_tex
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column, plain
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_set, tagged_noun_app
 from vifguard.client.resource import NETWORK, SUBNET, SUBNET_POOL
 
-app = noun_app(SUBNET, "Subnets: a range of addresses, and where in it ports get theirs.")
-add_show(app, SUBNET)
-add_delete(app, SUBNET)
-add_tags(app, SUBNET)
+app = tagged_noun_app(SUBNET, "Subnets: a range of addresses, and where in it ports get theirs.")
 
 OfNetwork = Annotated[
     str | None,

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from vifguard.attributes.subnet_pools import SUBNET_POOLS
 from vifguard.cli.options.attribute_options import NounOptions, Spelling
-from vifguard.cli.options.list_options import Query, with_list_options
-from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.output import Column
-from vifguard.cli.standard_commands import (
-    add_create,
-    add_delete,
-    add_set,
-    add_show,
-    add_tags,
-    noun_app,
-)
+from vifguard.cli.standard_commands import add_create, add_list, add_set, tagged_noun_app
 from vifguard.client.resource import SUBNET_POOL
 
-app = noun_app(SUBNET_POOL, "Subnet pools: prefixes that new subnets get their ranges from.")
-add_show(app, SUBNET_POOL)
-add_delete(app, SUBNET_POOL)
-add_tags(app, SUBNET_POOL)
+app = tagged_noun_app(SUBNET_POOL, "Subnet pools: prefixes that new subnets get their ranges from.")
 
 
-@app.command("list")
-@with_session
-@with_list_options
-def list_subnet_pools(session: Session, query: Query) -> None:
-    """The subnet pools that you may see."""
-    columns = (
+add_list(
+    app,
+    SUBNET_POOL,
+    "The subnet pools that you may see.",
+    (
         Column("ID", "id"),
         Column("NAME", "name"),
         Column("PROJECT", "project_id"),
@@ -36,9 +23,8 @@ def list_subnet_pools(session: Session, query: Query) -> None:
         Column("LENGTH", "default_prefixlen"),
         Column("SHARED", "shared"),
         Column("DEFAULT", "is_default"),
-    )
-    found = session.client.list(SUBNET_POOL, **query)
-    session.table(columns, found)
+    ),
+)
 
 
 OPTIONS = NounOptions(
