@@ -171,6 +171,9 @@ def test_without_identity_nobody_is_asked(data_dir: Path, monkeypatch: pytest.Mo
         (("--requests-per-second", "-1"), "-1"),
         (("--requests-per-second", "nan"), "nan"),
         (("--address-rest", "-1"), "-1"),
+        (("--base-mac", "fb:16:3e"), "'fb:16:3e' is multicast"),
+        (("--base-mac", "fa:16"), "three or four octets"),
+        (("--base-mac", "00:00:5e:00"), "virtual routers"),
         (("--public-url", "nonsense", "--listen", "127.0.0.1:0"), "nonsense"),
         (("--database", "oracle://x", "--listen", "127.0.0.1:0"), "oracle"),
     ],
@@ -198,6 +201,19 @@ def test_a_released_address_rests_as_long_as_the_operator_says(
         shell("port", "delete", "a")
         second = shell.json("port", "create", "b", "--network", "n")["fixed_ips"]
         assert (first == second) == is_given_again
+
+
+def test_macs_begin_as_the_operator_says(data_dir: Path) -> None:
+    listen = ("serve", "--listen", f"unix:{data_dir}.sock", "--base-mac", "02:aa:bb:4f")
+    with started(*listen, data_dir=data_dir) as service:
+        shell = service.shell()
+        shell("network", "create", "n", "--shared")
+        made = [shell.json("port", "create", name, "--network", "n") for name in "ab"]
+        assert all(each["mac_address"].startswith("02:aa:bb:4f:") for each in made)
+        assert made[0]["mac_address"] != made[1]["mac_address"]
+        chosen = ("port", "set", "a", "--mac")
+        shell(*chosen, "02:00:00:00:00:01")
+        assert shell.json(*chosen, "default")["mac_address"].startswith("02:aa:bb:4f:")
 
 
 def test_a_public_url_is_what_clients_are_told(data_dir: Path) -> None:

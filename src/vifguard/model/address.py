@@ -19,12 +19,15 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Final
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 IPInterface = IPv4Interface | IPv6Interface
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(\1[0-9A-Fa-f]{2}){4}", re.ASCII)
+_BASE_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(\1[0-9A-Fa-f]{2}){1,2}", re.ASCII)
+_VIRTUAL_ROUTERS = bytes((0x00, 0x00, 0x5E))
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}", re.ASCII)
 _PREFIX = re.compile(r"([0-9A-Fa-f:.]{2,45})/(0|[1-9][0-9]{0,2})", re.ASCII)
 
@@ -73,6 +76,27 @@ class Mac:
         o = self.octets
         identifier = bytes((o[0] ^ 2, o[1], o[2], 0xFF, 0xFE, o[3], o[4], o[5]))
         return IPv6Address(b"\xfe\x80" + bytes(6) + identifier)
+
+
+BASE_MAC: Final = bytes((0xFA, 0x16, 0x3E))
+"""The first octets of the MACs that the server makes: locally administered, and known to tools."""
+
+
+def parse_base_mac(text: str) -> bytes:
+    """The first three or four octets of MACs: `fa:16:3e` or `fa:16:3e:4f`, either case.
+
+    Raises AddressError for another text, for multicast, and for the block of virtual routers.
+    """
+    if not _BASE_MAC.fullmatch(text):
+        raise AddressError(
+            f"{_quoted(text)} is not the first three or four octets of MAC addresses"
+        )
+    octets = bytes.fromhex(text.replace(text[2], ""))
+    if octets[0] & 1:
+        raise AddressError(f"{_quoted(text)} is multicast: the first octet must be even")
+    if octets[:3] == _VIRTUAL_ROUTERS:
+        raise AddressError(f"{_quoted(text)} is the block of virtual routers (RFC 5798, 7.3)")
+    return octets
 
 
 def parse_address(text: str) -> IPAddress:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, SetChange, Update
+from vifguard.model.address import BASE_MAC
 from vifguard.model.security_group import Rule
 from vifguard.store.addressing import address_claims, wide_pairs
 from vifguard.store.database.notification import Notification
@@ -36,7 +37,13 @@ from vifguard.store.reports.drops import DropLog
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema import migrations
 from vifguard.store.schema.tables import identity
-from vifguard.store.transaction import BEFORE_ALL, DELTA_LIMIT, Snapshot, WriteTransaction
+from vifguard.store.transaction import (
+    BEFORE_ALL,
+    DELTA_LIMIT,
+    Settings,
+    Snapshot,
+    WriteTransaction,
+)
 from vifguard.store.updates import address_sets, intent, subscriptions
 from vifguard.store.updates.host_update import update_for_host
 
@@ -56,6 +63,9 @@ class Store:
 
     rest = 0.0
     """Seconds that an address given back on a shared network is no other project's."""
+
+    base_mac = BASE_MAC
+    """The first three or four octets of the MACs to make."""
 
     def __init__(
         self,
@@ -139,7 +149,7 @@ class Store:
                         database.execute_batch,
                         self.heartbeats,
                         now,
-                        self.rest,
+                        Settings(self.rest, self.base_mac),
                     )
                     change.begin(database.lock_statements)
                     yield change

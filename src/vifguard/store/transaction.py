@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import (
     BigInteger,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from vifguard.model.address import IPNetwork
+from vifguard.model.address import BASE_MAC, IPNetwork
 from vifguard.resolve.affected import (
     AffectedPorts,
     AllPorts,
@@ -148,13 +149,25 @@ class Snapshot:
                 each.records = records
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An operator's choices for changes.
+
+    `rest` is the time that a released address rests (seconds), `base_mac` the first three or four
+    octets of the MACs to make.
+    """
+
+    rest: float = 0.0
+    base_mac: bytes = BASE_MAC
+
+
 class WriteTransaction(Snapshot):
     """A change: committed as a whole, at one revision, made at the time `now` (seconds).
 
     By network: `paired` asks whether any has a wide address pair, `listed` are the sets that a
     wide pair was added to or removed from. By network and project: `owned` are the prefixes that
-    have other owners than before, `freed` has those of which one went. `rest` is the time that a
-    released address rests (seconds).
+    have other owners than before, `freed` has those of which one went. `rest` and `base_mac` are
+    as in Settings.
     """
 
     def __init__(
@@ -163,14 +176,14 @@ class WriteTransaction(Snapshot):
         run: ExecuteBatch,
         heartbeats: Heartbeats,
         now: float,
-        rest: float = 0.0,
+        settings: Settings,
     ) -> None:
         super().__init__(connection, run, heartbeats)
         self._locks: list[QueuedStatement] = []
         self._before: QueuedStatement | None = None
         self._now = int(now * 1_000_000)
         self._created = 0
-        self.rest = rest
+        self.rest, self.base_mac = settings.rest, settings.base_mac
         self.hosts_to_notify: set[str] = set()
         self.ports_to_notify: set[str] = set()
         self.notify_all_hosts = False

@@ -22,7 +22,7 @@ from vifguard.model.network import Network, Subnet
 from vifguard.model.port import Port
 from vifguard.store.addressing.ownership import is_generated
 from vifguard.store.nouns import ip_groups, ports, subnets
-from vifguard.store.transaction import Snapshot
+from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _SHOWN: Final = 5
 _LINK_LOCAL_4: Final = IPv4Network("169.254.0.0/16")
@@ -31,7 +31,7 @@ _WORDS: Final = frozenset({"mtu", "dns_domain", "availability_zone_hints"})
 
 
 def require_shareable(
-    snapshot: Snapshot,
+    change: WriteTransaction,
     networks: ResourceSchema,
     network: Network,
     named: Collection[str] = frozenset(),
@@ -45,9 +45,9 @@ def require_shareable(
         return
     found = [
         *(f"its {name}" for name in _chosen(networks, network, network, named)),
-        *_in_subnets(snapshot, network),
-        *_in_ports(snapshot, network),
-        *_in_groups(snapshot, network),
+        *_in_subnets(change, network),
+        *_in_ports(change, network),
+        *_in_groups(change, network),
     ]
     if found:
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -68,14 +68,14 @@ def _in_subnets(snapshot: Snapshot, network: Network) -> Iterator[str]:
             yield f"cidr {subnet.cidr} of subnet {subnet.id}"
 
 
-def _in_ports(snapshot: Snapshot, network: Network) -> Iterator[str]:
-    beside = subnets.of_network(snapshot, network.id)
-    for stored in ports.of_network(snapshot, network.id):
+def _in_ports(change: WriteTransaction, network: Network) -> Iterator[str]:
+    beside = subnets.of_network(change, network.id)
+    for stored in ports.of_network(change, network.id):
         port = stored.port
         names = _chosen(PORTS, port, network)
         if not port.port_security_enabled and network.port_security_enabled:
             names.append("port_security_enabled")
-        if not is_generated(port.mac):
+        if not is_generated(change, port.mac):
             names.append("mac_address")
         if len(port.fixed_ips) > MAX_SHARED:
             names.append(f"more than {MAX_SHARED} fixed_ips")

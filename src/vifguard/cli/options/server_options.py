@@ -12,6 +12,7 @@ import typer
 from vifguard.cli.exit_codes import InputError
 from vifguard.cli.options.added_options import Options, with_options
 from vifguard.cli.show.output import note
+from vifguard.model.address import BASE_MAC, AddressError, parse_base_mac
 
 if TYPE_CHECKING:
     from vifguard.api.auth.authenticator import Authenticator
@@ -123,6 +124,15 @@ _OPTIONS: Options = {
         ],
         600,
     ),
+    "base_mac": (
+        Annotated[
+            str,
+            _option(
+                "The first three or four octets of the MACs that the server makes.", "--base-mac"
+            ),
+        ],
+        BASE_MAC.hex(":"),
+    ),
     "access_log": (Annotated[bool, _option("Log each request.", "--access-log")], False),
 }
 
@@ -142,6 +152,7 @@ class ServerOptions:
     database: str
     requests_per_second: str
     address_rest: int
+    base_mac: str
     access_log: bool
 
     def start(self, layout: Layout, cleanup: ExitStack) -> tuple[ApiServer, Store, str]:
@@ -154,6 +165,7 @@ class ServerOptions:
         from vifguard.store.store import Store
 
         settings, certificate, rest = self._settings(), self._certificate(), self._rest()
+        base_mac = self._base_mac()
         tls = certificate is not None
         # Without names there are no passwords to lose; it is refused for a reason of its own.
         insecure = self.insecure_listen or self.no_identity
@@ -172,7 +184,7 @@ class ServerOptions:
         except DatabaseError as error:
             raise InputError(f"--database: {error}") from None
         cleanup.callback(store.close)
-        store.rest = rest
+        store.rest, store.base_mac = rest, base_mac
         app = create_app(store, *authenticators, settings=settings)
         return ApiServer(app, door, certificate), store, url
 
@@ -189,6 +201,12 @@ class ServerOptions:
                 f"{_LONGEST_REST}"
             )
         return float(self.address_rest)
+
+    def _base_mac(self) -> bytes:
+        try:
+            return parse_base_mac(self.base_mac)
+        except AddressError as error:
+            raise InputError(f"--base-mac: {error}") from None
 
     def _certificate(self) -> Certificate | None:
         from vifguard.cli.service.tls import Certificate

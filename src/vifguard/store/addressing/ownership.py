@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import LargeBinary, String, bindparam, exists, or_, select
 
-from vifguard.model.address import IPNetwork, Mac
+from vifguard.model.address import BASE_MAC, IPNetwork, Mac
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.port import Port
 from vifguard.store.addressing import addresses
@@ -22,9 +22,6 @@ from vifguard.store.schema.mapping import address_of, key
 from vifguard.store.schema.row_mapping import Record, Values
 from vifguard.store.schema.tables import address_pairs, allocations, ip_groups, ports
 from vifguard.store.transaction import Snapshot, WriteTransaction
-
-_OUI = bytes((0xFA, 0x16, 0x3E))
-"""The first three octets of the MACs we choose: locally administered, and known to tools."""
 
 _HAS_VRID4, _HAS_VRID6 = (
     column == bindparam("vrid") for column in (ip_groups.c.vrid4, ip_groups.c.vrid6)
@@ -90,22 +87,22 @@ _WHO_HAS_PREFIX = Statement(
 )
 
 
-def generate() -> Mac:
+def generate(change: WriteTransaction) -> Mac:
     """A MAC for a port whose owner names none."""
-    return Mac(_OUI + secrets.token_bytes(3))
+    return Mac(change.base_mac + secrets.token_bytes(6 - len(change.base_mac)))
 
 
 def free(change: WriteTransaction, network_id: str) -> Mac:
     """A MAC such as `generate` chooses, which no port of a network has or lists."""
     while True:
-        mac = generate()
+        mac = generate(change)
         if not is_known(change, network_id, mac):
             return mac
 
 
-def is_generated(mac: Mac) -> bool:
-    """Whether a MAC is such as `generate` chooses."""
-    return mac.octets.startswith(_OUI)
+def is_generated(change: WriteTransaction, mac: Mac) -> bool:
+    """Whether a MAC is such as `generate` chooses, or chose before an operator said otherwise."""
+    return mac.octets.startswith((change.base_mac, BASE_MAC))
 
 
 def check_mac(batch: Batch, port: Port) -> Pending[None]:

@@ -260,7 +260,7 @@ def create(change: WriteTransaction, ground: PortContext, draft: NewPort) -> Sto
     """
     change.allocate_revision()
     network = ground.network
-    mac = draft.mac or ownership.generate()
+    mac = draft.mac or ownership.generate(change)
     host = draft.port.host or only_host(ground.hosts)
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
     wide_pair_owners.expect(change, network.id)
