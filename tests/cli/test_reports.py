@@ -92,9 +92,15 @@ def test_drops_are_shown_with_port_guard_and_reason(
     assert [one["reason"] for one in found["drops"]] == ["source-mac"]
     assert found["counts"][0]["frames"] == 7
     for arguments in (("drops",), ("drops", "reported")):
-        text = vifguard(*arguments).out
-        assert "source-mac" in text
-        assert "reported" in text
+        run = vifguard(*arguments)
+        assert "source-mac" in run.out
+        assert "reported" in run.out
+        # Three tables that look alike have a title each, beside the data.
+        titles = ("frames dropped, by guard:", "kinds of drops, by the records", "latest records:")
+        assert all(title in run.err and title not in run.out for title in titles)
+    told = " ".join(vifguard("drops", "--help").out.split())
+    assert "not every frame is recorded" in told
+    assert "from-guest: the port's guest sent it" in told
     unknown = vifguard("drops", "unknown", code=3)
     assert unknown.out == ""
     assert "there is no port 'unknown'" in unknown.err

@@ -53,12 +53,18 @@ RECORDS = (
     Column("FRAME", "frame"),
     Column("HINT", "hint"),
 )
+TABLES = (
+    ("frames dropped, by guard:", COUNTS, "counts"),
+    ("kinds of drops, by the records of them:", KINDS, "kinds"),
+    ("the latest records:", RECORDS, "drops"),
+)
+"""The title, the columns and the answer's part of each table."""
 
 Which = Annotated[
     str | None,
     typer.Argument(
         metavar="[PORT]",
-        help="Only drops of this port; name or id.",
+        help="Only drops at this port; name or id. Default: at all of your ports.",
         autocompletion=completer(PORT),
     ),
 ]
@@ -68,26 +74,30 @@ Follow = Annotated[
 
 
 Guards = Annotated[
-    list[str] | None, typer.Option("--guard", help="Only drops by this guard; repeatable.")
+    list[str] | None,
+    typer.Option("--guard", help="Only drops by this guard, such as ip or mac; repeatable."),
 ]
 Way = Annotated[
     str | None,
     typer.Option("--direction", help="Only frames in this direction: from-guest or to-guest."),
 ]
 Reasons = Annotated[
-    list[str] | None, typer.Option("--reason", help="Only drops for this reason; repeatable.")
+    list[str] | None,
+    typer.Option("--reason", help="Only drops for this reason, as the tables name it; repeatable."),
 ]
 Since = Annotated[
     str | None,
     typer.Option(
         metavar="AGO|TIME",
-        help="Only frames of the last 30s, 10m, 2h or 1d, or since a time. A kind that came again "
-        "in that time is shown with the count of all its records.",
+        help="Only records of the last 30s, 10m, 2h or 1d, or since a time; without the number of "
+        "frames by guard. A kind that came again in that time has the number of all its records.",
     ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(min=0, help="Show at most this many frames, the latest. 0: only the kinds."),
+    typer.Option(
+        min=0, help="Show at most this many records, the latest. 0: only the numbers and the kinds."
+    ),
 ]
 
 
@@ -103,9 +113,12 @@ def drops(
     limit: Limit = None,
     follow: Follow = False,
 ) -> None:
-    """Show the frames that were dropped, by which guard, and why: the sums, the kinds, each frame.
+    """Show the frames that were dropped at your ports: by which guard, and for which reason.
 
-    Those of one port, or of all ports that `vifguard port list` shows.
+    First the number of frames that each guard dropped. Then the kinds of drops: not every frame
+    is recorded, so a kind has the number of its records. Last the latest records, each with its
+    frame. from-guest: the port's guest sent it; to-guest: it was sent to the guest. docs/guards.md
+    explains guards and reasons.
     """
     asked = values.present(
         guard=guard,
@@ -127,13 +140,13 @@ def drops(
 
 def _print(found: Record, names: Mapping[str, str]) -> None:
     """A table of each part that is not empty."""
-    tables = (COUNTS, "counts"), (KINDS, "kinds"), (RECORDS, "drops")
-    filled = [(columns, found[part]) for columns, part in tables if found[part]]
+    filled = [(title, columns, found[part]) for title, columns, part in TABLES if found[part]]
     if not filled:
         note("no frame was dropped, or none that matches")
-    for place, (columns, items) in enumerate(filled):
+    for place, (title, columns, items) in enumerate(filled):
         if place:
             print_line("")
+        note(title)
         print_table(columns, [_for_people(one, names) for one in items])
 
 
