@@ -162,16 +162,16 @@ def test_status_is_active_only_when_enforced(cloud: Cloud) -> None:
     assert port["enforced_revision"] < port["policy_revision"]
 
 
-def test_the_driver_that_guards_a_port_is_shown_to_who_binds_it(cloud: Cloud) -> None:
+def test_the_driver_and_the_wiring_of_a_port_are_shown_to_who_binds_it(cloud: Cloud) -> None:
     """As Neutron shows its mechanism drivers; a port may have another than its neighbour."""
     cloud.has_host()
     network = cloud.admin.network("10.0.0.0/24", shared=True)
     one, other = (cloud.alice.make("port", network_id=network["id"]) for _ in range(2))
     assert cloud.admin.get(f"ports/{one['id']}")["port"]["binding:vif_details"] == {}
-    cloud.enforces(one, driver="ebpf")
+    cloud.enforces(one, driver="ebpf", wiring="hands-off")
     cloud.enforces(other, driver="recorder")
-    for port, driver in ((one, "ebpf"), (other, "recorder")):
-        details = {"bound_drivers": {"0": driver}}
+    both = {"bound_drivers": {"0": "ebpf"}, "wiring": "hands-off"}
+    for port, details in ((one, both), (other, {"bound_drivers": {"0": "recorder"}})):
         listed = {each["id"]: each for each in cloud.admin.get("ports")["ports"]}[port["id"]]
         assert cloud.admin.get(f"ports/{port['id']}")["port"]["binding:vif_details"] == details
         assert listed["binding:vif_details"] == details

@@ -388,7 +388,7 @@ def test_ports_with_their_addresses_and_pairs(old: World) -> None:
         binding_profile={"x": {"y": 1}},
         description="a port",
     )
-    assert a.enforcement == Enforcement("h1", 1, PortState.HELD_CLOSED, "tap0", "no driver", "")
+    assert a.enforcement == Enforcement("h1", 1, PortState.HELD_CLOSED, "tap0", "no driver", "", "")
     assert b.port == Port(
         id="b",
         network_id="front",

@@ -80,7 +80,8 @@ class Update:
 class PortReport:
     """The state of a port as read back from the host's kernel, and the reason if not enforced.
 
-    `driver` is the name of the driver that guards it; empty for none.
+    `driver` is the name of the driver that guards it; empty for none. `wiring` says what gives its
+    interface its place.
     """
 
     port_id: Name
@@ -89,6 +90,7 @@ class PortReport:
     interface: Name = ""
     reason: Text = ""
     driver: Name = ""
+    wiring: Name = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,12 +76,13 @@ class Enforcement:
     interface: str
     reason: str
     driver: str
+    wiring: str
 
 
-NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "", "")
+NOT_REPORTED: Final = Enforcement("", 0, PortState.ABSENT, "", "", "", "")
 
 
-Reported = tuple[str | None, int, str, str, str, str]
+Reported = tuple[str | None, int, str, str, str, str, str]
 """The columns of a report as they are kept; the first, who made it, is None for no report."""
 
 
@@ -90,10 +91,10 @@ def enforcement_of(host: str, reported: Reported) -> Enforcement:
 
     A report from a host that the port has left does not count.
     """
-    by, revision, state, interface, reason, driver = reported
+    by, revision, state, interface, reason, driver, wiring = reported
     if by is None or by != host:
         return NOT_REPORTED
-    return Enforcement(by, revision, PortState(state), interface, reason, driver)
+    return Enforcement(by, revision, PortState(state), interface, reason, driver, wiring)
 
 
 @dataclass(frozen=True, slots=True)

@@ -336,13 +336,14 @@ def _show_progress(port: EnforcementProgress, user: User) -> dict[str, Any]:
         "policy_revision": desired_revision(port),
         "enforced_revision": enforced_revision(port),
     }
-    return progress | _show_driver(port) if user.sees_hosts_and_others else progress
+    return progress | _show_details(port) if user.sees_hosts_and_others else progress
 
 
-def _show_driver(port: EnforcementProgress) -> dict[str, Any]:
-    """The driver that guards a port, where Neutron shows its mechanism drivers."""
-    driver = port.enforcement.driver
-    return {"binding:vif_details": {"bound_drivers": {"0": driver}} if driver else {}}
+def _show_details(port: EnforcementProgress) -> dict[str, Any]:
+    """The driver that guards a port, where Neutron shows its mechanism drivers, and the wiring."""
+    driver, wiring = port.enforcement.driver, port.enforcement.wiring
+    details = {"bound_drivers": {"0": driver}} if driver else {}
+    return {"binding:vif_details": details | ({"wiring": wiring} if wiring else {})}
 
 
 def _show_port(stored: StoredPort) -> dict[str, Any]:

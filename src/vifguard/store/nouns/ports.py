@@ -179,6 +179,7 @@ def _reported(row: Record) -> Reported:
         row.reported_interface,
         row.reported_reason,
         row.reported_driver,
+        row.reported_wiring,
     )
 
 

@@ -75,6 +75,7 @@ _STATEMENT = (
         enforcements.c.interface,
         enforcements.c.reason,
         enforcements.c.driver,
+        enforcements.c.wiring,
         # The progress has the start of the host's silence in its place: that seldom changes.
         hosts.c.seen_at,
     )

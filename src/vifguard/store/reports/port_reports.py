@@ -13,7 +13,7 @@ from vifguard.store.transaction import Snapshot, WriteTransaction
 
 _BATCH = 500
 
-_COLUMNS = ("host", "revision", "state", "interface", "reason", "driver")
+_COLUMNS = ("host", "revision", "state", "interface", "reason", "driver", "wiring")
 
 _UPDATE = (
     update(enforcements)
@@ -70,4 +70,5 @@ def _values(host: str, report: PortReport) -> dict[str, object]:
         "interface": report.interface,
         "reason": report.reason,
         "driver": report.driver,
+        "wiring": report.wiring,
     }

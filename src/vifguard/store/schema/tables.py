@@ -132,6 +132,7 @@ enforcements = Table(
     text("interface", 64),
     text("reason", 1024),
     Column("driver", String(64), nullable=False, server_default=""),
+    Column("wiring", String(64), nullable=False, server_default=""),
 )
 
 address_pairs = Table(
