@@ -115,13 +115,14 @@ class Host:
 
     def start(self, *, complete: bool = True) -> None:
         """Start an agent; it learns all ports at once."""
+        choices = self.settings
         arguments = (
             str(self.bpf_dir),
             json.dumps(dict(self.settings.physical)),
             str(self.settings.compare_every),
             json.dumps(self.settings.drivers.tcx),
             str(self.record),
-            json.dumps([self.settings.keep_unguarded, *self.settings.trusted]),
+            json.dumps([choices.keep_unguarded, sorted(choices.hands_off), *choices.trusted]),
         )
         self.told.clear()
         self.agent = in_namespace(self.name, "pipe_agent.py", *arguments)

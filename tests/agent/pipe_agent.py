@@ -46,7 +46,7 @@ class PipeFeed:
 
 def main() -> None:
     directory, physical, compare, tcx, record, members = sys.argv[1:7]
-    keep_unguarded, *trusted = json.loads(members)
+    keep_unguarded, hands_off, *trusted = json.loads(members)
     logging.basicConfig(level=logging.WARNING, format="%(threadName)s %(message)s")
     settings = Settings(
         DriverSettings(Path(directory), json.loads(tcx)),
@@ -55,6 +55,7 @@ def main() -> None:
         trusted=frozenset(trusted),
         keep_unguarded=keep_unguarded,
         record=Path(record),
+        hands_off=frozenset(hands_off),
     )
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

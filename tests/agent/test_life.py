@@ -120,7 +120,11 @@ def test_a_mac_on_another_network_takes_no_interface_away(pair):
     assert pair.told[port_id(3)].state is PortState.ENFORCED
     pair.remove(3)
     eventually(lambda: not pair.links()["vnet3"].up)
+    pair.kill()
+    pair.start()
+    pair.until_compared()
     assert "had it before" in pair.until(4, PortState.ABSENT).reason
+    assert not pair.links()["vnet3"].alias
 
 
 def test_a_closed_policy_is_installed_closed(pair):

@@ -163,6 +163,35 @@ def test_two_networks_whose_bridges_would_have_one_name_never_share_it():
     assert sorted(bool(found[n].closed) for n in (1, 2)) == [False, True]
 
 
+def test_a_port_has_the_wiring_that_its_segment_and_the_operator_choose():
+    ports = [port(1), port(2, network=2, physical="lan"), port(3, network=3, physical="wan")]
+    links = [link(9, "br0", kind="bridge"), link(4, tap(2), master=9), link(5, tap(3), master=9)]
+    state = AgentState({"lan": "br0"}, hands_off=frozenset({"wan"}))
+    state.take(complete(*ports))
+    state.take(AllLinks((link(3, tap(1)), *links)))
+    found = {n: locate(state, state.ports[port_id(n)]) for n in (1, 2, 3)}
+    assert [found[n].wiring for n in (1, 2, 3)] == ["bridge", "operators-bridge", "hands-off"]
+    assert [bool(found[n].bridge) for n in (1, 2, 3)] == [True, True, False]
+    assert not any(found[n].closed for n in (1, 2, 3))
+
+
+def test_a_mac_finds_no_interface_that_a_deleted_port_had():
+    state = AgentState({})
+    state.ended = {3: port_id(7)}
+    state.take(complete(port(1), port(2, interface="vnet1")))
+    state.take(AllLinks((link(3, "vnet0", 1), link(4, "vnet1"))))
+    found = locate(state, state.ports[port_id(1)])
+    assert (found.link, "had it before" in found.note) == (None, True)
+    state.take(complete(port(1, interface="vnet0")))
+    assert locate(state, state.ports[port_id(1)]).link == link(3, "vnet0", 1)
+
+
+def test_a_closed_interface_has_the_wiring_of_the_place_where_it_is():
+    links = [link(9, "br0", kind="bridge"), link(3, tap(1), master=9), link(4, tap(2))]
+    found = placed([port(1, closed="because"), port(2, closed="because")], links, lan="br0")
+    assert [found[n].wiring for n in (1, 2)] == ["operators-bridge", "bridge"]
+
+
 def test_a_network_of_an_unknown_kind_closes_its_ports_and_no_others():
     later, known = port(1, network=1, kind=UnknownKind("vxlan")), port(2, network=2)
     found = placed([later, known], [link(3, tap(1)), link(4, tap(2))])
@@ -174,7 +203,7 @@ def test_a_network_of_an_unknown_kind_closes_its_ports_and_no_others():
 def test_an_interface_of_an_unknown_kind_is_closed_on_the_operators_bridge_too():
     links = [link(3, tap(1), master=4), link(4, "br0", kind="bridge")]
     found = placed([port(1, kind=UnknownKind("vxlan"))], links)[1]
-    assert (bool(found.closed), found.stays) == (True, False)
+    assert (bool(found.closed), found.stays, found.wiring) == (True, False, "hands-off")
 
 
 def test_a_closed_policy_closes_the_place():

@@ -22,7 +22,8 @@ from vifguard.agent.reporting.report import Outbox
 from vifguard.agent.state import AgentState
 from vifguard.agent.verify import Verifier
 from vifguard.agent.wiring.adopted_bridges import AdoptedBridges, HostLinks
-from vifguard.agent.wiring.wirings import linux_wirings
+from vifguard.agent.wiring.adoption import Adoption
+from vifguard.agent.wiring.linux import linux_wirings
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, NftFilter
@@ -59,8 +60,9 @@ class Bench:
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None
         door = HostLinks(self.links, self.bridges, members)
-        self.adopted = AdoptedBridges(state, host.settings, SavedState(None, self.bridges), door)
-        wirings = linux_wirings(state, wirer, self.quarantine, self.adopted, by_name=True)
+        adoption = Adoption(state, SavedState(None, self.bridges), self.links, self.bridges)
+        self.adopted = AdoptedBridges(state, host.settings, adoption, door)
+        wirings = linux_wirings(state, wirer, self.quarantine, self.adopted, adoption, by_name=True)
         self.hands = Reconciler(state, guards, wirings, wirer.link)
         reading = Verifier(guards, state, health, self.hands.port_by_ifindex, 300.0)
         acting = Actors(

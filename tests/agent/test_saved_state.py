@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from vifguard.agent.host.saved_state import SavedState
+from vifguard.bridging.bridge import mark
 from vifguard.bridging.member_filters import OriginalVlans
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link
@@ -68,6 +70,33 @@ def test_what_no_disk_took_is_known_and_written_later(tmp_path: Path, later: str
         record.keep([1, 2])
     assert former(path).bridges.keys() == record.bridges.keys()
     assert not record.is_behind
+
+
+def test_what_was_given_back_is_forgotten_by_the_next_run_too(tmp_path: Path) -> None:
+    path = tmp_path / "former.jsonl"
+    record = former(path)
+    record.note([Link(index=i, name=f"nosuch{i}", mac=None) for i in (7, 8)])
+    note(record, 1)
+    record.note_ended(7, "a-port")
+    record.forget_interfaces(frozenset({7, 9}))
+    again = former(path)
+    assert (again.interfaces.keys(), again.ended) == ({8}, {7: "a-port"})
+    assert again.bridges[1].members == (8,)
+    again.note([Link(index=7, name="nosuch7", mac=None)])
+    assert (former(path).interfaces.keys(), former(path).ended) == ({7, 8}, {})
+
+
+def test_an_interface_that_becomes_ours_or_ceases_to_be_is_recorded_as_it_is(
+    tmp_path: Path,
+) -> None:
+    record = former(tmp_path / "former.jsonl")
+    link = Link(index=7, name="nosuch7", mac=None, mtu=1500, alias="theirs")
+    record.note([link], hands_off=True)
+    record.note([replace(link, mtu=1400, alias=mark("a-port"))], hands_off=True)
+    assert (record.interfaces[7].mtu, record.interfaces[7].hands_off) == (1500, True)
+    record.note([replace(link, mtu=1400, alias=mark("a-port"))])
+    assert record.interfaces[7] == replace(record.interfaces[7], mtu=1400, hands_off=False)
+    assert record.interfaces[7].alias == "theirs"
 
 
 def test_half_a_line_hinders_no_start_on_a_disk_that_takes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.agent.recorder import Recorder
 from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.state import AgentState, AllLinks, Dirty
-from vifguard.agent.wiring.wirings import linux_wirings
+from vifguard.agent.wiring.linux import linux_wirings
 from vifguard.bridging import bridge as data
 from vifguard.bridging.bridge import BridgeChange, ObservedBridges
 from vifguard.bridging.bridge_applier import BridgeResult
@@ -44,9 +44,6 @@ class NoneAdopted:
     def compare(self, _ports, _guarded):
         pass
 
-    def note(self, links):
-        list(links)
-
     def note_left(self, _):
         pass
 
@@ -56,14 +53,39 @@ class NoneAdopted:
     def deny_forwarding(self, _):
         return {}
 
-    def keeps(self, _):
+    def holds(self, _):
         return False
+
+    def forget(self, _):
+        pass
 
     def bridge_of(self, _):
         return None
 
     def was_there(self, _):
         return False
+
+
+class NothingRecorded:
+    """No interface is known as it was found."""
+
+    def note(self, links, **_):
+        list(links)
+
+    def is_taken(self, _):
+        return False
+
+    def keep(self, _):
+        return []
+
+    def is_hands_off(self, _):
+        return False
+
+    def give_back(self, _links, _may_pass):
+        return {}
+
+    def forget(self, _):
+        pass
 
 
 class FakeQuarantine:
@@ -78,7 +100,8 @@ class FakeQuarantine:
 def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     """The link was down; we raised it by its number, and only then hear that it has a new name."""
     state, wirer = AgentState({}), FakeWirer()
-    wirings = linux_wirings(state, wirer, FakeQuarantine(), NoneAdopted(), by_name=False)
+    tools = wirer, FakeQuarantine(), NoneAdopted(), NothingRecorded()
+    wirings = linux_wirings(state, *tools, by_name=False)
     hands = Reconciler(state, Enforcement([Session(Recorder())]), wirings, wirer.link)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)

@@ -216,6 +216,14 @@ def test_a_physical_network_that_is_badly_named_is_refused(machine: Host) -> Non
     assert "'physnet1' is not NAME=DEVICE" in run.err
 
 
+def test_a_physical_network_is_mapped_or_hands_off(machine: Host) -> None:
+    both = ("--physical", "lan=br0", "--hands-off", "lan")
+    run = execute("up", *both, "--data-dir", machine.data_dir)
+    assert (run.code, "say one of them" in run.err) == (2, True)
+    run = execute("up", "--hands-off", "lan=br0", "--data-dir", machine.data_dir)
+    assert (run.code, "'lan=br0'" in run.err) == (2, True)
+
+
 @pytest.fixture
 def poison(tmp_path: Path) -> Path:
     """A directory on which every library of the server's ends the process that imports it."""

@@ -35,16 +35,17 @@ from vifguard.agent.supervise import Supervised
 from vifguard.agent.verify import Verifier
 from vifguard.agent.watch import FeedWatcher, Notice, Stop, link_watcher, quarantine_watcher
 from vifguard.agent.wiring.adopted_bridges import AdoptedBridges, HostLinks
+from vifguard.agent.wiring.adoption import Adoption
+from vifguard.agent.wiring.linux import linux_wirings
 from vifguard.agent.wiring.sysctl_watch import SysctlWatcher
 from vifguard.agent.wiring.wiring_report import WiringWatcher
-from vifguard.agent.wiring.wirings import linux_wirings
 from vifguard.agent.worker import Actors, Startup, Worker
 from vifguard.bridging.bridge_applier import BridgeApplier
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce import drivers
 from vifguard.enforce.drivers import Drivers, DriverSettings
-from vifguard.feed.messages import Feed, Instance, SecondAgentError
+from vifguard.feed.messages import Feed, HostReport, Instance, SecondAgentError
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, Links
 from vifguard.kernel.nftables.nft_members import MembersTable
@@ -112,7 +113,7 @@ class Agent:
             # It may be waiting for the server's answer when all else ends: nobody waits for it.
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
-            state = AgentState(self._settings.physical, capabilities.isolation_unsupported(about))
+            state = _state(self._settings, about)
             told = _Channels(outbox, health, put, stop)
             nothing = _without_driver(state, opened.missing, tools)
             acting = self._acting(state, guards, tools, told) if opened.sessions else nothing
@@ -139,12 +140,14 @@ class Agent:
         bridges = tools.cleanup.enter_context(Bridges())
         door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
         former = SavedState(settings.record, bridges)
-        adopted = AdoptedBridges(state, settings, former, door, told.health.lost)
+        adoption = Adoption(state, former, tools.links, bridges)
+        adopted = AdoptedBridges(state, settings, adoption, door, told.health.lost)
         applier = BridgeApplier(
             tools.links, bridges, tools.quarantine, vlan_quarantine=tools.wire.vlan_quarantine
         )
+        by_name = tools.wire.by_name
         wirings = linux_wirings(
-            state, applier, tools.quarantine, adopted, by_name=tools.wire.by_name
+            state, applier, tools.quarantine, adopted, adoption, by_name=by_name
         )
         hands = Reconciler(state, guards, wirings, applier.link)
         reading = Verifier(
@@ -195,6 +198,12 @@ class _Channels:
     health: Health
     put: Callable[[Notice], None]
     stop: threading.Event
+
+
+def _state(settings: Settings, about: HostReport) -> AgentState:
+    """The state of a host of which nothing is known yet but its mapping and its kernel."""
+    no_isolation = capabilities.isolation_unsupported(about)
+    return AgentState(settings.physical, no_isolation, settings.hands_off)
 
 
 def _without_driver(state: AgentState, missing: tuple[str, ...], tools: _Tools) -> Actors:

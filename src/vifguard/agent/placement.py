@@ -78,6 +78,9 @@ def locate(state: AgentState, port: HostPort) -> Placement:
     found, choice = _find(state, port), choose(state, port.segment.network_id)
     if found.link is None:
         return replace(found, wiring=choice.wiring)
+    if choice.wiring is WiringName.HANDS_OFF:
+        closed = found.closed or port.policy.closed or choice.why
+        return replace(found, closed=closed, wiring=choice.wiring)
     if found.closed:
         return replace(found, wiring=wiring_of(state, found.link))
     return _wired(state, found, found.link, choice)
@@ -94,7 +97,7 @@ def _wired(state: AgentState, found: Placement, link: Link, choice: Choice) -> P
     note = (
         f"uplink {bridge.uplink} does not exist" if bridge and lacks_uplink(state, bridge) else ""
     )
-    if (why or note) and choice.is_known and is_on_operators_bridge(state, link):
+    if (why or note) and is_on_operators_bridge(state, link):
         # Taking it out of there for a network that cannot take it would only cut it off.
         note = f"{why or note}; interface {link.name} stays where it is, without a guard"
         return replace(here, closed=port.policy.closed, note=note, stays=True)
@@ -123,7 +126,7 @@ def _find_by_mac(state: AgentState, port: HostPort) -> Placement:
     found = [
         link for link in state.with_mac(mac) if link.kind in _BY_MAC and not _claimants(state, link)
     ]
-    holders = {link.index: port_of_mark(link) for link in found}
+    holders = {x.index: port_of_mark(x) or state.ended.get(x.index, "") for x in found}
     own = [link for link in found if holders[link.index] == port_id]
     free = own or [link for link in found if holders[link.index] in ("", CONTESTED)]
     if len(free) == 1:

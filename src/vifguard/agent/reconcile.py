@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vifguard.agent.enforcement import Enforcement, Plan, by_ifindex
+from vifguard.agent.enforcement import Enforcement, Plan, Result, by_ifindex
 from vifguard.agent.placement import Placement, locate
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.wiring.applied_wiring import Lost
@@ -80,14 +80,14 @@ class Reconciler:
         running = self._wirings.running(places)
         plan = self._detach(self._guards.plan(places, self._scope(places, dirty), running))
         result = self._guards.apply(plan)
+        self._wirings.forget(plan.detached)
         batch = Batch(result.failed, result.unguarded, dirty.links, self.guarded)
         connected = self._wirings.connect(places, batch)
         self._update_index(places, dirty)
+        bare = {i for i in result.unguarded & places.keys() if not self._wirings.holds(places[i])}
         failed = dict(result.failed) | {i: w for i, w in connected.failed.items() if i in places}
         return ReconcileResult(
-            tuple(
-                _report(placement, failed, connected, result.drivers) for placement in placements
-            ),
+            tuple(_report(each, failed, connected, result, bare) for each in placements),
             frozenset(places[index].port.policy.port_id for index in failed)
             | (regrouped if why else frozenset()),
             frozenset(self._stuck),
@@ -145,9 +145,10 @@ class Reconciler:
         self._forget_gone()
         self._wirings.compare(self.port_by_ifindex.keys(), self.guarded())
         kept = self.port_by_ifindex.keys()
-        plan = self._guards.plan_sweep(kept, self._state.links.values())
-        self._guards.apply(self._detach(plan))
-        self._wirings.sweep(self.port_by_ifindex.keys())
+        plan = self._detach(self._guards.plan_sweep(kept, self._state.links.values()))
+        self._guards.apply(plan)
+        self._wirings.forget(plan.detached)
+        self._wirings.sweep(self.port_by_ifindex.keys() | self._stuck.keys())
         return frozenset(self._stuck)
 
     def _forget_gone(self) -> None:
@@ -243,12 +244,16 @@ def _report(
     placement: Placement,
     failed: Mapping[int, str],
     connected: Connected,
-    drivers: Mapping[int, str],
+    result: Result,
+    bare: Collection[int],
 ) -> PortReport:
+    """The report of a port; at an interface in `bare` nothing holds it closed."""
     port, link = placement.port, placement.link
     name = link.name if link else ""
     why = placement.closed or (failed.get(link.index, "") if link else "")
-    if why:
+    if link is not None and link.index in bare:
+        state, why = PortState.ABSENT, f"nothing holds it closed, its wiring is hands-off: {why}"
+    elif why:
         state = PortState.HELD_CLOSED
     elif link is None or placement.stays:
         state, why = PortState.ABSENT, placement.note
@@ -256,5 +261,6 @@ def _report(
         state = PortState.ENFORCED
         uplink = placement.bridge.uplink if placement.bridge else ""
         why = placement.note or connected.uplinks.get(uplink, "")
-    driver = drivers.get(link.index, "") if link else ""
-    return PortReport(port.policy.port_id, port.revision, state, name, why, driver)
+    driver = result.drivers.get(link.index, "") if link else ""
+    wiring = placement.wiring.value
+    return PortReport(port.policy.port_id, port.revision, state, name, why, driver, wiring)

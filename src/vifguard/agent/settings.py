@@ -13,6 +13,7 @@ from vifguard.enforce.drivers import DriverSettings
 class Settings:
     """`drivers`: those of the drivers. `physical`: physical network -> uplink or bridge.
 
+    `hands_off`: physical networks whose interfaces are guarded and otherwise left alone.
     `trusted`: interfaces that forward without a guard on a bridge of the operator's, and
     `keep_unguarded`: so do those that were there first, until they have a port or leave.
     `record`: the file of the former state of interfaces and bridges; None: no file.
@@ -28,3 +29,4 @@ class Settings:
     trusted: frozenset[str] = frozenset()
     keep_unguarded: bool = False
     record: Path | None = None
+    hands_off: frozenset[str] = frozenset()

@@ -84,17 +84,26 @@ class AgentState:
     """The ports by id, the links by index, and the claims of ports to links.
 
     `complete` is false until one complete update is taken in: until then nothing may be removed
-    from the kernel. `physical` names the uplink of each physical network. `no_isolation` is the
-    reason why the host cannot keep networks apart; empty where it can.
+    from the kernel. `physical` names the uplink of each physical network, and `hands_off` those
+    whose interfaces somebody else wires. `no_isolation` is the reason why the host cannot keep
+    networks apart; empty where it can.
     """
 
-    def __init__(self, physical: Mapping[str, str], no_isolation: str = "") -> None:
+    def __init__(
+        self,
+        physical: Mapping[str, str],
+        no_isolation: str = "",
+        hands_off: frozenset[str] = frozenset(),
+    ) -> None:
         self.revision = 0
         self.complete = False
         self.physical = dict(physical)
+        self.hands_off = hands_off
         self.no_isolation = no_isolation
         self.ports: dict[str, HostPort] = {}
         self.links: dict[int, Link] = {}
+        self.ended: Mapping[int, str] = {}
+        """The deleted port of each interface that had one and has no other since."""
         self.left: set[int] = set()
         """The links that were removed, or left their bridge, since `take_left`."""
         self.bridges: set[int] = set()

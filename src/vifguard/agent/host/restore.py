@@ -9,18 +9,17 @@ from pathlib import Path
 
 from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.only_agent import only_agent
-from vifguard.agent.host.saved_state import SavedBridge, SavedInterface, SavedState
+from vifguard.agent.host.saved_state import SavedBridge, SavedState
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
+from vifguard.agent.wiring.giving_back import give_back, master_after, on_release
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
 from vifguard.enforce.drivers import guarded_interfaces, open_all
-from vifguard.kernel.net import sysctl
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
 from vifguard.kernel.nftables.nft_members import MembersTable
-from vifguard.model.address import Mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +58,17 @@ class Restore:
 
     def _restore_interface(self, link: Link) -> None:
         found = self._former.interfaces.get(link.index)
-        change = _unmark(link) if found is None else _former(link, found, self._here)
-        error = self._links.change([change])[0] if change != LinkChange(link.index) else None
-        master = _master_after(link, found, self._here)
-        if error is not None:
-            self._failed.append(f"{link.name}: {error.reason}")
+        master = master_after(link, found, self._here)
+        if found is None:
+            error = self._links.change([_unmark(link)])[0] if port_of_mark(link) else None
+            why = error.reason if error else ""
+        else:
+            change = on_release(link, found, self._here)
+            why = give_back(self._links, self._bridges, link, found, change)
+        if why:
+            self._failed.append(f"{link.name}: {why}")
             return
         self._back[link.name] = "" if master is None or is_ours(master) else master.name
-        if found is None:
-            return
-        if found.member is not None:
-            self._bridges.set_member(
-                link.index,
-                hairpin=found.member.hairpin,
-                learning=found.member.learning,
-                multicast_router=found.member.multicast_router,
-            )
-        try:
-            sysctl.write(link.name, found.sysctls)
-        except OSError as error:
-            self._failed.append(f"{link.name}: {error}")
 
 
 def restore(settings: Settings) -> Restored:
@@ -119,7 +109,7 @@ def cut_off_by_release(bpf_dir: Path, record: Path | None) -> list[str]:
         link.name
         for link in here.values()
         if (link.index in indexes or link.index in former)
-        and (master := _master_after(link, former.get(link.index), here)) is not None
+        and (master := master_after(link, former.get(link.index), here)) is not None
         and is_ours(master)
     )
 
@@ -149,30 +139,4 @@ def _filters(
 
 
 def _unmark(link: Link) -> LinkChange:
-    return LinkChange(link.index, alias="" if port_of_mark(link) else None)
-
-
-def _master_after(
-    link: Link, found: SavedInterface | None, here: Mapping[int, Link]
-) -> Link | None:
-    """The bridge of an interface once it is as it was found; one of ours goes afterwards."""
-    return here.get(found.master if found and found.master in here else link.master)
-
-
-def _former(link: Link, found: SavedInterface, here: Mapping[int, Link]) -> LinkChange:
-    """The change from the present state of an interface to the one it was found in.
-
-    Nothing is taken down or out of a bridge that is not ours: an interface that was found before
-    its hypervisor had done with it was in no bridge, and down, only for a moment.
-    """
-    master = _master_after(link, found, here)
-    index = master.index if master else link.master
-    mac = Mac.parse(found.mac) if found.mac else None
-    return LinkChange(
-        link.index,
-        master=index if index != link.master else None,
-        up=True if found.up and not link.up else None,
-        mtu=found.mtu if found.mtu != link.mtu else None,
-        mac=mac if mac != link.mac else None,
-        alias=found.alias if found.alias != link.alias else None,
-    )
+    return LinkChange(link.index, alias="")

@@ -34,15 +34,15 @@ def teardown(settings: Settings) -> None:
         Quarantine() as quarantine,
     ):
         guards, here = Enforcement(drivers.sessions), links.all()
-        guarded = guards.present(here)
+        former = SavedState(settings.record, bridges)
+        leaving = guards.present(here) | ended(former)
         for link in here:
-            if link.index in guarded or port_of_mark(link):
+            if link.index in leaving or port_of_mark(link):
                 _cut_off(links, link)
         guards.remove_all()
         for link in links.all():
             if is_ours(link):
                 links.remove(link.index)
-        former = SavedState(settings.record, bridges)
         restore_bridges(links, bridges, former)
         former.forget()
         quarantine.remove()
@@ -57,10 +57,17 @@ def _cut_off(links: Links, link: Link) -> None:
         raise OSError(refused.errno, f"interface {link.name} keeps its guard: {refused.reason}")
 
 
-def cut_off_by_removal(bpf_dir: Path) -> list[str]:
-    """The names of the interfaces that a removal would cut off; an agent may be running."""
-    indexes = guarded_interfaces(bpf_dir)
+def ended(former: SavedState) -> frozenset[int]:
+    """The members of the operator's bridges whose port was deleted: a filter holds them back."""
     with Links() as links:
+        members = {link.index for link in links.all() if link.master in former.bridges}
+    return frozenset(former.ended.keys() & members)
+
+
+def cut_off_by_removal(bpf_dir: Path, record: Path | None) -> list[str]:
+    """The names of the interfaces that a removal would cut off; an agent may be running."""
+    with Links() as links, Bridges() as bridges:
+        indexes = guarded_interfaces(bpf_dir) | ended(SavedState(record, bridges))
         return sorted(
             link.name for link in links.all() if link.index in indexes or port_of_mark(link)
         )

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.settings import Settings
 from vifguard.agent.state import AgentState
+from vifguard.agent.wiring.adoption import Adoption
 from vifguard.agent.wiring.applied_wiring import WiringLoss
 from vifguard.agent.wiring.unguarded_members import is_unguarded
 from vifguard.bridging.bridge import is_ours, port_of_mark
@@ -51,7 +51,7 @@ class AdoptedBridges:
         self,
         state: AgentState,
         settings: Settings,
-        former: SavedState,
+        adoption: Adoption,
         door: HostLinks,
         lost: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
@@ -59,7 +59,9 @@ class AdoptedBridges:
         self._lost = lost
         self._state = state
         self._settings = settings
-        self._former = former
+        self._adoption = adoption
+        self._former = adoption.saved
+        self._record = adoption.write
         self._door = door
         self._prepared: set[tuple[int, bool | None]] = set()
         self._named: frozenset[tuple[str, str, bool]] = frozenset()
@@ -89,17 +91,13 @@ class AdoptedBridges:
         found = self._former.bridges.get(bridge.index)
         return found is None or link.index in found.members
 
-    def keeps(self, index: int) -> bool:
-        """Whether an interface stays a member though it is no port's: it was one when found."""
-        link, found = self._state.links.get(index), self._former.interfaces.get(index)
-        if link is None or found is None or self._door.filter is None:
-            return False
-        bridge = self.bridge_of(link)
-        return bridge is not None and bridge.index == found.master
+    def holds(self, master: Link | None) -> bool:
+        """Whether a bridge forwards nothing for a member that is not allowed to."""
+        return master is not None and self.filtered.get(master.name) == master.index
 
-    def note(self, links: Iterable[Link]) -> None:
-        """Save the state of interfaces before they are changed."""
-        self._record(partial(self._former.note, links))
+    def forget(self, indexes: Collection[int]) -> None:
+        """Forget members that were given back: a port to come prepares them anew."""
+        self._prepared = {each for each in self._prepared if each[0] not in indexes}
 
     def note_left(self, guarded: Collection[int]) -> None:
         """Strike members that left a bridge from those that were there first.
@@ -170,7 +168,7 @@ class AdoptedBridges:
             except OSError as error:
                 why = "the members that forward on bridge %s cannot be read: %s"
                 log.error(why, bridge.name, error)  # noqa: TRY400
-        self._record(partial(self._former.keep, self._state.links))
+        self._adoption.keep_links()
         self._prepared = {each for each in self._prepared if each[0] in self._state.links}
 
     def unguarded(self, guarded: Iterable[int]) -> Iterator[tuple[Link, Link]]:
@@ -213,20 +211,6 @@ class AdoptedBridges:
         else:
             return
         self._lost([WiringLoss.FILTER])
-
-    def _record(self, write: Callable[[], None]) -> None:
-        """Write in the record. A line that the disk does not take is kept here, and logged once."""
-        was_behind = self._former.is_behind
-        try:
-            write()
-        except OSError as error:
-            if not was_behind:
-                log.warning(
-                    "the former state of interfaces and bridges, for `vifguard down "
-                    "--release`, cannot be written: %s; this process keeps it, and tries "
-                    "again at the next change",
-                    error,
-                )
 
     def _compare(self, bridge: Link, guarded: Collection[int]) -> None:
         filter_ = self._door.filter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 
 from vifguard.bridging.bridge import Bridge, BridgeChange, DesiredBridges, Member
@@ -55,6 +55,11 @@ class AppliedWiring:
                 self._members.pop(index, None)
             else:
                 self._members[index] = member
+
+    def forget(self, indexes: Iterable[int]) -> None:
+        """Forget members that were given back."""
+        for index in indexes:
+            self._members.pop(index, None)
 
     def keep(self, indexes: Collection[int], bridges: Collection[str]) -> None:
         """Forget other interfaces and bridges."""

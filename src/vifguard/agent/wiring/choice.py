@@ -16,37 +16,33 @@ class WiringName(StrEnum):
 
     BRIDGE = "bridge"
     OPERATORS_BRIDGE = "operators-bridge"
+    HANDS_OFF = "hands-off"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The wiring of a network, and its bridge; or `why` it can have none on this host.
 
-    `is_known` False: this version does not know how such a network is wired.
+    Hands-off has no bridge, and a reason where this version does not know how to wire it.
     """
 
     wiring: WiringName
     bridge: Bridge | None = None
     why: str = ""
-    is_known: bool = True
 
 
 def choose(state: AgentState, network_id: str) -> Choice:
     """The wiring of a network that has ports here."""
     segment, name = state.segment(network_id), bridge_name(network_id)
     if isinstance(segment.kind, UnknownKind):
-        return Choice(WiringName.BRIDGE, why=_unknown_reason(segment.kind), is_known=False)
+        return Choice(WiringName.HANDS_OFF, why=_unknown_reason(segment.kind))
+    if segment.physical in state.hands_off:
+        return Choice(WiringName.HANDS_OFF)
     if network_id != min(state.networks_of_bridge(name)):
         return _none(f"another network has the bridge {name}")
-    if not segment.physical:
-        return Choice(WiringName.BRIDGE, Bridge(name, network_id, segment.mtu))
-    device = state.physical.get(segment.physical)
-    if device is None:
-        remedy = f"--physical {segment.physical}=DEVICE"
-        return _none(f"the host has no uplink to {segment.physical}; start its agent with {remedy}")
-    if _owner(state, device) != network_id:
-        return _none(f"another network has the uplink {device}")
-    return _by_device(state, segment, device)
+    if segment.physical:
+        return _by_physical(state, segment)
+    return Choice(WiringName.BRIDGE, Bridge(name, network_id, segment.mtu))
 
 
 def wiring_of(state: AgentState, link: Link) -> WiringName:
@@ -93,6 +89,16 @@ def _unknown_reason(kind: UnknownKind) -> str:
 
 def _none(why: str) -> Choice:
     return Choice(WiringName.BRIDGE, why=why)
+
+
+def _by_physical(state: AgentState, segment: Segment) -> Choice:
+    device = state.physical.get(segment.physical)
+    if device is None:
+        remedy = f"--physical {segment.physical}=DEVICE"
+        return _none(f"the host has no uplink to {segment.physical}; start its agent with {remedy}")
+    if _owner(state, device) != segment.network_id:
+        return _none(f"another network has the uplink {device}")
+    return _by_device(state, segment, device)
 
 
 def _by_device(state: AgentState, segment: Segment, device: str) -> Choice:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from vifguard.agent.placement import CONTESTED, Placement
 from vifguard.agent.state import AgentState
+from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.agent.wiring.adoption import Adoption
 from vifguard.agent.wiring.applied_wiring import AppliedWiring
 from vifguard.agent.wiring.wiring import Batch, Connected
 from vifguard.bridging.bridge import Bridge, DesiredBridges, Member
@@ -21,8 +23,16 @@ log = logging.getLogger("vifguard")
 class Members:
     """The members of bridges, as they were applied last. One thread's."""
 
-    def __init__(self, state: AgentState, applier: BridgeApplier) -> None:
+    def __init__(
+        self,
+        state: AgentState,
+        applier: BridgeApplier,
+        adopted: AdoptedBridges,
+        adoption: Adoption,
+    ) -> None:
         self._state = state
+        self._adopted = adopted
+        self._adoption = adoption
         self._applier = applier
         self._applied = AppliedWiring(applier)
         self._ipv6_disabled: set[int] = set()
@@ -60,14 +70,31 @@ class Members:
             log.error("%s", why)
         return Connected(result.members, result.uplinks, undone)
 
-    def cut_off(self, links: Iterable[Link]) -> dict[int, str]:
-        """Take interfaces out of their bridge, and down; return the failures with the reason."""
+    def give_back(self, links: Iterable[Link]) -> dict[int, str]:
+        """Give interfaces back as they were found, or cut off; return the failures with the reason.
+
+        In a bridge of the operator's they forward nothing. One that no filter would hold back
+        where it was, or whose state was not recorded, is cut off: out of its bridge, and down.
+        Their guards are still there, and go last.
+        """
         # A link that we set up a moment after it was renamed is up before the notice of that.
-        here = {link.index: replace(link, up=True) for link in links}
-        members = {i: Member("", "", link.mac, link.mtu, up=False) for i, link in here.items()}
-        failed = self.apply(DesiredBridges({}, members), here.values()).failed
-        self.forget(here.keys() - failed.keys())
+        here = [replace(link, up=True) for link in links]
+        indexes = [link.index for link in here]
+        failed = dict(self._adopted.deny_forwarding(indexes))
+        failed |= self._adoption.give_back(here, self._adopted.holds)
+        failed |= self._cut_off(x for x in here if not self._adoption.is_taken(x.index))
+        # One that is back in such a bridge by this may have forwarded there before.
+        failed |= self._adopted.deny_forwarding(indexes)
+        back = [i for i in indexes if i not in failed]
+        self._adopted.forget(back)
+        self._applied.forget(back)
+        self.forget(back)
         return failed
+
+    def _cut_off(self, links: Iterable[Link]) -> dict[int, str]:
+        here = {link.index: link for link in links}
+        members = {i: Member("", "", link.mac, link.mtu, up=False) for i, link in here.items()}
+        return self.apply(DesiredBridges({}, members), here.values()).failed
 
     def links_of(self, bridges: Mapping[str, Bridge]) -> dict[int, Link]:
         """The links of bridges and their uplinks, as far as they exist."""

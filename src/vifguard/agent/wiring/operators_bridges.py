@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from vifguard.agent.placement import Placement
 from vifguard.agent.state import AgentState
 from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.agent.wiring.adoption import Adoption
 from vifguard.agent.wiring.members import Members, bridges_by_name, member
 from vifguard.agent.wiring.wiring import Batch, Connected
 from vifguard.bridging.bridge import DesiredBridges
@@ -22,15 +23,18 @@ class OperatorsBridges:
 
     has_quarantine = True
 
-    def __init__(self, state: AgentState, members: Members, adopted: AdoptedBridges) -> None:
+    def __init__(
+        self, state: AgentState, members: Members, adopted: AdoptedBridges, adoption: Adoption
+    ) -> None:
         self._state = state
         self._members = members
         self._adopted = adopted
+        self._adoption = adoption
 
     def prepare(self, places: Mapping[int, Placement], ports: Collection[int]) -> None:
         """Record the interfaces, and turn the host's own IPv6 off at them."""
         self._adopted.note_left(ports)
-        self._adopted.note(place.link for place in places.values() if place.link)
+        self._adoption.note(place.link for place in places.values() if place.link)
         self._members.disable_host_ipv6(places)
 
     def was_running(self, link: Link) -> bool:
@@ -58,12 +62,11 @@ class OperatorsBridges:
         return self._adopted.bridge_of(link) is not None
 
     def disconnect(self, links: Iterable[Link]) -> Mapping[int, str]:
-        """Let interfaces forward nothing; take out those that were not in their bridge at first."""
-        here = {link.index: link for link in links}
-        failed = dict(self._adopted.deny_forwarding(here))
-        kept = {i for i in here if self._adopted.keeps(i)}
-        self._members.forget(kept)
-        return failed | self._members.cut_off(x for i, x in here.items() if i not in kept)
+        """Let interfaces forward nothing, and give them back; take out those that were not there.
+
+        One that was in the bridge when it was found stays, as a member without a port.
+        """
+        return self._members.give_back(links)
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
         """Let exactly those members forward that may, and filter bridges that are not."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from vifguard.agent.placement import Placement
 from vifguard.agent.state import AgentState
+from vifguard.agent.wiring.adoption import Adoption
 from vifguard.agent.wiring.choice import bridge_of
 from vifguard.agent.wiring.members import Members, bridges_by_name, member
 from vifguard.agent.wiring.wiring import Batch, Connected
@@ -23,17 +24,14 @@ class OwnBridges:
 
     has_quarantine = True
 
-    def __init__(
-        self, state: AgentState, members: Members, record: Callable[[Iterable[Link]], None]
-    ) -> None:
-        """`record` writes down interfaces as they are, before they are changed."""
+    def __init__(self, state: AgentState, members: Members, adoption: Adoption) -> None:
         self._state = state
         self._members = members
-        self._record = record
+        self._adoption = adoption
 
     def prepare(self, places: Mapping[int, Placement], _ports: Collection[int]) -> None:
         """Record the interfaces, and turn the host's own IPv6 off at them."""
-        self._record(place.link for place in places.values() if place.link)
+        self._adoption.note(place.link for place in places.values() if place.link)
         self._members.disable_host_ipv6(places)
 
     def was_running(self, _link: Link) -> bool:
@@ -58,8 +56,8 @@ class OwnBridges:
         return True
 
     def disconnect(self, links: Iterable[Link]) -> Mapping[int, str]:
-        """Take interfaces out of their bridge, and down."""
-        return self._members.cut_off(links)
+        """Take interfaces out of their bridge, down or where they were, and give them back."""
+        return self._members.give_back(links)
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
         """Do nothing: members of no port are swept."""

@@ -6,16 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 
 from vifguard.agent.placement import Placement
 from vifguard.agent.state import AgentState
-from vifguard.agent.wiring.adopted_bridges import AdoptedBridges
+from vifguard.agent.wiring.adoption import Adoption
 from vifguard.agent.wiring.applied_wiring import Lost
 from vifguard.agent.wiring.choice import WiringName, choose
 from vifguard.agent.wiring.interface_quarantine import InterfaceQuarantine
-from vifguard.agent.wiring.members import Members
-from vifguard.agent.wiring.operators_bridges import OperatorsBridges
-from vifguard.agent.wiring.own_bridges import OwnBridges
 from vifguard.agent.wiring.wiring import Batch, Connected, Wiring
-from vifguard.bridging.bridge_applier import BridgeApplier
-from vifguard.bridging.quarantine import Quarantine
 from vifguard.kernel.net.link import Link
 
 
@@ -30,10 +25,12 @@ class Wirings:
         state: AgentState,
         wirings: Mapping[WiringName, Wiring],
         quarantine: InterfaceQuarantine,
+        adoption: Adoption,
     ) -> None:
         self._state = state
         self._wirings = wirings
         self._quarantine = quarantine
+        self._adoption = adoption
 
     def wait(self, placements: Iterable[Placement], dirty: Collection[str]) -> dict[str, Lost]:
         """Block the interfaces of `dirty` ports that are not there yet; return losses of that."""
@@ -56,10 +53,13 @@ class Wirings:
         connected = Connected()
         for name, wiring in self._wirings.items():
             connected.add(wiring.connect(_of(name, places), batch))
-        held = {i for i, place in places.items() if self._is_held(place.wiring)}
-        bare = [i for i in batch.unguarded if i in held or i not in places]
+        bare = [i for i in batch.unguarded if i not in places or self.holds(places[i])]
         self._quarantine.lift(places, bare, self._has_held_port)
         return connected
+
+    def holds(self, place: Placement) -> bool:
+        """Whether an interface passes nothing without a guard, by its wiring's quarantine."""
+        return self._is_held(place.wiring)
 
     def disconnect(self, links: Iterable[Link]) -> dict[int, str]:
         """Make interfaces of no port pass nothing; return the failures with the reason."""
@@ -71,6 +71,10 @@ class Wirings:
             failed |= self._wirings[name].disconnect(own)
         return failed
 
+    def forget(self, indexes: Iterable[int]) -> None:
+        """Forget disconnected interfaces, once their guards are gone."""
+        self._adoption.forget(indexes)
+
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
         """Put right what belongs to no port, once all ports have had their turn."""
         for wiring in self._wirings.values():
@@ -78,6 +82,7 @@ class Wirings:
 
     def sweep(self, ports: Collection[int]) -> None:
         """Remove leftovers, after guards of no port went."""
+        self.disconnect(self._adoption.keep(ports))
         for wiring in self._wirings.values():
             wiring.sweep(ports)
         self._quarantine.sweep()
@@ -110,26 +115,6 @@ class Wirings:
         ports = (self._state.ports[i] for i in self._state.claimants(name))
         choices = (choose(self._state, port.segment.network_id) for port in ports)
         return any(self._is_held(choice.wiring) for choice in choices)
-
-
-def linux_wirings(
-    state: AgentState,
-    applier: BridgeApplier,
-    quarantine: Quarantine,
-    adopted: AdoptedBridges,
-    *,
-    by_name: bool,
-) -> Wirings:
-    """The wirings of a host with bridges of Linux.
-
-    `by_name`: the quarantine can wait for an interface that is not there yet.
-    """
-    members = Members(state, applier)
-    wirings: dict[WiringName, Wiring] = {
-        WiringName.OPERATORS_BRIDGE: OperatorsBridges(state, members, adopted),
-        WiringName.BRIDGE: OwnBridges(state, members, adopted.note),
-    }
-    return Wirings(state, wirings, InterfaceQuarantine(state, quarantine, by_name=by_name))
 
 
 def _of(name: WiringName, places: Mapping[int, Placement]) -> dict[int, Placement]:

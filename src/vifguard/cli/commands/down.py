@@ -103,7 +103,9 @@ def _ask(settings: Settings, *, remove: bool) -> None:
 
     try:
         lost = cut_off_by_release(settings.drivers.bpf_dir, settings.record)
-        names = cut_off_by_removal(settings.drivers.bpf_dir) if remove else lost
+        names = lost
+        if remove:
+            names = cut_off_by_removal(settings.drivers.bpf_dir, settings.record)
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
         raise InputError(f"cannot read what is guarded on this host: {error}") from None

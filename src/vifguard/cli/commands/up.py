@@ -46,6 +46,15 @@ Physical = Annotated[
         "guests and its NIC stay in it), or a NIC that is in no bridge. Repeatable.",
     ),
 ]
+HandsOff = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hands-off",
+        metavar="NAME",
+        help="A physical network whose interfaces somebody else connects: they are guarded, and "
+        "nothing else of them is changed. Without a guard, nothing stops them. Repeatable.",
+    ),
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -84,6 +93,7 @@ class AgentOptions:
     """An operator's choices for a host, paths and addresses aside."""
 
     physical: Sequence[str]
+    hands_off: Sequence[str]
     trusted: Sequence[str]
     keep_unguarded: bool
     connections: int
@@ -154,6 +164,7 @@ def up(
     log_format: LogStyle = LogFormat.TEXT,
     *,
     keep_unguarded: KeepUnguarded = False,
+    hands_off: HandsOff = None,
     take_over: TakeOver = False,
 ) -> None:
     """Run the API server and this host's agent in one process, until SIGTERM or SIGINT.
@@ -161,7 +172,9 @@ def up(
     Prints READY and the server's URL once both work. The guards stay in
     force when the process ends; `vifguard down --release` removes them.
     """
-    wishes = AgentOptions(physical or (), trust or (), keep_unguarded, connections, take_over)
+    wishes = AgentOptions(
+        physical or (), hands_off or (), trust or (), keep_unguarded, connections, take_over
+    )
     settings = _settings(data_dir, bpf_dir, attach, wishes)
     if not take_over:
         store_ownership.require_database(data_dir, serving.database, bpf_dir)
@@ -205,6 +218,7 @@ def agent(
     log_format: LogStyle = LogFormat.TEXT,
     *,
     keep_unguarded: KeepUnguarded = False,
+    hands_off: HandsOff = None,
     take_over: TakeOver = False,
 ) -> None:
     """Run this host's agent alone; it gets its ports from the server."""
@@ -212,7 +226,9 @@ def agent(
     from vifguard.client.client import Client
     from vifguard.client.feed import HttpFeed
 
-    wishes = AgentOptions(physical or (), trust or (), keep_unguarded, connections, take_over)
+    wishes = AgentOptions(
+        physical or (), hands_off or (), trust or (), keep_unguarded, connections, take_over
+    )
     settings = _settings(data_dir, bpf_dir, attach, wishes)
     asker = Session(
         url=server, user=user or _name(host), password_file=password_file, ca_file=ca_file
@@ -303,7 +319,12 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     from vifguard.cli.service.data_dir import DataDir as Layout
     from vifguard.enforce.drivers import DriverSettings
 
-    physical = _mapping(wishes.physical)
+    physical, hands_off = _mapping(wishes.physical), _hands_off(wishes.hands_off)
+    if both := sorted(physical.keys() & hands_off):
+        raise InputError(
+            f"--hands-off {both[0]}: --physical {both[0]}={physical[both[0]]} says how it leaves "
+            "this host; say one of them"
+        )
     try:
         why = why_not(physical)
     except OSError as error:
@@ -313,6 +334,7 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     return Settings(
         DriverSettings(bpf_dir, uses_tcx(attach), wishes.connections),
         physical=physical,
+        hands_off=hands_off,
         trusted=frozenset(wishes.trusted),
         keep_unguarded=wishes.keep_unguarded,
         record=Layout(data_dir).former,
@@ -329,6 +351,13 @@ def _mapping(texts: Iterable[str]) -> dict[str, str]:
             raise InputError(f"--physical {name} is given twice: {found[name]} and {device}")
         found[name] = device
     return found
+
+
+def _hands_off(names: Iterable[str]) -> frozenset[str]:
+    for name in names:
+        if not name or "=" in name:
+            raise InputError(f"--hands-off {name!r} is not the name of a physical network alone")
+    return frozenset(names)
 
 
 def uses_tcx(attach: Hook | None) -> bool | None:
