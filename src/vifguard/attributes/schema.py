@@ -32,11 +32,12 @@ REQUIRED: Final = _Required()
 class Attribute:
     """One attribute of a resource.
 
-    `post` and `put` are the rules for setting it then; None: nobody may. `field` is the model's
-    name of it; `source` is the field that it shows, where a request does not set that field as it
-    is. `default` is our value where a POST leaves it out. `visible_to` None:
-    to all users that see the resource. `is_filter`: lists may be filtered by it, and nothing
-    shows it. `former`: its name in an earlier release, which lists still accept.
+    `post` and `put` are the rules for setting it then; None: nobody may. `default` is our value
+    where a POST leaves it out. `field` is the model's name of it; `source` is the field that it
+    shows, where a request does not set that field as it is. `visible_to` None: to all users that
+    see the resource. `is_filter`: lists may be filtered by it, and nothing shows it. `former`: its
+    name in an earlier release, which lists still accept. `help` is its text in the OpenAPI document
+    and of the command's option.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Attribute:
     field: str = ""
     visible_to: AttributeRule | None = None
     is_filter: bool = False
+    former: str = ""
     help: str = ""
     source: str = ""
 
@@ -55,8 +57,6 @@ class Attribute:
         """Whether a request may set it, and to more than null."""
         is_set = self.post is not None or self.put is not None
         return is_set and self.converter.schema != {"enum": [None]}
-
-    former: str = ""
 
 
 @dataclass(frozen=True, slots=True)
