@@ -1,4 +1,4 @@
-# One door for everything. `make help` lists it. Needs root for demo, test and bench.
+# One command for everything. `make help` lists it. Needs root for demo, test and bench.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv

@@ -51,6 +51,7 @@ class Attribute:
     former: str = ""
     help: str = ""
     source: str = ""
+    former: str = ""
 
     @property
     def is_choice(self) -> bool:

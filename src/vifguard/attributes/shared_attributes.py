@@ -37,7 +37,7 @@ profile: Final = nullable(one_of(Profile))
 
 
 def show_guards(given: frozenset[Guard]) -> list[str]:
-    """Guards in the order in which a frame meets them."""
+    """Guards by name, in the order of `Guard`."""
     return list(_in_order(given))
 
 

@@ -11,7 +11,10 @@ from types import MappingProxyType
 
 
 class Guard(StrEnum):
-    """One check. The order of the members is the order in which a frame meets them."""
+    """One check. The members' order numbers them in kernel records: a new one goes to the end.
+
+    In which order a frame meets them, `semantics.verdict.CHECKS` says.
+    """
 
     HOST = "host"
     ETHERTYPE = "ethertype"
@@ -54,7 +57,7 @@ GUARDS_OF: Mapping[Profile, frozenset[Guard]] = MappingProxyType(
     }
 )
 
-# A guard that another guard would be hollow without: an IP source check is worth nothing
+# A guard that another guard would prove nothing without: an IP source check is worth nothing
 # beside unchecked ARP, and a tag hides the whole packet from every check above Ethernet.
 _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
     {
@@ -71,7 +74,7 @@ _IMPLIES: Mapping[Guard, frozenset[Guard]] = MappingProxyType(
 
 
 def with_implied(guards: Iterable[Guard]) -> frozenset[Guard]:
-    """The guards given and those without which they would be hollow."""
+    """The guards given and those without which they would prove nothing."""
     asked = frozenset(guards)
     return asked.union(*(_IMPLIES.get(guard, frozenset()) for guard in asked))
 

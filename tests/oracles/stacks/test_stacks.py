@@ -1,7 +1,7 @@
 """What programs see of each other is the same on a bare bridge and at guarded ports.
 
-Law 12 and the guards' promise to honest guests, against stacks that nobody here wrote: each
-situation is played on three segments at once. On the bare one it must go as its script says.
+The guards' promise to honest guests, against stacks that nobody here wrote: each situation is
+played on three segments at once. On the bare one it must go as its script says.
 On the others it goes as on the bare one, and no guard drops anything, or a line in
 differences.py says why not; a line that is no longer true is an error too.
 """

@@ -218,7 +218,8 @@ class HostDriver(Protocol):
 class Driver(HostDriver, Protocol[ImageT]):
     """Enforces the policies of ports in one data plane.
 
-    `render`, `diff` and `loss` are pure. `observe` reads this driver's own state only.
+    `diff` and `loss` are pure. `render` reads nothing of the backend; it depends on the ruleset
+    that `load_ruleset` took last. `observe` reads this driver's own state only.
     """
 
     def render(self, attachments: Iterable[Attachment]) -> Desired[ImageT]:

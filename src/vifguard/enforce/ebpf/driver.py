@@ -1,4 +1,4 @@
-"""The eBPF driver: two programs for all ports, their policies in maps, all of it pinned.
+"""The eBPF driver: a program in each direction for all ports, policies in maps, all of it pinned.
 
 A port's change is one word: a fresh entry is written where nobody reads, then the port's
 slot is pointed at it. Killed at any moment, this leaves the old policy or the new one in
