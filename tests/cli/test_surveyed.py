@@ -62,7 +62,7 @@ def test_a_port_is_called_as_libvirt_calls_its_guest_where_the_interfaces_name_d
 
 def test_a_guest_whose_address_was_not_seen_is_named() -> None:
     found = survey(("tap7", OTHER), ("tap8", OTHER))
-    found.members["tap8"].has(GUEST, IPv4Address("192.168.50.9"))
+    found.members["tap8"].note_address(GUEST, IPv4Address("192.168.50.9"))
     silent = [line for line in comments(found) if "no address was seen" in line]
     assert [line.partition(":")[0] for line in silent] == ["tap7"]
 

@@ -158,9 +158,10 @@ def admin_state_up() -> Attribute:
 
 def moment(seconds: float) -> str:
     """Seconds since the epoch as Neutron writes a time."""
-    return _written(int(seconds))
+    return _timestamp(int(seconds))
 
 
 @lru_cache(4096)
-def _written(seconds: int) -> str:
+def _timestamp(seconds: int) -> str:
+    """Whole seconds since the epoch, in UTC, kept as they were formatted."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

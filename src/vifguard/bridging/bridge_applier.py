@@ -59,9 +59,9 @@ class BridgeApplier:
         """The device of this name as the kernel knows it now; None for none. Raises OSError."""
         return self._links.named(name)
 
-    def has_vlan_quarantine(self, bridge: str) -> bool:
+    def is_sealed(self, name: str) -> bool:
         """Whether the quarantine sealed a bridge when it was last read."""
-        return self._quarantine.is_blocked(bridge)
+        return self._quarantine.is_blocked(name)
 
     def diff(self, desired: DesiredBridges, observed: ObservedBridges) -> BridgeChange | None:
         """The change from `observed` to `desired`; None for none."""

@@ -28,25 +28,25 @@ def has_tcx() -> bool:
     return not error_of(lambda: tcx.attached(_LOOPBACK, AttachType.TCX_INGRESS))
 
 
-def programs() -> str:
-    """Whether tc programs load at all; empty, or why not."""
+def why_no_programs() -> str:
+    """The reason why no tc program loads; empty where they do."""
     return error_of(lambda: Program.load("probe", _PASS, "GPL").close())
 
 
-def ring_buffer() -> str:
-    """Whether the kernel has ring buffers (Linux 5.8); empty, or why not."""
+def why_no_ring_buffer() -> str:
+    """The reason why the kernel has no ring buffers (Linux 5.8); empty where it has."""
     spec = MapSpec("probe", MapType.RINGBUF, 0, 0, 4096)
     return error_of(lambda: Map.create(spec).close())
 
 
-def mapped_array() -> str:
-    """Whether arrays can be mapped into this process (Linux 5.5); empty, or why not."""
+def why_no_mapped_array() -> str:
+    """The reason why no array can be mapped here (Linux 5.5); empty where it can."""
     spec = MapSpec("probe", MapType.ARRAY, 4, 8, 1, 1 << 10)
     return error_of(lambda: Map.create(spec).close())
 
 
-def clsact() -> str:
-    """Whether clsact's hooks can be read by netlink; empty, or why not."""
+def why_no_clsact() -> str:
+    """The reason why clsact's hooks cannot be read by netlink; empty where they can."""
 
     def look() -> None:
         with tc.Clsact() as hooks:
@@ -55,6 +55,6 @@ def clsact() -> str:
     return error_of(look)
 
 
-def offload_fields() -> str:
-    """Whether a program can read how a checksum is to be completed; empty, or why not."""
+def why_no_offload_fields() -> str:
+    """The reason why programs cannot read how a checksum is completed; empty where they can."""
     return error_of(skbuff.reader)

@@ -88,16 +88,18 @@ def describe_cut(head: bytes, length: int) -> str:
 def _is_seen_in(frame: Frame, known: int) -> bool:
     """Whether an unreadable part of a frame is so by its first `known` octets."""
     part: object = frame.body
-    while (inner := _inside(part)) is not None:
+    while (inner := _inner(part)) is not None:
         part = inner
     if not isinstance(part, Unreadable):
         return known >= len(frame.octets)
     return len(frame.octets) - len(part.octets) + part.seen_in <= known
 
 
-def _inside(part: object) -> object:
+def _inner(part: object) -> object | None:
+    """The layer within a layer; None within the innermost."""
     for field in ("body", "upper", "message"):
-        if (inner := getattr(part, field, None)) is not None:
+        inner: object = getattr(part, field, None)
+        if inner is not None:
             return inner
     return None
 
@@ -120,6 +122,7 @@ def _announced(ethertype: int, body: object) -> str:
 
 @singledispatch
 def _of(body: object) -> str:
+    """A layer of a frame as text; what has no text of its own is named by its type."""
     return type(body).__name__
 
 

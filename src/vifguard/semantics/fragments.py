@@ -84,7 +84,7 @@ class Fragments:
         known.judged = max(known.judged, _judged(first))
         self._remember(direction, first, known, now)
 
-    def judged(self, direction: Direction, later: Packet, now: int) -> int:
+    def judged_header_end(self, direction: Direction, later: Packet, now: int) -> int:
         """The offset at which the judged header ends; 0 if the first fragment did not pass."""
         known = self._known(direction, later, now)
         return known.judged if known else 0

@@ -102,50 +102,59 @@ class _GroupJudge:
         if unread or not isinstance(packet, IPv4 | IPv6) or _is_basic(direction, packet):
             return unread
         if isinstance(packet.upper, LaterFragment):
-            return self._later(direction, packet)
+            return self._judge_later_fragment(direction, packet)
         fragments = self.memory.fragments
         if has_more(packet) and fragments.overlaps(direction, packet, self.now):
             return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_OVERLAP, packet.src)
-        objection = self._first(direction, packet)
+        objection = self._judge_first(direction, packet)
         if objection is None and has_more(packet):
             fragments.take_first(direction, packet, self.now)
         return objection
 
-    def _later(self, direction: Direction, packet: Packet) -> Verdict | None:
+    def _judge_later_fragment(self, direction: Direction, packet: Packet) -> Verdict | None:
+        """Judge a later fragment by the first one of its packet that passed."""
         fragments = self.memory.fragments
-        judged = fragments.judged(direction, packet, self.now)
+        judged = fragments.judged_header_end(direction, packet, self.now)
         if reaches_into_tcp(packet) or offset(packet) < judged:
             return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_OVERLAP, offset(packet) * 8)
-        if not judged and not self._may_come_first(direction, packet):
+        if not judged and not self._may_precede_first(direction, packet):
             return drop(Guard.SECURITY_GROUPS, Reason.FRAGMENT_UNKNOWN, packet.src)
         fragments.take_later(direction, packet, self.now)
         return None
 
-    def _may_come_first(self, direction: Direction, packet: Packet) -> bool:
-        """Whether a later fragment may come before the first of its packet."""
+    def _may_precede_first(self, direction: Direction, packet: Packet) -> bool:
+        """Whether a later fragment may arrive before the first of its packet."""
         remote = packet.dst if direction is _FROM else packet.src
-        if self._names(direction, remote):
+        if self._has_rule_about(direction, remote):
             return True
         may_answer = self.stateful and not _is_to_many(packet)
         other = _TO if direction is _FROM else _FROM
-        return may_answer and self._names(other, remote) and self.memory.fragments.draw(self.now)
+        return (
+            may_answer
+            and self._has_rule_about(other, remote)
+            and self.memory.fragments.draw(self.now)
+        )
 
-    def _first(self, direction: Direction, packet: Packet) -> Verdict | None:
+    def _judge_first(self, direction: Direction, packet: Packet) -> Verdict | None:
+        """Judge a whole packet or a first fragment: by rules, as an ICMP error, or as a flow's."""
         opening = _opening(direction, packet)
         kind = (packet.src.version, opening.icmp[0]) if opening.icmp else None
         if not self.stateful or _is_to_many(packet):
             return self._by_rules(opening)
         if kind and kind[1] in _ERRORS[kind[0]]:
-            return self._error(direction, packet)
+            return self._judge_error(direction, packet)
         if kind and kind not in _ICMP_REQUESTS | _ICMP_REPLIES:
             return self._by_rules(opening)
-        return self._flow(direction, packet, opening)
+        return self._judge_flow(direction, packet, opening)
 
-    def _flow(self, direction: Direction, packet: Packet, opening: FlowStart) -> Verdict | None:
+    def _judge_flow(
+        self, direction: Direction, packet: Packet, opening: FlowStart
+    ) -> Verdict | None:
+        """Judge a packet by its connection, which it may open."""
         key = _key(direction, packet)
         if isinstance(packet.upper, Tcp):
             segment = Segment.of(packet.upper, more=has_more(packet))
-            return self._tcp(key, segment, opening)
+            return self._judge_tcp(key, segment, opening)
         flow = self._living(key)
         if flow is None and _is_answer(packet):
             return drop(Guard.SECURITY_GROUPS, Reason.FLOW_INVALID, packet.src)
@@ -157,7 +166,8 @@ class _GroupJudge:
         flow.take(direction, self.now)
         return None
 
-    def _tcp(self, key: FlowKey, segment: Segment, opening: FlowStart) -> Verdict | None:
+    def _judge_tcp(self, key: FlowKey, segment: Segment, opening: FlowStart) -> Verdict | None:
+        """Judge a TCP segment by its connection, which it may open."""
         flow, direction = self._living(key), opening.direction
         if isinstance(flow, TcpFlow) and not flow.may_be_replaced_by(direction, segment):
             if flow.state is FlowState.RECALLED:
@@ -179,7 +189,7 @@ class _GroupJudge:
             opened.open_with(direction, segment, self.now)
         return objection
 
-    def _error(self, direction: Direction, packet: Packet) -> Verdict | None:
+    def _judge_error(self, direction: Direction, packet: Packet) -> Verdict | None:
         """Judge an ICMP error: it must be related to a connection or to a fragmented packet."""
         quoted = None if has_more(packet) else read_quoted(packet)
         sent_by = _TO if direction is _FROM else _FROM
@@ -209,7 +219,7 @@ class _GroupJudge:
             flow.revoke(self.now)
         return flow
 
-    def _names(self, direction: Direction, remote: IPAddress) -> bool:
+    def _has_rule_about(self, direction: Direction, remote: IPAddress) -> bool:
         """Whether some rule is about a remote."""
         return any(
             (rule.direction, rule.version) == (direction, remote.version)
@@ -218,6 +228,7 @@ class _GroupJudge:
         )
 
     def _by_rules(self, opening: FlowStart) -> Verdict | None:
+        """Judge what opens a connection by the rules of the groups."""
         if self._allows(opening):
             return None
         return drop(Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED, opening.remote)

@@ -32,7 +32,7 @@ class Pending(Generic[ResultT]):
         self._results: list[ResultT] = []
 
     def result(self) -> ResultT:
-        """The result, which is read once. Reading it may raise a StoreError."""
+        """The result: parsed at the first read, then kept. Raises the StoreErrors of parsing."""
         if not self._results:
             self._results.append(self._read())
         return self._results[0]

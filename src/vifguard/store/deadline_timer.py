@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class DeadlineTimer:
-    """A timer that calls `ring`, in a thread of its own, at the time last set."""
+    """A timer that calls `callback`, in a thread of its own, at the time last set."""
 
-    def __init__(self, clock: Callable[[], float], ring: Callable[[], None]) -> None:
+    def __init__(self, clock: Callable[[], float], callback: Callable[[], None]) -> None:
         self._clock = clock
-        self._ring = ring
+        self._callback = callback
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._stopped = False
@@ -22,7 +22,7 @@ class DeadlineTimer:
             if self._timer is not None:
                 self._timer.cancel()
             if not self._stopped:
-                self._timer = threading.Timer(max(0.0, at - self._clock()), self._ring)
+                self._timer = threading.Timer(max(0.0, at - self._clock()), self._callback)
                 self._timer.daemon = True
                 self._timer.start()
 

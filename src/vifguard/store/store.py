@@ -153,7 +153,7 @@ class Store:
                     )
                     change.begin(database.lock_statements)
                     yield change
-                    wide_pairs.settle(change)
+                    wide_pairs.rebuild_pieces(change)
                     for each in database.notify_statements(change.notification()):
                         change.write(each.statement, each.values)
                     change.commit(whole)

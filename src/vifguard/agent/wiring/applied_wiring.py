@@ -74,7 +74,7 @@ class AppliedWiring:
             return WiringLoss.BRIDGE, f"bridge {bridge.name} was taken down"
         if link.mtu != bridge.mtu:
             return WiringLoss.BRIDGE, f"bridge {bridge.name} had the MTU {link.mtu}"
-        if not self._wirer.has_vlan_quarantine(bridge.name):
+        if not self._wirer.is_sealed(bridge.name):
             return WiringLoss.QUARANTINE, f"bridge {bridge.name} was not sealed off from the host"
         return None
 

@@ -57,7 +57,7 @@ def show_default_security_group_rule(call: RequestContext, rule_id: str) -> Resp
 def delete_default_security_group_rule(call: RequestContext, rule_id: str) -> Response:
     """Delete a default rule; existing security groups keep the rules that they began with."""
     with call.store.change() as change:
-        default_rules.drop(change, default_rules.get(change, rule_id).id)
+        default_rules.delete_rule(change, default_rules.get(change, rule_id).id)
     return Response(status_code=204)
 
 

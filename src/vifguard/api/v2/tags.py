@@ -168,7 +168,7 @@ def _route_one(tagged: _Tagged) -> None:
         description="Check whether the object has a tag.",
     )
     def show_tag(call: RequestContext, object_id: str, tag: str) -> Response:
-        _require_there(tag, tagged.read(call, object_id))
+        _require_tag(tag, tagged.read(call, object_id))
         return Response(status_code=204)
 
     @router.put(single, name=f"add_{one}_tag", status_code=201, description="Add one tag.")
@@ -179,7 +179,7 @@ def _route_one(tagged: _Tagged) -> None:
 
     @router.delete(single, name=f"remove_{one}_tag", status_code=204, description="Remove one tag.")
     def remove_tag(call: RequestContext, object_id: str, tag: str) -> Response:
-        tagged.change(call, object_id, lambda has: set(has) - {_require_there(tag, has)})
+        tagged.change(call, object_id, lambda tags: set(tags) - {_require_tag(tag, tags)})
         return Response(status_code=204)
 
 
@@ -208,7 +208,7 @@ def _invalid(why: str) -> Refusal:
     return Refusal(400, "InvalidInput", f"Invalid input for operation: {why}.")
 
 
-def _require_there(tag: str, has: Iterable[str]) -> str:
-    if tag not in has:
+def _require_tag(tag: str, tags: Iterable[str]) -> str:
+    if tag not in tags:
         raise Refusal(404, "TagNotFound", f"Tag {tag} could not be found.")
     return tag

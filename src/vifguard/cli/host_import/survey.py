@@ -43,7 +43,7 @@ class Member:
     macs: Counter[Mac] = field(default_factory=Counter)
     addresses: dict[Mac, set[IPAddress]] = field(default_factory=dict)
 
-    def has(self, mac: Mac, address: IPAddress) -> None:
+    def note_address(self, mac: Mac, address: IPAddress) -> None:
         """Note an address of a MAC."""
         if not (address.is_unspecified or address.is_multicast or address.is_link_local):
             self.addresses.setdefault(mac, set()).add(address)
@@ -151,9 +151,9 @@ def _take(member: Member, frame: Frame) -> None:
         return
     member.macs[source] += 1
     if isinstance(body, Arp):
-        member.has(source, body.sender_ip)
+        member.note_address(source, body.sender_ip)
     elif isinstance(body, IPv4 | IPv6):
-        member.has(source, body.src)
+        member.note_address(source, body.src)
 
 
 def _attribute(members: Iterable[Member], pairs: Iterable[tuple[IPAddress, Mac]]) -> None:
@@ -161,4 +161,4 @@ def _attribute(members: Iterable[Member], pairs: Iterable[tuple[IPAddress, Mac]]
     behind = {mac: member for member in members for mac in member.macs}
     for address, mac in pairs:
         if mac in behind:
-            behind[mac].has(mac, address)
+            behind[mac].note_address(mac, address)

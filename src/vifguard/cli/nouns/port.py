@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -119,9 +119,9 @@ def add(
         groups, pairs = _given(session, port, security_group, allowed_address)
         has = {_meant(pair, port) for pair in port["allowed_address_pairs"]}
         new = [pair for pair in pairs if _meant(pair, port) not in has]
-        return _lists(
-            (groups, [*dict.fromkeys([*port["security_groups"], *groups])]),
-            (pairs, [*port["allowed_address_pairs"], *new]),
+        return _changed_lists(
+            _ListChange(groups, [*dict.fromkeys([*port["security_groups"], *groups])]),
+            _ListChange(pairs, [*port["allowed_address_pairs"], *new]),
         )
 
     _change(session, which, change)
@@ -136,11 +136,11 @@ def remove(
 
     def change(port: Mapping[str, Any]) -> dict[str, Any]:
         groups, pairs = _given(session, port, security_group, allowed_address)
-        gone = {_meant(pair, port) for pair in pairs}
-        has = port["allowed_address_pairs"]
+        removed = {_meant(pair, port) for pair in pairs}
+        before = port["allowed_address_pairs"]
         left = [key for key in port["security_groups"] if key not in groups]
-        kept = [pair for pair in has if _meant(pair, port) not in gone]
-        return _lists((groups, left), (pairs, kept))
+        kept = [pair for pair in before if _meant(pair, port) not in removed]
+        return _changed_lists(_ListChange(groups, left), _ListChange(pairs, kept))
 
     _change(session, which, change)
 
@@ -178,12 +178,17 @@ def _given(
     return ids, [pair_of(pair) for pair in pairs or []]
 
 
-def _lists(
-    groups: tuple[list[str], list[str]], pairs: tuple[list[dict[str, str]], list[dict[str, str]]]
-) -> dict[str, Any]:
+class _ListChange(NamedTuple):
+    """A change of a port's list: the items that options gave, and the list that follows."""
+
+    given: Sequence[object]
+    after: Sequence[object]
+
+
+def _changed_lists(groups: _ListChange, pairs: _ListChange) -> dict[str, Any]:
     """The lists that options were given for; users that may not set the other may set this."""
-    named = ("security_groups", *groups), ("allowed_address_pairs", *pairs)
-    return {name: after for name, given, after in named if given}
+    changes = {"security_groups": groups, "allowed_address_pairs": pairs}
+    return {name: change.after for name, change in changes.items() if change.given}
 
 
 def _meant(pair: Mapping[str, str], port: Mapping[str, Any]) -> tuple[str, str]:

@@ -27,13 +27,13 @@ def probe(bpf_dir: Path) -> Capabilities | tuple[str, ...]:
     Pins beside `bpf_dir`, so that a running agent is not disturbed, and leaves nothing behind.
     """
     needs: dict[str, Callable[[], str]] = {
-        "tc programs": kernel.programs,
-        "BPF ring buffers (Linux 5.8)": kernel.ring_buffer,
-        "mapped BPF arrays (Linux 5.5)": kernel.mapped_array,
-        "offload fields of sk_buff (BTF, no lockdown)": kernel.offload_fields,
+        "tc programs": kernel.why_no_programs,
+        "BPF ring buffers (Linux 5.8)": kernel.why_no_ring_buffer,
+        "mapped BPF arrays (Linux 5.5)": kernel.why_no_mapped_array,
+        "offload fields of sk_buff (BTF, no lockdown)": kernel.why_no_offload_fields,
     }
     if not kernel.has_tcx():
-        needs["TCX (Linux 6.6) or clsact"] = kernel.clsact
+        needs["TCX (Linux 6.6) or clsact"] = kernel.why_no_clsact
     missing = tuple(f"{name}: {why}" for name, need in needs.items() if (why := need()))
     if missing:
         return missing

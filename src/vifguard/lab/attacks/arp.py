@@ -25,9 +25,9 @@ from vifguard.lab.attacks.attack import (
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 
-_ARP = on(drop(Guard.ARP), PASS, drop(Guard.ARP))
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
+_ARP = on(strict=drop(Guard.ARP), mac=PASS, router=drop(Guard.ARP))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
 
 METADATA = IPv4Address("169.254.169.254")
 

@@ -113,14 +113,18 @@ def drop(guard: Guard) -> Expected:
 Expectations = Mapping[Kind, Expected]
 
 
-def on(s: Expected, m: Expected, r: Expected, i: Expected = CONTAINED) -> Expectations:
+def on(
+    *, strict: Expected, mac: Expected, router: Expected, isolated: Expected = CONTAINED
+) -> Expectations:
     """The expected outcomes of a frame on strict, mac, router and isolated (off) networks."""
-    return MappingProxyType({Kind.STRICT: s, Kind.MAC: m, Kind.ROUTER: r, Kind.ISOLATED: i})
+    return MappingProxyType(
+        {Kind.STRICT: strict, Kind.MAC: mac, Kind.ROUTER: router, Kind.ISOLATED: isolated}
+    )
 
 
 def everywhere(expected: Expected) -> Expectations:
     """The same on every kind."""
-    return on(expected, expected, expected, expected)
+    return on(strict=expected, mac=expected, router=expected, isolated=expected)
 
 
 class Actor(StrEnum):

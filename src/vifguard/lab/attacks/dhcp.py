@@ -24,13 +24,13 @@ from vifguard.lab.attacks.legal import UNKNOWN_MAC, offer, prefix
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
-_RA = on(drop(Guard.RA), PASS, drop(Guard.RA))
-_ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
-_DHCP = on(drop(Guard.DHCP), PASS, drop(Guard.DHCP))
-_PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
-_FOREIGN = on(drop(Guard.IP), PASS, PASS)
-_HARMLESS = on(PASS, PASS, PASS)
+_RA = on(strict=drop(Guard.RA), mac=PASS, router=drop(Guard.RA))
+_ND = on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND))
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
+_DHCP = on(strict=drop(Guard.DHCP), mac=PASS, router=drop(Guard.DHCP))
+_PUBLIC = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP))
+_FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
+_HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
 def _row(name: str, frame: Frame, twin: str, expect: Expectations = _DHCP) -> Variant:
@@ -230,7 +230,7 @@ ROWS: tuple[Attack, ...] = (
                 "prefix",
                 lambda c: f.ra(c, prefix(c), _RDNSS),
                 "L09/link-local",
-                on(drop(Guard.RA), CONTAINED, drop(Guard.RA)),
+                on(strict=drop(Guard.RA), mac=CONTAINED, router=drop(Guard.RA)),
             ),
         ),
         note="On any network: the host gets no address and no route.",
@@ -376,7 +376,7 @@ ROWS: tuple[Attack, ...] = (
                 "victim-s-source",
                 lambda c: f.dhcp6_about(c, f.REGISTRATION, f.iaaddr(c.v.ip6), src=c.v.ip6),
                 "L08/registration",
-                on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP)),
+                on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP)),
             ),
             _row(
                 "second-address",
@@ -425,7 +425,7 @@ ROWS: tuple[Attack, ...] = (
                 "probe",
                 lambda c: f.arp(c, 1, spa=f.ZERO_4, tpa=c.v.ip4),
                 "L01/own",
-                on(drop(Guard.ARP), PASS, drop(Guard.ARP)),
+                on(strict=drop(Guard.ARP), mac=PASS, router=drop(Guard.ARP)),
             ),
             _row(
                 "offer-by-a-guest",

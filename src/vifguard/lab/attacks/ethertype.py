@@ -20,10 +20,10 @@ from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
 _HOST = everywhere(drop(Guard.HOST))
-_HARMLESS = on(PASS, PASS, PASS)
+_HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 _ARP, _UDP = "L04/broadcast", "L29/udp4"
 

@@ -26,13 +26,13 @@ from vifguard.model.guard import Guard
 from vifguard.packet import build
 
 # Another's public address: the guards of addresses and of public addresses object.
-_PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
+_PUBLIC = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP))
 # An address outside the provider's prefixes: a router may forward it.
-_FOREIGN = on(drop(Guard.IP), PASS, PASS)
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
-_DHCP = on(drop(Guard.DHCP), PASS, drop(Guard.DHCP))
-_UNREADABLE = on(drop(Guard.IP), PASS, drop(Guard.DHCP))
-_HARMLESS = on(PASS, PASS, PASS)
+_FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
+_DHCP = on(strict=drop(Guard.DHCP), mac=PASS, router=drop(Guard.DHCP))
+_UNREADABLE = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.DHCP))
+_HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
 def _row(
@@ -153,7 +153,7 @@ ROWS: tuple[Attack, ...] = (
             _row(
                 "victims-mac",
                 lambda c: f.udp4(c, 9, 4000, src=c.v.ip4, src_mac=c.v.mac),
-                on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC)),
+                on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC)),
             ),
         ),
     ),
@@ -166,7 +166,7 @@ ROWS: tuple[Attack, ...] = (
             Variant(
                 name="hypervisor-subnet",
                 frame=lambda c: f.udp4(c, src=c.p.ip4 + 1),
-                expect=on(drop(Guard.IP), CONTAINED, CONTAINED),
+                expect=on(strict=drop(Guard.IP), mac=CONTAINED, router=CONTAINED),
                 twin="L29/udp4",
                 effect=Effect.HOST,
                 paths=(Path.HOST,),
@@ -174,7 +174,7 @@ ROWS: tuple[Attack, ...] = (
             Variant(
                 name="victim",
                 frame=lambda c: f.udp4(c, src=c.v.ip4),
-                expect=on(drop(Guard.IP), CONTAINED, drop(Guard.PUBLIC_IP)),
+                expect=on(strict=drop(Guard.IP), mac=CONTAINED, router=drop(Guard.PUBLIC_IP)),
                 twin="L29/udp4",
                 effect=Effect.HOST,
                 paths=(Path.HOST,),
@@ -228,7 +228,7 @@ ROWS: tuple[Attack, ...] = (
             Variant(
                 name="arp-from-an-ipv6-port",
                 frame=lambda c: f.arp(c, 1, spa=_spare(c)),
-                expect=on(drop(Guard.ARP), PASS, drop(Guard.ARP)),
+                expect=on(strict=drop(Guard.ARP), mac=PASS, router=drop(Guard.ARP)),
                 twin="L29/udp6",
                 actor=Actor.ONLY_6,
                 effect=Effect.DELIVERY,
@@ -243,7 +243,7 @@ ROWS: tuple[Attack, ...] = (
             Variant(
                 name="others-na-from-an-ipv4-port",
                 frame=lambda c: f.own_na(c, c.v.ll, src=c.a.ll),
-                expect=on(drop(Guard.ND), PASS, drop(Guard.ND)),
+                expect=on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND)),
                 twin="L29/udp4",
                 actor=Actor.ONLY_4,
             ),

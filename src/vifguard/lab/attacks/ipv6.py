@@ -21,14 +21,14 @@ from vifguard.model.guard import Guard
 from vifguard.packet import build
 from vifguard.packet.build import Layer
 
-_PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
-_FOREIGN = on(drop(Guard.IP), PASS, PASS)
-_ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
-_DHCP = on(drop(Guard.DHCP), PASS, drop(Guard.DHCP))
-_ROLE_BEHIND_ROUTING = on(drop(Guard.IP), PASS, drop(Guard.DHCP))
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
-_HARMLESS = on(PASS, PASS, PASS)
+_PUBLIC = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP))
+_FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
+_ND = on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
+_DHCP = on(strict=drop(Guard.DHCP), mac=PASS, router=drop(Guard.DHCP))
+_ROLE_BEHIND_ROUTING = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.DHCP))
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
+_HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
 def _row(

@@ -27,9 +27,9 @@ from vifguard.packet import build
 from vifguard.packet.build import Layer
 
 _METADATA_6 = IPv6Address("fd00:ec2::254")
-_FOREIGN = on(drop(Guard.IP), PASS, PASS)
-_HARMLESS = on(PASS, PASS, PASS)
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
+_FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
+_HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
 
 
 def _row(name: str, frame: Frame, expect: Expectations, twin: str = "") -> Variant:
@@ -121,7 +121,7 @@ ROWS: tuple[Attack, ...] = (
             _row(
                 "from-a-guest",
                 lambda c: f.udp4(c, dst=c.g.ip4, dst_mac=UNKNOWN_MAC),
-                on(PASS, PASS, PASS),
+                on(strict=PASS, mac=PASS, router=PASS),
             ),
             Variant(
                 name="from-outside",
@@ -223,13 +223,13 @@ ROWS: tuple[Attack, ...] = (
             _row(
                 "arp",
                 lambda c: f.arp(c, 1, spa=METADATA, tpa=METADATA, tha=ZERO_MAC, dst_mac=BROADCAST),
-                on(drop(Guard.ARP), PASS, drop(Guard.ARP)),
+                on(strict=drop(Guard.ARP), mac=PASS, router=drop(Guard.ARP)),
                 "L02/own",
             ),
             _row(
                 "na",
                 lambda c: f.own_na(c, _METADATA_6),
-                on(drop(Guard.ND), PASS, drop(Guard.ND)),
+                on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND)),
                 "L11/unsolicited",
             ),
             _row("udp4", lambda c: f.udp4(c, src=METADATA), _FOREIGN, "L29/udp4"),

@@ -11,8 +11,8 @@ from vifguard.lab.attacks.attack import PASS, Attack, Effect, Frame, Variant, dr
 from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 
-_ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
+_ND = on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
 _DAD, _NA, _RS = "L10/link-local", "L11/unsolicited", "L09/link-local"
 _CHOSEN = IPv6Address("fe80::7666:0:0:1")
 _STORE, _LEARN = "tests/store/test_learned.py", "tests/agent/test_address_detection.py"

@@ -364,7 +364,7 @@ _ROLES = (
         Variant(
             name="temporary",
             frame=lambda c: f.udp6(c, src=temporary(c)),
-            expect=on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP), PASS),
+            expect=on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP), isolated=PASS),
             twin="L16/v6",
         ),
         note="An address that nobody gave and no guest may claim is not the port's: dropped where "

@@ -21,8 +21,8 @@ from vifguard.lab.attacks.legal import UNKNOWN_MAC, mld2
 from vifguard.model.address import Mac
 from vifguard.model.guard import Guard
 
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
-_TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
+_TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
 
 
 def _forged(

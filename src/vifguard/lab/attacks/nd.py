@@ -23,11 +23,11 @@ from vifguard.lab.attacks.legal import UNKNOWN_MAC
 from vifguard.model.guard import Guard
 from vifguard.packet import build
 
-_ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
-_MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
-_RA = on(drop(Guard.RA), PASS, drop(Guard.RA))
-_PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
-_FOREIGN = on(drop(Guard.IP), PASS, PASS)
+_ND = on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND))
+_MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
+_RA = on(strict=drop(Guard.RA), mac=PASS, router=drop(Guard.RA))
+_PUBLIC = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP))
+_FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
 
 _NA, _NS, _RS = "L11/unsolicited", "L13/multicast", "L09/link-local"
 _ANSWER: f.Flags = {"solicited": True, "override": False}
@@ -84,7 +84,8 @@ def _from_victim(kind: int, *, size: int = 28) -> Frame:
     return frame
 
 
-def _blanket() -> tuple[Variant, ...]:
+def _victim_source_rows() -> tuple[Variant, ...]:
+    """A variant for each ICMPv6 message, with the victim's source."""
     plain = tuple(
         _row(f"type-{kind}", _from_victim(kind), "L29/echo6", _PUBLIC)
         for kind in (128, 129, 1, 2, 3, 4, 130, 131, 132, 143)
@@ -168,7 +169,7 @@ ROWS: tuple[Attack, ...] = (
         group="D",
         guard=Guard.ND,
         published=("CVE-2015-8914", "LP#1502933"),
-        variants=_blanket(),
+        variants=_victim_source_rows(),
     ),
     Attack(
         id="nd-ns-src-spoof",

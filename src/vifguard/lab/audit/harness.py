@@ -143,7 +143,7 @@ class Harness:
                 return "the host itself answered"
         elif is_part:
             to = next((post for post in self._posts if frame[:6] == post.mac.octets), None)
-            for part in proxying.whole(frame):
+            for part in proxying.fragments_of_test_datagram(frame):
                 self._wire.send(player, part)
             if to is not None and self._overheard(to, proxying.is_whole):
                 return "its datagram is delivered as a whole"

@@ -58,7 +58,7 @@ def _parts(body: IPv4 | IPv6) -> bool:
     return body.is_fragment if isinstance(body, IPv4) else body.fragment is not None
 
 
-def whole(frame: bytes) -> tuple[bytes, ...]:
+def fragments_of_test_datagram(frame: bytes) -> tuple[bytes, ...]:
     """All the fragments of a datagram of our own, with the source and destination of this one."""
     body = parse(frame).body
     if not isinstance(body, IPv4 | IPv6):

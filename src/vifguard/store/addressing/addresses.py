@@ -94,7 +94,7 @@ _IS_TAKEN = Statement(select(exists().where(_TAKEN).label("taken")))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PendingAllocation:
     """An address to take of a subnet: `address`, or with None the lowest that is free.
 
     `ranges` has the free range that it may come out of. None: another address of the subnet is
@@ -109,7 +109,7 @@ class Choice:
     def take(self, change: WriteTransaction) -> Allocation:
         """Take the address; raises AddressTakenError or NoAddressLeftError."""
         if self.ranges is None:
-            rows = change.rows(*_question(self.taker, self.subnet, self.address))
+            rows = change.rows(*_range_query(self.taker, self.subnet, self.address))
         else:
             rows = self.ranges.result()
         if self.address is None:
@@ -122,15 +122,15 @@ def ask(
     taker: AddressOwner,
     wishes: Iterable[AddressRequest],
     subnets: Sequence[Subnet],
-) -> list[Choice]:
+) -> list[PendingAllocation]:
     """Ask for free addresses of a network's subnets; raises WrongAddressError."""
-    choices: list[Choice] = []
+    choices: list[PendingAllocation] = []
     for wish in wishes:
         subnet = _subnet_of(taker, wish, subnets)
         address = _address_of(taker, subnet, wish.address)
         is_first = all(each.subnet != subnet for each in choices)
-        ranges = batch.ask(*_question(taker, subnet, address), list) if is_first else None
-        choices.append(Choice(taker, subnet, address, ranges))
+        ranges = batch.ask(*_range_query(taker, subnet, address), list) if is_first else None
+        choices.append(PendingAllocation(taker, subnet, address, ranges))
     return choices
 
 
@@ -145,7 +145,7 @@ def allocate(
 
     Raises WrongAddressError, AddressTakenError or NoAddressLeftError.
     """
-    wide_pair_owners.expect(change, taker.network_id)
+    wide_pair_owners.queue_has_pairs(change, taker.network_id)
     with change.batch() as batch:
         (choice,) = ask(batch, taker, (wish,), subnets)
     taken = choice.take(change)
@@ -181,7 +181,7 @@ def release_link_local(
     """Release link-local addresses of a project."""
     for address in removed:
         change.write(_RELEASE, {"on_network": network_id, "taken": key(address)})
-        wide_pair_owners.disown(change, network_id, project_id, [host_prefix(address)])
+        wide_pair_owners.note_owner_removed(change, network_id, project_id, [host_prefix(address)])
 
 
 def assign(change: WriteTransaction, taker: AddressOwner, taken: Allocation, position: int) -> None:
@@ -206,7 +206,9 @@ def _assign(
         "position": position,
     }
     change.write(_ALLOCATE, row)
-    wide_pair_owners.own(change, taker.network_id, taker.project_id, [host_prefix(address)])
+    wide_pair_owners.note_owner_added(
+        change, taker.network_id, taker.project_id, [host_prefix(address)]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ class Release:
         """Give the addresses back to the pools."""
         for subnet, address, ranges in self.removed:
             freed = [host_prefix(address)]
-            wide_pair_owners.disown(change, subnet.network_id, self.project_id, freed)
+            wide_pair_owners.note_owner_removed(change, subnet.network_id, self.project_id, freed)
             if self.is_shared and change.rest and not subnet.is_automatic:
                 resting.rest(change, subnet, address, self.project_id)
             elif ranges is not None:
@@ -349,7 +351,7 @@ def _address_of(taker: AddressOwner, subnet: Subnet, address: IPAddress | None) 
     return eui64(subnet.cidr, taker.mac)
 
 
-def _question(
+def _range_query(
     taker: AddressOwner, subnet: Subnet, address: IPAddress | None
 ) -> tuple[Statement, Values]:
     """The statement that finds the free range of an address, or the lowest, and its values."""
@@ -367,7 +369,7 @@ def _take_lowest(
     change: WriteTransaction, taker: AddressOwner, subnet: Subnet, rows: list[Record]
 ) -> Allocation:
     """Take the lowest address that is free and in no other project's pair."""
-    statement, values = _question(taker, subnet, None)
+    statement, values = _range_query(taker, subnet, None)
     at_least: bytes = values["at_least"]
     covering = None
     if not rows or rows[0].has_rested:
@@ -406,11 +408,11 @@ def _none_left(subnet: Subnet, covering: IPNetwork | None) -> NoAddressLeftError
 
 def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> Allocation | None:
     """An address that still rests, for pools without a free one."""
-    for address in resting.first(change, subnet, taker.project_id):
+    for address in resting.reclaimable_addresses(change, subnet, taker.project_id):
         is_inside = any(pool.start <= address <= pool.end for pool in subnet.pools)  # type: ignore[operator]
         is_hosts = wiring.host_with(change, taker.network_id, address)
         if is_inside and not is_hosts and _covering(change, taker, address) is None:
-            resting.wake(change, subnet, address)
+            resting.end_rest(change, subnet, address)
             return Allocation(subnet.id, address)
     return None
 
@@ -435,7 +437,7 @@ def _take_this(
             raise _taken_error(address, subnet.network_id)
         # On a shared network a port's address is the operator's choice, a group's is not.
         whose = taker.project_id if taker.port_id is None else None
-        resting.require_given(change, subnet, address, whose)
+        resting.claim_from_rest(change, subnet, address, whose)
     if row is None or row.has_hosts:
         _require_no_hosts(change, subnet.network_id, address)
     if (row is None or row.is_foreign) and _covering(change, taker, address) is not None:

@@ -10,7 +10,7 @@ from vifguard.model.network import Subnet
 from vifguard.model.port import FixedIp, Port
 from vifguard.store.addressing import addresses
 from vifguard.store.addressing.address_requests import with_automatic
-from vifguard.store.addressing.addresses import Choice
+from vifguard.store.addressing.addresses import PendingAllocation
 from vifguard.store.addressing.allocation import AddressOwner, Allocation
 from vifguard.store.batch import Batch
 from vifguard.store.errors import NoAddressLeftError
@@ -22,7 +22,7 @@ from vifguard.store.transaction import WriteTransaction
 class PortChoices:
     """The addresses that a new port takes, each with the subnets to try where its own has none."""
 
-    choices: Sequence[tuple[Choice, Sequence[Subnet]]]
+    choices: Sequence[tuple[PendingAllocation, Sequence[Subnet]]]
 
     def take(self, change: WriteTransaction) -> list[Allocation]:
         """Take the addresses; raises AddressTakenError or NoAddressLeftError."""
@@ -55,7 +55,9 @@ def _ask_usual(batch: Batch, port: Port, choice: Sequence[Subnet]) -> PortChoice
     return PortChoices([(each, others) for each, (_, others) in zip(asked, ordered, strict=True)])
 
 
-def _take_first(change: WriteTransaction, choice: Choice, others: Sequence[Subnet]) -> Allocation:
+def _take_first(
+    change: WriteTransaction, choice: PendingAllocation, others: Sequence[Subnet]
+) -> Allocation:
     try:
         return choice.take(change)
     except NoAddressLeftError:

@@ -60,7 +60,7 @@ _REST = Statement(
     )
 )
 _AT = Statement(select(_R.project_id, _R.until, (_R.until > now()).label("rests")).where(*_THIS))
-_WAKE = Statement(delete(resting).where(*_THIS))
+_END_REST = Statement(delete(resting).where(*_THIS))
 _ADOPT = Statement(
     update(resting)
     .where(
@@ -80,7 +80,7 @@ _RESTED = Statement(
     .order_by(_R.until)
     .limit(_AT_ONCE)
 )
-_FIRST = Statement(
+_RECLAIMABLE = Statement(
     select(_R.address)
     .where(_R.subnet_id == bindparam("subnet_id"))
     .order_by(case((_R.project_id == bindparam("project_id"), 0), else_=1), _R.until)
@@ -95,16 +95,16 @@ def rest(change: WriteTransaction, subnet: Subnet, address: IPAddress, project_i
 
 
 def adopt(change: WriteTransaction, subnet: Subnet) -> None:
-    """Make a new subnet that of the addresses in its range which rest on its network."""
+    """Move the rests within a new subnet's range to it."""
     ends = {"lowest": key(subnet.cidr[0]), "highest": key(subnet.cidr[-1])}
     change.write(_FORGET, {"this_network": subnet.network_id})
     change.write(_ADOPT, ends | {"this_network": subnet.network_id, "this_subnet": subnet.id})
 
 
-def require_given(
+def claim_from_rest(
     change: WriteTransaction, subnet: Subnet, address: IPAddress, project_id: str | None
 ) -> None:
-    """End the rest of an address that is to be taken.
+    """Check that an address may be taken, and end its rest.
 
     Raises AddressTakenError where it rests for another than this project; None stands for the
     operator's choice, who may give it at once.
@@ -117,25 +117,27 @@ def require_given(
                 f"another project released it a moment ago, and it rests until {until}; "
                 "choose another, or wait until then."
             )
-        wake(change, subnet, address)
+        end_rest(change, subnet, address)
 
 
-def wake(change: WriteTransaction, subnet: Subnet, address: IPAddress) -> None:
+def end_rest(change: WriteTransaction, subnet: Subnet, address: IPAddress) -> None:
     """End the rest of an address."""
-    change.write(_WAKE, _this(subnet, address))
+    change.write(_END_REST, _this(subnet, address))
 
 
 def rested(change: WriteTransaction, subnet: Subnet) -> Iterator[IPAddress]:
     """End the rest of a subnet's addresses whose time is over; yield them, the longest first."""
     for row in change.rows(_RESTED, {"subnet_id": subnet.id}):
         address = address_of(row.address)
-        wake(change, subnet, address)
+        end_rest(change, subnet, address)
         yield address
 
 
-def first(change: WriteTransaction, subnet: Subnet, project_id: str) -> list[IPAddress]:
+def reclaimable_addresses(
+    change: WriteTransaction, subnet: Subnet, project_id: str
+) -> list[IPAddress]:
     """Addresses to take of a subnet with no free one: the project's own, then the oldest."""
-    rows = change.rows(_FIRST, {"subnet_id": subnet.id, "project_id": project_id})
+    rows = change.rows(_RECLAIMABLE, {"subnet_id": subnet.id, "project_id": project_id})
     return [address_of(row.address) for row in rows]
 
 

@@ -134,32 +134,32 @@ _ALL_PAIRS = Statement(_PAIRS)
 _PAIRS_AT = _PAIRS.where(address_pairs.c.first.in_(_FIRSTS))
 
 
-def expect(change: WriteTransaction, network_id: str) -> None:
-    """Queue the question whether an owner on a network could be within a wide pair."""
+def queue_has_pairs(change: WriteTransaction, network_id: str) -> None:
+    """Queue the statement that reads whether an owner could be within a wide pair of a network."""
     if network_id not in change.paired:
         change.paired[network_id] = change.enqueue(_HAS_PAIRS, {"network_id": network_id})
 
 
 def has_pairs(change: WriteTransaction, network_id: str) -> bool:
-    """Whether an owner on a network could be within a wide pair; `expect` has asked."""
+    """Whether an owner on a network could be within a wide pair; `queue_has_pairs` was called."""
     return bool(change.rows_of(change.paired[network_id])[0].has_pairs)
 
 
-def own(
+def note_owner_added(
     change: WriteTransaction, network_id: str, project_id: str, prefixes: Iterable[IPNetwork]
 ) -> None:
-    """Note that prefixes of a network have an owner more, of a project."""
-    expect(change, network_id)
+    """Note that a project became an owner of prefixes of a network."""
+    queue_has_pairs(change, network_id)
     change.owned.setdefault((network_id, project_id), set()).update(prefixes)
 
 
-def disown(
+def note_owner_removed(
     change: WriteTransaction, network_id: str, project_id: str, prefixes: Iterable[IPNetwork]
 ) -> None:
-    """Note that prefixes of a network have an owner less, of a project."""
-    gone = {*prefixes}
-    own(change, network_id, project_id, gone)
-    if gone:
+    """Note that a project is an owner of prefixes of a network no more."""
+    removed = {*prefixes}
+    note_owner_added(change, network_id, project_id, removed)
+    if removed:
         change.freed.add((network_id, project_id))
 
 

@@ -35,7 +35,7 @@ _SETS = (
 )
 
 
-def settle(change: WriteTransaction) -> None:
+def rebuild_pieces(change: WriteTransaction) -> None:
     """Rebuild pieces where owners have moved, and notify the hosts that follow their sets."""
     moved: dict[str, list[Moved]] = defaultdict(list)
     for each in wide_pair_pieces.moved(change):
@@ -45,52 +45,52 @@ def settle(change: WriteTransaction) -> None:
             (set_id, wide_pair_pieces.pair_of(prefix))
             for set_id, prefix in change.listed.get(network_id, ())
         }
-        _tell(change, network_id, moved[network_id], listed)
+        _notify_hosts(change, network_id, moved[network_id], listed)
     change.owned.clear()
     change.listed.clear()
 
 
-def _tell(
+def _notify_hosts(
     change: WriteTransaction,
-    here: str,
+    network_id: str,
     moved: Iterable[Moved],
     listed: Iterable[tuple[str, _Pair]],
 ) -> None:
     removed = wide_pair_pieces.by_pair(piece for each in moved for piece in each.gone)
     affected = wide_pair_pieces.by_pair(p for each in moved for p in each.gone | each.come)
-    told: dict[str, set[Piece]] = defaultdict(set)
-    for set_id, pair in _sets_of(change, here, affected):
-        told[set_id] |= affected[pair]
+    moved_of_set: dict[str, set[Piece]] = defaultdict(set)
+    for set_id, pair in _sets_of(change, network_id, affected):
+        moved_of_set[set_id] |= affected[pair]
     remaining = wide_pair_pieces.by_pair(
-        wide_pair_pieces.of_pairs(change, here, (pair for _, pair in listed))
+        wide_pair_pieces.of_pairs(change, network_id, (pair for _, pair in listed))
     )
     for set_id, pair in listed:
-        told[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
-    if not told:
+        moved_of_set[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
+    if not moved_of_set:
         return
-    following = address_sets.subscribers(change, told.keys())
+    following = address_sets.subscribers(change, moved_of_set.keys())
     if any(each.is_turned for each in moved):
-        address_sets.restart(change, told.keys(), following)
+        address_sets.restart(change, moved_of_set.keys(), following)
     else:
-        address_sets.tell(change, _lines(told.items()), following)
+        address_sets.journal_changes(change, _lines(moved_of_set.items()), following)
 
 
 def _sets_of(
     change: WriteTransaction, network_id: str, pairs: Iterable[_Pair]
 ) -> list[tuple[str, _Pair]]:
     """The sets that wide pairs of a network are in."""
-    wanted = {*pairs}
-    if not wanted:
+    given = {*pairs}
+    if not given:
         return []
-    firsts = [wide_pair_pieces.key_of(*each) for each in wanted]
+    firsts = [wide_pair_pieces.key_of(*each) for each in given]
     rows = change.connection.execute(_SETS, {"network_id": network_id, "firsts": firsts})
     found = [(row.group_id, wide_pair_pieces.pair_in(row)) for row in rows]
-    return [(set_id, pair) for set_id, pair in found if pair in wanted]
+    return [(set_id, pair) for set_id, pair in found if pair in given]
 
 
-def _lines(told: Iterable[tuple[str, set[Piece]]]) -> list[tuple[str, Values]]:
+def _lines(moved_of_set: Iterable[tuple[str, set[Piece]]]) -> list[tuple[str, Values]]:
     return [
         (each, wide_pair_pieces.in_row(piece))
-        for each, some in sorted(told)
+        for each, some in sorted(moved_of_set)
         for piece in sorted(some)
     ]

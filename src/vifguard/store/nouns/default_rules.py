@@ -44,7 +44,7 @@ def create(change: WriteTransaction, rule: DefaultRule) -> DefaultRule:
     return rule
 
 
-def drop(change: WriteTransaction, rule_id: str) -> None:
+def delete_rule(change: WriteTransaction, rule_id: str) -> None:
     """Delete a default rule; the groups that began with it keep their rule."""
     change.connection.execute(delete(default_rules).where(default_rules.c.id == rule_id))
     change.allocate_revision()

@@ -27,5 +27,5 @@ def write(change: WriteTransaction, before: Port | None, after: Port | None) -> 
     if after is not None and has:
         change.write(_INSERT, pair_values(after))
     old, new = ({pair.prefix for pair in pairs} for pairs in (had, has))
-    wide_pair_owners.disown(change, port.network_id, port.project_id, old - new)
-    wide_pair_owners.own(change, port.network_id, port.project_id, new - old)
+    wide_pair_owners.note_owner_removed(change, port.network_id, port.project_id, old - new)
+    wide_pair_owners.note_owner_added(change, port.network_id, port.project_id, new - old)

@@ -264,7 +264,7 @@ def create(change: WriteTransaction, ground: PortContext, draft: NewPort) -> Sto
     mac = draft.mac or ownership.generate(change)
     host = draft.port.host or only_host(ground.hosts)
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
-    wide_pair_owners.expect(change, network.id)
+    wide_pair_owners.queue_has_pairs(change, network.id)
     with change.batch() as batch:
         is_known = ownership.ask_known(batch, network.id, mac)
         checks = [ownership.check_mac(batch, port)] if draft.mac else []

@@ -217,8 +217,8 @@ def update_contribution(
         removed, added = removed - wide, added - wide
     if moved := removed | added:
         sets = {set_id for set_id, _ in moved}
-        told = subscribers(change, sets) if following is None else following
-        tell(change, _prefixes(moved), told)
+        hosts = subscribers(change, sets) if following is None else following
+        journal_changes(change, _prefixes(moved), hosts)
 
 
 def set_members(
@@ -247,17 +247,22 @@ def changes(snapshot: Snapshot, host: str, after: int) -> dict[str, SetChange]:
 
 
 def _changed_since(snapshot: Snapshot, here: Mapping[str, object]) -> dict[str, SetChange]:
-    found: dict[str, tuple[set[IPNetwork], set[IPNetwork]]] = {}
+    added: dict[str, set[IPNetwork]] = defaultdict(set)
+    removed: dict[str, set[IPNetwork]] = defaultdict(set)
     for row in snapshot.connection.execute(_CHANGED, here):
-        gone_and_come = found.setdefault(row.set_id, (set(), set()))
-        gone_and_come[bool(row.is_there)].add(prefix_of(row))
+        (added if row.is_there else removed)[row.set_id].add(prefix_of(row))
+    none: frozenset[IPNetwork] = frozenset()
     return {
-        set_id: SetChange(complete=False, added=frozenset(added), removed=frozenset(removed))
-        for set_id, (removed, added) in found.items()
+        set_id: SetChange(
+            complete=False,
+            added=frozenset(added.get(set_id, none)),
+            removed=frozenset(removed.get(set_id, none)),
+        )
+        for set_id in added.keys() | removed.keys()
     }
 
 
-def tell(
+def journal_changes(
     change: WriteTransaction, moved: Iterable[tuple[str, Values]], following: Subscribers
 ) -> None:
     """Journal the prefixes that moved in followed sets, and notify the hosts that follow them.
@@ -290,8 +295,8 @@ def _prefixes(moved: Contribution) -> list[tuple[str, Values]]:
     return [(set_id, _prefix(prefix)) for set_id, prefix in _sorted(moved)]
 
 
-def _sorted(brought: Contribution) -> list[tuple[str, IPNetwork]]:
-    return sorted(brought, key=lambda each: (each[0], each[1].version, each[1]))
+def _sorted(contribution: Contribution) -> list[tuple[str, IPNetwork]]:
+    return sorted(contribution, key=lambda each: (each[0], each[1].version, each[1]))
 
 
 def _row(port_id: str, set_id: str, prefix: IPNetwork) -> dict[str, object]:

@@ -17,17 +17,17 @@ from vifguard.lab.attacks.attack import (
 )
 from vifguard.model.guard import Guard
 
-TYPE = on(drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE), drop(Guard.ETHERTYPE))
-MAC = on(drop(Guard.MAC), drop(Guard.MAC), drop(Guard.MAC))
-ARP = on(drop(Guard.ARP), PASS, drop(Guard.ARP))
-ND = on(drop(Guard.ND), PASS, drop(Guard.ND))
-RA = on(drop(Guard.RA), PASS, drop(Guard.RA))
-VRRP = on(drop(Guard.VRRP), PASS, drop(Guard.VRRP))
-DHCP = on(drop(Guard.DHCP), PASS, drop(Guard.DHCP))
-PUBLIC = on(drop(Guard.IP), PASS, drop(Guard.PUBLIC_IP))
-ADDRESS = on(drop(Guard.IP), PASS, PASS)
-UNREADABLE_4 = on(drop(Guard.IP), PASS, drop(Guard.DHCP))
-HARMLESS = on(PASS, PASS, PASS)
+TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
+MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
+ARP = on(strict=drop(Guard.ARP), mac=PASS, router=drop(Guard.ARP))
+ND = on(strict=drop(Guard.ND), mac=PASS, router=drop(Guard.ND))
+RA = on(strict=drop(Guard.RA), mac=PASS, router=drop(Guard.RA))
+VRRP = on(strict=drop(Guard.VRRP), mac=PASS, router=drop(Guard.VRRP))
+DHCP = on(strict=drop(Guard.DHCP), mac=PASS, router=drop(Guard.DHCP))
+PUBLIC = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.PUBLIC_IP))
+ADDRESS = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
+UNREADABLE_4 = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.DHCP))
+HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 UDP4, UDP6, TCP4, TCP6 = "L29/udp4", "L29/udp6", "L29/tcp4", "L29/tcp6"
 

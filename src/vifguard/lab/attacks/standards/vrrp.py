@@ -149,7 +149,7 @@ ROWS: tuple[Attack, ...] = (
         row(
             "from-a-private-address",
             lambda c: f.vrrp4(c, _own4(c, f.OWN_VRID_4), src=IPv4Address("10.200.3.4")),
-            on(drop(Guard.IP), PASS, drop(Guard.VRRP)),
+            on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.VRRP)),
             _V4,
         ),
     ),
