@@ -51,7 +51,6 @@ class Attribute:
     former: str = ""
     help: str = ""
     source: str = ""
-    former: str = ""
 
     @property
     def is_choice(self) -> bool:
