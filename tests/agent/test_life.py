@@ -103,7 +103,10 @@ def test_an_interface_never_keeps_the_guests_mac_on_a_bridge(pair):
 def test_two_ports_that_claim_one_interface_are_both_held_closed(pair):
     pair.set(port(3, interface=tap_of(1)))
     for number, other in ((1, 3), (3, 1)):
-        assert f"{port_id(other)} claims" in pair.until(number, PortState.HELD_CLOSED).reason
+        assert (
+            f"belongs to port {port_id(other)} as well"
+            in pair.until(number, PortState.HELD_CLOSED).reason
+        )
     assert tap_of(1) not in pair.members(bridge_of(1))
     pair.remove(3)
     pair.enforced(1)

@@ -149,7 +149,7 @@ def test_a_release_names_the_guests_whose_bridge_goes_and_asks(lan: Host) -> Non
     bridge = lan.master("vga")
     asked = lan.down("--release")
     assert asked.returncode == 2
-    assert "2 interfaces lose their network: vga, vgb (their bridges" in asked.stderr
+    assert "2 interfaces lose their network: vga, vgb (they are on bridges" in asked.stderr
     assert lan.master("vga") == bridge
     done = lan.down("--release", "--yes", "--json")
     assert done.returncode == 0, done.stderr
