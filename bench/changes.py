@@ -21,11 +21,10 @@ from bench.result import Goal
 from bench.world import World, standing_world
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.feed.messages import SetChange
 from vifguard.kernel.bpf import bpffs
 from vifguard.model.address import IPNetwork
 from vifguard.model.guard import Profile
-from vifguard.model.security_group import PortRange, Rule
+from vifguard.model.security_group import PortRange, Rule, SetChange
 from vifguard.model.verdict import Direction
 
 PORTS, PEERS_PORTS, LIBVIRT_PORTS = 1000, 100, 10
@@ -130,7 +129,7 @@ def _put(driver: EbpfDriver, wanted: list[Attachment], scope: frozenset[int] | N
     change = driver.diff(state, driver.observe(scope))
     if change is not None:
         driver.apply(change)
-    if len(driver.enforced(state, driver.observe(scope))) != len(wanted):
+    if state.refused or len(driver.enforced(state, driver.observe(scope))) != len(wanted):
         raise RuntimeError("the kernel does not hold what was applied")
 
 

@@ -53,7 +53,7 @@ def _hold(driver: EbpfDriver, wanted: list[Attachment], scope: frozenset[int] | 
     change = driver.diff(state, driver.observe(scope))
     if change is not None:
         driver.apply(change)
-        if len(driver.enforced(state, driver.observe(scope))) != len(wanted):
+        if state.refused or len(driver.enforced(state, driver.observe(scope))) != len(wanted):
             raise RuntimeError("the kernel does not hold what was applied")
 
 

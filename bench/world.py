@@ -163,7 +163,7 @@ class World:
             if change is not None:
                 driver.apply(change)
             held = driver.enforced(state, driver.observe(None))
-            if len(held) != len(wanted):
+            if state.refused or len(held) != len(wanted):
                 raise RuntimeError(f"{len(held)} of {len(wanted)} ports are held")
             return driver
 

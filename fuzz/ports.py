@@ -17,10 +17,10 @@ from fuzz import vocabulary
 from vifguard.enforce.driver.events import Dropped
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.feed.messages import SetChange
 from vifguard.kernel.net import netns
 from vifguard.lab.world.netns import ip
 from vifguard.model.policy import PortPolicy
+from vifguard.model.security_group import SetChange
 from vifguard.model.verdict import Action, Direction, Verdict
 from vifguard.packet.describe import describe
 from vifguard.packet.frame import Frame

@@ -23,14 +23,14 @@ from tests.agent.ports import port_id
 from vifguard.agent.host.teardown import teardown
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
-from vifguard.enforce.drivers import DriverSettings
+from vifguard.enforce.drivers import DriverSettings, EbpfSettings
 from vifguard.feed.codec import decode, encode
-from vifguard.feed.messages import HostPort, PortReport, Report, SetChange, Update
+from vifguard.feed.messages import HostPort, PortReport, Report, Update
 from vifguard.kernel.bpf import tcx
 from vifguard.kernel.bpf.tcx import AttachType
 from vifguard.kernel.net.link import Link, Links, interfaces
 from vifguard.model.port import PortState
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 
 _names = itertools.count(1)
 
@@ -50,7 +50,7 @@ class Host:
         self.bpf_dir = Path("/sys/fs/bpf", self.name)
         self.record = Path("/run", f"{self.name}.jsonl")
         self.settings = Settings(
-            DriverSettings(self.bpf_dir, tcx),
+            DriverSettings(self.bpf_dir, EbpfSettings(tcx)),
             physical or {},
             compare,
             record=self.record,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vifguard.agent.agent import Agent
 from vifguard.agent.settings import Settings
-from vifguard.enforce.drivers import DriverSettings
+from vifguard.enforce.drivers import DriverSettings, EbpfSettings
 from vifguard.feed.codec import decode, encode
 from vifguard.feed.messages import FeedError, Report, ReportAnswer, Update
 
@@ -49,7 +49,7 @@ def main() -> None:
     keep_unguarded, hands_off, *trusted = json.loads(members)
     logging.basicConfig(level=logging.WARNING, format="%(threadName)s %(message)s")
     settings = Settings(
-        DriverSettings(Path(directory), json.loads(tcx)),
+        DriverSettings(Path(directory), EbpfSettings(json.loads(tcx))),
         json.loads(physical),
         float(compare),
         trusted=frozenset(trusted),

@@ -87,7 +87,7 @@ class Recorder(Driver[Image]):
     def __init__(
         self, name: str = "recorder", *kinds: str, refused: Mapping[Guard, str] | None = None
     ) -> None:
-        self._capabilities = Capabilities(name, "memory", frozenset({name}), refused or {})
+        self._capabilities = Capabilities(name, "memory", refused or {})
         self._kinds = kinds
         self.images: dict[Device, Image] = {}
         self.failing: dict[Device, str] = {}

@@ -182,7 +182,7 @@ def test_a_new_agent_knows_its_ports_and_its_store(held: Enforcement, driver: Re
     here = {n: link(n, tap(n)) for n in (1, 2)}
     assert anew.ports(here) == {port_id(1), port_id(2)}
     assert anew.present(here.values()) == {1, 2}
-    assert (anew.store, anew.holder) == ("s1", "recorder-1")
+    assert (anew.stores, anew.holder) == ({"s1"}, "recorder-1")
 
 
 class TestTwoDrivers:

@@ -9,11 +9,10 @@ from tests.agent.host import Host, hosts
 from tests.agent.netns import eventually
 from tests.agent.ports import address_of, mac_of, port, port_id
 
-from vifguard.feed.messages import SetChange
 from vifguard.model.address import parse_network
 from vifguard.model.guard import GUARDS_OF, Guard, Profile
 from vifguard.model.port import PortState
-from vifguard.model.security_group import PortRange, Rule
+from vifguard.model.security_group import PortRange, Rule, SetChange
 from vifguard.model.verdict import Direction
 from vifguard.packet.build import ethernet, ipv4, udp
 

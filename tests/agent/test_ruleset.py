@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from vifguard.agent.ruleset import RulesetTracker
 from vifguard.enforce.driver.protocol import RulesetChange
-from vifguard.feed.messages import SetChange, Update
+from vifguard.feed.messages import Update
 from vifguard.model.address import IPNetwork, parse_network
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 from vifguard.model.verdict import Direction
 
 GROUPS, SETS = ("g", "h"), ("s", "t")

@@ -77,7 +77,7 @@ def standing_world(tmp_path_factory):
 @pytest.fixture(scope="module", params=["tcx", "clsact"])
 def standing_driver(standing_world, request):
     it = EbpfDriver(standing_world.bpf_dir, tcx=request.param == "tcx")
-    assert request.param in it.capabilities.features
+    assert request.param == it.capabilities.mechanism
     yield it
     it.remove_all()
 

@@ -334,6 +334,7 @@ class World:
 def hold(driver: EbpfDriver, *attachments: Attachment) -> None:
     """Bring exactly these ports into force, and see that they are."""
     wanted = driver.render(attachments)
+    assert not wanted.refused, wanted.refused
     change = driver.diff(wanted, driver.observe(None))
     if change is not None:
         driver.apply(change)

@@ -33,7 +33,7 @@ def driver(opened):
 
 def take_away(driver, guest):
     """As a careless operator would."""
-    if "tcx" in driver.capabilities.features:
+    if driver.capabilities.mechanism == "tcx":
         ((number, _),) = tcx.attached(guest.ifindex, AttachType.TCX_EGRESS)
         with Program.by_id(number) as program:
             tcx.detach(program, guest.ifindex, AttachType.TCX_EGRESS)
@@ -211,7 +211,7 @@ class TestOnePortNeverStopsAnother:
         wanted = driver.render([bad, attach(bob)])
         assert wanted.refused == {alice.ifindex: "port id 'no uuid' is not a UUID"}
         driver.apply(driver.diff(wanted, driver.observe(None)))
-        assert driver.enforced(wanted, driver.observe(None)) == {bob.ifindex}
+        assert driver.enforced(wanted, driver.observe(None)) == {alice.ifindex, bob.ifindex}
         alice.send(from_(alice, bob))
         (drop,) = driver.events.drops()
         assert (drop.device, drop.reason) == (alice.ifindex, Reason.HELD_CLOSED)

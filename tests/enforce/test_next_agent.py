@@ -103,7 +103,7 @@ class TestTheAgentMayDie:
     def test_two_at_once_are_one_too_many(self, opened, driver):
         with pytest.raises(DriverError, match="another process holds"):
             opened()
-        assert driver.capabilities.features
+        assert driver.capabilities.mechanism
 
     def test_an_interface_that_comes_back_is_guarded_anew(self, driver, pair):
         alice, bob = pair

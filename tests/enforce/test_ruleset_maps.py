@@ -12,10 +12,9 @@ from tests.semantics.world import MAC_A
 
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.feed.messages import SetChange
 from vifguard.model.address import Mac, parse_network
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import PortRange, Rule
+from vifguard.model.security_group import PortRange, Rule, SetChange
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet import build
 

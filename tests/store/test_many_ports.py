@@ -18,11 +18,10 @@ from tests.databases import Databases
 from tests.store.conftest import opened
 from tests.store.world import World, held
 
-from vifguard.feed.messages import SetChange
 from vifguard.model.guard import Profile
 from vifguard.model.network import Network
 from vifguard.model.port import Port
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 from vifguard.model.verdict import Direction
 from vifguard.resolve.affected import AllPorts
 from vifguard.store.database.sqlite import SqliteDatabase

@@ -15,14 +15,14 @@ from tests.semantics.guarded import Port as Reference
 from tests.semantics.world import MAC_A
 from tests.store.world import World, held
 
-from vifguard.feed.messages import HostReport, Report, SetChange, Update
+from vifguard.feed.messages import HostReport, Report, Update
 from vifguard.model.address import IPNetwork, host_prefix
 from vifguard.model.address_request import AddressRequest
 from vifguard.model.guard import Guard
 from vifguard.model.ip_group import IpGroup
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import AddressPair, Port
-from vifguard.model.security_group import PortRange, Rule, Ruleset, SecurityGroup
+from vifguard.model.security_group import PortRange, Rule, Ruleset, SecurityGroup, SetChange
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.resolve.policy import effective_security_groups

@@ -83,7 +83,7 @@ class Agent:
             opened = self._open(cleanup)
             guards = Enforcement(opened.sessions)
             instance = Instance(str(uuid4()), guards.holder)
-            run_file = cleanup.enter_context(RunFile(self._settings.drivers.bpf_dir, self._host))
+            run_file = cleanup.enter_context(RunFile(self._settings.drivers.state_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
             wire = capabilities.probe_bridges()
             look = partial(capabilities.report, wire, opened.capabilities, opened.missing)
@@ -128,7 +128,7 @@ class Agent:
         """Open the drivers that this host can use. Raises HeldError."""
         opened = self._open_drivers(self._settings.drivers)
         cleanup.callback(opened.close)
-        for why in opened.missing:
+        for why in opened.unusable:
             log.warning("a driver cannot be used on this host: %s", why)
         return opened
 

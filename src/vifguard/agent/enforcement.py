@@ -72,13 +72,16 @@ class Enforcement:
 
     @property
     def holder(self) -> str:
-        """The id of the state of guards that this process alone holds; empty for none."""
+        """The id of the state of guards that this process alone holds; empty for none.
+
+        One driver's is enough to tell two agents apart.
+        """
         return next((each.driver.holder for each in self._sessions if each.driver.holder), "")
 
     @property
-    def store(self) -> str:
-        """The id of the store whose ports are guarded here; empty where none was noted."""
-        return next((each.driver.store for each in self._sessions if each.driver.store), "")
+    def stores(self) -> frozenset[str]:
+        """The ids of the stores whose ports are guarded here, as the drivers noted them."""
+        return frozenset(each.driver.store for each in self._sessions) - {""}
 
     def set_store(self, ident: str) -> None:
         """Note the id of the store whose ports are guarded here from now on; raises OSError."""
@@ -92,7 +95,7 @@ class Enforcement:
         (of another build, or whose state is gone), it is the one that the interface's alias names.
         """
         self._choice.recognize(links.values())
-        guarded = (item for session in self._sessions for item in session.guarded().items())
+        guarded = (item for session in self._sessions for item in session.read_guarded().items())
         marks = {index: port_of_mark(link) for index, link in links.items()}
         found = {port_id or marks.get(self.index_of(device), "") for device, port_id in guarded}
         return frozenset(found) - {"", _NO_PORT}
@@ -101,7 +104,7 @@ class Enforcement:
         """The interfaces that have a guard, or leftovers of one; `links` are those of the host."""
         self._choice.recognize(links)
         return self._choice.indexes_of(
-            device for each in self._sessions for device in each.present()
+            device for each in self._sessions for device in each.read_present()
         )
 
     def remove_all(self) -> None:
@@ -109,7 +112,7 @@ class Enforcement:
         for session in self._sessions:
             session.driver.remove_all()
 
-    def at(self, index: int) -> Guarded | None:
+    def guarded_at(self, index: int) -> Guarded | None:
         """The driver and device of an interface that is guarded; any thread may call this."""
         return self._guarded.get(index)
 
@@ -227,7 +230,7 @@ class Enforcement:
         for part in plan.parts:
             found = {d: links[i] for d in part.detached if (i := self.index_of(d)) in links}
             closed = [Attachment(policy, d, has_reversed_hooks(x), 0) for d, x in found.items()]
-            parts.append(part.keep_closed(closed) if closed else part)
+            parts.append(part.session.keep_closed(part, closed) if closed else part)
         again = self._plan(parts, plan.chosen)
         return replace(again, places=plan.places, unsupported=plan.unsupported)
 
@@ -235,7 +238,7 @@ class Enforcement:
         """Apply the plan and read it back."""
         failed, bare = dict(plan.unsupported), dict(plan.unsupported)
         for part in plan.parts:
-            result = part.apply()
+            result = part.session.apply(part)
             failed |= {self.index_of(device): why for device, why in result.failed.items()}
             bare |= {self.index_of(device): why for device, why in result.unguarded.items()}
         self._take_over(plan.chosen, bare)
@@ -254,7 +257,8 @@ class Enforcement:
             if before != after:
                 if index in bare:
                     continue
-                before.session.plan((), frozenset({before.device})).apply()
+                session = before.session
+                session.apply(session.plan((), frozenset({before.device})))
             self._guarded[index] = after
 
     def _note(self, plan: Plan) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from vifguard.enforce.driver.protocol import RulesetChange
-from vifguard.feed.messages import SetChange, Update
+from vifguard.feed.messages import Update
 from vifguard.model.address import IPNetwork
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 
 _NOTHING: frozenset[Rule] = frozenset()
 

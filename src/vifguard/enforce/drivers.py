@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,25 +14,40 @@ from vifguard.enforce.ebpf.driver import EbpfDriver
 
 
 @dataclass(frozen=True, slots=True)
-class DriverSettings:
-    """An operator's settings of drivers.
+class EbpfSettings:
+    """The settings of the eBPF driver.
 
-    `bpf_dir`: where guards are pinned, without symbolic links, as it names agent and run file.
     `tcx`: attach guards by TCX, or by clsact; None: by TCX where the kernel has it.
     `connections`: the capacity of the host's table; 0: by the host's memory.
     """
 
-    bpf_dir: Path
     tcx: bool | None = None
     connections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """An operator's settings of drivers.
+
+    `state_dir`: where the state of guards is kept, without symbolic links, as it names agent and
+    run file. eBPF pins there; another driver keeps its own beside.
+    """
+
+    state_dir: Path
+    ebpf: EbpfSettings = EbpfSettings()
+
+
+@dataclass(frozen=True, slots=True)
 class Drivers:
-    """The drivers that this host can use; `missing`: what it lacks for any, with the reasons."""
+    """The drivers that this host can use; `unusable`: what it lacks for the others, and why."""
 
     sessions: tuple[Session[object], ...]
-    missing: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the host lacks for any driver; empty where it can use one."""
+        return () if self.sessions else self.unusable
 
     @property
     def capabilities(self) -> tuple[Capabilities, ...]:
@@ -44,47 +60,83 @@ class Drivers:
             session.driver.close()
 
 
-def open_drivers(settings: DriverSettings) -> Drivers:
-    """Open the drivers that this host can use, or say what it lacks.
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The ways into one driver. All but `open` leave an agent that runs here undisturbed.
 
-    Raises HeldError where another process holds the guards.
+    `open` raises HeldError, DriverError and OSError. `probe` tries the driver in this network
+    namespace: its abilities, or what the host lacks. `guarded` are the interfaces with a guard of
+    the driver's (OSError); a driver that knows devices by name finds their interfaces itself.
+    `noted_store` is the id that `set_store` noted, or empty. Each takes the `state_dir`.
     """
-    try:
-        driver = EbpfDriver(settings.bpf_dir, tcx=settings.tcx, connections=settings.connections)
-    except HeldError:
-        raise
-    except (DriverError, OSError) as error:
-        return Drivers((), (f"guards: {error}",))
-    session = Session(driver)
-    return Drivers((session,))
+
+    name: str
+    open: Callable[[DriverSettings], Session[object]]
+    probe: Callable[[Path], Capabilities | tuple[str, ...]]
+    guarded: Callable[[Path], frozenset[int]]
+    noted_store: Callable[[Path], str]
 
 
-def open_all(settings: DriverSettings) -> Drivers:
+def _open_ebpf(settings: DriverSettings) -> Session[object]:
+    ebpf = settings.ebpf
+    return Session(EbpfDriver(settings.state_dir, tcx=ebpf.tcx, connections=ebpf.connections))
+
+
+BACKENDS: Sequence[Backend] = (
+    Backend("ebpf", _open_ebpf, probe.probe, ebpf_interfaces.guarded, pins.store_of),
+)
+"""Specific before general: the first that answers for an interface is its driver, and eBPF, which
+answers for any, is the last."""
+
+
+def open_drivers(settings: DriverSettings, backends: Sequence[Backend] = BACKENDS) -> Drivers:
+    """Open the drivers that this host can use, and say what it lacks for the others.
+
+    Raises HeldError where another process holds the guards; none is open then.
+    """
+    sessions: list[Session[object]] = []
+    unusable: list[str] = []
+    for backend in backends:
+        try:
+            sessions.append(backend.open(settings))
+        except HeldError:
+            Drivers(tuple(sessions)).close()
+            raise
+        except (DriverError, OSError) as error:
+            unusable.append(f"guards of {backend.name}: {error}")
+    return Drivers(tuple(sessions), tuple(unusable))
+
+
+def open_all(settings: DriverSettings, backends: Sequence[Backend] = BACKENDS) -> Drivers:
     """Open every driver that may have guards here, to remove them.
 
     Raises DriverError where one cannot be opened, and HeldError as above.
     """
-    drivers = open_drivers(settings)
-    if drivers.missing:
+    drivers = open_drivers(settings, backends)
+    if drivers.unusable:
         drivers.close()
-        raise DriverError("; ".join(drivers.missing))
+        raise DriverError("; ".join(drivers.unusable))
     return drivers
 
 
-def probe_drivers(bpf_dir: Path) -> tuple[tuple[Capabilities, ...], tuple[str, ...]]:
+def probe_drivers(
+    state_dir: Path, backends: Sequence[Backend] = BACKENDS
+) -> tuple[tuple[Capabilities, ...], tuple[str, ...]]:
     """Try each driver in this network namespace, beside a running agent's; leave nothing behind.
 
-    Returns the abilities of those that work, and what the host lacks for the others.
+    Returns the abilities of those that work, and, where none does, what the host lacks for any.
     """
-    found = probe.probe(bpf_dir)
-    return ((found,), ()) if isinstance(found, Capabilities) else ((), found)
+    found = [backend.probe(state_dir) for backend in backends]
+    able = tuple(each for each in found if isinstance(each, Capabilities))
+    lacking = tuple(why for each in found if not isinstance(each, Capabilities) for why in each)
+    return able, () if able else lacking
 
 
-def guarded_interfaces(bpf_dir: Path) -> frozenset[int]:
+def guarded_interfaces(state_dir: Path, backends: Sequence[Backend] = BACKENDS) -> frozenset[int]:
     """The interfaces that have a guard of this agent's, which may be running. Raises OSError."""
-    return ebpf_interfaces.guarded(bpf_dir)
+    return frozenset().union(*(backend.guarded(state_dir) for backend in backends))
 
 
-def noted_store(bpf_dir: Path) -> str:
-    """The id of the store whose ports are guarded here; empty where none is noted."""
-    return pins.store_of(bpf_dir)
+def noted_stores(state_dir: Path, backends: Sequence[Backend] = BACKENDS) -> frozenset[str]:
+    """The ids of the stores whose ports are guarded here, as the drivers noted them."""
+    return frozenset(backend.noted_store(state_dir) for backend in backends) - {""}

@@ -8,11 +8,11 @@ from typing import Annotated, Final, Protocol
 
 from vifguard.feed.bounds import AtMost
 from vifguard.feed.segment import Segment
-from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
 from vifguard.model.port import PortState
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 from vifguard.model.verdict import Direction, Reason
 
 PORTS_AT_ONCE: Final = 1000
@@ -41,15 +41,6 @@ class HostPort:
     mac: Mac
     interface: str
     revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetChange:
-    """The prefixes of an address set: all in `added` if it is `complete`, else a delta."""
-
-    complete: bool
-    added: frozenset[IPNetwork]
-    removed: frozenset[IPNetwork] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class SetChange:
+    """The prefixes of an address set: all in `added` if it is `complete`, else a delta."""
+
+    complete: bool
+    added: frozenset[IPNetwork]
+    removed: frozenset[IPNetwork] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
     """Rules and address sets of a host: rules by group, prefixes by set. A missing id is empty."""
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, SetChange, Update
+from vifguard.feed.messages import RefusedClaim, Report, ReportAnswer, Update
 from vifguard.model.address import BASE_MAC
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 from vifguard.store.addressing import address_claims, wide_pairs
 from vifguard.store.database.notification import Notification
 from vifguard.store.database.open import open_database

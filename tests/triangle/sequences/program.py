@@ -11,11 +11,10 @@ from tests.triangle.sequences.subject import Said
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS
-from vifguard.feed.messages import SetChange
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.lab.world.netns import ip
 from vifguard.model.address import IPNetwork
-from vifguard.model.security_group import Ruleset
+from vifguard.model.security_group import Ruleset, SetChange
 from vifguard.model.verdict import Direction
 
 T = TypeVar("T")

@@ -91,7 +91,7 @@ def restore(settings: Settings) -> Restored:
         guards.remove_all()
         if not released.failed:
             former.forget()
-    run_file.forget(settings.drivers.bpf_dir)
+    run_file.forget(settings.drivers.state_dir)
     return released
 
 

@@ -37,7 +37,7 @@ class StoreOwnership:
         guarded = self._guards.ports({link.index: link for link in self._links()})
         if not guarded:
             return ""
-        if stranger := not_our_store_reason(self._guards.store, update.store, len(guarded)):
+        if stranger := not_our_store_reason(self._guards.stores, update.store, len(guarded)):
             return stranger
         removed = guarded.difference(port.policy.port_id for port in update.ports)
         if 2 * len(removed) <= len(guarded):
@@ -55,10 +55,14 @@ class StoreOwnership:
             self._take_over = False
 
 
-def not_our_store_reason(own: str, store: str, guarded: int) -> str:
-    """Why a store is not that of the guarded ports; empty where it is, or none is known."""
-    if not (own and store) or own == store:
+def not_our_store_reason(noted: frozenset[str], store: str, guarded: int) -> str:
+    """Why a store is not that of the guarded ports; empty where it is, or none is known.
+
+    `noted` are the ids that the drivers noted; several where drivers were changed by turns.
+    """
+    if not store or noted <= {store}:
         return ""
+    own = ", ".join(sorted(noted))
     are_guarded = "interface of this host is" if guarded == 1 else "interfaces of this host are"
     return (
         f"{guarded} {are_guarded} guarded for the store {own}, and this is the "

@@ -46,7 +46,7 @@ def teardown(settings: Settings) -> None:
         restore_bridges(links, bridges, former)
         former.forget()
         quarantine.remove()
-    run_file.forget(settings.drivers.bpf_dir)
+    run_file.forget(settings.drivers.state_dir)
 
 
 def _cut_off(links: Links, link: Link) -> None:

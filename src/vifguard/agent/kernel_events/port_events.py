@@ -50,12 +50,12 @@ class PortEvents:
 
     def sightings(self, index: int) -> Mapping[IPAddress, int]:
         """The last time the port sent from each watched address; CLOCK_MONOTONIC, ns, 0: never."""
-        guarded = self._guards.at(index)
+        guarded = self._guards.guarded_at(index)
         return guarded.session.driver.events.sightings(guarded.device) if guarded else {}
 
     def uses(self, index: int) -> Mapping[IPAddress, int]:
         """The port's last use of each learned address; CLOCK_MONOTONIC in ns, 0: never."""
-        guarded = self._guards.at(index)
+        guarded = self._guards.guarded_at(index)
         return guarded.session.driver.events.uses(guarded.device) if guarded else {}
 
     def inject(
@@ -65,7 +65,7 @@ class PortEvents:
 
         OSError where the interface is not guarded, is gone or does not take it.
         """
-        guarded = self._guards.at(index)
+        guarded = self._guards.guarded_at(index)
         if guarded is None:
             raise OSError(errno.ENODEV, f"interface {index} has no guard")
         events = guarded.session.driver.events

@@ -65,7 +65,7 @@ def down(
     """
     from vifguard.agent.settings import Settings
     from vifguard.cli.service.data_dir import DataDir as Layout
-    from vifguard.enforce.drivers import DriverSettings
+    from vifguard.enforce.drivers import DriverSettings, EbpfSettings
 
     if remove and release:
         raise InputError(
@@ -74,7 +74,7 @@ def down(
         )
     layout = Layout(data_dir)
     pinned = bpf_dir or layout.bpf_dir() or BPF_DIR
-    drivers = DriverSettings(pinned, uses_tcx(attach))
+    drivers = DriverSettings(pinned, EbpfSettings(uses_tcx(attach)))
     settings = Settings(drivers, record=layout.former)
     if (remove or release) and not yes:
         _ask(settings, remove=remove)
@@ -102,10 +102,10 @@ def _ask(settings: Settings, *, remove: bool) -> None:
     from vifguard.agent.wiring.unguarded_members import unguarded
 
     try:
-        lost = cut_off_by_release(settings.drivers.bpf_dir, settings.record)
+        lost = cut_off_by_release(settings.drivers.state_dir, settings.record)
         names = lost
         if remove:
-            names = cut_off_by_removal(settings.drivers.bpf_dir, settings.record)
+            names = cut_off_by_removal(settings.drivers.state_dir, settings.record)
         dropped = [each.link.name for each in unguarded() if not each.forwards]
     except OSError as error:
         raise InputError(f"cannot read what is guarded on this host: {error}") from None

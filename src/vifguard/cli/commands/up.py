@@ -317,7 +317,7 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     from vifguard.agent.settings import Settings
     from vifguard.agent.wiring.uplinks import why_not
     from vifguard.cli.service.data_dir import DataDir as Layout
-    from vifguard.enforce.drivers import DriverSettings
+    from vifguard.enforce.drivers import DriverSettings, EbpfSettings
 
     physical, hands_off = _mapping(wishes.physical), _hands_off(wishes.hands_off)
     if both := sorted(physical.keys() & hands_off):
@@ -332,7 +332,7 @@ def _settings(data_dir: Path, bpf_dir: Path, attach: Hook | None, wishes: AgentO
     if why:
         raise InputError(why)
     return Settings(
-        DriverSettings(bpf_dir, uses_tcx(attach), wishes.connections),
+        DriverSettings(bpf_dir, EbpfSettings(uses_tcx(attach), wishes.connections)),
         physical=physical,
         hands_off=hands_off,
         trusted=frozenset(wishes.trusted),

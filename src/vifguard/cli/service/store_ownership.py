@@ -14,8 +14,9 @@ def require_database(data_dir: Path, database: str, bpf_dir: Path) -> None:
     """
     from vifguard.cli.service.data_dir import DataDir
 
-    own, guarded = _standing(bpf_dir)
+    noted, guarded = _standing(bpf_dir)
     if guarded and not database and not DataDir(data_dir).database.exists():
+        own = ", ".join(sorted(noted))
         are_guarded = "interface of this host is" if guarded == 1 else "interfaces of this host are"
         raise InputError(
             f"{guarded} {are_guarded} guarded for "
@@ -30,19 +31,19 @@ def require_own(store: str, bpf_dir: Path) -> None:
     """Raise InputError where guards stand that are another store's."""
     from vifguard.agent.host.store_ownership import not_our_store_reason
 
-    own, guarded = _standing(bpf_dir)
-    if guarded and (why := not_our_store_reason(own, store, guarded)):
+    noted, guarded = _standing(bpf_dir)
+    if guarded and (why := not_our_store_reason(noted, store, guarded)):
         raise InputError(why)
 
 
-def _standing(bpf_dir: Path) -> tuple[str, int]:
-    """The store whose ports are guarded (empty: none is noted), and the number of interfaces."""
-    from vifguard.enforce.drivers import guarded_interfaces, noted_store
+def _standing(bpf_dir: Path) -> tuple[frozenset[str], int]:
+    """The ids of the stores whose ports are guarded, and the number of interfaces."""
+    from vifguard.enforce.drivers import guarded_interfaces, noted_stores
 
-    own = noted_store(bpf_dir)
+    noted = noted_stores(bpf_dir)
     try:
-        return own, len(guarded_interfaces(bpf_dir))
+        return noted, len(guarded_interfaces(bpf_dir))
     except OSError as error:
-        if not own:
-            return "", 0  # whoever may not look has put no guard here either
+        if not noted:
+            return noted, 0  # whoever may not look has put no guard here either
         raise InputError(f"cannot read what is guarded on this host: {error}") from None

@@ -2,6 +2,9 @@
 
 A driver keeps one *image* for each device: all of a port's guard as the driver would write it,
 and the same as it was read back. Only the driver looks into an image; everybody else compares.
+It holds the id of its port, for `port_of`; the revision of the policy it may hold.
+
+Every method is called by the agent's worker, one at a time, except where it names another thread.
 
 desired = driver.render(attachments)
 change = driver.diff(desired, driver.observe(scope))
@@ -17,12 +20,11 @@ from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from vifguard.enforce.driver.device import Device
 from vifguard.enforce.driver.events import DriverEvents
-from vifguard.feed.messages import SetChange
 from vifguard.kernel.net.link import Link
 from vifguard.model.address import IPNetwork
 from vifguard.model.guard import Guard
 from vifguard.model.policy import PortPolicy
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 
 ImageT = TypeVar("ImageT")
 """The image of one device: comparable, and opaque to everybody but its driver."""
@@ -61,20 +63,29 @@ class RulesetChange:
 class Capabilities:
     """The abilities of a driver on this host: tried, not guessed.
 
-    `mechanism` is how it gets at frames (`tcx`), `features` are as a host reports them. `refused`
-    are the guards that it cannot enforce, each with the reason: a port with one is closed.
+    `mechanism` is how it gets at frames (`tcx`); a host reports both among its features. `refused`
+    are the guards that it cannot enforce, each with the reason: a port with one is closed. Where
+    no living host has a driver with security groups, the API offers none.
     """
 
     driver: str
     mechanism: str
-    features: frozenset[str]
     refused: Mapping[Guard, str] = field(default_factory=dict)
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The abilities by name, as a host reports them."""
+        own = {self.driver, self.mechanism}
+        groups = {Guard.SECURITY_GROUPS} - self.refused.keys()
+        return frozenset(own.union(each.value for each in groups))
 
 
 @dataclass(frozen=True, slots=True)
 class Desired(Generic[ImageT]):
     """The images of devices; `refused` names those that are closed instead, and why.
 
+    `ports` has the closed image of a refused device too: a device that is not there loses its
+    guard.
     `running` are the devices whose guests were there before any guard.
     """
 
@@ -167,24 +178,38 @@ class HostDriver(Protocol):
 
     @property
     def events(self) -> DriverEvents:
-        """The events of its guards."""
+        """The events of its guards; read by a thread of their own."""
 
     @property
     def holder(self) -> str:
-        """The id of the state that this process alone holds; kept for its next run. Empty: none."""
+        """The id of the state that this process alone holds; kept for its next run. Empty: none.
+
+        Of several drivers the first with one counts: it is enough to tell two agents apart.
+        """
 
     @property
     def store(self) -> str:
-        """The id of the store whose ports are guarded; empty where none was noted."""
+        """The id of the store whose ports are guarded; empty where none was noted.
+
+        An update is taken in only where every driver that noted a store noted the update's.
+        """
 
     def set_store(self, ident: str) -> None:
         """Note the id of the store whose ports are guarded, beside the guards; raises OSError."""
 
     def device_of(self, link: Link) -> Device | None:
-        """The identity of a port's interface; None where this driver does not guard such a one."""
+        """The identity of a port's interface; None where this driver does not guard such a one.
+
+        The first of a host's drivers that answers guards the port: one that answers for every
+        interface is the last of them.
+        """
 
     def connections(self) -> ConnectionUse | None:
-        """The use of its table of connections, to be read and closed; None where it has none."""
+        """The use of its table of connections, to be read and closed; None where it has none.
+
+        Called by the thread that watches the wiring. Of several drivers the first that has one is
+        reported.
+        """
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring the rules of groups and the sets into force for every port that has these groups.
@@ -226,12 +251,16 @@ class Driver(HostDriver, Protocol[ImageT]):
         """The images that enforce these policies. A port that cannot be rendered is closed."""
 
     def observe(self, scope: frozenset[Device] | None) -> Observed[ImageT]:
-        """The images of the devices in `scope`, as the data plane has them; None: everything."""
+        """The images of the devices in `scope`, as the data plane has them; None: everything.
+
+        Raises OSError where it cannot be read: nothing is changed then, and it is read again soon.
+        """
 
     def apply(self, change: Change[ImageT]) -> None:
         """Bring each port to its new image in one step: killed anywhere, it has the old or the new.
 
-        Raises ApplyError, after everything else is done, with each port that failed.
+        Raises ApplyError, after everything else is done, with each port that failed: an OSError
+        of one port is that port's. One of the backend as a whole may be raised as it is.
         """
 
     def loss(self, enforced: ImageT, observed: ImageT | None) -> Loss | None:
@@ -254,6 +283,5 @@ class Driver(HostDriver, Protocol[ImageT]):
         return Change(ports, before, removed, bool(observed.leftovers), running)
 
     def enforced(self, desired: Desired[ImageT], observed: Observed[ImageT]) -> frozenset[Device]:
-        """The devices whose policy was rendered, and whose image was read back as it was."""
-        equal = {d for d, each in desired.ports.items() if observed.ports.get(d) == each}
-        return frozenset(equal - desired.refused.keys())
+        """The devices whose desired image was read back; that of a refused one is closed."""
+        return frozenset(d for d, each in desired.ports.items() if observed.ports.get(d) == each)

@@ -56,13 +56,13 @@ class Session(Generic[ImageT_co]):
         """Whether a device has a guard, or leftovers of one."""
         return bool(self._driver.observe(frozenset({device})).ports)
 
-    def guarded(self) -> dict[Device, str]:
+    def read_guarded(self) -> dict[Device, str]:
         """Read all guards, put there by any process: the ids of their ports, or empty."""
         images = self._driver.observe(None).ports
         found = {device: self._driver.port_of(each) for device, each in images.items()}
         return {device: port_id for device, port_id in found.items() if port_id is not None}
 
-    def present(self) -> Collection[Device]:
+    def read_present(self) -> Collection[Device]:
         """Read all devices that have a guard, or leftovers of one."""
         return self._driver.observe(None).ports.keys()
 
@@ -97,7 +97,7 @@ class Session(Generic[ImageT_co]):
     def apply(self, plan: Plan[ImageT_co]) -> Result:
         """Apply a plan and read it back; close what was not taken."""
         reasons = self._apply(plan.change)
-        there = self._there(plan)
+        there = self._read_back(plan)
         self._note(plan, there)
         failed = dict(plan.desired.refused)
         lacking = plan.desired.ports.keys() - there
@@ -141,13 +141,13 @@ class Session(Generic[ImageT_co]):
             return {e.device: e.reason for e in error.exceptions if isinstance(e, PortError)}
         return {}
 
-    def _there(self, plan: Plan[ImageT_co]) -> set[Device]:
-        """The devices that have their desired image."""
+    def _read_back(self, plan: Plan[ImageT_co]) -> frozenset[Device]:
+        """Read what a plan has written; return the devices that have their desired image."""
         observed = dict(plan.observed.ports)
         if plan.change is not None and plan.change.ports:
             anew = self._driver.observe(frozenset(plan.change.ports)).ports
             observed.update({d: anew[d] for d in plan.change.ports if d in anew})
-        return {d for d, each in plan.desired.ports.items() if observed.get(d) == each}
+        return self._driver.enforced(plan.desired, Observed(observed))
 
     def _note(self, plan: Plan[ImageT_co], there: Collection[Device]) -> None:
         """Remember the images that were read back, for the comparisons to come."""
@@ -166,7 +166,7 @@ class Session(Generic[ImageT_co]):
         closed = (_closed(each, lacking[device]) for device, each in attached.items())
         closing = self.plan(closed, frozenset(attached))
         reasons = self._apply(closing.change)
-        there = self._there(closing)
+        there = self._read_back(closing)
         self._note(closing, there)
         bare = closing.desired.ports.keys() - there
         return {device: reasons.get(device, lacking[device]) for device in bare}
@@ -190,14 +190,6 @@ class Plan(Generic[ImageT_co]):
     def detached(self) -> Collection[Device]:
         """The devices that lose their guard; the caller cuts them off first."""
         return self.observed.ports.keys() - self.desired.ports.keys()
-
-    def keep_closed(self, attachments: Iterable[Attachment]) -> Plan[ImageT_co]:
-        """The plan, except that these devices keep a guard, by their own closed policies."""
-        return self.session.keep_closed(self, attachments)
-
-    def apply(self) -> Result:
-        """Apply it and read it back; close what was not taken."""
-        return self.session.apply(self)
 
 
 def _closed(attachment: Attachment, why: str) -> Attachment:

@@ -168,8 +168,7 @@ class EbpfDriver(Driver[PortImage]):
     @property
     def capabilities(self) -> Capabilities:
         """The way of attaching (`tcx`, `clsact`, or `none` for a private driver); all guards."""
-        way = self._attaching.name
-        return Capabilities(NAME, way, frozenset({NAME, way, Guard.SECURITY_GROUPS.value}))
+        return Capabilities(NAME, self._attaching.name)
 
     @property
     def holder(self) -> str:

@@ -21,10 +21,10 @@ from vifguard.model.policy import PortPolicy
 _BRIDGE = NewBridge("vgprobe", Mac(b"\x02\x76\x67\x00\x00\x01"), 1500)
 
 
-def probe(bpf_dir: Path) -> Capabilities | tuple[str, ...]:
+def probe(state_dir: Path) -> Capabilities | tuple[str, ...]:
     """Try the driver in this network namespace; its abilities, or what the kernel lacks for it.
 
-    Pins beside `bpf_dir`, so that a running agent is not disturbed, and leaves nothing behind.
+    Pins beside `state_dir`, so that a running agent is not disturbed, and leaves nothing behind.
     """
     needs: dict[str, Callable[[], str]] = {
         "tc programs": kernel.why_no_programs,
@@ -37,7 +37,7 @@ def probe(bpf_dir: Path) -> Capabilities | tuple[str, ...]:
     missing = tuple(f"{name}: {why}" for name, need in needs.items() if (why := need()))
     if missing:
         return missing
-    directory = bpf_dir.with_name(f"{bpf_dir.name}-check-{os.getpid()}")
+    directory = state_dir.with_name(f"{state_dir.name}-check-{os.getpid()}")
     try:
         return _attach(directory)
     except (DriverError, OSError) as error:
@@ -50,11 +50,12 @@ def _attach(directory: Path) -> Capabilities:
     """Guard an interface, read it back, and take everything away again."""
     policy = PortPolicy(str(uuid.uuid4()), frozenset(), frozenset(), closed="a check")
     driver = EbpfDriver(directory)
+    session = Session(driver)
     with Links() as links:
         device = Interface(links.make_bridge(_BRIDGE).index)
         attachment = Attachment(policy, device, reversed_hooks=False, revision=1)
         try:
-            result = Session(driver).plan([attachment], frozenset({device})).apply()
+            result = session.apply(session.plan([attachment], frozenset({device})))
             for why in result.failed.values():
                 raise DriverError(why)
             return driver.capabilities

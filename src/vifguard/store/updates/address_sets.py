@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, bindparam, delete, exists, insert, or_, select, union, update
 
-from vifguard.feed.messages import SetChange
 from vifguard.model.address import IPNetwork, host_prefix, is_wide
 from vifguard.model.learned import LearnedAddress
 from vifguard.model.port import Port
+from vifguard.model.security_group import SetChange
 from vifguard.resolve.policy import effective_security_groups
 from vifguard.store.batch import Batch, Pending
 from vifguard.store.database.statements import Statement, in_list

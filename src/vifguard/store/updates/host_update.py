@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from vifguard.feed.messages import HostPort, SetChange, Update
+from vifguard.feed.messages import HostPort, Update
 from vifguard.feed.segment import Flat, Local, Segment
 from vifguard.model.intent import Intent
 from vifguard.model.network import Network
 from vifguard.model.port import Port
-from vifguard.model.security_group import Rule
+from vifguard.model.security_group import Rule, SetChange
 from vifguard.resolve.policy import resolve
 
 
