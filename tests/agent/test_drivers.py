@@ -99,6 +99,8 @@ def test_guards_of_two_stores_are_neither_ones() -> None:
 def test_security_groups_are_offered_where_a_driver_holds_them() -> None:
     """The server offers groups where a living host has the feature `groups`."""
     unable = Recorder("unable", refused={Guard.SECURITY_GROUPS: "it keeps no connections"})
-    assert "groups" not in report(WIRE, [unable.capabilities], ()).features
+    alone = report(WIRE, [unable.capabilities], ())
+    assert "groups" not in alone.features
+    assert alone.refused_guards == ("unable: groups: it keeps no connections",)
     both = report(WIRE, [unable.capabilities, Recorder().capabilities], ())
     assert both.features >= {"unable", "recorder", "memory", "groups"}

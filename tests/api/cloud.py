@@ -113,10 +113,19 @@ class Cloud:
             raise AttributeError(name)
         return User(self.http, name)
 
-    def has_host(self, name: str = "h1", *, isolation: bool = True, groups: bool = False) -> None:
+    def has_host(
+        self,
+        name: str = "h1",
+        *,
+        isolation: bool = True,
+        groups: bool = False,
+        refused_guards: tuple[str, ...] = (),
+    ) -> None:
         """A host reports what it is, and what it can hold."""
         features = frozenset({"tcx", "groups"} if groups else {"tcx"})
-        about = HostReport("6.1.0", "ebpf", features, (), ("x",), isolation)
+        about = HostReport(
+            "6.1.0", "ebpf", features, (), ("x",), isolation, refused_guards=refused_guards
+        )
         self.store.record_report(Report(name, about=about))
 
     def enforces(self, port: dict[str, Any], host: str = "h1", **more: Any) -> None:

@@ -416,7 +416,7 @@ def test_an_interface_of_a_host_is_one_ports(cloud: Cloud, shared: dict[str, Any
 
 
 def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
-    cloud.has_host("h1")
+    cloud.has_host("h1", refused_guards=("ovs: storm: it cannot count",))
     (host,) = cloud.admin.get("hosts")["hosts"]
     assert host | {"seen_at": 0} == {
         "id": "h1",
@@ -428,6 +428,7 @@ def test_hosts_are_shown_to_the_operator(cloud: Cloud) -> None:
         "missing": [],
         "quarantine": ["x"],
         "isolation": True,
+        "refused_guards": ["ovs: storm: it cannot count"],
         "connections": None,
         "seen_at": 0,
         "bridges": [],

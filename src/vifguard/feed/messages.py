@@ -170,6 +170,9 @@ class HostReport:
 
     `quarantine` says in words by what an interface is blocked until it has its guard.
 
+    `refused_guards` names each guard that a driver of it cannot enforce, with driver and reason: a
+    port that needs one there is closed.
+
     `degraded` names each part of its agent that cannot do its work now, with the reason; `lost`
     counts by cause the guards that the agent has found lost, and put back, since it started.
     """
@@ -182,6 +185,7 @@ class HostReport:
     isolation: bool
     degraded: Facts = ()
     lost: Annotated[Mapping[HostName, int], AtMost(64)] = field(default_factory=dict)
+    refused_guards: Facts = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,11 @@ def report(
         missing=lacking,
         quarantine=tuple(name for name, holds in quarantine.items() if holds),
         isolation=not lacking,
+        refused_guards=tuple(
+            f"{each.driver}: {guard.value}: {why}"
+            for each in drivers
+            for guard, why in sorted(each.refused.items())
+        ),
     )
 
 

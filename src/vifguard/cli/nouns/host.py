@@ -99,6 +99,7 @@ def check(bpf_dir: BpfDir = BPF_DIR, *, json: Json = False) -> None:
         "missing": list(report.missing),
         "quarantine": list(report.quarantine),
         "isolation": report.isolation,
+        "refused_guards": list(report.refused_guards),
         "unguarded": bare,
         "agent": agent,
     }

@@ -76,6 +76,7 @@ def _hosts_of(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredHost
                 row.isolation,
                 tuple(row.degraded or ()),
                 row.lost or {},
+                tuple(row.refused_guards or ()),
             ),
             heartbeats.last(row.name, row.seen_at),
             row.wiring or {},
@@ -211,6 +212,7 @@ def write(
         "isolation": about.isolation,
         "degraded": list(about.degraded),
         "lost": dict(about.lost),
+        "refused_guards": list(about.refused_guards),
     }
     known = change.connection.execute(update(hosts).where(hosts.c.name == name).values(values))
     if known.rowcount == 0:

@@ -296,6 +296,7 @@ hosts = Table(
     json("wiring"),
     json("degraded"),
     json("lost"),
+    json("refused_guards"),
     # The run of the agent that is this host's, and the pins that it alone holds.
     Column("instance", String(64), server_default="", nullable=False),
     Column("pins", String(64), server_default="", nullable=False),
