@@ -235,7 +235,7 @@ def test_a_lost_guard_is_down_before_it_is_put_back() -> None:
     found = iter([Checked(lost={port_id(1): "its pin is gone"}, is_round=True)])
     reading = SimpleNamespace(due=0.0, step=lambda _: next(found, Checked()))
     bench = begun(reading=reading)
-    bench.worker._told[port_id(1)] = PortReport(port_id(1), 1, PortState.ENFORCED, tap(1))
+    bench.worker._reported[port_id(1)] = PortReport(port_id(1), 1, PortState.ENFORCED, tap(1))
     bench.state.take(complete(port(1)))
     bench.worker._read_back()
     (report,) = reports(bench)

@@ -67,7 +67,7 @@ def test_an_agent_that_is_started_again_ends_the_wait_of_the_one_before(
     after = f"after={ask('h1', 'after=0').json()['revision']}"
     with ThreadPoolExecutor() as agents:
         first = agents.submit(ask, "h1", f"{after}&timeout=60")
-        while "h1" not in cloud.store.changes._ears:
+        while "h1" not in cloud.store.changes._callbacks:
             assert not first.done()
         assert ask("h1", f"{after}&timeout=0").status_code == 204
         assert first.result(PATIENCE).status_code == 204

@@ -341,7 +341,7 @@ def test_who_waits_when_the_server_ends_is_answered(
         for thread in waiting:
             thread.start()
         store = cloud.store
-        while not (store.changes._ears and store.reports._ears):
+        while not (store.changes._callbacks and store.reports._callbacks):
             time.sleep(0)
         drain(app)
         for thread in waiting:

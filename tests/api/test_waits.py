@@ -81,7 +81,7 @@ def test_a_report_wakes_those_who_wait_for_its_host(
 
     monkeypatch.setattr(wait, "_look", note)
     with waiting(app, cloud, here["id"], there["id"]) as answers:
-        until(lambda: len(looked) == 4 and len(cloud.store.reports._ears) == 4)
+        until(lambda: len(looked) == 4 and len(cloud.store.reports._callbacks) == 4)
         looked.clear()
         cloud.store.record_report(Report("h1", reached=cloud.revision()))
         until(lambda: looked == [here["id"]])
@@ -102,9 +102,9 @@ def test_a_port_that_moves_is_waited_for_at_its_new_host(
     (port,) = made(cloud, "h1")
     cloud.has_host("h2")
     with waiting(app, cloud, port["id"]) as answers:
-        until(lambda: "host:h1" in cloud.store.reports._ears)
+        until(lambda: "host:h1" in cloud.store.reports._callbacks)
         port = cloud.admin.change("port", port["id"], **{"binding:host_id": "h2"})
-        until(lambda: "host:h2" in cloud.store.reports._ears)
+        until(lambda: "host:h2" in cloud.store.reports._callbacks)
         cloud.enforces(port, "h2")
     assert [each.status_code for each in answers] == [200]
 

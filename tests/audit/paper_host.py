@@ -84,7 +84,7 @@ class Host:
             (each.name, frame) for each in others if self.judge(each, Direction.TO_GUEST, parsed)
         ]
 
-    def hear(self, patience: float) -> list[tuple[str, bytes]]:
+    def receive(self, patience: float) -> list[tuple[str, bytes]]:
         del patience
         heard, self._heard = self._heard, []
         return heard

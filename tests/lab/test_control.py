@@ -60,7 +60,7 @@ def is_attack(variant: Variant) -> bool:
 
 def played(referee: Referee, case: Case) -> Seen:
     """What came of the frame; again where the victim, by talking itself, undid it at once."""
-    variant, cast = case.variant, referee.arena.cast(case.segment, case.variant.actor, case.path)
+    variant, cast = case.variant, referee.topology.cast(case.segment, case.variant.actor, case.path)
     offload = variant.offload(cast) if variant.offload else None
     for _ in range(5):
         seen = referee.play(case.segment, variant.actor, case.frame, offload)

@@ -230,12 +230,12 @@ class AgentState:
         change(self._port_macs, _tail(port.mac), port_id)
         self._join_groups(port, port_id, present=present)
         before = self._ports_sharing_network(network_id)
-        told = self._networks[network_id].segment if network_id in self._networks else None
+        known_segment = self._networks[network_id].segment if network_id in self._networks else None
         self._join(port, port_id, present=present)
-        tells = self._networks[network_id].segment if network_id in self._networks else None
+        segment = self._networks[network_id].segment if network_id in self._networks else None
         return (
             set()
-            if told == tells
+            if known_segment == segment
             else self._ports_of(before | self._ports_sharing_network(network_id))
         )
 

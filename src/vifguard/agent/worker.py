@@ -107,7 +107,7 @@ class Worker:
         self._health = health
         self._every = compare_every
         self._is_refusing = False
-        self._told: dict[str, PortReport] = {}
+        self._reported: dict[str, PortReport] = {}
         self._retries: dict[str | int, float] = {}
         self._backlog: dict[str, None] = {}
         self._is_sweeping = False
@@ -248,7 +248,7 @@ class Worker:
         if why or (self._is_refusing and not update.complete):
             return NOTHING
         if update.complete:
-            self._told.clear()
+            self._reported.clear()
             self._reached = 0
             self._is_refusing = False
             self._health.recover("store")
@@ -298,13 +298,13 @@ class Worker:
 
     def _mark_lost(self, checked: Checked) -> None:
         """Report the ports that have lost their guard, before it is put back."""
-        known = ((self._told.get(port_id), why) for port_id, why in checked.lost.items())
+        known = ((self._reported.get(port_id), why) for port_id, why in checked.lost.items())
         reports = [
-            replace(told, state=PortState.HELD_CLOSED, reason=f"its guard was lost: {why}")
-            for told, why in known
-            if told is not None
+            replace(reported, state=PortState.HELD_CLOSED, reason=f"its guard was lost: {why}")
+            for reported, why in known
+            if reported is not None
         ]
-        self._told.update((report.port_id, report) for report in reports)
+        self._reported.update((report.port_id, report) for report in reports)
         if reports:
             self._outbox.put_ports(reports)
 
@@ -320,13 +320,13 @@ class Worker:
         self._try_again([*settled.failing, *settled.stuck])
         for port_id in dirty.ports:
             if port_id not in self._state.ports:
-                self._told.pop(port_id, None)
+                self._reported.pop(port_id, None)
         reports = self._noted(settled)
-        news = [r for r in reports if self._told.get(r.port_id) != r]
-        self._told.update((report.port_id, report) for report in news)
+        changed = [r for r in reports if self._reported.get(r.port_id) != r]
+        self._reported.update((report.port_id, report) for report in changed)
         reached = revision if self._state.book.is_applied and revision > self._reached else 0
         self._reached = max(self._reached, reached)
-        self._outbox.put_ports(news, reached)
+        self._outbox.put_ports(changed, reached)
 
     def _noted(self, settled: ReconcileResult) -> list[PortReport]:
         """The reports; one of a port whose loss was put back names the loss for a while."""

@@ -45,12 +45,14 @@ class Application:
         self.state = state
         # Start and end of the server are no requests: a router without routes answers them.
         behind = PathRouter(SERVED, Router())
-        self._front = RequestMiddleware(behind, state.metrics, access_log=state.settings.access_log)
+        self._middleware = RequestMiddleware(
+            behind, state.metrics, access_log=state.settings.access_log
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         scope["app"] = self
-        await self._front(scope, receive, send)
+        await self._middleware(scope, receive, send)
 
     @cached_property
     def openapi(self) -> Document:

@@ -72,7 +72,7 @@ def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> 
     which ports share it.
     """
     if status(port) == "ACTIVE":
-        return _said(port, is_told_all=sees_hosts_and_others)
+        return _said(port, sees_all=sees_hosts_and_others)
     if not port.port_up:
         return "the port's admin_state_up is false"
     if not port.network_up:
@@ -83,8 +83,8 @@ def status_reason(port: EnforcementProgress, *, sees_hosts_and_others: bool) -> 
             ": set binding:host_id" if sees_hosts_and_others else " yet"
         )
     if port.silent_since:
-        return _why_silent(port, host, is_told_all=sees_hosts_and_others)
-    return _said(port, is_told_all=sees_hosts_and_others) or _why_behind(port, host)
+        return _why_silent(port, host, sees_all=sees_hosts_and_others)
+    return _said(port, sees_all=sees_hosts_and_others) or _why_behind(port, host)
 
 
 _DISCREET: Final = MappingProxyType(
@@ -96,16 +96,16 @@ _DISCREET: Final = MappingProxyType(
 )
 
 
-def _said(port: EnforcementProgress, *, is_told_all: bool) -> str:
+def _said(port: EnforcementProgress, *, sees_all: bool) -> str:
     """The host's own remark on the port."""
     said = port.enforcement.reason
-    return said if is_told_all or not said else _DISCREET[port.enforcement.state]
+    return said if sees_all or not said else _DISCREET[port.enforcement.state]
 
 
-def _why_silent(port: EnforcementProgress, host: str, *, is_told_all: bool) -> str:
+def _why_silent(port: EnforcementProgress, host: str, *, sees_all: bool) -> str:
     # Of two silent hosts, the times would tell which ports are on the same one.
     at = datetime.fromtimestamp(int(port.silent_since), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    since = f"has been silent since {at}" if is_told_all else "is silent"
+    since = f"has been silent since {at}" if sees_all else "is silent"
     return f"{host} {since}: its guards stay in force, but nothing checks them"
 
 

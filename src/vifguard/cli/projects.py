@@ -16,7 +16,7 @@ from vifguard.client.resource import NETWORK, SECURITY_GROUP
 if TYPE_CHECKING:
     from vifguard.cli.session import Session
 
-_TOLD: Final = 10
+_MOST_NAMED: Final = 10
 
 
 def note_if_new(session: Session, project: str) -> None:
@@ -24,8 +24,8 @@ def note_if_new(session: Session, project: str) -> None:
     known = None if project == EVERY else _known(session)
     if known is None or project in known:
         return
-    first = ", ".join(sorted(known)[:_TOLD])
-    more = f" and {len(known) - _TOLD} more" if len(known) > _TOLD else ""
+    first = ", ".join(sorted(known)[:_MOST_NAMED])
+    more = f" and {len(known) - _MOST_NAMED} more" if len(known) > _MOST_NAMED else ""
     note(f"project {project!r} has no user and nothing here so far; there are {first}{more}")
 
 

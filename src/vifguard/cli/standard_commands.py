@@ -176,11 +176,13 @@ def _delete(client: "Client", resource: ResourceType, named: Mapping[str, str]) 
             raise HalfwayError(f"{resource.noun} {names[place]}", error, said) from error
 
 
-def _said(gone: list[str], failed: str, left: list[str], error: BaseException) -> tuple[str, ...]:
+def _said(
+    deleted: list[str], failed: str, left: list[str], error: BaseException
+) -> tuple[str, ...]:
     refused = isinstance(error, RefusedError)
     kept = [failed, *left] if refused else left
     return (
-        f"deleted: {', '.join(gone) or 'none'}",
+        f"deleted: {', '.join(deleted) or 'none'}",
         *([] if refused else [f"deleted or not, which is not known: {failed}"]),
         f"not deleted: {', '.join(kept) or 'none'}",
     )

@@ -15,7 +15,7 @@ _LEAST = 8
 """Octets of the upper header that every error quotes (RFC 792; RFC 4443 quotes more)."""
 
 _ANSWERS = {ICMP: (0, 14), ICMPV6: (129,)}
-_QUESTIONS = {ICMP: (8, 13), ICMPV6: (128,)}
+_QUERIES = {ICMP: (8, 13), ICMPV6: (128,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _of(src: IPAddress, dst: IPAddress, protocol: int, upper: bytes) -> Quoted |
     if protocol in _ANSWERS:
         kind = upper[0]
         answers = kind in _ANSWERS[protocol]
-        if not answers and kind not in _QUESTIONS[protocol]:
+        if not answers and kind not in _QUERIES[protocol]:
             return None
         return Quoted(src, dst, protocol, 0, 0, upper[4] << 8 | upper[5], answers)
     sequence = int.from_bytes(upper[4:8], "big") if protocol == TCP else None

@@ -12,7 +12,7 @@ belong to a TCP connection.
 
 **Lifetimes** (seconds since the last packet that belonged to the connection): TCP half-open 120,
 answered 60, picked up 300, open 432000, closing 120, half-closed 7440, finished 120, reset 10,
-recalled 300; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered. Time is counted in
+revoked 300; UDP 30, 180 once answered; ICMP 30; others 60, 600 once answered. Time is counted in
 ticks of 2^28 ns, about a quarter of a second: a connection ends up to one tick early.
 
 An open connection may be silent for five days, as with netfilter: over a weekend, and more than
@@ -80,7 +80,7 @@ class FlowState(Enum):
     HALF_CLOSED = auto()
     FINISHED = auto()
     RESET = auto()
-    RECALLED = auto()
+    REVOKED = auto()
 
 
 _LIFETIMES = {
@@ -93,7 +93,7 @@ _LIFETIMES = {
         FlowState.HALF_CLOSED: 7440,
         FlowState.FINISHED: 120,
         FlowState.RESET: 10,
-        FlowState.RECALLED: 300,
+        FlowState.REVOKED: 300,
     },
     UDP: {FlowState.HALF_OPEN: 30, FlowState.OPEN: 180},
     1: {FlowState.HALF_OPEN: 30, FlowState.OPEN: 30},
@@ -114,7 +114,7 @@ class Flow:
     @property
     def may_be_replaced(self) -> bool:
         """Whether a SYN begins a new connection in its place."""
-        return self.state in (FlowState.FINISHED, FlowState.RESET, FlowState.RECALLED)
+        return self.state in (FlowState.FINISHED, FlowState.RESET, FlowState.REVOKED)
 
     def is_expired(self, now: int) -> bool:
         """Whether its time is over at `now` (ns)."""
@@ -122,7 +122,7 @@ class Flow:
 
     def revoke(self, now: int) -> None:
         """End it because the rules no longer allow it."""
-        self.state = FlowState.RECALLED
+        self.state = FlowState.REVOKED
         self.refresh(now)
 
     def refresh(self, now: int) -> None:

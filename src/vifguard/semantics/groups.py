@@ -170,7 +170,7 @@ class _GroupJudge:
         """Judge a TCP segment by its connection, which it may open."""
         flow, direction = self._living(key), opening.direction
         if isinstance(flow, TcpFlow) and not flow.may_be_replaced_by(direction, segment):
-            if flow.state is FlowState.RECALLED:
+            if flow.state is FlowState.REVOKED:
                 flow.refresh(self.now)
                 return drop(Guard.SECURITY_GROUPS, Reason.NOT_ALLOWED, opening.remote)
             objection = self._by_rules(opening) if flow.asks_rules(direction, segment) else None
@@ -202,17 +202,17 @@ class _GroupJudge:
         if quoted.later is not None:
             return self.memory.fragments.is_quoted(sent_by, quoted, self.now)
         flow = self._living(_quoted_key(quoted, sent_by))
-        if flow is None or flow.state is FlowState.RECALLED:
+        if flow is None or flow.state is FlowState.REVOKED:
             return False
         return not isinstance(flow, TcpFlow) or flow.is_sent(sent_by, quoted.sequence or 0)
 
     def _living(self, key: FlowKey) -> Flow | None:
-        """The connection, unless it is over; recalled if the rules no longer allow its opening."""
+        """The connection, unless it is over; revoked if the rules no longer allow its opening."""
         flow = self.memory.flows.get(key)
         if flow is None or flow.is_expired(self.now):
             self.memory.flows.pop(key, None)
             return None
-        if flow.state is not FlowState.RECALLED and not self._allows(flow.opening):
+        if flow.state is not FlowState.REVOKED and not self._allows(flow.opening):
             if key.protocol != TCP:
                 del self.memory.flows[key]
                 return None

@@ -20,15 +20,15 @@ class StoreFeed:
     def next(self, instance: str, after: int, timeout: float) -> Update | None:
         """The update after a revision, or None when nothing changed for `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        rung = threading.Event()
-        with self._store.changes.subscribe(self._host, rung.set):
+        notified = threading.Event()
+        with self._store.changes.subscribe(self._host, notified.set):
             while True:
-                rung.clear()
+                notified.clear()
                 update = self._update(instance, after)
                 left = deadline - time.monotonic()
                 if update is not None or left <= 0:
                     return update
-                rung.wait(left)
+                notified.wait(left)
 
     def report(self, report: Report) -> ReportAnswer:
         """Deliver a report."""

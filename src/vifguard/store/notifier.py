@@ -20,25 +20,27 @@ class Notifier:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ears: dict[str, set[Callback]] = {}
+        self._callbacks: dict[str, set[Callback]] = {}
 
     @contextmanager
     def subscribe(self, topic: str, callback: Callback) -> Iterator[None]:
         """Call `callback` whenever `topic` is notified, until the block ends."""
         with self._lock:
-            self._ears.setdefault(topic, set()).add(callback)
+            self._callbacks.setdefault(topic, set()).add(callback)
         try:
             yield
         finally:
             with self._lock:
-                self._ears[topic].discard(callback)
-                if not self._ears[topic]:
-                    del self._ears[topic]
+                self._callbacks[topic].discard(callback)
+                if not self._callbacks[topic]:
+                    del self._callbacks[topic]
 
     def notify(self, topics: Iterable[str] | None) -> None:
         """Call the subscribers of these topics; None calls all."""
         with self._lock:
-            chosen = self._ears.keys() if topics is None else set(topics) & self._ears.keys()
-            ears = [ear for topic in chosen for ear in self._ears[topic]]
-        for ear in ears:
-            ear()
+            chosen = (
+                self._callbacks.keys() if topics is None else set(topics) & self._callbacks.keys()
+            )
+            callbacks = [callback for topic in chosen for callback in self._callbacks[topic]]
+        for callback in callbacks:
+            callback()

@@ -84,7 +84,7 @@ class Store:
         self.reports = Notifier()
         self.drops = DropLog()
         self._release_timer = DeadlineTimer(clock, self.release_holds)
-        database.start_listening(self._on_connect, self._dispatch)
+        database.start_listening(self._on_connect, self._notify)
 
     @classmethod
     def open(
@@ -162,7 +162,7 @@ class Store:
                 if change is None or not change.is_committing:
                     raise
                 self._require_committed(change, error)
-        self._dispatch(change.notification())
+        self._notify(change.notification())
 
     @contextmanager
     def _write_locked(self) -> Iterator[None]:
@@ -186,7 +186,7 @@ class Store:
             made = None
         if made is None:
             # Subscribers read the rows, and find the change or not.
-            self._dispatch(change.notification())
+            self._notify(change.notification())
             raise UnknownOutcomeError(
                 "The database did not answer when it was told to commit: the change may or may "
                 "not have been made."
@@ -309,9 +309,9 @@ class Store:
             if self._database.is_only_server(change.connection):
                 change.restart()
             change.release = holders.next_release(change)
-        self._dispatch(Notification(None, None))
+        self._notify(Notification(None, None))
 
-    def _dispatch(self, notification: Notification) -> None:
+    def _notify(self, notification: Notification) -> None:
         """Notify subscribers; the rows hold the change too, whichever process dies before."""
         if notification.release is not None:
             self._release_timer.schedule(notification.release)

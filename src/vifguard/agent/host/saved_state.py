@@ -106,15 +106,15 @@ class SavedState:
 
         One that was hands-off was somebody else's until now: its present state counts.
         """
-        news = [
+        added = [
             self._interface(link, known, hands_off=hands_off)
             for link in links
             if (known := self.interfaces.get(link.index)) is None or known.hands_off != hands_off
         ]
-        for each in news:
+        for each in added:
             self.interfaces[each.index] = each
             self.ended.pop(each.index, None)
-        self._append([self._line(interface=each) for each in news])
+        self._append([self._line(interface=each) for each in added])
 
     def note_bridge(self, bridge: Link, vlans: OriginalVlans, members: Iterable[int]) -> None:
         """Write the state of a bridge, unless it is known already. Raises OSError."""

@@ -87,7 +87,7 @@ class Outbox:
         self._urgent = False
         self._closed = False
         self._about: HostReport | None = None
-        self._news = False
+        self._has_unsent = False
         self._ports: dict[str, PortReport] = {}
         self._claims: deque[Claim] = deque(maxlen=CLAIMS_AT_ONCE)
         self._address_claims: dict[tuple[str, str], AddressClaim] = {}
@@ -104,8 +104,8 @@ class Outbox:
         """Put the report of this host; sent at once."""
         with self._filled:
             self._about = cut(replace(about, degraded=self._degraded, lost=self._lost))
-            self._news = True
-            self._wake(urgent=True)
+            self._has_unsent = True
+            self._notify_sender(urgent=True)
 
     def put_health(self, degraded: tuple[str, ...], lost: Mapping[str, int]) -> None:
         """Put the agent's troubles and losses; sent at once."""
@@ -114,8 +114,8 @@ class Outbox:
             self._seen(degraded, lost, read_back=False)
             if self._about is not None:
                 self._about = cut(replace(self._about, degraded=degraded, lost=lost))
-                self._news = True
-                self._wake(urgent=True)
+                self._has_unsent = True
+                self._notify_sender(urgent=True)
 
     def put_read_back(self) -> None:
         """Put that every guard was read back and losses were reported before; sent at once.
@@ -125,13 +125,13 @@ class Outbox:
         with self._filled:
             self._seen(self._degraded, self._lost, read_back=True)
             self._read_back = True
-            self._wake(urgent=True)
+            self._notify_sender(urgent=True)
 
     def put_wiring(self, wiring: WiringReport) -> None:
         """Put the report of the host's wiring that is no port's; sent within a second."""
         with self._filled:
             self._wiring = cut(wiring)
-            self._wake(urgent=False)
+            self._notify_sender(urgent=False)
 
     def put_ports(self, reports: Iterable[PortReport], reached: int = 0) -> None:
         """Put reports of ports, as read back from the kernel; sent at once, the latest of each.
@@ -142,7 +142,7 @@ class Outbox:
             self._ports.update((report.port_id, cut(report)) for report in reports)
             self._reached = max(self._reached, reached)
             if self._ports or self._reached:
-                self._wake(urgent=True)
+                self._notify_sender(urgent=True)
 
     def put_claims(self, claims: Iterable[Claim], sightings: Iterable[Sighting]) -> None:
         """Put claims, and the sightings just before them; claims are sent at once."""
@@ -151,23 +151,23 @@ class Outbox:
             self._claims.extend(claims)
             self._sightings.update(((s.port_id, str(s.address)), s) for s in sightings)
             if len(self._claims) > before:
-                self._wake(urgent=True)
+                self._notify_sender(urgent=True)
             elif self._sightings:
-                self._wake(urgent=False)
+                self._notify_sender(urgent=False)
 
     def put_address_claim(self, claim: AddressClaim) -> None:
         """Put a guest's address claim; sent at once."""
         with self._filled:
             if len(self._address_claims) < FACTS_KEPT:
                 self._address_claims[claim.port_id, str(claim.address)] = claim
-            self._wake(urgent=True)
+            self._notify_sender(urgent=True)
 
     def put_detection(self, detection: Detection) -> None:
         """Put the result of a detection; sent at once."""
         with self._filled:
             if len(self._detections) < FACTS_KEPT:
                 self._detections[detection.port_id, str(detection.address)] = detection
-            self._wake(urgent=True)
+            self._notify_sender(urgent=True)
 
     def put_answer(self, answer: ReportAnswer) -> None:
         """Take in the server's answer to a report."""
@@ -187,13 +187,13 @@ class Outbox:
                 self._drops.add((drop.port_id, drop.direction, drop.reason), drop)
             self._counts.update(((c.port_id, c.direction, c.guard or ""), c) for c in counts)
             if self._drops or self._counts:
-                self._wake(urgent=False)
+                self._notify_sender(urgent=False)
 
     def close(self) -> None:
         """End the waiting of `take`."""
         with self._filled:
             self._closed = True
-            self._wake(urgent=True)
+            self._notify_sender(urgent=True)
 
     def take(self) -> Report | None:
         """The next report: at once when something is urgent, else a second after the first fact.
@@ -230,7 +230,7 @@ class Outbox:
                 self._reached = 0
             if report.read_back:
                 self._read_back = False
-            self._news = False
+            self._has_unsent = False
             self._claims.clear()
             self._urgent = self._closed or not self._is_empty()
             return report
@@ -244,7 +244,7 @@ class Outbox:
 
     def _is_empty(self) -> bool:
         return not (
-            self._news
+            self._has_unsent
             or self._read_back
             or self._ports
             or self._claims
@@ -257,7 +257,7 @@ class Outbox:
             or self._detections
         )
 
-    def _wake(self, *, urgent: bool) -> None:
+    def _notify_sender(self, *, urgent: bool) -> None:
         self._urgent = self._urgent or urgent
         self._filled.notify_all()
 

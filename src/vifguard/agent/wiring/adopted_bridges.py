@@ -190,7 +190,7 @@ class AdoptedBridges:
             found = there if inside is None else inside
             vlans = filter_.original_vlans(bridge)
             self._record(partial(self._former.note_bridge, bridge, vlans, found))
-            self._tell_loss(bridge, is_gone=inside is None)
+            self._tell_loss(bridge, is_missing=inside is None)
             self._settle_bridge(bridge)
             if inside is None:
                 filter_.put(bridge, self._wanted(bridge, guarded))
@@ -201,12 +201,12 @@ class AdoptedBridges:
         self.filtered = {**self.filtered, bridge.name: bridge.index}
         return {}
 
-    def _tell_loss(self, bridge: Link, *, is_gone: bool) -> None:
+    def _tell_loss(self, bridge: Link, *, is_missing: bool) -> None:
         """Log and count that the filter of a bridge was removed, or the bridge with it."""
         before = self.filtered.get(bridge.name, bridge.index)
         if before != bridge.index:
             log.error("bridge %s was made anew: its members will be filtered again", bridge.name)
-        elif is_gone and bridge.name in self.filtered:
+        elif is_missing and bridge.name in self.filtered:
             log.error("the filter of bridge %s's members was taken away", bridge.name)
         else:
             return

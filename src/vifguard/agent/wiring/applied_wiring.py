@@ -78,8 +78,8 @@ class AppliedWiring:
             return WiringLoss.QUARANTINE, f"bridge {bridge.name} was not sealed off from the host"
         return None
 
-    def _member(self, told: Link, member: Member) -> Lost | None:
-        link, bridge = self._wirer.link(told.index), self._wirer.named(member.bridge)
+    def _member(self, noted: Link, member: Member) -> Lost | None:
+        link, bridge = self._wirer.link(noted.index), self._wirer.named(member.bridge)
         if link is None:
             return None
         if bridge is None:

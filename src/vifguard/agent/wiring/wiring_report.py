@@ -64,7 +64,7 @@ class WiringWatcher:
 
     def work(self) -> None:
         """Read and report until stopped."""
-        told, again = None, 0.0
+        reported, again = None, 0.0
         with (
             Links() as links,
             Bridges() as bridges,
@@ -72,7 +72,7 @@ class WiringWatcher:
             MembersTable(MEMBERS) as members,
             self._connections() or nullcontext() as table,
         ):
-            while not self._stop.wait(0.0 if told is None else EVERY):
+            while not self._stop.wait(0.0 if reported is None else EVERY):
                 if any(self._lost(bridges, members)):
                     self._put(QuarantineLost())
                 found = WiringReport(
@@ -80,10 +80,10 @@ class WiringWatcher:
                     _held(quarantine),
                     _use(table) if table else None,
                 )
-                if found != told or time.monotonic() >= again:
+                if found != reported or time.monotonic() >= again:
                     self._outbox.put_wiring(found)
                     again = time.monotonic() + AGAIN
-                told = found
+                reported = found
 
     def _lost(self, bridges: Bridges, members: MembersTable) -> Iterator[bool]:
         """Whether each bridge that is to be filtered is not, or was made anew since."""

@@ -46,16 +46,16 @@ class FileField:
     """One key that a file may give a noun.
 
     `attribute` is the API's; `refer` puts references where the file has names; `same` compares a
-    declared value with an object of the server; `told` is the present value in the report of a
-    change. `beside` sets a value that no update of the object changes. A value that is not
-    `posted` is set once the object is there.
+    declared value with an object of the server; `present_value` makes what the report of a change
+    shows as the present value. `beside` sets a value that no update of the object changes. A value
+    that is not `posted` is set once the object is there.
     """
 
     name: str
     attribute: Attribute
     refer: Callable[[Any], Any] = lambda value: value
     same: Callable[[FileField, Any, Item], bool] | None = None
-    told: Callable[[Any], Any] = lambda value: value
+    present_value: Callable[[Any], Any] = lambda value: value
     beside: Beside | None = None
     posted: bool = True
 

@@ -59,7 +59,7 @@ def kept_of(kept: Kept) -> Mapping[str, Any]:
 def _old_and_new(step: Update) -> dict[str, tuple[Any, Any]]:
     fields = NOUN_OF[step.resource].by_name
     return {
-        name: (fields[name].told(step.current.get(fields[name].attribute.name)), value)
+        name: (fields[name].present_value(step.current.get(fields[name].attribute.name)), value)
         for name, value in step.values.items()
     }
 

@@ -59,7 +59,7 @@ _TAGS = FileField(
     "tags",
     Attribute("tags", tags, OWNER, OWNER, ()),
     same=same_tags,
-    told=unmarked,
+    present_value=unmarked,
     beside=set_tags,
     posted=False,
 )
@@ -67,7 +67,7 @@ _SHARED_WITH = FileField(
     "shared_with",
     Attribute("shared_with", converters.list_of(converters.project, 1000), OWNER, OWNER, ()),
     same=same_targets,
-    told=targets,
+    present_value=targets,
     beside=share,
     posted=False,
 )

@@ -53,17 +53,17 @@ def run_scenarios(names: Names = None, *, json: Json = False) -> None:
 
     scenarios = _chosen(names or [])
     _require_bench(scenarios)
-    performances = []
+    results = []
     with ending_tidily():
         for scenario in scenarios:
             with _progress(scenario) as tell:
-                performances.append(run_scenario(scenario, tell))
-            _summarise(performances[-1])
+                results.append(run_scenario(scenario, tell))
+            _summarise(results[-1])
     if json:
-        print_json(document(performances))
+        print_json(document(results))
     else:
-        print_results(performances)
-    if not all(each.ok for each in performances):
+        print_results(results)
+    if not all(each.ok for each in results):
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -200,14 +200,14 @@ def _moving(name: str) -> Iterator[Tell]:
         yield tell
 
 
-def _summarise(performance: ScenarioResult) -> None:
-    wrong = sum(not each.ok for each in performance.findings)
-    name = performance.scenario.name
+def _summarise(result: ScenarioResult) -> None:
+    wrong = sum(not each.ok for each in result.findings)
+    name = result.scenario.name
     verdict = f"{wrong} NOT AS EXPECTED" if wrong else "all as expected"
-    seconds = round(performance.seconds)
-    note(f"{name}: {len(performance.findings)} checks in {seconds} s, {verdict}")
-    if performance.error:
-        note(f"{name}: could not be played to its end: {performance.error}")
+    seconds = round(result.seconds)
+    note(f"{name}: {len(result.findings)} checks in {seconds} s, {verdict}")
+    if result.error:
+        note(f"{name}: could not be played to its end: {result.error}")
 
 
 def _print_world(world: World) -> None:

@@ -34,21 +34,21 @@ _SUMMARY = (
 _LEGEND = "Profiles: S strict, M mac, R router, I off. Attacks: docs/attacks.md."
 
 
-def print_results(performances: Sequence[ScenarioResult]) -> None:
+def print_results(results: Sequence[ScenarioResult]) -> None:
     """Each scenario's attacks and checks, all faults in full, then one summary."""
     from vifguard.lab.result.result_table import rows
 
-    for performance in performances:
-        _print_scenario(performance.scenario.name, rows(performance.findings))
-    _print_waiting(performances)
+    for result in results:
+        _print_scenario(result.scenario.name, rows(result.findings))
+    _print_waiting(results)
     print_line("")
-    print_table(_SUMMARY, [_summary(each) for each in performances], width=PAGE)
+    print_table(_SUMMARY, [_summary(each) for each in results], width=PAGE)
 
 
-def document(performances: Sequence[ScenarioResult]) -> dict[str, Any]:
+def document(results: Sequence[ScenarioResult]) -> dict[str, Any]:
     """Every finding of every scenario, for `--json`."""
     return {
-        "ok": all(each.ok for each in performances),
+        "ok": all(each.ok for each in results),
         "scenarios": [
             {
                 "name": each.scenario.name,
@@ -58,7 +58,7 @@ def document(performances: Sequence[ScenarioResult]) -> dict[str, Any]:
                 "seconds": round(each.seconds, 1),
                 "findings": [asdict(finding) | {"ok": finding.ok} for finding in each.findings],
             }
-            for each in performances
+            for each in results
         ],
         "waiting": _waiting(),
     }
@@ -80,30 +80,30 @@ def _print_scenario(name: str, rows: Sequence[Row]) -> None:
             print_line(f"NOT AS EXPECTED  {name}  {fault} (expected {row.expected})")
 
 
-def _summary(performance: ScenarioResult) -> dict[str, object]:
+def _summary(result: ScenarioResult) -> dict[str, object]:
     from vifguard.lab.result.result_table import delivered, dropped
 
-    findings = performance.findings
+    findings = result.findings
     wrong = sum(not each.ok for each in findings)
     drops = dropped(findings)
-    shown = performance.scenario.title
+    shown = result.scenario.title
     if drops:
         by_guard = ", ".join(f"{guard} {count}" for guard, count in drops.most_common())
         shown += f". Frames dropped: {by_guard}. Legal frames delivered: {delivered(findings)}"
-    if performance.error:
-        shown = f"could not be played to its end: {performance.error.splitlines()[0]}"
+    if result.error:
+        shown = f"could not be played to its end: {result.error.splitlines()[0]}"
     return {
-        "scenario": performance.scenario.name,
+        "scenario": result.scenario.name,
         "checks": len(findings),
-        "seconds": round(performance.seconds),
-        "result": "FAILED" if performance.error else f"{wrong} WRONG" if wrong else "as expected",
+        "seconds": round(result.seconds),
+        "result": "FAILED" if result.error else f"{wrong} WRONG" if wrong else "as expected",
         "shown": shown,
     }
 
 
-def _print_waiting(performances: Sequence[ScenarioResult]) -> None:
+def _print_waiting(results: Sequence[ScenarioResult]) -> None:
     """Print the rows of the catalogue that need a feature this lab does not have."""
-    if any(each.scenario.name == "s1" for each in performances):
+    if any(each.scenario.name == "s1" for each in results):
         waiting = _waiting()
         print_line("")
         rows = len(set().union(*waiting.values()))

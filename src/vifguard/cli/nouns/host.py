@@ -23,7 +23,7 @@ app = noun_app(HOST, "Hosts: what each can enforce, and what is missing.")
 add_show(app, HOST)
 
 app.command("adopt")(adopt)
-SILENCE = 10.0
+SILENT_AFTER = 10.0
 """Seconds after which guards that were not read back are said to be so."""
 
 _NAME = typer.Argument(metavar="NAME", help="The host's name.", autocompletion=completer(HOST))
@@ -119,7 +119,7 @@ def _agent(bpf_dir: Path) -> tuple[dict[str, Any] | None, list[str]]:
     if found is None:
         return None, []
     why = list(found.degraded)
-    if found.read_back_ago > SILENCE:
+    if found.read_back_ago > SILENT_AFTER:
         why.append(f"the guards were last read back {moment(found.read_back_at) or 'never'}")
     return {
         "pid": found.pid,

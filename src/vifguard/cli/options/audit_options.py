@@ -113,8 +113,8 @@ class _DeclaredGuest:
         place, *pairs = text.split(",")
         fields = dict(_pair(name, pair) for pair in pairs)
         reach = _reach(name, place, command)
-        is_told = {"mac", "ip", "ip6"} <= fields.keys()
-        return cls(name, reach, fields, None if is_told else facts_of(reach))
+        is_complete = {"mac", "ip", "ip6"} <= fields.keys()
+        return cls(name, reach, fields, None if is_complete else facts_of(reach))
 
     def post(self) -> VantagePoint:
         """The post: from the given values, else from the device."""
@@ -149,8 +149,8 @@ class _DeclaredGuest:
                     "and ll are IPv6"
                 )
             return said
-        told = [each for each in self._read_interfaces() if isinstance(each, kind)]
-        fitting = (each for each in told if each.ip.is_link_local == (field == "ll"))
+        known = [each for each in self._read_interfaces() if isinstance(each, kind)]
+        fitting = (each for each in known if each.ip.is_link_local == (field == "ll"))
         return next(fitting, None)
 
     def _read_interfaces(self) -> list[Interface]:

@@ -172,7 +172,7 @@ class ServerOptions:
         where = listening.parse_listen(self.listen, insecure=insecure, tls=tls)
         self._require_private(where)
         authenticators = self._authenticators(layout)
-        door, url = cleanup.enter_context(listening.opened(where, tls=tls))
+        listener, url = cleanup.enter_context(listening.opened(where, tls=tls))
         url = self.public_url or url
         try:
             self._introduce(layout, url)
@@ -186,7 +186,7 @@ class ServerOptions:
         cleanup.callback(store.close)
         store.rest, store.base_mac = rest, base_mac
         app = create_app(store, *authenticators, settings=settings)
-        return ApiServer(app, door, certificate), store, url
+        return ApiServer(app, listener, certificate), store, url
 
     def _settings(self) -> Settings:
         from vifguard.api.settings import Settings

@@ -71,13 +71,13 @@ class _Signal:
 class _Running(threading.Thread):
     """A part in its thread, and its state or end."""
 
-    def __init__(self, part: Part, wake: _Signal) -> None:
+    def __init__(self, part: Part, notifier: _Signal) -> None:
         super().__init__(name=part.name, daemon=True)
         self.part = part
         self.ready = False
         self.ended = False
         self.failure: BaseException | None = None
-        self._wake = wake
+        self._notifier = notifier
 
     def run(self) -> None:
         try:
@@ -85,11 +85,11 @@ class _Running(threading.Thread):
         except BaseException as error:  # noqa: BLE001  every end of a thread is reported
             self.failure = error
         self.ended = True
-        self._wake.call()
+        self._notifier.call()
 
     def _say_ready(self) -> None:
         self.ready = True
-        self._wake.call()
+        self._notifier.call()
 
 
 def run_parts(parts: Sequence[Part], announce: Callable[[], None]) -> None:
@@ -98,15 +98,15 @@ def run_parts(parts: Sequence[Part], announce: Callable[[], None]) -> None:
     Raises PartError when a part ends by itself: the rest would be half a service, and the
     supervisor of the process must know.
     """
-    wake = _Signal()
-    running = [_Running(part, wake) for part in parts]
-    with _stop_signals(wake) as told:
+    notifier = _Signal()
+    running = [_Running(part, notifier) for part in parts]
+    with _stop_signals(notifier) as signals:
         for thread in running:
             thread.start()
-        _watch(running, wake, told, announce)
+        _watch(running, notifier, signals, announce)
         fallen = [thread for thread in running if thread.ended]
         _stop(running)
-    if fallen and not told:
+    if fallen and not signals:
         raise PartError("; ".join(_why(thread) for thread in fallen))
 
 
@@ -119,15 +119,15 @@ def exit_now(code: int) -> NoReturn:
 
 
 def _watch(
-    running: Sequence[_Running], wake: _Signal, told: list[int], announce: Callable[[], None]
+    running: Sequence[_Running], notifier: _Signal, signals: list[int], announce: Callable[[], None]
 ) -> None:
     """Wait for a signal to stop, or until a part has ended."""
     announced = False
-    while not told and not any(thread.ended for thread in running):
+    while not signals and not any(thread.ended for thread in running):
         if not announced and all(thread.ready for thread in running):
             announced = True
             announce()
-        wake.wait()
+        notifier.wait()
 
 
 def _stop(running: Sequence[_Running]) -> None:
@@ -150,18 +150,18 @@ def _why(thread: _Running) -> str:
 
 
 @contextmanager
-def _stop_signals(wake: _Signal) -> Iterator[list[int]]:
+def _stop_signals(notifier: _Signal) -> Iterator[list[int]]:
     """Within, SIGTERM and SIGINT are noted in the list instead of ending the process."""
-    told: list[int] = []
+    signals: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        told.append(number)
-        wake.call()
+        signals.append(number)
+        notifier.call()
 
     before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with wake.by_signals():
-            yield told
+        with notifier.by_signals():
+            yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -77,9 +77,9 @@ def _stack(name: str, *tags: tuple[int, int], effect: Effect = Effect.DELIVERY) 
     return _row(name, _tags(*tags), _REQUEST, _TYPE, effect)
 
 
-def _odd(name: str, lie: f.Arp) -> Variant:
+def _odd(name: str, forged: f.Arp) -> Variant:
     """A request whose hardware addresses cannot be located by its own fields."""
-    return _row(name, lambda c: f.arp(c, 1, **lie), _REQUEST, _MAC)
+    return _row(name, lambda c: f.arp(c, 1, **forged), _REQUEST, _MAC)
 
 
 def _operation(op: int, *, rarp: bool = False) -> tuple[Variant, ...]:

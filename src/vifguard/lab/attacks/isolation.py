@@ -51,7 +51,7 @@ _QUERY = build.igmp(0x11, max_response=100)
 _HELLO = Layer(b"\x20\0\0\0" + b"\0\x01\0\x02\0\x69", f.PIM)
 
 
-_TIERS = "Scenario s4 plays it."
+_BY_S4 = "Scenario s4 plays it."
 _TABLE = "tests/triangle/sequences/test_table.py"
 
 
@@ -103,7 +103,7 @@ ROWS: tuple[Attack, ...] = (
         group="H",
         guard=Guard.SECURITY_GROUPS,
         published=("CVE-2025-0650",),
-        note=_TIERS,
+        note=_BY_S4,
     ),
     _waiting(
         "iso-punt-flood",
@@ -139,7 +139,7 @@ ROWS: tuple[Attack, ...] = (
         group="H",
         guard=Guard.SECURITY_GROUPS,
         published=("LP#1359523", "LP#1478925", "LP#1668958", "LP#1745642"),
-        note=f"{_TIERS} Each port has connections of its own: there are no zones to mix.",
+        note=f"{_BY_S4} Each port has connections of its own: there are no zones to mix.",
     ),
     Attack(
         id="iso-conntrack-exhaust-invalid",

@@ -158,8 +158,8 @@ class _Counted:
         self._wire.send(post, frame, offload)
         self.sent += 1
 
-    def hear(self, patience: float) -> list[tuple[str, bytes]]:
-        return self._wire.hear(patience)
+    def receive(self, patience: float) -> list[tuple[str, bytes]]:
+        return self._wire.receive(patience)
 
 
 def _finding(site: Site, record: Record) -> Finding:

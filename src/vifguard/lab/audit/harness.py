@@ -155,7 +155,7 @@ class Harness:
         came: list[bytes] = []
         deadline = time.monotonic() + min(SOON, self._patience)
         while True:
-            heard = self._wire.hear(deadline - time.monotonic())
+            heard = self._wire.receive(deadline - time.monotonic())
             came += [frame for name, frame in heard if name == post.name]
             self._note(heard)
             if enough(came):
@@ -212,12 +212,12 @@ class Harness:
         found: set[tuple[str, bytes]] = set()
         deadline = time.monotonic() + self._patience
         while len(found) < enough:
-            heard = self._wire.hear(deadline - time.monotonic())
+            heard = self._wire.receive(deadline - time.monotonic())
             found |= marks.intersection(heard)
             self._note(heard)
             if time.monotonic() >= deadline:
                 break
-        self._note(self._wire.hear(0))
+        self._note(self._wire.receive(0))
         return found
 
     def _note(self, heard: Iterable[tuple[str, bytes]]) -> None:

@@ -90,23 +90,23 @@ def _lines(name: str) -> list[str]:
 
 def listen(device: str) -> socket.socket:
     """A socket that receives every frame of the device, and sends on it."""
-    ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    ear.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    ear.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 16 << 20)
-    ear.setsockopt(_SOL_PACKET, _AUXDATA, 1)
-    ear.bind((device, _ETH_P_ALL))
+    listener = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    listener.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 16 << 20)
+    listener.setsockopt(_SOL_PACKET, _AUXDATA, 1)
+    listener.bind((device, _ETH_P_ALL))
     index = socket.if_nametoindex(device)
     membership = struct.pack("iHH8s", index, _PROMISCUOUS, 0, b"")
-    ear.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, membership)
-    return ear
+    listener.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, membership)
+    return listener
 
 
-def heard(ear: socket.socket) -> list[tuple[str, bytes]]:
+def heard(listener: socket.socket) -> list[tuple[str, bytes]]:
     """Every frame since the last call, `heard` or `spoken`, tags where they were on the wire."""
     frames: list[tuple[str, bytes]] = []
     while True:
         try:
-            data, ancillary, _flags, address = ear.recvmsg(_LONGEST, 64)
+            data, ancillary, _flags, address = listener.recvmsg(_LONGEST, 64)
         except BlockingIOError:
             return frames
         kind = "spoken" if address[2] == _OUTGOING else "heard"
@@ -165,12 +165,12 @@ def serve(device: str, lifetime: int) -> None:
     # Frames sent on two processors may overtake: a datagram the long frame in front of it.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     ports, pending = _own_ports(), b""
-    with listen(device) as ear, offloading(device) as sender:
+    with listen(device) as listener, offloading(device) as sender:
         _say({"facts": facts(device)})
         while True:
-            ready, _, _ = select.select([0, ear.fileno()], [], [])
-            if ear.fileno() in ready:
-                for kind, frame in heard(ear):
+            ready, _, _ = select.select([0, listener.fileno()], [], [])
+            if listener.fileno() in ready:
+                for kind, frame in heard(listener):
                     if not _is_own(frame, ports):
                         _say({kind: frame.hex()})
             if 0 in ready:
@@ -179,7 +179,7 @@ def serve(device: str, lifetime: int) -> None:
                     return
                 *lines, pending = (pending + data).split(b"\n")
                 for line in lines:
-                    _say({"sent": _send((ear, sender), json.loads(line))})
+                    _say({"sent": _send((listener, sender), json.loads(line))})
 
 
 def run(device: str, lifetime: int) -> None:

@@ -37,7 +37,7 @@ class Transport(Protocol):
     def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
         """Send from a post; raises CannotSendError where its device refuses."""
 
-    def hear(self, patience: float) -> list[tuple[str, bytes]]:
+    def receive(self, patience: float) -> list[tuple[str, bytes]]:
         """Frames that came in, by post; waits for one, `patience` seconds at most."""
 
 
@@ -106,7 +106,7 @@ class _RemoteDevice:
         self._name = f"{' '.join(reach.command)}: {reach.device}"
         self._frames: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._bell, self._ringer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._readable, self._writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._process = _start(reach)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -120,7 +120,7 @@ class _RemoteDevice:
             raise
 
     def fileno(self) -> int:
-        return self._bell
+        return self._readable
 
     def send(self, frame: bytes, offload: Offload | None) -> None:
         header = offload.header if offload else b""
@@ -129,7 +129,7 @@ class _RemoteDevice:
             raise CannotSendError(str(why))
 
     def heard(self) -> list[Heard]:
-        while _clear_signal(self._bell):
+        while _clear_signal(self._readable):
             pass
         frames = []
         while not self._frames.empty():
@@ -149,7 +149,7 @@ class _RemoteDevice:
         self._reader.join(5)
         if self._process.stderr is not None:
             self._process.stderr.close()
-        os.close(self._bell)
+        os.close(self._readable)
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None  # noqa: S101 - a pipe, by `_start`
@@ -175,11 +175,11 @@ class _RemoteDevice:
                 answer = _read(line)
                 if frame := answer.get("heard") or answer.get("spoken"):
                     self._frames.put(Heard(bytes.fromhex(frame), outgoing="spoken" in answer))
-                    _signal_timeout(self._ringer)
+                    _signal_timeout(self._writable)
                 elif answer:
                     self._answers.put(answer)
         self._answers.put({})
-        os.close(self._ringer)
+        os.close(self._writable)
 
     def _ended(self) -> str:
         assert self._process.stderr is not None  # noqa: S101 - a pipe, by `_start`
@@ -214,14 +214,14 @@ def _read(line: bytes) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _signal_timeout(bell: int) -> None:
+def _signal_timeout(readable: int) -> None:
     with suppress(BlockingIOError):  # it rings already
-        os.write(bell, b"\0")
+        os.write(readable, b"\0")
 
 
-def _clear_signal(bell: int) -> bool:
+def _clear_signal(readable: int) -> bool:
     try:
-        return bool(os.read(bell, 1 << 16))
+        return bool(os.read(readable, 1 << 16))
     except BlockingIOError:
         return False
 
@@ -267,7 +267,7 @@ class NetworkTransport:
         self._next = max(now, self._next) + self._between
         self._lines[post.name].send(frame, offload)
 
-    def hear(self, patience: float) -> list[tuple[str, bytes]]:
+    def receive(self, patience: float) -> list[tuple[str, bytes]]:
         """Frames that came in, by post."""
         ready = self._poll.poll(max(0.0, patience) * 1000)
         came = []
@@ -329,7 +329,7 @@ class DryRun:
             if each is not post and (destination.is_group or destination == each.mac)
         ]
 
-    def hear(self, patience: float) -> list[tuple[str, bytes]]:
+    def receive(self, patience: float) -> list[tuple[str, bytes]]:
         """Frames that were noted since the last call."""
         del patience
         heard, self._heard = self._heard, []

@@ -40,21 +40,21 @@ class Capture:
 class CaptureSet:
     """The sockets of a topology."""
 
-    def __init__(self, arena: Topology, patience: float = PATIENCE) -> None:
+    def __init__(self, topology: Topology, patience: float = PATIENCE) -> None:
         self._patience = patience
         self._cleanup = ExitStack()
-        places = [place for segment in arena.segments for place in segment.everyone]
-        host = arena.host_netns
+        places = [place for segment in topology.segments for place in segment.everyone]
+        host = topology.host_netns
         try:
-            self._ears = {place.name: self._open(place.netns, place.device) for place in places}
+            self._sockets = {place.name: self._open(place.netns, place.device) for place in places}
             self._ends = {place.name: self._open(host, place.tap) for place in places if place.tap}
             self._host = [self._open(host, "", protocol) for protocol in _HOST_PROTOCOLS]
         except BaseException:
             self._cleanup.close()
             raise
-        self._names = {ear.fileno(): name for name, ear in self._ears.items()}
+        self._names = {listener.fileno(): name for name, listener in self._sockets.items()}
         self._end_names = {end.fileno(): name for name, end in self._ends.items()}
-        self._host_by_fd = {ear.fileno(): ear for ear in self._host}
+        self._host_by_fd = {listener.fileno(): listener for listener in self._host}
         self._poll = _polling(self._names)
         self._host_poll = _polling((*self._end_names, *self._host_by_fd))
         self._marks = 0
@@ -66,7 +66,7 @@ class CaptureSet:
 
     def send(self, place: Endpoint, frame: bytes, offload: Offload | None = None) -> None:
         """Send a frame from a place; raises CannotSendError."""
-        self._ears[place.name].send(frame, offload)
+        self._sockets[place.name].send(frame, offload)
         self._sent.add(frame)  # a socket does not receive its own frames
         if offload is not None:
             self._sent.add(offload.completed(frame))
@@ -78,7 +78,7 @@ class CaptureSet:
         believed by nobody. Returns the frames that came in before it.
         """
         marker = self._marker(place)
-        self._ears[place.name].send(marker)
+        self._sockets[place.name].send(marker)
         return self._until(marker, place, {each.name for each in listeners} - {place.name})
 
     def announce(self, places: Sequence[Endpoint]) -> None:
@@ -107,15 +107,15 @@ class CaptureSet:
                     f"the marker from {sender.name} was not heard by {', '.join(sorted(waiting))}"
                 )
             for fd, _event in ready:
-                self._hear(self._names[fd], marker, waiting, noise)
+                self._drain(self._names[fd], marker, waiting, noise)
         # A frame is noted at its sender before it arrives, but receivers may have been read first.
         for fd, _event in self._poll.poll(0):
-            self._hear(self._names[fd], marker, waiting, noise)
-        self._hear_host(noise)
+            self._drain(self._names[fd], marker, waiting, noise)
+        self._drain_host(noise)
         return noise
 
-    def _hear(self, name: str, marker: bytes, waiting: set[str], noise: Capture) -> None:
-        for each in self._ears[name].drain():
+    def _drain(self, name: str, marker: bytes, waiting: set[str], noise: Capture) -> None:
+        for each in self._sockets[name].drain():
             if each.outgoing:
                 self._sent |= {each.frame, _without_checksum(each.frame)}
             elif each.frame == marker:
@@ -123,7 +123,7 @@ class CaptureSet:
             else:
                 noise.heard.setdefault(name, []).append(each.frame)
 
-    def _hear_host(self, noise: Capture) -> None:
+    def _drain_host(self, noise: Capture) -> None:
         for fd, _event in self._host_poll.poll(0):
             if fd in self._end_names:
                 name = self._end_names[fd]

@@ -64,17 +64,17 @@ class CatalogueRun:
         self._plays = plays
         self._records = records
         self._open: deque[_PendingCase] = deque()
-        for segment in referee.arena.segments:
+        for segment in referee.topology.segments:
             for place in segment.actors.values():
                 if place.port_id:
                     records.start(place.port_id)
 
     def play(self, attack: Attack) -> None:
         """Play a row on every segment where somebody plays."""
-        for segment in self._referee.arena.segments:
+        for segment in self._referee.topology.segments:
             if segment.actors:
                 self._prepare(attack, segment)
-            for case in cases(self._referee.arena, attack, segment):
+            for case in cases(self._referee.topology, attack, segment):
                 if self._plays(case.frame):
                     self._play(case)
         self._tell_known()
@@ -95,8 +95,8 @@ class CatalogueRun:
         )
 
     def _prepare(self, attack: Attack, segment: LabSegment) -> None:
-        if attack.prelude is not None and attack.prelude in self._referee.arena.preludes:
-            self._referee.arena.preludes[attack.prelude](segment)
+        if attack.prelude is not None and attack.prelude in self._referee.topology.preludes:
+            self._referee.topology.preludes[attack.prelude](segment)
             self._referee.settle()
 
     def _play(self, case: Case) -> None:
@@ -113,7 +113,7 @@ class CatalogueRun:
 
     def _once(self, case: Case) -> Seen:
         variant = case.variant
-        cast = self._referee.arena.cast(case.segment, variant.actor, case.path)
+        cast = self._referee.topology.cast(case.segment, variant.actor, case.path)
         offload = variant.offload(cast) if variant.offload else None
         return self._referee.play(case.segment, variant.actor, case.frame, offload)
 
@@ -121,7 +121,7 @@ class CatalogueRun:
         """Play the legal frame on the same path, and return the faults of its outcome."""
         variant = VARIANTS[case.variant.twin]
         actor = Actor.GUEST if case.variant.actor is Actor.CLOSED else case.variant.actor
-        cast = self._referee.arena.cast(case.segment, actor, case.path)
+        cast = self._referee.topology.cast(case.segment, actor, case.path)
         played = Variant(
             name=variant.name,
             frame=variant.frame,
@@ -170,14 +170,14 @@ class CatalogueRun:
         )
 
 
-def cases(arena: Topology, attack: Attack, segment: LabSegment) -> Iterator[Case]:
+def cases(topology: Topology, attack: Attack, segment: LabSegment) -> Iterator[Case]:
     """Every different frame of a row on a segment, along the paths that lead somewhere."""
     for variant in attack.variants:
         if segment.kind not in variant.expect or variant.actor not in segment.actors:
             continue
         played: set[bytes] = set()
         for path in _paths(variant, segment):
-            frame = variant.frame(arena.cast(segment, variant.actor, path))
+            frame = variant.frame(topology.cast(segment, variant.actor, path))
             if frame not in played:
                 played.add(frame)
                 yield Case(attack, variant, segment, path, frame)

@@ -34,14 +34,14 @@ class DropCause:
 
 UNREPORTED = DropCause(None, "no drop record")
 
-Told = Callable[[DropCause], None]
+OnRecord = Callable[[DropCause], None]
 
 
 @dataclass(slots=True)
 class _Port:
     """One port's drops: those not yet reported, the last reported, and those of frames not sent."""
 
-    outstanding: list[tuple[bytes, Told]] = field(default_factory=list)
+    outstanding: list[tuple[bytes, OnRecord]] = field(default_factory=list)
     last: float = 0.0
     expected: int = 0
     strays: list[str] = field(default_factory=list)
@@ -66,10 +66,10 @@ class Records:
         self._ports[port_id].last = max((record["at"] for record in answer["drops"]), default=0.0)
         self._before[port_id] = self.counts(port_id).total()
 
-    def expect(self, port_id: str, frame: bytes, told: Told) -> None:
-        """Expect the drop of a frame at the port; `told` is called with its cause when reported."""
+    def expect(self, port_id: str, frame: bytes, on_record: OnRecord) -> None:
+        """Expect the drop of a frame at the port; `on_record` gets its cause once reported."""
         port = self._ports[port_id]
-        port.outstanding.append((frame, told))
+        port.outstanding.append((frame, on_record))
         port.expected += 1
         if time.monotonic() > self._looked + _EVERY:
             self._look()
@@ -143,14 +143,14 @@ class Records:
                 port.strays.append(f"{named}, {record['head']}")
                 continue
             _give_up(port, place)
-            _frame, told = port.outstanding.pop(0)
-            told(named)
+            _frame, on_record = port.outstanding.pop(0)
+            on_record(named)
 
 
 def _give_up(port: _Port, count: int) -> None:
     """The first `count` drops that are waited for will not be reported."""
-    for _frame, told in port.outstanding[:count]:
-        told(UNREPORTED)
+    for _frame, on_record in port.outstanding[:count]:
+        on_record(UNREPORTED)
     del port.outstanding[:count]
 
 

@@ -22,13 +22,15 @@ class TableSnapshot:
 class LearnedTables:
     """Reads, compares and restores the tables of a topology."""
 
-    def __init__(self, arena: Topology) -> None:
+    def __init__(self, topology: Topology) -> None:
         self._cleanup = ExitStack()
-        host = arena.host_netns
-        places = [place for segment in arena.segments for place in segment.everyone]
+        host = topology.host_netns
+        places = [place for segment in topology.segments for place in segment.everyone]
         self._host = self._open(host)
         self._tables = {place.name: self._open(place.netns) for place in places}
-        self._bridges = {segment.name: ifindex(host, segment.bridge) for segment in arena.segments}
+        self._bridges = {
+            segment.name: ifindex(host, segment.bridge) for segment in topology.segments
+        }
         self._ends = {place.name: ifindex(host, place.tap) for place in places if place.tap}
         self._devices = {place.name: ifindex(place.netns, place.device) for place in places}
 
@@ -57,12 +59,12 @@ class LearnedTables:
             if true.get(entry.mac) != entry.ifindex
         ]
 
-    def displaced(self, segment: LabSegment, belief: TableSnapshot) -> list[str]:
+    def displaced(self, segment: LabSegment, snapshot: TableSnapshot) -> list[str]:
         """Forwarding entries of those on the segment that are not true."""
         true = self._true_forwarding(segment)
         return [
             f"{entry.mac} is believed behind {self._name(entry.ifindex)}"
-            for entry in sorted(belief.forwarding)
+            for entry in sorted(snapshot.forwarding)
             if true.get(entry.mac, entry.ifindex) != entry.ifindex
         ]
 
@@ -81,14 +83,14 @@ class LearnedTables:
     def restore(self, segment: LabSegment) -> TableSnapshot:
         """Correct the entries of every place for everyone's addresses, and return the tables."""
         true = true_neighbours(segment)
-        belief = self.read(segment)
+        snapshot = self.read(segment)
         for place in segment.listeners:
-            believed = belief.neighbours[place.name]
+            believed = snapshot.neighbours[place.name]
             for address, mac in true.items():
                 if believed.get(address) != mac and _cares(place, address):
                     self._tables[place.name].seed(self._devices[place.name], address, mac)
                     believed[address] = mac
-        return belief
+        return snapshot
 
     def _forwarding(self, segment: LabSegment) -> frozenset[Forwarding]:
         return self._host.forwarding(self._bridges[segment.name])

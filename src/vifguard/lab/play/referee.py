@@ -51,16 +51,16 @@ class Seen:
 class Referee:
     """Plays frames in a topology. One thread's, which stays on one CPU meanwhile."""
 
-    def __init__(self, arena: Topology, *, patience: float = PATIENCE) -> None:
-        self.arena = arena
+    def __init__(self, topology: Topology, *, patience: float = PATIENCE) -> None:
+        self.topology = topology
         self._cleanup = ExitStack()
         try:
             self._cleanup.enter_context(on_one_cpu())
-            self._ears = CaptureSet(arena, patience)
-            self._cleanup.callback(self._ears.close)
-            self._beliefs = LearnedTables(arena)
-            self._cleanup.callback(self._beliefs.close)
-            self._now = {segment.name: self._settle(segment) for segment in arena.segments}
+            self._captures = CaptureSet(topology, patience)
+            self._cleanup.callback(self._captures.close)
+            self._tables = LearnedTables(topology)
+            self._cleanup.callback(self._tables.close)
+            self._now = {segment.name: self._settle(segment) for segment in topology.segments}
         except BaseException:
             self._cleanup.close()
             raise
@@ -82,13 +82,13 @@ class Referee:
         place = segment.actors[actor]
         marking = segment.actors[Actor.GUEST] if place.receives_nothing else place
         try:
-            self._ears.send(place, frame, offload)
+            self._captures.send(place, frame, offload)
         except CannotSendError as error:
-            self._ears.barrier(marking, segment.listeners)
+            self._captures.barrier(marking, segment.listeners)
             return Seen(unsent=str(error))
-        noise = self._ears.barrier(marking, segment.listeners)
+        noise = self._captures.barrier(marking, segment.listeners)
         before = self._now[segment.name]
-        after = self._beliefs.reread(segment, before, noise.heard)
+        after = self._tables.reread(segment, before, noise.heard)
         self._now[segment.name] = after
         forms = (frame,) if offload is None else (frame, offload.completed(frame))
         seen = self._tell(segment, place, forms, noise, (before, after))
@@ -98,7 +98,7 @@ class Referee:
 
     def settle(self) -> None:
         """Restore the truth everywhere: after something else than a frame happened."""
-        for segment in self.arena.segments:
+        for segment in self.topology.segments:
             self._now[segment.name] = self._settle(segment)
 
     def _tell(
@@ -107,7 +107,7 @@ class Referee:
         place: Endpoint,
         forms: tuple[bytes, ...],
         noise: Capture,
-        beliefs: tuple[TableSnapshot, TableSnapshot],
+        tables: tuple[TableSnapshot, TableSnapshot],
     ) -> Seen:
         """The effects of a frame, by the `forms` in which it may arrive: as sent, as completed."""
         here = {place.name for place in segment.everyone}
@@ -122,24 +122,24 @@ class Referee:
             heard={name: count for name, count in counts.items() if count and name in here},
             strangers=tuple(name for name, count in counts.items() if count and name not in here),
             host=any(form in noise.host for form in forms),
-            moved=tuple(self._beliefs.moved(segment, *beliefs)),
-            poisoned=tuple(self._beliefs.poisoned(segment, *beliefs)),
+            moved=tuple(self._tables.moved(segment, *tables)),
+            poisoned=tuple(self._tables.poisoned(segment, *tables)),
             extra=tuple(
                 f"{name} heard {each.hex()}"
                 for name, frames in noise.heard.items()
                 for each in frames
-                if self._ears.is_extra(each)
+                if self._captures.is_extra(each)
             ),
         )
 
     def _settle(self, segment: LabSegment) -> TableSnapshot:
         """Correct every table of the segment, and check that it is correct."""
-        self._ears.announce(segment.listeners)
-        belief = self._beliefs.restore(segment)
-        wrong = self._beliefs.displaced(segment, belief)
+        self._captures.announce(segment.listeners)
+        snapshot = self._tables.restore(segment)
+        wrong = self._tables.displaced(segment, snapshot)
         if wrong:
             raise LabError(f"the tables of {segment.name} cannot be restored: {wrong}")
-        return belief
+        return snapshot
 
 
 @contextmanager

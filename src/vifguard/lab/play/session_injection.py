@@ -80,17 +80,17 @@ def inject(story: Checks, world: World, session: Session, version: int) -> None:
 
 
 def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
-    www, intruder, database = (world.guests[name] for name in ("www", "intruder", "database"))
+    www, attacker, database = (world.guests[name] for name in ("www", "intruder", "database"))
     inside = www.nics[1]
     packet = _packet(version)
-    c = _cast(intruder, www, database)
+    c = _cast(attacker, www, database)
     to_www, twin = c.with_peer(c.v), c.with_attacker(c.v)
 
     def at_database(what: str, frame: bytes, by: str) -> _Forgery:
-        return _Forgery(what, intruder, frame, database, database.nic, by)
+        return _Forgery(what, attacker, frame, database, database.nic, by)
 
     def at_www(what: str, frame: bytes, by: str) -> _Forgery:
-        return _Forgery(what, intruder, frame, www, inside, by)
+        return _Forgery(what, attacker, frame, www, inside, by)
 
     def at_twin(what: str, piece: Layer, by: str) -> _Forgery:
         sender, target = world.guests["twin-www"], world.guests["twin-database"]
@@ -100,8 +100,8 @@ def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
     stolen = packet(c, line.segment(_DATA), src=_address(c.v, version))
     answered = packet(to_www, line.answer(_RST), src=_address(c.p, version))
     return [
-        _Forgery("data in another's name", intruder, stolen, database, intruder.nic, "ip"),
-        _Forgery("a reset in the server's name", intruder, answered, www, intruder.nic, "ip"),
+        _Forgery("data in another's name", attacker, stolen, database, attacker.nic, "ip"),
+        _Forgery("a reset in the server's name", attacker, answered, www, attacker.nic, "ip"),
         at_database("data in its own name", packet(c, line.segment(_DATA)), "not-allowed"),
         at_database("a reset in its own name", packet(c, line.segment(_RST)), "flow-invalid"),
         at_www("a reset to the client", packet(to_www, line.answer(_RST)), "flow-invalid"),
@@ -128,15 +128,15 @@ def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
 def _assert_dropped(story: Checks, world: World, forgery: _Forgery, what: str) -> None:
     """Check that the expected port objects, and that the target never receives the frame."""
     door = PacketSocket(forgery.sender.netns, _device(forgery.sender, forgery.objector), 0)
-    ear = PacketSocket(forgery.target.netns)
+    listener = PacketSocket(forgery.target.netns)
     try:
         door.send(forgery.frame)
         story.must(what, f"drop {forgery.by}", lambda: _named(world, forgery))
-        heard = sum(each.frame == forgery.frame for each in ear.drain() if not each.outgoing)
+        heard = sum(each.frame == forgery.frame for each in listener.drain() if not each.outgoing)
         story.check(f"{what}, heard at {forgery.target.name}", 0, heard)
     finally:
         door.close()
-        ear.close()
+        listener.close()
 
 
 def _device(guest: Guest, beside: Nic) -> str:
@@ -155,19 +155,19 @@ def _named(world: World, forgery: _Forgery) -> bool:
 def _overheard(world: World, session: Session, version: int) -> _TcpState:
     """The session's last segment to the database, as its client's own line shows it."""
     www = world.guests["www"].nics[1]
-    ear = PacketSocket(www.interface.netns, www.interface.device)
+    listener = PacketSocket(www.interface.netns, www.interface.device)
     heard: list[_TcpState] = []
     try:
 
         def hears() -> bool:
             session.answers()
-            segments = (_line(each.frame, version) for each in ear.drain() if each.outgoing)
+            segments = (_line(each.frame, version) for each in listener.drain() if each.outgoing)
             heard.extend(line for line in segments if line)
             return bool(heard)
 
         until("a segment of the session", hears)
     finally:
-        ear.close()
+        listener.close()
     return heard[-1]
 
 

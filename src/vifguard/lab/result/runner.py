@@ -35,10 +35,10 @@ class ScenarioResult:
 
 def run_scenario(scenario: Scenario, tell: Tell) -> ScenarioResult:
     """Play one scenario; nothing of it is left when this returns, however it ends."""
-    performance = ScenarioResult(scenario)
+    result = ScenarioResult(scenario)
 
     def heard(finding: Finding) -> None:
-        performance.findings.append(finding)
+        result.findings.append(finding)
         tell(finding)
 
     started = time.monotonic()
@@ -46,9 +46,9 @@ def run_scenario(scenario: Scenario, tell: Tell) -> ScenarioResult:
         try:
             scenario.play(this, heard)
         except (LabError, ClientError, OSError) as error:
-            performance.error = f"{error}\n{_logs(this)}".rstrip()
-    performance.seconds = time.monotonic() - started
-    return performance
+            result.error = f"{error}\n{_logs(this)}".rstrip()
+    result.seconds = time.monotonic() - started
+    return result
 
 
 def missing(scenarios: Iterable[Scenario]) -> list[str]:

@@ -73,16 +73,16 @@ def forged(c: Actors) -> tuple[bytes, ...]:
 
 
 @dataclass(slots=True)
-class _Stage:
+class _LifecycleRun:
     """The world, its listening sockets, and the flood that is on."""
 
     story: Checks
     world: World
     segment: LabSegment
     cleanup: ExitStack
-    ears: dict[str, PacketSocket] = field(default_factory=dict)
+    sockets: dict[str, PacketSocket] = field(default_factory=dict)
     heard: dict[str, list[bytes]] = field(default_factory=dict)
-    doors: dict[str, PacketSocket] = field(default_factory=dict)
+    taps: dict[str, PacketSocket] = field(default_factory=dict)
     said: int = 0
 
     @property
@@ -96,8 +96,8 @@ class _Stage:
 
     def listen(self, name: str, inside: str, device: str = "") -> None:
         """Capture from now on frames that arrive at a device, or anywhere in a namespace."""
-        self.ears[name] = PacketSocket(inside, device)
-        self.cleanup.callback(self.ears[name].close)
+        self.sockets[name] = PacketSocket(inside, device)
+        self.cleanup.callback(self.sockets[name].close)
 
     def flood(self, name: str, frames: Iterable[bytes]) -> Flood:
         """A flood from a guest, until it is left."""
@@ -112,10 +112,10 @@ class _Stage:
 
     def send(self, name: str, frame: bytes) -> None:
         """Send one frame from a guest; its socket is kept, and receives nothing."""
-        if name not in self.doors:
-            self.doors[name] = PacketSocket(self.world.guests[name].netns, "eth0", 0)
-            self.cleanup.callback(self.doors[name].close)
-        self.doors[name].send(frame)
+        if name not in self.taps:
+            self.taps[name] = PacketSocket(self.world.guests[name].netns, "eth0", 0)
+            self.cleanup.callback(self.taps[name].close)
+        self.taps[name].send(frame)
 
     def say(self, c: Actors) -> bytes:
         """A legal datagram that nobody has sent before."""
@@ -124,8 +124,8 @@ class _Stage:
 
     def drain(self) -> None:
         """Record the frames that have arrived by now."""
-        for name, ear in self.ears.items():
-            frames = [each.frame for each in ear.drain() if not each.outgoing]
+        for name, listener in self.sockets.items():
+            frames = [each.frame for each in listener.drain() if not each.outgoing]
             self.heard.setdefault(name, []).extend(frames)
 
     def settle(self) -> None:
@@ -164,7 +164,7 @@ class _Stage:
         yield
         self.story.check(f"{row}: the victim's MAC elsewhere {what}", 0, self._misled())
         never = (*forged(self.cast), *frames)
-        leaked = sum(self.count(name, *never) for name in self.ears)
+        leaked = sum(self.count(name, *never) for name in self.sockets)
         self.story.check(f"{row}: forged frames that were heard {what}", 0, leaked)
 
     def update(self, name: str, **body: Any) -> None:
@@ -204,173 +204,177 @@ def play(run: Run, tell: Tell) -> None:
         segment = three_guest_segment(
             world, Kind.STRICT, world.nets["s"], "attacker", victim="victim", peer="peer"
         )
-        stage = _Stage(story, world, segment, cleanup)
+        run_of_row = _LifecycleRun(story, world, segment, cleanup)
         for each in segment.everyone:
             if each is not segment.actors[Actor.GUEST]:
-                stage.listen(each.name, each.netns, each.device)
-        cleanup.enter_context(stage.flood("attacker", forged(stage.cast)))
-        _control(stage)
+                run_of_row.listen(each.name, each.netns, each.device)
+        cleanup.enter_context(run_of_row.flood("attacker", forged(run_of_row.cast)))
+        _control(run_of_row)
         for row, happen in STORIES.items():
             with story.during(row):
-                happen(row, stage)
+                happen(row, run_of_row)
 
 
-def _control(stage: _Stage) -> None:
+def _control(run_of_row: _LifecycleRun) -> None:
     """Check that the flood arrives without guards: else its absence would prove nothing."""
-    stage.update("attacker", port_security_enabled=False)
-    stage.enforced("attacker")
+    run_of_row.update("attacker", port_security_enabled=False)
+    run_of_row.enforced("attacker")
     for name, make in _FORGED.items():
-        frame = make(stage.cast)
-        stage.story.must(
+        frame = make(run_of_row.cast)
+        run_of_row.story.must(
             f"without guards the peer hears {name}",
             "heard",
-            lambda frame=frame: stage.count("peer", frame) > 0,  # type: ignore[misc]
+            lambda frame=frame: run_of_row.count("peer", frame) > 0,  # type: ignore[misc]
         )
-    stage.update("attacker", port_security_enabled=True)
-    stage.enforced("attacker")
+    run_of_row.update("attacker", port_security_enabled=True)
+    run_of_row.enforced("attacker")
 
 
-def _plug(row: str, stage: _Stage) -> None:
+def _plug(row: str, run_of_row: _LifecycleRun) -> None:
     """A guest that floods before there is a port, and would receive frames that a bridge floods."""
-    guest = Guest("late", stage.world.run.netns(f"{NAME}-late"), _RED)
-    stage.world.guests["late"] = guest
+    guest = Guest("late", run_of_row.world.run.netns(f"{NAME}-late"), _RED)
+    run_of_row.world.guests["late"] = guest
     make_guest(guest.netns)
-    stage.listen("late", guest.netns)
-    station = Station(_LATE, _LATE_4, stage.cast.net6[0x200])
-    frames = forged(stage.cast.with_attacker(station))
+    run_of_row.listen("late", guest.netns)
+    station = Station(_LATE, _LATE_4, run_of_row.cast.net6[0x200])
+    frames = forged(run_of_row.cast.with_attacker(station))
     stray = f.udp4(
-        stage.cast.with_attacker(stage.cast.p), dst=stage.cast.g.ip4, dst_mac=UNKNOWN_MAC
+        run_of_row.cast.with_attacker(run_of_row.cast.p),
+        dst=run_of_row.cast.g.ip4,
+        dst_mac=UNKNOWN_MAC,
     )
-    with stage.flood("late", frames), stage.flood("peer", [stray]):
-        stage.flooded("peer")
-        with _receives_nothing(row, stage, "from before there was a port", frames, stray):
-            stage.world.add_nic(guest, _late_port(stage, station))
-            stage.enforced("late")
-            stage.flooded("late")
-        stage.legal("late", station)
+    with run_of_row.flood("late", frames), run_of_row.flood("peer", [stray]):
+        run_of_row.flooded("peer")
+        with _receives_nothing(row, run_of_row, "from before there was a port", frames, stray):
+            run_of_row.world.add_nic(guest, _late_port(run_of_row, station))
+            run_of_row.enforced("late")
+            run_of_row.flooded("late")
+        run_of_row.legal("late", station)
         for turn in range(_PLUGS):
-            with _receives_nothing(row, stage, f"when plugged again ({turn + 1})", frames, stray):
-                _replug(stage)
-            stage.legal("late", station)
-        stage.update("late", port_security_enabled=False)
-        stage.story.must(
+            with _receives_nothing(
+                row, run_of_row, f"when plugged again ({turn + 1})", frames, stray
+            ):
+                _replug(run_of_row)
+            run_of_row.legal("late", station)
+        run_of_row.update("late", port_security_enabled=False)
+        run_of_row.story.must(
             f"{row}: without its guards it hears frames for others",
             "heard",
-            lambda: stage.count("late", stray) > 0,
+            lambda: run_of_row.count("late", stray) > 0,
         )
-        stage.update("late", port_security_enabled=True)
-        stage.enforced("late")
+        run_of_row.update("late", port_security_enabled=True)
+        run_of_row.enforced("late")
 
 
 @contextmanager
 def _receives_nothing(
-    row: str, stage: _Stage, what: str, frames: Iterable[bytes], stray: bytes
+    row: str, run_of_row: _LifecycleRun, what: str, frames: Iterable[bytes], stray: bytes
 ) -> Iterator[None]:
     """The late guest's frames reach nobody, and no stray frame reaches it."""
-    with stage.nothing_arrived(row, what, *frames):
+    with run_of_row.nothing_arrived(row, what, *frames):
         yield
-        strays = stage.count("late", stray)
-        stage.story.check(f"{row}: frames for others that the guest heard {what}", 0, strays)
+        strays = run_of_row.count("late", stray)
+        run_of_row.story.check(f"{row}: frames for others that the guest heard {what}", 0, strays)
 
 
-def _late_port(stage: _Stage, station: Station) -> NicPlan:
+def _late_port(run_of_row: _LifecycleRun, station: Station) -> NicPlan:
     addresses = {4: station.ip4, 6: station.ip6}
     fixed = [
         {"subnet_id": subnet["id"], "ip_address": str(addresses[version])}
-        for version, subnet in stage.world.nets["s"].subnets.items()
+        for version, subnet in run_of_row.world.nets["s"].subnets.items()
     ]
     body = {"mac_address": str(station.mac), "fixed_ips": fixed}
     return NicPlan("s", by_operator=body, silent=True)
 
 
-def _replug(stage: _Stage) -> None:
+def _replug(run_of_row: _LifecycleRun) -> None:
     """The interface goes, and comes again."""
-    nic = stage.nic("late")
-    stage.doors.pop("late").close()
+    nic = run_of_row.nic("late")
+    run_of_row.taps.pop("late").close()
     unplug(nic.interface)
-    until("the port is absent", lambda: _status(stage, nic) != "ACTIVE")
+    until("the port is absent", lambda: _status(run_of_row, nic) != "ACTIVE")
     plug(nic.interface, muted=True)
-    until("the port is enforced", lambda: _status(stage, nic) == "ACTIVE")
-    stage.flooded("late")
+    until("the port is enforced", lambda: _status(run_of_row, nic) == "ACTIVE")
+    run_of_row.flooded("late")
 
 
-def _status(stage: _Stage, nic: Nic) -> str:
-    return str(stage.world.operator.show(PORT, nic.port_id)["status"])
+def _status(run_of_row: _LifecycleRun, nic: Nic) -> str:
+    return str(run_of_row.world.operator.show(PORT, nic.port_id)["status"])
 
 
-def _closed(row: str, stage: _Stage) -> None:
+def _closed(row: str, run_of_row: _LifecycleRun) -> None:
     """Two closed ports whose guests send each other legal frames."""
-    cast = stage.cast
+    cast = run_of_row.cast
     to_peer, to_attacker = f.udp4(cast), f.udp4(cast.with_attacker(cast.p).with_peer(cast.a))
-    stage.listen("attacker", stage.world.guests["attacker"].netns, "eth0")
+    run_of_row.listen("attacker", run_of_row.world.guests["attacker"].netns, "eth0")
     for name in ("attacker", "peer"):
-        stage.update(name, admin_state_up=False)
-    stage.enforced("attacker", "peer")
+        run_of_row.update(name, admin_state_up=False)
+    run_of_row.enforced("attacker", "peer")
     with (
-        stage.flood("attacker", [to_peer]),
-        stage.flood("peer", [to_attacker]),
-        stage.nothing_arrived(row, "at closed ports", to_peer, to_attacker),
+        run_of_row.flood("attacker", [to_peer]),
+        run_of_row.flood("peer", [to_attacker]),
+        run_of_row.nothing_arrived(row, "at closed ports", to_peer, to_attacker),
     ):
-        stage.flooded("attacker")
-        stage.flooded("peer")
+        run_of_row.flooded("attacker")
+        run_of_row.flooded("peer")
     for name in ("attacker", "peer"):
-        stage.update(name, admin_state_up=True)
-    stage.enforced("attacker", "peer")
-    stage.ears.pop("attacker")
-    stage.legal()
+        run_of_row.update(name, admin_state_up=True)
+    run_of_row.enforced("attacker", "peer")
+    run_of_row.sockets.pop("attacker")
+    run_of_row.legal()
 
 
-def _changes(row: str, stage: _Stage) -> None:
+def _changes(row: str, run_of_row: _LifecycleRun) -> None:
     """The port changes again and again; frames legal before and after pass all the while."""
     said: set[bytes] = set()
-    with stage.nothing_arrived(row, f"while its port changed {_CHANGES} times"):
+    with run_of_row.nothing_arrived(row, f"while its port changed {_CHANGES} times"):
         for number in range(_CHANGES):
-            stage.update("attacker", allowed_address_pairs=_pairs(number, 1))
+            run_of_row.update("attacker", allowed_address_pairs=_pairs(number, 1))
             for _ in range(_PER_CHANGE):
-                said.add(frame := stage.say(stage.cast))
-                stage.send("attacker", frame)
-            stage.drain()
-        stage.enforced("attacker")
-        stage.settle()
-        heard = [frame for frame in stage.heard["peer"] if frame in said]
+                said.add(frame := run_of_row.say(run_of_row.cast))
+                run_of_row.send("attacker", frame)
+            run_of_row.drain()
+        run_of_row.enforced("attacker")
+        run_of_row.settle()
+        heard = [frame for frame in run_of_row.heard["peer"] if frame in said]
     lost = len(said) - len(set(heard))
-    stage.story.check(f"{row}: of {len(said)} legal frames meanwhile are lost", 0, lost)
-    stage.story.check(f"{row}: legal frames that came twice", 0, len(heard) - len(set(heard)))
+    run_of_row.story.check(f"{row}: of {len(said)} legal frames meanwhile are lost", 0, lost)
+    run_of_row.story.check(f"{row}: legal frames that came twice", 0, len(heard) - len(set(heard)))
 
 
-def _killed(row: str, stage: _Stage) -> None:
+def _killed(row: str, run_of_row: _LifecycleRun) -> None:
     """The agent dies with changes half made; restarted, it enforces the latest."""
     for turn in range(_KILLS):
-        with stage.nothing_arrived(row, f"with {turn + 1} changes under way"):
+        with run_of_row.nothing_arrived(row, f"with {turn + 1} changes under way"):
             for number in range(turn + 1):
-                stage.update("attacker", allowed_address_pairs=_pairs(turn + number, 20))
-            stage.world.server.kill()
-            stage.flooded("attacker")
-            stage.world.server.start()
-            stage.enforced("attacker")
-        stage.legal()
+                run_of_row.update("attacker", allowed_address_pairs=_pairs(turn + number, 20))
+            run_of_row.world.server.kill()
+            run_of_row.flooded("attacker")
+            run_of_row.world.server.start()
+            run_of_row.enforced("attacker")
+        run_of_row.legal()
 
 
-def _down(row: str, stage: _Stage) -> None:
+def _down(row: str, run_of_row: _LifecycleRun) -> None:
     """Nobody runs; then somebody does, and is asked to end."""
-    server = stage.world.server
+    server = run_of_row.world.server
     for how, end in (("killed", server.kill), ("stopped", server.stop)):
-        with stage.nothing_arrived(row, f"while the agent was {how}"):
+        with run_of_row.nothing_arrived(row, f"while the agent was {how}"):
             end()
-            stage.flooded("attacker")
-            stage.legal()
+            run_of_row.flooded("attacker")
+            run_of_row.legal()
             server.start()
-            stage.enforced("attacker")
-            stage.flooded("attacker")
+            run_of_row.enforced("attacker")
+            run_of_row.flooded("attacker")
 
 
-def _flush(row: str, stage: _Stage) -> None:
+def _flush(row: str, run_of_row: _LifecycleRun) -> None:
     """Somebody flushes every rule of the host, and deletes the clsact qdisc of an interface."""
-    host, tap = stage.world.host_netns, stage.nic("attacker").interface.host_device
+    host, tap = run_of_row.world.host_netns, run_of_row.nic("attacker").interface.host_device
     rules = netns.run(["nft", "list", "ruleset"], netns=host)
-    with stage.nothing_arrived(row, "when all rules were flushed"):
+    with run_of_row.nothing_arrived(row, "when all rules were flushed"):
         netns.run(["nft", "flush", "ruleset"], netns=host)
-        stage.flooded("attacker")
+        run_of_row.flooded("attacker")
         until("its rules are back", lambda: _rules(host) == rules)
     # Guards at TCX hooks have no qdisc to delete; those on clsact come back within moments.
     subprocess.run(
@@ -380,37 +384,39 @@ def _flush(row: str, stage: _Stage) -> None:
     )
 
     def quiet() -> bool:
-        stage.forget()
-        stage.flooded("attacker")
-        return not any(stage.count(name, *forged(stage.cast)) for name in stage.ears)
+        run_of_row.forget()
+        run_of_row.flooded("attacker")
+        return not any(
+            run_of_row.count(name, *forged(run_of_row.cast)) for name in run_of_row.sockets
+        )
 
-    stage.story.must(f"{row}: guards that somebody took off", "back", quiet)
+    run_of_row.story.must(f"{row}: guards that somebody took off", "back", quiet)
 
 
 def _rules(host: str) -> str:
     return netns.run(["nft", "list", "ruleset"], netns=host)
 
 
-def _bridge(row: str, stage: _Stage) -> None:
+def _bridge(row: str, run_of_row: _LifecycleRun) -> None:
     """The network's bridge is deleted, and made anew with the guards in front of it."""
-    host = stage.world.host_netns
-    with stage.nothing_arrived(row, "when its bridge was deleted"):
-        netns.ip([f"link del {stage.segment.bridge}"], host)
-        stage.flooded("attacker")
-        stage.legal()
+    host = run_of_row.world.host_netns
+    with run_of_row.nothing_arrived(row, "when its bridge was deleted"):
+        netns.ip([f"link del {run_of_row.segment.bridge}"], host)
+        run_of_row.flooded("attacker")
+        run_of_row.legal()
 
 
-def _taken_away(row: str, stage: _Stage) -> None:
+def _taken_away(row: str, run_of_row: _LifecycleRun) -> None:
     """A revision that the API reports as enforced is enforced: a prefix taken away is gone."""
-    given = f.udp4(stage.cast, src=IPv4Address("10.66.0.5"))
-    with stage.flood("attacker", [given]):
-        stage.update("attacker", allowed_address_pairs=_pairs(0, 1))
-        until("what was given passes", lambda: stage.count("peer", given) > 0)
-        stage.update("attacker", allowed_address_pairs=[])
-        stage.world.operator.wait_for_port(stage.nic("attacker").port_id, ENFORCED_WITHIN)
-        with stage.nothing_arrived(row, "once the API said it was taken away", given):
-            stage.flooded("attacker")
-    stage.legal()
+    given = f.udp4(run_of_row.cast, src=IPv4Address("10.66.0.5"))
+    with run_of_row.flood("attacker", [given]):
+        run_of_row.update("attacker", allowed_address_pairs=_pairs(0, 1))
+        until("what was given passes", lambda: run_of_row.count("peer", given) > 0)
+        run_of_row.update("attacker", allowed_address_pairs=[])
+        run_of_row.world.operator.wait_for_port(run_of_row.nic("attacker").port_id, ENFORCED_WITHIN)
+        with run_of_row.nothing_arrived(row, "once the API said it was taken away", given):
+            run_of_row.flooded("attacker")
+    run_of_row.legal()
 
 
 def _pairs(start: int, count: int) -> list[dict[str, str]]:
@@ -420,7 +426,7 @@ def _pairs(start: int, count: int) -> list[dict[str, str]]:
     return [{"ip_address": each} for each in [*wide, *prefixes[_WIDE_PAIRS:]]]
 
 
-STORIES: Mapping[str, Callable[[str, _Stage], None]] = MappingProxyType(
+STORIES: Mapping[str, Callable[[str, _LifecycleRun], None]] = MappingProxyType(
     {
         "lc-plug-window": _plug,
         "lc-dead-vlan-not-dead": _closed,

@@ -83,22 +83,22 @@ def play(run: Run, tell: Tell) -> None:
             world, Kind.STRICT, world.nets["s"], "attacker", victim="victim", peer="peer"
         )
         cleanup.enter_context(on_one_cpu())
-        beliefs = LearnedTables(topology_of(world, (segment,)))
-        cleanup.callback(beliefs.close)
-        ears = _listen(segment, cleanup)
-        before = beliefs.restore(segment)
-        expected = _flood(story, segment, ears)
-        after = beliefs.read(segment)
-        wrong = beliefs.moved(segment, before, after) + beliefs.poisoned(segment, before, after)
+        tables = LearnedTables(topology_of(world, (segment,)))
+        cleanup.callback(tables.close)
+        captures = _listen(segment, cleanup)
+        before = tables.restore(segment)
+        expected = _flood(story, segment, captures)
+        after = tables.read(segment)
+        wrong = tables.moved(segment, before, after) + tables.poisoned(segment, before, after)
         story.check("forwarding and neighbour entries that the flood changed", 0, len(wrong))
         _counted(story, world, segment, expected)
-        _storm(story, world, segment, ears)
+        _storm(story, world, segment, captures)
 
 
-def _flood(story: Checks, segment: LabSegment, ears: _Captures) -> Counter[str]:
+def _flood(story: Checks, segment: LabSegment, captures: _Captures) -> Counter[str]:
     """Forge, with the neighbours talking in between; the frames that each guard must drop."""
     cast = segment.cast
-    attacker, victim = ears.taps["attacker"], ears.taps["victim"]
+    attacker, victim = captures.taps["attacker"], captures.taps["victim"]
     expected: Counter[str] = Counter()
     said: list[bytes] = []
     forged: set[bytes] = set()
@@ -110,28 +110,28 @@ def _flood(story: Checks, segment: LabSegment, ears: _Captures) -> Counter[str]:
             said.append(_datagram(cast, len(said)))
             victim.send(said[-1])
         if number % _DRAIN_EVERY == 0:
-            ears.drain()
-    ears.drain()
+            captures.drain()
+    captures.drain()
     ours = set(said)
-    delivered = [frame for frame in ears.heard["peer"] if frame in ours]
+    delivered = [frame for frame in captures.heard["peer"] if frame in ours]
     story.check(f"of {len(said)} datagrams between neighbours arrive", len(said), len(delivered))
     story.check("they arrive in order, each once", expected=True, seen=delivered == said)
-    leaked = sum(frame in forged for frames in ears.heard.values() for frame in frames)
+    leaked = sum(frame in forged for frames in captures.heard.values() for frame in frames)
     story.check(f"of {_FORGED} forged frames arrive anywhere", 0, leaked)
     return expected
 
 
-def _storm(story: Checks, world: World, segment: LabSegment, ears: _Captures) -> None:
+def _storm(story: Checks, world: World, segment: LabSegment, captures: _Captures) -> None:
     """Legal broadcasts above the port's rate: each frame not delivered is counted."""
     cast, attacker = segment.cast, segment.actors[Actor.GUEST]
-    ears.heard.clear()
+    captures.heard.clear()
     sent = {f.arp(cast, 1, trailer=number.to_bytes(18, "big")) for number in range(_BROADCASTS)}
     for number, frame in enumerate(sent):
-        ears.taps["attacker"].send(frame)
+        captures.taps["attacker"].send(frame)
         if number % _DRAIN_EVERY == 0:
-            ears.drain()
-    ears.drain()
-    delivered = sum(frame in sent for frame in ears.heard["peer"])
+            captures.drain()
+    captures.drain()
+    delivered = sum(frame in sent for frame in captures.heard["peer"])
     records = records_of(world)
     rest = _BROADCASTS - delivered
     story.must(
@@ -143,7 +143,7 @@ def _storm(story: Checks, world: World, segment: LabSegment, ears: _Captures) ->
         "what passes is about the port's burst, the same for everyone who hears",
         expected=True,
         seen=0 < delivered < _BROADCASTS // 10
-        and delivered == sum(frame in sent for frame in ears.heard["victim"]),
+        and delivered == sum(frame in sent for frame in captures.heard["victim"]),
     )
 
 

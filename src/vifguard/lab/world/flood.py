@@ -29,8 +29,8 @@ class Flood(Daemon):
 
 def came_in(host_netns: str, tap: str) -> int:
     """The number of frames from the guest at the host's end of an interface; 0 without one."""
-    told = netns.run(["ip", "-s", "-j", "link", "show"], netns=host_netns)
-    links = {link["ifname"]: link for link in json.loads(told)}
+    answer = netns.run(["ip", "-s", "-j", "link", "show"], netns=host_netns)
+    links = {link["ifname"]: link for link in json.loads(answer)}
     return int(links[tap]["stats64"]["rx"]["packets"]) if tap in links else 0
 
 

@@ -25,8 +25,8 @@ def vrrp(
 ) -> Layer:
     """A VRRPv3 advertisement (RFC 9568, 5.1); `kind` is its first octet."""
     body = b"".join(_packed(address) for address in addresses) + rest
-    told = len(addresses) if count is None else count
-    head = bytes((kind, router_id, priority, told, 0, 100, 0, 0))
+    stated = len(addresses) if count is None else count
+    head = bytes((kind, router_id, priority, stated, 0, 100, 0, 0))
     return Layer(head + body, VRRP, Pending(0, 6, VRRP))
 
 

@@ -125,8 +125,8 @@ class Moved:
     network_id: str
     project_id: str
     before: int
-    gone: set[Piece] = field(default_factory=set)
-    come: set[Piece] = field(default_factory=set)
+    removed: set[Piece] = field(default_factory=set)
+    added: set[Piece] = field(default_factory=set)
     rebuilt: list[tuple[int, Prefix]] = field(default_factory=list)
     is_closed: bool = False
 
@@ -141,7 +141,7 @@ class Moved:
         if self.is_closed:
             return MOST_PIECES + 1
         counted = 0 if self.was_closed else self.before
-        return counted + _broken(self.come) - _broken(self.gone)
+        return counted + _broken(self.added) - _broken(self.removed)
 
     @property
     def is_turned(self) -> bool:
@@ -150,9 +150,9 @@ class Moved:
 
     def replace(self, removed: set[Piece], added: set[Piece]) -> None:
         """Note pieces that were removed, and those that were added then."""
-        self.gone |= removed - self.come
-        self.come -= removed
-        self.come |= added
+        self.removed |= removed - self.added
+        self.added -= removed
+        self.added |= added
 
 
 def moved(change: WriteTransaction) -> list[Moved]:

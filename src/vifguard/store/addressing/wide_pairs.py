@@ -56,8 +56,8 @@ def _notify_hosts(
     moved: Iterable[Moved],
     listed: Iterable[tuple[str, _Pair]],
 ) -> None:
-    removed = wide_pair_pieces.by_pair(piece for each in moved for piece in each.gone)
-    affected = wide_pair_pieces.by_pair(p for each in moved for p in each.gone | each.come)
+    removed = wide_pair_pieces.by_pair(piece for each in moved for piece in each.removed)
+    affected = wide_pair_pieces.by_pair(p for each in moved for p in each.removed | each.added)
     moved_of_set: dict[str, set[Piece]] = defaultdict(set)
     for set_id, pair in _sets_of(change, network_id, affected):
         moved_of_set[set_id] |= affected[pair]

@@ -15,15 +15,15 @@ _TEXTS = 16
 """The most texts of a change; with more names than fit, all are notified."""
 
 
-def encode(sender: str, news: Notification) -> list[str]:
+def encode(sender: str, notification: Notification) -> list[str]:
     """The payloads of a notification; none where it concerns no host or port.
 
     ASCII, each shorter than the 8,000 bytes that a notification can carry.
     """
-    parts = zip_longest(_parts(news.hosts), _parts(news.ports), fillvalue=())
-    texts = [_encode_one(sender, hosts, ports, news.release) for hosts, ports in parts]
-    if not texts and news.release is not None:
-        return [_encode_one(sender, (), (), news.release)]
+    parts = zip_longest(_parts(notification.hosts), _parts(notification.ports), fillvalue=())
+    texts = [_encode_one(sender, hosts, ports, notification.release) for hosts, ports in parts]
+    if not texts and notification.release is not None:
+        return [_encode_one(sender, (), (), notification.release)]
     return texts
 
 

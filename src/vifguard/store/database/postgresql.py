@@ -104,9 +104,9 @@ class PostgresDatabase:
         """Listen, call `on_connect`, and go on listening in a thread of its own."""
 
         def read(text: str) -> None:
-            sender, news = decode(text)
+            sender, notification = decode(text)
             if sender != self._name:
-                on_notification(news)
+                on_notification(notification)
 
         self._listener = _Listener(self._engine, on_connect, read)
         self._listener.start()

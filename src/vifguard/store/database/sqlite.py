@@ -132,19 +132,19 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened = self._there()
-        self._is_told = False
+        self._is_logged = False
 
     def require(self, _connection: Connection) -> None:
         """Raise ReplacedError where the file is removed or replaced."""
         if self._there() == self._opened:
-            self._is_told = False
+            self._is_logged = False
             return
         why = (
             f"The database {self._path} was removed or replaced while it is in use: "
             "put that file back, or start the server again."
         )
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_logged:
+            self._is_logged = True
             _LOG.error("%s", why)
         raise ReplacedError(why)
 

@@ -120,8 +120,8 @@ class _Compiled:
         """The conversions of a result's columns, by the types that the driver reports."""
         found = zip(self._columns, cursor.description or (), strict=True)
         return _processed(
-            (place, _of(column.type, self._dialect).result_processor(self._dialect, told[1]))
-            for place, (column, told) in enumerate(found)
+            (place, _of(column.type, self._dialect).result_processor(self._dialect, described[1]))
+            for place, (column, described) in enumerate(found)
         )
 
 

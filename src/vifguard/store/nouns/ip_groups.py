@@ -159,7 +159,7 @@ def update_group(
         ownership.require_vrids_free(change, after)
         ownership.require_virtual_free(change, after)
     values = IP_GROUP.values(after) | change.updated_stamp(before.stamp)
-    brought = address_sets.contribution_of_ip_group(change, after.id)
+    contribution = address_sets.contribution_of_ip_group(change, after.id)
     try:
         change.connection.execute(
             update(ip_groups).where(ip_groups.c.id == after.id).values(values)
@@ -171,7 +171,7 @@ def update_group(
     if wishes is not None:
         _reallocate(change, before, wishes)
     address_sets.update_contribution(
-        change, after.id, brought, address_sets.contribution_of_ip_group(change, after.id)
+        change, after.id, contribution, address_sets.contribution_of_ip_group(change, after.id)
     )
     now = get(change, after.id)
     if _fields_of_policy(before.group) != _fields_of_policy(now.group):
@@ -196,7 +196,7 @@ def delete_group(change: WriteTransaction, stored: StoredIpGroup) -> None:
 def forget_member(change: WriteTransaction, port_id: str) -> None:
     """Remove a port that is deleted from its IP groups: as member, as pin, and from a freeze."""
     for before in _OF_MEMBER.run(change, {"port_id": port_id}):
-        brought = address_sets.contribution_of_ip_group(change, before.group.id)
+        contribution = address_sets.contribution_of_ip_group(change, before.group.id)
         mine = ip_groups.c.id == before.group.id
         stamped = change.updated_stamp(before.stamp)
         for column, freed in (
@@ -214,7 +214,7 @@ def forget_member(change: WriteTransaction, port_id: str) -> None:
         address_sets.update_contribution(
             change,
             before.group.id,
-            brought,
+            contribution,
             address_sets.contribution_of_ip_group(change, before.group.id),
         )
         change.journal_affected(affected_by_ip_group(before.group, None))

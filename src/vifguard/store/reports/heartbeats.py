@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-SILENCE = 10.0
+SILENT_AFTER = 10.0
 """Seconds without a heartbeat after which a host is silent: three are missed."""
 
 _SAVED_EVERY = 3.0
@@ -52,7 +52,7 @@ class Heartbeats:
         """The last heartbeat of a silent host (seconds since the epoch); 0 for one that lives."""
         with self._lock:
             at, heard = self._latest(host, row)
-            return heard if self._monotonic() - at > SILENCE else 0.0
+            return heard if self._monotonic() - at > SILENT_AFTER else 0.0
 
     def take_unsaved(self) -> Mapping[str, float]:
         """Take the heartbeats to be saved now, by host; none where some were a moment ago."""

@@ -180,7 +180,7 @@ class PolicyMaps:
             return frozenset()
         known = self.sets[number]
         there = frozenset(p for p in known if self._sets.lookup(_prefix_key(number, p)))
-        if there != known:  # no new entry may share a set that somebody else has torn
+        if there != known:  # no new entry may share a set that somebody else has changed
             self.sets[number] = there
         return there
 

@@ -32,8 +32,8 @@ class RulesetMaps:
         self._settings = settings
         self._digests = settings.digests
         self._groups: dict[str, GroupElements] = {}
-        self._unfit: dict[str, str] = {}
-        self._torn: dict[str, str] = {}
+        self._unloadable: dict[str, str] = {}
+        self._incomplete: dict[str, str] = {}
         self._sizes: Counter[str] = Counter()
 
     def why_not(self, groups: Iterable[str]) -> str:
@@ -50,15 +50,15 @@ class RulesetMaps:
     def load(self, change: RulesetChange) -> frozenset[str]:
         """Write the change into the maps; return the groups whose ports are to be rendered anew."""
         touched = set(change.groups)
-        if change.complete or self._torn:
-            touched |= {*self._groups, *self._unfit}
+        if change.complete or self._incomplete:
+            touched |= {*self._groups, *self._unloadable}
         before = {group: self._standing(group) for group in touched}
         # An agent that was killed may have removed rules without raising the generation.
         if change.complete:
             self._replace(change)
         if change.complete or self._change(change):
             self._settings.raise_generation()
-        if self._torn:
+        if self._incomplete:
             touched |= {*self._groups}
         return frozenset(each for each in touched if before.get(each) != self._standing(each))
 
@@ -72,7 +72,7 @@ class RulesetMaps:
         Ends with the first difference. `sets` are all members; while this goes on, nothing may
         be changed. Groups or sets that do not fit are left to the next change.
         """
-        if self._torn or self._unfit:
+        if self._incomplete or self._unloadable:
             return
         expected = self._expected(sets)
         while part := list(islice(expected, _AT_ONCE)):
@@ -102,13 +102,13 @@ class RulesetMaps:
         return known.max_lookups if known else TERMINATING_LOOKUPS
 
     def _why_not(self, group: str) -> str:
-        if group in self._unfit:
-            return self._unfit[group]
+        if group in self._unloadable:
+            return self._unloadable[group]
         known = self._groups.get(group)
         if known is None:
             return ""
-        torn = (self._torn[name] for name in known.named if name in self._torn)
-        return known.why_not or next(torn, "")
+        incomplete = (self._incomplete[name] for name in known.named if name in self._incomplete)
+        return known.why_not or next(incomplete, "")
 
     def _change(self, change: RulesetChange) -> bool:
         """Write a change; return whether anything that was allowed may be so no more."""
@@ -124,7 +124,7 @@ class RulesetMaps:
 
     def _replace(self, change: RulesetChange) -> None:
         """Make the maps hold this change alone: all other elements are removed."""
-        self._groups, self._torn = {}, {}
+        self._groups, self._incomplete = {}, {}
         observed = self._observed()
         self._sizes = Counter(name for name, _ in observed)
         for set_id, said in change.sets.items():
@@ -139,11 +139,11 @@ class RulesetMaps:
         self._replace_elements(observed, {})
 
     def _put_group(self, group: GroupElements, old: Elements, desired: Elements) -> bool:
-        self._unfit.pop(group.id, None)
+        self._unloadable.pop(group.id, None)
         try:
             less = self._replace_elements(old, desired)
         except OSError as error:
-            self._unfit[group.id] = (
+            self._unloadable[group.id] = (
                 f"its rules do not fit into the kernel's maps: {os.strerror(error.errno or 0)}"
             )
             return self._replace_elements(old | desired | group.elements(), {})
@@ -152,11 +152,11 @@ class RulesetMaps:
         return less
 
     def _put_set(self, set_id: str, old: Elements, added: Iterable[Element]) -> bool:
-        """Write a set; one that does not fit stays torn, and its groups unfit, until it changes."""
+        """Write a set; one that does not fit is incomplete until it changes."""
         try:
             less = self._replace_elements(old, dict.fromkeys(added, _PRESENT))
         except OSError as error:
-            self._torn[set_id] = (
+            self._incomplete[set_id] = (
                 f"its addresses do not fit into the kernel's maps: {os.strerror(error.errno or 0)}"
             )
             return True
