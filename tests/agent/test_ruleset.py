@@ -68,29 +68,29 @@ class Told:
 
 @given(st.lists(st.tuples(updates, st.sampled_from([(), ("g",), GROUPS]), st.booleans())))
 def test_whoever_is_told_now_and_then_knows_the_same(story):
-    book, told, late = RulesetTracker(), Told(), Told()
+    ruleset, told, late = RulesetTracker(), Told(), Told()
     for update, kept, tells in story:
-        book.take(update)
-        book.keep(kept)
-        if tells and (change := book.pending()):
+        ruleset.take(update)
+        ruleset.keep(kept)
+        if tells and (change := ruleset.pending()):
             told.hold(change)
-            book.mark_applied()
-    if change := book.pending():
+            ruleset.mark_applied()
+    if change := ruleset.pending():
         told.hold(change)
-        book.mark_applied()
-    assert book.pending() is None
-    book.mark_all_pending()
-    again = book.pending()
+        ruleset.mark_applied()
+    assert ruleset.pending() is None
+    ruleset.mark_all_pending()
+    again = ruleset.pending()
     assert again is not None
     late.hold(again)
     assert told.says() == late.says()
 
 
 def test_what_nobody_refers_to_is_forgotten():
-    book = RulesetTracker()
+    ruleset = RulesetTracker()
     named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
     whole = SetChange(complete=True, added=frozenset(PREFIXES))
-    book.take(
+    ruleset.take(
         Update(
             1,
             complete=True,
@@ -99,19 +99,19 @@ def test_what_nobody_refers_to_is_forgotten():
             sets={"s": whole, "t": whole},
         )
     )
-    book.keep(("g",))
-    assert (book.rules.keys(), book.sets.keys()) == ({"g"}, {"s"})
-    book.keep(())
-    assert (book.rules, book.sets) == ({}, {})
+    ruleset.keep(("g",))
+    assert (ruleset.rules.keys(), ruleset.sets.keys()) == ({"g"}, {"s"})
+    ruleset.keep(())
+    assert (ruleset.rules, ruleset.sets) == ({}, {})
 
 
 def test_one_member_is_one_step():
-    book = RulesetTracker()
+    ruleset = RulesetTracker()
     everyone = frozenset(parse_network(f"10.{i}.{j}.1/32") for i in range(40) for j in range(250))
     named = frozenset({Rule(Direction.TO_GUEST, 4, remote="s")})
     whole = SetChange(complete=True, added=everyone)
-    book.take(Update(1, complete=True, ports=(), groups={"g": named}, sets={"s": whole}))
-    book.mark_applied()
+    ruleset.take(Update(1, complete=True, ports=(), groups={"g": named}, sets={"s": whole}))
+    ruleset.mark_applied()
     more = SetChange(complete=False, added=frozenset(PREFIXES[:1]))
-    book.take(Update(2, complete=False, ports=(), sets={"s": more}))
-    assert book.pending() == RulesetChange(complete=False, groups={}, sets={"s": more})
+    ruleset.take(Update(2, complete=False, ports=(), sets={"s": more}))
+    assert ruleset.pending() == RulesetChange(complete=False, groups={}, sets={"s": more})

@@ -96,8 +96,8 @@ def test_guards_are_read_back_although_what_they_share_cannot_be_put_back(
 
 
 def test_lost_rules_are_loaded_again(bench: Bench) -> None:
-    bench.state.book.mark_applied()
+    bench.state.ruleset.mark_applied()
     assert not bench.step().touched
     bench.driver.rules_are_lost = True
-    assert bench.step().touched.book
-    assert not bench.state.book.is_applied
+    assert bench.step().touched.ruleset
+    assert not bench.state.ruleset.is_applied

@@ -114,9 +114,9 @@ class Agent:
             Supervised("feed watcher", feed.work, health, stop).start()
             _when(stop, lambda: put(Stop()))
             state = _state(self._settings, about)
-            told = _Channels(outbox, health, put, stop)
+            channels = _Channels(outbox, health, put, stop)
             nothing = _without_driver(state, opened.missing, tools)
-            acting = self._acting(state, guards, tools, told) if opened.sessions else nothing
+            acting = self._acting(state, guards, tools, channels) if opened.sessions else nothing
             watching = CapabilityWatcher(look, about, outbox, put, stop)
             start("capability watcher", watching.work, stop.set)
             intake, every = Startup(events, feed.again, ready), self._settings.compare_every
@@ -133,15 +133,15 @@ class Agent:
         return opened
 
     def _acting(
-        self, state: AgentState, guards: Enforcement, tools: _Tools, told: _Channels
+        self, state: AgentState, guards: Enforcement, tools: _Tools, channels: _Channels
     ) -> Actors:
         """Make the worker's actors, and start the threads that watch for it."""
         settings = self._settings
         bridges = tools.cleanup.enter_context(Bridges())
-        door = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
+        links = HostLinks(tools.links, bridges, _member_filter(tools.cleanup, bridges, tools.wire))
         former = SavedState(settings.record, bridges)
         adoption = Adoption(state, former, tools.links, bridges)
-        adopted = AdoptedBridges(state, settings, adoption, door, told.health.lost)
+        adopted = AdoptedBridges(state, settings, adoption, links, channels.health.lost)
         applier = BridgeApplier(
             tools.links, bridges, tools.quarantine, vlan_quarantine=tools.wire.vlan_quarantine
         )
@@ -149,20 +149,20 @@ class Agent:
         wirings = linux_wirings(
             state, applier, tools.quarantine, adopted, adoption, by_name=by_name
         )
-        hands = Reconciler(state, guards, wirings, applier.link)
+        reconciler = Reconciler(state, guards, wirings, applier.link)
         reading = Verifier(
-            guards, state, told.health, hands.port_by_ifindex, settings.compare_every
+            guards, state, channels.health, reconciler.port_by_ifindex, settings.compare_every
         )
         watching = WiringWatcher(
-            adopted, hands, told.outbox, guards.connections, told.put, told.stop
+            adopted, reconciler, channels.outbox, guards.connections, channels.put, channels.stop
         )
-        tools.start("wiring watcher", watching.work, told.stop.set)
-        quiet = SysctlWatcher(wirings, told.health, told.stop)
-        tools.start("settings watcher", quiet.work, told.stop.set)
-        listener = EventReader(PortEvents(guards), told.outbox, told.stop, hands)
-        tools.start("listener", listener.work, told.stop.set)
+        tools.start("wiring watcher", watching.work, channels.stop.set)
+        quiet = SysctlWatcher(wirings, channels.health, channels.stop)
+        tools.start("settings watcher", quiet.work, channels.stop.set)
+        listener = EventReader(PortEvents(guards), channels.outbox, channels.stop, reconciler)
+        tools.start("listener", listener.work, channels.stop.set)
         owner = StoreOwnership(guards, tools.links.all, take_over=settings.take_over)
-        return Actors(hands, reading, owner, tools.look)
+        return Actors(reconciler, reading, owner, tools.look)
 
 
 @dataclass(frozen=True, slots=True)

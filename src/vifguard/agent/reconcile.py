@@ -32,13 +32,13 @@ V = TypeVar("V")
 class ReconcileResult:
     """Reports of the dirty ports; `failing` ones are to be tried again.
 
-    `stuck` are interfaces of no port that are still members of a bridge, to be tried again too.
+    `unremoved` are interfaces of no port that are still members of a bridge, to be tried again too.
     `lost` are the ports whose guard or wiring was found lost: the kind of loss, and the cause.
     """
 
     reports: tuple[PortReport, ...] = ()
     failing: frozenset[str] = frozenset()
-    stuck: frozenset[int] = frozenset()
+    unremoved: frozenset[int] = frozenset()
     lost: Mapping[str, Loss | Lost] = field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ class Reconciler:
         self._wirings = wirings
         self._read = find
         self._ifindex_of: dict[str, int] = {}
-        self._stuck: dict[int, str] = {}
+        self._unremoved: dict[int, str] = {}
         self.port_by_ifindex: dict[int, str] = {}
         self.watched: Mapping[int, str] = {}
         self.rejecting: Mapping[int, Placement] = {}
@@ -90,7 +90,7 @@ class Reconciler:
             tuple(_report(each, failed, connected, result, bare) for each in placements),
             frozenset(places[index].port.policy.port_id for index in failed)
             | (regrouped if why else frozenset()),
-            frozenset(self._stuck),
+            frozenset(self._unremoved),
             missing | self._losses(places, plan, connected),
         )
 
@@ -126,7 +126,7 @@ class Reconciler:
 
         Also the reason why no port with groups can be enforced, where the kernel takes none of it.
         """
-        change = self._state.book.pending()
+        change = self._state.ruleset.pending()
         if change is None:
             return frozenset(), ""
         try:
@@ -134,7 +134,7 @@ class Reconciler:
         except OSError as error:
             log.exception("the rules of security groups could not be brought into force")
             return self._state.grouped, f"its security groups are not in force: {error}"
-        self._state.book.mark_applied()
+        self._state.ruleset.mark_applied()
         return self._state.with_groups(groups), ""
 
     def sweep(self) -> frozenset[int]:
@@ -142,16 +142,16 @@ class Reconciler:
 
         Returns the interfaces of no port that could not be taken out of their bridges.
         """
-        self._forget_gone()
+        self._forget_missing()
         self._wirings.compare(self.port_by_ifindex.keys(), self.guarded())
         kept = self.port_by_ifindex.keys()
         plan = self._detach(self._guards.plan_sweep(kept, self._state.links.values()))
         self._guards.apply(plan)
         self._wirings.forget(plan.detached)
-        self._wirings.sweep(self.port_by_ifindex.keys() | self._stuck.keys())
-        return frozenset(self._stuck)
+        self._wirings.sweep(self.port_by_ifindex.keys() | self._unremoved.keys())
+        return frozenset(self._unremoved)
 
-    def _forget_gone(self) -> None:
+    def _forget_missing(self) -> None:
         """Forget ports that are gone: a complete update does not name them."""
         removed = self._ifindex_of.keys() - self._state.ports.keys()
         self._update_index({}, Dirty(frozenset(removed)))
@@ -160,7 +160,7 @@ class Reconciler:
     def _scope(self, places: Mapping[int, Placement], dirty: Dirty) -> frozenset[int]:
         """The interfaces of the dirty ports, before and now, and dirty links that have a guard."""
         before = {self._ifindex_of[i] for i in dirty.ports if i in self._ifindex_of}
-        guarded = dirty.links & (self.port_by_ifindex.keys() | self._stuck.keys())
+        guarded = dirty.links & (self.port_by_ifindex.keys() | self._unremoved.keys())
         return frozenset(before | guarded | places.keys())
 
     def _look_up_missing(self, dirty: Dirty) -> None:
@@ -184,10 +184,10 @@ class Reconciler:
     def _detach(self, plan: Plan) -> Plan:
         """Disconnect the plan's leaving interfaces; the plan, with failed ones kept guarded."""
         for index in plan.observed:
-            self._stuck.pop(index, None)
-        stuck = self._disconnect(plan.detached)
-        self._stuck.update(stuck)
-        kept = [self._state.links[index] for index in stuck]
+            self._unremoved.pop(index, None)
+        unremoved = self._disconnect(plan.detached)
+        self._unremoved.update(unremoved)
+        kept = [self._state.links[index] for index in unremoved]
         return self._guards.keep_closed(plan, kept) if kept else plan
 
     def _disconnect(self, indexes: Iterable[int]) -> dict[int, str]:
@@ -196,11 +196,11 @@ class Reconciler:
         Returns those that are still there and for which that failed, each with the reason.
         """
         failed = self._wirings.disconnect(link for i in indexes if (link := self._find(i)))
-        stuck = {i: why for i, why in failed.items() if self._read(i)}
-        for index, why in stuck.items():
+        unremoved = {i: why for i, why in failed.items() if self._read(i)}
+        for index, why in unremoved.items():
             name = self._state.links[index].name
             log.error("interface %s keeps its guard, and passes nothing: %s", name, why)
-        return stuck
+        return unremoved
 
     def _update_index(self, places: Mapping[int, Placement], dirty: Dirty) -> None:
         """Update the maps from interfaces to ports, and remove interfaces that are gone."""

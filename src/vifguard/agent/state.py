@@ -45,13 +45,13 @@ Event = Update | Link | LinkRemoved | AllLinks | Isolation
 class Dirty:
     """Ports and links to reconcile after an event; `everything` means all of them.
 
-    `book` means that rules or address sets changed.
+    `ruleset` means that rules or address sets changed.
     """
 
     ports: frozenset[str] = frozenset()
     links: frozenset[int] = frozenset()
     everything: bool = False
-    book: bool = False
+    ruleset: bool = False
 
     @classmethod
     def by_all(cls, several: Sequence[Dirty]) -> Dirty:
@@ -60,11 +60,11 @@ class Dirty:
             frozenset().union(*(each.ports for each in several)),
             frozenset().union(*(each.links for each in several)),
             any(each.everything for each in several),
-            any(each.book for each in several),
+            any(each.ruleset for each in several),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.ports or self.links or self.everything or self.book)
+        return bool(self.ports or self.links or self.everything or self.ruleset)
 
 
 NOTHING = Dirty()
@@ -107,7 +107,7 @@ class AgentState:
         self.left: set[int] = set()
         """The links that were removed, or left their bridge, since `take_left`."""
         self.bridges: set[int] = set()
-        self.book = RulesetTracker()
+        self.ruleset = RulesetTracker()
         self._grouped: dict[str, set[str]] = {}
         self._networks: dict[str, _Network] = {}
         self._bridge_names: Index = {}
@@ -188,19 +188,19 @@ class AgentState:
         if not self.complete or update.revision < self.revision:
             return NOTHING  # a change to a state we do not have: the feed will send all
         dirty: set[str] = set()
-        self.book.take(update)
+        self.ruleset.take(update)
         for port in update.ports:
             dirty |= self._put_port(port.policy.port_id, port)
         for port_id in update.gone:
             dirty |= self._put_port(port_id, None)
         self.revision = update.revision
         if update.ports or update.gone or update.groups:
-            self.book.keep(self._grouped)
-        return Dirty(frozenset(dirty), book=bool(update.groups or update.sets))
+            self.ruleset.keep(self._grouped)
+        return Dirty(frozenset(dirty), ruleset=bool(update.groups or update.sets))
 
     def _replace_ports(self, update: Update) -> None:
         self.revision, self.complete = update.revision, True
-        self.book.take(update)
+        self.ruleset.take(update)
         self.ports.clear()
         self._grouped.clear()
         self._networks.clear()
@@ -208,7 +208,7 @@ class AgentState:
             index.clear()
         for port in update.ports:
             self._put_port(port.policy.port_id, port)
-        self.book.keep(self._grouped)
+        self.ruleset.keep(self._grouped)
 
     def _put_port(self, port_id: str, port: HostPort | None) -> set[str]:
         """Replace one port; return it and those that may want the same interface or uplink."""

@@ -118,7 +118,7 @@ class Verifier:
     def _begin_rules(self, now: float) -> None:
         self._rules_at = now + self._rules_every, self._guards.changes
         self._rules = self._guards.compare_rules(
-            {name: tuple(prefixes) for name, prefixes in self._state.book.sets.items()}
+            {name: tuple(prefixes) for name, prefixes in self._state.ruleset.sets.items()}
         )
 
     def _compare_rules(self) -> Dirty:
@@ -135,5 +135,5 @@ class Verifier:
         log.error("the rules of security groups in the kernel were changed by somebody else")
         self._health.lost([COMMON])
         self._rules = iter(())
-        self._state.book.mark_all_pending()
-        return Dirty(book=True)
+        self._state.ruleset.mark_all_pending()
+        return Dirty(ruleset=True)

@@ -176,10 +176,10 @@ class Worker:
 
     def _reconcile_now(self, dirty: Dirty) -> None:
         ports, links = sorted(dirty.ports), dirty.links
-        if not (ports or links or dirty.book):
+        if not (ports or links or dirty.ruleset):
             return
         for start in range(0, max(len(ports), 1), BATCH):
-            part = Dirty(frozenset(ports[start : start + BATCH]), links, book=dirty.book)
+            part = Dirty(frozenset(ports[start : start + BATCH]), links, ruleset=dirty.ruleset)
             is_last = start + BATCH >= len(ports)
             self._reconcile(part, is_last=is_last and not self._backlog)
             links = frozenset()
@@ -317,14 +317,14 @@ class Worker:
         done: list[str | int] = [*dirty.ports, *dirty.links]
         for each in done:
             self._retries.pop(each, None)
-        self._try_again([*settled.failing, *settled.stuck])
+        self._try_again([*settled.failing, *settled.unremoved])
         for port_id in dirty.ports:
             if port_id not in self._state.ports:
                 self._reported.pop(port_id, None)
         reports = self._noted(settled)
         changed = [r for r in reports if self._reported.get(r.port_id) != r]
         self._reported.update((report.port_id, report) for report in changed)
-        reached = revision if self._state.book.is_applied and revision > self._reached else 0
+        reached = revision if self._state.ruleset.is_applied and revision > self._reached else 0
         self._reached = max(self._reached, reached)
         self._outbox.put_ports(changed, reached)
 

@@ -52,7 +52,7 @@ class AdoptedBridges:
         state: AgentState,
         settings: Settings,
         adoption: Adoption,
-        door: HostLinks,
+        host: HostLinks,
         lost: Callable[[Iterable[str]], None] = lambda _: None,
     ) -> None:
         """`lost` is called where somebody removed a filter."""
@@ -62,10 +62,10 @@ class AdoptedBridges:
         self._adoption = adoption
         self._former = adoption.saved
         self._record = adoption.write
-        self._door = door
+        self._host = host
         self._prepared: set[tuple[int, bool | None]] = set()
         self._named: frozenset[tuple[str, str, bool]] = frozenset()
-        self._had_turn = False
+        self._all_settled = False
         self.filtered: Mapping[str, int] = {}
         """The index of each bridge whose members were last seen to be filtered, by its name."""
 
@@ -77,7 +77,7 @@ class AdoptedBridges:
     @property
     def filters(self) -> bool:
         """Whether each adopted bridge is to be filtered by now, where this kernel can."""
-        return self._had_turn and self._door.filter is not None
+        return self._all_settled and self._host.filter is not None
 
     def bridge_of(self, link: Link) -> Link | None:
         """The operator's bridge that an interface is a member of, if a network is mapped to it."""
@@ -116,8 +116,8 @@ class AdoptedBridges:
         here = {link.index for link in self._members(bridge)}
         links = ((index, self._state.links.get(index)) for index in removed)
         unknown = [index for index, link in links if link is None or not self._is_known(link)]
-        if self._door.filter is not None and unknown:
-            failed = self._door.filter.deny_forwarding(unknown)
+        if self._host.filter is not None and unknown:
+            failed = self._host.filter.deny_forwarding(unknown)
             _log_refusals({index: why for index, why in failed.items() if index in here})
 
     def allow_forwarding(
@@ -128,7 +128,7 @@ class AdoptedBridges:
         `others` gives the interfaces that are guarded already: they go on forwarding where the
         filter has to be put.
         """
-        if self._door.filter is None:
+        if self._host.filter is None:
             return {}
         here = {i: policy for i, policy in ports.items() if self._is_member(i)}
         if not here:
@@ -140,14 +140,14 @@ class AdoptedBridges:
         for index, policy in here.items():
             self._prepare(index, policy)
         failed = {i: why for i, why in failed.items() if i in here}
-        return failed | _reasons_text(self._door.filter.allow_forwarding(here))
+        return failed | _reasons_text(self._host.filter.allow_forwarding(here))
 
     def deny_forwarding(self, indexes: Iterable[int]) -> Mapping[int, str]:
         """Make interfaces forward nothing, before they lose their guards; return the failures."""
         here = [index for index in indexes if self._is_member(index)]
-        if self._door.filter is None or not here:
+        if self._host.filter is None or not here:
             return {}
-        failed = self._door.filter.deny_forwarding(here)
+        failed = self._host.filter.deny_forwarding(here)
         return {
             index: (f"the interface still forwards on its bridge: {why}")
             for index, why in failed.items()
@@ -159,9 +159,9 @@ class AdoptedBridges:
         Called once all ports have had their turn. `ports` are the interfaces that ports are at,
         and `guarded` those of them whose guards are in.
         """
-        self._had_turn = True
+        self._all_settled = True
         self._tell(ports)
-        for bridge in self.bridges() if self._door.filter else ():
+        for bridge in self.bridges() if self._host.filter else ():
             self._begin(bridge, guarded)
             try:
                 self._compare(bridge, guarded)
@@ -182,7 +182,7 @@ class AdoptedBridges:
 
     def _begin(self, bridge: Link, guarded: Collection[int]) -> dict[int, str]:
         """Filter a bridge that is not; return the reason by guarded member where that fails."""
-        filter_, there = self._door.filter, [link.index for link in self._members(bridge)]
+        filter_, there = self._host.filter, [link.index for link in self._members(bridge)]
         if filter_ is None:
             return {}
         try:
@@ -213,7 +213,7 @@ class AdoptedBridges:
         self._lost([WiringLoss.FILTER])
 
     def _compare(self, bridge: Link, guarded: Collection[int]) -> None:
-        filter_ = self._door.filter
+        filter_ = self._host.filter
         if filter_ is None:
             return
         inside = filter_.members(bridge, [link.index for link in self._members(bridge)])
@@ -240,15 +240,15 @@ class AdoptedBridges:
         as the operator set, and not once a port was for it.
         """
         is_kept = self._settings.keep_unguarded and not port_of_mark(link)
-        return (is_kept or not self._had_turn) and self.was_there(link)
+        return (is_kept or not self._all_settled) and self.was_there(link)
 
     def _settle_bridge(self, bridge: Link) -> None:
         """Give the bridge a MAC of its own, and bound its memory."""
         # Else it is the lowest of its members', and changes when one joins or leaves.
-        raise_first(self._door.links.change([LinkChange(bridge.index, mac=bridge.mac)]))
+        raise_first(self._host.links.change([LinkChange(bridge.index, mac=bridge.mac)]))
         found = self._former.bridges.get(bridge.index)
         if found is not None and found.max_learned == 0:
-            self._door.bridges.set_max_learned(bridge.index, MOST_ENTRIES)
+            self._host.bridges.set_max_learned(bridge.index, MOST_ENTRIES)
 
     def _prepare(self, index: int, policy: PortPolicy) -> None:
         """Keep a bridge from learning of a guest a query, or more MACs than there is room for.
@@ -256,7 +256,7 @@ class AdoptedBridges:
         A guest that sends an IGMP query would get all multicast. One without a `mac` guard could
         fill the table of forwarding entries, where the kernel does not limit it (before Linux 6.7).
         """
-        bridges, limited = self._door.bridges, self._is_limited(index)
+        bridges, limited = self._host.bridges, self._is_limited(index)
         learning = None if limited or Guard.MAC in policy.guards else False
         if (index, learning) in self._prepared:
             return
@@ -298,7 +298,7 @@ class AdoptedBridges:
             (
                 bridge.name,
                 link.name,
-                self._door.filter is None or self._keeps_forwarding(link),
+                self._host.filter is None or self._keeps_forwarding(link),
             ): link
             for bridge, link in self.unguarded(ports)
         }

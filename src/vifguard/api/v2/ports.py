@@ -307,10 +307,10 @@ def _validate(port: Port, network: Network, beside: Sequence[Subnet], given: Par
                 )
 
 
-def _require_few(user: User, network: Network, given: ParsedBody, had: int) -> None:
+def _require_few(user: User, network: Network, given: ParsedBody, number_before: int) -> None:
     """Raise Refusal (400) where a port would take more of a shared network than one may."""
     wished = given.get("fixed_ips") or ()
-    if network.shared and not user.is_operator and len(wished) > max(MAX_SHARED, had):
+    if network.shared and not user.is_operator and len(wished) > max(MAX_SHARED, number_before):
         raise Refusal(
             400,
             "InvalidInput",

@@ -134,7 +134,7 @@ class EbpfDriver(Driver[PortImage]):
         self._continue()
         self._ports = Ports(self._maps)
         self._settings = GlobalConfig(self._maps)
-        self._book = RulesetMaps(self._maps, self._settings)
+        self._ruleset = RulesetMaps(self._maps, self._settings)
         self._events = Events(self._maps, self._ports, self._programs[_ANSWER])
 
     def _continue(self) -> None:
@@ -191,7 +191,7 @@ class EbpfDriver(Driver[PortImage]):
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Bring rules and sets into force; return the groups that fit anew or do not any more."""
-        return self._book.load(change)
+        return self._ruleset.load(change)
 
     def render(self, attachments: Iterable[Attachment]) -> Desired[PortImage]:
         """The images that enforce these policies; one that cannot be is refused and closed."""
@@ -214,7 +214,7 @@ class EbpfDriver(Driver[PortImage]):
 
     def _render(self, attachment: Attachment, hooks: Hooks) -> PortImage:
         if Guard.SECURITY_GROUPS in attachment.policy.guards:
-            why = self._book.why_not(attachment.policy.security_groups)
+            why = self._ruleset.why_not(attachment.policy.security_groups)
             if why:
                 raise ValueError(why)
         digests = self._settings.digests
@@ -270,11 +270,11 @@ class EbpfDriver(Driver[PortImage]):
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
         """Whether the maps hold the rules and `sets`, step by step: `RulesetMaps.compare`."""
-        return self._book.compare(sets)
+        return self._ruleset.compare(sets)
 
     def rules_lost(self) -> bool:
         """Whether a map of the rules of groups, or of the members of sets, was emptied."""
-        return self._book.is_emptied()
+        return self._ruleset.is_emptied()
 
     def apply(self, change: Change[PortImage]) -> None:
         """Write, publish, attach, detach, sweep; ApplyError names the ports that failed."""

@@ -45,7 +45,7 @@ class Ports:
         self._table = PortTable(maps)
         keys = [state.keys_of(entry) for _, entry in self._table]
         highest = max((number for each in keys for number in (each.policy, *each.sets)), default=0)
-        self._sides = PolicyMaps(maps, highest)
+        self._policies = PolicyMaps(maps, highest)
         self._users = Counter(number for each in keys for number in each.sets)
         self._old_policies: set[int] = set()
         self._old_sets: set[int] = set()
@@ -64,7 +64,7 @@ class Ports:
         entry = self._table.read(ifindex)
         if entry is None:
             return PortImage(b"", NO_OVERFLOW, frozenset(), hooks)
-        keys, sides = state.keys_of(entry), self._sides
+        keys, sides = state.keys_of(entry), self._policies
         public, claimable = (sides.read_set(number) for number in keys.sets)
         bare = state.with_keys(entry, NO_MAP_KEYS)
         extras, tracked = sides.read(keys.policy), self._is_tracked(ifindex)
@@ -72,11 +72,11 @@ class Ports:
 
     def read_all(self) -> Iterator[tuple[int, PortImage]]:
         """All ports as the kernel has them now, without their hooks."""
-        self._sides.scan()
+        self._policies.scan()
         for ifindex, entry in self._table:
             keys = state.keys_of(entry)
-            extras = self._sides.policies.get(keys.policy, NO_OVERFLOW)
-            public, claimable = (self._sides.sets.get(each, frozenset()) for each in keys.sets)
+            extras = self._policies.policies.get(keys.policy, NO_OVERFLOW)
+            public, claimable = (self._policies.sets.get(each, frozenset()) for each in keys.sets)
             bare = state.with_keys(entry, NO_MAP_KEYS)
             tracked = self._is_tracked(ifindex)
             yield ifindex, PortImage(bare, extras, public, state.NO_HOOKS, claimable, tracked)
@@ -93,7 +93,7 @@ class Ports:
         return self._used(ifindex, Kind.LEARNED)
 
     def _used(self, ifindex: int, kind: Kind) -> dict[IPAddress, int]:
-        policy, sides = state.keys_of(self._table.read(ifindex)).policy, self._sides
+        policy, sides = state.keys_of(self._table.read(ifindex)).policy, self._policies
         return {unpack_address(a): sides.seen(policy, a) for a in sides.of_kind(policy, kind)}
 
     def put(
@@ -146,10 +146,10 @@ class Ports:
             return
         rcu.grace_period()
         for policy in self._old_policies:
-            self._sides.delete(policy)
+            self._policies.delete(policy)
         for number in self._old_sets:
             if not self._users[number]:
-                self._sides.delete_set(number)
+                self._policies.delete_set(number)
         self._old_policies, self._old_sets = set(), set()
 
     def leftovers(self, present: frozenset[int]) -> frozenset[str]:
@@ -174,8 +174,8 @@ class Ports:
         before = keys.policy
         public = self._set_of(keys.public, port.public)
         claimable = self._set_of(keys.claimable, port.claimable)
-        kept = bool(before) and self._sides.read(before) == port.overflow
-        policy = before if kept else self._sides.write(port.overflow, before)
+        kept = bool(before) and self._policies.read(before) == port.overflow
+        policy = before if kept else self._policies.write(port.overflow, before)
         entry = state.with_keys(port.entry, MapKeys(policy, public, claimable))
         if entry == old:
             return 0
@@ -183,14 +183,14 @@ class Ports:
             return self._table.write(entry)
         except OSError:
             if not kept:
-                self._sides.delete(policy)
+                self._policies.delete(policy)
             raise
 
     def _set_of(self, number: int, prefixes: Prefixes) -> int:
         """The id of a set of these prefixes: the present one, if it has them."""
-        if self._sides.read_set(number) == prefixes:
+        if self._policies.read_set(number) == prefixes:
             return number if prefixes else 0
-        return self._sides.set_of(prefixes)
+        return self._policies.set_of(prefixes)
 
     def _point(self, ifindex: int, number: int) -> None:
         old = self._table.read(ifindex)
@@ -206,8 +206,10 @@ class Ports:
         before, after = state.keys_of(old), state.keys_of(new)
         if before.policy and before.policy != after.policy:
             self._old_policies.add(before.policy)
-            had, has = (self._sides.groups(each.policy) for each in (before, after))
-            self.allow_less |= bool(had) and had != has
+            old_groups, new_groups = (
+                self._policies.groups(each.policy) for each in (before, after)
+            )
+            self.allow_less |= bool(old_groups) and old_groups != new_groups
         self._users.update(after.sets)
         self._users.subtract(before.sets)
         self._old_sets |= {each for each in before.sets if each and not self._users[each]}
@@ -215,8 +217,8 @@ class Ports:
     def _unused(self) -> tuple[set[int], set[int]]:
         keys = [state.keys_of(entry) for _, entry in self._table]
         return (
-            set(self._sides.policies) - {each.policy for each in keys},
-            set(self._sides.sets) - {number for each in keys for number in each.sets},
+            set(self._policies.policies) - {each.policy for each in keys},
+            set(self._policies.sets) - {number for each in keys for number in each.sets},
         )
 
     def _unkept(self, present: frozenset[int]) -> Iterator[tuple[str, int]]:

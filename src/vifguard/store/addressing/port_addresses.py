@@ -91,7 +91,7 @@ def retake(
     before = stored.port
     by_id = {subnet.id: subnet for subnet in choice}
     if wishes is None:
-        wishes = tuple(AddressRequest(had.subnet_id) for had in before.fixed_ips)
+        wishes = tuple(AddressRequest(each.subnet_id) for each in before.fixed_ips)
     spare = list(before.fixed_ips)
     if after.mac != before.mac:  # an address formed from the old MAC is no longer the port's
         spare = [f for f in spare if not by_id[f.subnet_id].is_automatic]

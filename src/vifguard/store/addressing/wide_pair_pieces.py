@@ -231,8 +231,8 @@ def _rebuild_project(change: WriteTransaction, so_far: Moved) -> None:
         most = MOST_PIECES - _broken(made)
         pieces = divide(owned, BITS[version], most=most, divided=pairs)
         made |= {Piece(version, *each) for each in pieces.items()}
-    was = {*map(_piece, change.rows(_ALL, _here(so_far)))}
-    _replace(change, so_far, was, made)
+    before = {*map(_piece, change.rows(_ALL, _here(so_far)))}
+    _replace(change, so_far, before, made)
 
 
 def _close(change: WriteTransaction, so_far: Moved, moved: Collection[tuple[int, Prefix]]) -> None:
@@ -263,14 +263,14 @@ def _rebuild(change: WriteTransaction, so_far: Moved, version: int, moved: Prefi
     region = _region(change, so_far.network_id, version, moved)
     so_far.rebuilt.append((version, region))
     around = _around(change, so_far.network_id, version, region)
-    was = {*map(_piece, change.rows(_WITHIN, _range(so_far.network_id, version, region)))}
+    before = {*map(_piece, change.rows(_WITHIN, _range(so_far.network_id, version, region)))}
     owned = owned_prefixes(change, so_far.network_id, version, region)
-    most = MOST_PIECES - so_far.after + _broken(was)
+    most = MOST_PIECES - so_far.after + _broken(before)
     made = divide(owned, BITS[version], around, region, most)
     if around is not None and made == {region: around}:
         whole, beside = _joined(change, so_far, Piece(version, region, around))
-        made, was = {whole: around}, was | beside
-    _replace(change, so_far, was, {Piece(version, *each) for each in made.items()})
+        made, before = {whole: around}, before | beside
+    _replace(change, so_far, before, {Piece(version, *each) for each in made.items()})
 
 
 def _region(change: WriteTransaction, network_id: str, version: int, moved: Prefix) -> Prefix:
@@ -316,8 +316,8 @@ def _joined(change: WriteTransaction, so_far: Moved, piece: Piece) -> tuple[Pref
     return whole, joined
 
 
-def _replace(change: WriteTransaction, so_far: Moved, was: set[Piece], made: set[Piece]) -> None:
-    removed, added = was - made, made - was
+def _replace(change: WriteTransaction, so_far: Moved, before: set[Piece], made: set[Piece]) -> None:
+    removed, added = before - made, made - before
     if removed:
         keys = [address_key(each.version, each.prefix.first) for each in sorted(removed)]
         here = so_far.network_id

@@ -17,15 +17,15 @@ _DELETE = Statement(delete(address_pairs).where(address_pairs.c.port_id == bindp
 
 def write(change: WriteTransaction, before: Port | None, after: Port | None) -> None:
     """Replace the pairs of a port; `before` is None for a new port, `after` for a deleted one."""
-    had = before.address_pairs if before is not None else ()
-    has = after.address_pairs if after is not None else ()
+    before_pairs = before.address_pairs if before is not None else ()
+    after_pairs = after.address_pairs if after is not None else ()
     port = after or before
-    if port is None or not (had or has):
+    if port is None or not (before_pairs or after_pairs):
         return
-    if had:
+    if before_pairs:
         change.write(_DELETE, {"port_id": port.id})
-    if after is not None and has:
+    if after is not None and after_pairs:
         change.write(_INSERT, pair_values(after))
-    old, new = ({pair.prefix for pair in pairs} for pairs in (had, has))
+    old, new = ({pair.prefix for pair in pairs} for pairs in (before_pairs, after_pairs))
     wide_pair_owners.note_owner_removed(change, port.network_id, port.project_id, old - new)
     wide_pair_owners.note_owner_added(change, port.network_id, port.project_id, new - old)
