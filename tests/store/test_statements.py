@@ -88,9 +88,9 @@ def test_who_asks_after_a_write_hears_of_it(world: World) -> None:
     world.network(name="one")
     with world.store.change() as change:
         with change.batch() as batch:
-            before = batch.ask(_NAMED, {"names": ["one", "two"]}, _names)
+            before = batch.queue(_NAMED, {"names": ["one", "two"]}, _names)
             change.write(_RENAME, {"before": "one", "name": "two"})
-            after = batch.ask(_NAMED, {"names": ["one", "two"]}, _names)
+            after = batch.queue(_NAMED, {"names": ["one", "two"]}, _names)
             with pytest.raises(RuntimeError, match="within its batch"):
                 before.result()
         assert after.result() == ["two"]

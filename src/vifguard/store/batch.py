@@ -1,4 +1,4 @@
-"""Batches: statements that are asked together, and what is decided by their results."""
+"""Batches: statements that are sent together, and what is decided by their results."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class Pending(Generic[ResultT]):
 
 
 class Batch:
-    """Statements that are asked of a snapshot together; `Snapshot.batch` sends them."""
+    """Statements on a snapshot that are queued; `Snapshot.batch` sends them together."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.is_empty = True
 
-    def ask(
+    def queue(
         self, statement: Statement, values: Values, read: Callable[[list[Record]], ResultT]
     ) -> Pending[ResultT]:
-        """Ask a statement; `read` parses its rows."""
+        """Queue a statement; `read` parses its rows."""
         self.is_empty = False
         queued = self.snapshot.enqueue(statement, values)
 

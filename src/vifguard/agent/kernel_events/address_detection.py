@@ -88,7 +88,7 @@ class AddressDetector:
         if claimed.kind is ClaimKind.DEFENDED:
             self._conclude((claimed.port_id, claimed.address), unique=False)
         elif claimed.kind is ClaimKind.WANTS:
-            self._ask(index, place, claimed)
+            self._request(index, place, claimed)
 
     def step(self, now: float) -> None:
         """Do what is due at `now` (CLOCK_MONOTONIC, s), once earlier kernel events are taken in."""
@@ -106,7 +106,7 @@ class AddressDetector:
         for key, (ifindex, place) in tentative.items():
             self._detect(key, ifindex, place, now)
 
-    def _ask(self, index: int, place: Placement, claimed: Claimed) -> None:
+    def _request(self, index: int, place: Placement, claimed: Claimed) -> None:
         policy, address = place.port.policy, claimed.address
         key = policy.port_id, address
         if policy.owns(address) or address in policy.tentative or not policy.may_claim(address):

@@ -56,16 +56,16 @@ class QuotaCheck:
             )
 
 
-def ask_quota(batch: Batch, user: User, resource: str, project_id: str, more: int) -> QuotaCheck:
-    """Ask for a project's quota of a resource: its own, but for the operator's own project."""
+def queue_quota(batch: Batch, user: User, resource: str, project_id: str, more: int) -> QuotaCheck:
+    """Queue reading a project's quota of a resource; the operator's own project has none."""
     is_limited = not (user.is_operator and project_id == user.project_id)
-    limit = quotas.ask_limit(batch, project_id, resource) if is_limited else None
+    limit = quotas.queue_limit(batch, project_id, resource) if is_limited else None
     return QuotaCheck(resource, project_id, more, limit)
 
 
-def ask_own_addresses(batch: Batch, user: User, project_id: str) -> QuotaCheck:
-    """Ask for a project's quota of addresses; it is required once the addresses are taken."""
-    return ask_quota(batch, user, IP_ADDRESS, project_id, 0)
+def queue_own_addresses(batch: Batch, user: User, project_id: str) -> QuotaCheck:
+    """Queue reading a project's quota of addresses; to be checked once they are taken."""
+    return queue_quota(batch, user, IP_ADDRESS, project_id, 0)
 
 
 def check_quota(snapshot: Snapshot, user: User, noun: Noun, project_id: str, more: int) -> None:
@@ -85,7 +85,7 @@ def check_own_addresses(snapshot: Snapshot, user: User, project_id: str) -> None
 
 def _check(snapshot: Snapshot, user: User, resource: str, project_id: str, more: int) -> None:
     with snapshot.batch() as batch:
-        check = ask_quota(batch, user, resource, project_id, more)
+        check = queue_quota(batch, user, resource, project_id, more)
     check.require(snapshot)
 
 

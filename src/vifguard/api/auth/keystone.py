@@ -74,7 +74,7 @@ class Keystone:
         if not _may_be_token(value) or (service and not _may_be_token(service)):
             return None
         asked = self._clock()
-        vouched = self._ask(value, service)
+        vouched = self._request(value, service)
         if vouched is None or (user := _principal_of(vouched)) is None:
             return None
         if len(self._remembered) >= _MAX_CACHED:
@@ -84,7 +84,7 @@ class Keystone:
         self._remembered[self._mark(value)] = (user, until)
         return user
 
-    def _ask(self, token: str, service: str) -> dict[str, Any] | None:
+    def _request(self, token: str, service: str) -> dict[str, Any] | None:
         """The environment that the middleware passes on; None where it rejects the token.
 
         Raises Refusal (503) where Keystone does not answer.

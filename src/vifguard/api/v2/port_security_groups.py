@@ -34,12 +34,12 @@ class RequestedGroups:
         return known or security_groups.ensure_default(change, self.project_id)
 
 
-def ask(batch: Batch, project_id: str, named: frozenset[str] | None) -> RequestedGroups:
-    """Ask for the groups that a request names; results raise MissingError."""
+def queue(batch: Batch, project_id: str, named: frozenset[str] | None) -> RequestedGroups:
+    """Queue reading the groups that a request names; results raise MissingError."""
     return RequestedGroups(
         project_id,
-        visibility.ask_security_groups(batch, project_id, named) if named else None,
-        security_groups.ask_default(batch, project_id) if named is None else None,
+        visibility.queue_security_groups(batch, project_id, named) if named else None,
+        security_groups.queue_default(batch, project_id) if named is None else None,
     )
 
 

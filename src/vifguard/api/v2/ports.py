@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from vifguard.api.access.quota import (
     QuotaCheck,
-    ask_own_addresses,
-    ask_quota,
     check_own_addresses,
+    queue_own_addresses,
+    queue_quota,
 )
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.responses import JsonResponse
@@ -128,8 +128,8 @@ def update_port(call: RequestContext, port_id: str) -> Response:
     given = PORTS.read_put(call.document)
     with call.store.change() as change:
         with change.batch() as batch:
-            beside = subnets.ask_of_port(batch, port_id) if _concerns_subnets(given) else None
-            asked = visibility.ask_port(batch, call.user, port_id)
+            beside = subnets.queue_of_port(batch, port_id) if _concerns_subnets(given) else None
+            asked = visibility.queue_port(batch, call.user, port_id)
 
         before = asked.result()
         call.require_revision(before.stamp)
@@ -151,8 +151,8 @@ def delete_port(call: RequestContext, port_id: str) -> Response:
     """Delete a port."""
     with call.store.change() as change:
         with change.batch() as batch:
-            beside = subnets.ask_of_port(batch, port_id)
-            asked = visibility.ask_port(batch, call.user, port_id)
+            beside = subnets.queue_of_port(batch, port_id)
+            asked = visibility.queue_port(batch, call.user, port_id)
 
         found = asked.result()
         call.require_revision(found.stamp)
@@ -199,15 +199,15 @@ def _look_up(batch: Batch, user: User, given: Sequence[ParsedBody]) -> _Lookups:
     owners = [each["project_id"] or user.project_id for each in given]
     named = {(owner, each["security_groups"]) for owner, each in zip(owners, given, strict=True)}
     return _Lookups(
-        hosts.ask(batch),
-        {each: visibility.ask_network(batch, user, each) for each in on},
-        {each: subnets.ask(batch, each) for each in on},
+        hosts.queue(batch),
+        {each: visibility.queue_network(batch, user, each) for each in on},
+        {each: subnets.queue(batch, each) for each in on},
         {
-            owner: ask_quota(batch, user, Noun.PORT, owner, many)
+            owner: queue_quota(batch, user, Noun.PORT, owner, many)
             for owner, many in Counter(owners).items()
         },
-        [ask_own_addresses(batch, user, each) for each in set(owners)],
-        {(owner, ids): port_security_groups.ask(batch, owner, ids) for owner, ids in named},
+        [queue_own_addresses(batch, user, each) for each in set(owners)],
+        {(owner, ids): port_security_groups.queue(batch, owner, ids) for owner, ids in named},
     )
 
 

@@ -55,7 +55,7 @@ def apply(
         for kept in planned.kept:
             note(str(kept))
     if not (dry_run or yes):
-        _ask([str(step) for step in steps if isinstance(step, Delete)])
+        _confirm([str(step) for step in steps if isinstance(step, Delete)])
     if steps and not dry_run:
         with progress("applying", len(steps)) as advance:
             carry_out(session.client, steps, lambda _: advance())
@@ -67,7 +67,7 @@ def apply(
         )
 
 
-def _ask(deleted: Sequence[str]) -> None:
+def _confirm(deleted: Sequence[str]) -> None:
     """Confirm that these are deleted; without a terminal that takes --yes."""
     if not deleted:
         return

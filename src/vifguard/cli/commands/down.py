@@ -77,7 +77,7 @@ def down(
     drivers = DriverSettings(pinned, EbpfSettings(uses_tcx(attach)))
     settings = Settings(drivers, record=layout.former)
     if (remove or release) and not yes:
-        _ask(settings, remove=remove)
+        _confirm(settings, remove=remove)
     done: dict[str, Any] = {"stopped": _stop(layout), "removed": None}
     if remove:
         with _alone(layout):
@@ -95,7 +95,7 @@ def down(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _ask(settings: Settings, *, remove: bool) -> None:
+def _confirm(settings: Settings, *, remove: bool) -> None:
     """List the interfaces that will be cut off and confirm; without a terminal that takes --yes."""
     from vifguard.agent.host.restore import cut_off_by_release
     from vifguard.agent.host.teardown import cut_off_by_removal

@@ -43,12 +43,14 @@ def with_names(client: Client, item: Mapping[str, Any]) -> dict[str, Any]:
     wanted: dict[ResourceType, set[str]] = {}
     for resource, key in references(item):
         wanted.setdefault(resource, set()).add(key)
-    names = {key: name for kind, keys in wanted.items() for key, name in _ask(client, kind, keys)}
+    names = {
+        key: name for kind, keys in wanted.items() for key, name in _request(client, kind, keys)
+    }
     shown: dict[str, Any] = _named(item, names)
     return shown
 
 
-def _ask(client: Client, resource: ResourceType, keys: set[str]) -> Iterator[tuple[str, str]]:
+def _request(client: Client, resource: ResourceType, keys: set[str]) -> Iterator[tuple[str, str]]:
     left = iter(sorted(keys))
     while some := list(islice(left, _AT_ONCE)):
         try:

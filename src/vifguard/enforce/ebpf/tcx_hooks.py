@@ -124,7 +124,7 @@ class Tcx:
     def _detach(self, own: Iterable[Attached], ifindex: int, where: AttachType) -> None:
         """Detach from the last to the first: a second check needs the guard before it."""
         for program, link in reversed([*own]):
-            with _gone_is_nothing():
+            with _none_if_missing():
                 if link:
                     self._former.detach(link)
                 else:
@@ -147,13 +147,13 @@ class Tcx:
 
 def _attached(ifindex: int, where: AttachType) -> Sequence[Attached]:
     """The programs at a hook; none where the interface is gone, or the kernel has no TCX."""
-    with _gone_is_nothing():
+    with _none_if_missing():
         return tcx.attached(ifindex, where)
     return ()
 
 
 @contextmanager
-def _gone_is_nothing() -> Iterator[None]:
+def _none_if_missing() -> Iterator[None]:
     """Ignore the error of an interface or program that is gone, or of a kernel without TCX."""
     try:
         yield

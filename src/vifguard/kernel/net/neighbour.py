@@ -21,9 +21,9 @@ _MAIN = 254
 
 def neighbours(index: int) -> Iterator[tuple[IPAddress, Mac]]:
     """The addresses on one link whose MACs the host knows, with these."""
-    with Netlink(socket.NETLINK_ROUTE) as door:
+    with Netlink(socket.NETLINK_ROUTE) as requests:
         request = Message(_GET_NEIGHBOUR, _NEIGHBOUR.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-        for answer in door.dump(request):
+        for answer in requests.dump(request):
             family, link, _, _, _ = _NEIGHBOUR.unpack_from(answer.body)
             found = netlink.attributes(answer.body, _NEIGHBOUR.size)
             octets = found.get(_LINK_LAYER, b"")
@@ -35,9 +35,9 @@ def neighbours(index: int) -> Iterator[tuple[IPAddress, Mac]]:
 
 def gateways(index: int) -> Iterator[IPAddress]:
     """The gateways of the host's default routes by one link."""
-    with Netlink(socket.NETLINK_ROUTE) as door:
+    with Netlink(socket.NETLINK_ROUTE) as requests:
         request = Message(_GET_ROUTE, _ROUTE.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0, 0))
-        for answer in door.dump(request):
+        for answer in requests.dump(request):
             _, length, _, _, table, *_ = _ROUTE.unpack_from(answer.body)
             found = netlink.attributes(answer.body, _ROUTE.size)
             by = int.from_bytes(found.get(_LEAVES_BY, b""), "little")

@@ -43,19 +43,19 @@ def facts(device: str) -> dict[str, Any]:
     Raises OSError where there is no such device.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        mac = _ask(asking, _SIOCGIFHWADDR, device)[18:24].hex(":")
+        mac = _ioctl(asking, _SIOCGIFHWADDR, device)[18:24].hex(":")
         addresses = _addresses4(asking, device) + _addresses6(device)
     return {"mac": mac, "addresses": addresses, "default_route": _has_default_route(device)}
 
 
-def _ask(asking: socket.socket, request: int, device: str) -> bytes:
+def _ioctl(asking: socket.socket, request: int, device: str) -> bytes:
     return fcntl.ioctl(asking.fileno(), request, struct.pack("256s", device.encode()))
 
 
 def _addresses4(asking: socket.socket, device: str) -> list[str]:
     try:
-        address = _ask(asking, _SIOCGIFADDR, device)[20:24]
-        mask = _ask(asking, _SIOCGIFNETMASK, device)[20:24]
+        address = _ioctl(asking, _SIOCGIFADDR, device)[20:24]
+        mask = _ioctl(asking, _SIOCGIFNETMASK, device)[20:24]
     except OSError:
         return []  # it has none
     length = bin(int.from_bytes(mask, "big")).count("1")  # noqa: FURB161 - guests of older Pythons, too

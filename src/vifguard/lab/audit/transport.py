@@ -50,12 +50,12 @@ class Facts:
     default_route: bool
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
+    def of(cls, answer: Mapping[str, Any]) -> Self:
         """Parse the result of `prober.facts`."""
         return cls(
-            Mac.parse(str(told["mac"])),
-            tuple(map(str, told["addresses"])),
-            bool(told["default_route"]),
+            Mac.parse(str(answer["mac"])),
+            tuple(map(str, answer["addresses"])),
+            bool(answer["default_route"]),
         )
 
 
@@ -170,8 +170,8 @@ class _RemoteDevice:
 
     def _read(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - a pipe, by `_start`
-        with self._process.stdout as told:
-            for line in told:
+        with self._process.stdout as lines:
+            for line in lines:
                 answer = _read(line)
                 if frame := answer.get("heard") or answer.get("spoken"):
                     self._frames.put(Heard(bytes.fromhex(frame), outgoing="spoken" in answer))
@@ -208,10 +208,10 @@ def _program(device: str, lifetime: float) -> str:
 def _read(line: bytes) -> dict[str, Any]:
     """Parse a line; empty if it is none of the prober's, such as a login's greeting."""
     try:
-        told = json.loads(line)
+        answer = json.loads(line)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _signal_timeout(readable: int) -> None:
@@ -312,16 +312,16 @@ class DryRun:
     """A dry run of a wire: nothing is sent, and each frame reaches its addressee."""
 
     def __init__(
-        self, posts: Iterable[VantagePoint], told: Callable[[VantagePoint, bytes], None]
+        self, posts: Iterable[VantagePoint], on_frame: Callable[[VantagePoint, bytes], None]
     ) -> None:
-        self._posts, self._told = tuple(posts), told
+        self._posts, self._on_frame = tuple(posts), on_frame
         self._heard: list[tuple[str, bytes]] = []
         self.spoken: set[bytes] = set()
 
     def send(self, post: VantagePoint, frame: bytes, offload: Offload | None = None) -> None:
         """Note the frame."""
         del offload
-        self._told(post, frame)
+        self._on_frame(post, frame)
         destination = Mac(frame[:6]) if len(frame) >= 6 else post.mac
         self._heard += [
             (each.name, frame)

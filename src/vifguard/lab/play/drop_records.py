@@ -17,7 +17,7 @@ ROOM = 80
 _AWHILE = 0.05
 _EVERY = 0.3
 
-Ask = Callable[[str], Mapping[str, Any]]
+ReadDrops = Callable[[str], Mapping[str, Any]]
 """The drop records and counts of a port, as the API returns them."""
 
 
@@ -53,8 +53,8 @@ class Records:
     After `patience` seconds a drop that was not reported counts as UNREPORTED.
     """
 
-    def __init__(self, ask: Ask, patience: float = PATIENCE) -> None:
-        self._ask = ask
+    def __init__(self, read_port: ReadDrops, patience: float = PATIENCE) -> None:
+        self._read_port = read_port
         self._patience = patience
         self._ports: defaultdict[str, _Port] = defaultdict(_Port)
         self._before: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Records:
 
     def start(self, port_id: str) -> None:
         """Ignore the drops of the port so far."""
-        answer = self._ask(port_id)
+        answer = self._read_port(port_id)
         self._ports[port_id].last = max((record["at"] for record in answer["drops"]), default=0.0)
         self._before[port_id] = self.counts(port_id).total()
 
@@ -98,7 +98,7 @@ class Records:
     def counts(self, port_id: str) -> Counter[str]:
         """The number of frames from the guest that each guard of the port dropped, as reported."""
         counted: Counter[str] = Counter()
-        for count in self._ask(port_id)["counts"]:
+        for count in self._read_port(port_id)["counts"]:
             if count["direction"] == "from-guest":
                 counted[count["guard"] or "closed"] += count["frames"]
         return counted
@@ -127,7 +127,7 @@ class Records:
         ]
 
     def _match(self, port_id: str, port: _Port) -> None:
-        for record in self._ask(port_id)["drops"]:
+        for record in self._read_port(port_id)["drops"]:
             if record["at"] <= port.last or record["direction"] != "from-guest":
                 continue
             port.last = record["at"]

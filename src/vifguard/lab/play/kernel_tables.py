@@ -66,18 +66,18 @@ class Tables:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         body = _NDMSG.pack(family, 0, 0, ifindex, _NUD_STALE, 0, 0)
         body += _attribute(_NDA_DST, address.packed) + _attribute(_NDA_LLADDR, mac.octets)
-        self._ask(_RTM_NEWNEIGH, _REQUEST | _ACK | _REPLACE | _CREATE, body)
+        self._request(_RTM_NEWNEIGH, _REQUEST | _ACK | _REPLACE | _CREATE, body)
         for _answer in self._answers():
             pass
 
     def _dump(self, family: int, only: bytes = b"") -> Iterator[tuple[int, int, dict[int, bytes]]]:
         body = _NDMSG.pack(family, 0, 0, 0, 0, 0, 0) + only
-        self._ask(_RTM_GETNEIGH, _REQUEST | _DUMP, body)
+        self._request(_RTM_GETNEIGH, _REQUEST | _DUMP, body)
         for body in self._answers():
             _family, _p1, _p2, ifindex, state, _flags, _type = _NDMSG.unpack_from(body)
             yield ifindex, state, dict(_attributes(body[_NDMSG.size :]))
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> None:
+    def _request(self, kind: int, flags: int, body: bytes) -> None:
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body)
 
     def _answers(self) -> Iterator[bytes]:

@@ -24,11 +24,11 @@ def topology_of(world: World, segments: tuple[LabSegment, ...]) -> Topology:
 def records_of(world: World) -> Records:
     """The drop records of a world's ports, as the operator sees them."""
 
-    def ask(port_id: str) -> Mapping[str, Any]:
+    def read_port(port_id: str) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = world.operator.call("GET", f"ports/{port_id}/drops")
         return answer
 
-    return Records(ask)
+    return Records(read_port)
 
 
 def run_rows(

@@ -127,15 +127,15 @@ def _forgeries(world: World, line: _TcpState, version: int) -> list[_Forgery]:
 
 def _assert_dropped(story: Checks, world: World, forgery: _Forgery, what: str) -> None:
     """Check that the expected port objects, and that the target never receives the frame."""
-    door = PacketSocket(forgery.sender.netns, _device(forgery.sender, forgery.objector), 0)
+    sender = PacketSocket(forgery.sender.netns, _device(forgery.sender, forgery.objector), 0)
     listener = PacketSocket(forgery.target.netns)
     try:
-        door.send(forgery.frame)
+        sender.send(forgery.frame)
         story.must(what, f"drop {forgery.by}", lambda: _named(world, forgery))
         heard = sum(each.frame == forgery.frame for each in listener.drain() if not each.outgoing)
         story.check(f"{what}, heard at {forgery.target.name}", 0, heard)
     finally:
-        door.close()
+        sender.close()
         listener.close()
 
 

@@ -36,19 +36,19 @@ def came_in(host_netns: str, tap: str) -> int:
 
 def _send(device: str, frames: Iterable[bytes]) -> None:
     """Send for ever; there may be no interface yet, or it may be down, or gone."""
-    door = None
+    sender = None
     turns = itertools.cycle(frames)
     while True:
         try:
-            if door is None:
-                door = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-                door.bind((device, 0))
+            if sender is None:
+                sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+                sender.bind((device, 0))
             for frame in itertools.islice(turns, _AT_ONCE):
-                door.send(frame)
+                sender.send(frame)
         except OSError:
-            if door is not None:
-                door.close()
-                door = None
+            if sender is not None:
+                sender.close()
+                sender = None
         time.sleep(_PAUSE)
 
 

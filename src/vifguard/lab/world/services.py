@@ -132,7 +132,7 @@ class Session:
             with suppress(OSError):
                 pipe.close()
 
-    def ask(self) -> int:
+    def request(self) -> int:
         """Ask something that was not asked before; its number."""
         self._asked += 1
         with suppress(BrokenPipeError):
@@ -146,7 +146,7 @@ class Session:
 
     def answers(self) -> bool:
         """Whether a new question is answered within seconds."""
-        number = self.ask()
+        number = self.request()
         deadline = time.monotonic() + _WITHIN
         while not self.answered(number):
             left = deadline - time.monotonic()

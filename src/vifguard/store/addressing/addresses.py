@@ -117,19 +117,19 @@ class PendingAllocation:
         return _take_this(change, self.taker, self.subnet, self.address, rows)
 
 
-def ask(
+def queue(
     batch: Batch,
     taker: AddressOwner,
     wishes: Iterable[AddressRequest],
     subnets: Sequence[Subnet],
 ) -> list[PendingAllocation]:
-    """Ask for free addresses of a network's subnets; raises WrongAddressError."""
+    """Queue reading free addresses of a network's subnets; raises WrongAddressError."""
     choices: list[PendingAllocation] = []
     for wish in wishes:
         subnet = _subnet_of(taker, wish, subnets)
         address = _address_of(taker, subnet, wish.address)
         is_first = all(each.subnet != subnet for each in choices)
-        ranges = batch.ask(*_range_query(taker, subnet, address), list) if is_first else None
+        ranges = batch.queue(*_range_query(taker, subnet, address), list) if is_first else None
         choices.append(PendingAllocation(taker, subnet, address, ranges))
     return choices
 
@@ -147,7 +147,7 @@ def allocate(
     """
     wide_pair_owners.queue_has_pairs(change, taker.network_id)
     with change.batch() as batch:
-        (choice,) = ask(batch, taker, (wish,), subnets)
+        (choice,) = queue(batch, taker, (wish,), subnets)
     taken = choice.take(change)
     assign(change, taker, taken, position)
     return taken
@@ -237,7 +237,7 @@ class Release:
             change.write(_RELEASE, {"on_network": subnet.network_id, "taken": key(address)})
 
 
-def ask_release(
+def queue_release(
     batch: Batch,
     removed: Iterable[tuple[str, IPAddress]],
     subnets: Iterable[Subnet],
@@ -245,7 +245,7 @@ def ask_release(
     *,
     is_shared: bool,
 ) -> Release:
-    """Ask for what giving a project's addresses back needs; each has the id of its subnet."""
+    """Queue reading what giving a project's addresses back needs; each has the id of its subnet."""
     by_id = {subnet.id: subnet for subnet in subnets}
     asked: dict[str, Pending[list[Record]]] = {}
     items: list[tuple[Subnet, IPAddress, Pending[list[Record]] | None]] = []
@@ -253,7 +253,7 @@ def ask_release(
         subnet, ranges = by_id[subnet_id], None
         rests = is_shared and not subnet.is_automatic
         if not rests and subnet_id not in asked and pool_ranges.is_pooled(subnet, address):
-            ranges = asked[subnet_id] = pool_ranges.ask_beside(batch, subnet, address)
+            ranges = asked[subnet_id] = pool_ranges.queue_beside(batch, subnet, address)
         items.append((subnet, address, ranges))
     return Release(project_id, is_shared, items)
 
@@ -271,7 +271,7 @@ def release(
     Those of a shared network rest first, for the project.
     """
     with change.batch() as batch:
-        released = ask_release(batch, removed, subnets, project_id, is_shared=is_shared)
+        released = queue_release(batch, removed, subnets, project_id, is_shared=is_shared)
     released.write(change)
 
 

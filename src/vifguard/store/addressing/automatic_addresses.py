@@ -52,8 +52,8 @@ def release_automatic(change: WriteTransaction, subnet: Subnet) -> None:
         after = replace(port, fixed_ips=kept)
         spare = ((subnet.id, fixed.address) for fixed in removed)
         with change.batch() as batch:
-            membership_change = membership.ask(batch, port, after, stored.ip_groups)
-            released = addresses.ask_release(
+            membership_change = membership.queue(batch, port, after, stored.ip_groups)
+            released = addresses.queue_release(
                 batch, spare, [subnet], port.project_id, is_shared=False
             )
 

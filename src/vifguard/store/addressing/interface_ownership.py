@@ -38,4 +38,4 @@ def check_interface(batch: Batch, port: Port) -> list[Pending[None]]:
             )
 
     place = {"interface": port.interface, "host": port.host, "id": port.id}
-    return [batch.ask(_OTHER, place, decide)]
+    return [batch.queue(_OTHER, place, decide)]

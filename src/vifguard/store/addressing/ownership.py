@@ -153,9 +153,9 @@ def require_virtual_free(change: WriteTransaction, group: IpGroup) -> None:
             raise mac_taken(mac, group.network_id)
 
 
-def ask_known(batch: Batch, network_id: str, mac: Mac) -> Pending[bool]:
+def queue_known(batch: Batch, network_id: str, mac: Mac) -> Pending[bool]:
     """Ask whether any port of the network has the MAC or lists it."""
-    return batch.ask(_KNOWN, _mac_on(network_id, mac), lambda rows: bool(rows[0].known))
+    return batch.queue(_KNOWN, _mac_on(network_id, mac), lambda rows: bool(rows[0].known))
 
 
 def is_known(snapshot: Snapshot, network_id: str, mac: Mac) -> bool:
@@ -179,9 +179,9 @@ def _check_mac(
 ) -> Pending[None]:
     virtual = _VRRP.get(mac.octets[:5])
     vrid = {"network_id": port.network_id, "vrid": mac.octets[5]}
-    groups = batch.ask(virtual, vrid, list) if virtual else None
+    groups = batch.queue(virtual, vrid, list) if virtual else None
     owner = {"project_id": port.project_id, "port_id": port.id}
-    has = batch.ask(_WHO_HAS_MAC, _mac_on(port.network_id, mac) | owner, lambda rows: rows[0])
+    has = batch.queue(_WHO_HAS_MAC, _mac_on(port.network_id, mac) | owner, lambda rows: rows[0])
 
     def decide(row: Record) -> None:
         # The virtual MAC of an IP group is no port's own.
@@ -208,4 +208,4 @@ def _check_prefix(batch: Batch, port: Port, prefix: IPNetwork) -> Pending[None]:
                 f"{port.network_id}."
             )
 
-    return batch.ask(_WHO_HAS_PREFIX, owner | bounds, lambda rows: rows[0]).then(decide)
+    return batch.queue(_WHO_HAS_PREFIX, owner | bounds, lambda rows: rows[0]).then(decide)

@@ -67,9 +67,9 @@ def is_pooled(subnet: Subnet, address: IPAddress) -> bool:
     return any(key(pool.start) <= key(address) <= key(pool.end) for pool in subnet.pools)
 
 
-def ask_beside(batch: Batch, subnet: Subnet, address: IPAddress) -> Pending[list[Record]]:
-    """Ask for the free ranges beside an address."""
-    return batch.ask(_NEIGHBOURING, _beside(subnet, address), list)
+def queue_beside(batch: Batch, subnet: Subnet, address: IPAddress) -> Pending[list[Record]]:
+    """Queue reading the free ranges beside an address."""
+    return batch.queue(_NEIGHBOURING, _beside(subnet, address), list)
 
 
 def give_back(change: WriteTransaction, subnet: Subnet, address: IPAddress) -> None:

@@ -29,20 +29,22 @@ class PortChoices:
         return [_take_first(change, choice, others) for choice, others in self.choices]
 
 
-def ask(
+def queue(
     batch: Batch,
     port: Port,
     wishes: tuple[AddressRequest, ...] | None,
     choice: Sequence[Subnet],
 ) -> PortChoices:
-    """Ask for a new port's addresses; `wishes` None for one of each family that is offered."""
+    """Queue reading a new port's addresses; `wishes` None: one of each family offered."""
     if wishes is None:
-        return _ask_usual(batch, port, [each for each in choice if each.serves(port.device_owner)])
+        return _queue_usual(
+            batch, port, [each for each in choice if each.serves(port.device_owner)]
+        )
     wished = with_automatic(wishes, choice, port)
-    return PortChoices([(each, ()) for each in addresses.ask(batch, taker(port), wished, choice)])
+    return PortChoices([(each, ()) for each in addresses.queue(batch, taker(port), wished, choice)])
 
 
-def _ask_usual(batch: Batch, port: Port, choice: Sequence[Subnet]) -> PortChoices:
+def _queue_usual(batch: Batch, port: Port, choice: Sequence[Subnet]) -> PortChoices:
     """Ask for an address of each family, of the first subnet that has one, and automatic ones."""
     automatic = [subnet for subnet in choice if subnet.is_automatic]
     offered = [
@@ -51,7 +53,7 @@ def _ask_usual(batch: Batch, port: Port, choice: Sequence[Subnet]) -> PortChoice
     # By address: the subnet to take it of, and those to try behind it.
     ordered = [*((subnet, []) for subnet in automatic), *((s[0], s[1:]) for s in offered if s)]
     wished = [AddressRequest(subnet.id) for subnet, _ in ordered]
-    asked = addresses.ask(batch, taker(port), wished, choice)
+    asked = addresses.queue(batch, taker(port), wished, choice)
     return PortChoices([(each, others) for each, (_, others) in zip(asked, ordered, strict=True)])
 
 

@@ -53,9 +53,9 @@ _HEARD = (
 _ALL = Statement(select(hosts).order_by(hosts.c.name))
 
 
-def ask(batch: Batch) -> Pending[list[StoredHost]]:
-    """Ask for every host that ever reported, by name."""
-    return batch.ask(_ALL, {}, lambda rows: _hosts_of(rows, batch.snapshot.heartbeats))
+def queue(batch: Batch) -> Pending[list[StoredHost]]:
+    """Queue reading every host that ever reported, by name."""
+    return batch.queue(_ALL, {}, lambda rows: _hosts_of(rows, batch.snapshot.heartbeats))
 
 
 def read(snapshot: Snapshot) -> list[StoredHost]:

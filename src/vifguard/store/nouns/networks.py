@@ -43,15 +43,15 @@ def read(snapshot: Snapshot, which: ColumnElement[bool]) -> list[StoredNetwork]:
     return [_stored(row) for row in rows]
 
 
-def ask(
+def queue(
     batch: Batch, network_id: str, project_id: str
 ) -> Pending[tuple[StoredNetwork, bool] | None]:
-    """Ask for one network, if it is there, and whether it is shared with a project."""
+    """Queue reading one network, if it is there, and whether it is shared with a project."""
 
     def read(rows: list[Record]) -> tuple[StoredNetwork, bool] | None:
         return (_stored(rows[0]), rows[0].is_shared) if rows else None
 
-    return batch.ask(_SEEN, {"id": network_id, "project_id": project_id}, read)
+    return batch.queue(_SEEN, {"id": network_id, "project_id": project_id}, read)
 
 
 def get(snapshot: Snapshot, network_id: str) -> StoredNetwork:

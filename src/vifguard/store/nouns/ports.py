@@ -155,10 +155,10 @@ class PortQuery:
         """The ports, in the order they were made."""
         return _all_stored(snapshot.rows(self._statement, values), snapshot.heartbeats)
 
-    def ask(self, batch: Batch, values: Values) -> Pending[list[StoredPort]]:
-        """Ask for the ports, in the order they were made."""
+    def queue(self, batch: Batch, values: Values) -> Pending[list[StoredPort]]:
+        """Queue reading the ports, in the order they were made."""
         heartbeats = batch.snapshot.heartbeats
-        return batch.ask(self._statement, values, lambda rows: _all_stored(rows, heartbeats))
+        return batch.queue(self._statement, values, lambda rows: _all_stored(rows, heartbeats))
 
 
 def _all_stored(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredPort]:
@@ -240,9 +240,9 @@ def of_network(snapshot: Snapshot, network_id: str) -> list[StoredPort]:
     return read(snapshot, ports.c.network_id == network_id)
 
 
-def ask(batch: Batch, port_id: str) -> Pending[StoredPort | None]:
-    """Ask for one port, if it is there."""
-    return _ONE.ask(batch, {"id": port_id}).then(lambda found: found[0] if found else None)
+def queue(batch: Batch, port_id: str) -> Pending[StoredPort | None]:
+    """Queue reading one port, if it is there."""
+    return _ONE.queue(batch, {"id": port_id}).then(lambda found: found[0] if found else None)
 
 
 def get(snapshot: Snapshot, port_id: str) -> StoredPort:
@@ -266,15 +266,15 @@ def create(change: WriteTransaction, ground: PortContext, draft: NewPort) -> Sto
     port = replace(draft.port, mac=mac, fixed_ips=(), host=host)
     wide_pair_owners.queue_has_pairs(change, network.id)
     with change.batch() as batch:
-        is_known = ownership.ask_known(batch, network.id, mac)
+        is_known = ownership.queue_known(batch, network.id, mac)
         checks = [ownership.check_mac(batch, port)] if draft.mac else []
         checks += [
             *ownership.check_pairs(batch, port),
             *_check_network(batch, network, port),
             *interface_ownership.check_interface(batch, port),
         ]
-        membership_change = membership.ask(batch, None, port)
-        choices = port_addresses.ask(batch, port, draft.wishes, ground.subnets)
+        membership_change = membership.queue(batch, None, port)
+        choices = port_addresses.queue(batch, port, draft.wishes, ground.subnets)
 
     if draft.mac is None and is_known.result():
         return create(change, ground, draft)  # one in sixteen million: another is drawn
@@ -320,8 +320,10 @@ def update_port(
     moves = wishes is not None or _membership_fields(after) != _membership_fields(port)
     with change.batch() as batch:
         checks = [*_check_placement(batch, before, after), *_check_identity(batch, port, after)]
-        membership_change = membership.ask(batch, port, after, before.ip_groups) if moves else None
-        choice = subnets.ask(batch, after.network_id) if takes else None
+        membership_change = (
+            membership.queue(batch, port, after, before.ip_groups) if moves else None
+        )
+        choice = subnets.queue(batch, after.network_id) if takes else None
 
     for check in checks:
         check.result()
@@ -348,8 +350,8 @@ def delete_port(change: WriteTransaction, stored: StoredPort, beside: Sequence[S
         ip_groups.forget_member(change, port.id)
     removed = ((fixed.subnet_id, fixed.address) for fixed in port.fixed_ips)
     with change.batch() as batch:
-        membership_change = membership.ask(batch, port, None)
-        released = addresses.ask_release(
+        membership_change = membership.queue(batch, port, None)
+        released = addresses.queue_release(
             batch, removed, beside, port.project_id, is_shared=stored.network.shared
         )
 
@@ -461,4 +463,4 @@ def _check_network(batch: Batch, network: Network, port: Port) -> list[Pending[N
             )
 
     place = {"network_id": network.id, "id": port.id, "host": port.host}
-    return [batch.ask(_NETWORK_ELSEWHERE, place, decide)]
+    return [batch.queue(_NETWORK_ELSEWHERE, place, decide)]

@@ -26,10 +26,10 @@ _DROP = delete(quotas).where(
 )
 
 
-def ask_limit(batch: Batch, project_id: str, resource: str) -> Pending[int | None]:
-    """Ask for a project's own quota of a resource; None where it has the usual one."""
+def queue_limit(batch: Batch, project_id: str, resource: str) -> Pending[int | None]:
+    """Queue reading a project's own quota of a resource; None where it has the usual one."""
     this = {"project_id": project_id, "resource": resource}
-    return batch.ask(_ONE, this, lambda rows: rows[0].most if rows else None)
+    return batch.queue(_ONE, this, lambda rows: rows[0].most if rows else None)
 
 
 def of_project(snapshot: Snapshot, project_id: str) -> dict[str, int]:

@@ -81,15 +81,15 @@ def get(snapshot: Snapshot, group_id: str) -> StoredSecurityGroup:
     return found[0]
 
 
-def ask(
+def queue(
     batch: Batch, ids: Iterable[str], project_id: str
 ) -> Pending[dict[str, tuple[SecurityGroup, bool]]]:
-    """Ask for groups by id, those that exist, and whether each is shared with a project."""
+    """Queue reading groups by id, those that exist, and whether each is shared with a project."""
 
     def read(rows: list[Record]) -> dict[str, tuple[SecurityGroup, bool]]:
         return {row.id: (security_group_of(row), row.is_shared) for row in rows}
 
-    return batch.ask(_SEEN, {"ids": sorted(set(ids)), "project_id": project_id}, read)
+    return batch.queue(_SEEN, {"ids": sorted(set(ids)), "project_id": project_id}, read)
 
 
 def by_id(snapshot: Snapshot, ids: Iterable[str]) -> dict[str, SecurityGroup]:
@@ -118,9 +118,9 @@ def create(change: WriteTransaction, group: SecurityGroup) -> StoredSecurityGrou
     return get(change, group.id)
 
 
-def ask_default(batch: Batch, project_id: str) -> Pending[str | None]:
-    """Ask for the id of a project's default group, if it has one yet."""
-    return batch.ask(
+def queue_default(batch: Batch, project_id: str) -> Pending[str | None]:
+    """Queue reading the id of a project's default group, if it has one yet."""
+    return batch.queue(
         _DEFAULT_OF, {"project_id": project_id}, lambda rows: rows[0].id if rows else None
     )
 

@@ -66,14 +66,14 @@ def get(snapshot: Snapshot, subnet_id: str) -> StoredSubnet:
     return found[0]
 
 
-def ask(batch: Batch, network_id: str) -> Pending[list[Subnet]]:
-    """Ask for the subnets of one network, in the order they were made."""
-    return batch.ask(_OF_NETWORK, {"network_id": network_id}, _subnets_of)
+def queue(batch: Batch, network_id: str) -> Pending[list[Subnet]]:
+    """Queue reading the subnets of one network, in the order they were made."""
+    return batch.queue(_OF_NETWORK, {"network_id": network_id}, _subnets_of)
 
 
-def ask_of_port(batch: Batch, port_id: str) -> Pending[list[Subnet]]:
-    """Ask for the subnets of the network that a port is on, in the order they were made."""
-    return batch.ask(_OF_PORTS_NETWORK, {"port_id": port_id}, _subnets_of)
+def queue_of_port(batch: Batch, port_id: str) -> Pending[list[Subnet]]:
+    """Queue reading the subnets of the network that a port is on, in the order they were made."""
+    return batch.queue(_OF_PORTS_NETWORK, {"port_id": port_id}, _subnets_of)
 
 
 def of_network(snapshot: Snapshot, network_id: str) -> list[Subnet]:
@@ -173,10 +173,10 @@ def _by_network(rows: Iterable[Record]) -> dict[str, set[IPNetwork]]:
 
 def _displace(change: WriteTransaction, before: Subnet | None, after: Subnet | None) -> None:
     """Release learned addresses whose range is automatic no more, and the one of a new gateway."""
-    was = before or after
-    if was is None or was.cidr.version == 4:
+    either = before or after
+    if either is None or either.cidr.version == 4:
         return
     if before is not None and before.is_automatic and not (after and after.is_automatic):
-        learned.release(change, was.network_id, before.cidr)
+        learned.release(change, either.network_id, before.cidr)
     if after is not None and after.gateway is not None:
-        learned.release(change, was.network_id, host_prefix(after.gateway))
+        learned.release(change, either.network_id, host_prefix(after.gateway))

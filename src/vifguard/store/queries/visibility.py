@@ -111,12 +111,12 @@ def rbac_policies_of(viewer: Viewer) -> ColumnElement[bool]:
 def network(snapshot: Snapshot, viewer: Viewer, network_id: str) -> StoredNetwork:
     """One network that the viewer sees; raises MissingError."""
     with snapshot.batch() as batch:
-        found = ask_network(batch, viewer, network_id)
+        found = queue_network(batch, viewer, network_id)
     return found.result()
 
 
-def ask_network(batch: Batch, viewer: Viewer, network_id: str) -> Pending[StoredNetwork]:
-    """Ask for one network; the result raises MissingError where the viewer does not see it."""
+def queue_network(batch: Batch, viewer: Viewer, network_id: str) -> Pending[StoredNetwork]:
+    """Queue reading a network; the result raises MissingError if the viewer does not see it."""
 
     def decide(found: tuple[StoredNetwork, bool] | None) -> StoredNetwork:
         stored, is_shared = found or (None, False)
@@ -124,7 +124,7 @@ def ask_network(batch: Batch, viewer: Viewer, network_id: str) -> Pending[Stored
             raise MissingError("network", network_id)
         return stored
 
-    return networks.ask(batch, network_id, viewer.project_id).then(decide)
+    return networks.queue(batch, network_id, viewer.project_id).then(decide)
 
 
 def subnet(snapshot: Snapshot, viewer: Viewer, subnet_id: str) -> tuple[StoredSubnet, Network]:
@@ -142,19 +142,19 @@ def subnet(snapshot: Snapshot, viewer: Viewer, subnet_id: str) -> tuple[StoredSu
 def port(snapshot: Snapshot, viewer: Viewer, port_id: str) -> StoredPort:
     """One port that the viewer sees; raises MissingError."""
     with snapshot.batch() as batch:
-        found = ask_port(batch, viewer, port_id)
+        found = queue_port(batch, viewer, port_id)
     return found.result()
 
 
-def ask_port(batch: Batch, viewer: Viewer, port_id: str) -> Pending[StoredPort]:
-    """Ask for one port; the result raises MissingError where the viewer does not see it."""
+def queue_port(batch: Batch, viewer: Viewer, port_id: str) -> Pending[StoredPort]:
+    """Queue reading one port; the result raises MissingError where the viewer does not see it."""
 
     def decide(found: StoredPort | None) -> StoredPort:
         if found is None or not viewer.sees(found.port.project_id):
             raise MissingError("port", port_id)
         return found
 
-    return ports.ask(batch, port_id).then(decide)
+    return ports.queue(batch, port_id).then(decide)
 
 
 def ports_among(snapshot: Snapshot, viewer: Viewer, ids: Iterable[str]) -> list[str]:
@@ -226,11 +226,11 @@ def require_security_groups(
     Raises MissingError.
     """
     with snapshot.batch() as batch:
-        found = ask_security_groups(batch, project_id, ids)
+        found = queue_security_groups(batch, project_id, ids)
     return found.result()
 
 
-def ask_security_groups(
+def queue_security_groups(
     batch: Batch, project_id: str, ids: Iterable[str]
 ) -> Pending[list[SecurityGroup]]:
     """Ask as `require_security_groups` does; the result raises MissingError."""
@@ -249,7 +249,7 @@ def ask_security_groups(
             usable[group_id] = default[0].group
         return list(usable.values())
 
-    return security_groups.ask(batch, wanted, project_id).then(decide)
+    return security_groups.queue(batch, wanted, project_id).then(decide)
 
 
 def require_address_group(snapshot: Snapshot, project_id: str, group_id: str) -> None:

@@ -180,9 +180,9 @@ def contribution_of_ip_group(
     return frozenset((each, host_prefix(address)) for each in sets for address in addresses)
 
 
-def ask_subscribers(batch: Batch, set_ids: Iterable[str]) -> Pending[Subscribers]:
-    """Ask for the hosts that subscribe to these sets."""
-    return batch.ask(_SUBSCRIBERS, {"sets": sorted(set_ids)}, _subscribers_of)
+def queue_subscribers(batch: Batch, set_ids: Iterable[str]) -> Pending[Subscribers]:
+    """Queue reading the hosts that subscribe to these sets."""
+    return batch.queue(_SUBSCRIBERS, {"sets": sorted(set_ids)}, _subscribers_of)
 
 
 def subscribers(snapshot: Snapshot, set_ids: Iterable[str]) -> Subscribers:

@@ -73,10 +73,10 @@ class MembershipChange:
                 )
 
 
-def ask(
+def queue(
     batch: Batch, before: Port | None, after: Port | None, member_of: Sequence[str] = ()
 ) -> MembershipChange:
-    """Ask for what a change of a port's groups needs; `after` is None for a deleted port.
+    """Queue reading what a change of a port's groups needs; `after` is None for a deleted port.
 
     The addresses of `after` may still be open.
     """
@@ -90,8 +90,8 @@ def ask(
     return MembershipChange(
         before,
         member_of,
-        subscriptions.ask_counts(batch, before, after) if is_changed else None,
-        address_sets.ask_subscribers(batch, named) if named else None,
+        subscriptions.queue_counts(batch, before, after) if is_changed else None,
+        address_sets.queue_subscribers(batch, named) if named else None,
     )
 
 

@@ -120,11 +120,11 @@ Counts = dict[_Subscription, int]
 """The number of ports of a host that have a group."""
 
 
-def ask_counts(batch: Batch, before: Port | None, after: Port | None) -> Pending[Counts]:
-    """Ask for the number of ports of each host that have these groups."""
+def queue_counts(batch: Batch, before: Port | None, after: Port | None) -> Pending[Counts]:
+    """Queue reading the number of ports of each host that have these groups."""
     places = _subscriptions(before) ^ _subscriptions(after)
     hosts, groups = (sorted({place[part] for place in places}) for part in (0, 1))
-    return batch.ask(
+    return batch.queue(
         _COUNTS,
         {"hosts": hosts, "groups": groups},
         lambda rows: {(row.host, row.group_id): row.ports for row in rows},

@@ -46,10 +46,10 @@ def upgrade() -> None:
 def _owned() -> dict[str, set[tuple[bytes, int]]]:
     """The owned prefixes of networks that a port lists pairs on."""
     found: dict[str, set[tuple[bytes, int]]] = defaultdict(set)
-    ask = op.get_bind().execute
-    for row in ask(sa.text("SELECT network_id, first, length FROM address_pairs")):
+    execute = op.get_bind().execute
+    for row in execute(sa.text("SELECT network_id, first, length FROM address_pairs")):
         found[row.network_id].add((bytes(row.first), row.length))
-    for row in ask(sa.text("SELECT network_id, address FROM allocations")):
+    for row in execute(sa.text("SELECT network_id, address FROM allocations")):
         if row.network_id in found:
             address = bytes(row.address)
             found[row.network_id].add((address, _bits(address)))
