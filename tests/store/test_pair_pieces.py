@@ -21,7 +21,7 @@ from vifguard.model.port import AddressPair, Port
 from vifguard.model.security_group import Rule, SecurityGroup
 from vifguard.model.verdict import Direction
 from vifguard.resolve.wide_pair_pieces import MOST_PIECES, Prefix, divide
-from vifguard.store.addressing import wide_pair_owners, wide_pair_pieces
+from vifguard.store.addressing import stored_pieces, wide_pair_owners
 from vifguard.store.database import statements
 from vifguard.store.errors import StoreError
 from vifguard.store.nouns import hosts, ip_groups, networks, ports, subnets
@@ -115,7 +115,7 @@ def kept(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
     for project, many in shares(world, network).items():
         broken = sum(row.length != row.pair_length for row in rows if row.project_id == project)
         # A closed project keeps none of its broken pairs.
-        assert many == broken or (many == wide_pair_pieces.MOST_PIECES + 1 and not broken)
+        assert many == broken or (many == stored_pieces.MOST_PIECES + 1 and not broken)
     return {
         prefix_at(row.first, row.length): prefix_at(row.pair_first, row.pair_length) for row in rows
     }
@@ -131,7 +131,7 @@ def shares(world: World, network: Network) -> dict[str, int]:
 
 
 def is_closed(world: World, network: Network, project: str = "p1") -> bool:
-    return shares(world, network).get(project, 0) > wide_pair_pieces.MOST_PIECES
+    return shares(world, network).get(project, 0) > stored_pieces.MOST_PIECES
 
 
 def from_nothing(world: World, network: Network) -> dict[IPNetwork, IPNetwork]:
@@ -167,7 +167,7 @@ def assert_kept(world: World, network: Network) -> None:
     wanted = {p: pair for p, pair in pieces.items() if p == pair or whose[pair] not in closed}
     assert kept(world, network) == wanted
     broken = Counter(whose[pair] for piece, pair in wanted.items() if piece != pair)
-    assert all(many <= wide_pair_pieces.MOST_PIECES for many in broken.values())
+    assert all(many <= stored_pieces.MOST_PIECES for many in broken.values())
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def assert_kept(world: World, network: Network) -> None:
 def test_after_any_changes_each_address_is_its_most_specific_owners(
     world: World, seed: int, most: int, one_by_one: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wide_pair_pieces, "MOST_PIECES", most)
-    monkeypatch.setattr(wide_pair_pieces, "_ONE_BY_ONE", one_by_one)
+    monkeypatch.setattr(stored_pieces, "MOST_PIECES", most)
+    monkeypatch.setattr(stored_pieces, "_ONE_BY_ONE", one_by_one)
     states = set()
     there = Neighbours(world, Random(seed))
     agents = [agent_of(world), agent_of(world)]

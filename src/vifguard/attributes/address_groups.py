@@ -14,9 +14,8 @@ from vifguard.attributes.values.converters import (
     many_of,
     mapped,
     or_none_at_all,
-    quoted,
 )
-from vifguard.model.address import IPNetwork, parse_interface
+from vifguard.model.address import IPNetwork, parse_interface, quoted
 
 _MAX_ADDRESSES = 10_000
 

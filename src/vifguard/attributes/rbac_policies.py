@@ -7,14 +7,8 @@ from typing import Any, Final
 from vifguard.attributes.rules import OWN_PROJECT, OWNER, AttributeRule
 from vifguard.attributes.schema import REQUIRED, Attribute, ResourceSchema
 from vifguard.attributes.shared_attributes import NO_ONE
-from vifguard.attributes.values.converters import (
-    Converter,
-    InvalidValueError,
-    project,
-    quoted,
-    text,
-    uuid,
-)
+from vifguard.attributes.values.converters import Converter, InvalidValueError, project, text, uuid
+from vifguard.model.address import quoted
 from vifguard.model.rbac_policy import EVERY_PROJECT, Sharable
 
 

@@ -9,13 +9,8 @@ from typing import Any, Final
 
 from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import AttributeRule, Subject, User
-from vifguard.attributes.values.converters import (
-    Converter,
-    InvalidValueError,
-    Schema,
-    quoted,
-    quoted_list,
-)
+from vifguard.attributes.values.converters import Converter, InvalidValueError, Schema, quoted_list
+from vifguard.model.address import quoted
 
 MAX_BULK = 1000
 """Objects that one request may create."""

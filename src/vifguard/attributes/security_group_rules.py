@@ -19,12 +19,11 @@ from vifguard.attributes.values.converters import (
     integer,
     nullable,
     project,
-    quoted,
     text,
     uuid,
 )
 from vifguard.attributes.values.protocol import ONLY_IPV6, Protocol, protocol
-from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface
+from vifguard.model.address import AddressError, IPInterface, IPNetwork, parse_interface, quoted
 from vifguard.model.security_group import (
     ICMP_OF,
     PORTS_OF,

@@ -21,11 +21,11 @@ from vifguard.attributes.values.converters import (
     mapped,
     nullable,
     or_none_at_all,
-    quoted,
     record,
     refused_as,
     uuid,
 )
+from vifguard.model.address import quoted
 from vifguard.model.network import HostRoute, Pool
 
 

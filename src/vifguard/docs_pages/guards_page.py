@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 
+from vifguard.docs_pages.markdown import table
 from vifguard.model.guard import ALWAYS, GUARDS_OF, Guard, Profile, with_implied
 from vifguard.model.verdict import Reason
 from vifguard.semantics import (
@@ -121,7 +122,7 @@ def _reasons_of(guard: Guard | None) -> list[Reason]:
 
 def _reasons(reasons: Iterable[Reason]) -> str:
     rows = [(str(int(r)), f"`{_word(r)}`", r.text) for r in reasons]
-    return _table(("code", "reason", "a drop says"), rows)
+    return table(("code", "reason", "a drop says"), rows)
 
 
 def _word(reason: Reason) -> str:
@@ -139,12 +140,7 @@ def _guards() -> str:
         for guard in Guard
     ]
     title = "## Profiles\n\n**Which guards a profile turns on, and which a guard brings along.**"
-    return f"{title}\n\n{_table(('guard', *profiles, 'brings along'), rows)}"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{title}\n\n{table(('guard', *profiles, 'brings along'), rows)}"
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from vifguard.api.access.policy import ROLES, action_policy
 from vifguard.api.app import RESOURCES, SERVED
 from vifguard.attributes.rules import OWNER, AttributeRule
 from vifguard.attributes.schema import ResourceSchema
+from vifguard.docs_pages.markdown import table
 
 _PREFACE = """\
 # Who may do what
@@ -67,9 +68,9 @@ def page() -> str:
     chosen = [row for resource in resources for row in _attributes(resource)]
     sections = [
         _PREFACE,
-        _table(("action", *ROLES), rows),
+        table(("action", *ROLES), rows),
         _ATTRIBUTES.format(owner=OWNER.requirement),
-        _table(("attribute", "at creation", "later", "seen by"), chosen),
+        table(("attribute", "at creation", "later", "seen by"), chosen),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -90,11 +91,6 @@ def _attributes(resource: ResourceSchema) -> Iterator[tuple[str, ...]]:
 
 def _words(rule: AttributeRule | None) -> str:
     return "not to be set" if rule is None else rule.requirement
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

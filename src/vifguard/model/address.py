@@ -54,7 +54,7 @@ class Mac:
     def parse(cls, text: str) -> Mac:
         """`02:00:00:0a:00:01` or `02-00-00-0A-00-01`, either case; nothing else (no newline)."""
         if not isinstance(text, str) or not _MAC.fullmatch(text):
-            raise AddressError(f"{_quoted(text)} is not a MAC address like 02:00:00:0a:00:01")
+            raise AddressError(f"{quoted(text)} is not a MAC address like 02:00:00:0a:00:01")
         return cls(bytes.fromhex(text.replace(text[2], "")))
 
     def __str__(self) -> str:
@@ -88,21 +88,19 @@ def parse_base_mac(text: str) -> bytes:
     Raises AddressError for another text, for multicast, and for the block of virtual routers.
     """
     if not _BASE_MAC.fullmatch(text):
-        raise AddressError(
-            f"{_quoted(text)} is not the first three or four octets of MAC addresses"
-        )
+        raise AddressError(f"{quoted(text)} is not the first three or four octets of MAC addresses")
     octets = bytes.fromhex(text.replace(text[2], ""))
     if octets[0] & 1:
-        raise AddressError(f"{_quoted(text)} is multicast: the first octet must be even")
+        raise AddressError(f"{quoted(text)} is multicast: the first octet must be even")
     if octets[:3] == _VIRTUAL_ROUTERS:
-        raise AddressError(f"{_quoted(text)} is the block of virtual routers (RFC 5798, 7.3)")
+        raise AddressError(f"{quoted(text)} is the block of virtual routers (RFC 5798, 7.3)")
     return octets
 
 
 def parse_address(text: str) -> IPAddress:
     """One IPv4 or IPv6 address in text; no prefix, no scope id, no IPv4-mapped form."""
     if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
-        raise AddressError(f"{_quoted(text)} is not an IP address")
+        raise AddressError(f"{quoted(text)} is not an IP address")
     try:
         address = ip_address(text)
     except ValueError:
@@ -114,7 +112,7 @@ def parse_network(text: str) -> IPNetwork:
     """`10.0.0.0/24` or `fd00::/64`: host bits zero, prefix length in decimal."""
     match = _PREFIX.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise AddressError(f"{_quoted(text)} is not a network like 10.0.0.0/24")
+        raise AddressError(f"{quoted(text)} is not a network like 10.0.0.0/24")
     _unmapped(parse_address(match[1]), text)
     try:
         return ip_network(text)
@@ -148,8 +146,8 @@ def host_prefix(address: IPAddress) -> IPNetwork:
     return IPv6Network((int(address), 128))
 
 
-def _quoted(value: object) -> str:
-    """A value for a message, shortened: its sender chose its length."""
+def quoted(value: object) -> str:
+    """A value for an error message: unmistakable, on one line, short (its sender chose it)."""
     text = repr(value)
     return text if len(text) <= 120 else text[:117] + "..."
 

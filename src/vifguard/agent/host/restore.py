@@ -23,7 +23,7 @@ from vifguard.kernel.nftables.nft_members import MembersTable
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoreResult:
     """Restored interfaces by name, with their bridge (or empty); `failed` ones with the reason."""
 
     interfaces: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Restore:
         self._back: dict[str, str] = {}
         self._failed: list[str] = []
 
-    def run(self, guarded: Iterable[int]) -> Restored:
+    def run(self, guarded: Iterable[int]) -> RestoreResult:
         """Restore everything but the guards, which the caller takes away."""
         for index in sorted({*guarded, *self._former.interfaces}):
             if index in self._here:
@@ -54,7 +54,7 @@ class Restore:
                 self._links.remove(link.index)
         restore_bridges(self._links, self._bridges, self._former)
         self._quarantine.remove()
-        return Restored(self._back, tuple(self._failed))
+        return RestoreResult(self._back, tuple(self._failed))
 
     def _restore_interface(self, link: Link) -> None:
         found = self._former.interfaces.get(link.index)
@@ -71,7 +71,7 @@ class Restore:
         self._back[link.name] = "" if master is None or is_ours(master) else master.name
 
 
-def restore(settings: Settings) -> Restored:
+def restore(settings: Settings) -> RestoreResult:
     """Restore everything; the guards go last.
 
     Raises HeldError where another process holds this network namespace or the guards, before

@@ -23,7 +23,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from vifguard.api.access.principal import Principal, UserRole
-from vifguard.attributes.values.converters import host_name, project, quoted, word
+from vifguard.attributes.values.converters import host_name, project, word
+from vifguard.model.address import quoted
 
 _LOG = logging.getLogger(__name__)
 _KEYS = frozenset({"name", "project_id", "roles", "password_hash"})

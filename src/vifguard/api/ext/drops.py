@@ -13,8 +13,8 @@ from vifguard.api.drop_hints import REASONS, hint_for
 from vifguard.api.http.request import RequestContext
 from vifguard.api.http.routes import Routes
 from vifguard.attributes.refusal import bad_request
-from vifguard.attributes.values.converters import quoted
 from vifguard.feed.messages import DropCount, DropRecord
+from vifguard.model.address import quoted
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction, Reason
 from vifguard.packet.describe import describe_cut

@@ -28,7 +28,8 @@ from vifguard.api.schema.listing import Listing
 from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import User
 from vifguard.attributes.schema import ResourceSchema
-from vifguard.attributes.values.converters import boolean, integer, quoted
+from vifguard.attributes.values.converters import boolean, integer
+from vifguard.model.address import quoted
 from vifguard.store.store import Store
 from vifguard.store.stored_nouns import Stamp
 

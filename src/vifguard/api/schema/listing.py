@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from vifguard.attributes.refusal import Refusal, bad_request, invalid_input
 from vifguard.attributes.rules import User
 from vifguard.attributes.schema import ResourceSchema
-from vifguard.attributes.values.converters import NUMERAL, boolean, integer, quoted
-from vifguard.model.address import AddressError, Mac, parse_address
+from vifguard.attributes.values.converters import NUMERAL, boolean, integer
+from vifguard.model.address import AddressError, Mac, parse_address, quoted
 
 Shown = dict[str, Any]
 

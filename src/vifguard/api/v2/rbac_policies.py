@@ -19,7 +19,7 @@ from vifguard.attributes.rbac_policies import RBAC_POLICIES
 from vifguard.attributes.refusal import Refusal, bad_request, forbidden
 from vifguard.attributes.rules import Subject, User
 from vifguard.attributes.schema import ParsedBody
-from vifguard.attributes.values.converters import quoted
+from vifguard.model.address import quoted
 from vifguard.model.noun import Noun
 from vifguard.model.rbac_policy import EVERY_PROJECT, RbacPolicy, Sharable
 from vifguard.store.nouns import sharing

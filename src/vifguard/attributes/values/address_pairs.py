@@ -13,10 +13,9 @@ from vifguard.attributes.values.converters import (
     nullable,
     pair_mac,
     prefix,
-    quoted,
     record,
 )
-from vifguard.model.address import Mac, is_wide
+from vifguard.model.address import Mac, is_wide, quoted
 from vifguard.model.port import AddressPair
 
 MOST: Final = 64

@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any, Final
 
-from vifguard.attributes.values.converters import Converter, InvalidValueError, quoted
+from vifguard.attributes.values.converters import Converter, InvalidValueError
+from vifguard.model.address import quoted
 
 # The kernel's names (1 to 15 bytes, no slash, no white space) without characters that shells
 # and tools read as more than a name.

@@ -23,6 +23,7 @@ from vifguard.model.address import (
     parse_address,
     parse_interface,
     parse_network,
+    quoted,
 )
 
 Schema = Mapping[str, Any]
@@ -73,12 +74,6 @@ class Converter:
     schema: Schema
     read: Callable[[Any], Any]
     show: Callable[[Any], Any] | None = None
-
-
-def quoted(value: object) -> str:
-    """A value for an error message: unmistakable, on one line, short."""
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def quoted_list(names: Iterable[str]) -> str:

@@ -15,11 +15,11 @@ from vifguard.attributes.values.converters import (
     mapped,
     nullable,
     or_none_at_all,
-    quoted,
     record,
     refused_as,
     text,
 )
+from vifguard.model.address import quoted
 from vifguard.model.port import DhcpOption
 
 _MAY_BE_BLANK: Final = frozenset({"router", "classless-static-route"})

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from vifguard.attributes.values.converters import Converter, InvalidValueError, quoted
+from vifguard.attributes.values.converters import Converter, InvalidValueError
+from vifguard.model.address import quoted
 
 NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
     {

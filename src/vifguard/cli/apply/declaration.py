@@ -10,6 +10,7 @@ from vifguard.attributes.values import converters
 from vifguard.cli.apply.fields import FileField, FileResource
 from vifguard.cli.apply.schema import NOUN_OF, NOUNS, PARTS, QUOTA
 from vifguard.client.resource import ResourceType
+from vifguard.model.address import quoted
 from vifguard.model.security_group import DEFAULT
 
 _QUOTAS = QUOTA.resource.plural
@@ -128,13 +129,11 @@ class _Reading:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            self.problems.append(
-                f"{where}: {converters.quoted(value)} is not a mapping of {', '.join(known)}"
-            )
+            self.problems.append(f"{where}: {quoted(value)} is not a mapping of {', '.join(known)}")
             return {}
         for key in sorted(value.keys() - set(known)):
             self.problems.append(
-                f"{where}: {converters.quoted(key)} is unknown here; known: {', '.join(known)}"
+                f"{where}: {quoted(key)} is unknown here; known: {', '.join(known)}"
             )
         return {key: inner for key, inner in value.items() if key in known}
 
@@ -143,7 +142,7 @@ class _Reading:
     ) -> Iterator[tuple[str, Any]]:
         """The entries of a mapping from names."""
         if not isinstance(value, dict | None):
-            self.problems.append(f"{where}: {converters.quoted(value)} is not a mapping from names")
+            self.problems.append(f"{where}: {quoted(value)} is not a mapping from names")
             return
         for name, inner in (value or {}).items():
             try:

@@ -9,8 +9,9 @@ from vifguard.attributes.refusal import Refusal
 from vifguard.attributes.rules import OWNER
 from vifguard.attributes.schema import Attribute
 from vifguard.attributes.security_group_rules import SECURITY_GROUP_RULES, meaning
-from vifguard.attributes.values.converters import Converter, InvalidValueError, quoted
+from vifguard.attributes.values.converters import Converter, InvalidValueError
 from vifguard.client.resource import SECURITY_GROUP, SECURITY_GROUP_RULE, ResourceType
+from vifguard.model.address import quoted
 from vifguard.model.security_group import Rule
 
 if TYPE_CHECKING:

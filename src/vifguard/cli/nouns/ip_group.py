@@ -13,7 +13,7 @@ from vifguard.cli.options.attribute_options import Item, NounOptions, Spelling, 
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.session import Session, with_session
 from vifguard.cli.show.addresses import fixed_ips
-from vifguard.cli.show.output import Column, plain
+from vifguard.cli.show.output import Column, plain, show_addresses
 from vifguard.cli.show.times import moment
 from vifguard.cli.standard_commands import add_create, add_set, tagged_noun_app
 from vifguard.client.resource import IP_GROUP, NETWORK, PORT
@@ -52,7 +52,7 @@ def list_ip_groups(session: Session, query: Query) -> None:
     columns = (
         Column("ID", "id"),
         Column("NAME", "name"),
-        Column("ADDRESSES", "addresses", _show_addresses),
+        Column("ADDRESSES", "addresses", show_addresses),
         Column("MEMBERS", "members", members),
         Column("HOLDERS", "holders", holders),
     )
@@ -146,10 +146,6 @@ def _given(session: Session, ports: list[str] | None, members: list[str] | None)
     if not names:
         raise typer.BadParameter("name a port: PORT or --member")
     return [id_of(session, PORT, name) for name in names]
-
-
-def _show_addresses(addresses: list[dict[str, Any]]) -> str:
-    return plain([address["ip_address"] for address in addresses])
 
 
 def _show_gap(seconds: float | None) -> str:

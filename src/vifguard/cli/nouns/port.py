@@ -14,7 +14,7 @@ from vifguard.cli.options import values
 from vifguard.cli.options.list_options import Query, with_list_options
 from vifguard.cli.options.port_options import PORT_OPTIONS, pair_of
 from vifguard.cli.session import Session, with_session
-from vifguard.cli.show.output import Column, note, plain, waiting
+from vifguard.cli.show.output import Column, note, show_addresses, waiting
 from vifguard.cli.standard_commands import add_create, add_set, tagged_noun_app
 from vifguard.client.resource import ADDRESS_GROUP, HOST, NETWORK, PORT, SECURITY_GROUP
 from vifguard.model.address import AddressError, Mac, parse_prefix
@@ -100,7 +100,7 @@ def list_ports(
         Column("NAME", "name"),
         Column("NETWORK", "network_id", lambda key: names.get(key, key)),
         Column("MAC", "mac_address"),
-        Column("ADDRESSES", "fixed_ips", _show_addresses),
+        Column("ADDRESSES", "fixed_ips", show_addresses),
         Column("HOST", "binding:host_id"),
         Column("STATUS", "status"),
         Column("WHY", "status_reason"),
@@ -238,10 +238,6 @@ def rules(session: Session, which: Which) -> None:
     named = () if session.json or not found else (SECURITY_GROUP, ADDRESS_GROUP)
     names = {key: name for kind in named for key, name in names_of(session, kind, **mine).items()}
     session.table((Column("GROUP", "security_group"), *rule_columns(found, names)), found)
-
-
-def _show_addresses(addresses: list[dict[str, Any]]) -> str:
-    return plain([address["ip_address"] for address in addresses])
 
 
 add_create(app, PORT_OPTIONS, "Create a port; it passes frames once its host holds its guards.")

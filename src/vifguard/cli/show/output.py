@@ -153,6 +153,11 @@ def plain(value: object) -> str:
             return str(value)
 
 
+def show_addresses(addresses: list[dict[str, Any]]) -> str:
+    """The addresses of fixed ips or of an IP group, as `plain` shows a list."""
+    return plain([address["ip_address"] for address in addresses])
+
+
 def printable(text: str, *, keep: str = "") -> str:
     """The text with escapes for characters that a terminal would obey."""
     if text.isprintable():

@@ -36,7 +36,7 @@ class Ether(TypedDict, total=False):
 
 
 class Ip4(Ether, total=False):
-    """IPv4 fields; `offset` counts 8-octet units; the last four are lies."""
+    """IPv4 fields; `offset` counts 8-octet units; the last four stand as they are given."""
 
     src: IPv4Address
     dst: IPv4Address
@@ -52,7 +52,7 @@ class Ip4(Ether, total=False):
 
 
 class Ip6(Ether, total=False):
-    """IPv6 fields; `chain` are the extension headers, outermost first; the last two are lies."""
+    """IPv6 fields; `chain` are the extension headers, outermost first; the last two as given."""
 
     src: IPv6Address
     dst: IPv6Address
@@ -63,7 +63,7 @@ class Ip6(Ether, total=False):
 
 
 class Arp(Ether, total=False):
-    """ARP fields; hardware and protocol types and lengths are lies."""
+    """ARP fields; hardware and protocol types and lengths stand as they are given."""
 
     sha: Mac
     spa: IPv4Address

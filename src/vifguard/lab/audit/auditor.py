@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from vifguard.lab.attacks.attack import Kind, Offload
-from vifguard.lab.audit.harness import PATIENCE, DeadError, Harness, Seen, datagram
-from vifguard.lab.audit.judge import Played, judged, late, untestable
+from vifguard.lab.audit.audit_judge import Played, judged, late, untestable
+from vifguard.lab.audit.harness import PATIENCE, AuditObservation, DeadError, Harness, datagram
 from vifguard.lab.audit.neighbour_caches import NeighbourCaches
 from vifguard.lab.audit.report import Record, Report, Status
-from vifguard.lab.audit.schedule import Case, Probe, cases
+from vifguard.lab.audit.schedule import AuditCase, Probe, cases
 from vifguard.lab.audit.site import Site, SiteError, VantagePoint
 from vifguard.lab.audit.transport import DryRun, NetworkTransport, Transport
 from vifguard.lab.play.referee import on_one_cpu
@@ -115,7 +115,7 @@ class _Playing:
         except DeadError as error:
             self.interrupted = str(error)
 
-    def play(self, case: Case) -> Record:
+    def play(self, case: AuditCase) -> Record:
         """The record of a case, played if it can be."""
         if case.why:
             return untestable(case, self._site, case.why)
@@ -131,10 +131,10 @@ class _Playing:
             return untestable(case, self._site, self.interrupted)
 
 
-def _played(bench: Harness, case: Case) -> Played:
+def _played(bench: Harness, case: AuditCase) -> Played:
     """Play a case cold; then, where there is a legal twin, the twin and the frame behind it."""
 
-    def play(shot: Probe, *, legal: bool = False) -> Seen:
+    def play(shot: Probe, *, legal: bool = False) -> AuditObservation:
         return bench.play(case.player, shot.frame, shot.offload, legal=legal)
 
     cold = play(case.shot, legal=case.is_legal)

@@ -37,7 +37,7 @@ class DeadError(LabError):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AuditObservation:
     """The effects of one frame.
 
     `unsent` is the reason why its device refused it. `heard` has a post's name once for each
@@ -91,7 +91,7 @@ class Harness:
         offload: Offload | None = None,
         *,
         legal: bool = False,
-    ) -> Seen:
+    ) -> AuditObservation:
         """Play one frame and return its effects; of a `legal` one also how it was served."""
         self._frame, self._heard = frame, []
         self._completed = offload.completed(frame) if offload else frame
@@ -100,7 +100,7 @@ class Harness:
         try:
             self._wire.send(player, frame, offload)
         except CannotSendError as error:
-            return Seen(unsent=str(error))
+            return AuditObservation(unsent=str(error))
         owner = next((post for post in others if frame[6:12] == post.mac.octets), None)
         moved = [] if owner is None else self._asked_for(owner, player, others)
         if lost := self._mark(player, others):
@@ -110,7 +110,7 @@ class Harness:
         heard = [name for name, came in self._heard if self._is_of(came, frame)]
         if frame in self._wire.spoken:  # the player's own stack sent the same
             heard = list(dict.fromkeys(heard))
-        return Seen(
+        return AuditObservation(
             heard=tuple(heard),
             served=self._served(player, frame) if legal and not heard else "",
             moved=tuple(dict.fromkeys(moved)),

@@ -114,6 +114,7 @@ def heard(listener: socket.socket) -> list[tuple[str, bytes]]:
 
 
 def _with_tag(data: bytes, ancillary: list[tuple[int, int, bytes]]) -> bytes:
+    """As `kernel.net.capture` puts a tag back, which this program cannot import."""
     for level, kind, value in ancillary:
         if level == _SOL_PACKET and kind == _AUXDATA:
             status, _len, _snap, _mac, _net, tci, tpid = struct.unpack_from("=IIIHHHH", value)

@@ -41,7 +41,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class AuditCase:
     """One frame of the catalogue at a site.
 
     `why` is the reason why it cannot be played there, empty where it can. `twin` is the legal frame
@@ -69,7 +69,7 @@ class Case:
         return self.attack.group == "K" and self.expected.outcome is Outcome.PASS
 
 
-def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> list[Case]:
+def cases(site: Site, rows: Iterable[Attack] = CATALOGUE) -> list[AuditCase]:
     """Every frame that the site's level has an expectation for, in the order of the catalogue.
 
     Those to a MAC that nobody has come first: once an attack has forged that MAC, even a host
@@ -92,18 +92,18 @@ def is_stray(frame: bytes, site: Site) -> bool:
     return all(frame[:6] != post.mac.octets for post in site.posts)
 
 
-def _case(site: Site, roles: SiteActors, attack: Attack, variant: Variant) -> Case:
+def _case(site: Site, roles: SiteActors, attack: Attack, variant: Variant) -> AuditCase:
     player = {Actor.GUEST: site.attacker, Actor.OUTSIDE: site.outside}.get(variant.actor)
     expected = variant.expect[site.level]
     why = _waits(attack, variant, expected)
     if player is None:
         missing = why or _NOBODY_PLAYS[variant.actor]
-        return Case(attack, variant, expected, site.attacker, Probe(b""), missing)
+        return AuditCase(attack, variant, expected, site.attacker, Probe(b""), missing)
     cast = roles.cast.with_attacker(roles.stations[player.name])
     shot = _shot(variant, cast)
     why = why or roles.lacking(shot.frame) or _unfit(shot, expected, player)
     twin, no_twin = _twin(site, roles, variant, player)
-    return Case(
+    return AuditCase(
         attack,
         variant,
         expected,
@@ -155,7 +155,7 @@ def _shot(variant: Variant, cast: Actors) -> Probe:
     return Probe(variant.frame(cast), variant.offload(cast) if variant.offload else None)
 
 
-def unheard(case: Case) -> str:
+def unheard(case: AuditCase) -> str:
     """Why even an unguarded host would not deliver the frame; empty if it would."""
     if case.variant.effect is Effect.HOST:
         return "only the host itself could hear it, so that silence proves nothing"

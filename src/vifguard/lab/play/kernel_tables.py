@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from vifguard.kernel.net.netlink import attribute, attributes
 from vifguard.lab.world.netns import LabError, within
 from vifguard.model.address import IPAddress, Mac
 
@@ -46,7 +47,7 @@ class Tables:
 
     def forwarding(self, bridge: int) -> frozenset[Forwarding]:
         """The forwarding entries of the bridge with this index, its own addresses excepted."""
-        only = _attribute(_NDA_MASTER, struct.pack("=I", bridge))
+        only = attribute(_NDA_MASTER, struct.pack("=I", bridge))
         return frozenset(
             Forwarding(Mac(attributes[_NDA_LLADDR]), ifindex)
             for ifindex, state, attributes in self._dump(socket.AF_BRIDGE, only)
@@ -65,7 +66,7 @@ class Tables:
         """Make the stack believe that `address` is at `mac`, as if it had just learned it."""
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         body = _NDMSG.pack(family, 0, 0, ifindex, _NUD_STALE, 0, 0)
-        body += _attribute(_NDA_DST, address.packed) + _attribute(_NDA_LLADDR, mac.octets)
+        body += attribute(_NDA_DST, address.packed) + attribute(_NDA_LLADDR, mac.octets)
         self._request(_RTM_NEWNEIGH, _REQUEST | _ACK | _REPLACE | _CREATE, body)
         for _answer in self._answers():
             pass
@@ -75,7 +76,7 @@ class Tables:
         self._request(_RTM_GETNEIGH, _REQUEST | _DUMP, body)
         for body in self._answers():
             _family, _p1, _p2, ifindex, state, _flags, _type = _NDMSG.unpack_from(body)
-            yield ifindex, state, dict(_attributes(body[_NDMSG.size :]))
+            yield ifindex, state, attributes(body, _NDMSG.size)
 
     def _request(self, kind: int, flags: int, body: bytes) -> None:
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, 0, 0) + body)
@@ -108,16 +109,3 @@ def _open() -> socket.socket:
     link.settimeout(10)
     link.bind((0, 0))
     return link
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, data[4:length]
-        data = data[(length + 3) & ~3 :]

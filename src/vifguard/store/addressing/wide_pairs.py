@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from sqlalchemy import bindparam, select
 
 from vifguard.resolve.wide_pair_pieces import Prefix
-from vifguard.store.addressing import wide_pair_pieces
-from vifguard.store.addressing.wide_pair_pieces import Moved, Piece
+from vifguard.store.addressing import stored_pieces
+from vifguard.store.addressing.stored_pieces import Moved, Piece
 from vifguard.store.schema.row_mapping import Values
 from vifguard.store.schema.tables import address_pairs, port_security_groups, ports
 from vifguard.store.transaction import WriteTransaction
@@ -38,11 +38,11 @@ _SETS = (
 def rebuild_pieces(change: WriteTransaction) -> None:
     """Rebuild pieces where owners have moved, and notify the hosts that follow their sets."""
     moved: dict[str, list[Moved]] = defaultdict(list)
-    for each in wide_pair_pieces.moved(change):
+    for each in stored_pieces.moved(change):
         moved[each.network_id].append(each)
     for network_id in moved.keys() | change.listed.keys():
         listed = {
-            (set_id, wide_pair_pieces.pair_of(prefix))
+            (set_id, stored_pieces.pair_of(prefix))
             for set_id, prefix in change.listed.get(network_id, ())
         }
         _notify_hosts(change, network_id, moved[network_id], listed)
@@ -56,13 +56,13 @@ def _notify_hosts(
     moved: Iterable[Moved],
     listed: Iterable[tuple[str, _Pair]],
 ) -> None:
-    removed = wide_pair_pieces.by_pair(piece for each in moved for piece in each.removed)
-    affected = wide_pair_pieces.by_pair(p for each in moved for p in each.removed | each.added)
+    removed = stored_pieces.by_pair(piece for each in moved for piece in each.removed)
+    affected = stored_pieces.by_pair(p for each in moved for p in each.removed | each.added)
     moved_of_set: dict[str, set[Piece]] = defaultdict(set)
     for set_id, pair in _sets_of(change, network_id, affected):
         moved_of_set[set_id] |= affected[pair]
-    remaining = wide_pair_pieces.by_pair(
-        wide_pair_pieces.of_pairs(change, network_id, (pair for _, pair in listed))
+    remaining = stored_pieces.by_pair(
+        stored_pieces.of_pairs(change, network_id, (pair for _, pair in listed))
     )
     for set_id, pair in listed:
         moved_of_set[set_id] |= remaining.get(pair, set()) | removed.get(pair, set())
@@ -82,15 +82,15 @@ def _sets_of(
     given = {*pairs}
     if not given:
         return []
-    firsts = [wide_pair_pieces.key_of(*each) for each in given]
+    firsts = [stored_pieces.key_of(*each) for each in given]
     rows = change.connection.execute(_SETS, {"network_id": network_id, "firsts": firsts})
-    found = [(row.group_id, wide_pair_pieces.pair_in(row)) for row in rows]
+    found = [(row.group_id, stored_pieces.pair_in(row)) for row in rows]
     return [(set_id, pair) for set_id, pair in found if pair in given]
 
 
 def _lines(moved_of_set: Iterable[tuple[str, set[Piece]]]) -> list[tuple[str, Values]]:
     return [
-        (each, wide_pair_pieces.in_row(piece))
+        (each, stored_pieces.in_row(piece))
         for each, some in sorted(moved_of_set)
         for piece in sorted(some)
     ]

@@ -2,7 +2,7 @@
 
 A host gets a set whole when it begins to follow it (`subscriptions`), then by change: the journal
 lists the prefixes that changed; whether one was added or removed is read from the current rows.
-Of a wide address pair a set holds the pieces (`wide_pair_pieces`), which `wide_pairs` journals.
+Of a wide address pair a set holds the pieces (`stored_pieces`), which `wide_pairs` journals.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vifguard.lab.attacks.attack import Outcome
-from vifguard.lab.audit.harness import Seen
+from vifguard.lab.audit.harness import AuditObservation
 from vifguard.lab.audit.report import HARMLESS, LEGAL, Record, Status
-from vifguard.lab.audit.schedule import Case, is_stray, unheard
+from vifguard.lab.audit.schedule import AuditCase, is_stray, unheard
 from vifguard.lab.audit.site import Site, VantagePoint
 from vifguard.packet.describe import describe
 
@@ -18,12 +18,12 @@ from vifguard.packet.describe import describe
 class Played:
     """The effects of a case: cold, of its twin, and again behind the twin."""
 
-    cold: Seen
-    twin: Seen | None = None
-    again: Seen | None = None
+    cold: AuditObservation
+    twin: AuditObservation | None = None
+    again: AuditObservation | None = None
 
 
-def judged(case: Case, site: Site, played: Played) -> Record:
+def judged(case: AuditCase, site: Site, played: Played) -> Record:
     """The record of a case that was played."""
     plays = [("", played.cold)]
     if played.again is not None:
@@ -44,12 +44,14 @@ def late(record: Record) -> Record:
     return replace(record, status=Status.FAIL, seen="heard late", why=("delivered after a while",))
 
 
-def untestable(case: Case, site: Site, why: str) -> Record:
+def untestable(case: AuditCase, site: Site, why: str) -> Record:
     """The record of a case that cannot be played."""
     return _record(case, site, Status.UNTESTABLE, "not played", (why,))
 
 
-def undelivered(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
+def undelivered(
+    site: Site, player: VantagePoint, frame: bytes, seen: AuditObservation
+) -> list[str]:
     """Faults: the posts that a frame that passes should have reached and did not."""
     if seen.served:
         return []
@@ -60,7 +62,7 @@ def undelivered(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> l
     return [] if is_multicast and len(lost) < len(must) else lost
 
 
-def strayed(site: Site, player: VantagePoint, frame: bytes, seen: Seen) -> list[str]:
+def strayed(site: Site, player: VantagePoint, frame: bytes, seen: AuditObservation) -> list[str]:
     """Faults: the posts that a frame that passes reached and should not have."""
     # Nothing guards beyond the uplink: a frame to no post may go there.
     guests = [post for post in site.posts if post is not player and post is not site.outside]
@@ -78,7 +80,7 @@ def _is_to(frame: bytes, post: VantagePoint) -> bool:
     return bool(frame[0] & 1) or frame[:6] == post.mac.octets
 
 
-def _faults(case: Case, site: Site, seen: Seen) -> list[str]:
+def _faults(case: AuditCase, site: Site, seen: AuditObservation) -> list[str]:
     if seen.unsent:
         return []
     if case.must_drop:
@@ -94,14 +96,14 @@ def _faults(case: Case, site: Site, seen: Seen) -> list[str]:
     return faults + list(seen.moved)
 
 
-def _faults_of_attack(seen: Seen) -> Iterator[str]:
+def _faults_of_attack(seen: AuditObservation) -> Iterator[str]:
     if heard := tuple(dict.fromkeys(seen.heard)):
         yield f"delivered to the {', '.join(heard)}"
     yield from seen.moved
     yield from seen.poisoned
 
 
-def _proves_nothing(case: Case, site: Site, played: Played) -> str:
+def _proves_nothing(case: AuditCase, site: Site, played: Played) -> str:
     """Why the effects prove nothing about the host; empty if they do."""
     if played.cold.unsent:
         return f"the {case.player.name}'s device refuses to send it: {played.cold.unsent}"
@@ -114,7 +116,7 @@ def _proves_nothing(case: Case, site: Site, played: Played) -> str:
     return unheard(case)
 
 
-def _twin_lost(case: Case, site: Site, played: Played) -> str:
+def _twin_lost(case: AuditCase, site: Site, played: Played) -> str:
     if case.twin is None or played.twin is None:
         return ""
     twin = f"its legal twin {case.variant.twin}"
@@ -125,7 +127,7 @@ def _twin_lost(case: Case, site: Site, played: Played) -> str:
     return ""
 
 
-def _word(plays: Sequence[tuple[str, Seen]]) -> str:
+def _word(plays: Sequence[tuple[str, AuditObservation]]) -> str:
     """The effects of a frame, in a few words."""
     unsent = plays[0][1].unsent
     if unsent:
@@ -139,7 +141,9 @@ def _word(plays: Sequence[tuple[str, Seen]]) -> str:
     return ", ".join(parts)
 
 
-def _record(case: Case, site: Site, status: Status, seen: str, why: tuple[str, ...] = ()) -> Record:
+def _record(
+    case: AuditCase, site: Site, status: Status, seen: str, why: tuple[str, ...] = ()
+) -> Record:
     frame = case.shot.frame
     is_leak = not case.must_drop and is_stray(frame, site)
     return Record(
@@ -157,7 +161,7 @@ def _record(case: Case, site: Site, status: Status, seen: str, why: tuple[str, .
     )
 
 
-def _guard(case: Case, *, is_leak: bool) -> str:
+def _guard(case: AuditCase, *, is_leak: bool) -> str:
     """The guard that must refuse the frame, or LEGAL, or HARMLESS.
 
     A frame to no post breaks no rule of its sender: each receiver's guard refuses it.
