@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from vifguard.cli.host_import.declare import Choice, comments, document, port_names
-from vifguard.cli.host_import.rehearsal import absent, declared
-from vifguard.cli.host_import.server_objects import Plugged, plugged
-from vifguard.cli.host_import.survey import Member, Survey
 from vifguard.model.address import Mac
+from vifguard.survey.rehearsal import absent, declared
+from vifguard.survey.server_objects import Plugged, plugged
+from vifguard.survey.survey import Member, Survey
 
 GUEST = Mac.parse("52:54:00:61:22:01")
 OF_LIBVIRT = Mac.parse("fe:54:00:61:22:01")

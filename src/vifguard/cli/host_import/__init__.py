@@ -1,1 +1,1 @@
-"""Putting a host with running guests under vifguard: survey, declaration, rehearsal."""
+"""The command that puts a host with running guests under vifguard, and the file it writes."""

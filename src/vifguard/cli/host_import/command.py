@@ -78,9 +78,9 @@ def adopt(
     counts what the guards of these ports would drop. docs/existing-host.md walks through it.
     """
     from vifguard.cli.apply.load import DocumentError, read_document
-    from vifguard.cli.host_import import rehearsal, server_objects
     from vifguard.cli.host_import.declare import Choice, document
-    from vifguard.cli.host_import.survey import survey
+    from vifguard.survey import rehearsal, server_objects
+    from vifguard.survey.survey import survey
 
     if output is not None and not force:
         _refuse_to_replace(output)

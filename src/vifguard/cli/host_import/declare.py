@@ -8,8 +8,8 @@ from ipaddress import ip_network
 from itertools import chain, count
 from typing import Any
 
-from vifguard.cli.host_import.survey import Member, Survey
 from vifguard.model.address import IPAddress, IPNetwork, Mac
+from vifguard.survey.survey import Member, Survey
 
 _LENGTHS = {4: 24, 6: 64}
 """The prefix length that is guessed where the host has no address to tell it."""

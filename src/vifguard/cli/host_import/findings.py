@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vifguard.cli.show.output import Column, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from vifguard.cli.host_import.rehearsal import Result
-    from vifguard.cli.host_import.survey import Member, Survey
+    from vifguard.survey.rehearsal import Result
+    from vifguard.survey.survey import Member, Survey
 
 _MEMBERS = (
     Column("MEMBER", "member"),

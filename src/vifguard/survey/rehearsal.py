@@ -16,7 +16,6 @@ from ipaddress import ip_network
 from typing import Any
 
 from vifguard.agent.state import is_of_guest
-from vifguard.cli.host_import.survey import Member, Survey, frames
 from vifguard.kernel.net.capture import Capture
 from vifguard.model.address import IPNetwork, Mac, parse_address
 from vifguard.model.guard import Guard, Profile
@@ -29,6 +28,7 @@ from vifguard.packet.frame import parse
 from vifguard.resolve.policy import resolve
 from vifguard.semantics.storm import Bucket
 from vifguard.semantics.verdict import judge
+from vifguard.survey.survey import Member, Survey, frames
 
 
 @dataclass(frozen=True, slots=True, order=True)

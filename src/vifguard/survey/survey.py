@@ -14,7 +14,6 @@ from vifguard.agent.placement import is_libvirts
 from vifguard.agent.state import is_of_guest
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.uplinks import leads_out
-from vifguard.cli.host_import.server_objects import Plugged
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.capture import Capture, Captured
 from vifguard.kernel.net.link import BRIDGE, Link, Links
@@ -24,6 +23,7 @@ from vifguard.packet.arp import Arp
 from vifguard.packet.frame import Frame, parse
 from vifguard.packet.ip4 import IPv4
 from vifguard.packet.ip6 import IPv6
+from vifguard.survey.server_objects import Plugged
 
 
 @dataclass(slots=True)
