@@ -6,22 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.cli.host_import.declare import Choice, comments, document, port_names
+from vifguard.cli.host_import.declare import DeclarationChoice, comments, document, port_names
 from vifguard.model.address import Mac
 from vifguard.survey.rehearsal import absent, declared
 from vifguard.survey.server_objects import Plugged, plugged
-from vifguard.survey.survey import Member, Survey
+from vifguard.survey.survey import Survey, SurveyedMember
 
 GUEST = Mac.parse("52:54:00:61:22:01")
 OF_LIBVIRT = Mac.parse("fe:54:00:61:22:01")
 OTHER = Mac.parse("52:54:00:61:22:02")
-CHOICE = Choice("lan", "lan", "operator", "here", None)
+CHOICE = DeclarationChoice("lan", "lan", "operator", "here", None)
 
 
 def survey(*members: tuple[str, Mac]) -> Survey:
     """A guest with the same MAC behind each interface, which has a MAC of its own."""
     found = {
-        name: Member(name, "tun", own, leads_out=False, port_id="", macs=Counter({GUEST: 3}))
+        name: SurveyedMember(
+            name, "tun", own, leads_out=False, port_id="", macs=Counter({GUEST: 3})
+        )
         for name, own in members
     }
     return Survey("br0", 1500, (IPv4Interface("192.168.50.2/24"),), (), found)

@@ -12,7 +12,7 @@ from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Program
-from vifguard.kernel.bpf.btf import STRUCT, Btf, Member
+from vifguard.kernel.bpf.btf import STRUCT, Btf, BtfMember
 from vifguard.kernel.bpf.elf import ObjectError, ObjectFile
 from vifguard.kernel.bpf.offload_reader import Layout, by_copy
 from vifguard.kernel.bpf.skbuff import UnreadableError
@@ -37,7 +37,7 @@ def test_members_are_where_c_puts_them(kernel) -> None:
     found = kernel.members("sk_buff")
     assert found["csum_offset"].bit == found["csum_start"].bit + 16
     assert found["ip_summed"].bits == 2
-    assert found["next"] == Member(0)
+    assert found["next"] == BtfMember(0)
     with pytest.raises(KeyError):
         kernel.index(STRUCT, "no_such_structure")
 
@@ -87,19 +87,19 @@ def test_a_kernel_without_its_types_or_with_others_is_refused(monkeypatch, tmp_p
 class Kernel:
     """A stand-in for a kernel that lays sk_buff out otherwise."""
 
-    def __init__(self, members: dict[str, Member]) -> None:
+    def __init__(self, members: dict[str, BtfMember]) -> None:
         self._members = members
 
-    def members(self, _structure: str) -> dict[str, Member]:
+    def members(self, _structure: str) -> dict[str, BtfMember]:
         return self._members
 
 
 def test_fields_that_are_elsewhere_or_gone_are_refused() -> None:
-    far = {"ip_summed": Member(5, 2), "csum_start": Member(64), "csum_offset": Member(80)}
+    far = {"ip_summed": BtfMember(5, 2), "csum_start": BtfMember(64), "csum_offset": BtfMember(80)}
     with pytest.raises(UnreadableError, match="mac_header"):
         skbuff.layout_of(Kernel(far))
     with pytest.raises(UnreadableError, match="apart"):
-        skbuff.layout_of(Kernel(far | {"mac_header": Member(8 * 200)}))
+        skbuff.layout_of(Kernel(far | {"mac_header": BtfMember(8 * 200)}))
 
 
 def test_without_the_function_every_frame_is_dropped_and_no_other_is_taken() -> None:
@@ -132,5 +132,7 @@ def test_instructions_that_find_no_room_are_refused() -> None:
 
 
 def test_layouts_span_their_fields() -> None:
-    layout = Layout(Member(1029, 2), Member(1088), Member(1104), Member(1456), Member(1058, 1))
+    layout = Layout(
+        BtfMember(1029, 2), BtfMember(1088), BtfMember(1104), BtfMember(1456), BtfMember(1058, 1)
+    )
     assert layout.span == (128, 56)

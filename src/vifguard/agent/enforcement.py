@@ -29,7 +29,7 @@ _NO_PORT = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class HostPlan:
     """The changes to some interfaces, a part for each driver.
 
     `observed`: the interfaces at which a guard, or leftovers of one, were read. `detached`: those
@@ -47,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class HostResult:
     """Interfaces without their desired state, each with the reason; `unguarded` have no guard.
 
     `drivers` names the driver of each place.
@@ -186,7 +186,7 @@ class Enforcement:
 
     def plan(
         self, places: Mapping[int, Placement], scope: frozenset[int], running: Container[int] = ()
-    ) -> Plan:
+    ) -> HostPlan:
         """Plan that of the interfaces in `scope` exactly these places are guarded.
 
         Guests of the interfaces `running` were there before any guard.
@@ -205,7 +205,7 @@ class Enforcement:
         unsupported = {i: f"no driver guards interface {x.name}" for i, x in lacking.items()}
         return replace(self._plan(parts, chosen), places=places, unsupported=unsupported)
 
-    def plan_sweep(self, kept: Collection[int], links: Iterable[Link]) -> Plan:
+    def plan_sweep(self, kept: Collection[int], links: Iterable[Link]) -> HostPlan:
         """Plan that only these interfaces are guarded, as they are now.
 
         `links` are those of the host.
@@ -220,7 +220,7 @@ class Enforcement:
         self._guarded = {self.index_of(each.device): each for each in strays} | chosen
         return self._plan(parts, chosen)
 
-    def keep_closed(self, plan: Plan, kept: Iterable[Link]) -> Plan:
+    def keep_closed(self, plan: HostPlan, kept: Iterable[Link]) -> HostPlan:
         """The plan, except that these interfaces keep their guards, which let nothing pass."""
         policy = PortPolicy(
             _NO_PORT, frozenset(), frozenset(), closed=("the interface belongs to no port")
@@ -234,7 +234,7 @@ class Enforcement:
         again = self._plan(parts, plan.chosen)
         return replace(again, places=plan.places, unsupported=plan.unsupported)
 
-    def apply(self, plan: Plan) -> Result:
+    def apply(self, plan: HostPlan) -> HostResult:
         """Apply the plan and read it back."""
         failed, bare = dict(plan.unsupported), dict(plan.unsupported)
         for part in plan.parts:
@@ -248,7 +248,9 @@ class Enforcement:
             log.error(
                 "no guard is in force at %s: %s", _named(index, plan.places.get(index)), bare[index]
             )
-        return Result(failed, frozenset(bare), {i: each.name for i, each in plan.chosen.items()})
+        return HostResult(
+            failed, frozenset(bare), {i: each.name for i, each in plan.chosen.items()}
+        )
 
     def _take_over(self, chosen: Mapping[int, Guarded], bare: Container[int]) -> None:
         """Note the drivers of interfaces; a former one ends once the new guard stands."""
@@ -261,20 +263,20 @@ class Enforcement:
                 session.apply(session.plan((), frozenset({before.device})))
             self._guarded[index] = after
 
-    def _note(self, plan: Plan) -> None:
+    def _note(self, plan: HostPlan) -> None:
         """Remember which interfaces of a plan have a guard that was read back."""
         touched = plan.chosen.keys() | plan.observed
         known = {i: self._guarded[i] for i in touched if i in self._guarded}
         self._enforced -= touched
         self._enforced |= {i for i, x in known.items() if x.device in x.session.enforced}
 
-    def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> Plan:
+    def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> HostPlan:
         parts = tuple(parts)
         observed = self._choice.indexes_of(d for part in parts for d in part.observed.ports)
         detached = self._choice.indexes_of(d for part in parts for d in part.detached)
         lost = {self.index_of(d): loss for part in parts for d, loss in part.lost.items()}
         # An interface that a driver gives up for another is not left without a guard.
-        return Plan({}, chosen, parts, observed, detached - chosen.keys(), lost)
+        return HostPlan({}, chosen, parts, observed, detached - chosen.keys(), lost)
 
 
 def _named(index: int, place: Placement | None) -> str:

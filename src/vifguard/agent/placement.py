@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from vifguard.agent.state import AgentState, claimed_name, is_of_guest, is_of_libvirt
 from vifguard.agent.wiring.choice import (
-    Choice,
+    WiringChoice,
     WiringName,
     choose,
     is_on_operators_bridge,
@@ -86,7 +86,7 @@ def locate(state: AgentState, port: HostPort) -> Placement:
     return _wired(state, found, found.link, choice)
 
 
-def _wired(state: AgentState, found: Placement, link: Link, choice: Choice) -> Placement:
+def _wired(state: AgentState, found: Placement, link: Link, choice: WiringChoice) -> Placement:
     """The place with its bridge, or closed where its network can have none here."""
     port, bridge, why = found.port, choice.bridge, choice.why
     here = replace(found, wiring=wiring_of(state, link))

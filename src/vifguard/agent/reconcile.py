@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vifguard.agent.enforcement import Enforcement, Plan, Result, by_ifindex
+from vifguard.agent.enforcement import Enforcement, HostPlan, HostResult, by_ifindex
 from vifguard.agent.placement import Placement, locate
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.wiring.applied_wiring import Lost
@@ -95,7 +95,7 @@ class Reconciler:
         )
 
     def _losses(
-        self, places: Mapping[int, Placement], plan: Plan, connected: Connected
+        self, places: Mapping[int, Placement], plan: HostPlan, connected: Connected
     ) -> dict[str, Loss | Lost]:
         """The losses of guards and wiring that were found, by port."""
         # A guard that went with its interface was not lost.
@@ -181,7 +181,7 @@ class Reconciler:
             self._state.take(link)
         return link
 
-    def _detach(self, plan: Plan) -> Plan:
+    def _detach(self, plan: HostPlan) -> HostPlan:
         """Disconnect the plan's leaving interfaces; the plan, with failed ones kept guarded."""
         for index in plan.observed:
             self._unremoved.pop(index, None)
@@ -244,7 +244,7 @@ def _report(
     placement: Placement,
     failed: Mapping[int, str],
     connected: Connected,
-    result: Result,
+    result: HostResult,
     bare: Collection[int],
 ) -> PortReport:
     """The report of a port; at an interface in `bare` nothing holds it closed."""

@@ -28,7 +28,7 @@ from vifguard.packet.frame import parse
 from vifguard.resolve.policy import resolve
 from vifguard.semantics.storm import Bucket
 from vifguard.semantics.verdict import judge
-from vifguard.survey.survey import Member, Survey, frames
+from vifguard.survey.survey import Survey, SurveyedMember, frames
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class Cause:
 
 
 @dataclass(slots=True)
-class Result:
+class RehearsalResult:
     """The frames seen: those that would pass and be dropped, by cause, with an example each.
 
     `cut_off` are the frames from and to each member that no port is for. `lost` frames were too
@@ -58,12 +58,12 @@ class Result:
 
 def rehearse(
     policies: Mapping[str, PortPolicy], seconds: float, portless: Iterable[str] = ()
-) -> Result:
+) -> RehearsalResult:
     """Judge the frames of interfaces, by name, for some seconds; count those of `portless`.
 
     Raises OSError.
     """
-    result, buckets = Result(), dict.fromkeys(policies, Bucket())
+    result, buckets = RehearsalResult(), dict.fromkeys(policies, Bucket())
     result.cut_off.update(dict.fromkeys(portless, 0))
     with ExitStack() as open_:
         captures = {
@@ -109,7 +109,7 @@ def absent(document: Mapping[str, Any], policies: Mapping[str, PortPolicy]) -> l
     return sorted(nouns["ports"].keys() - {policy.port_id for policy in policies.values()})
 
 
-def undeclared(policies: Mapping[str, PortPolicy], found: Survey) -> list[Member]:
+def undeclared(policies: Mapping[str, PortPolicy], found: Survey) -> list[SurveyedMember]:
     """The members that are no uplink, not trusted, and no port of the file.
 
     A start with --physical cuts them off, unless they bear a port that is in the store.
@@ -156,7 +156,12 @@ def _port(network: str, project: str, name: str, given: Mapping[str, Any], inter
 
 
 def _judge(
-    result: Result, name: str, policy: PortPolicy, way: Direction, data: bytes, bucket: Bucket
+    result: RehearsalResult,
+    name: str,
+    policy: PortPolicy,
+    way: Direction,
+    data: bytes,
+    bucket: Bucket,
 ) -> Bucket:
     if Guard.SECURITY_GROUPS in policy.guards:
         policy = replace(policy, guards=policy.guards - {Guard.SECURITY_GROUPS})

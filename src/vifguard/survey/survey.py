@@ -27,7 +27,7 @@ from vifguard.survey.server_objects import Plugged
 
 
 @dataclass(slots=True)
-class Member:
+class SurveyedMember:
     """One member of the bridge. `macs` are those behind it, by how often each was seen.
 
     `addresses` are those of each MAC. `port_id` is the port that has it already, or empty.
@@ -68,10 +68,10 @@ class Survey:
     mtu: int
     own: tuple[IPv4Interface | IPv6Interface, ...]
     gateways: tuple[IPAddress, ...]
-    members: Mapping[str, Member]
+    members: Mapping[str, SurveyedMember]
 
     @property
-    def guests(self) -> list[Member]:
+    def guests(self) -> list[SurveyedMember]:
         """The members that do not lead out of the host."""
         return [each for each in self.members.values() if not each.leads_out]
 
@@ -111,17 +111,19 @@ def survey(
     return Survey(bridge, found.mtu, tuple(own), ways, ordered)
 
 
-def _member(link: Link, *, leads_out: bool) -> Member:
-    return Member(link.name, link.kind or "hardware", link.mac, leads_out, port_of_mark(link))
+def _member(link: Link, *, leads_out: bool) -> SurveyedMember:
+    return SurveyedMember(
+        link.name, link.kind or "hardware", link.mac, leads_out, port_of_mark(link)
+    )
 
 
-def _read_entries(bridges: Bridges, members: Mapping[int, Member]) -> None:
+def _read_entries(bridges: Bridges, members: Mapping[int, SurveyedMember]) -> None:
     for entry in bridges.entries():
         if entry.learned and entry.member in members:
             members[entry.member].macs[entry.mac] += 1
 
 
-def _listen(guests: list[Member], seconds: float) -> None:
+def _listen(guests: list[SurveyedMember], seconds: float) -> None:
     """Record the sources of the frames that guests send."""
     with ExitStack() as open_:
         captures = {each.name: open_.enter_context(Capture(each.name)) for each in guests}
@@ -145,7 +147,7 @@ def frames(captures: Mapping[str, Capture], seconds: float) -> Iterator[tuple[st
                 yield name, each
 
 
-def _take(member: Member, frame: Frame) -> None:
+def _take(member: SurveyedMember, frame: Frame) -> None:
     source, body = frame.src, frame.body
     if source is None or source.is_group or source.is_zero:
         return
@@ -156,7 +158,7 @@ def _take(member: Member, frame: Frame) -> None:
         member.note_address(source, body.src)
 
 
-def _attribute(members: Iterable[Member], pairs: Iterable[tuple[IPAddress, Mac]]) -> None:
+def _attribute(members: Iterable[SurveyedMember], pairs: Iterable[tuple[IPAddress, Mac]]) -> None:
     """Give each address of the host's tables to the member that its MAC is behind."""
     behind = {mac: member for member in members for mac in member.macs}
     for address, mac in pairs:

@@ -1,1 +1,1 @@
-"""Bridges of the operator's, and the watchers and reports of the host's wiring."""
+"""The wirings of a host: their protocol, each of them, their watchers and reports."""

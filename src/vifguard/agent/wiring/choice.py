@@ -20,7 +20,7 @@ class WiringName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class WiringChoice:
     """The wiring of a network, and its bridge; or `why` it can have none on this host.
 
     Hands-off has no bridge, and a reason where this version does not know how to wire it.
@@ -31,18 +31,18 @@ class Choice:
     why: str = ""
 
 
-def choose(state: AgentState, network_id: str) -> Choice:
+def choose(state: AgentState, network_id: str) -> WiringChoice:
     """The wiring of a network that has ports here."""
     segment, name = state.segment(network_id), bridge_name(network_id)
     if isinstance(segment.kind, UnknownKind):
-        return Choice(WiringName.HANDS_OFF, why=_unknown_reason(segment.kind))
+        return WiringChoice(WiringName.HANDS_OFF, why=_unknown_reason(segment.kind))
     if segment.physical in state.hands_off:
-        return Choice(WiringName.HANDS_OFF)
+        return WiringChoice(WiringName.HANDS_OFF)
     if network_id != min(state.networks_of_bridge(name)):
         return _none(f"another network has the bridge {name}")
     if segment.physical:
         return _by_physical(state, segment)
-    return Choice(WiringName.BRIDGE, Bridge(name, network_id, segment.mtu))
+    return WiringChoice(WiringName.BRIDGE, Bridge(name, network_id, segment.mtu))
 
 
 def wiring_of(state: AgentState, link: Link) -> WiringName:
@@ -87,11 +87,11 @@ def _unknown_reason(kind: UnknownKind) -> str:
     return f"its network is of the kind {kind.type}, which this agent does not know: upgrade it"
 
 
-def _none(why: str) -> Choice:
-    return Choice(WiringName.BRIDGE, why=why)
+def _none(why: str) -> WiringChoice:
+    return WiringChoice(WiringName.BRIDGE, why=why)
 
 
-def _by_physical(state: AgentState, segment: Segment) -> Choice:
+def _by_physical(state: AgentState, segment: Segment) -> WiringChoice:
     device = state.physical.get(segment.physical)
     if device is None:
         remedy = f"--physical {segment.physical}=DEVICE"
@@ -101,18 +101,18 @@ def _by_physical(state: AgentState, segment: Segment) -> Choice:
     return _by_device(state, segment, device)
 
 
-def _by_device(state: AgentState, segment: Segment, device: str) -> Choice:
+def _by_device(state: AgentState, segment: Segment, device: str) -> WiringChoice:
     """The operator's bridge, or ours with this uplink, or the reason why ours cannot have it."""
     uplink, network_id = state.named(device), segment.network_id
     if uplink is not None and uplink.kind == BRIDGE:
         bridge = Bridge(device, network_id, segment.mtu, ours=False)
-        return Choice(WiringName.OPERATORS_BRIDGE, bridge)
+        return WiringChoice(WiringName.OPERATORS_BRIDGE, bridge)
     if uplink is not None and is_on_operators_bridge(state, uplink):
         other = state.links[uplink.master].name
         remedy = f"--physical {segment.physical}={other}"
         return _none(f"uplink {device} is a member of {other}; start the agent with {remedy}")
     bridge = Bridge(bridge_name(network_id), network_id, segment.mtu, device)
-    return Choice(WiringName.BRIDGE, bridge)
+    return WiringChoice(WiringName.BRIDGE, bridge)
 
 
 def _owner(state: AgentState, device: str) -> str:

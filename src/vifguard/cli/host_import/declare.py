@@ -9,14 +9,14 @@ from itertools import chain, count
 from typing import Any
 
 from vifguard.model.address import IPAddress, IPNetwork, Mac
-from vifguard.survey.survey import Member, Survey
+from vifguard.survey.survey import Survey, SurveyedMember
 
 _LENGTHS = {4: 24, 6: 64}
 """The prefix length that is guessed where the host has no address to tell it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DeclarationChoice:
     """The operator's choices for the declaration: names, the project, the guests' profile."""
 
     network: str
@@ -26,7 +26,7 @@ class Choice:
     profile: str | None
 
 
-def document(found: Survey, choice: Choice) -> dict[str, Any]:
+def document(found: Survey, choice: DeclarationChoice) -> dict[str, Any]:
     """The file's content. Members whose MAC was not seen are left out: `unseen` names them."""
     ranges = list(_ranges(found))
     subnets: dict[str, Any] = {
@@ -66,7 +66,7 @@ def port_names(found: Survey) -> dict[str, str]:
     return names
 
 
-def _is_of_domain(member: Member) -> bool:
+def _is_of_domain(member: SurveyedMember) -> bool:
     return bool(member.domain) and member.is_renamed
 
 
@@ -97,13 +97,15 @@ def comments(found: Survey) -> Iterator[str]:
     yield "allocation_pools is empty: add a range that nobody on the segment uses."
 
 
-def _declared(found: Survey) -> Iterator[tuple[Member, Mac]]:
+def _declared(found: Survey) -> Iterator[tuple[SurveyedMember, Mac]]:
     for each in found.guests:
         if each.mac is not None and not each.port_id:
             yield each, each.mac
 
 
-def _port(member: Member, mac: Mac, ranges: list[IPNetwork], choice: Choice) -> dict[str, Any]:
+def _port(
+    member: SurveyedMember, mac: Mac, ranges: list[IPNetwork], choice: DeclarationChoice
+) -> dict[str, Any]:
     own = sorted(member.addresses.get(mac, ()), key=_order)
     others = [
         {"ip_address": str(address), "mac_address": str(other)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vifguard.cli.show.output import Column, note, print_json, print_table
 
 if TYPE_CHECKING:
-    from vifguard.survey.rehearsal import Result
-    from vifguard.survey.survey import Member, Survey
+    from vifguard.survey.rehearsal import RehearsalResult
+    from vifguard.survey.survey import Survey, SurveyedMember
 
 _MEMBERS = (
     Column("MEMBER", "member"),
@@ -42,7 +42,7 @@ class Found:
     document: dict[str, Any]
     absent: list[str]
     others: list[str]
-    result: Result | None
+    result: RehearsalResult | None
     file: Path | None
 
 
@@ -68,7 +68,7 @@ def show(found: Found, output: Path | None, *, json: bool) -> None:
         _print_rehearsal(found, found.result)
 
 
-def _rehearsal(found: Found, result: Result) -> dict[str, Any]:
+def _rehearsal(found: Found, result: RehearsalResult) -> dict[str, Any]:
     return {
         "passed": sum(result.passed.values()),
         "lost": result.lost,
@@ -79,7 +79,7 @@ def _rehearsal(found: Found, result: Result) -> dict[str, Any]:
     }
 
 
-def _print_rehearsal(found: Found, result: Result) -> None:
+def _print_rehearsal(found: Found, result: RehearsalResult) -> None:
     if found.absent:
         note(f"not rehearsed, because they have no interface now: {', '.join(found.absent)}")
     if found.others:
@@ -97,7 +97,7 @@ def _print_rehearsal(found: Found, result: Result) -> None:
         print_table(_CAUSES, rows)
 
 
-def _cut_off(found: Found, result: Result) -> Iterator[dict[str, Any]]:
+def _cut_off(found: Found, result: RehearsalResult) -> Iterator[dict[str, Any]]:
     """A row a member that no port is for."""
     for name, frames in result.cut_off.items():
         yield {
@@ -109,7 +109,7 @@ def _cut_off(found: Found, result: Result) -> Iterator[dict[str, Any]]:
         }
 
 
-def _row(member: Member) -> dict[str, Any]:
+def _row(member: SurveyedMember) -> dict[str, Any]:
     what = "uplink" if member.leads_out else "guest"
     addresses = {str(a) for each in member.addresses.values() for a in each}
     return {
@@ -123,7 +123,7 @@ def _row(member: Member) -> dict[str, Any]:
     }
 
 
-def _causes(result: Result) -> Iterator[dict[str, Any]]:
+def _causes(result: RehearsalResult) -> Iterator[dict[str, Any]]:
     for cause, frames in sorted(result.dropped.items(), key=lambda each: (-each[1], each[0])):
         yield {
             "member": cause.member,

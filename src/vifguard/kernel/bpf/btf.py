@@ -21,7 +21,7 @@ class _Type:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class BtfMember:
     """A member of a structure: its offset in bits, its size in bits if it is a bit field."""
 
     bit: int
@@ -113,14 +113,14 @@ class Btf:
             found = self._data.find(wanted, found + 1)
         raise KeyError(name)
 
-    def members(self, structure: str) -> dict[str, Member]:
+    def members(self, structure: str) -> dict[str, BtfMember]:
         """The members of a structure by name, those of unnamed structures inside it included.
 
         KeyError where there is no such structure.
         """
         return dict(self._members(self.index(STRUCT, structure), 0))
 
-    def _members(self, index: int, base: int) -> Iterator[tuple[str, Member]]:
+    def _members(self, index: int, base: int) -> Iterator[tuple[str, BtfMember]]:
         it = self._type(index)
         for name_at, kind, place in it.extra:
             name = self._text(name_at)
@@ -129,7 +129,7 @@ class Btf:
             if not name and inside.kind in (STRUCT, UNION):
                 yield from self._members(kind, base + bits)
             else:
-                yield name, Member(base + bits, size)
+                yield name, BtfMember(base + bits, size)
 
     def maps(self) -> Iterator[tuple[MapSpec, str]]:
         """Each map of `.maps` with a description of its key and value, member by member."""

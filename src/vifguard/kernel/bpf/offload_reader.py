@@ -17,7 +17,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from vifguard.kernel.bpf.btf import Member
+from vifguard.kernel.bpf.btf import BtfMember
 
 CHECKSUM_PARTIAL = 3
 """`ip_summed` of a frame whose checksum is to be completed."""
@@ -32,11 +32,11 @@ _R0, _R1, _R2, _R3, _R4, _R10 = 0, 1, 2, 3, 4, 10
 class Layout:
     """The offsets of the fields; `csum_not_inet` is None in a kernel without SCTP."""
 
-    ip_summed: Member
-    csum_start: Member
-    csum_offset: Member
-    mac_header: Member
-    csum_not_inet: Member | None = None
+    ip_summed: BtfMember
+    csum_start: BtfMember
+    csum_offset: BtfMember
+    mac_header: BtfMember
+    csum_not_inet: BtfMember | None = None
 
     @property
     def span(self) -> tuple[int, int]:
@@ -56,9 +56,9 @@ class NamespacePath:
     `device` leads from `sk_buff` to `net_device`, `net` on to `net`, where `cookie` is.
     """
 
-    device: Member
-    net: Member
-    cookie: Member
+    device: BtfMember
+    net: BtfMember
+    cookie: BtfMember
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,12 @@ def _word(layout: Layout, base: int, shift: int) -> bytes:
     return b"".join(code)
 
 
-def _load(register: int, base: int, shift: int, member: Member) -> bytes:
+def _load(register: int, base: int, shift: int, member: BtfMember) -> bytes:
     """Load two bytes."""
     return _instruction(0x69, register, base, member.byte + shift)
 
 
-def _load_pointer(register: int, base: int, member: Member) -> bytes:
+def _load_pointer(register: int, base: int, member: BtfMember) -> bytes:
     """Load eight bytes."""
     return _instruction(0x79, register, base, member.byte)
 
@@ -165,7 +165,7 @@ def _constant(register: int, value: int) -> bytes:
     return _instruction(0x18, register, 0, 0, low) + _instruction(0, 0, 0, 0, high)
 
 
-def _load_bits(register: int, base: int, shift: int, member: Member) -> bytes:
+def _load_bits(register: int, base: int, shift: int, member: BtfMember) -> bytes:
     """Load a bit field within one byte, on a little-endian machine."""
     return (
         _instruction(0x71, register, base, member.byte + shift)

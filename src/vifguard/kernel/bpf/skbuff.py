@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from vifguard.kernel.bpf.bpf_syscall import Program
-from vifguard.kernel.bpf.btf import FUNCTION, Btf, Member
+from vifguard.kernel.bpf.btf import FUNCTION, Btf, BtfMember
 from vifguard.kernel.bpf.offload_reader import (
     CHECKSUM_PARTIAL,
     Layout,
@@ -136,13 +136,13 @@ def _loaded(reader: Reader) -> Reader:
 def test_reader() -> Reader:
     """The instructions for test runs, which cannot set the fields: they read `cb` instead."""
     cb = _kernel().members("sk_buff")["cb"].bit + _kernel().members("qdisc_skb_cb")["data"].bit
-    word = [Member(cb + 32 * each) for each in range(TEST_WORDS)]
+    word = [BtfMember(cb + 32 * each) for each in range(TEST_WORDS)]
     return by_copy(
         Layout(
-            ip_summed=Member(word[1].bit, 2),
-            csum_not_inet=Member(word[1].bit + 8, 1),
+            ip_summed=BtfMember(word[1].bit, 2),
+            csum_not_inet=BtfMember(word[1].bit + 8, 1),
             csum_start=word[2],
-            csum_offset=Member(word[2].bit + 16),
+            csum_offset=BtfMember(word[2].bit + 16),
             mac_header=word[3],
         )
     )

@@ -215,7 +215,7 @@ def _read(line: bytes) -> dict[str, Any]:
 
 
 def _signal_timeout(readable: int) -> None:
-    with suppress(BlockingIOError):  # it rings already
+    with suppress(BlockingIOError):  # it is readable already
         os.write(readable, b"\0")
 
 

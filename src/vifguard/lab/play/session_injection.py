@@ -15,7 +15,7 @@ from vifguard.lab.attacks.actors import Actors, Station
 from vifguard.lab.play.packet_socket import PacketSocket
 from vifguard.lab.play.world_segments import endpoint
 from vifguard.lab.result.checks import Checks, until
-from vifguard.lab.world.services import DATABASE_PORT, Session
+from vifguard.lab.world.services import DATABASE_PORT, DatabaseSession
 from vifguard.lab.world.world import Guest, Nic, World
 from vifguard.packet import build
 from vifguard.packet.build import Layer
@@ -71,7 +71,7 @@ class _Forgery:
     by: str
 
 
-def inject(story: Checks, world: World, session: Session, version: int) -> None:
+def inject(story: Checks, world: World, session: DatabaseSession, version: int) -> None:
     """Forge into the session of `www` with `database`, from beside it and from a twin network."""
     story.check(f"IPv{version}: the session that is guessed", expected=True, seen=session.answers())
     for forgery in _forgeries(world, _overheard(world, session, version), version):
@@ -152,7 +152,7 @@ def _named(world: World, forgery: _Forgery) -> bool:
     )
 
 
-def _overheard(world: World, session: Session, version: int) -> _TcpState:
+def _overheard(world: World, session: DatabaseSession, version: int) -> _TcpState:
     """The session's last segment to the database, as its client's own line shows it."""
     www = world.guests["www"].nics[1]
     listener = PacketSocket(www.interface.netns, www.interface.device)

@@ -18,7 +18,14 @@ from vifguard.lab.result.checks import Checks
 from vifguard.lab.result.finding import Tell
 from vifguard.lab.world import netns
 from vifguard.lab.world.lab_run import Run
-from vifguard.lab.world.services import DATABASE_PORT, HIDDEN_PORT, PostgreSQL, Session, gets, nginx
+from vifguard.lab.world.services import (
+    DATABASE_PORT,
+    HIDDEN_PORT,
+    DatabaseSession,
+    PostgreSQL,
+    gets,
+    nginx,
+)
 from vifguard.lab.world.traffic import pings
 from vifguard.lab.world.world import Guest, Nic, World, standing
 from vifguard.lab.world.world_plan import (
@@ -101,7 +108,7 @@ def play(run: Run, tell: Tell) -> None:
                 _members(story, world, version)
                 _rules(story, world, version)
                 _datagrams(story, world, version)
-                with Session(www.netns, database.nic.addresses[version]) as session:
+                with DatabaseSession(www.netns, database.nic.addresses[version]) as session:
                     inject(story, world, session, version)
             _agent_dies(story, world)
             web.must_run()
@@ -144,11 +151,14 @@ def _members(story: Checks, world: World, version: int) -> None:
     """A member comes and goes under open sessions."""
     www, batch, database = (world.guests[name] for name in ("www", "batch", "database"))
     address = database.nic.addresses[version]
-    with Session(www.netns, address) as first, Session(batch.netns, address) as refused:
+    with (
+        DatabaseSession(www.netns, address) as first,
+        DatabaseSession(batch.netns, address) as refused,
+    ):
         story.check(f"{address}: the first tier asks", expected=True, seen=first.answers())
         story.check(f"{address}: others do not", expected=False, seen=refused.answers())
         _regroup(world, batch.nic, "app")
-        with Session(batch.netns, address) as second:
+        with DatabaseSession(batch.netns, address) as second:
             story.check(f"{address}: a new member asks", expected=True, seen=second.answers())
             _regroup(world, batch.nic, "plain")
             _over(story, world, second, f"{address}: a member no more")
@@ -165,7 +175,7 @@ def _rules(story: Checks, world: World, version: int) -> None:
     client = world.client(_RED)
     addresses = database.nic.addresses
     address, other = addresses[version], addresses[10 - version]
-    with Session(www.netns, address) as ends, Session(www.netns, other) as stays:
+    with DatabaseSession(www.netns, address) as ends, DatabaseSession(www.netns, other) as stays:
         for session in (ends, stays):
             story.check(f"{address}: sessions by both", expected=True, seen=session.answers())
         (rule,) = client.list(
@@ -183,15 +193,17 @@ def _rules(story: Checks, world: World, version: int) -> None:
         _anew(story, www, ends, address, "the rule is back")
 
 
-def _anew(story: Checks, guest: Guest, over: Session, address: IPAddress, what: str) -> None:
+def _anew(
+    story: Checks, guest: Guest, over: DatabaseSession, address: IPAddress, what: str
+) -> None:
     """Check that new sessions work where allowed again, and that ended ones stay over."""
-    with Session(guest.netns, address) as new:
+    with DatabaseSession(guest.netns, address) as new:
         story.check(f"{address}: {what}: new sessions", expected=True, seen=new.answers())
     seen = over.answers()
     story.check(f"{address}: {what}: the session that ended", expected=False, seen=seen)
 
 
-def _over(story: Checks, world: World, session: Session, what: str) -> None:
+def _over(story: Checks, world: World, session: DatabaseSession, what: str) -> None:
     """A session's segments die at the database's port, and its answers never come."""
     nic = world.guests["database"].nic
     before = _dropped(world, nic)
@@ -242,8 +254,8 @@ def _agent_dies(story: Checks, world: World) -> None:
     """Sessions outlive the agent, and its next life."""
     www, database = world.guests["www"], world.guests["database"]
     with (
-        Session(www.netns, database.nic.addresses[4]) as four,
-        Session(www.netns, database.nic.addresses[6]) as six,
+        DatabaseSession(www.netns, database.nic.addresses[4]) as four,
+        DatabaseSession(www.netns, database.nic.addresses[6]) as six,
     ):
         sessions = (four, six)
         story.check("sessions before the agent dies", (True, True), _answers(sessions))
@@ -256,7 +268,7 @@ def _agent_dies(story: Checks, world: World) -> None:
         story.check("new connections when it is back", expected=True, seen=seen)
 
 
-def _answers(sessions: Iterable[Session]) -> tuple[bool, ...]:
+def _answers(sessions: Iterable[DatabaseSession]) -> tuple[bool, ...]:
     return tuple(session.answers() for session in sessions)
 
 

@@ -96,7 +96,7 @@ class PostgreSQL(Daemon):
         super().kill()
 
 
-class Session:
+class DatabaseSession:
     """A psql that stays connected."""
 
     def __init__(self, inside: str, server: IPAddress) -> None:
