@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vifguard.cli.host_import.declare import DeclarationChoice, comments, document, port_names
+from vifguard.cli.host_import.declare import HostChoices, comments, document, port_names
 from vifguard.model.address import Mac
 from vifguard.survey.rehearsal import absent, declared
 from vifguard.survey.server_objects import Plugged, plugged
@@ -15,7 +15,7 @@ from vifguard.survey.survey import Survey, SurveyedMember
 GUEST = Mac.parse("52:54:00:61:22:01")
 OF_LIBVIRT = Mac.parse("fe:54:00:61:22:01")
 OTHER = Mac.parse("52:54:00:61:22:02")
-CHOICE = DeclarationChoice("lan", "lan", "operator", "here", None)
+CHOICE = HostChoices("lan", "lan", "operator", "here", None)
 
 
 def survey(*members: tuple[str, Mac]) -> Survey:

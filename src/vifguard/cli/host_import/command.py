@@ -78,16 +78,14 @@ def adopt(
     counts what the guards of these ports would drop. docs/existing-host.md walks through it.
     """
     from vifguard.cli.apply.load import DocumentError, read_document
-    from vifguard.cli.host_import.declare import DeclarationChoice, document
+    from vifguard.cli.host_import.declare import HostChoices, document
     from vifguard.survey import rehearsal, server_objects
     from vifguard.survey.survey import survey
 
     if output is not None and not force:
         _refuse_to_replace(output)
     name = host or socket.gethostname()
-    choice = DeclarationChoice(
-        physical, physical, project, name, profile.value if profile else None
-    )
+    choice = HostChoices(physical, physical, project, name, profile.value if profile else None)
     try:
         plugged, pairs = server_objects.plugged(), server_objects.leases(leases or ())
         if listen:

@@ -16,7 +16,7 @@ _LENGTHS = {4: 24, 6: 64}
 
 
 @dataclass(frozen=True, slots=True)
-class DeclarationChoice:
+class HostChoices:
     """The operator's choices for the declaration: names, the project, the guests' profile."""
 
     network: str
@@ -26,7 +26,7 @@ class DeclarationChoice:
     profile: str | None
 
 
-def document(found: Survey, choice: DeclarationChoice) -> dict[str, Any]:
+def document(found: Survey, choice: HostChoices) -> dict[str, Any]:
     """The file's content. Members whose MAC was not seen are left out: `unseen` names them."""
     ranges = list(_ranges(found))
     subnets: dict[str, Any] = {
@@ -104,7 +104,7 @@ def _declared(found: Survey) -> Iterator[tuple[SurveyedMember, Mac]]:
 
 
 def _port(
-    member: SurveyedMember, mac: Mac, ranges: list[IPNetwork], choice: DeclarationChoice
+    member: SurveyedMember, mac: Mac, ranges: list[IPNetwork], choice: HostChoices
 ) -> dict[str, Any]:
     own = sorted(member.addresses.get(mac, ()), key=_order)
     others = [

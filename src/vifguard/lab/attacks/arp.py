@@ -13,11 +13,11 @@ from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
     Effect,
-    Expectations,
     Frame,
     Prelude,
     Refused,
     Variant,
+    VariantsOf,
     drop,
     everywhere,
     on,
@@ -34,14 +34,7 @@ METADATA = IPv4Address("169.254.169.254")
 _REQUEST, _REPLY = "L04/broadcast", "L05/unicast"
 
 
-def _row(
-    name: str,
-    frame: Frame,
-    twin: str,
-    expect: Expectations = _ARP,
-    effect: Effect = Effect.DELIVERY,
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=effect)
+_row = VariantsOf(_ARP)
 
 
 def _both(

@@ -196,6 +196,34 @@ class Variant:
         return Direction.TO_GUEST if self.actor is Actor.OUTSIDE else Direction.FROM_GUEST
 
 
+@dataclass(frozen=True, slots=True)
+class VariantsOf:
+    """Makes the variants of a file, which expect the same where they do not say otherwise."""
+
+    expect: Expectations
+    twin: str = ""
+    effect: Effect = Effect.DELIVERY
+
+    def __call__(
+        self,
+        name: str,
+        frame: Frame,
+        twin: str | None = None,
+        expect: Expectations | None = None,
+        effect: Effect | None = None,
+        actor: Actor = Actor.GUEST,
+    ) -> Variant:
+        """The variant; what is None is that of all."""
+        return Variant(
+            name=name,
+            frame=frame,
+            expect=self.expect if expect is None else expect,
+            twin=self.twin if twin is None else twin,
+            effect=self.effect if effect is None else effect,
+            actor=actor,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A call that the API must refuse and store nothing of."""

@@ -13,9 +13,9 @@ from vifguard.lab.attacks.attack import (
     PASS,
     Actor,
     Attack,
-    Expectations,
     Frame,
     Variant,
+    VariantsOf,
     drop,
     everywhere,
     on,
@@ -33,8 +33,7 @@ _FOREIGN = on(strict=drop(Guard.IP), mac=PASS, router=PASS)
 _HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
-def _row(name: str, frame: Frame, twin: str, expect: Expectations = _DHCP) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin)
+_row = VariantsOf(_DHCP)
 
 
 # Router advertisements

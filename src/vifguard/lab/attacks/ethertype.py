@@ -9,9 +9,9 @@ from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
     Effect,
-    Expectations,
     Frame,
     Variant,
+    VariantsOf,
     drop,
     everywhere,
     on,
@@ -30,15 +30,7 @@ _ARP, _UDP = "L04/broadcast", "L29/udp4"
 Tag = tuple[int, int]
 
 
-def _row(
-    name: str,
-    frame: Frame,
-    twin: str = _ARP,
-    expect: Expectations = _TYPE,
-    effect: Effect = Effect.DELIVERY,
-    actor: Actor = Actor.GUEST,
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=effect, actor=actor)
+_row = VariantsOf(_TYPE, twin=_ARP)
 
 
 def _tagged_arp(*tags: Tag) -> Frame:

@@ -13,11 +13,11 @@ from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
     Effect,
-    Expectations,
     Frame,
     Path,
     Refused,
     Variant,
+    VariantsOf,
     drop,
     on,
 )
@@ -35,10 +35,7 @@ _UNREADABLE = on(strict=drop(Guard.IP), mac=PASS, router=drop(Guard.DHCP))
 _HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
-def _row(
-    name: str, frame: Frame, expect: Expectations = _PUBLIC, twin: str = "L29/udp4"
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin)
+_row = VariantsOf(_PUBLIC, twin="L29/udp4")
 
 
 def _from(source: str) -> Frame:
@@ -92,10 +89,10 @@ ROWS: tuple[Attack, ...] = (
             _row("victim-echo", lambda c: f.icmp4(c, 8, src=c.v.ip4), twin="L29/echo4"),
             _row("gateway", lambda c: f.udp4(c, src=c.g.ip4)),
             _row("subnet-broadcast", lambda c: f.udp4(c, src=c.net4.broadcast_address)),
-            _row("loopback", _from("127.0.0.1"), _FOREIGN),
-            _row("multicast", _from("224.0.0.1"), _FOREIGN),
-            _row("reserved", _from("240.0.0.1"), _FOREIGN),
-            _row("limited-broadcast", _from("255.255.255.255"), _FOREIGN),
+            _row("loopback", _from("127.0.0.1"), expect=_FOREIGN),
+            _row("multicast", _from("224.0.0.1"), expect=_FOREIGN),
+            _row("reserved", _from("240.0.0.1"), expect=_FOREIGN),
+            _row("limited-broadcast", _from("255.255.255.255"), expect=_FOREIGN),
         ),
     ),
     Attack(
@@ -125,21 +122,30 @@ ROWS: tuple[Attack, ...] = (
         group="B",
         guard=Guard.IP,
         variants=(
-            _row("udp-to-dns", lambda c: f.udp4(c, 1234, 53, src=f.ZERO_4, dst=c.v.ip4), _FOREIGN),
+            _row(
+                "udp-to-dns",
+                lambda c: f.udp4(c, 1234, 53, src=f.ZERO_4, dst=c.v.ip4),
+                expect=_FOREIGN,
+            ),
             _row(
                 "dhcp-unicast",
                 _zero_dhcp(lambda c: f.dhcp(c, f.DISCOVER)),
-                _FOREIGN,
-                "L06/discover",
+                expect=_FOREIGN,
+                twin="L06/discover",
             ),
-            _row("dhcp-ports-only", _zero_dhcp(lambda _c: f.DATA), _UNREADABLE, "L06/discover"),
-            _row("tcp", lambda c: f.tcp4(c, src=f.ZERO_4), _FOREIGN, "L29/tcp4"),
-            _row("echo", lambda c: f.icmp4(c, 8, src=f.ZERO_4), _FOREIGN, "L29/echo4"),
+            _row(
+                "dhcp-ports-only",
+                _zero_dhcp(lambda _c: f.DATA),
+                expect=_UNREADABLE,
+                twin="L06/discover",
+            ),
+            _row("tcp", lambda c: f.tcp4(c, src=f.ZERO_4), expect=_FOREIGN, twin="L29/tcp4"),
+            _row("echo", lambda c: f.icmp4(c, 8, src=f.ZERO_4), expect=_FOREIGN, twin="L29/echo4"),
             _row(
                 "dhcp-fragment",
                 lambda c: f.dhcp_client(c, f.dhcp(c, f.DISCOVER), more=True),
-                _UNREADABLE,
-                "L06/discover",
+                expect=_UNREADABLE,
+                twin="L06/discover",
             ),
         ),
     ),
@@ -153,7 +159,7 @@ ROWS: tuple[Attack, ...] = (
             _row(
                 "victims-mac",
                 lambda c: f.udp4(c, 9, 4000, src=c.v.ip4, src_mac=c.v.mac),
-                on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC)),
+                expect=on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC)),
             ),
         ),
     ),
@@ -274,13 +280,23 @@ ROWS: tuple[Attack, ...] = (
                 twin="L23/v4-last",
             ),
             _row("tiny-tcp-spoofed", lambda c: _tiny_tcp(c, c.v.ip4), twin="L23/v4-first"),
-            _row("tiny-tcp-own", lambda c: _tiny_tcp(c, c.a.ip4), _UNREADABLE, "L23/v4-first"),
-            _row("dhcp-server-first", lambda c: _server_fragment(c, 120), _DHCP, "L23/v4-first"),
+            _row(
+                "tiny-tcp-own",
+                lambda c: _tiny_tcp(c, c.a.ip4),
+                expect=_UNREADABLE,
+                twin="L23/v4-first",
+            ),
+            _row(
+                "dhcp-server-first",
+                lambda c: _server_fragment(c, 120),
+                expect=_DHCP,
+                twin="L23/v4-first",
+            ),
             _row(
                 "dhcp-server-ports-later",
                 lambda c: _server_fragment(c, 0),
-                _UNREADABLE,
-                "L23/v4-first",
+                expect=_UNREADABLE,
+                twin="L23/v4-first",
             ),
         ),
     ),
@@ -291,21 +307,21 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.IP,
         published=("RFC 7126",),
         variants=(
-            _row("loose-source-route", _option(131), _FOREIGN),
-            _row("strict-source-route", _option(137), _FOREIGN),
+            _row("loose-source-route", _option(131), expect=_FOREIGN),
+            _row("strict-source-route", _option(137), expect=_FOREIGN),
             _row(
                 "source-route-behind-others",
                 lambda c: f.udp4(c, options=b"\x01\x94\x04\0\0\x83\x07\x04" + c.v.ip4.packed),
-                _FOREIGN,
+                expect=_FOREIGN,
             ),
             _row(
                 "length-past-the-header",
                 lambda c: f.udp4(c, options=b"\x07\x0c\x04\0"),
-                _FOREIGN,
+                expect=_FOREIGN,
             ),
-            _row("record-route", _option(7), _HARMLESS),
-            _row("timestamp", _option(68), _HARMLESS),
-            _row("ihl-15", _option(7, size=39), _HARMLESS),
+            _row("record-route", _option(7), expect=_HARMLESS),
+            _row("timestamp", _option(68), expect=_HARMLESS),
+            _row("ihl-15", _option(7, size=39), expect=_HARMLESS),
         ),
     ),
     Attack(
@@ -315,15 +331,15 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.IP,
         published=("CVE-2016-10377", "CVE-2020-35498", "CVE-2023-1668"),
         variants=(
-            _row("version-6", lambda c: f.udp4(c, version=6), _TYPE),
-            _row("ihl-4", lambda c: f.udp4(c, ihl=4), _TYPE),
-            _row("ihl-past-the-total", lambda c: f.udp4(c, ihl=15, total=40), _TYPE),
-            _row("total-below-header", lambda c: f.udp4(c, total=19), _TYPE),
-            _row("total-past-the-frame", lambda c: f.udp4(c, total=1400), _TYPE),
+            _row("version-6", lambda c: f.udp4(c, version=6), expect=_TYPE),
+            _row("ihl-4", lambda c: f.udp4(c, ihl=4), expect=_TYPE),
+            _row("ihl-past-the-total", lambda c: f.udp4(c, ihl=15, total=40), expect=_TYPE),
+            _row("total-below-header", lambda c: f.udp4(c, total=19), expect=_TYPE),
+            _row("total-past-the-frame", lambda c: f.udp4(c, total=1400), expect=_TYPE),
             _row("spoofed-behind-padding", lambda c: f.udp4(c, src=c.v.ip4, trailer=bytes(200))),
-            _row("bad-checksum", lambda c: f.udp4(c, checksum=0xDEAD), _HARMLESS),
-            _row("protocol-0", lambda c: f.ip4(c, f.DATA, 0), _HARMLESS),
-            _row("padding-200", lambda c: f.udp4(c, trailer=b"\xa5" * 200), _HARMLESS),
+            _row("bad-checksum", lambda c: f.udp4(c, checksum=0xDEAD), expect=_HARMLESS),
+            _row("protocol-0", lambda c: f.ip4(c, f.DATA, 0), expect=_HARMLESS),
+            _row("padding-200", lambda c: f.udp4(c, trailer=b"\xa5" * 200), expect=_HARMLESS),
         ),
     ),
     Attack(
@@ -332,9 +348,13 @@ ROWS: tuple[Attack, ...] = (
         group="B",
         guard=Guard.IP,
         variants=(
-            _row("land", lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.p.mac), _HARMLESS),
-            _row("by-the-gateway", lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.g.mac), _HARMLESS),
-            _row("own-mac", lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.a.mac), _HARMLESS),
+            _row("land", lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.p.mac), expect=_HARMLESS),
+            _row(
+                "by-the-gateway",
+                lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.g.mac),
+                expect=_HARMLESS,
+            ),
+            _row("own-mac", lambda c: f.udp4(c, dst=c.a.ip4, dst_mac=c.a.mac), expect=_HARMLESS),
         ),
         note="Harmless: it is the port's own address. Hairpin stays off: nothing is reflected.",
     ),

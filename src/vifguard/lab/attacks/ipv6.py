@@ -14,6 +14,7 @@ from vifguard.lab.attacks.attack import (
     Expectations,
     Frame,
     Variant,
+    VariantsOf,
     drop,
     on,
 )
@@ -31,10 +32,7 @@ _TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(
 _HARMLESS = on(strict=PASS, mac=PASS, router=PASS)
 
 
-def _row(
-    name: str, frame: Frame, expect: Expectations = _PUBLIC, twin: str = "L29/udp6"
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin)
+_row = VariantsOf(_PUBLIC, twin="L29/udp6")
 
 
 def _from(source: Callable[[Actors], IPv6Address]) -> Frame:
@@ -87,8 +85,8 @@ def _hidden() -> Iterator[Variant]:
             yield _row(
                 f"{name}-behind-{chain}",
                 lambda c, make=make, headers=headers: make(c, headers),  # type: ignore[misc]
-                expected,
-                twin,
+                expect=expected,
+                twin=twin,
             )
 
 
@@ -136,8 +134,8 @@ ROWS: tuple[Attack, ...] = (
             _row("udp", _from(lambda c: c.v.ip6)),
             _row("tcp", lambda c: f.tcp6(c, src=c.v.ip6), twin="L29/tcp6"),
             _row("gateway", _from(lambda c: c.g.ip6)),
-            _row("multicast", _from(lambda _c: f.ALL_NODES), _FOREIGN),
-            _row("loopback", _from(lambda _c: IPv6Address("::1")), _FOREIGN),
+            _row("multicast", _from(lambda _c: f.ALL_NODES), expect=_FOREIGN),
+            _row("loopback", _from(lambda _c: IPv6Address("::1")), expect=_FOREIGN),
             _row("own-identifier-in-the-prefix", _from(_in_prefix)),
         ),
     ),
@@ -155,9 +153,9 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.IP,
         published=("RFC 5095",),
         variants=(
-            _row("type-0", _routed(0, 1), _FOREIGN),
-            _row("type-2", _routed(2, 1), _FOREIGN),
-            _row("segment-routing", _routed(4, 1), _FOREIGN),
+            _row("type-0", _routed(0, 1), expect=_FOREIGN),
+            _row("type-2", _routed(2, 1), expect=_FOREIGN),
+            _row("segment-routing", _routed(4, 1), expect=_FOREIGN),
         ),
     ),
     Attack(
@@ -167,14 +165,14 @@ ROWS: tuple[Attack, ...] = (
         guard=Guard.IP,
         published=("RFC 4038", "RFC 4380", "RFC 3056", "RFC 5214"),
         variants=(
-            _row("mapped", _from(_embedded("00000000000000000000ffff")), _FOREIGN),
-            _row("compatible", _from(_embedded("000000000000000000000000")), _FOREIGN),
-            _row("6to4", _from(_six_to_four), _FOREIGN),
-            _row("isatap", _from(_embedded("fe8000000000000000005efe")), _FOREIGN),
-            _row("nat64", _from(_embedded("0064ff9b")), _FOREIGN),
-            _row("6in4", lambda c: f.ip4(c, _inner6(c), f.IP6_IN_IP), _HARMLESS),
-            _row("4in6", lambda c: f.ip6(c, _inner4(c), f.IPIP), _HARMLESS),
-            _row("teredo", lambda c: f.udp4(c, 3544, 3544, _inner6(c).octets), _HARMLESS),
+            _row("mapped", _from(_embedded("00000000000000000000ffff")), expect=_FOREIGN),
+            _row("compatible", _from(_embedded("000000000000000000000000")), expect=_FOREIGN),
+            _row("6to4", _from(_six_to_four), expect=_FOREIGN),
+            _row("isatap", _from(_embedded("fe8000000000000000005efe")), expect=_FOREIGN),
+            _row("nat64", _from(_embedded("0064ff9b")), expect=_FOREIGN),
+            _row("6in4", lambda c: f.ip4(c, _inner6(c), f.IP6_IN_IP), expect=_HARMLESS),
+            _row("4in6", lambda c: f.ip6(c, _inner4(c), f.IPIP), expect=_HARMLESS),
+            _row("teredo", lambda c: f.udp4(c, 3544, 3544, _inner6(c).octets), expect=_HARMLESS),
         ),
         note="A tunnel's payload is opaque: nobody but its own far end takes it for a source.",
     ),
@@ -184,11 +182,11 @@ ROWS: tuple[Attack, ...] = (
         group="E",
         guard=Guard.IP,
         variants=(
-            _row("zero-without-jumbo", lambda c: f.udp6(c, length=0), _TYPE),
-            _row("past-the-frame", lambda c: f.udp6(c, length=1400), _TYPE),
-            _row("version-4", lambda c: f.udp6(c, version=4), _TYPE),
-            _row("cuts-the-upper-header", lambda c: f.udp6(c, length=4), _MAC),
-            _row("trailing-octets", lambda c: f.udp6(c, trailer=b"\xa5" * 100), _HARMLESS),
+            _row("zero-without-jumbo", lambda c: f.udp6(c, length=0), expect=_TYPE),
+            _row("past-the-frame", lambda c: f.udp6(c, length=1400), expect=_TYPE),
+            _row("version-4", lambda c: f.udp6(c, version=4), expect=_TYPE),
+            _row("cuts-the-upper-header", lambda c: f.udp6(c, length=4), expect=_MAC),
+            _row("trailing-octets", lambda c: f.udp6(c, trailer=b"\xa5" * 100), expect=_HARMLESS),
             _row(
                 "spoofed-before-trailing-octets",
                 lambda c: f.udp6(c, src=c.v.ip6, trailer=b"\xa5" * 100),

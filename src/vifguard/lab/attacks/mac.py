@@ -9,10 +9,10 @@ from vifguard.lab.attacks.actors import Actors
 from vifguard.lab.attacks.attack import (
     Attack,
     Effect,
-    Expectations,
     Frame,
     Refused,
     Variant,
+    VariantsOf,
     drop,
     everywhere,
     on,
@@ -25,14 +25,7 @@ _MAC = on(strict=drop(Guard.MAC), mac=drop(Guard.MAC), router=drop(Guard.MAC))
 _TYPE = on(strict=drop(Guard.ETHERTYPE), mac=drop(Guard.ETHERTYPE), router=drop(Guard.ETHERTYPE))
 
 
-def _forged(
-    name: str,
-    frame: Frame,
-    twin: str,
-    expect: Expectations = _MAC,
-    effect: Effect = Effect.FORWARDING,
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=effect)
+_forged = VariantsOf(_MAC, effect=Effect.FORWARDING)
 
 
 def _discover(c: Actors, src: Mac) -> bytes:

@@ -13,9 +13,9 @@ from vifguard.lab.attacks.attack import (
     Actor,
     Attack,
     Effect,
-    Expectations,
     Frame,
     Variant,
+    VariantsOf,
     drop,
     on,
 )
@@ -33,14 +33,7 @@ _NA, _NS, _RS = "L11/unsolicited", "L13/multicast", "L09/link-local"
 _ANSWER: f.Flags = {"solicited": True, "override": False}
 
 
-def _row(
-    name: str,
-    frame: Frame,
-    twin: str,
-    expect: Expectations = _ND,
-    effect: Effect = Effect.DELIVERY,
-) -> Variant:
-    return Variant(name=name, frame=frame, expect=expect, twin=twin, effect=effect)
+_row = VariantsOf(_ND)
 
 
 def _target_spoof() -> tuple[Variant, ...]:
