@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from tests.triangle import decider
+
 from fuzz import vocabulary
 from vifguard.enforce.driver.events import Dropped
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.net import netns
 from vifguard.lab.world.netns import ip
 from vifguard.model.policy import PortPolicy
@@ -40,7 +41,7 @@ LONGEST = 3000
 
 def is_testable(frame: bytes) -> bool:
     """Whether the program can be tested with the frame."""
-    return len(frame) <= LONGEST and EbpfDriver.is_testable(frame)
+    return len(frame) <= LONGEST and decider.is_testable(frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Ports:
         names = [f"fuzz{number}" for number in range(len(policies))]
         ip(f"link add {name} type bridge" for name in names)
         self._ifindexes = [socket.if_nametoindex(name) for name in names]
-        self._driver = EbpfDriver.private()
+        self._driver = decider.private_driver()
         self.policies = list(policies)
         self._memories = [GroupState(vocabulary.BOOK) for _ in self.policies]
         self._now = 1

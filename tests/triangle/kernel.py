@@ -1,7 +1,8 @@
-"""The eBPF program's own decision on a frame, without an interface: BPF_PROG_TEST_RUN."""
+"""The driver's own decision on a frame, without an interface."""
+
+from tests.triangle.decider import Decider
 
 from vifguard.enforce.driver.protocol import Attachment
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.policy import PortPolicy
 from vifguard.model.verdict import PASS, Action, Direction, Verdict
 from vifguard.packet.offload import NO_OFFLOAD, Offload
@@ -9,14 +10,11 @@ from vifguard.packet.offload import NO_OFFLOAD, Offload
 LOOPBACK = 1
 _SCOPE = frozenset({LOOPBACK})
 
-takes = EbpfDriver.is_testable
-"""Whether the kernel takes a frame for a test run; the lab sends the others over an interface."""
-
 
 class Kernel:
     """One policy at a time, in a private instance of the program and its maps."""
 
-    def __init__(self, driver: EbpfDriver) -> None:
+    def __init__(self, driver: Decider) -> None:
         self._driver = driver
 
     def hold(self, policy: PortPolicy) -> None:

@@ -3,9 +3,9 @@
 import pytest
 from tests.triangle import universe
 from tests.triangle.agreement import disagreement
-from tests.triangle.kernel import Kernel, takes
+from tests.triangle.decider import is_testable, private_driver
+from tests.triangle.kernel import Kernel
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse
 
@@ -16,12 +16,12 @@ SHOWN = 20
 
 @pytest.fixture(scope="module")
 def frames():
-    return [(name, frame, parse(frame)) for name, frame in universe.frames() if takes(frame)]
+    return [(name, frame, parse(frame)) for name, frame in universe.frames() if is_testable(frame)]
 
 
 @pytest.fixture(scope="module")
 def kernel():
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         yield Kernel(driver)
 
 

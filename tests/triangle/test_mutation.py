@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from tests.property import strategies
 from tests.triangle.agreement import disagreement
-from tests.triangle.kernel import Kernel, takes
+from tests.triangle.decider import is_testable, private_driver
+from tests.triangle.kernel import Kernel
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import Direction
 from vifguard.packet.frame import parse
@@ -21,7 +21,7 @@ UNLIMITED = Storm(rate=1_000_000_000, burst=1_000_000_000)
 
 @pytest.fixture(scope="module")
 def kernel():
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         yield Kernel(driver)
 
 
@@ -32,7 +32,7 @@ def kernel():
 )
 @given(strategies.policies(), strategies.frames(), strategies.offloads())
 def test_any_frame_under_any_policy(kernel, policy, frame, offload) -> None:
-    assume(takes(frame))
+    assume(is_testable(frame))
     policy = replace(policy, port_id=PORT, storm=UNLIMITED)
     kernel.hold(policy)
     for direction in Direction:

@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 from tests.triangle import universe
 from tests.triangle.agreement import disagreement
-from tests.triangle.kernel import Kernel, takes
+from tests.triangle.decider import is_testable, private_driver
+from tests.triangle.kernel import Kernel
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.verdict import Direction
 from vifguard.packet import build
 from vifguard.packet.frame import Frame, parse
@@ -24,7 +24,7 @@ SIZES = (0, 1, 1448)
 
 @pytest.fixture(scope="module")
 def kernel():
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         yield Kernel(driver)
 
 
@@ -76,7 +76,7 @@ def offloads() -> Iterator[Offload]:
 @pytest.fixture(scope="module")
 def left() -> list[tuple[bytes, Frame]]:
     """One in seven of all: the others tell no more, and take a minute."""
-    every = product(filter(takes, frames()), offloads())
+    every = product(filter(is_testable, frames()), offloads())
     return [(f, parse(f, offload=o)) for n, (f, o) in enumerate(every) if n % 7 == 0]
 
 

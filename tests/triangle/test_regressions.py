@@ -10,13 +10,13 @@ from fuzz.ports import Disagreement, is_testable
 from fuzz.search import Search
 from tests.triangle import universe
 from tests.triangle.agreement import disagreement
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import Kernel
 from tests.triangle.sequences.program import with_program
 from tests.triangle.sequences.stage import replay
 from tests.triangle.sequences.subject import Reference
 from tests.triangle.sequences.test_kit import Forgetful
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.model.guard import Guard
 from vifguard.model.verdict import Direction
@@ -30,7 +30,7 @@ SHOWN = 20
 
 @pytest.fixture(scope="module")
 def kernel():
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         yield Kernel(driver)
 
 

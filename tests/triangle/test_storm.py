@@ -2,9 +2,9 @@
 
 import pytest
 from tests.triangle import universe
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import Kernel
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.guard import Guard
 from vifguard.model.policy import Storm
 from vifguard.model.verdict import PASS, Direction, Reason
@@ -27,7 +27,7 @@ SLOW = Storm(rate=1, burst=5)
 @pytest.mark.parametrize("storm", [SLOW, Storm(rate=0, burst=5), Storm(rate=1, burst=0)])
 def test_both_run_dry_at_the_same_frame(storm) -> None:
     policy = universe.policy(frozenset({Guard.STORM}), storm=storm)
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         kernel = Kernel(driver)
         kernel.hold(policy)
         bucket, seen, wanted = Bucket(), [], []

@@ -8,10 +8,10 @@ import pytest
 from tests.oracles.conntrack.kinds import Kind
 from tests.oracles.conntrack.table import KINDS, kind_of
 from tests.oracles.conntrack.trial import BUCKETS, Trial
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.verdict import Direction
 
 pytestmark = pytest.mark.kernel
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.kernel
 
 @pytest.fixture(scope="module")
 def trial() -> Iterator[Trial]:
-    with EbpfDriver.private(BUCKETS) as driver:
+    with private_driver(BUCKETS) as driver:
         trial = Trial(Program(driver, (LOOPBACK,)))
         yield trial
         trial.close()

@@ -13,10 +13,9 @@ from tests.oracles.conntrack.datagrams import datagram_case
 from tests.oracles.conntrack.table import kind_of
 from tests.oracles.conntrack.trial import BUCKETS, Difference, Trial, shortest
 from tests.oracles.conntrack.walk import tcp_case
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
-
-from vifguard.enforce.ebpf.driver import EbpfDriver
 
 pytestmark = pytest.mark.kernel
 
@@ -44,7 +43,7 @@ def test_they_agree_or_differ_as_listed_for_long(sort: str) -> None:
 def _walk(sort: str, seed: int, packets: int) -> None:
     """So many packets of cases that the seed names; fails with few steps that divide them."""
     random, listed = Random(seed), Counter[str]()
-    with EbpfDriver.private(BUCKETS) as driver:
+    with private_driver(BUCKETS) as driver:
         trial = Trial(Program(driver, (LOOPBACK,)))
         try:
             while trial.packets < packets:

@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences.program import Program
-
-from vifguard.enforce.ebpf.driver import EbpfDriver
 
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Program]:
     """A port at the loopback interface; `begin` forgets what an earlier test held and sent."""
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         program = Program(driver, (LOOPBACK,))
         yield program
         program.close()

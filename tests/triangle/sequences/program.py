@@ -4,13 +4,13 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from tests.triangle.decider import Decider, private_driver
 from tests.triangle.sequences.stage import FIRST
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.subject import Said
 
 from vifguard.enforce.driver.protocol import Attachment, RulesetChange
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS
+from vifguard.enforce.ebpf.maps.connection_table import CONNECTIONS_PER_BUCKET
 from vifguard.kernel.net.netns import in_throwaway
 from vifguard.lab.world.netns import ip
 from vifguard.model.address import IPNetwork
@@ -30,7 +30,7 @@ class RefusedError(AssertionError):
 class Program:
     """One driver at the ports of a host; its clock never goes back."""
 
-    def __init__(self, driver: EbpfDriver, ifindexes: Sequence[int]) -> None:
+    def __init__(self, driver: Decider, ifindexes: Sequence[int]) -> None:
         self.ifindexes = ifindexes
         self.driver = driver
         self._now = FIRST
@@ -87,7 +87,7 @@ def with_program(work: Callable[[Program], T]) -> T:
     def inside() -> T:
         names = [f"seq{number}" for number in range(PORTS)]
         ip(f"link add {name} type bridge" for name in names)
-        with EbpfDriver.private(BUCKETS * DEFAULT_CONNECTIONS) as driver:
+        with private_driver(BUCKETS * CONNECTIONS_PER_BUCKET) as driver:
             program = Program(driver, [socket.if_nametoindex(name) for name in names])
             try:
                 return work(program)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from tests.triangle.decider import Decider
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import STATIONS, TO
 from tests.triangle.sequences.program import Program, RefusedError
@@ -12,7 +13,6 @@ from tests.triangle.sequences.stage import Stage
 from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.security_group import PortRange, Rule, Ruleset
 from vifguard.packet import build
 
@@ -42,7 +42,7 @@ def test_what_is_held_is_asked_to_the_last_question(program: Program, unknown, s
         assert stage.take(asked) is None
 
 
-def _as_asked(driver: EbpfDriver) -> list[str]:
+def _as_asked(driver: Decider) -> list[str]:
     """Names of groups in the order in which the program asks them."""
     return sorted((f"group {n}" for n in range(16)), key=driver._settings.digests.group)
 

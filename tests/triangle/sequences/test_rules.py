@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 
 import pytest
+from tests.triangle.decider import private_driver
 from tests.triangle.kernel import LOOPBACK
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import FROM, STATIONS, TO
@@ -13,7 +14,6 @@ from tests.triangle.sequences.stage import DisagreementError, Stage, shrunk
 from tests.triangle.sequences.steps import Held, Sent
 from tests.triangle.sequences.subject import Reference
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.model.address import IPAddress, IPNetwork
 from vifguard.model.security_group import ICMP_OF, PORTS_OF, IcmpType, PortRange, Rule, Ruleset
 from vifguard.packet import build
@@ -30,7 +30,7 @@ _PROTOCOLS = (None, 6, 17, 33, 132, 136, 0, 47, 50, 255)
 
 def test_what_rules_allow() -> None:
     random = Random(20)
-    with EbpfDriver.private() as driver:
+    with private_driver() as driver:
         program = Program(driver, (LOOPBACK,))
         stage = Stage(Reference(), program)
         try:

@@ -7,14 +7,14 @@ from itertools import product
 
 import pytest
 from tests.enforce.guarded_port import nowhere
+from tests.triangle.decider import Decider, private_driver
 from tests.triangle.sequences import host
 from tests.triangle.sequences.host import FROM, SECOND, TO
 from tests.triangle.sequences.program import Program
 from tests.triangle.sequences.steps import Held
 from tests.triangle.sequences.talk import Talk, frame, other
 
-from vifguard.enforce.ebpf.driver import EbpfDriver
-from vifguard.enforce.ebpf.maps.connection_table import DEFAULT_CONNECTIONS, ConnectionMap
+from vifguard.enforce.ebpf.maps.connection_table import CONNECTIONS_PER_BUCKET, ConnectionMap
 from vifguard.model.guard import Guard
 from vifguard.model.security_group import Rule, Ruleset
 from vifguard.model.verdict import Direction, Reason
@@ -46,14 +46,14 @@ def full() -> Iterator[Full]:
 
     The program for each size is verified once.
     """
-    drivers: dict[int, EbpfDriver] = {}
+    drivers: dict[int, Decider] = {}
     with ExitStack() as ends:
         ends.enter_context(nowhere(*INDEXES))
 
         def play(work: Callable[[Program], None], buckets: int, ports: int = 4) -> None:
             if buckets not in drivers:
                 drivers[buckets] = ends.enter_context(
-                    EbpfDriver.private(buckets * DEFAULT_CONNECTIONS)
+                    private_driver(buckets * CONNECTIONS_PER_BUCKET)
                 )
             with closing(Program(drivers[buckets], INDEXES[:ports])) as program:
                 begin(program, ports)
@@ -108,19 +108,19 @@ CONNECTED = [None] * 3
 
 def test_a_port_that_has_less_takes_from_who_has_more_until_both_have_the_same(full: Full) -> None:
     def share(program: Program) -> None:
-        first = list(connections(FLOODER, DEFAULT_CONNECTIONS))
+        first = list(connections(FLOODER, CONNECTIONS_PER_BUCKET))
         assert all(connect(program, talk) == CONNECTED for talk in first)
-        second = list(connections(VICTIM, 3 * DEFAULT_CONNECTIONS))
+        second = list(connections(VICTIM, 3 * CONNECTIONS_PER_BUCKET))
         assert all(connect(program, talk) == CONNECTED for talk in second)
-        assert sum(lives(program, talk) for talk in first) == DEFAULT_CONNECTIONS // 2
-        assert sum(lives(program, talk) for talk in second) == DEFAULT_CONNECTIONS // 2
+        assert sum(lives(program, talk) for talk in first) == CONNECTIONS_PER_BUCKET // 2
+        assert sum(lives(program, talk) for talk in second) == CONNECTIONS_PER_BUCKET // 2
 
     full(share, buckets=1)
 
 
 def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
     def wait(program: Program) -> None:
-        talks = list(connections(VICTIM, DEFAULT_CONNECTIONS))
+        talks = list(connections(VICTIM, CONNECTIONS_PER_BUCKET))
         for number, talk in enumerate(talks):
             program.set_clock(BEGIN + number * SECOND)
             assert connect(program, talk) == CONNECTED
@@ -129,7 +129,7 @@ def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
         (more,) = connections(VICTIM, 1, first=50)
         assert connect(program, more) == CONNECTED
         assert [lives(program, talk) for talk in talks] == [True, False] + [True] * (
-            DEFAULT_CONNECTIONS - 2
+            CONNECTIONS_PER_BUCKET - 2
         )
 
     full(wait, buckets=1)
@@ -137,19 +137,19 @@ def test_of_a_port_s_own_the_longest_idle_goes(full: Full) -> None:
 
 def test_a_ninth_port_finds_room_among_eight_that_have_one_each(full: Full) -> None:
     def newcomer(program: Program) -> None:
-        talks = [talk for port in range(DEFAULT_CONNECTIONS) for talk in connections(port, 1)]
+        talks = [talk for port in range(CONNECTIONS_PER_BUCKET) for talk in connections(port, 1)]
         for number, talk in enumerate(talks):
             program.set_clock(BEGIN + number * SECOND)
             assert connect(program, talk) == CONNECTED
         for number, later in enumerate((0, 12 * HOUR)):
             program.set_clock(BEGIN + later + 20 * SECOND)
-            (more,) = connections(DEFAULT_CONNECTIONS, 1, first=number)
+            (more,) = connections(CONNECTIONS_PER_BUCKET, 1, first=number)
             assert connect(program, more) == CONNECTED
         assert [lives(program, talk) for talk in talks] == [False] + [True] * (
-            DEFAULT_CONNECTIONS - 1
+            CONNECTIONS_PER_BUCKET - 1
         )
 
-    full(newcomer, buckets=1, ports=DEFAULT_CONNECTIONS + 1)
+    full(newcomer, buckets=1, ports=CONNECTIONS_PER_BUCKET + 1)
 
 
 def test_ports_that_filled_the_table_end_no_connection_of_one_that_has_few(full: Full) -> None:
@@ -175,7 +175,7 @@ def test_a_remote_that_vanished_locks_nobody_out(full: Full) -> None:
     """It opened all that a bucket holds, and the guest closes each."""
 
     def vanished(program: Program) -> None:
-        for talk in connections(VICTIM, DEFAULT_CONNECTIONS):
+        for talk in connections(VICTIM, CONNECTIONS_PER_BUCKET):
             assert connect(program, talk) == CONNECTED
             assert say(program, talk, FROM, FIN | ACK) is None
         for number, later in enumerate((0, HOUR, 23 * HOUR)):
@@ -199,7 +199,7 @@ def test_a_port_with_thousands_of_dead_connections_has_room_for_new_ones(full: F
 
 def test_what_is_half_open_goes_before_what_is_open(full: Full) -> None:
     def flood(program: Program) -> None:
-        opened = list(connections(FLOODER, DEFAULT_CONNECTIONS - 1))
+        opened = list(connections(FLOODER, CONNECTIONS_PER_BUCKET - 1))
         assert all(connect(program, talk) == [None] * 3 for talk in opened)
         for talk in connections(FLOODER, 100, first=1000):
             assert say(program, talk, talk.opener, SYN) is None
@@ -219,13 +219,13 @@ def living(program: Program, talks: list[Talk]) -> int:
     return sum(lives(program, talk) for talk in talks)
 
 
-@pytest.mark.parametrize("filled", [DEFAULT_CONNECTIONS // 2, DEFAULT_CONNECTIONS])
+@pytest.mark.parametrize("filled", [CONNECTIONS_PER_BUCKET // 2, CONNECTIONS_PER_BUCKET])
 def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(full: Full, filled) -> None:
     def share(program: Program) -> None:
         theirs = half_open(program, FLOODER, filled)
-        half_open(program, VICTIM, DEFAULT_CONNECTIONS // 2)
+        half_open(program, VICTIM, CONNECTIONS_PER_BUCKET // 2)
         half_open(program, VICTIM, 100, first=100)
-        assert living(program, theirs) == DEFAULT_CONNECTIONS // 2
+        assert living(program, theirs) == CONNECTIONS_PER_BUCKET // 2
 
     full(share, buckets=1)
 
@@ -234,7 +234,7 @@ def test_a_port_that_has_its_share_takes_what_it_has_half_open_itself(full: Full
 def test_of_what_is_half_open_goes_that_of_the_port_with_most(full: Full, most) -> None:
     def newcomer(program: Program) -> None:
         counts = {
-            port: DEFAULT_CONNECTIONS // 2 + (1 if port == most else -1)
+            port: CONNECTIONS_PER_BUCKET // 2 + (1 if port == most else -1)
             for port in (FLOODER, VICTIM)
         }
         there = {port: half_open(program, port, count) for port, count in counts.items()}
@@ -272,21 +272,21 @@ def test_where_nobody_has_more_the_newcomer_is_dropped(full: Full) -> None:
 
 def test_what_was_reset_goes_before_what_is_half_open(full: Full) -> None:
     def newcomer(program: Program) -> None:
-        waiting = half_open(program, FLOODER, DEFAULT_CONNECTIONS - 1)
+        waiting = half_open(program, FLOODER, CONNECTIONS_PER_BUCKET - 1)
         (refused,) = half_open(program, FLOODER, 1, first=50)
         assert say(program, refused, other(refused.opener), RST | ACK) is None
         half_open(program, VICTIM, 1)
-        assert living(program, waiting) == DEFAULT_CONNECTIONS - 1
+        assert living(program, waiting) == CONNECTIONS_PER_BUCKET - 1
 
     full(newcomer, buckets=1)
 
 
 def test_what_is_over_goes_first(full: Full) -> None:
     def wait(program: Program) -> None:
-        for talk in connections(FLOODER, DEFAULT_CONNECTIONS):
+        for talk in connections(FLOODER, CONNECTIONS_PER_BUCKET):
             assert connect(program, talk) == [None] * 3
         program.set_clock(BEGIN + 120 * HOUR)
-        for talk in connections(VICTIM, DEFAULT_CONNECTIONS):
+        for talk in connections(VICTIM, CONNECTIONS_PER_BUCKET):
             assert connect(program, talk) == [None] * 3
 
     full(wait, buckets=1)
@@ -369,9 +369,9 @@ def test_how_full_it_is_is_known(full: Full, buckets) -> None:
     """Counted in all of 64 buckets; of 4096 in a quarter, which comes within a tenth."""
 
     def used(program: Program) -> None:
-        now, there = BEGIN, list(connections(VICTIM, buckets * DEFAULT_CONNECTIONS // 4))
+        now, there = BEGIN, list(connections(VICTIM, buckets * CONNECTIONS_PER_BUCKET // 4))
         with ConnectionMap(program.driver._maps["flows"], lambda: now) as table:
-            assert table.capacity == buckets * DEFAULT_CONNECTIONS
+            assert table.capacity == buckets * CONNECTIONS_PER_BUCKET
             assert table.used() == 0
             assert all(connect(program, talk) == CONNECTED for talk in there)
             assert table.used() == pytest.approx(0.25, rel=0.1 if buckets > 1024 else 0.01)

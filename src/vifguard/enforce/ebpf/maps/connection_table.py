@@ -10,13 +10,13 @@ from typing import Self
 
 from vifguard.kernel.bpf.bpf_syscall import Map
 
-DEFAULT_CONNECTIONS = 8
+CONNECTIONS_PER_BUCKET = 8
 """Connections that a bucket has room for."""
 
 MOST = 1 << 25
 """Connections that a table may have room for: it then takes 2.4 GB."""
 
-_TAGS = struct.Struct(f"={DEFAULT_CONNECTIONS}H")
+_TAGS = struct.Struct(f"={CONNECTIONS_PER_BUCKET}H")
 _BUCKET, _FLOWS, _FLOW, _EXPIRES = 576, 64, 64, 56
 """`struct bucket`: its size, the offset of its flows, a flow's size, the offset of `expires`."""
 
@@ -30,13 +30,13 @@ _SAMPLE = 1024
 
 def buckets_for(connections: int) -> int:
     """The number of buckets, a power of two, of a table with room for so many; at least one."""
-    return 1 << max(0, -(-connections // DEFAULT_CONNECTIONS) - 1).bit_length()
+    return 1 << max(0, -(-connections // CONNECTIONS_PER_BUCKET) - 1).bit_length()
 
 
 def usual(octets: int) -> int:
     """The default capacity, in connections, of a table on a host with so much memory."""
     buckets = max(_LEAST_BUCKETS, octets // _MEMORY_A_TABLE // _BUCKET)
-    return min(MOST, (1 << buckets.bit_length() - 1) * DEFAULT_CONNECTIONS)
+    return min(MOST, (1 << buckets.bit_length() - 1) * CONNECTIONS_PER_BUCKET)
 
 
 def memory() -> int:
@@ -56,7 +56,7 @@ class ConnectionMap:
     @property
     def capacity(self) -> int:
         """The number of connections that it has room for."""
-        return self._buckets * DEFAULT_CONNECTIONS
+        return self._buckets * CONNECTIONS_PER_BUCKET
 
     def used(self) -> float:
         """The part of it that is in use, 0 to 1, estimated from a thousand buckets.
@@ -66,7 +66,7 @@ class ConnectionMap:
         now, step = self._clock() >> _TICK_BITS, max(1, self._buckets // _SAMPLE)
         looked = range(0, self._buckets, step)
         return sum(self._living(index, now) for index in looked) / (
-            len(looked) * DEFAULT_CONNECTIONS
+            len(looked) * CONNECTIONS_PER_BUCKET
         )
 
     def _living(self, index: int, now: int) -> int:
