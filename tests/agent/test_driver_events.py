@@ -11,7 +11,7 @@ import pytest
 from tests.agent.host_facts import link, mac, port, port_id, tap
 from tests.agent.recorder import Recorder
 
-from vifguard.agent.enforcement import Enforcement, by_ifindex
+from vifguard.agent.host_guards import HostGuards, by_ifindex
 from vifguard.agent.kernel_events.events import EventReader
 from vifguard.agent.kernel_events.port_events import PortEvents
 from vifguard.agent.placement import Placement
@@ -51,7 +51,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.taps, self.veths = Recorder("taps", "tun"), Recorder("veths", "veth")
-        guards = Enforcement(Session(each) for each in (self.taps, self.veths))
+        guards = HostGuards(Session(each) for each in (self.taps, self.veths))
         places = by_ifindex((self._place(1, "tun"), self._place(2, "veth")))
         guards.apply(guards.plan(places, frozenset(places)))
         self.outbox, self.stop = Outbox("h"), threading.Event()

@@ -13,9 +13,9 @@ from tests.agent.misfortunes import hooks, index
 from tests.agent.netns import eventually, within
 from tests.agent.ports import bridge_of, forged, legal, mac_of, port, port_id, tap_of
 
-from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.host.store_ownership import StoreOwnership
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.reporting.report import Outbox
@@ -55,7 +55,7 @@ class Bench:
         self.links, self.quarantine = within(host.name, lambda: (Links(), Quarantine()))
         self.bridges = within(host.name, Bridges)
         state, health = AgentState(host.settings.physical), Health(self.outbox.put_health)
-        guards = Enforcement([Session(self.driver)])
+        guards = HostGuards([Session(self.driver)])
         wirer = BridgeApplier(self.links, self.bridges, self.quarantine, vlan_quarantine=False)
         self.table = within(host.name, lambda: MembersTable(TABLE))
         members = NftFilter(self.table) if host.settings.physical else None

@@ -14,9 +14,9 @@ from tests.agent.host_facts import complete, link, port, port_id, tap, update
 from tests.agent.recorder import Recorder
 
 from vifguard.agent import supervise, watch, worker
-from vifguard.agent.enforcement import Enforcement, by_ifindex
 from vifguard.agent.host.no_driver import NothingEnforced
 from vifguard.agent.host.store_ownership import StoreOwnership
+from vifguard.agent.host_guards import HostGuards, by_ifindex
 from vifguard.agent.placement import Placement
 from vifguard.agent.reconcile import ReconcileResult
 from vifguard.agent.reporting.health import Health
@@ -246,9 +246,9 @@ def test_a_lost_guard_is_down_before_it_is_put_back() -> None:
     )
 
 
-def guards(*numbers: int, store: str = "s1") -> Enforcement:
+def guards(*numbers: int, store: str = "s1") -> HostGuards:
     """Guards of these ports, which were put there for a store."""
-    found = Enforcement([Session(Recorder())])
+    found = HostGuards([Session(Recorder())])
     places = by_ifindex(Placement(port(n), link(n, tap(n))) for n in numbers)
     found.apply(found.plan(places, frozenset(places)))
     found.set_store(store)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.agent.host_facts import link, port, port_id, tap, update
 from tests.agent.recorder import Recorder
 
-from vifguard.agent.enforcement import Enforcement
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reconcile import Reconciler
 from vifguard.agent.state import AgentState, AllLinks, Dirty
 from vifguard.agent.wiring.linux import linux_wirings
@@ -102,7 +102,7 @@ def test_what_was_raised_in_the_moment_of_its_renaming_is_taken_down():
     state, wirer = AgentState({}), FakeWirer()
     tools = wirer, FakeQuarantine(), NoneAdopted(), NothingRecorded()
     wirings = linux_wirings(state, *tools, by_name=False)
-    hands = Reconciler(state, Enforcement([Session(Recorder())]), wirings, wirer.link)
+    hands = Reconciler(state, HostGuards([Session(Recorder())]), wirings, wirer.link)
     state.take(replace(update(port(1)), complete=True))
     down = link(5, tap(1), up=False)
     state.take(AllLinks((down,)))

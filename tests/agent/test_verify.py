@@ -10,7 +10,7 @@ from tests.agent.host_facts import link, port, port_id, tap
 from tests.agent.recorder import Recorder
 
 from vifguard.agent import verify
-from vifguard.agent.enforcement import Enforcement, by_ifindex
+from vifguard.agent.host_guards import HostGuards, by_ifindex
 from vifguard.agent.placement import Placement
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.state import AgentState
@@ -25,7 +25,7 @@ class Bench:
         self.driver, self.state = Recorder(), AgentState({})
         self.degraded: tuple[str, ...] = ()
         self.lost: Mapping[str, int] = Counter()
-        guards = Enforcement([Session(self.driver)])
+        guards = HostGuards([Session(self.driver)])
         places = by_ifindex(Placement(port(n), link(n, tap(n))) for n in (1, 2))
         guards.apply(guards.plan(places, frozenset(places)))
         ports = {n: port_id(n) for n in (1, 2)}

@@ -15,7 +15,6 @@ from functools import partial
 from queue import SimpleQueue
 from uuid import uuid4
 
-from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host import capabilities
 from vifguard.agent.host.capabilities import BridgeFeatures
 from vifguard.agent.host.capability_watch import CapabilityWatcher
@@ -23,6 +22,7 @@ from vifguard.agent.host.no_driver import NoDriver, NothingEnforced
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedState
 from vifguard.agent.host.store_ownership import StoreOwnership
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.kernel_events.events import EventReader
 from vifguard.agent.kernel_events.port_events import PortEvents
 from vifguard.agent.reconcile import Reconciler
@@ -81,7 +81,7 @@ class Agent:
         """
         with only_agent(), ExitStack() as cleanup:
             opened = self._open(cleanup)
-            guards = Enforcement(opened.sessions)
+            guards = HostGuards(opened.sessions)
             instance = Instance(str(uuid4()), guards.holder)
             run_file = cleanup.enter_context(RunFile(self._settings.drivers.state_dir, self._host))
             outbox = Outbox(self._host, instance, run_file.write)
@@ -133,7 +133,7 @@ class Agent:
         return opened
 
     def _acting(
-        self, state: AgentState, guards: Enforcement, tools: _Tools, channels: _Channels
+        self, state: AgentState, guards: HostGuards, tools: _Tools, channels: _Channels
     ) -> Actors:
         """Make the worker's actors, and start the threads that watch for it."""
         settings = self._settings

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vifguard.agent.enforcement import Enforcement, HostPlan, HostResult, by_ifindex
+from vifguard.agent.host_guards import HostGuards, HostPlan, HostResult, by_ifindex
 from vifguard.agent.placement import Placement, locate
 from vifguard.agent.state import AgentState, Dirty
 from vifguard.agent.wiring.applied_wiring import Lost
@@ -51,7 +51,7 @@ class Reconciler:
     def __init__(
         self,
         state: AgentState,
-        guards: Enforcement,
+        guards: HostGuards,
         wirings: Wirings,
         find: Callable[[int], Link | None],
     ) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from vifguard.agent.enforcement import Enforcement
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reporting.health import Health
 from vifguard.agent.state import NOTHING, AgentState, Dirty
 from vifguard.enforce.driver.protocol import COMMON, DriverError
@@ -51,7 +51,7 @@ class Verifier:
 
     def __init__(
         self,
-        guards: Enforcement,
+        guards: HostGuards,
         state: AgentState,
         health: Health,
         port_of: Mapping[int, str],

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedBridge, SavedState
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.agent.wiring.giving_back import give_back, master_after, on_release
@@ -85,7 +85,7 @@ def restore(settings: Settings) -> RestoreResult:
         Quarantine() as quarantine,
     ):
         former = SavedState(settings.record, bridges)
-        guards = Enforcement(drivers.sessions)
+        guards = HostGuards(drivers.sessions)
         guarded = guards.present(links.all())
         released = Restore(links, bridges, quarantine, former).run(guarded)
         guards.remove_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from vifguard.agent.enforcement import Enforcement
+from vifguard.agent.host_guards import HostGuards
 from vifguard.feed.messages import Update
 from vifguard.kernel.net.link import Link
 
@@ -20,7 +20,7 @@ class StoreOwnership:
 
     def __init__(
         self,
-        guards: Enforcement,
+        guards: HostGuards,
         links: Callable[[], Iterable[Link]],
         *,
         take_over: bool,

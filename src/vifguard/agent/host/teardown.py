@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from vifguard.agent.enforcement import Enforcement
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.restore import restore_bridges
 from vifguard.agent.host.saved_state import SavedState
+from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
@@ -33,7 +33,7 @@ def teardown(settings: Settings) -> None:
         Bridges() as bridges,
         Quarantine() as quarantine,
     ):
-        guards, here = Enforcement(drivers.sessions), links.all()
+        guards, here = HostGuards(drivers.sessions), links.all()
         former = SavedState(settings.record, bridges)
         leaving = guards.present(here) | ended(former)
         for link in here:

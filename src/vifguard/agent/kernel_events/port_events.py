@@ -6,7 +6,7 @@ import errno
 import select
 from collections.abc import Iterator, Mapping
 
-from vifguard.agent.enforcement import Enforcement
+from vifguard.agent.host_guards import HostGuards
 from vifguard.enforce.driver.events import Claimed, Dropped, DropTotal
 from vifguard.model.address import IPAddress
 from vifguard.model.verdict import Direction
@@ -18,7 +18,7 @@ class PortEvents:
     The index of an interface that is not guarded any more, or not known yet, is -1.
     """
 
-    def __init__(self, guards: Enforcement) -> None:
+    def __init__(self, guards: HostGuards) -> None:
         self._guards = guards
         self._events = [session.driver.events for session in guards.sessions]
         self._poll = select.poll()

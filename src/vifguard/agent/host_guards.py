@@ -17,8 +17,7 @@ from vifguard.enforce.driver.protocol import (
     Loss,
     RulesetChange,
 )
-from vifguard.enforce.driver.session import Plan as DriverPlan
-from vifguard.enforce.driver.session import Session
+from vifguard.enforce.driver.session import Plan, Session
 from vifguard.kernel.net.link import Link, interfaces
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
@@ -39,7 +38,7 @@ class HostPlan:
 
     places: Mapping[int, Placement]
     chosen: Mapping[int, Guarded]
-    parts: tuple[DriverPlan[object], ...]
+    parts: tuple[Plan[object], ...]
     observed: Collection[int]
     detached: Collection[int]
     lost: Mapping[int, Loss] = field(default_factory=dict)
@@ -58,7 +57,7 @@ class HostResult:
     drivers: Mapping[int, str] = field(default_factory=dict)
 
 
-class Enforcement:
+class HostGuards:
     """The guards of this host. One thread's, except where a method says otherwise."""
 
     def __init__(self, sessions: Iterable[Session[object]]) -> None:
@@ -194,7 +193,7 @@ class Enforcement:
         links = {i: place.link for i, place in places.items() if place.link is not None}
         chosen = {i: found for i, link in links.items() if (found := self._choice.choose(link))}
         known = {i: self._guarded[i] for i in scope - chosen.keys() if i in self._guarded}
-        parts: list[DriverPlan[object]] = []
+        parts: list[Plan[object]] = []
         for session in self._sessions:
             own = {i: each.device for i, each in chosen.items() if each.session is session}
             others = (each.device for each in known.values() if each.session is session)
@@ -226,7 +225,7 @@ class Enforcement:
             _NO_PORT, frozenset(), frozenset(), closed=("the interface belongs to no port")
         )
         links = {link.index: link for link in kept}
-        parts: list[DriverPlan[object]] = []
+        parts: list[Plan[object]] = []
         for part in plan.parts:
             found = {d: links[i] for d in part.detached if (i := self.index_of(d)) in links}
             closed = [Attachment(policy, d, has_reversed_hooks(x), 0) for d, x in found.items()]
@@ -270,7 +269,7 @@ class Enforcement:
         self._enforced -= touched
         self._enforced |= {i for i, x in known.items() if x.device in x.session.enforced}
 
-    def _plan(self, parts: Iterable[DriverPlan[object]], chosen: Mapping[int, Guarded]) -> HostPlan:
+    def _plan(self, parts: Iterable[Plan[object]], chosen: Mapping[int, Guarded]) -> HostPlan:
         parts = tuple(parts)
         observed = self._choice.indexes_of(d for part in parts for d in part.observed.ports)
         detached = self._choice.indexes_of(d for part in parts for d in part.detached)

@@ -10,7 +10,7 @@ import pytest
 from tests.agent.host_facts import link, port, port_id, tap
 from tests.agent.recorder import Recorder
 
-from vifguard.agent.enforcement import Enforcement, by_ifindex
+from vifguard.agent.host_guards import HostGuards, by_ifindex
 from vifguard.agent.placement import Placement
 from vifguard.enforce.driver.device import Interface, NamedDevice, ifindex_of
 from vifguard.enforce.driver.protocol import Change, Desired, Loss, Observed
@@ -30,8 +30,8 @@ def places(*which: Placement) -> Mapping[int, Placement]:
     return by_ifindex(which)
 
 
-def guards(*drivers: Recorder) -> Enforcement:
-    return Enforcement(Session(each) for each in drivers)
+def guards(*drivers: Recorder) -> HostGuards:
+    return HostGuards(Session(each) for each in drivers)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def driver() -> Recorder:
 
 
 @pytest.fixture
-def held(driver: Recorder) -> Enforcement:
+def held(driver: Recorder) -> HostGuards:
     """Ports 1 and 2 are guarded."""
     held = guards(driver)
     result = held.apply(held.plan(places(place(1), place(2)), ALL))
@@ -71,7 +71,7 @@ def test_a_device_is_known_by_what_it_is() -> None:
         ifindex_of(NamedDevice("ovn", "lsp1"))
 
 
-def test_what_was_put_there_is_not_put_there_again(held: Enforcement, driver: Recorder) -> None:
+def test_what_was_put_there_is_not_put_there_again(held: HostGuards, driver: Recorder) -> None:
     before = len(driver.applied)
     assert held.apply(held.plan(places(place(1), place(2)), ALL)).failed == {}
     assert len(driver.applied) == before
@@ -79,7 +79,7 @@ def test_what_was_put_there_is_not_put_there_again(held: Enforcement, driver: Re
 
 
 def test_a_port_that_ends_is_cut_off_before_it_loses_its_guard(
-    held: Enforcement, driver: Recorder
+    held: HostGuards, driver: Recorder
 ) -> None:
     plan = held.plan(places(place(1)), ALL)
     assert plan.detached == {2}
@@ -90,7 +90,7 @@ def test_a_port_that_ends_is_cut_off_before_it_loses_its_guard(
 
 
 def test_one_that_cannot_be_cut_off_keeps_its_guard_closed(
-    held: Enforcement, driver: Recorder
+    held: HostGuards, driver: Recorder
 ) -> None:
     plan = held.plan(places(place(1)), ALL)
     held.apply(held.keep_closed(plan, [link(2, tap(2))]))
@@ -99,7 +99,7 @@ def test_one_that_cannot_be_cut_off_keeps_its_guard_closed(
     assert not policy.macs
 
 
-def test_a_lost_guard_is_found_and_put_back(held: Enforcement, driver: Recorder) -> None:
+def test_a_lost_guard_is_found_and_put_back(held: HostGuards, driver: Recorder) -> None:
     driver.lose(tap(2))
     assert held.lost([1, 2]) == {2: Loss("forgotten", "its image is gone")}
     plan = held.plan(places(place(2)), frozenset({2}))
@@ -120,7 +120,7 @@ def test_a_port_that_fails_is_closed_and_leaves_the_others_alone(driver: Recorde
 def test_a_port_without_any_guard_is_named(
     driver: Recorder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vifguard.agent.enforcement.interfaces", lambda: {1, 2})
+    monkeypatch.setattr("vifguard.agent.host_guards.interfaces", lambda: {1, 2})
     driver.failing = {driver.device(tap(1)): "no memory"}
     held = guards(driver)
     with caplog.at_level(logging.ERROR):
@@ -156,7 +156,7 @@ def test_a_driver_is_told_how_frames_go_and_that_a_guest_was_there(driver: Recor
     assert change.running == {driver.device(tap(2))}
 
 
-def test_a_renamed_interface_has_one_guard(held: Enforcement, driver: Recorder) -> None:
+def test_a_renamed_interface_has_one_guard(held: HostGuards, driver: Recorder) -> None:
     """A driver that knows devices by name takes it for another device."""
     renamed = Placement(port(1), link(1, "other"))
     plan = held.plan(places(renamed), frozenset({1}))
@@ -166,7 +166,7 @@ def test_a_renamed_interface_has_one_guard(held: Enforcement, driver: Recorder) 
     assert set(held.enforced) == {1, 2}
 
 
-def test_only_what_is_kept_stays(held: Enforcement, driver: Recorder) -> None:
+def test_only_what_is_kept_stays(held: HostGuards, driver: Recorder) -> None:
     driver.leftovers = frozenset({"an object"})
     links = [link(1, tap(1)), link(2, tap(2))]
     plan = held.plan_sweep({1}, links)
@@ -176,7 +176,7 @@ def test_only_what_is_kept_stays(held: Enforcement, driver: Recorder) -> None:
     assert driver.leftovers == frozenset()
 
 
-def test_a_new_agent_knows_its_ports_and_its_store(held: Enforcement, driver: Recorder) -> None:
+def test_a_new_agent_knows_its_ports_and_its_store(held: HostGuards, driver: Recorder) -> None:
     held.set_store("s1")
     anew = guards(driver)
     here = {n: link(n, tap(n)) for n in (1, 2)}
@@ -209,7 +209,7 @@ class TestTwoDrivers:
     def test_one_that_none_guards_is_unguarded(
         self, taps: Recorder, veths: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vifguard.agent.enforcement.interfaces", set)
+        monkeypatch.setattr("vifguard.agent.host_guards.interfaces", set)
         held = guards(taps, veths)
         result = held.apply(held.plan(places(place(1), place(3, "macvtap")), ALL))
         assert result.failed == {3: f"no driver guards interface {tap(3)}"}
@@ -219,7 +219,7 @@ class TestTwoDrivers:
     def test_a_port_keeps_the_former_guard_until_the_new_one_stands(
         self, taps: Recorder, veths: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vifguard.agent.enforcement.interfaces", lambda: {1})
+        monkeypatch.setattr("vifguard.agent.host_guards.interfaces", lambda: {1})
         held = guards(taps, veths)
         held.apply(held.plan(places(place(1)), ALL))
         veths.failing = {veths.device(tap(1)): "no memory"}
