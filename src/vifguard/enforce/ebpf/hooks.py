@@ -25,7 +25,7 @@ class AttachMethod(Protocol):
         """Our programs at ingress and egress; the fault's name for one that is not in order."""
 
     def seen_all(self) -> Mapping[int, Hooks]:
-        """The same of every interface that has one of ours; each is read."""
+        """Our programs at each interface that has any; every interface is read."""
 
     def put(self, ifindex: int, hooks: Hooks, observed: Hooks) -> None:
         """Attach these programs; observed ones of ours are replaced in place."""

@@ -64,10 +64,10 @@ class Ports:
         entry = self._table.read(ifindex)
         if entry is None:
             return PortImage(b"", NO_OVERFLOW, frozenset(), hooks)
-        keys, sides = state.keys_of(entry), self._policies
-        public, claimable = (sides.read_set(number) for number in keys.sets)
+        keys, maps = state.keys_of(entry), self._policies
+        public, claimable = (maps.read_set(number) for number in keys.sets)
         bare = state.with_keys(entry, NO_MAP_KEYS)
-        extras, tracked = sides.read(keys.policy), self._is_tracked(ifindex)
+        extras, tracked = maps.read(keys.policy), self._is_tracked(ifindex)
         return PortImage(bare, extras, public, hooks, claimable, tracked)
 
     def read_all(self) -> Iterator[tuple[int, PortImage]]:
@@ -93,8 +93,8 @@ class Ports:
         return self._used(ifindex, Kind.LEARNED)
 
     def _used(self, ifindex: int, kind: Kind) -> dict[IPAddress, int]:
-        policy, sides = state.keys_of(self._table.read(ifindex)).policy, self._policies
-        return {unpack_address(a): sides.seen(policy, a) for a in sides.of_kind(policy, kind)}
+        policy, maps = state.keys_of(self._table.read(ifindex)).policy, self._policies
+        return {unpack_address(a): maps.seen(policy, a) for a in maps.of_kind(policy, kind)}
 
     def put(
         self,
