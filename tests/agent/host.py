@@ -120,7 +120,7 @@ class Host:
             str(self.bpf_dir),
             json.dumps(dict(self.settings.physical)),
             str(self.settings.compare_every),
-            json.dumps(self.settings.drivers.tcx),
+            json.dumps(self.settings.drivers.ebpf.tcx),
             str(self.record),
             json.dumps([choices.keep_unguarded, sorted(choices.hands_off), *choices.trusted]),
         )
