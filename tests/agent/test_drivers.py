@@ -12,7 +12,7 @@ from vifguard.agent.host.store_ownership import not_our_store_reason
 from vifguard.enforce import drivers
 from vifguard.enforce.driver.protocol import DriverError, HeldError
 from vifguard.enforce.driver.session import Session
-from vifguard.enforce.drivers import Backend, DriverSettings
+from vifguard.enforce.drivers import DriverEntry, DriverSettings
 from vifguard.model.guard import Guard
 
 HERE = Path("/nowhere")
@@ -20,7 +20,7 @@ SETTINGS = DriverSettings(HERE)
 WIRE = BridgeFeatures((), by_name=True, vlan_quarantine=True)
 
 
-def backend(driver: Recorder, error: Exception | None = None, *interfaces: int) -> Backend:
+def entry(driver: Recorder, error: Exception | None = None, *interfaces: int) -> DriverEntry:
     """The ways into a driver that cannot be opened where there is an `error`."""
 
     def open_(_settings: DriverSettings) -> Session[object]:
@@ -29,7 +29,7 @@ def backend(driver: Recorder, error: Exception | None = None, *interfaces: int) 
         return Session(driver)
 
     name = driver.capabilities.driver
-    return Backend(
+    return DriverEntry(
         name,
         open_,
         lambda _: (f"{name}: {error}",) if error else driver.capabilities,
@@ -52,7 +52,7 @@ def far() -> Recorder:
 def test_a_driver_that_cannot_be_opened_leaves_the_others(
     near: Recorder, far: Recorder, error: Exception
 ) -> None:
-    both = (backend(near, error), backend(far))
+    both = (entry(near, error), entry(far))
     opened = drivers.open_drivers(SETTINGS, both)
     assert [each.driver for each in opened.capabilities] == ["far"]
     assert opened.unusable == ("guards of near: no table",)
@@ -61,7 +61,7 @@ def test_a_driver_that_cannot_be_opened_leaves_the_others(
 
 
 def test_a_host_without_any_driver_lacks_what_each_lacks(near: Recorder, far: Recorder) -> None:
-    neither = [backend(each, DriverError("no")) for each in (near, far)]
+    neither = [entry(each, DriverError("no")) for each in (near, far)]
     assert drivers.open_drivers(SETTINGS, neither).missing == (
         "guards of near: no",
         "guards of far: no",
@@ -71,20 +71,20 @@ def test_a_host_without_any_driver_lacks_what_each_lacks(near: Recorder, far: Re
 
 def test_none_stays_open_where_another_process_holds_one(near: Recorder, far: Recorder) -> None:
     with pytest.raises(HeldError):
-        drivers.open_drivers(SETTINGS, [backend(near), backend(far, HeldError("held"))])
+        drivers.open_drivers(SETTINGS, [entry(near), entry(far, HeldError("held"))])
     assert near.is_closed
 
 
 def test_guards_are_removed_by_all_drivers_or_by_none(near: Recorder, far: Recorder) -> None:
     with pytest.raises(DriverError, match="guards of far: no table"):
-        drivers.open_all(SETTINGS, [backend(near), backend(far, OSError("no table"))])
+        drivers.open_all(SETTINGS, [entry(near), entry(far, OSError("no table"))])
     assert near.is_closed
 
 
 def test_what_stands_is_read_of_every_driver(near: Recorder, far: Recorder) -> None:
     near.set_store("s1")
     far.set_store("s2")
-    both = [backend(near, None, 3), backend(far, None, 4, 5)]
+    both = [entry(near, None, 3), entry(far, None, 4, 5)]
     assert drivers.guarded_interfaces(HERE, both) == {3, 4, 5}
     assert drivers.noted_stores(HERE, both) == {"s1", "s2"}
 

@@ -61,7 +61,7 @@ class Drivers:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class DriverEntry:
     """The ways into one driver. All but `open` leave an agent that runs here undisturbed.
 
     `open` raises HeldError, DriverError and OSError. `probe` tries the driver in this network
@@ -82,37 +82,37 @@ def _open_ebpf(settings: DriverSettings) -> Session[object]:
     return Session(EbpfDriver(settings.state_dir, tcx=ebpf.tcx, connections=ebpf.connections))
 
 
-BACKENDS: Sequence[Backend] = (
-    Backend("ebpf", _open_ebpf, probe.probe, ebpf_interfaces.guarded, pins.store_of),
+DRIVERS: Sequence[DriverEntry] = (
+    DriverEntry("ebpf", _open_ebpf, probe.probe, ebpf_interfaces.guarded, pins.store_of),
 )
 """Specific before general: the first that answers for an interface is its driver, and eBPF, which
 answers for any, is the last."""
 
 
-def open_drivers(settings: DriverSettings, backends: Sequence[Backend] = BACKENDS) -> Drivers:
+def open_drivers(settings: DriverSettings, entries: Sequence[DriverEntry] = DRIVERS) -> Drivers:
     """Open the drivers that this host can use, and say what it lacks for the others.
 
     Raises HeldError where another process holds the guards; none is open then.
     """
     sessions: list[Session[object]] = []
     unusable: list[str] = []
-    for backend in backends:
+    for entry in entries:
         try:
-            sessions.append(backend.open(settings))
+            sessions.append(entry.open(settings))
         except HeldError:
             Drivers(tuple(sessions)).close()
             raise
         except (DriverError, OSError) as error:
-            unusable.append(f"guards of {backend.name}: {error}")
+            unusable.append(f"guards of {entry.name}: {error}")
     return Drivers(tuple(sessions), tuple(unusable))
 
 
-def open_all(settings: DriverSettings, backends: Sequence[Backend] = BACKENDS) -> Drivers:
+def open_all(settings: DriverSettings, entries: Sequence[DriverEntry] = DRIVERS) -> Drivers:
     """Open every driver that may have guards here, to remove them.
 
     Raises DriverError where one cannot be opened, and HeldError as above.
     """
-    drivers = open_drivers(settings, backends)
+    drivers = open_drivers(settings, entries)
     if drivers.unusable:
         drivers.close()
         raise DriverError("; ".join(drivers.unusable))
@@ -120,23 +120,23 @@ def open_all(settings: DriverSettings, backends: Sequence[Backend] = BACKENDS) -
 
 
 def probe_drivers(
-    state_dir: Path, backends: Sequence[Backend] = BACKENDS
+    state_dir: Path, entries: Sequence[DriverEntry] = DRIVERS
 ) -> tuple[tuple[Capabilities, ...], tuple[str, ...]]:
     """Try each driver in this network namespace, beside a running agent's; leave nothing behind.
 
     Returns the abilities of those that work, and, where none does, what the host lacks for any.
     """
-    found = [backend.probe(state_dir) for backend in backends]
+    found = [entry.probe(state_dir) for entry in entries]
     able = tuple(each for each in found if isinstance(each, Capabilities))
     lacking = tuple(why for each in found if not isinstance(each, Capabilities) for why in each)
     return able, () if able else lacking
 
 
-def guarded_interfaces(state_dir: Path, backends: Sequence[Backend] = BACKENDS) -> frozenset[int]:
+def guarded_interfaces(state_dir: Path, entries: Sequence[DriverEntry] = DRIVERS) -> frozenset[int]:
     """The interfaces that have a guard of this agent's, which may be running. Raises OSError."""
-    return frozenset().union(*(backend.guarded(state_dir) for backend in backends))
+    return frozenset().union(*(entry.guarded(state_dir) for entry in entries))
 
 
-def noted_stores(state_dir: Path, backends: Sequence[Backend] = BACKENDS) -> frozenset[str]:
+def noted_stores(state_dir: Path, entries: Sequence[DriverEntry] = DRIVERS) -> frozenset[str]:
     """The ids of the stores whose ports are guarded here, as the drivers noted them."""
-    return frozenset(backend.noted_store(state_dir) for backend in backends) - {""}
+    return frozenset(entry.noted_store(state_dir) for entry in entries) - {""}
