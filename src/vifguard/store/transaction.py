@@ -196,7 +196,7 @@ class WriteTransaction(Snapshot):
         self.is_committing = False
 
     def begin(self, lock_statements: Iterable[BoundStatement]) -> None:
-        """Queue the lock of the database, and the question for the revision before this one."""
+        """Queue the lock of the database, and the read of the revision before this one."""
         self._locks = [self.enqueue(each.statement, each.values) for each in lock_statements]
         self._before = self.enqueue(_VALUE, {})
 

@@ -1,6 +1,6 @@
 """Membership of a port in security groups, and its effect on subscriptions and address sets.
 
-Its questions are asked in a batch, together with all others of a change; then rows are written.
+Its statements are sent in a batch, together with all others of a change; then rows are written.
 """
 
 from __future__ import annotations
