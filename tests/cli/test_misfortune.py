@@ -229,7 +229,7 @@ def test_a_dead_agent_is_noticed_and_its_host_can_be_forgotten(machine: Host) ->
             made(shell)
             first.kill()
             eventually(lambda: port(shell)["status"] == "DOWN")
-            assert f"host {machine.name} silent since" in port(shell)["status_reason"]
+            assert f"host {machine.name} has been silent since" in port(shell)["status_reason"]
             assert shell("port", "wait", "a", "--timeout", "0.2", code=6)
             assert shell.json("host", "list")[0]["alive"] is False
             assert is_guarded(machine)
@@ -287,7 +287,7 @@ def test_a_calendar_that_is_set_silences_no_host_and_keeps_none_alive(
                 eventually(lambda: "put back" in port(shell)["status_reason"])
             first.kill()
             eventually(lambda: port(shell)["status"] == "DOWN")
-            assert "silent since" in port(shell)["status_reason"]
+            assert "has been silent since" in port(shell)["status_reason"]
             assert is_guarded(machine)
 
 
