@@ -1,9 +1,12 @@
 """Bodies of requests that are not answered yet: so many bytes of a project, and of all."""
 
+import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,9 +15,11 @@ from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
 from tests.databases import Databases
 
+from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.app import Application, create_app
 from vifguard.api.auth.basic_auth import BasicAuth
-from vifguard.api.http.shares import Shares
+from vifguard.api.http.bodies import MAX_BODIES_OF_A_HOST, Bodies
+from vifguard.attributes.refusal import Refusal
 from vifguard.store.store import Store
 
 PATIENCE = 60
@@ -29,6 +34,18 @@ def app_and_cloud(databases: Databases, identity: BasicAuth) -> Iterator[tuple[A
             yield app, Cloud(http, store)
 
 
+def post(cloud: Cloud, name: str, content: Any) -> httpx.Response:
+    """The answer to a POST of a network by a connection of its own."""
+    return httpx.post(
+        f"{cloud.http.base_url}/v2.0/networks",
+        content=content,
+        auth=(name, name),
+        headers={"Content-Type": "application/json"},
+        timeout=PATIENCE,
+        trust_env=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("most", "most_of_a_project", "code"), [(10_000, 1500, 429), (1500, 1500, 503)]
 )
@@ -37,7 +54,7 @@ def test_bodies_of_a_project_are_bounded_before_they_are_parsed(
 ) -> None:
     """F13.3: large ones of one project waited in the line of everybody's."""
     app, cloud = app_and_cloud
-    bodies = Shares("bytes of bodies", most, most_of_a_project)
+    bodies = Bodies(most, most_of_a_project)
     object.__setattr__(app.state.threads, "bodies", bodies)
     begun, go = threading.Event(), threading.Event()
 
@@ -48,14 +65,7 @@ def test_bodies_of_a_project_are_bounded_before_they_are_parsed(
         yield BODY[-1:]
 
     def send(name: str, content: Any) -> httpx.Response:
-        return httpx.post(
-            f"{cloud.http.base_url}/v2.0/networks",
-            content=content,
-            auth=(name, name),
-            headers={"Content-Type": "application/json"},
-            timeout=PATIENCE,
-            trust_env=False,
-        )
+        return post(cloud, name, content)
 
     with ThreadPoolExecutor() as others:
         try:
@@ -76,3 +86,86 @@ def test_bodies_of_a_project_are_bounded_before_they_are_parsed(
     assert bodies.taken == 0
     assert send("alice", BODY).status_code not in (429, 503)
     assert refusal(send("alice", b"[" * 100))[0] == 400
+
+
+@contextmanager
+def unfinished(cloud: Cloud, name: str, method: str, path: str, sent: bytes) -> Iterator[Any]:
+    """A connection on which all of a request is sent but the last byte of its body."""
+    url = cloud.http.base_url
+    login = b64encode(f"{name}:{name}".encode()).decode()
+    head = (
+        f"{method} /v2.0/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(sent) + 1}\r\n\r\n"
+    )
+    with socket.create_connection((url.host, url.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode() + sent)
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("agent", "GET", "feed/h1?instance=x"),
+        ("alice", "GET", "networks"),
+        ("alice", "HEAD", "networks"),
+        ("alice", "DELETE", "networks/x"),
+    ],
+)
+def test_a_body_where_there_is_none_is_refused_unread(
+    app_and_cloud: tuple[Application, Cloud], name: str, method: str, path: str
+) -> None:
+    app, cloud = app_and_cloud
+    with unfinished(cloud, name, method, path, b" " * 1000) as connection:
+        assert connection.recv(12) == b"HTTP/1.1 400"
+    chunked = cloud.http.request(method, f"/v2.0/{path}", content=iter([b"{}"]), auth=(name, name))
+    assert chunked.status_code == 400
+    assert method == "HEAD" or "has no body" in chunked.text
+    assert app.state.threads.bodies.taken == 0
+
+
+@pytest.mark.parametrize("content", [b"", iter([b""])])
+@pytest.mark.parametrize(
+    ("method", "path", "code"), [("GET", "networks", 200), ("DELETE", "networks/x", 404)]
+)
+def test_an_empty_body_is_none(
+    app_and_cloud: tuple[Application, Cloud], method: str, path: str, code: int, content: Any
+) -> None:
+    _, cloud = app_and_cloud
+    headers = {"Content-Length": "0"} if content == b"" else {}
+    answer = cloud.http.request(
+        method, f"/v2.0/{path}", content=content, headers=headers, auth=("alice", "alice")
+    )
+    assert answer.status_code == code
+
+
+def test_a_service_cannot_take_the_bytes_of_the_operator(
+    app_and_cloud: tuple[Application, Cloud],
+) -> None:
+    app, cloud = app_and_cloud
+    bodies = Bodies(most=1000, most_of_a_project=1000)
+    object.__setattr__(app.state.threads, "bodies", bodies)
+    with unfinished(cloud, "nova", "PUT", "ports/x", b" " * 1000):
+        while bodies.taken < 1000:
+            pass
+        assert post(cloud, "admin", b'{"network": {}}').status_code == 201
+        assert (
+            cloud.nova.http.put(
+                "/v2.0/ports/x", json={"port": {}}, auth=("nova", "nova")
+            ).status_code
+            == 503
+        )
+
+
+def test_an_agent_is_counted_by_its_host() -> None:
+    """A user of other roles beside may change objects, and has no more for that."""
+    bodies = Bodies()
+    agent = Principal("agent", "agents", frozenset({UserRole.AGENT, UserRole.MEMBER}), "h1")
+    with bodies.share(agent) as share:
+        share.take(MAX_BODIES_OF_A_HOST)
+        others = bodies.share(replace(agent, name="other"))
+        with others as other, pytest.raises(Refusal, match="Host h1 has") as refused:
+            other.take(1)
+        assert refused.value.status == 429
+        with bodies.share(replace(agent, host="h2")) as of_another:
+            of_another.take(1)
+    assert bodies.taken == 0

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from vifguard.api.auth.rate_limit import RateLimiter
 from vifguard.api.http.body import MAX_BODY, too_large
-from vifguard.attributes.refusal import Refusal
+from vifguard.attributes.refusal import Refusal, bad_request
 
 BODY_SECONDS = 60.0
 """Seconds that a client may take to send the body of a request."""
@@ -32,6 +32,22 @@ def charged(rate: RateLimiter, project_id: str) -> Callable[[int], None]:
         size += number
 
     return charge
+
+
+async def require_no_body(request: Request) -> None:
+    """Raise Refusal (400, 408) where a request has a body that is not empty; none is read.
+
+    Clients of Neutron send an empty one with a GET or DELETE, of length zero or in chunks.
+    """
+    refusal = bad_request(f"A {request.method} has no body; send it without one.")
+    if request.headers.get("content-length", "").strip("0"):
+        raise refusal
+    try:
+        await body_of(request, 0)
+    except Refusal as too_large:
+        if too_large.status != 413:
+            raise
+        raise refusal from None
 
 
 async def body_of(request: Request, limit: int = MAX_BODY, *takers: Callable[[int], None]) -> bytes:

@@ -18,7 +18,7 @@ from vifguard.api.access.principal import Principal
 from vifguard.api.auth.rate_limit import RateLimiter, project_to_charge
 from vifguard.api.auth.verification import Verification
 from vifguard.api.http.body import MAX_BODY, objects_in, parse_body
-from vifguard.api.http.body_reader import body_of, charged
+from vifguard.api.http.body_reader import body_of, charged, require_no_body
 from vifguard.api.http.if_match import revision_of
 from vifguard.api.http.links import link_to
 from vifguard.api.http.responses import JsonResponse
@@ -38,6 +38,9 @@ REPORTS = "deliver_report"
 
 _SMALL = 16 * 1024
 """Bytes of a body that are read in less time than another thread takes to begin."""
+
+_BODILESS = frozenset({"GET", "HEAD", "DELETE"})
+"""Methods whose requests have no body."""
 
 _MAX_QUERY = 8192
 _MAX_WORD = 64
@@ -142,7 +145,7 @@ class RequestContext:
 async def context_of(request: Request, until_answered: ExitStack) -> RequestContext:
     """The context of a request, whose body counts `until_answered`.
 
-    Raises Refusal (401, 403, 413, 429, 503).
+    Raises Refusal (400, 401, 403, 408, 413, 415, 429, 503).
     """
     user = await require_user(request)
     raw = request.url.query
@@ -164,23 +167,29 @@ async def context_of(request: Request, until_answered: ExitStack) -> RequestCont
     if_match = request.headers.get("if-match", "")
     state = request.app.state
     project_id = project_to_charge(request.scope["vifguard.user"])
-    takers = (
-        charged(state.rate, project_id),
-        until_answered.enter_context(state.threads.bodies.share(project_id)).take,
-    )
-    is_report = request.scope["route"].name == REPORTS
     return RequestContext(
         state.store,
         state.json_cache,
         user,
         query,
-        b"" if is_report else await body_of(request, MAX_BODY, *takers),
+        await _body_of(request, project_id, until_answered),
         url,
         state.threads,
         state.rate,
         project_id,
         if_match,
     )
+
+
+async def _body_of(request: Request, project_id: str, until_answered: ExitStack) -> bytes:
+    if request.method in _BODILESS:
+        await require_no_body(request)
+        return b""
+    if request.scope["route"].name == REPORTS:
+        return b""
+    state = request.app.state
+    share = until_answered.enter_context(state.threads.bodies.share(request.scope["vifguard.user"]))
+    return await body_of(request, MAX_BODY, charged(state.rate, project_id), share.take)
 
 
 async def require_user(request: Request) -> User:

@@ -32,9 +32,12 @@ class Share:
 class Shares:
     """Something of which requests take shares while they are answered. One event loop uses one."""
 
-    def __init__(self, what: str, most: float, most_of_a_project: int) -> None:
-        """`what` names it, in the plural: requests that wait, bytes."""
+    def __init__(
+        self, what: str, most: float, most_of_a_project: int, whose: str = "Project"
+    ) -> None:
+        """`what` names it, in the plural: requests that wait, bytes. `whose`: Host, of agents."""
         self._what = what
+        self._whose = whose
         self._most = most
         self._most_of_a_project = most_of_a_project
         self._taken: Counter[str] = Counter()
@@ -82,7 +85,7 @@ class Shares:
             raise Refusal(
                 429,
                 "HTTPTooManyRequests",
-                f"Project {project_id} has {self._most_of_a_project} {self._what} already, "
+                f"{self._whose} {project_id} has {self._most_of_a_project} {self._what} already, "
                 "the most at once. Nothing was changed; wait for their answers.",
                 {"Retry-After": "1"},
             )

@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
+from vifguard.api.http.bodies import Bodies
 from vifguard.api.http.host_turns import HostTurns
 from vifguard.api.http.shares import Share, Shares, busy
 
@@ -50,10 +51,6 @@ MAX_WAITS_PER_PROJECT: Final = 100
 
 MAX_FEEDS: Final = 2
 """Feed requests of a host that wait: an agent makes one, another where it was started again."""
-
-MAX_BODIES: Final = 64 * 1024 * 1024
-MAX_BODIES_OF_A_PROJECT: Final = 8 * 1024 * 1024
-"""Bytes of the bodies of requests that are not answered yet."""
 
 PATIENCE: Final = 10.0
 """Seconds that a change waits here: with the wait at the database, less than its client waits."""
@@ -195,9 +192,7 @@ class WorkerThreads:
     documents: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_DOCUMENTS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_PROBES))
     changes: WriteQueue = field(default_factory=WriteQueue)
-    bodies: Shares = field(
-        default_factory=lambda: Shares("bytes of bodies", MAX_BODIES, MAX_BODIES_OF_A_PROJECT)
-    )
+    bodies: Bodies = field(default_factory=Bodies)
     waits: Shares = field(
         default_factory=lambda: Shares("waits for ports", inf, MAX_WAITS_PER_PROJECT)
     )
