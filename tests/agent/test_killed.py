@@ -73,7 +73,7 @@ class Turning:
         eventually(lambda: self._bridges() == bridges, f"not these bridges: {bridges}")
         eventually(lambda: host.held() == bridges | awaited, f"not these chains: {awaited}")
         assert host.members(bridge_of(1)) == {tap_of(n) for n in there if n != 6}
-        assert self._kinds_of_pins() == ["connections", "maps", "pins", "programs"]
+        assert self._kinds_of_pins() == ["connections", "maps", "namespace", "pins", "programs"]
         self._who_may_is_heard(there)
 
     def _who_may_is_heard(self, there: list[int]) -> None:

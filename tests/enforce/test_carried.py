@@ -25,8 +25,8 @@ OUT = MARKS | {Rule(Direction.FROM_GUEST, version) for version in VERSIONS}
 """The guest may open anything, and nobody else."""
 GROUPED = {"guards": GUARDS_OF[Profile.STRICT] | {Guard.SECURITY_GROUPS}}
 HERS, HIS = 1000, 5000
-PINNED = 4
-"""Maps, connections, programs, links, and which pins these are."""
+PINNED = 5
+"""Maps, connections, programs, which pins these are, and which namespace is guarded."""
 
 
 @pytest.fixture(params=[True, False], ids=["tcx", "clsact"])

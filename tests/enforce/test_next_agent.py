@@ -164,7 +164,7 @@ class TestUpgrade:
                 assert len(programs_at(driver, guest)) == 2
             assert world.delivered(alice, bob, forged, own) == [own]
             assert driver.observe(None).leftovers == frozenset()
-            assert len(list(world.bpf_dir.iterdir())) == 4
+            assert len(list(world.bpf_dir.iterdir())) == 5
 
     def test_a_new_layout_is_filled_before_it_takes_over(self, world, opened, pair, monkeypatch):
         alice, bob = pair
@@ -175,10 +175,10 @@ class TestUpgrade:
         own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
         with opened() as driver:
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 7
+            assert len(list(world.bpf_dir.iterdir())) == 8
             hold(driver, attach(alice), attach(bob))
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 4
+            assert len(list(world.bpf_dir.iterdir())) == 5
 
     def test_another_size_of_the_table_of_connections_is_another_table(self, world, pair):
         alice, bob = pair
@@ -190,4 +190,4 @@ class TestUpgrade:
                 with driver.connections() as table:
                     assert room in (None, table.capacity)
             assert world.delivered(alice, bob, forged, own) == [own]
-            assert len(list(world.bpf_dir.iterdir())) == 4
+            assert len(list(world.bpf_dir.iterdir())) == 5

@@ -92,7 +92,7 @@ answers for any, is the last."""
 def open_drivers(settings: DriverSettings, entries: Sequence[DriverEntry] = DRIVERS) -> Drivers:
     """Open the drivers that this host can use, and say what it lacks for the others.
 
-    Raises HeldError where another process holds the guards; none is open then.
+    Raises HeldError where another process or namespace holds the guards; none is open then.
     """
     sessions: list[Session[object]] = []
     unusable: list[str] = []

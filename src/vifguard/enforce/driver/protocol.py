@@ -135,7 +135,7 @@ class DriverError(Exception):
 
 
 class HeldError(DriverError):
-    """Another process holds what one process at a time may change."""
+    """Another process, or another network namespace, holds what one at a time may change."""
 
 
 class PortError(Exception):

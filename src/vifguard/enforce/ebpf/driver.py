@@ -32,6 +32,7 @@ from vifguard.enforce.driver.protocol import (
 )
 from vifguard.enforce.ebpf import state
 from vifguard.enforce.ebpf.events import Events
+from vifguard.enforce.ebpf.guarded_namespace import require_namespace
 from vifguard.enforce.ebpf.hooks import AttachMethod, ClsactFilters, Detached
 from vifguard.enforce.ebpf.legacy_links import LegacyLinks
 from vifguard.enforce.ebpf.maps.connection_table import ConnectionMap, buckets_for, memory, usual
@@ -120,6 +121,7 @@ class EbpfDriver(Driver[PortImage]):
         else:
             self._directory = directory = PinDirectory(self._pins.root)
             self._maps = self._pins.maps(code)
+            require_namespace(self._pins, self._maps.values())
             directory.mark(self._maps)
             load = partial(directory.load, code, maps=self._maps)
             self._programs = self._pins.programs(code, self._maps, load)

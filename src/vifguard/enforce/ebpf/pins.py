@@ -5,6 +5,7 @@
     <bpf dir>/programs-<digest of the code>/<program>
     <bpf dir>/pins -> <id of this directory>
     <bpf dir>/store -> <id of the store whose ports are guarded>
+    <bpf dir>/namespace -> <cookie of the network namespace whose interfaces are guarded>
 
 A new build finds its own maps if their layout is the same, else makes new ones beside them;
 known connections outlive every other change of layout. Attached guards need no pin: an agent
@@ -36,8 +37,8 @@ CONNECTIONS = frozenset({"flows", "settings", "tracking"})
 """The maps of the state of connections, and of their clock and secret."""
 
 _ASIDE = "aside"
-_ID, _STORE, _NEXT = "pins", "store", "next"
-_OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|aside|pins|store|next")
+_ID, _STORE, _NAMESPACE, _NEXT = "pins", "store", "namespace", "next"
+_OWN = re.compile(r"(maps|connections|programs)-[0-9a-f]{12}|aside|pins|store|namespace|next")
 
 
 class Pins:
@@ -49,11 +50,12 @@ class Pins:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = _locked(root)
-        self._used: set[str] = {_ID, _STORE}
+        self._used: set[str] = {_ID, _STORE, _NAMESPACE}
         self._objects: dict[str, Mapping[str, Handle]] = {}
         self._remove(root / _ASIDE)
         self.id = self._read(_ID) or self._write(_ID, str(uuid4()))
         self._store = self._read(_STORE)
+        self._namespace = self._read(_NAMESPACE)
 
     @property
     def root(self) -> Path:
@@ -70,6 +72,16 @@ class Pins:
         if ident != self._store:
             self._store = self._write(_STORE, ident)
 
+    @property
+    def namespace(self) -> str:
+        """The cookie of the network namespace that is guarded; empty where none was noted."""
+        return self._namespace
+
+    def set_namespace(self, cookie: str) -> None:
+        """Note the cookie of the network namespace that is guarded from now on."""
+        if cookie != self._namespace:
+            self._namespace = self._write(_NAMESPACE, cookie)
+
     def repair(self) -> bool:
         """Put back pins that somebody removed; return whether any were.
 
@@ -84,10 +96,11 @@ class Pins:
                 lost = True
                 self._remove(self._root / name)
                 self._pin(name, objects)
-        for name, ident in ((_ID, self.id), (_STORE, self._store)):
-            if ident and self._read(name) != ident:
+        names = {_ID: self.id, _STORE: self._store, _NAMESPACE: self._namespace}
+        for name, text in names.items():
+            if text and self._read(name) != text:
                 lost = True
-                self._write(name, ident)
+                self._write(name, text)
         return lost
 
     def close(self) -> None:
@@ -146,11 +159,19 @@ class Pins:
         maps they were bound to.
         """
         for name in sorted(self.stale(), reverse=True):
-            path, aside = self._root / name, self._root / _ASIDE
-            if path.is_dir() and path != aside:
-                path.rename(aside)
-                path = aside
-            self._remove(path)
+            self._remove_whole(self._root / name)
+
+    def unpin_programs(self) -> None:
+        """Remove the pins of the programs of all builds; those that are attached live on."""
+        for path in list(self._root.glob("programs-*")):
+            self._remove_whole(path)
+
+    def _remove_whole(self, path: Path) -> None:
+        aside = self._root / _ASIDE
+        if path.is_dir() and path != aside:
+            path.rename(aside)
+            path = aside
+        self._remove(path)
 
     def remove(self) -> None:
         """Remove everything."""

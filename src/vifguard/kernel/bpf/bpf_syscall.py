@@ -51,6 +51,7 @@ class Command(IntEnum):
     PROG_ATTACH = 8
     PROG_DETACH = 9
     PROG_TEST_RUN = 10
+    PROG_GET_NEXT_ID = 11
     PROG_GET_FD_BY_ID = 13
     MAP_GET_FD_BY_ID = 14
     OBJ_GET_INFO_BY_FD = 15
@@ -389,6 +390,19 @@ class Program(Handle):
     def by_id(cls, number: int) -> Self:
         """The program of an id; OSError(ENOENT) where there is none any more."""
         return cls(call(Command.PROG_GET_FD_BY_ID, pack("III", number, 0, 0)))
+
+    @staticmethod
+    def ids() -> Iterator[int]:
+        """The kernel's numbers of all programs, those in other namespaces included."""
+        number = 0
+        while True:
+            attributes = pack("III", number, 0, 0)
+            try:
+                call(Command.PROG_GET_NEXT_ID, attributes)
+            except FileNotFoundError:
+                return
+            (number,) = struct.unpack_from("=I", attributes, 4)
+            yield number
 
     @property
     def name(self) -> str:
