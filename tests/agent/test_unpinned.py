@@ -184,6 +184,6 @@ def test_the_ports_of_guards_whose_maps_are_unknown_are_not_taken_for_none(
             path.rename(path.with_name("maps-0123456789ab"))
     host.ports = {}
     host.start()
-    eventually(lambda: any("knows 0 of the 2 ports" in why for why in degraded(host)))
+    eventually(lambda: any("knows only 0 of the 2 ports" in why for why in degraded(host)))
     assert hooks(host) == before
     assert heard(host) == [legal(1)]
