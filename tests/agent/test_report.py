@@ -23,6 +23,7 @@ from vifguard.feed.messages import (
     DropCount,
     DropRecord,
     FeedError,
+    HeldDevice,
     HostReport,
     PortReport,
     Report,
@@ -97,6 +98,24 @@ def test_a_host_with_more_to_say_of_itself_than_a_server_takes_cuts_it():
     assert report.ports[0].reason == long[:1024]
     assert report.wiring is not None
     assert report.wiring.bridges[0].unguarded == members[:1000]
+
+
+def test_reports_about_a_host_that_are_too_long_as_a_whole_are_cut():
+    """Each list of them is within its bound, and all together made the server's rows long."""
+    outbox = Outbox("h")
+    wordy = tuple(f"{number:02} " + "r" * 1021 for number in range(64))
+    outbox.put_host_report(replace(ABOUT, missing=wordy, refused_guards=wordy))
+    taps = tuple(f"{number:04}" + "u" * 60 for number in range(1000))
+    bridges = (AdoptedBridge(f"b{n}", f"p{n}", unguarded=taps, forwarding=taps) for n in range(64))
+    outbox.put_wiring(WiringReport(tuple(bridges), (HeldDevice("vg0-0", 3),)))
+    report = taken(outbox)
+    assert decode(Report, orjson.loads(orjson.dumps(encode(report)))) == report
+    assert report.about is not None
+    assert report.about.missing == report.about.refused_guards == wordy[:16]
+    assert report.wiring is not None
+    assert len(report.wiring.bridges) == 32
+    assert report.wiring.bridges[0].unguarded == taps[:32]
+    assert report.wiring.held == (HeldDevice("vg0-0", 3),)
 
 
 def test_a_claim_goes_up_with_what_was_seen_before_it():

@@ -24,6 +24,7 @@ from vifguard.feed.messages import (
     DROPS_AT_ONCE,
     PORTS_AT_ONCE,
     AddressClaim,
+    AdoptedBridge,
     Claim,
     Detection,
     DropCount,
@@ -31,6 +32,7 @@ from vifguard.feed.messages import (
     PortReport,
     Report,
     Sighting,
+    WiringReport,
 )
 from vifguard.model.address import Mac, parse_address
 from vifguard.model.guard import Guard
@@ -139,6 +141,24 @@ def test_what_a_host_says_of_itself_is_bounded(cloud: Cloud, name: str, value: A
     answer = cloud.agent.call("POST", "feed/h1/reports", sent(about=about))
     assert refusal(answer)[0] == 400
     assert "are taken" in refusal(answer)[2]
+
+
+def test_what_a_host_says_of_its_wiring_is_bounded_as_a_whole(cloud: Cloud) -> None:
+    """64 bridges, each within its bounds, made a row of 11 MiB that all others' calls read."""
+    devices = [f"{number:04}" + "u" * 60 for number in range(1000)]
+    bridges = tuple(
+        AdoptedBridge(f"b{number}", f"p{number}", unguarded=tuple(devices)) for number in range(64)
+    )
+    body = sent(wiring=encode(WiringReport(bridges)))
+    answer = cloud.agent.call("POST", "feed/h1/reports", body)
+    assert refusal(answer)[0] == 400
+    assert "octets where at most 262144 are taken" in refusal(answer)[2]
+    assert (
+        cloud.agent.call(
+            "POST", "feed/h1/reports", sent(wiring=encode(WiringReport(bridges[:3])))
+        ).status_code
+        == 200
+    )
 
 
 def sent(**parts: Any) -> dict[str, Any]:

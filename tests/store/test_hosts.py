@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.store.world import World
 
-from vifguard.feed.messages import HostReport, Instance, PortReport, Report, SecondAgentError
+from vifguard.feed.messages import (
+    AdoptedBridge,
+    HostReport,
+    Instance,
+    PortReport,
+    Report,
+    SecondAgentError,
+    WiringReport,
+)
 from vifguard.model.port import PortState
 from vifguard.store.errors import BusyError, InUseError, MissingError
 from vifguard.store.feed import StoreFeed
@@ -156,6 +167,51 @@ def test_what_can_be_offered_is_judged_by_the_hosts_that_live(world: World) -> N
     assert why() == ("", "")
     said(world, about=unable)
     assert all("ghost, h1 cannot" in each for each in why())
+
+
+@contextmanager
+def columns_of_hosts(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """The columns of hosts that statements within read; with `*` where one names no host."""
+    database, found = world.store._database, set[str]()
+    execute_batch = database.execute_batch
+
+    def noted(connection: Any, statements: Any, then: Any = None) -> Any:
+        for each in statements:
+            compiled = each.statement._statement.compile(dialect=connection.dialect)
+            text = " ".join(str(compiled).split())
+            if text.startswith("SELECT hosts.") and text.partition(" FROM ")[2].startswith("hosts"):
+                found.update(re.findall(r"hosts\.(\w+)", text.partition(" FROM ")[0]))
+                found.update(() if "WHERE hosts.name =" in text else "*")
+        return execute_batch(connection, statements, then)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "execute_batch", noted)
+        yield found
+
+
+def test_long_reports_of_a_host_are_read_by_who_shows_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One host's report of 11 MiB was read by each call of every other host and tenant."""
+    said(world, wiring=WiringReport((AdoptedBridge("br0", "lan"),)))
+    network = world.network()
+    short = {"name", "seen_at", "instance", "pins", "features", "isolation"}
+    with columns_of_hosts(world, monkeypatch) as read:
+        world.port(network, host="h1")
+    assert read == short | {"*"}
+    with columns_of_hosts(world, monkeypatch) as read, world.store.read() as snapshot:
+        assert not hosts.security_groups_unsupported(snapshot, named=True)
+        assert not hosts.isolation_unsupported(snapshot, named=True)
+    assert read == short | {"*"}
+    with columns_of_hosts(world, monkeypatch) as read:
+        StoreFeed(world.store, "h1").next("old", 0, 0.0)
+    assert read == short
+    with columns_of_hosts(world, monkeypatch) as read:
+        said(world, reached=1)
+        said(world, about=replace(ABOUT, degraded=("read-back: off",)))
+    assert read >= short | {"missing"}
+    assert not read & {"wiring", "*"}
+    assert host(world).wiring["bridges"][0]["name"] == "br0"
 
 
 def deleted(world: World, name: str, *, force: bool = False) -> None:

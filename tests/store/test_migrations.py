@@ -428,7 +428,7 @@ def test_ip_groups_their_holders_and_events(old: World) -> None:
 
 def test_hosts(old: World) -> None:
     with old.store.read() as snapshot:
-        (found,) = hosts.read(snapshot)
+        (found,) = hosts.read_stored(snapshot)
     about = HostReport(
         "6.1.0", "ebpf", frozenset({"tcx"}), ("a: why",), ("netdev-br0",), isolation=True
     )
@@ -445,7 +445,7 @@ def test_a_loss_of_the_quarantine_is_counted_by_its_name(databases: Databases) -
             connection.execute(lost)
         database.close()
         with closing(Store.open(where, Clock())) as store, store.read() as snapshot:
-            (found,) = hosts.read(snapshot)
+            (found,) = hosts.read_stored(snapshot)
     assert found.about.lost == {"quarantine": 2, "bridge": 1}
 
 

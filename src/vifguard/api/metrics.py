@@ -83,7 +83,7 @@ class _State(Collector):
     def _read(self) -> Iterator[Metric]:
         store = self._store()
         with store.read() as snapshot:
-            known = hosts.read(snapshot)
+            known = hosts.read_stored(snapshot)
             silent = {host.name for host in known if not host.is_alive}
             by_status = port_counts.ports_by_status(snapshot, silent)
         yield _gauge("vifguard_ports", "Ports, by status.", "status", by_status)

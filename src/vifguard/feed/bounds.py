@@ -1,14 +1,15 @@
-"""Bounds of the lists and texts in messages: a server refuses what is beyond, an agent cuts it."""
+"""Bounds of messages, and of their lists and texts: a server refuses what is beyond."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
-from functools import cache
-from itertools import islice
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
+
+_LONGEST: Final[dict[type[object], int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +25,21 @@ def bound_of(kind: Any) -> int | None:
     return next((mark.number for mark in marks if isinstance(mark, AtMost)), None)
 
 
-def cut(message: T) -> T:
-    """A message in which no list and no text is beyond its bound: the first ones are left."""
-    kind: Any = type(message)
-    kinds = _kinds(kind)
-    parts = {name: getattr(message, name) for name in kinds}
-    fitting = {name: _cut(value, kinds[name]) for name, value in parts.items()}
-    changed = {name: value for name, value in fitting.items() if value is not parts[name]}
-    found: T = kind(**parts | changed) if changed else message
-    return found
+def encoded_at_most(octets: int) -> Callable[[type[T]], type[T]]:
+    """Bound the messages of a class as a whole: the octets of their JSON."""
+
+    def bounded(kind: type[T]) -> type[T]:
+        _LONGEST[kind] = octets
+        return kind
+
+    return bounded
 
 
-@cache
-def _kinds(message: Any) -> dict[str, Any]:
-    return get_type_hints(message, include_extras=True)
+def longest(kind: type[object]) -> int | None:
+    """The most octets of the JSON of a class's messages; None for no bound."""
+    return _LONGEST.get(kind)
 
 
-def _cut(value: Any, kind: Any) -> Any:
-    """A value of a field of this type; the same object where nothing of it is cut."""
-    if is_dataclass(value):
-        return cut(value)
-    most = bound_of(kind)
-    if most is None:
-        return value
-    inner = get_args(get_args(kind)[0])
-    if isinstance(value, Mapping):
-        named = {_cut(name, inner[0]): number for name, number in islice(value.items(), most)}
-        return value if named == value else named
-    if isinstance(value, str | bytes):
-        return value[:most]
-    items = value if isinstance(value, tuple) else sorted(value)
-    fitting = type(value)(_cut(each, inner[0]) for each in items[:most])
-    return value if fitting == value else fitting
+def encoded_length(raw: object) -> int:
+    """The octets of JSON values as a text of ASCII without spaces."""
+    return len(json.dumps(raw, separators=(",", ":")))

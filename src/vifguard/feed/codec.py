@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
 
-from vifguard.feed.bounds import bound_of
+from vifguard.feed.bounds import bound_of, encoded_length, longest
 from vifguard.feed.messages import HostReport
 from vifguard.feed.segment import Segment, SegmentKind, decode_kind, encode_kind
 from vifguard.model.address import (
@@ -175,7 +175,20 @@ def _message_reader(converter: Converter, kind: Any) -> Any:
     kinds = get_type_hints(kind, include_extras=True)
     for each in fields(kind):
         each.type = kinds[each.name]
-    return converter.gen_structure_attrs_fromdict(kind)
+    read: Any = converter.gen_structure_attrs_fromdict(kind)
+    most = longest(kind)
+    return read if most is None else _within(most, read)
+
+
+def _within(most: int, read: Callable[[object, object], Any]) -> Callable[[object, object], Any]:
+    """Make a reader that looks at the length of the whole first: a list may be of long lists."""
+
+    def read_within(raw: object, kind: object) -> Any:
+        if (octets := encoded_length(raw)) > most:
+            raise CodecError(f"{octets} octets where at most {most} are taken: {raw!r:.40}")
+        return read(raw, kind)
+
+    return read_within
 
 
 def _is_set(kind: Any) -> bool:

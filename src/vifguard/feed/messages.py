@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Protocol
 
-from vifguard.feed.bounds import AtMost
+from vifguard.feed.bounds import AtMost, encoded_at_most
 from vifguard.feed.segment import Segment
 from vifguard.model.address import IPAddress, Mac
 from vifguard.model.guard import Guard
@@ -21,6 +21,10 @@ DROPS_AT_ONCE: Final = 2000
 ADDRESS_CLAIMS_AT_ONCE: Final = 100
 """Items of one kind in a report; the rest goes into the next. Each address claim, and each result
 of a detection, is decided by queries of its own while no other change is made."""
+
+LONGEST_ABOUT: Final = 64 * 1024
+LONGEST_WIRING: Final = 256 * 1024
+"""The octets of a host's report about itself, and of its wiring, as JSON: a server keeps both."""
 
 Name = Annotated[str, AtMost(64)]
 HostName = Annotated[str, AtMost(255)]
@@ -164,6 +168,7 @@ class DropCount:
     frames: int
 
 
+@encoded_at_most(LONGEST_ABOUT)
 @dataclass(frozen=True, slots=True)
 class HostReport:
     """A host's kernel and features; `missing` names each needed one that it lacks, and why.
@@ -238,6 +243,7 @@ class ConnectionTable:
     used_percent: int
 
 
+@encoded_at_most(LONGEST_WIRING)
 @dataclass(frozen=True, slots=True)
 class WiringReport:
     """The parts of a host that belong to no port: its wiring, and the connection table."""

@@ -276,11 +276,7 @@ class Store:
     def _is_new(self, report: Report) -> bool:
         """Whether a host reports something about itself that its row does not have."""
         with self.autocommit() as snapshot:
-            known = next((each for each in hosts.read(snapshot) if each.name == report.host), None)
-        if known is None:
-            return report.about is not None
-        is_its = known.instance == report.instance
-        return not is_its or report.about not in (None, known.about)
+            return not hosts.is_stored(snapshot, report.host, report.about, report.instance)
 
     def _save_heartbeats(self) -> None:
         """Save heartbeats for other servers, and for this one when it starts again.

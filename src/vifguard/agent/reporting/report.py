@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from vifguard.agent.kernel_events.drop_ring import DropRing
 from vifguard.agent.reporting.health import Health
-from vifguard.feed.bounds import cut
+from vifguard.feed.cut import cut
 from vifguard.feed.messages import (
     ADDRESS_CLAIMS_AT_ONCE,
     CLAIMS_AT_ONCE,

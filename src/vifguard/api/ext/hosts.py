@@ -76,7 +76,7 @@ HOSTS: Final = ResourceSchema(
 def list_hosts(call: RequestContext) -> Response:
     """Every host that ever reported."""
     with call.store.read() as snapshot:
-        found = hosts.read(snapshot)
+        found = hosts.read_stored(snapshot)
     return JSONResponse(call.listing(HOSTS).answer([_show(each) for each in found]))
 
 

@@ -15,7 +15,7 @@ from vifguard.attributes.schema import Attribute, ResourceSchema
 from vifguard.attributes.values.converters import Converter, boolean, nullable, text, uuid
 from vifguard.store.errors import MissingError
 from vifguard.store.nouns import hosts
-from vifguard.store.nouns.hosts import StoredHost
+from vifguard.store.nouns.hosts import Host, StoredHost
 from vifguard.store.queries import visibility
 from vifguard.store.transaction import Snapshot
 
@@ -51,7 +51,7 @@ AGENTS: Final = ResourceSchema(
 def list_agents(call: RequestContext) -> Response:
     """The agent of every host that ever reported."""
     with call.store.read() as snapshot:
-        found = hosts.read(snapshot) if call.user.sees_all else []
+        found = hosts.read_stored(snapshot) if call.user.sees_all else []
     return JsonResponse(call.listing(AGENTS).answer([_show(each) for each in found]))
 
 
@@ -59,7 +59,7 @@ def list_agents(call: RequestContext) -> Response:
 def show_agent(call: RequestContext, agent_id: str) -> Response:
     """One agent."""
     with call.store.read() as snapshot:
-        found = _find(snapshot, call, agent_id)
+        found = hosts.get(snapshot, _find(snapshot, call, agent_id).name)
     return call.show_one(AGENTS, _show(found))
 
 
@@ -93,14 +93,14 @@ def list_availability_zones(_: RequestContext) -> Response:
     return JsonResponse({"availability_zones": []})
 
 
-def _find(snapshot: Snapshot, call: RequestContext, agent_id: str) -> StoredHost:
+def _find(snapshot: Snapshot, call: RequestContext, agent_id: str) -> Host:
     for host in hosts.read(snapshot) if call.user.sees_all else ():
         if _id(host) == agent_id:
             return host
     raise MissingError("agent", agent_id)
 
 
-def _id(host: StoredHost) -> str:
+def _id(host: Host) -> str:
     return str(uuid5(_HOSTS, host.name))
 
 

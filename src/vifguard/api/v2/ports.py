@@ -49,7 +49,7 @@ from vifguard.store.addressing import ownership
 from vifguard.store.addressing.addresses import usable
 from vifguard.store.batch import Batch, Pending
 from vifguard.store.nouns import hosts, ports, subnets
-from vifguard.store.nouns.hosts import StoredHost
+from vifguard.store.nouns.hosts import Host
 from vifguard.store.nouns.ports import NewPort, PortContext
 from vifguard.store.queries import lists, visibility
 from vifguard.store.queries.port_pages import PortListEntry
@@ -167,7 +167,7 @@ class _Lookups:
     `quotas` are by project, without those that were required already.
     """
 
-    hosts: Pending[list[StoredHost]]
+    hosts: Pending[list[Host]]
     networks: Mapping[str, Pending[StoredNetwork]]
     subnets: Mapping[str, Pending[list[Subnet]]]
     quotas: dict[str, QuotaCheck]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy import delete as sql_delete
 
-from vifguard.feed.messages import NO_INSTANCE, HostReport, Instance, SecondAgentError
+from vifguard.feed.messages import HostReport, Instance, SecondAgentError
 from vifguard.model.guard import Guard
 from vifguard.resolve.affected import AllPorts
 from vifguard.store.batch import Batch, Pending
@@ -24,20 +24,19 @@ from vifguard.store.updates import subscriptions
 
 
 @dataclass(frozen=True, slots=True)
-class StoredHost:
-    """A host, its report about itself, and its last heartbeat (seconds since the epoch).
+class Host:
+    """A host in short: what every port's creation reads of each of them.
 
-    `wiring` is a WiringReport as JSON: creating a port reads every host, and no wiring.
-    `silent_since`: the last heartbeat of a silent host; 0 for one that lives. `instance` is the
-    run of its agent.
+    Its last heartbeat (seconds since the epoch); `silent_since`: that of a silent host, 0 for one
+    that lives. `instance` is the run of its agent.
     """
 
     name: str
-    about: HostReport
     seen_at: float
-    wiring: Mapping[str, Any] = field(default_factory=dict)
-    silent_since: float = 0.0
-    instance: Instance = NO_INSTANCE
+    silent_since: float
+    instance: Instance
+    features: frozenset[str]
+    isolation: bool
 
     @property
     def is_alive(self) -> bool:
@@ -45,54 +44,110 @@ class StoredHost:
         return not self.silent_since
 
 
+@dataclass(frozen=True, slots=True)
+class StoredHost(Host):
+    """A host with its reports about itself and its wiring, a WiringReport as JSON."""
+
+    about: HostReport
+    wiring: Mapping[str, Any]
+
+
 _HEARD = (
     update(hosts)
     .where(hosts.c.name == bindparam("this_host"))
     .values(seen_at=bindparam("this_moment"))
 )
-_ALL = Statement(select(hosts).order_by(hosts.c.name))
+# What a host reports may be long: only who shows it reads it.
+_SHORT = (
+    hosts.c.name,
+    hosts.c.seen_at,
+    hosts.c.instance,
+    hosts.c.pins,
+    hosts.c.features,
+    hosts.c.isolation,
+)
+_ABOUT = (
+    hosts.c.kernel,
+    hosts.c.driver,
+    hosts.c.missing,
+    hosts.c.quarantine,
+    hosts.c.degraded,
+    hosts.c.lost,
+    hosts.c.refused_guards,
+)
+_THIS = hosts.c.name == bindparam("this_host")
+_ALL = Statement(select(*_SHORT).order_by(hosts.c.name))
+_ONE = Statement(select(*_SHORT).where(_THIS))
+_ONE_ABOUT = Statement(select(*_SHORT, *_ABOUT).where(_THIS))
+_ONE_STORED = Statement(select(*_SHORT, *_ABOUT, hosts.c.wiring).where(_THIS))
+_ALL_STORED = Statement(select(*_SHORT, *_ABOUT, hosts.c.wiring).order_by(hosts.c.name))
 
 
-def queue(batch: Batch) -> Pending[list[StoredHost]]:
+def queue(batch: Batch) -> Pending[list[Host]]:
     """Queue reading every host that ever reported, by name."""
-    return batch.queue(_ALL, {}, lambda rows: _hosts_of(rows, batch.snapshot.heartbeats))
+    heartbeats = batch.snapshot.heartbeats
+    return batch.queue(_ALL, {}, lambda rows: [_host(row, heartbeats) for row in rows])
 
 
-def read(snapshot: Snapshot) -> list[StoredHost]:
+def read(snapshot: Snapshot) -> list[Host]:
     """Every host that ever reported, by name."""
-    return _hosts_of(snapshot.rows(_ALL, {}), snapshot.heartbeats)
+    return [_host(row, snapshot.heartbeats) for row in snapshot.rows(_ALL, {})]
 
 
-def _hosts_of(rows: Iterable[Record], heartbeats: Heartbeats) -> list[StoredHost]:
-    return [
-        StoredHost(
-            row.name,
-            HostReport(
-                row.kernel,
-                row.driver,
-                frozenset(row.features),
-                tuple(row.missing),
-                tuple(row.quarantine),
-                row.isolation,
-                tuple(row.degraded or ()),
-                row.lost or {},
-                tuple(row.refused_guards or ()),
-            ),
-            heartbeats.last(row.name, row.seen_at),
-            row.wiring or {},
-            heartbeats.silent_since(row.name, row.seen_at),
-            Instance(row.instance, row.pins),
-        )
-        for row in rows
-    ]
+def read_stored(snapshot: Snapshot) -> list[StoredHost]:
+    """Every host that ever reported, by name, with its reports."""
+    return [_stored(row, snapshot.heartbeats) for row in snapshot.rows(_ALL_STORED, {})]
 
 
 def get(snapshot: Snapshot, name: str) -> StoredHost:
-    """One host; raises MissingError."""
-    for host in read(snapshot):
-        if host.name == name:
-            return host
+    """One host with its reports; raises MissingError."""
+    for row in snapshot.rows(_ONE_STORED, {"this_host": name}):
+        return _stored(row, snapshot.heartbeats)
     raise MissingError("host", name)
+
+
+def is_stored(snapshot: Snapshot, name: str, about: HostReport | None, instance: Instance) -> bool:
+    """Whether a host's row has this run of its agent, and this report about the host; None any.
+
+    Where there is no row, None alone is stored.
+    """
+    for row in snapshot.rows(_ONE_ABOUT, {"this_host": name}):
+        is_its = instance == Instance(row.instance, row.pins)
+        return is_its and (about is None or about == _about(row))
+    return about is None
+
+
+def _host(row: Record, heartbeats: Heartbeats) -> Host:
+    return Host(**_short(row, heartbeats))
+
+
+def _stored(row: Record, heartbeats: Heartbeats) -> StoredHost:
+    return StoredHost(**_short(row, heartbeats), about=_about(row), wiring=row.wiring or {})
+
+
+def _short(row: Record, heartbeats: Heartbeats) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "seen_at": heartbeats.last(row.name, row.seen_at),
+        "silent_since": heartbeats.silent_since(row.name, row.seen_at),
+        "instance": Instance(row.instance, row.pins),
+        "features": frozenset(row.features),
+        "isolation": row.isolation,
+    }
+
+
+def _about(row: Record) -> HostReport:
+    return HostReport(
+        row.kernel,
+        row.driver,
+        frozenset(row.features),
+        tuple(row.missing),
+        tuple(row.quarantine),
+        row.isolation,
+        tuple(row.degraded or ()),
+        row.lost or {},
+        tuple(row.refused_guards or ()),
+    )
 
 
 def write_reached(change: WriteTransaction, name: str, revision: int) -> None:
@@ -100,7 +155,7 @@ def write_reached(change: WriteTransaction, name: str, revision: int) -> None:
     change.connection.execute(update(hosts).where(hosts.c.name == name).values(reached=revision))
 
 
-def only_host(known: Sequence[StoredHost]) -> str:
+def only_host(known: Sequence[Host]) -> str:
     """The host of every port that names none; empty where there is not just one host."""
     return known[0].name if len(known) == 1 else ""
 
@@ -111,26 +166,24 @@ def isolation_unsupported(snapshot: Snapshot, *, named: bool) -> str:
     One that does not keeps their ports closed, and is no reason to refuse them elsewhere. `named`:
     the reason names the hosts.
     """
-    return _unsupported(snapshot, lambda about: about.isolation, "keep networks apart", named=named)
+    return _unsupported(snapshot, lambda host: host.isolation, "keep networks apart", named=named)
 
 
 def security_groups_unsupported(snapshot: Snapshot, *, named: bool) -> str:
     """Why no host can enforce security groups; empty when a living one can. `named`: see above."""
     return _unsupported(
         snapshot,
-        lambda about: Guard.SECURITY_GROUPS in about.features,
+        lambda host: Guard.SECURITY_GROUPS in host.features,
         "hold security groups",
         named=named,
     )
 
 
-def _unsupported(
-    snapshot: Snapshot, can: Callable[[HostReport], bool], what: str, *, named: bool
-) -> str:
+def _unsupported(snapshot: Snapshot, can: Callable[[Host], bool], what: str, *, named: bool) -> str:
     known = read(snapshot)
     if not known:
         return "no host has reported yet"
-    able = [host for host in known if can(host.about)]
+    able = [host for host in known if can(host)]
     if any(host.is_alive for host in able):
         return ""
     if not named:
@@ -162,11 +215,12 @@ def require_own(snapshot: Snapshot, name: str, instance: str) -> None:
         _require_own(known, instance, "")
 
 
-def _known(snapshot: Snapshot, name: str) -> StoredHost | None:
-    return next((host for host in read(snapshot) if host.name == name), None)
+def _known(snapshot: Snapshot, name: str) -> Host | None:
+    rows = snapshot.rows(_ONE, {"this_host": name})
+    return next((_host(row, snapshot.heartbeats) for row in rows), None)
 
 
-def _require_own(known: StoredHost, instance: str, pins: str) -> None:
+def _require_own(known: Host, instance: str, pins: str) -> None:
     own = known.instance
     if own.id in ("", instance) or not known.is_alive or (pins and pins == own.pins):
         return
@@ -181,7 +235,9 @@ def delete(change: WriteTransaction, name: str, *, force: bool) -> None:
 
     By `force` it may have ports.
     """
-    known = get(change, name)
+    known = _known(change, name)
+    if known is None:
+        raise MissingError("host", name)
     if known.is_alive:
         raise InUseError("host", f"Host {name} is alive: stop its agent first.")
     bound = change.connection.scalar(select(func.count()).where(ports.c.host == name))

@@ -36,7 +36,7 @@ from vifguard.store.database.json_rows import json_rows
 from vifguard.store.database.statements import Statement, in_list
 from vifguard.store.errors import ConflictError, MissingError
 from vifguard.store.nouns import ip_groups, pair_rows, subnets
-from vifguard.store.nouns.hosts import StoredHost, only_host
+from vifguard.store.nouns.hosts import Host, only_host
 from vifguard.store.reports.heartbeats import Heartbeats
 from vifguard.store.schema.mapping import NETWORK, PrefixedRow, port_of, port_values, stamp_of
 from vifguard.store.schema.row_mapping import Record, Values
@@ -128,7 +128,7 @@ class PortContext:
 
     network: Network
     subnets: Sequence[Subnet]
-    hosts: Sequence[StoredHost]
+    hosts: Sequence[Host]
 
 
 def _query(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
