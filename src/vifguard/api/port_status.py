@@ -123,7 +123,7 @@ def why_uncounted(port: EnforcementProgress) -> str:
     if not port.uncounted:
         return ""
     return (
-        f"the project's wide address pairs on the network break into too many pieces around what "
-        f"its ports and IP groups have, {MOST_PIECES} are the most: those that do count for "
-        f"nothing in security groups"
+        f"the project's wide address pairs on the network break into more than {MOST_PIECES} "
+        f"pieces around what its ports and IP groups have: the pairs that break do not count in "
+        f"security groups"
     )
