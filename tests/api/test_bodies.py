@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,12 +15,14 @@ import pytest
 from tests.api.cloud import Cloud, refusal
 from tests.api.serving import served
 from tests.databases import Databases
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vifguard.api.access.principal import Principal, UserRole
 from vifguard.api.app import Application, create_app
 from vifguard.api.auth.basic_auth import BasicAuth
 from vifguard.api.http.bodies import MAX_BODIES_OF_A_HOST, Bodies
 from vifguard.attributes.refusal import Refusal
+from vifguard.cli.service.http_timeouts import MAX_CHUNKS
 from vifguard.store.store import Store
 
 PATIENCE = 60
@@ -169,3 +172,57 @@ def test_an_agent_is_counted_by_its_host() -> None:
         with bodies.share(replace(agent, host="h2")) as of_another:
             of_another.take(1)
     assert bodies.taken == 0
+
+
+CHUNKED = (
+    b"POST /v2.0/networks HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWxpY2U6YWxpY2U=\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def chunks(body: bytes) -> bytes:
+    """A body in chunks of one byte, without the last one that ends it."""
+    return b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+
+
+def answered(cloud: Cloud, sent: bytes) -> bytes:
+    """All that comes back on a connection which the server closes."""
+    url = cloud.http.base_url
+    with socket.create_connection((url.host, url.port), timeout=PATIENCE) as connection:
+        connection.sendall(sent)
+        return b"".join(iter(partial(connection.recv, 65536), b""))
+
+
+@pytest.mark.parametrize("more", [chunks(b" ") + b"0\r\n\r\n", b"0\r\n" + b"X: y\r\n" + b"\r\n"])
+def test_a_body_of_many_chunks_ends_the_connection(
+    app_and_cloud: tuple[Application, Cloud], more: bytes
+) -> None:
+    app, cloud = app_and_cloud
+    answer = answered(cloud, CHUNKED + chunks(b" " * MAX_CHUNKS) + more)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"more than 4096 chunks" in answer
+    while app.state.threads.bodies.taken:
+        pass
+
+
+def test_small_chunks_are_joined_before_they_are_passed_on(
+    app_and_cloud: tuple[Application, Cloud], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is passed on is copied with all that was there before."""
+    _, cloud = app_and_cloud
+    cloud.has_host()
+    passed: list[int] = []
+    on_body = HttpToolsProtocol.on_body
+    monkeypatch.setattr(
+        HttpToolsProtocol,
+        "on_body",
+        lambda protocol, body: (passed.append(len(body)), on_body(protocol, body)),
+    )
+    network = b'{"network": {"name": "small"}}'
+    body = network + b" " * (MAX_CHUNKS - len(network) - 1)
+    sent = chunks(body) + b"0\r\n\r\n"
+    last = CHUNKED.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    answer = answered(cloud, CHUNKED + sent + last + sent)
+    assert answer.count(b"HTTP/1.1 201") == 2
+    assert sum(passed) == 2 * len(body)
+    assert len(passed) < len(body) / 10
