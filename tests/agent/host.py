@@ -105,7 +105,7 @@ class Host:
     def use_bpf_dir(self, path: Path) -> None:
         """Let the agent pin elsewhere; before it starts."""
         self.bpf_dir = path
-        drivers = replace(self.settings.drivers, bpf_dir=path)
+        drivers = replace(self.settings.drivers, state_dir=path)
         self.settings = replace(self.settings, drivers=drivers)
 
     def guest(self, number: int) -> Guest:
