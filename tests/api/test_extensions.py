@@ -518,8 +518,28 @@ def test_a_host_has_no_more_than_a_few_addresses_of_a_network(
     cloud.store.record_report(Report("h1", wiring=WiringReport(bridges)))
     second = cloud.alice.make("port", network_id=network["id"])
     assert second["fixed_ips"][0]["ip_address"] == "10.0.0.17"
-    assert "host h1 itself has 254 addresses on the physical network lan; 16 count" in caplog.text
-    assert f"10.0.0.1 of {first['id']}" in caplog.text
+    (line,) = (each.getMessage() for each in caplog.records if "itself has" in each.getMessage())
+    assert "host h1 itself has 239 addresses that do not count" in line
+    listed = [f"10.0.0.{number}" for number in range(17, 26)]
+    named = ", ".join([f"10.0.0.1 of {first['id']}", *listed])
+    assert line.endswith(f": {named} and 229 more")
+
+
+def test_addresses_of_a_host_that_do_not_count_are_logged_once(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of the reports of one host wrote 2.3 MB into the server's log."""
+    cloud.has_host("h1")
+
+    def logged(many: int) -> int:
+        caplog.clear()
+        every = (ip_address(f"2001:db8::{number:x}") for number in range(1, many + 1))
+        bridge = AdoptedBridge("br0", "lan", tuple(every))
+        cloud.store.record_report(Report("h1", wiring=WiringReport((bridge,))))
+        assert len(caplog.text) < 1000
+        return caplog.text.count("host h1 itself has")
+
+    assert [logged(many) for many in (1000, 1000, 999, 1000, 16)] == [1, 0, 0, 1, 0]
 
 
 def test_a_silent_host_has_no_active_port_and_can_be_forgotten(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -48,6 +48,11 @@ _WHO = Statement(_ON_NETWORK.where(host_addresses.c.address == bindparam("this_a
 MOST_ADDRESSES: Final = 16
 """Addresses of a host itself that are believed, on each physical network."""
 
+_MOST_LOGGED: Final = 10
+
+_Place = tuple[str, str]
+"""A physical network, and an address there as text."""
+
 
 def _taken_in(owned: Table, owner: ColumnElement[Any]) -> Select[Any]:
     """A host's addresses that a table has as others': physical network, address, owner's id."""
@@ -66,6 +71,13 @@ _TAKEN = Statement(
     _taken_in(
         allocations, func.coalesce(allocations.c.port_id, allocations.c.group_id).label("owner")
     ).union(_taken_in(learned_addresses, learned_addresses.c.port_id.label("owner")))
+)
+_THIS_HOST: ColumnElement[Any] = bindparam("this_host")
+_STORED = Statement(select(hosts.c.wiring).where(hosts.c.name == _THIS_HOST))
+_COUNTED = Statement(
+    select(host_addresses.c.physical, host_addresses.c.address).where(
+        host_addresses.c.host == _THIS_HOST
+    )
 )
 _DELETE = Statement(
     delete(host_addresses).where(
@@ -86,48 +98,68 @@ def write(change: WriteTransaction, host: str, wiring: WiringReport) -> None:
     """Store a host's report of its wiring; it replaces the one before.
 
     Of the addresses that it has itself so many are believed, and none that is a port's or an IP
-    group's: a host that somebody took must not take every address of a network with it.
+    group's: a host that somebody took must not take every address of a network with it. Others
+    are logged where the report before did not have them.
     """
-    values = {"wiring": encode(wiring)}
-    change.connection.execute(update(hosts).where(hosts.c.name == host).values(values))
+    ignored_before = _stored_addresses(change, host) - _counted(change, host)
+    encoded = encode(wiring)
+    change.connection.execute(update(hosts).where(hosts.c.name == host).values(wiring=encoded))
     change.connection.execute(delete(host_addresses).where(host_addresses.c.host == host))
-    reported: dict[str, dict[bytes, None]] = {}
+    reported: dict[str, dict[IPAddress, None]] = {}
     for bridge in wiring.bridges:
-        addresses = dict.fromkeys(map(key, bridge.addresses))
-        reported.setdefault(bridge.physical, {}).update(addresses)
-    rows = [
-        {"host": host, "physical": physical, "address": address}
-        for physical, addresses in sorted(reported.items())
+        reported.setdefault(bridge.physical, {}).update(dict.fromkeys(bridge.addresses))
+    believed = [
+        {"host": host, "physical": physical, "address": key(address)}
+        for physical, addresses in reported.items()
         for address in islice(addresses, MOST_ADDRESSES)
     ]
-    if rows:
-        change.connection.execute(insert(host_addresses), rows)
-        _drop_taken(change, host)
-    for physical, addresses in sorted(reported.items()):
-        if len(addresses) > MOST_ADDRESSES:
-            _LOG.warning(
-                "host %s itself has %d addresses on the physical network %s; %d count, not: %s",
-                host,
-                len(addresses),
-                physical,
-                MOST_ADDRESSES,
-                _listed(islice(addresses, MOST_ADDRESSES, None)),
-            )
+    owners: dict[_Place, str] = {}
+    if believed:
+        change.connection.execute(insert(host_addresses), believed)
+        owners = _drop_taken(change, host)
+    counted = _counted(change, host)
+    every = [(physical, str(each)) for physical, found in reported.items() for each in found]
+    ignored = [*owners, *(each for each in every if each not in counted and each not in owners)]
+    if not ignored_before.issuperset(ignored):
+        _log_ignored(host, ignored, owners)
 
 
-def _drop_taken(change: WriteTransaction, host: str) -> None:
-    """Leave addresses that have another owner to it, and log them."""
+def _stored_addresses(snapshot: Snapshot, host: str) -> set[_Place]:
+    """All addresses of the stored report of a host."""
+    found = snapshot.rows(_STORED, {"this_host": host})
+    bridges = [bridge for row in found for bridge in (row.wiring or {}).get("bridges", ())]
+    return {(bridge["physical"], each) for bridge in bridges for each in bridge["addresses"]}
+
+
+def _counted(snapshot: Snapshot, host: str) -> set[_Place]:
+    """The addresses that count as a host's own."""
+    rows = snapshot.rows(_COUNTED, {"this_host": host})
+    return {(row.physical, str(address_of(row.address))) for row in rows}
+
+
+def _drop_taken(change: WriteTransaction, host: str) -> dict[_Place, str]:
+    """Leave addresses that have another owner to it; returns the owners' ids."""
     taken = change.rows(_TAKEN, {"this_host": host})
     if taken:
         these = {(row.physical, row.address) for row in taken}
         names = ("this_host", "this_physical", "this_address")
         change.write(_DELETE, [dict(zip(names, (host, *each), strict=True)) for each in these])
-        _LOG.warning(
-            "host %s itself has addresses of ports and IP groups, which keep them: %s",
-            host,
-            ", ".join(f"{address_of(row.address)} of {row.owner}" for row in taken),
-        )
+    return {(row.physical, str(address_of(row.address))): row.owner for row in taken}
 
 
-def _listed(addresses: Iterable[bytes]) -> str:
-    return ", ".join(str(address_of(each)) for each in addresses)
+def _log_ignored(host: str, ignored: Sequence[_Place], owners: Mapping[_Place, str]) -> None:
+    """Log addresses that do not count, with the ports and IP groups that keep theirs."""
+    named = [
+        f"{place[1]} of {owners[place]}" if place in owners else place[1]
+        for place in ignored[:_MOST_LOGGED]
+    ]
+    more = len(ignored) - len(named)
+    _LOG.warning(
+        "host %s itself has %d addresses that do not count, being a port's or an IP group's or "
+        "beyond %d on a physical network: %s%s",
+        host,
+        len(ignored),
+        MOST_ADDRESSES,
+        ", ".join(named),
+        f" and {more} more" if more else "",
+    )
