@@ -1,7 +1,7 @@
 """A driver that guards nothing and keeps what it is told to, in memory: a second one of ours.
 
 It guards the interfaces of some kinds, knows each by a name of its own, and can be told to lose a
-guard, to fail a port, to refuse to let one go, and to report events.
+guard, to fail a port or a whole change, to refuse to let one go, and to report events.
 """
 
 from __future__ import annotations
@@ -94,6 +94,12 @@ class Recorder(Driver[Image]):
         """Devices whose images are not taken, and why."""
         self.refused: dict[Device, str] = {}
         """Devices whose policies cannot be rendered, and why."""
+        self.unread: dict[Device, str] = {}
+        """Devices that cannot be read, and why."""
+        self.errors: list[str] = []
+        """Why the next changes fail as a whole."""
+        self.rules_error = ""
+        """Why rules can neither be loaded nor read."""
         self.leftovers: frozenset[str] = frozenset()
         self.broken: list[str] = []
         """What all guards have in common and was lost; `repair` puts it back."""
@@ -138,14 +144,21 @@ class Recorder(Driver[Image]):
         return None
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
+        self._try_rules()
         self.loaded.append(change)
         self.rules_are_lost = False
         return frozenset()
 
+    def _try_rules(self) -> None:
+        if self.rules_error:
+            raise OSError(self.rules_error)
+
     def rules_lost(self) -> bool:
+        self._try_rules()
         return self.rules_are_lost
 
     def compare_rules(self, _: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
+        self._try_rules()
         yield not self.rules_are_lost
 
     def repair(self) -> tuple[str, ...]:
@@ -160,11 +173,15 @@ class Recorder(Driver[Image]):
         return Desired(images, refused, running)
 
     def observe(self, scope: frozenset[Device] | None) -> Observed[Image]:
+        for device in self.unread.keys() if scope is None else self.unread.keys() & scope:
+            raise OSError(self.unread[device])
         if scope is None:
             return Observed(dict(self.images), self.leftovers)
         return Observed({d: each for d, each in self.images.items() if d in scope})
 
     def apply(self, change: Change[Image]) -> None:
+        if self.errors:
+            raise OSError(self.errors.pop(0))
         self.applied.append(change)
         taken = {d: each for d, each in change.ports.items() if d not in self.failing}
         self.images |= taken

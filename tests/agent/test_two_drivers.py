@@ -22,6 +22,7 @@ from vifguard.enforce.drivers import Drivers, DriverSettings
 from vifguard.enforce.ebpf.maps.connection_table import memory, usual
 from vifguard.feed.messages import PortReport, Report, ReportAnswer, Update
 from vifguard.kernel.bpf import tcx
+from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.bpf.tcx import AttachType
 from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
@@ -60,6 +61,12 @@ class Feed:
             assert self._reported.wait_for(lambda: any(map(holds, self._reports)), PATIENCE)
             return next(report for report in self._reports if holds(report))
 
+    def until_next(self, holds: Callable[[Report], object]) -> None:
+        """Wait for a report to come of which that is true."""
+        with self._reported:
+            known = len(self._reports)
+            assert self._reported.wait_for(lambda: any(map(holds, self._reports[known:])), PATIENCE)
+
     def until_port(self, number: int, holds: Callable[[PortReport], bool]) -> PortReport:
         """The last report of a port, once that is true of it."""
         with self._reported:
@@ -96,6 +103,14 @@ class Bench:
         self._stop.set()
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
+
+
+def take_off(index: int) -> None:
+    """Take an interface's programs off, as root may."""
+    for where in AttachType:
+        for number, _ in tcx.attached(index, where):
+            with Program.by_id(number) as program:
+                tcx.detach(program, index, where)
 
 
 @pytest.fixture
@@ -151,6 +166,32 @@ def test_a_port_whose_driver_fails_is_closed_and_the_others_are_not(bench: Bench
     assert OTHER not in bench.host.members(bridge_of(1))
     one, three = bench.host.guests
     assert one.heard_by(three, forged(1), legal(1)) == [legal(1)]
+
+
+@pytest.mark.parametrize("part", ["observe", "apply"])
+def test_an_error_of_one_driver_closes_its_ports_and_no_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("the backend is gone")
+
+    one, three = bench.host.guests
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.recorder, part, fail)
+        both = (replace(port(2, interface=OTHER), revision=8), replace(port(1), revision=8))
+        bench.feed.updates.put(Update(8, complete=False, ports=both))
+        told = bench.feed.until_port(2, lambda told: told.state is PortState.HELD_CLOSED)
+        assert "the backend is gone" in told.reason
+        told = bench.feed.until_port(1, lambda told: told.revision == 8)
+        assert told.state is PortState.ENFORCED
+        assert OTHER not in bench.host.members(bridge_of(1))
+        within(bench.host.name, lambda: take_off(bench.host.links()[tap_of(3)].index))
+        eventually(lambda: bench.programs(tap_of(3)) == 2)
+        bench.feed.until_port(3, lambda told: "put back" in told.reason)
+        assert one.heard_by(three, forged(1), legal(1)) == [legal(1)]
+        bench.feed.until_next(lambda report: report.read_back)
+    bench.feed.until_port(2, lambda told: told.state is PortState.ENFORCED)
+    eventually(lambda: OTHER in bench.host.members(bridge_of(1)))
 
 
 def test_drops_of_both_are_reported(bench: Bench) -> None:

@@ -31,9 +31,10 @@ _NO_PORT = "00000000-0000-0000-0000-000000000000"
 class HostPlan:
     """The changes to some interfaces, a part for each driver.
 
-    `observed`: the interfaces at which a guard, or leftovers of one, were read. `detached`: those
-    that lose their guard; the caller cuts them off first. `lost`: the losses of the guards at
-    these places. `unsupported`: the places that no driver guards, each with the reason.
+    `observed`: the interfaces at which a guard, or leftovers of one, were read, or which cannot be
+    read. `detached`: those that lose their guard; the caller cuts them off first. `lost`: the
+    losses of the guards at these places. `unsupported`: the places that no driver guards, each
+    with the reason.
     """
 
     places: Mapping[int, Placement]
@@ -161,22 +162,23 @@ class HostGuards:
             raise failed[0]
 
     def rules_lost(self) -> bool:
-        """Whether the rules of security groups are gone as a whole somewhere."""
-        return any(session.driver.rules_lost() for session in self._sessions)
+        """Whether the rules of security groups are gone as a whole, or unreadable, somewhere."""
+        return any(session.rules_lost() for session in self._sessions)
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
         """Whether every driver holds the rules of groups and `sets`, step by step."""
         for session in self._sessions:
-            yield from session.driver.compare_rules(sets)
+            yield from session.compare_rules(sets)
 
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
-        """Load rules and address sets; return the groups whose ports are to be planned again.
-
-        Raises OSError where a driver cannot.
-        """
+        """Load rules and address sets; return the groups whose ports are to be planned again."""
         self.changes += 1
-        groups = [session.driver.load_ruleset(change) for session in self._sessions]
-        return frozenset().union(*groups)
+        return frozenset().union(*[session.load_ruleset(change) for session in self._sessions])
+
+    @property
+    def is_ruleset_loaded(self) -> bool:
+        """Whether every driver took the last change; ports with groups of another are closed."""
+        return not any(session.no_rules for session in self._sessions)
 
     def has(self, link: Link) -> bool:
         """Whether an interface has a guard, or leftovers of one."""
@@ -271,7 +273,7 @@ class HostGuards:
 
     def _plan(self, parts: Iterable[Plan[object]], chosen: Mapping[int, Guarded]) -> HostPlan:
         parts = tuple(parts)
-        observed = self._choice.indexes_of(d for part in parts for d in part.observed.ports)
+        observed = self._choice.indexes_of(d for part in parts for d in part.observed_devices)
         detached = self._choice.indexes_of(d for part in parts for d in part.detached)
         lost = {self.index_of(d): loss for part in parts for d, loss in part.lost.items()}
         # An interface that a driver gives up for another is not left without a guard.

@@ -20,7 +20,6 @@ from vifguard.agent.wiring.wirings import Wirings
 from vifguard.enforce.driver.protocol import Loss
 from vifguard.feed.messages import PortReport
 from vifguard.kernel.net.link import Link
-from vifguard.model.guard import Guard
 from vifguard.model.port import PortState
 
 log = logging.getLogger("vifguard")
@@ -69,11 +68,10 @@ class Reconciler:
 
     def reconcile(self, dirty: Dirty) -> ReconcileResult:
         """Bring dirty ports and links to their desired state."""
-        ports, (regrouped, why) = self._state.ports, self._load_ruleset()
+        ports, regrouped = self._state.ports, self._load_ruleset()
         dirty = replace(dirty, ports=dirty.ports | regrouped)
         self._look_up_missing(dirty)
         placements = [locate(self._state, ports[i]) for i in dirty.ports if i in ports]
-        placements = [_closed(each, why) for each in placements]
         places = self._attachable(by_ifindex(placements))
         self._wirings.prepare(places, self.port_by_ifindex)
         missing = self._wirings.wait(placements, dirty.ports)
@@ -85,11 +83,12 @@ class Reconciler:
         connected = self._wirings.connect(places, batch)
         self._update_index(places, dirty)
         bare = {i for i in result.unguarded & places.keys() if not self._wirings.holds(places[i])}
-        failed = dict(result.failed) | {i: w for i, w in connected.failed.items() if i in places}
+        failed = {**result.failed, **connected.failed}
+        failed = {i: why for i, why in failed.items() if i in places}
         return ReconcileResult(
             tuple(_report(each, failed, connected, result, bare) for each in placements),
             frozenset(places[index].port.policy.port_id for index in failed)
-            | (regrouped if why else frozenset()),
+            | (frozenset() if self._state.ruleset.is_applied else regrouped),
             frozenset(self._unremoved),
             missing | self._losses(places, plan, connected),
         )
@@ -121,21 +120,19 @@ class Reconciler:
         """
         return frozenset(self._guards.enforced).intersection(list(self.port_by_ifindex))
 
-    def _load_ruleset(self) -> tuple[frozenset[str], str]:
-        """Load pending rules into the driver; return the ports that this concerns.
+    def _load_ruleset(self) -> frozenset[str]:
+        """Load pending rules into the drivers; return the ports that this concerns.
 
-        Also the reason why no port with groups can be enforced, where the kernel takes none of it.
+        Those are all with groups where a driver did not take the rules.
         """
         change = self._state.ruleset.pending()
         if change is None:
-            return frozenset(), ""
-        try:
-            groups = self._guards.load_ruleset(change)
-        except OSError as error:
-            log.exception("the rules of security groups could not be brought into force")
-            return self._state.grouped, f"its security groups are not in force: {error}"
+            return frozenset()
+        groups = self._guards.load_ruleset(change)
+        if not self._guards.is_ruleset_loaded:
+            return self._state.grouped
         self._state.ruleset.mark_applied()
-        return self._state.with_groups(groups), ""
+        return self._state.with_groups(groups)
 
     def sweep(self) -> frozenset[int]:
         """Remove guards, bridges and quarantine of no port, once all ports are reconciled.
@@ -231,13 +228,6 @@ def _guarded_view(
     if not added and before.keys().isdisjoint(removed):
         return before
     return {index: each for index, each in before.items() if index not in removed} | dict(added)
-
-
-def _closed(placement: Placement, why: str) -> Placement:
-    """The place, closed where its security groups are not in force."""
-    if why and not placement.closed and Guard.SECURITY_GROUPS in placement.port.policy.guards:
-        return replace(placement, closed=why)
-    return placement
 
 
 def _report(

@@ -23,9 +23,6 @@ EVERY = 3.0
 AT_ONCE = 500
 """Guards that are read back in one go: some milliseconds."""
 
-_PATIENCE = 1.0
-"""Seconds until the read-back is tried again where the kernel could not be read."""
-
 _RULES_AT_ONCE = 10
 """Steps of the comparison of rules in one go."""
 
@@ -68,21 +65,9 @@ class Verifier:
         self._left: list[int] = []
         self._began = 0.0
         self._pace = EVERY
-        self._unrepaired = False
 
     def step(self, now: float) -> Checked:
         """Read the next guards back; `due` is then the time of the next step (monotonic s)."""
-        try:
-            checked = self._step(now)
-        except (OSError, DriverError) as error:
-            self._left, self.due = [], now + _PATIENCE
-            self._health.degrade("read-back", f"the guards cannot be read back: {error}")
-            return Checked()
-        if checked.is_round and not self._unrepaired:
-            self._health.recover("read-back")
-        return checked
-
-    def _step(self, now: float) -> Checked:
         dirty = NOTHING
         if not self._left:
             dirty = self._begin(now)
@@ -106,14 +91,14 @@ class Verifier:
 
     def _repair(self) -> None:
         """Put back what all guards have in common; each guard is read back all the same."""
-        self._unrepaired = False
         try:
             for what in self._guards.repair():
                 log.error("%s; it was put back", what)
                 self._health.lost([COMMON])
         except (OSError, DriverError) as error:
-            self._unrepaired = True
             self._health.degrade("read-back", f"the lost guards cannot be put back: {error}")
+        else:
+            self._health.recover("read-back")
 
     def _begin_rules(self, now: float) -> None:
         self._rules_at = now + self._rules_every, self._guards.changes
@@ -132,7 +117,7 @@ class Verifier:
 
     def _rules_again(self) -> Dirty:
         """Have the maps of rules written anew: they differ from the rules that were loaded."""
-        log.error("the rules of security groups in the kernel were changed by somebody else")
+        log.error("the rules of security groups are not the loaded ones; they are loaded anew")
         self._health.lost([COMMON])
         self._rules = iter(())
         self._state.ruleset.mark_all_pending()

@@ -215,14 +215,21 @@ class HostDriver(Protocol):
         """Bring the rules of groups and the sets into force for every port that has these groups.
 
         The first change must be complete. Returns the groups with a change that decides whether
-        a port can be enforced: their ports are to be rendered anew. Raises OSError.
+        a port can be enforced: their ports are to be rendered anew. Raises OSError: this driver's
+        ports with groups are then closed, and the change is loaded again soon.
         """
 
     def rules_lost(self) -> bool:
-        """Whether rules of groups, or members of sets, are gone as a whole: a quick look."""
+        """Whether rules of groups, or members of sets, are gone as a whole: a quick look.
+
+        Raises OSError where they cannot be read; they are then loaded anew.
+        """
 
     def compare_rules(self, sets: Mapping[str, Iterable[IPNetwork]]) -> Iterator[bool]:
-        """Whether the loaded rules and `sets` are in force, step by step: all of it is slow."""
+        """Whether the loaded rules and `sets` are in force, step by step: all of it is slow.
+
+        Raises OSError as `rules_lost` does.
+        """
 
     def repair(self) -> tuple[str, ...]:
         """Put back lost parts that all guards have in common; return their descriptions.
@@ -253,14 +260,16 @@ class Driver(HostDriver, Protocol[ImageT]):
     def observe(self, scope: frozenset[Device] | None) -> Observed[ImageT]:
         """The images of the devices in `scope`, as the data plane has them; None: everything.
 
-        Raises OSError where it cannot be read: nothing is changed then, and it is read again soon.
+        Raises OSError where it cannot be read. The devices are then read one by one: one that
+        cannot be is not written to, and its port is cut off and tried again.
         """
 
     def apply(self, change: Change[ImageT]) -> None:
         """Bring each port to its new image in one step: killed anywhere, it has the old or the new.
 
         Raises ApplyError, after everything else is done, with each port that failed: an OSError
-        of one port is that port's. One of the backend as a whole may be raised as it is.
+        of one port is that port's. One of the backend as a whole may be raised as it is: ports
+        that are then read back otherwise are closed.
         """
 
     def loss(self, enforced: ImageT, observed: ImageT | None) -> Loss | None:
