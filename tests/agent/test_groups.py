@@ -80,7 +80,7 @@ def named(group: int, many: int) -> frozenset[Rule]:
 
 
 POISON = {
-    "a group that refers to too many others": ("40 groups of addresses", {"p": named(0, 40)}),
+    "a group that refers to too many others": ("40 address sets", {"p": named(0, 40)}),
     "groups that together ask too much": (
         "look-ups a packet",
         {f"p{i}": named(i, 30) for i in range(3)},
@@ -107,7 +107,7 @@ def test_what_cannot_be_held_closes_its_port_alone_says_why_and_ends(host, what)
 def test_a_group_that_becomes_too_much_closes_its_ports_until_it_is_not(host):
     host.say({"g": named(0, 40)})
     told = eventually(lambda: (x := host.report(1)) and x.state is PortState.HELD_CLOSED and x)
-    assert "40 groups of addresses" in told.reason
+    assert "40 address sets" in told.reason
     host.enforced(2)
     host.say({"g": says(rule(8))})
     host.until(1, PortState.ENFORCED)
