@@ -166,6 +166,52 @@ def test_a_renamed_interface_has_one_guard(held: HostGuards, driver: Recorder) -
     assert set(held.enforced) == {1, 2}
 
 
+def at(number: int, index: int, name: str) -> Placement:
+    """Port `number` at an interface of that index and name."""
+    return Placement(port(number), link(index, name))
+
+
+def ports_by_name(driver: Recorder) -> dict[str, str]:
+    return {str(device): image[0].port_id for device, image in driver.images.items()}
+
+
+def test_interfaces_that_swap_their_names_keep_their_guards(
+    held: HostGuards, driver: Recorder
+) -> None:
+    swapped = places(at(1, 2, tap(1)), at(2, 1, tap(2)))
+    assert held.apply(held.plan(swapped, ALL)).failed == {}
+    assert ports_by_name(driver) == {f"recorder:{tap(n)}": port_id(n) for n in (1, 2)}
+    assert set(held.enforced) == {1, 2}
+    driver.lose(tap(1))
+    assert held.lost([1, 2]).keys() == {2}
+
+
+def test_a_name_that_another_interface_takes_is_its_device(driver: Recorder) -> None:
+    held = guards(driver)
+    held.apply(held.plan(places(at(1, 5, "a")), frozenset({5})))
+    both = places(at(1, 7, "a"), at(2, 5, "c"))
+    assert held.apply(held.plan(both, frozenset({5, 7}))).failed == {}
+    assert ports_by_name(driver) == {"recorder:a": port_id(1), "recorder:c": port_id(2)}
+    assert set(held.enforced) == {5, 7}
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_name_that_another_interface_took_before_stays_guarded(
+    driver: Recorder, *, is_noticed: bool
+) -> None:
+    held = guards(driver)
+    held.apply(held.plan(places(at(1, 5, "a")), frozenset({5})))
+    if is_noticed:
+        held.apply(held.plan({}, frozenset({5})))
+        assert held.guarded_at(5) is None
+    held.apply(held.plan(places(at(1, 7, "a")), frozenset({7})))
+    held.apply(held.plan({}, frozenset({5})))
+    held.apply(held.plan(places(at(2, 5, "c")), frozenset({5})))
+    assert ports_by_name(driver) == {"recorder:a": port_id(1), "recorder:c": port_id(2)}
+    driver.lose("a")
+    assert held.lost([5, 7]).keys() == {7}
+
+
 def test_only_what_is_kept_stays(held: HostGuards, driver: Recorder) -> None:
     driver.leftovers = frozenset({"an object"})
     links = [link(1, tap(1)), link(2, tap(2))]

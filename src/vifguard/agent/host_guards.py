@@ -17,7 +17,7 @@ from vifguard.enforce.driver.protocol import (
     Loss,
     RulesetChange,
 )
-from vifguard.enforce.driver.session import Plan, Session
+from vifguard.enforce.driver.session import UNREAD, Plan, Session
 from vifguard.kernel.net.link import Link, interfaces
 from vifguard.model.address import IPNetwork
 from vifguard.model.policy import PortPolicy
@@ -140,8 +140,13 @@ class HostGuards:
 
     def lost(self, indexes: Iterable[int]) -> dict[int, Loss]:
         """Read these guards back; return the losses by interface."""
-        known = {i: self._guarded[i] for i in indexes if i in self._guarded}
-        found: dict[int, Loss] = {}
+        known = self._known(indexes)
+        # What was put there and is not known any more would never be missed.
+        found = {
+            i: Loss(UNREAD, "its guard was not read back")
+            for i, each in known.items()
+            if i in self._enforced and each.device not in each.session.enforced
+        }
         for session in self._sessions:
             own = {each.device: i for i, each in known.items() if each.session is session}
             found |= {own[d]: loss for d, loss in session.lost(own).items()} if own else {}
@@ -194,7 +199,7 @@ class HostGuards:
         """
         links = {i: place.link for i, place in places.items() if place.link is not None}
         chosen = {i: found for i, link in links.items() if (found := self._choice.choose(link))}
-        known = {i: self._guarded[i] for i in scope - chosen.keys() if i in self._guarded}
+        known = self._known(scope - chosen.keys())
         parts: list[Plan[object]] = []
         for session in self._sessions:
             own = {i: each.device for i, each in chosen.items() if each.session is session}
@@ -256,7 +261,7 @@ class HostGuards:
     def _take_over(self, chosen: Mapping[int, Guarded], bare: Container[int]) -> None:
         """Note the drivers of interfaces; a former one ends once the new guard stands."""
         for index, after in chosen.items():
-            before = self._guarded.get(index, after)
+            before = self._known([index]).get(index, after)
             if before != after:
                 if index in bare:
                     continue
@@ -264,10 +269,20 @@ class HostGuards:
                 session.apply(session.plan((), frozenset({before.device})))
             self._guarded[index] = after
 
+    def _known(self, indexes: Iterable[int]) -> dict[int, Guarded]:
+        """The drivers and devices of guarded interfaces.
+
+        A name that another interface has by now is that one's device.
+        """
+        found = {i: self._guarded[i] for i in indexes if i in self._guarded}
+        return {i: each for i, each in found.items() if self.index_of(each.device) == i}
+
     def _note(self, plan: HostPlan) -> None:
         """Remember which interfaces of a plan have a guard that was read back."""
         touched = plan.chosen.keys() | plan.observed
-        known = {i: self._guarded[i] for i in touched if i in self._guarded}
+        for index in plan.detached:
+            self._guarded.pop(index, None)
+        known = self._known(touched)
         self._enforced -= touched
         self._enforced |= {i for i, x in known.items() if x.device in x.session.enforced}
 
