@@ -159,6 +159,33 @@ def test_a_service_cannot_take_the_bytes_of_the_operator(
         )
 
 
+def test_a_project_that_has_fewer_gets_the_bytes_of_one_that_sends_slowly(
+    app_and_cloud: tuple[Application, Cloud],
+) -> None:
+    app, cloud = app_and_cloud
+    cloud.has_host()
+    bodies = Bodies(most=1000, most_of_a_project=1000)
+    object.__setattr__(app.state.threads, "bodies", bodies)
+    with (
+        unfinished(cloud, "bob", "PUT", "ports/x", b" " * 400) as slow,
+        unfinished(cloud, "nova", "PUT", "ports/x", b" " * 400) as of_a_service,
+    ):
+        while bodies.taken < 800:
+            pass
+        with unfinished(cloud, "bob", "PUT", "ports/x", b" " * 600) as later:
+            while bodies.taken < 1400:
+                pass
+            assert post(cloud, "alice", b'{"network": {}}').status_code == 201
+            answer = slow.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1" in answer.lower()
+            for other in (later, of_a_service):
+                other.sendall(b" ")
+                assert other.recv(12) == b"HTTP/1.1 400"
+    while bodies.taken:
+        pass
+
+
 def test_an_agent_is_counted_by_its_host() -> None:
     """A user of other roles beside may change objects, and has no more for that."""
     bodies = Bodies()

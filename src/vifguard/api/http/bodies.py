@@ -1,7 +1,8 @@
 """Bytes of the bodies of requests that are not answered yet, bounded for each kind of user.
 
 No kind can take those of another: the operator repairs the cloud whatever tenants, a service or
-an agent send.
+an agent send. Nor can a few projects keep others out: the one that has most loses a body that is
+not complete to one that has fewer.
 """
 
 from __future__ import annotations

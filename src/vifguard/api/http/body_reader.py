@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from anyio import fail_after
+from anyio import CancelScope, fail_after
 from starlette.requests import Request
 
 from vifguard.api.auth.rate_limit import RateLimiter
 from vifguard.api.http.body import MAX_BODY, too_large
+from vifguard.api.http.shares import Share, given_way
 from vifguard.attributes.refusal import Refusal, bad_request
 
 BODY_SECONDS = 60.0
@@ -48,6 +49,19 @@ async def require_no_body(request: Request) -> None:
         if too_large.status != 413:
             raise
         raise refusal from None
+
+
+async def shared_body_of(
+    request: Request, share: Share, limit: int, charge: Callable[[int], None]
+) -> bytes:
+    """The body of a request, whose bytes are taken from a share while they come.
+
+    A project that has fewer may get them until the body is complete. Raises Refusal (408, 413,
+    429, 503).
+    """
+    with CancelScope() as reading, share.gives_way(reading.cancel):
+        return await body_of(request, limit, charge, share.take)
+    raise given_way()
 
 
 async def body_of(request: Request, limit: int = MAX_BODY, *takers: Callable[[int], None]) -> bytes:

@@ -18,7 +18,7 @@ from vifguard.api.access.principal import Principal
 from vifguard.api.auth.rate_limit import RateLimiter, project_to_charge
 from vifguard.api.auth.verification import Verification
 from vifguard.api.http.body import MAX_BODY, objects_in, parse_body
-from vifguard.api.http.body_reader import body_of, charged, require_no_body
+from vifguard.api.http.body_reader import charged, require_no_body, shared_body_of
 from vifguard.api.http.if_match import revision_of
 from vifguard.api.http.links import link_to
 from vifguard.api.http.responses import JsonResponse
@@ -189,7 +189,7 @@ async def _body_of(request: Request, project_id: str, until_answered: ExitStack)
         return b""
     state = request.app.state
     share = until_answered.enter_context(state.threads.bodies.share(request.scope["vifguard.user"]))
-    return await body_of(request, MAX_BODY, charged(state.rate, project_id), share.take)
+    return await shared_body_of(request, share, MAX_BODY, charged(state.rate, project_id))
 
 
 async def require_user(request: Request) -> User:

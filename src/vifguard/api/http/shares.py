@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,11 +17,27 @@ class Share:
     shares: Shares
     project_id: str
     number: int = 0
+    is_lost: bool = False
 
     def take(self, more: int) -> None:
         """Take so many more; raises Refusal (429, 503) where they are not left."""
+        if self.is_lost:
+            raise given_way()
         self.shares.take(self.project_id, more)
         self.number += more
+
+    @contextmanager
+    def gives_way(self, end: Callable[[], None]) -> Iterator[None]:
+        """Within, others may get what it has; `end` is called then. Raises Refusal (503) after."""
+        with self.shares.giving_way(self, end):
+            yield
+        if self.is_lost:
+            raise given_way()
+
+    def lose(self) -> None:
+        """Give it back for good: taking more is refused."""
+        self.is_lost = True
+        self.give_back()
 
     def give_back(self) -> None:
         """Leave it to others; a second time does nothing."""
@@ -41,6 +57,8 @@ class Shares:
         self._most = most
         self._most_of_a_project = most_of_a_project
         self._taken: Counter[str] = Counter()
+        # In the order in which they began: the first of a project is the slowest.
+        self._give_way: dict[Share, Callable[[], None]] = {}
 
     @property
     def taken(self) -> int:
@@ -89,15 +107,41 @@ class Shares:
                 "the most at once. Nothing was changed; wait for their answers.",
                 {"Retry-After": "1"},
             )
+        self._make_room(project_id, more)
         if self.is_full_for(project_id, more):
             raise busy(f"there are {self._most} {self._what} already")
         self._taken[project_id] += more
+
+    def _make_room(self, project_id: str, more: int) -> None:
+        """End shares that give way, of the project that has most, for one that has fewer."""
+        while project_id and self.is_full_for(project_id, more):
+            slow = [each for each in self._give_way if each.project_id and each.number]
+            share = max(slow, key=lambda each: self._taken[each.project_id], default=None)
+            if share is None or self._taken[share.project_id] <= self._taken[project_id] + more:
+                return
+            end = self._give_way.pop(share)
+            share.lose()
+            end()
+
+    @contextmanager
+    def giving_way(self, share: Share, end: Callable[[], None]) -> Iterator[None]:
+        """Within, a share may be lost to a project that has fewer; `end` is called then."""
+        self._give_way[share] = end
+        try:
+            yield
+        finally:
+            self._give_way.pop(share, None)
 
     def give_back(self, project_id: str, number: int) -> None:
         """Leave so many of a project to others."""
         self._taken[project_id] -= number
         if not self._taken[project_id]:
             del self._taken[project_id]
+
+
+def given_way() -> Refusal:
+    """The refusal (503) of a request that lost its share."""
+    return busy("what this request took went to another project, which has fewer")
 
 
 def busy(why: str) -> Refusal:
