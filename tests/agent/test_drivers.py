@@ -32,6 +32,7 @@ def entry(driver: Recorder, error: Exception | None = None, *interfaces: int) ->
     return DriverEntry(
         name,
         open_,
+        lambda _: open_(SETTINGS) and driver,
         lambda _: (f"{name}: {error}",) if error else driver.capabilities,
         lambda _: frozenset(interfaces),
         lambda _: driver.store,
@@ -76,8 +77,9 @@ def test_none_stays_open_where_another_process_holds_one(near: Recorder, far: Re
 
 
 def test_guards_are_removed_by_all_drivers_or_by_none(near: Recorder, far: Recorder) -> None:
-    with pytest.raises(DriverError, match="guards of far: no table"):
-        drivers.open_all(SETTINGS, [entry(near), entry(far, OSError("no table"))])
+    both = [entry(near), entry(far, DriverError("no table"))]
+    with pytest.raises(DriverError, match="no table"), drivers.hold_all(HERE, both):
+        pytest.fail("one of them is not held")
     assert near.is_closed
 
 

@@ -227,7 +227,6 @@ def test_a_new_agent_knows_its_ports_and_its_store(held: HostGuards, driver: Rec
     anew = guards(driver)
     here = {n: link(n, tap(n)) for n in (1, 2)}
     assert anew.ports(here) == {port_id(1), port_id(2)}
-    assert anew.present(here.values()) == {1, 2}
     assert (anew.stores, anew.holder) == ({"s1"}, "recorder-1")
 
 

@@ -13,6 +13,7 @@ from tests.agent.misfortunes import detach, hooks, index
 from tests.agent.netns import eventually, within
 from tests.agent.ports import BROADCAST, address_of, forged, legal, mac_of, port, port_id
 
+from vifguard.agent.host.teardown import teardown
 from vifguard.enforce.ebpf.driver import EbpfDriver
 from vifguard.enforce.ebpf.guarded_interfaces import guarded
 from vifguard.kernel import probe
@@ -169,6 +170,19 @@ def test_what_is_left_without_pins_is_removed_whatever_way_is_used_then(
     with within(host.name, lambda: EbpfDriver(host.bpf_dir, tcx=way)) as driver:
         within(host.name, driver.remove_all)
     assert hooks(host) == [(), ()]
+
+
+def test_a_teardown_opens_no_map(host: Host) -> None:
+    """A pin that was swapped keeps an agent from starting, and nobody from removing the guards."""
+    (directory,) = host.bpf_dir.glob("maps-*")
+    (directory / "entries").unlink()
+    (directory / "slots").rename(directory / "entries")
+    within(host.name, lambda: teardown(host.settings))
+    assert hooks(host) == [(), ()]
+    assert not host.bpf_dir.exists()
+    host.start()
+    host.enforced(1, 2)
+    assert heard(host) == [legal(1)]
 
 
 @pytest.mark.parametrize("lost", ["pins", "layout"])

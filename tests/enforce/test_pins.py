@@ -8,6 +8,7 @@ from tests.enforce.guarded_port import attach, hold, mac_of
 
 from vifguard.enforce.driver.protocol import DriverError
 from vifguard.enforce.ebpf.driver import OBJECT, EbpfDriver
+from vifguard.enforce.ebpf.removal import Removal
 from vifguard.kernel.bpf import skbuff
 from vifguard.kernel.bpf.bpf_syscall import Map, Program
 from vifguard.kernel.bpf.elf import ObjectFile
@@ -73,11 +74,34 @@ def test_a_swapped_program_is_loaded_anew(world, pair, swapped, caplog) -> None:
     assert not caplog.messages
 
 
-def test_maps_of_one_shape_that_were_swapped_are_refused(world, pair) -> None:  # noqa: ARG001
-    """Both hold a number of 64 bits for each interface."""
+def test_maps_of_one_shape_that_were_swapped_are_refused(world, pair) -> None:
+    """Both hold a number of 64 bits for each interface. A removal opens neither."""
     directory = pins(world, "maps")
     (directory / "buckets").rename(directory / "aside")
     (directory / "wanted").rename(directory / "buckets")
     (directory / "aside").rename(directory / "wanted")
     with pytest.raises(DriverError, match="run `vifguard down --release`, and start again"):
         EbpfDriver(world.bpf_dir)
+    Removal(world.bpf_dir).remove_all()
+    alice, bob = pair
+    forged = from_(alice, bob, mac=mac_of(7))
+    assert world.delivered(alice, bob, forged) == [forged]
+    with EbpfDriver(world.bpf_dir) as driver:
+        hold(driver, attach(alice), attach(bob))
+        assert world.delivered(alice, bob, forged) == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [("maps", "counters"), ("connections", "flows")])
+def test_maps_of_which_one_was_removed_are_made_anew(world, pair, kind, name, caplog) -> None:
+    """Until the next start's programs are put in the place of the guards, these go on."""
+    alice, bob = pair
+    pin = pins(world, kind) / name
+    pin.unlink()
+    own, forged = from_(alice, bob), from_(alice, bob, mac=mac_of(7))
+    with caplog.at_level(logging.WARNING), EbpfDriver(world.bpf_dir) as driver:
+        assert world.delivered(alice, bob, forged, own) == [own]
+        hold(driver, attach(alice), attach(bob))
+        assert world.delivered(alice, bob, forged, own) == [own]
+    assert f"pins of maps are missing at {pin.parent}" in caplog.text
+    with EbpfDriver(world.bpf_dir) as driver:
+        assert driver.diff(driver.render(map(attach, pair)), driver.observe(None)) is None

@@ -100,18 +100,6 @@ class HostGuards:
         found = {port_id or marks.get(self.index_of(device), "") for device, port_id in guarded}
         return frozenset(found) - {"", _NO_PORT}
 
-    def present(self, links: Iterable[Link]) -> frozenset[int]:
-        """The interfaces that have a guard, or leftovers of one; `links` are those of the host."""
-        self._choice.recognize(links)
-        return self._choice.indexes_of(
-            device for each in self._sessions for device in each.read_present()
-        )
-
-    def remove_all(self) -> None:
-        """Remove every guard of every driver, and close the drivers."""
-        for session in self._sessions:
-            session.driver.remove_all()
-
     def guarded_at(self, index: int) -> Guarded | None:
         """The driver and device of an interface that is guarded; any thread may call this."""
         return self._guarded.get(index)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vifguard.enforce.driver.protocol import Capabilities, DriverError, HeldError
+from vifguard.enforce.driver.protocol import Capabilities, DriverError, HeldError, Removal
 from vifguard.enforce.driver.session import Session
 from vifguard.enforce.ebpf import guarded_interfaces as ebpf_interfaces
-from vifguard.enforce.ebpf import pins, probe
+from vifguard.enforce.ebpf import pins, probe, removal
 from vifguard.enforce.ebpf.driver import EbpfDriver
 
 
@@ -62,16 +63,18 @@ class Drivers:
 
 @dataclass(frozen=True, slots=True)
 class DriverEntry:
-    """The ways into one driver. All but `open` leave an agent that runs here undisturbed.
+    """The ways into one driver. Beside a running agent only `open` and `hold` are refused.
 
     `open` raises HeldError, DriverError and OSError. `probe` tries the driver in this network
-    namespace: its abilities, or what the host lacks. `guarded` are the interfaces with a guard of
+    namespace: its abilities, or what the host lacks. `hold` raises as `open` does, and needs no
+    state of the guards but what is attached. `guarded` are the interfaces with a guard of
     the driver's (OSError); a driver that knows devices by name finds their interfaces itself.
     `noted_store` is the id that `set_store` noted, or empty. Each takes the `state_dir`.
     """
 
     name: str
     open: Callable[[DriverSettings], Session[object]]
+    hold: Callable[[Path], Removal]
     probe: Callable[[Path], Capabilities | tuple[str, ...]]
     guarded: Callable[[Path], frozenset[int]]
     noted_store: Callable[[Path], str]
@@ -83,7 +86,14 @@ def _open_ebpf(settings: DriverSettings) -> Session[object]:
 
 
 DRIVERS: Sequence[DriverEntry] = (
-    DriverEntry("ebpf", _open_ebpf, probe.probe, ebpf_interfaces.guarded, pins.store_of),
+    DriverEntry(
+        "ebpf",
+        _open_ebpf,
+        removal.Removal,
+        probe.probe,
+        ebpf_interfaces.guarded,
+        pins.store_of,
+    ),
 )
 """Specific before general: the first that answers for an interface is its driver, and eBPF, which
 answers for any, is the last."""
@@ -107,16 +117,16 @@ def open_drivers(settings: DriverSettings, entries: Sequence[DriverEntry] = DRIV
     return Drivers(tuple(sessions), tuple(unusable))
 
 
-def open_all(settings: DriverSettings, entries: Sequence[DriverEntry] = DRIVERS) -> Drivers:
-    """Open every driver that may have guards here, to remove them.
+@contextmanager
+def hold_all(
+    state_dir: Path, entries: Sequence[DriverEntry] = DRIVERS
+) -> Iterator[Sequence[Removal]]:
+    """Hold the guards of every driver, to remove them; those that are not removed stay in force.
 
-    Raises DriverError where one cannot be opened, and HeldError as above.
+    Raises DriverError where one's cannot be held, HeldError as above, and OSError.
     """
-    drivers = open_drivers(settings, entries)
-    if drivers.unusable:
-        drivers.close()
-        raise DriverError("; ".join(drivers.unusable))
-    return drivers
+    with ExitStack() as stack:
+        yield [stack.enter_context(closing(entry.hold(state_dir))) for entry in entries]
 
 
 def probe_drivers(

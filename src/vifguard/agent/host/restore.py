@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.saved_state import SavedBridge, SavedState
-from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.agent.wiring.giving_back import give_back, master_after, on_release
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.member_filters import TABLE, MemberFilter, NftFilter, VlanFilter
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.drivers import guarded_interfaces, open_all
+from vifguard.enforce.drivers import guarded_interfaces, hold_all
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
 from vifguard.kernel.nftables.nft_members import MembersTable
@@ -79,16 +77,16 @@ def restore(settings: Settings) -> RestoreResult:
     """
     with (
         only_agent(),
-        closing(open_all(settings.drivers)) as drivers,
+        hold_all(settings.drivers.state_dir) as removals,
         Links() as links,
         Bridges() as bridges,
         Quarantine() as quarantine,
     ):
         former = SavedState(settings.record, bridges)
-        guards = HostGuards(drivers.sessions)
-        guarded = guards.present(links.all())
+        guarded = guarded_interfaces(settings.drivers.state_dir)
         released = Restore(links, bridges, quarantine, former).run(guarded)
-        guards.remove_all()
+        for each in removals:
+            each.remove_all()
         if not released.failed:
             former.forget()
     run_file.forget(settings.drivers.state_dir)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 from vifguard.agent.host.only_agent import only_agent
 from vifguard.agent.host.restore import restore_bridges
 from vifguard.agent.host.saved_state import SavedState
-from vifguard.agent.host_guards import HostGuards
 from vifguard.agent.reporting import run_file
 from vifguard.agent.settings import Settings
 from vifguard.bridging.bridge import is_ours, port_of_mark
 from vifguard.bridging.quarantine import Quarantine
-from vifguard.enforce.drivers import guarded_interfaces, open_all
+from vifguard.enforce.drivers import guarded_interfaces, hold_all
 from vifguard.kernel.net.bridge import Bridges
 from vifguard.kernel.net.link import Link, LinkChange, Links
 
@@ -28,18 +26,18 @@ def teardown(settings: Settings) -> None:
     """
     with (
         only_agent(),
-        closing(open_all(settings.drivers)) as drivers,
+        hold_all(settings.drivers.state_dir) as removals,
         Links() as links,
         Bridges() as bridges,
         Quarantine() as quarantine,
     ):
-        guards, here = HostGuards(drivers.sessions), links.all()
         former = SavedState(settings.record, bridges)
-        leaving = guards.present(here) | ended(former)
-        for link in here:
+        leaving = guarded_interfaces(settings.drivers.state_dir) | ended(former)
+        for link in links.all():
             if link.index in leaving or port_of_mark(link):
                 _cut_off(links, link)
-        guards.remove_all()
+        for each in removals:
+            each.remove_all()
         for link in links.all():
             if is_ours(link):
                 links.remove(link.index)

@@ -237,14 +237,21 @@ class HostDriver(Protocol):
         Raises OSError or DriverError where that fails.
         """
 
+    def close(self) -> None:
+        """Close all handles; the guards stay in force."""
+
+
+class Removal(Protocol):
+    """The guards of one driver on this host, held to be removed."""
+
     def remove_all(self) -> None:
-        """Remove every guard and every other trace of this driver, and close it.
+        """Remove every guard and every other trace of this driver.
 
         The caller has cut the guests off, or lets them go on without a guard.
         """
 
     def close(self) -> None:
-        """Close all handles; the guards stay in force."""
+        """Release the guards; those that were not removed stay in force."""
 
 
 class Driver(HostDriver, Protocol[ImageT]):

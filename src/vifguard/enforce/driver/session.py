@@ -78,10 +78,6 @@ class Session(Generic[ImageT_co]):
         found = {device: self._driver.port_of(each) for device, each in images.items()}
         return {device: port_id for device, port_id in found.items() if port_id is not None}
 
-    def read_present(self) -> Collection[Device]:
-        """Read all devices that have a guard, or leftovers of one."""
-        return self._driver.observe(None).ports.keys()
-
     def load_ruleset(self, change: RulesetChange) -> frozenset[str]:
         """Load rules and address sets; return the groups whose ports are to be planned again.
 

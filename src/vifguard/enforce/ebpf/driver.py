@@ -41,6 +41,7 @@ from vifguard.enforce.ebpf.maps.ruleset_maps import RulesetMaps
 from vifguard.enforce.ebpf.pin_directory import FROM_GUEST, TO_GUEST, PinDirectory
 from vifguard.enforce.ebpf.pins import Pins
 from vifguard.enforce.ebpf.ports import Ports, isolated
+from vifguard.enforce.ebpf.removal import Removal
 from vifguard.enforce.ebpf.state import NO_HOOKS, Hooks, PortImage
 from vifguard.enforce.ebpf.tcx_hooks import Tcx
 from vifguard.kernel import probe, rcu
@@ -120,8 +121,8 @@ class EbpfDriver(Driver[PortImage]):
             self._programs = {name: code.load(name, self._maps) for name in code.programs}
         else:
             self._directory = directory = PinDirectory(self._pins.root)
+            require_namespace(self._pins)
             self._maps = self._pins.maps(code)
-            require_namespace(self._pins, self._maps.values())
             directory.mark(self._maps)
             load = partial(directory.load, code, maps=self._maps)
             self._programs = self._pins.programs(code, self._maps, load)
@@ -320,24 +321,17 @@ class EbpfDriver(Driver[PortImage]):
 
     def _sweep(self, failed: frozenset[int]) -> None:
         """Remove leftovers of no port; those of a port that failed guard it still."""
-        self._remove_leftovers(failed)
+        for ifindex in self._other.seen_all().keys() - failed:
+            self._other.remove(ifindex)
         self._ports.sweep(frozenset(self._attaching.seen_all()))
         if self._pins:
             self._pins.sweep()
 
-    def _remove_leftovers(self, failed: frozenset[int] = frozenset()) -> None:
-        for ifindex in self._other.seen_all().keys() - failed:
-            self._other.remove(ifindex)
-
     def remove_all(self) -> None:
         """Remove every guard of this driver from the host, and all its pins."""
-        with rcu.expedited():
-            for ifindex in self._attaching.seen_all():
-                self._attaching.remove(ifindex)
-            self._remove_leftovers()
         self.close()
         if self._pins:
-            self._pins.remove()
+            Removal(self._pins.root).remove_all()
 
     def connections(self) -> ConnectionMap:
         """The table of connections, to be read and closed."""

@@ -18,11 +18,11 @@ def guarded(bpf_dir: Path) -> frozenset[int]:
     The agent may be running.
     """
     directory = PinDirectory(bpf_dir)
-    tcx = Tcx({}, directory, LegacyLinks(bpf_dir, directory), _load_nothing)
+    tcx = Tcx({}, directory, LegacyLinks(bpf_dir, directory), load_nothing)
     with closing(ClsactFilters({}, directory)) as filters:
         return frozenset(tcx.seen_all()) | frozenset(filters.seen_all())
 
 
-def _load_nothing(name: str) -> NoReturn:
+def load_nothing(name: str) -> NoReturn:
     """Load no program: nothing is attached here."""
     raise LookupError(name)

@@ -7,24 +7,24 @@ same indexes. Guards that are left in the first one would be judged by the ports
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 
 from vifguard.enforce.driver.protocol import HeldError
 from vifguard.enforce.ebpf.pin_directory import GUARDS
 from vifguard.enforce.ebpf.pins import Pins
 from vifguard.kernel import rcu
-from vifguard.kernel.bpf.bpf_syscall import Map, Program
+from vifguard.kernel.bpf.bpf_syscall import Program
 from vifguard.kernel.net import netns
 
 _PATIENCE = 5.0
 """Seconds in which the kernel frees a program that nothing refers to any more."""
 
 
-def require_namespace(pins: Pins, maps: Iterable[Map]) -> None:
-    """Note the calling thread's namespace beside the pins; `maps` are those pinned there.
+def require_namespace(pins: Pins) -> None:
+    """Note the calling thread's namespace beside the pins.
 
-    Raises HeldError where another one is noted and guards are left that read these maps. No
+    Raises HeldError where another one is noted and guards are left that read the pinned maps. No
     program is pinned then: it is not to be told from an attached one. Linux before 5.14 has no
     cookie, and nothing is noted.
     """
@@ -34,7 +34,7 @@ def require_namespace(pins: Pins, maps: Iterable[Map]) -> None:
         return
     if pins.namespace not in ("", here):
         pins.unpin_programs()
-        if not _end(frozenset(each.id for each in maps)):
+        if not _end(pins.map_ids()):
             raise HeldError(
                 f"{pins.root} belongs to guards in another network namespace (its cookie is "
                 f"{pins.namespace}, and this one's {here}), which read the same maps; choose "

@@ -20,13 +20,14 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from vifguard.enforce.driver.protocol import DriverError, HeldError
 from vifguard.kernel.bpf import bpffs
-from vifguard.kernel.bpf.bpf_syscall import Handle, Map, MapSpec, Program
+from vifguard.kernel.bpf.bpf_syscall import Handle, Map, MapSpec, Program, open_pin
 from vifguard.kernel.bpf.elf import ObjectFile
 from vifguard.kernel.bpf.program_tag import tags
 
@@ -118,6 +119,10 @@ class Pins:
         )
 
     def _take_maps(self, name: str, specs: Mapping[str, MapSpec]) -> dict[str, Map]:
+        path = self._root / name
+        if path.exists() and not all((path / each).exists() for each in specs):
+            log.warning("pins of maps are missing at %s: all of these maps are made anew", path)
+            self._remove_whole(path)
         return self._take(
             name,
             lambda: {each: Map.create(spec) for each, spec in specs.items()},
@@ -142,6 +147,11 @@ class Pins:
             lambda: {name: load(name) for name in code.programs},
             lambda path: {name: Program.open(path / name) for name in code.programs},
         )
+
+    def map_ids(self) -> frozenset[int]:
+        """The kernel's numbers of the maps that are pinned here, by any build."""
+        kinds = (self._root.glob(f"{kind}-*/*") for kind in ("maps", "connections"))
+        return frozenset(map(_map_id, chain.from_iterable(kinds)))
 
     def stale(self) -> frozenset[str]:
         """The names of leftovers of other builds here.
@@ -255,6 +265,11 @@ def store_of(root: Path) -> str:
         return os.readlink(root / _STORE)  # noqa: PTH115  it leads to no path
     except OSError:
         return ""
+
+
+def _map_id(path: Path) -> int:
+    with Handle(open_pin(path)) as pinned:
+        return pinned.id
 
 
 def _are_own(path: Path, code: ObjectFile, maps: Mapping[str, Map]) -> bool:

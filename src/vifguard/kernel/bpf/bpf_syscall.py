@@ -142,6 +142,11 @@ class Handle:
         name = _buffer(os.fsencode(path) + b"\0")
         call(Command.OBJ_PIN, pack("QII", ctypes.addressof(name), self.fd, 0))
 
+    @property
+    def id(self) -> int:
+        """The kernel's number of the map or program."""
+        return int(struct.unpack("=II", self.info(8))[1])
+
     def info(self, size: int) -> bytes:
         """The first `size` bytes of the kernel's `struct bpf_*_info`."""
         answer = ctypes.create_string_buffer(size)
@@ -218,11 +223,6 @@ class Map(Handle):
             return found
         found.close()
         return None
-
-    @property
-    def id(self) -> int:
-        """The kernel's number of the map."""
-        return int(struct.unpack("=II", self.info(8))[1])
 
     def _is_as_specified(self) -> bool:
         spec, values = self.spec, struct.unpack("=IIIIII16s", self.info(40))
@@ -380,11 +380,6 @@ class Program(Handle):
     def open(cls, path: Path) -> Self:
         """The program pinned at `path`."""
         return cls(open_pin(path))
-
-    @property
-    def id(self) -> int:
-        """The kernel's number of the program."""
-        return int(struct.unpack("=II", self.info(8))[1])
 
     @classmethod
     def by_id(cls, number: int) -> Self:
