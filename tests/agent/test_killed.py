@@ -25,18 +25,21 @@ from vifguard.model.guard import Profile
 
 pytestmark = pytest.mark.kernel
 
-FLOODING = (1, 3, 4)
+FLOODING = (1, 3, 4, 7)
 """Who sends what it never may, all the time."""
 
 LISTENING = 2
 
 Ports = Mapping[int, HostPort]
 
-_EAR = {LISTENING: port(LISTENING, profile=Profile.OFF)}
+_STAYING = {LISTENING: port(LISTENING, profile=Profile.OFF), 9: port(9)}
+"""So many that no side takes most ports away."""
 _WIDE = port(1, prefixes=frozenset({parse_prefix("10.9.0.1"), parse_prefix("10.9.0.11")}))
-BEFORE: Ports = _EAR | {1: _WIDE, 3: port(3)}
-AFTER: Ports = _EAR | {1: port(1), 4: port(4), 5: port(5), 6: port(6, network=2)}
-"""Port 1 may less, 3 is gone, 4 has come, 5 is awaited, and 6 has a new bridge; or back again."""
+_ELSEWHERE = port(8, network=2, profile=Profile.OFF, interface=tap_of(7))
+BEFORE: Ports = _STAYING | {1: _WIDE, 3: port(3), 7: port(7)}
+AFTER: Ports = _STAYING | {1: port(1), 4: port(4), 5: port(5), 6: port(6, network=2), 8: _ELSEWHERE}
+"""Port 1 may less, 3 is gone, 4 has come, 5 is awaited, 6 has a new bridge, and 8 has taken the
+interface of 7 into that, where it may everything; or back again."""
 
 
 class Turning:
@@ -44,7 +47,7 @@ class Turning:
 
     def __init__(self, host: Host, log: Path) -> None:
         self.host, self._log = host, log
-        self.guests = {number: host.guest(number) for number in (1, 2, 3, 4, 6)}
+        self.guests = {number: host.guest(number) for number in (1, 2, 3, 4, 6, 7, 9)}
         for guest in self.guests.values():
             guest.plug()
         self._floods = [self.guests[number].flood(forged(number)) for number in FLOODING]
@@ -63,16 +66,18 @@ class Turning:
 
     def is_settled(self) -> None:
         """What is wanted is in force: who may be heard is, nothing stale is left."""
-        host, there = self.host, sorted(self._here.keys() & self.guests.keys())
+        host, taps = self.host, {each.tap for each in self.guests.values()}
+        names = {n: each.interface or tap_of(n) for n, each in self._here.items()}
+        there = sorted(n for n, name in names.items() if name in taps)
         host.enforced(*there)
-        index = {n: host.links()[tap_of(n)].index for n in there}
+        index = {n: host.links()[names[n]].index for n in there}
         hooks = {f"{i}-{hook}" for i in index.values() for hook in ("ingress", "egress")}
         bridges = {bridge_of(1)} | ({bridge_of(2)} if 6 in there else set())
-        awaited = {tap_of(n) for n in self._here.keys() - self.guests.keys()}
+        awaited = {*names.values()} - taps
         eventually(lambda: host.guards().keys() == hooks, f"not at these hooks: {hooks}")
         eventually(lambda: self._bridges() == bridges, f"not these bridges: {bridges}")
         eventually(lambda: host.held() == bridges | awaited, f"not these chains: {awaited}")
-        assert host.members(bridge_of(1)) == {tap_of(n) for n in there if n != 6}
+        assert host.members(bridge_of(1)) == {names[n] for n in there if n not in (6, 8)}
         assert self._kinds_of_pins() == ["connections", "maps", "namespace", "pins", "programs"]
         self._who_may_is_heard(there)
 

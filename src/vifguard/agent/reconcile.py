@@ -1,7 +1,9 @@
 """Brings the kernel to the desired state, and reports the state that was read back.
 
 The order keeps every moment closed: quarantine, guard, read back, member, up; and backwards on
-the way out. An agent killed between any two steps leaves a host that passes no more than it may.
+the way out. An interface whose port or bridge changes goes out of its old place before it comes
+into the new one. An agent killed between any two steps leaves a host that passes no more than it
+may.
 """
 
 from __future__ import annotations
@@ -72,8 +74,8 @@ class Reconciler:
         dirty = replace(dirty, ports=dirty.ports | regrouped)
         self._look_up_missing(dirty)
         placements = [locate(self._state, ports[i]) for i in dirty.ports if i in ports]
+        placements, stuck = self._prepare(placements)
         places = self._attachable(by_ifindex(placements))
-        self._wirings.prepare(places, self.port_by_ifindex)
         missing = self._wirings.wait(placements, dirty.ports)
         running = self._wirings.running(places)
         plan = self._detach(self._guards.plan(places, self._scope(places, dirty), running))
@@ -83,7 +85,7 @@ class Reconciler:
         connected = self._wirings.connect(places, batch)
         self._update_index(places, dirty)
         bare = {i for i in result.unguarded & places.keys() if not self._wirings.holds(places[i])}
-        failed = {**result.failed, **connected.failed}
+        failed = {**result.failed, **connected.failed, **stuck}
         failed = {i: why for i, why in failed.items() if i in places}
         return ReconcileResult(
             tuple(_report(each, failed, connected, result, bare) for each in placements),
@@ -92,6 +94,18 @@ class Reconciler:
             frozenset(self._unremoved),
             missing | self._losses(places, plan, connected),
         )
+
+    def _prepare(
+        self, placements: Collection[Placement]
+    ) -> tuple[list[Placement], Mapping[int, str]]:
+        """Have places prepared; those of interfaces that cannot leave their former one are closed.
+
+        Also these interfaces, with the reason.
+        """
+        places = self._attachable(by_ifindex(placements))
+        failed = self._wirings.prepare(places, self.port_by_ifindex)
+        stuck = {i: why for i, why in failed.items() if self._read(i)}
+        return [_prepared(each, self._state.links, stuck) for each in placements], stuck
 
     def _losses(
         self, places: Mapping[int, Placement], plan: HostPlan, connected: Connected
@@ -228,6 +242,17 @@ def _guarded_view(
     if not added and before.keys().isdisjoint(removed):
         return before
     return {index: each for index, each in before.items() if index not in removed} | dict(added)
+
+
+def _prepared(
+    placement: Placement, links: Mapping[int, Link], stuck: Mapping[int, str]
+) -> Placement:
+    """The place with its interface as that is in `links`, closed where it is in `stuck`."""
+    link = placement.link
+    if link is None:
+        return placement
+    closed = placement.closed or stuck.get(link.index, "")
+    return replace(placement, link=links.get(link.index, link), closed=closed)
 
 
 def _report(

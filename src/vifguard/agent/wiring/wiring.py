@@ -2,7 +2,8 @@
 
 A port's guard is put and taken by a driver; its wiring gives the interface its place. For a port
 that comes: `prepare`, then its guard is put and read back, then `connect`. For one that ends:
-`disconnect`, then its guard goes. So a wiring never passes a frame that no guard has judged, but
+`disconnect`, then its guard goes. An interface whose port or bridge changes is disconnected
+between `prepare` and the new policy. So a wiring never passes a frame that no guard has judged, but
 one that is not ours to hold (`has_quarantine` False), where the guard alone does.
 """
 
@@ -76,7 +77,7 @@ class Wiring(Protocol):
     def disconnect(self, links: Iterable[Link]) -> Mapping[int, str]:
         """Make interfaces pass nothing without a guard; return the failures, with the reason.
 
-        Their guards go afterwards.
+        Their guards go afterwards, or get the policy of another port or place.
         """
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:

@@ -11,6 +11,7 @@ from vifguard.agent.wiring.applied_wiring import Lost
 from vifguard.agent.wiring.choice import WiringName, choose
 from vifguard.agent.wiring.interface_quarantine import InterfaceQuarantine
 from vifguard.agent.wiring.wiring import Batch, Connected, Wiring
+from vifguard.bridging.bridge import port_of_mark
 from vifguard.kernel.net.link import Link
 
 
@@ -31,16 +32,33 @@ class Wirings:
         self._wirings = wirings
         self._quarantine = quarantine
         self._adoption = adoption
+        self._bridges: dict[int, str] = {}
+        """The bridge that each interface was last given, by name."""
 
     def wait(self, placements: Iterable[Placement], dirty: Collection[str]) -> dict[str, Lost]:
         """Block the interfaces of `dirty` ports that are not there yet; return losses of that."""
         missing = [x for x in placements if x.link is None and self._is_held(x.wiring)]
         return self._quarantine.wait(missing, dirty)
 
-    def prepare(self, places: Mapping[int, Placement], ports: Collection[int]) -> None:
-        """Record interfaces as they are, and silence the host itself at them."""
-        for name, wiring in self._wirings.items():
-            wiring.prepare(_of(name, places), ports)
+    def prepare(self, places: Mapping[int, Placement], ports: Mapping[int, str]) -> dict[int, str]:
+        """Record interfaces as they are, and silence the host itself at them.
+
+        Disconnect those whose port or bridge changes: the policy to come must not be in force in
+        the old place. `ports` are those that interfaces have had until now. Returns those for
+        which that failed, with the reason.
+        """
+        self._prepare(places, ports)
+        leaving = {
+            i: place for i, place in places.items() if self._is_leaving(place, ports.get(i, ""))
+        }
+        if not leaving:
+            return {}
+        failed = self.disconnect(self._state.links[i] for i in leaving if i in self._state.links)
+        # They have all that was recorded of them again.
+        self._prepare(leaving, ports)
+        return {
+            i: f"its interface cannot leave its former place: {why}" for i, why in failed.items()
+        }
 
     def running(self, places: Mapping[int, Placement]) -> frozenset[int]:
         """The places whose guests had a network before any guard."""
@@ -53,6 +71,7 @@ class Wirings:
         connected = Connected()
         for name, wiring in self._wirings.items():
             connected.add(wiring.connect(_of(name, places), batch))
+        self._note(places, {*batch.failed, *connected.failed})
         bare = [i for i in batch.unguarded if i not in places or self.holds(places[i])]
         self._quarantine.lift(places, bare, self._has_held_port)
         return connected
@@ -62,7 +81,7 @@ class Wirings:
         return self._is_held(place.wiring)
 
     def disconnect(self, links: Iterable[Link]) -> dict[int, str]:
-        """Make interfaces of no port pass nothing; return the failures with the reason."""
+        """Make interfaces pass nothing in their place; return the failures with the reason."""
         leaving: dict[WiringName, list[Link]] = {}
         for link in links:
             leaving.setdefault(self._name_of(link), []).append(link)
@@ -73,7 +92,9 @@ class Wirings:
 
     def forget(self, indexes: Iterable[int]) -> None:
         """Forget disconnected interfaces, once their guards are gone."""
+        indexes = frozenset(indexes)
         self._adoption.forget(indexes)
+        self._forget(indexes)
 
     def compare(self, ports: Collection[int], guarded: Collection[int]) -> None:
         """Put right what belongs to no port, once all ports have had their turn."""
@@ -82,6 +103,7 @@ class Wirings:
 
     def sweep(self, ports: Collection[int]) -> None:
         """Remove leftovers, after guards of no port went."""
+        self._forget(self._bridges.keys() - ports)
         self.disconnect(self._adoption.keep(ports))
         for wiring in self._wirings.values():
             wiring.sweep(ports)
@@ -102,6 +124,40 @@ class Wirings:
             found |= wiring.silenced()
         here = ((links.get(i), settings) for i, settings in found.items())
         return {link.index: (link.name, settings) for link, settings in here if link}
+
+    def _prepare(self, places: Mapping[int, Placement], ports: Collection[int]) -> None:
+        for name, wiring in self._wirings.items():
+            wiring.prepare(_of(name, places), ports)
+
+    def _is_leaving(self, place: Placement, before: str) -> bool:
+        """Whether an interface is in another place than this, or was another port's, `before`.
+
+        One that was no port's is where its hypervisor put it, and leaves with its guard.
+        """
+        link = place.link
+        # A closed guard passes nothing wherever it is.
+        if link is None or not link.master or place.closed or place.stays:
+            return False
+        if not self.holds(place):
+            return self._adoption.is_taken(link.index)
+        before = before or port_of_mark(link)
+        master = self._state.links.get(link.master)
+        bridge = self._bridges.get(link.index) or (master.name if master else "")
+        here = (place.port.policy.port_id, place.bridge.name if place.bridge else "")
+        return bool(before) and (before, bridge) != here
+
+    def _note(self, places: Mapping[int, Placement], failed: Collection[int]) -> None:
+        """Note the bridges that interfaces have joined."""
+        self._forget(places)
+        self._bridges |= {
+            i: place.bridge.name
+            for i, place in places.items()
+            if place.bridge and not (place.closed or place.stays or i in failed)
+        }
+
+    def _forget(self, indexes: Iterable[int]) -> None:
+        for index in indexes:
+            self._bridges.pop(index, None)
 
     def _name_of(self, link: Link) -> WiringName:
         """The wiring of an interface that is no port's any more."""
