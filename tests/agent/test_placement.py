@@ -221,6 +221,13 @@ def test_what_stands_on_another_device_is_swapped_and_in_no_bridge(kind):
     assert "isolated" in isolated.closed
 
 
+@pytest.mark.parametrize("kind", ["macvtap", "veth"])
+@pytest.mark.parametrize("network", [{"physical": "nowhere"}, {"kind": UnknownKind("nowhere")}])
+def test_a_network_that_can_have_no_place_closes_every_kind_of_interface(kind, network):
+    device = link(3, "mvt0", 1, kind=kind, lower=2)
+    assert "nowhere" in placed([port(1, **network)], [device])[1].closed
+
+
 def test_a_host_that_cannot_keep_networks_apart_holds_isolated_ones_closed_and_says_so():
     state = AgentState({}, no_isolation="this host's iptables see bridged packets")
     state.take(complete(port(1), port(2, network=2, shared=False)))

@@ -93,7 +93,7 @@ def _wired(state: AgentState, found: Placement, link: Link, choice: WiringChoice
     if state.no_isolation and not port.segment.shared:
         return replace(here, closed=port.policy.closed or f"{_NOT_APART}: {state.no_isolation}")
     if found.reversed_hooks:
-        bridge, why = None, _why_not_reversed(port, link)
+        bridge, why = None, why or _why_not_reversed(port, link)
     note = (
         f"uplink {bridge.uplink} does not exist" if bridge and lacks_uplink(state, bridge) else ""
     )
