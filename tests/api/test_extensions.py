@@ -525,6 +525,13 @@ def test_a_host_has_no_more_than_a_few_addresses_of_a_network(
     assert line.endswith(f": {named} and 229 more")
 
 
+def test_a_guard_that_is_always_on_is_named_as_users_know_it(cloud: Cloud) -> None:
+    cloud.has_host("h1")
+    network = cloud.alice.network()
+    _, _, why = cloud.alice.refused("port", network_id=network["id"], guards=["host", "mac"])
+    assert "Reason: host is always on and cannot be selected" in why
+
+
 def test_addresses_of_a_host_that_do_not_count_are_logged_once(
     cloud: Cloud, caplog: pytest.LogCaptureFixture
 ) -> None:

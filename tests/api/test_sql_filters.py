@@ -143,6 +143,25 @@ def test_what_a_user_does_not_see_narrows_nothing(cloud: Cloud) -> None:
     assert listed(cloud.alice, "ports", **{"binding:host_id": host}) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("networks", "admin_state_up"),
+        ("networks", "shared"),
+        ("security-groups", "stateful"),
+        ("ports", "port_security_enabled"),
+        ("subnets", "enable_dhcp"),
+    ],
+)
+def test_a_truth_value_is_never_empty(cloud: Cloud, path: str, name: str) -> None:
+    """It was 400, where an empty value of every other filter means empty or null."""
+    ((_, found),) = cloud.alice.get(path, **{name: ""}).items()
+    assert found == []
+    ((_, found),) = cloud.alice.get(path, **{name: ["", "true", "false"]}).items()
+    ((_, whole),) = cloud.alice.get(path).items()
+    assert found == whole
+
+
 @pytest.mark.parametrize("value", ["ip_address", "subnet_id"])
 def test_a_port_is_found_by_its_address(cloud: Cloud, value: str) -> None:
     for port in whole(cloud.alice, "ports"):

@@ -174,6 +174,7 @@ def test_without_identity_nobody_is_asked(data_dir: Path, monkeypatch: pytest.Mo
         (("--base-mac", "fb:16:3e"), "'fb:16:3e' is multicast"),
         (("--base-mac", "fa:16"), "three or four octets"),
         (("--base-mac", "00:00:5e:00"), "virtual routers"),
+        (("--base-mac", "00:00:00"), "'00:00:00' is zero"),
         (("--public-url", "nonsense", "--listen", "127.0.0.1:0"), "nonsense"),
         (("--database", "oracle://x", "--listen", "127.0.0.1:0"), "oracle"),
     ],

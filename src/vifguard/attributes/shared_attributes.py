@@ -51,7 +51,7 @@ _SELECTABLE = [guard.value for guard in Guard if guard in SELECTABLE]
 
 def _selectable(guards: frozenset[Guard]) -> frozenset[Guard]:
     if fixed := guards - SELECTABLE:
-        raise InvalidValueError(f"{sorted(fixed)} is always on and cannot be selected")
+        raise InvalidValueError(f"{', '.join(sorted(fixed))} is always on and cannot be selected")
     return guards
 
 

@@ -85,13 +85,16 @@ BASE_MAC: Final = bytes((0xFA, 0x16, 0x3E))
 def parse_base_mac(text: str) -> bytes:
     """The first three or four octets of MACs: `fa:16:3e` or `fa:16:3e:4f`, either case.
 
-    Raises AddressError for another text, for multicast, and for the block of virtual routers.
+    Raises AddressError for another text, for multicast, for zeros, and for the block of virtual
+    routers.
     """
     if not _BASE_MAC.fullmatch(text):
         raise AddressError(f"{quoted(text)} is not the first three or four octets of MAC addresses")
     octets = bytes.fromhex(text.replace(text[2], ""))
     if octets[0] & 1:
         raise AddressError(f"{quoted(text)} is multicast: the first octet must be even")
+    if not any(octets):
+        raise AddressError(f"{quoted(text)} is zero: one of its MACs is that of no station")
     if octets[:3] == _VIRTUAL_ROUTERS:
         raise AddressError(f"{quoted(text)} is the block of virtual routers (RFC 5798, 7.3)")
     return octets

@@ -81,6 +81,7 @@ class StoredList(Generic[ListedT]):
         if attribute is None or attribute.converter is not boolean:
             return values
         try:
-            return [boolean.read(value) for value in values]
+            # A truth value is never empty.
+            return [boolean.read(value) for value in values if value]
         except ValueError as error:
             raise invalid_input(f"Invalid input for {name}. Reason: {error}.") from None
