@@ -525,6 +525,24 @@ def test_a_host_has_no_more_than_a_few_addresses_of_a_network(
     assert line.endswith(f": {named} and 229 more")
 
 
+def test_a_pool_that_hosts_emptied_names_their_addresses_to_the_operator(cloud: Cloud) -> None:
+    """One host's 14 addresses emptied a /28, and nothing said so."""
+    cloud.has_host("h1")
+    provider = {"provider:network_type": "flat", "provider:physical_network": "lan"}
+    network = cloud.admin.make("network", name="lan", shared=True, **provider)
+    cloud.admin.make("subnet", network_id=network["id"], cidr="192.0.2.0/28", gateway_ip=None)
+    every = tuple(ip_address(f"192.0.2.{number}") for number in range(1, 15))
+    report = WiringReport((AdoptedBridge("br0", "lan", every),))
+    cloud.store.record_report(Report("h1", wiring=report))
+    status, _, why = cloud.admin.refused("port", network_id=network["id"])
+    assert status == 409
+    named = ", ".join(f"192.0.2.{number} of h1" for number in range(1, 11))
+    assert why.endswith(f"are empty. 14 of their addresses are hosts' own: {named} and 4 more.")
+    status, _, why = cloud.alice.refused("port", network_id=network["id"])
+    assert status == 409
+    assert why.endswith("are empty. 14 of their addresses are hosts' own.")
+
+
 def test_a_guard_that_is_always_on_is_named_as_users_know_it(cloud: Cloud) -> None:
     cloud.has_host("h1")
     network = cloud.alice.network()

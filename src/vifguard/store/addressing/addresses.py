@@ -6,9 +6,11 @@ the pools, so that the lowest free address is one row away however many are take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
+from itertools import islice
+from typing import Final
 
 from sqlalchemy import (
     String,
@@ -60,6 +62,7 @@ ANY_FOREIGN_PAIR = or_(
 )
 """Whether another project has an address pair on the network."""
 
+_MOST_NAMED: Final = 10
 _COVERING = (
     select(address_pairs.c.first, address_pairs.c.length)
     .where(
@@ -372,6 +375,7 @@ def _take_lowest(
     statement, values = _range_query(taker, subnet, None)
     at_least: bytes = values["at_least"]
     covering = None
+    of_hosts: dict[IPAddress, str] = {}
     if not rows or rows[0].has_rested:
         for address in resting.rested(change, subnet):
             pool_ranges.give_back(change, subnet, address)
@@ -379,31 +383,43 @@ def _take_lowest(
     while rows:
         row = rows[0]
         candidate = max(row.first, at_least)
-        if row.has_hosts and wiring.host_with(change, taker.network_id, address_of(candidate)):
+        address = address_of(candidate)
+        if row.has_hosts and (host := wiring.host_with(change, taker.network_id, address)):
+            of_hosts[address] = host
             at_least = next_key(candidate)
         else:
-            foreign = row.is_foreign and _covering(change, taker, address_of(candidate))
+            foreign = row.is_foreign and _covering(change, taker, address)
             if not foreign:
                 pool_ranges.cut(change, subnet.id, row.first, row.last, candidate)
-                return Allocation(subnet.id, address_of(candidate))
+                return Allocation(subnet.id, address)
             covering = foreign
             at_least = next_key(key(foreign[-1]))
         rows = change.rows(statement, values | {"at_least": at_least})
     if (early := _resting(change, taker, subnet)) is not None:
         return early
-    raise _none_left(subnet, covering)
+    raise _none_left(subnet, covering, of_hosts)
 
 
-def _none_left(subnet: Subnet, covering: IPNetwork | None) -> NoAddressLeftError:
-    """The error for pools without an address to give; `covering` is a pair that has free ones."""
+def _none_left(
+    subnet: Subnet, covering: IPNetwork | None, of_hosts: Mapping[IPAddress, str]
+) -> NoAddressLeftError:
+    """The error for pools without an address to give.
+
+    `covering` is a pair that has free ones; `of_hosts` are those that hosts themselves have.
+    """
     why = f"the pools of subnet {subnet.id} are empty."
     if covering is not None:
         why = (
             f"what is free in the pools of subnet {subnet.id} is in other projects' address pairs, "
             f"such as {covering}."
         )
-    head = f"No more IP addresses available on network {subnet.network_id}:"
-    return NoAddressLeftError(f"{head} {why}")
+    text = f"No more IP addresses available on network {subnet.network_id}: {why}"
+    if not of_hosts:
+        return NoAddressLeftError(text)
+    named = [f"{each} of {host}" for each, host in islice(of_hosts.items(), _MOST_NAMED)]
+    more = f" and {len(of_hosts) - len(named)} more" if len(of_hosts) > len(named) else ""
+    own = f"{len(of_hosts)} of their addresses are hosts' own"
+    return NoAddressLeftError(f"{text} {own}: {', '.join(named)}{more}.", f"{text} {own}.")
 
 
 def _resting(change: WriteTransaction, taker: AddressOwner, subnet: Subnet) -> Allocation | None:
