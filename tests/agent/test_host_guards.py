@@ -288,6 +288,22 @@ class TestTwoDrivers:
         anew.apply(plan)
         assert (len(taps.images), len(veths.images)) == (1, 0)
 
+    @pytest.mark.parametrize("is_left", [True, False])
+    def test_a_stray_guard_of_a_driver_that_is_not_chosen_any_more_is_cut_off(
+        self, taps: Recorder, *, is_left: bool
+    ) -> None:
+        """An earlier run had only `former`; the port is deleted, and then `taps` is asked first."""
+        former = Recorder("former")
+        held = guards(former)
+        held.apply(held.plan(places(place(1)), ALL))
+        anew = guards(taps, former)
+        plan = anew.plan_sweep((), [link(1, tap(1))])
+        assert plan.detached == {1}
+        assert former.images
+        anew.apply(plan if is_left else anew.keep_closed(plan, [link(1, tap(1))]))
+        assert [bool(image[0].closed) for image in former.images.values()] == [True] * (not is_left)
+        assert not taps.images
+
     def test_what_all_guards_share_is_put_back_at_each_although_one_fails(
         self, taps: Recorder, veths: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -46,9 +46,21 @@ class DriverChoice:
         return None
 
     def recognize(self, links: Iterable[Link]) -> None:
-        """Know the interfaces of all devices that a driver may report; forget all others."""
-        present = {link.index for link in links if self.choose(link)}
-        self._indexes = {d: index for d, index in self._indexes.items() if index in present}
+        """Know the interfaces of all devices that any driver may report; forget all others.
+
+        Every driver is asked: one that is not chosen may have a guard there, of an earlier run.
+        """
+        here = {link.index: link for link in links}
+        known = {device: index for device, index in self._indexes.items() if index in here}
+        named = (
+            (session.driver.device_of(link), link.index)
+            for link in here.values()
+            for session in self._sessions
+        )
+        found: dict[Device, int] = {
+            d: i for d, i in named if d is not None and not isinstance(d, Interface)
+        }
+        self._indexes = known | found
 
     def index_of(self, device: Device) -> int:
         """The interface of a device, -1 where it is not known; any thread may call this."""

@@ -211,7 +211,8 @@ class HostGuards:
             for session in self._sessions
         ]
         strays = [Guarded(part.session, d) for part in parts for d in part.detached]
-        self._guarded = {self.index_of(each.device): each for each in strays} | chosen
+        found = {self.index_of(each.device): each for each in strays} | chosen
+        self._guarded = {i: each for i, each in found.items() if i >= 0}
         return self._plan(parts, chosen)
 
     def keep_closed(self, plan: HostPlan, kept: Iterable[Link]) -> HostPlan:
