@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -276,6 +277,12 @@ def _first_programs() -> dict[str, int]:
     found = {}
     for index in interfaces():
         for where in AttachType:
-            for each in tcx.attached(index, where)[:1]:
+            try:
+                programs = tcx.attached(index, where)
+            except OSError as error:
+                if error.errno != errno.ENODEV:
+                    raise
+                continue  # an interface may go while it is looked at
+            for each in programs[:1]:
                 found[f"{index}-{where.name.removeprefix('TCX_').lower()}"] = each.program
     return found
