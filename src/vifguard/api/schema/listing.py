@@ -234,7 +234,7 @@ def _equal(value: Any, wanted: str, name: str) -> bool:
         case None:
             return not wanted
         case bool():
-            return bool(wanted) and value is _flag(name, wanted)
+            return value is _flag(name, wanted)
         case int():
             return str(value) == wanted
         case list():

@@ -81,7 +81,6 @@ class StoredList(Generic[ListedT]):
         if attribute is None or attribute.converter is not boolean:
             return values
         try:
-            # A truth value is never empty.
-            return [boolean.read(value) for value in values if value]
+            return [boolean.read(value) for value in values]
         except ValueError as error:
             raise invalid_input(f"Invalid input for {name}. Reason: {error}.") from None

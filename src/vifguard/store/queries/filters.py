@@ -105,9 +105,7 @@ def _flag_of(column: Column[bool]) -> Field:
 
 def _flag(condition: Callable[[Viewer], Condition]) -> Field:
     def narrow(viewer: Viewer, values: Sequence[bool]) -> Condition:
-        return or_(
-            false(), *(condition(viewer) if value else ~condition(viewer) for value in values)
-        )
+        return or_(*(condition(viewer) if value else ~condition(viewer) for value in values))
 
     return Field(narrow)
 
