@@ -149,7 +149,7 @@ def test_what_cannot_be_held_closes_its_ports_and_no_other(host):
     many = [udp(53, str(i)) for i in range(33)]
     assert host.say({"g": many, "h": [udp(53)]}) == {"g", "h"}
     host.ports(near=["g", "h"], far=["h"])
-    assert "33 groups of addresses" in host.said[NEAR]
+    assert "33 address sets" in host.said[NEAR]
     assert host.asked(53) is Reason.HELD_CLOSED
     assert host.asked(53, at=FAR) is None
     assert host.say({"g": many[:2]}, complete=False) == {"g"}
