@@ -15,7 +15,7 @@ from vifguard.client.client import Client
 from vifguard.client.resource import NETWORK, PORT, SUBNET
 from vifguard.lab.world import netns
 from vifguard.lab.world.guest_netns import make_host
-from vifguard.lab.world.server import Server
+from vifguard.lab.world.server import COMMAND, Server
 
 SIZES = (2, 1000)
 PATIENCE = 30.0
@@ -35,10 +35,11 @@ def measure(*, quick: bool) -> dict[str, Any]:
                     return {f"{size} ports": _at(client, name, size, calls) for size in SIZES}
             finally:
                 server.stop()
-                server.command(
-                    "down", "--remove", "--yes", f"--data-dir={server.data_dir}",
+                netns.run([
+                    "ip", "netns", "exec", name, *COMMAND, "down", "--remove", "--yes",
+                    f"--data-dir={server.data_dir}",
                     f"--bpf-dir={server.directory / 'bpf' / 'vifguard'}",
-                )  # fmt: skip
+                ])  # fmt: skip
                 netns.run(["umount", str(server.directory / "bpf")])
     finally:
         netns.remove(name)
