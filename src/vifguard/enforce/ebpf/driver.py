@@ -303,8 +303,9 @@ class EbpfDriver(Driver[PortImage]):
                     self._ports.clear(ifindex)
             # A program of another build may have judged connections by its own rules.
             if self._ports.allow_less or guarded.intersection(attach):
-                self._ports.allow_less = False
                 self._settings.raise_generation()
+                # Last: a write that fails is then made by the next change.
+                self._ports.allow_less = False
             if change.sweep:
                 self._sweep(frozenset(ifindex_of(each.device) for each in failed))
             self._ports.collect()
